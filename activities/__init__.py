@@ -1,0 +1,1 @@
+"""The outside world, as Temporal activities: one module per concept."""

@@ -1,0 +1,1 @@
+"""PostgreSQL: the ledger's recorder, the content store, the views and their migrations."""

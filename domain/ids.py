@@ -1,0 +1,25 @@
+"""Deterministic and random identifiers. Nothing from Temporal enters them."""
+
+from uuid import UUID, uuid4, uuid5
+
+NAMESPACE = UUID("6d0c5a3e-4a7f-5f0b-9c58-0f2d9e6b7a11")
+"""Namespace of all name-based ids of this platform (RFC 9562, version 5)."""
+
+
+def derived(*parts: object) -> str:
+    """The same parts always give the same id: `uuid5` over their text, separated by a character no part may hold."""
+    return str(uuid5(NAMESPACE, "\x1f".join(str(part) for part in parts)))
+
+
+def random_id(prefix: str) -> str:
+    return f"{prefix}_{uuid4().hex}"
+
+
+def message_id(session_id: str, idempotency_key: str | None) -> str:
+    """The id of one message in a session: the same key gives the same message."""
+    return derived("message", session_id, idempotency_key if idempotency_key is not None else uuid4())
+
+
+def call_id(intent: str, step: int) -> str:
+    """The id of one intended model call: step `step` (from 1) of the message, task or node `intent`."""
+    return derived("call", intent, step)

@@ -1,0 +1,1 @@
+"""How the parts are configured, put together and started."""
