@@ -1,0 +1,127 @@
+"""What a turn needs of the outside: a model."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Literal, Protocol
+
+Role = Literal["system", "user", "assistant"]
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One message of a prompt."""
+
+    role: Role
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """Tokens as the provider counts them; `estimated` when it did not say and we counted what arrived."""
+
+    prompt_tokens: int
+    completion_tokens: int
+    cached_prompt_tokens: int = 0
+    estimated: bool = False
+
+    @property
+    def total_tokens(self) -> int:
+        return self.prompt_tokens + self.completion_tokens
+
+
+@dataclass(frozen=True, slots=True)
+class ModelRequest:
+    """What is asked of a model. `max_tokens` caps the answer; `request_id` is `call_id.attempt`."""
+
+    request_id: str
+    model: str
+    messages: tuple[Message, ...]
+    max_tokens: int
+    temperature: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ModelReply:
+    """A whole answer. `provider_call_id` is the provider's own name for the call."""
+
+    text: str
+    finish: Literal["stop", "length", "content_filter", "other"]
+    usage: Usage
+    provider_call_id: str | None = None
+    model: str | None = None
+
+
+FailureKind = Literal[
+    "unreachable",  # no connection: the provider never saw it
+    "timeout",  # sent, and no end within the time
+    "cut",  # the answer's stream broke off
+    "rate_limited",  # 429 that passes
+    "unavailable",  # 5xx, 408, 409
+    "refused_key",  # 401, 403
+    "out_of_quota",  # 429 or 402 that does not pass by itself
+    "not_found",  # no such model
+    "too_long",  # the prompt does not fit the model's window
+    "bad_request",  # any other 4xx
+    "unreadable",  # an answer that is not of the protocol
+]
+
+
+class ModelFailure(Exception):  # noqa: N818  (the name the field uses)
+    """A model call that brought no whole answer.
+
+    `charge` is what the provider may bill: `none` (it never worked on it, or said no), `possible` (it may have), or
+    `partial` (`usage` holds what arrived, as far as it is known). `permanent` failures are not worth a retry.
+    `retry_after` is the provider's own word, in seconds.
+    """
+
+    def __init__(
+        self,
+        kind: FailureKind,
+        message: str,
+        *,
+        charge: Literal["none", "possible", "partial"],
+        permanent: bool,
+        retry_after: float | None = None,
+        usage: Usage | None = None,
+        provider_call_id: str | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.kind = kind
+        self.charge = charge
+        self.permanent = permanent
+        self.retry_after = retry_after
+        self.usage = usage
+        self.provider_call_id = provider_call_id
+
+
+class Model(Protocol):
+    """A chat model behind any OpenAI-compatible API."""
+
+    default: str
+    """The model that is asked when an agent names none."""
+
+    async def complete(self, request: ModelRequest, on_delta: Callable[[str], None]) -> ModelReply:
+        """Stream the answer, calling `on_delta` with each piece of text.
+
+        Raises:
+            ModelFailure: whatever kept a whole answer from coming; nothing is retried here.
+        """
+        ...
+
+    async def window(self, model: str) -> int:
+        """The tokens that prompt and answer may take together. Asked once a process and model."""
+        ...
+
+    async def probe(self) -> None:
+        """Return when the provider answers; raise `ModelFailure` otherwise. Costs nothing."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Recall:
+    """What a prompt is made of: the earlier turns that are remembered, oldest first, and the message to answer."""
+
+    message: str
+    turns: tuple[tuple[str, str], ...] = ()
+    summary: str | None = None
+    instructions: str = field(default="")

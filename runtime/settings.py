@@ -1,0 +1,100 @@
+"""Every setting there is. Nothing else reads the environment."""
+
+from functools import cached_property
+from ipaddress import ip_address
+from pathlib import Path
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, SecretStr, field_validator, model_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+LOOPBACK_NAMES = ("localhost", "127.0.0.1", "[::1]", "::1")
+
+
+class RateLimit(tuple[int, int]):
+    """`requests / seconds`, as in `100/60`."""
+
+    __slots__ = ()
+
+    @classmethod
+    def parse(cls, text: str) -> Self | None:
+        if text.strip().lower() == "off":
+            return None
+        requests, _, seconds = text.partition("/")
+        if not (requests.strip().isdigit() and seconds.strip().isdigit() and int(requests) and int(seconds)):
+            raise ValueError("use REQUESTS/SECONDS such as 100/60, or off")
+        return cls((int(requests), int(seconds)))
+
+
+class Settings(BaseSettings):
+    """What an operator sets; field by field in `docs/settings.md`."""
+
+    model_config = SettingsConfigDict(env_file=None, frozen=True, populate_by_name=True, extra="ignore")
+
+    host: str = Field("127.0.0.1", validation_alias="CONVERGIO_HOST")
+    port: int = Field(8000, ge=0, le=65535, validation_alias="CONVERGIO_PORT")
+    data_dir: Path = Field(Path(".convergio"), validation_alias="CONVERGIO_DATA_DIR")
+
+    database_url: str | None = Field(None, validation_alias="DATABASE_URL")
+    temporal_address: str | None = Field(None, validation_alias="TEMPORAL_ADDRESS")
+    temporal_namespace: str = Field("default", validation_alias="TEMPORAL_NAMESPACE")
+    temporal_api_key: SecretStr | None = Field(None, validation_alias="TEMPORAL_API_KEY")
+    temporal_tls_ca: Path | None = Field(None, validation_alias="TEMPORAL_TLS_CA")
+    temporal_tls_cert: Path | None = Field(None, validation_alias="TEMPORAL_TLS_CERT")
+    temporal_tls_key: Path | None = Field(None, validation_alias="TEMPORAL_TLS_KEY")
+    temporal_ui_url: str | None = Field(None, validation_alias="TEMPORAL_UI_URL")
+    redis_url: str | None = Field(None, validation_alias="REDIS_URL")
+
+    openai_api_key: SecretStr | None = Field(None, validation_alias="OPENAI_API_KEY")
+    openai_base_url: str | None = Field(None, validation_alias="OPENAI_BASE_URL")
+    model: str | None = Field(None, validation_alias="CONVERGIO_MODEL")
+    context_window: int | None = Field(None, ge=512, validation_alias="CONVERGIO_CONTEXT_WINDOW")
+    max_answer_tokens: int = Field(1024, ge=1, validation_alias="CONVERGIO_MAX_ANSWER_TOKENS")
+    model_timeout_s: float = Field(120.0, gt=0, validation_alias="CONVERGIO_MODEL_TIMEOUT_S")
+
+    deployment_version: str | None = Field(None, validation_alias="CONVERGIO_DEPLOYMENT_VERSION")
+
+    auth: Literal["off", "keys"] | None = Field(None, validation_alias="CONVERGIO_AUTH")
+    admin_key: SecretStr | None = Field(None, validation_alias="CONVERGIO_ADMIN_KEY")
+    cors_origins: Annotated[tuple[str, ...], NoDecode] = Field((), validation_alias="CONVERGIO_CORS_ORIGINS")
+    allowed_hosts: Annotated[tuple[str, ...], NoDecode] = Field(
+        LOOPBACK_NAMES, validation_alias="CONVERGIO_ALLOWED_HOSTS"
+    )
+    rate_limit: Annotated[RateLimit | None, NoDecode] = Field(
+        RateLimit((100, 60)), validation_alias="CONVERGIO_RATE_LIMIT"
+    )
+    log_level: Literal["debug", "info", "warning", "error"] = Field("info", validation_alias="CONVERGIO_LOG_LEVEL")
+
+    @field_validator("cors_origins", "allowed_hosts", mode="before")
+    @classmethod
+    def _comma_separated(cls, value: object) -> object:
+        return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
+
+    @field_validator("rate_limit", mode="before")
+    @classmethod
+    def _rate(cls, value: object) -> object:
+        return RateLimit.parse(value) if isinstance(value, str) else value
+
+    @cached_property
+    def loopback(self) -> bool:
+        """Whether the API binds to this machine only."""
+        try:
+            return ip_address(self.host).is_loopback
+        except ValueError:
+            return self.host == "localhost"
+
+    @property
+    def auth_on(self) -> bool:
+        return self.auth == "keys"
+
+    @model_validator(mode="after")
+    def _open_only_on_loopback(self) -> Self:
+        if self.admin_key is not None and not self.admin_key.get_secret_value().startswith("cvg_"):
+            raise ValueError("CONVERGIO_ADMIN_KEY must start with cvg_")
+        if self.auth_on and self.admin_key is None:
+            raise ValueError("CONVERGIO_AUTH=keys needs CONVERGIO_ADMIN_KEY, the first admin key")
+        if not self.loopback and not self.auth_on:
+            raise ValueError(f"binding to {self.host} needs CONVERGIO_AUTH=keys: without it anybody could spend money")
+        if not self.loopback and "*" in (*self.cors_origins, *self.allowed_hosts):
+            raise ValueError("* as CORS origin or host is allowed only while bound to loopback")
+        return self
