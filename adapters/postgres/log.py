@@ -1,0 +1,71 @@
+"""The ledger as projections read it, and where they write down how far they are."""
+
+from collections.abc import Iterable
+from typing import Any
+
+import orjson
+import psycopg
+
+from domain.events import Recorded, Registry
+
+Connection = psycopg.Connection[Any]
+Stored = tuple[int, str, int, str, bytes]
+"""Position, stream, version, topic, state."""
+
+_AFTER = """
+    SELECT notification_id, originator_id, originator_version, topic, state FROM ledger_events
+    WHERE notification_id > %s AND notification_id <= %s ORDER BY notification_id LIMIT %s
+"""
+_POSITIONS = "SELECT projection, position FROM projection_positions WHERE projection = ANY(%s) ORDER BY projection"
+_ENROL = "INSERT INTO projection_positions (projection) SELECT unnest(%s::text[]) ON CONFLICT DO NOTHING"
+_MOVE = """
+    WITH moved AS (
+        UPDATE projection_positions SET position = %s, moved_at = now() WHERE projection = ANY(%s)
+    ) SELECT pg_notify('projected', %s)
+"""
+_SET_ASIDE = """
+    INSERT INTO projection_dead_letters (projection, position, stream, error) VALUES (%s, %s, %s, %s)
+    ON CONFLICT DO NOTHING
+"""
+_DEAD_STREAMS = "SELECT DISTINCT projection, stream FROM projection_dead_letters"
+LAST = 2**63 - 1
+
+EARLIER = "an earlier event of this stream was set aside"
+
+
+def after(connection: Connection, position: int, limit: int, up_to: int = LAST) -> list[Stored]:
+    """The next events behind `position`, as stored."""
+    rows: list[Stored] = connection.execute(_AFTER, (position, up_to, limit), prepare=True, binary=True).fetchall()
+    return rows
+
+
+def decoded(registry: Registry, row: Stored) -> Recorded:
+    position, stream, version, topic, state = row
+    return Recorded(position, stream, version, registry.decode(topic, state))
+
+
+def enrol(connection: Connection, names: Iterable[str]) -> None:
+    """Let projections that are new begin at 0."""
+    connection.execute(_ENROL, (list(names),))
+
+
+def positions(connection: Connection, names: Iterable[str], *, lock: bool = False) -> dict[str, int]:
+    """Where the projections stand; `lock` keeps everybody else from moving them until the transaction ends."""
+    statement = _POSITIONS + (" FOR UPDATE" if lock else "")
+    return dict(connection.execute(statement, (list(names),), prepare=True).fetchall())
+
+
+def move(connection: Connection, names: Iterable[str], position: int) -> None:
+    """Write down the position and tell who waits for it."""
+    moved = dict.fromkeys(names, position)
+    connection.execute(_MOVE, (position, list(moved), orjson.dumps(moved).decode()), prepare=True)
+
+
+def dead_streams(connection: Connection) -> set[tuple[str, str]]:
+    """(projection, stream) of every stream with an event set aside."""
+    return set(connection.execute(_DEAD_STREAMS).fetchall())
+
+
+def set_aside(connection: Connection, name: str, position: int, stream: str, error: str) -> None:
+    """Keep an event that a projection could not take for people to look at."""
+    connection.execute(_SET_ASIDE, (name, position, stream, error[:2000]))

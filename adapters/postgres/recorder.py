@@ -1,0 +1,111 @@
+"""The ledger's recorder: one SQL function call appends everything, in one round trip and one order."""
+
+from collections.abc import Sequence
+from typing import Any
+from uuid import UUID
+
+import psycopg
+from eventsourcing.persistence import (
+    ApplicationRecorder,
+    IntegrityError,
+    Notification,
+    StoredEvent,
+    Subscription,
+)
+
+from adapters.postgres.pool import Database
+from domain.content import Content
+
+_APPEND = "SELECT ledger_append(%b, %b, %b, %b, %b, %b, %b, %b)"
+_EVENTS = "SELECT originator_version, topic, state FROM ledger_events WHERE originator_id = %s"
+_NOTIFICATIONS = """
+    SELECT originator_id, originator_version, topic, state, notification_id FROM ledger_events
+    WHERE notification_id >= %s AND notification_id <= %s
+      AND (%s::text[] IS NULL OR topic = ANY(%s::text[]))
+    ORDER BY notification_id LIMIT %s
+"""
+_HEAD = "SELECT max(notification_id) FROM ledger_events"
+_LAST = 2**63 - 1
+
+
+class LedgerRecorder(ApplicationRecorder):
+    """Appends by the function `ledger_append`: content first, then, under an advisory lock, key, notice and events.
+
+    The lock makes the order of positions the order of commits, so that no reader ever passes an event over.
+    """
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def insert_events(
+        self, stored_events: Sequence[StoredEvent], *, key: str = "", content: Sequence[Content] = (), **_: Any
+    ) -> Sequence[int] | None:
+        """Positions of the events, in order; empty if the key was used before.
+
+        Raises:
+            eventsourcing.persistence.IntegrityError: a stream already has such a version.
+            domain.errors.Unavailable: the database cannot be reached.
+        """
+        if not key:
+            raise ValueError("every append carries an idempotency key")
+        parameters = (
+            key,
+            [str(e.originator_id) for e in stored_events],
+            [e.originator_version for e in stored_events],
+            [e.topic for e in stored_events],
+            [e.state for e in stored_events],
+            [c.owner for c in content],
+            [c.hash for c in content],
+            [c.text for c in content],
+        )
+        try:
+            with self._database.connection() as connection:
+                row = connection.execute(_APPEND, parameters, prepare=True, binary=True).fetchone()
+        except psycopg.errors.UniqueViolation as error:
+            raise IntegrityError(str(error)) from error
+        positions: Sequence[int] = row[0] if row else ()
+        return positions
+
+    def select_events(
+        self,
+        originator_id: UUID | str,
+        *,
+        gt: int | None = None,
+        lte: int | None = None,
+        desc: bool = False,
+        limit: int | None = None,
+    ) -> Sequence[StoredEvent]:
+        bounds = [("originator_version > %s", gt), ("originator_version <= %s", lte)]
+        wanted = [(clause, value) for clause, value in bounds if value is not None]
+        statement = " AND ".join([_EVENTS, *(clause for clause, _ in wanted)])
+        statement += f" ORDER BY originator_version {'DESC' if desc else 'ASC'}"
+        statement += f" LIMIT {limit:d}" if limit is not None else ""
+        parameters = [originator_id, *(value for _, value in wanted)]
+        with self._database.connection() as connection:
+            rows = connection.execute(statement.encode(), parameters, prepare=True, binary=True).fetchall()
+        return [StoredEvent(originator_id, *row) for row in rows]
+
+    def select_notifications(
+        self,
+        start: int | None,
+        limit: int,
+        stop: int | None = None,
+        topics: Sequence[str] = (),
+        *,
+        inclusive_of_start: bool = True,
+    ) -> Sequence[Notification]:
+        first = (start or 0) + (0 if inclusive_of_start else 1)
+        wanted = list(topics) or None
+        parameters = (first, stop if stop is not None else _LAST, wanted, wanted, limit)
+        with self._database.connection() as connection:
+            rows = connection.execute(_NOTIFICATIONS, parameters, prepare=True, binary=True).fetchall()
+        return [Notification(*row) for row in rows]
+
+    def max_notification_id(self) -> int | None:
+        with self._database.connection() as connection:
+            row = connection.execute(_HEAD, prepare=True).fetchone()
+        return row[0] if row else None
+
+    def subscribe(self, gt: int | None = None, topics: Sequence[str] = ()) -> Subscription[ApplicationRecorder]:
+        """Not offered: the projection runner tails the ledger itself, in batches and on its lease's connection."""
+        raise NotImplementedError

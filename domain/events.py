@@ -1,0 +1,97 @@
+"""What an event is, and under which stable name each is stored."""
+
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, ClassVar
+
+import orjson
+from pydantic import BaseModel, ConfigDict
+
+_NAME = re.compile(r"[a-z_]+\.[a-z_]+")
+
+
+class Event(BaseModel):
+    """A fact, named in the past participle.
+
+    `NAME` and `VERSION` are how it is stored, so a class may move or be renamed. `UPCASTS[v]` turns the stored
+    fields of version v into those of v + 1. `by` is the key or person that caused it, `because` the request or
+    workflow it came from, `at` when it was decided (UTC).
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    NAME: ClassVar[str]
+    VERSION: ClassVar[int] = 1
+    UPCASTS: ClassVar[Mapping[int, Callable[[dict[str, Any]], dict[str, Any]]]] = {}
+
+    by: str
+    because: str
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Cause:
+    """Who did it, why and when: what every event carries."""
+
+    by: str
+    because: str
+    at: datetime
+
+    def fields(self) -> dict[str, Any]:
+        return {"by": self.by, "because": self.because, "at": self.at}
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """An event where it stands: `position` in the ledger, `version` in its stream (both from 1)."""
+
+    position: int
+    stream: str
+    version: int
+    event: Event
+
+
+class UnknownEvent(Exception):  # noqa: N818  (it is refused, not failed)
+    """A stored event that this release cannot read: an unknown name, or a version newer than it knows."""
+
+
+class Registry:
+    """Maps stored names to event classes, both ways."""
+
+    def __init__(self, events: Iterable[type[Event]]) -> None:
+        self._by_name: dict[str, type[Event]] = {}
+        for event in events:
+            if not _NAME.fullmatch(event.NAME):
+                raise ValueError(f"{event.__name__}: {event.NAME!r} is not of the form concept.fact")
+            if self._by_name.setdefault(event.NAME, event) is not event:
+                raise ValueError(f"{event.NAME!r} names both {event.__name__} and {self._by_name[event.NAME].__name__}")
+            if set(event.UPCASTS) != set(range(1, event.VERSION)):
+                raise ValueError(f"{event.NAME!r} needs one upcast for each version before {event.VERSION}")
+
+    def __iter__(self) -> Iterator[type[Event]]:
+        return iter(self._by_name.values())
+
+    @staticmethod
+    def encode(event: Event) -> tuple[str, bytes]:
+        """The stored topic (`name/version`) and state (JSON) of an event."""
+        return f"{event.NAME}/{event.VERSION}", event.__pydantic_serializer__.to_json(event)
+
+    def decode(self, topic: str, state: bytes) -> Event:
+        """The event that was stored, brought to today's version.
+
+        Raises:
+            UnknownEvent: no class has this name, or the version is newer than its class.
+            pydantic.ValidationError: the state is not of that event.
+        """
+        name, _, version = topic.partition("/")
+        event = self._by_name.get(name)
+        if event is None or int(version) > event.VERSION:
+            raise UnknownEvent(f"this release cannot read {topic!r}")
+        if int(version) == event.VERSION:
+            return event.model_validate_json(state)
+        fields: dict[str, Any] = orjson.loads(state)
+        for step in range(int(version), event.VERSION):
+            fields = event.UPCASTS[step](fields)
+        return event.model_validate(fields)

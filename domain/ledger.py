@@ -1,0 +1,139 @@
+"""The one event store: every fact, in one order."""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol, TypeVar
+
+from eventsourcing.application import Application
+from eventsourcing.domain import DomainEventProtocol
+from eventsourcing.persistence import ApplicationRecorder, IntegrityError, JSONTranscoder, Mapper, StoredEvent
+from eventsourcing.utils import Environment, EnvType
+
+from domain.content import Content
+from domain.errors import VersionConflict
+from domain.events import Event, Recorded, Registry
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class InStream:
+    """An event at its place in a stream, as the event store library wants to see it."""
+
+    originator_id: str
+    originator_version: int
+    event: Event
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """New events for one stream, decided when it stood at `expected` (0: it did not exist)."""
+
+    stream: str
+    expected: int
+    events: Sequence[Event]
+
+    def placed(self) -> Iterator[InStream]:
+        for version, event in enumerate(self.events, self.expected + 1):
+            yield InStream(self.stream, version, event)
+
+
+class _EventMapper(Mapper[str]):
+    """Stable names and pydantic JSON: the library's transcoder would decode look-alikes inside user data."""
+
+    def __init__(self, registry: Registry) -> None:
+        super().__init__(JSONTranscoder())
+        self._registry = registry
+
+    def to_stored_event(self, domain_event: DomainEventProtocol[str]) -> StoredEvent:
+        assert isinstance(domain_event, InStream)  # noqa: S101  (for the type checker: `Ledger.append` makes them)
+        topic, state = self._registry.encode(domain_event.event)
+        return StoredEvent(domain_event.originator_id, domain_event.originator_version, topic, state)
+
+    def to_domain_event(self, stored_event: StoredEvent) -> InStream:
+        event = self._registry.decode(stored_event.topic, stored_event.state)
+        return InStream(str(stored_event.originator_id), stored_event.originator_version, event)
+
+
+class Tail(Protocol):
+    """Reading all streams together."""
+
+    def head(self) -> int:
+        """The position of the newest event; 0 while there is none."""
+        ...
+
+    def after(self, position: int, limit: int) -> Sequence[Recorded]:
+        """The next events behind `position`, in order."""
+        ...
+
+
+class Ledger(Application[str]):
+    """Streams of events in one order, appended to all at once or not at all.
+
+    Construct one per process and share it between threads. Tables come from migrations, never from here.
+    """
+
+    name = "ledger"
+
+    def __init__(self, recorder: ApplicationRecorder, registry: Registry) -> None:
+        self._recorder = recorder
+        self._registry = registry
+        super().__init__()
+
+    def construct_env(self, name: str, env: EnvType | None = None) -> Environment:
+        return Environment(name, dict(env or {}))  # only the settings read the process's environment
+
+    def construct_mapper(self) -> Mapper[str]:
+        return _EventMapper(self._registry)
+
+    def construct_recorder(self) -> ApplicationRecorder:
+        return self._recorder
+
+    def append(self, *changes: Change, key: str, content: Sequence[Content] = ()) -> int | None:
+        """Append all changes in one transaction, under an idempotency key.
+
+        Returns:
+            The position of the last event, or None if the key was used before: then nothing is written, and what
+            stands can be read.
+
+        Raises:
+            VersionConflict: a stream does not stand where its change was decided.
+            domain.errors.Unavailable: the ledger cannot be reached.
+        """
+        events = [event for change in changes for event in change.placed()]
+        try:
+            recordings = self.save(*events, key=key, content=content)
+        except IntegrityError as error:
+            raise VersionConflict(f"{', '.join(change.stream for change in changes)}: changed meanwhile") from error
+        return recordings[-1].notification.id if recordings else None
+
+    def read(self, stream: str, *, after: int = 0) -> list[Event]:
+        """The events of a stream in order, those up to version `after` left out; empty if there are none."""
+        stored: Iterator[Any] = self.events.get(stream, gt=after or None)
+        return [in_stream.event for in_stream in stored]
+
+    def head(self) -> int:
+        """The position of the newest event; 0 while there is none."""
+        return self.recorder.max_notification_id() or 0
+
+    def after(self, position: int, limit: int) -> list[Recorded]:
+        """The next events behind `position`, in order, `limit` at most."""
+        notifications = self.recorder.select_notifications(position, limit, inclusive_of_start=False)
+        return [
+            Recorded(n.id, str(n.originator_id), n.originator_version, self._registry.decode(n.topic, n.state))
+            for n in notifications
+        ]
+
+
+def retrying(decide_and_append: Callable[[], T], *, tries: int = 4) -> T:
+    """Run a command again when somebody else appended first.
+
+    Raises:
+        VersionConflict: it happened `tries` times.
+    """
+    for _ in range(tries - 1):
+        try:
+            return decide_and_append()
+        except VersionConflict:
+            continue
+    return decide_and_append()

@@ -1,0 +1,52 @@
+"""What a projection is: rows of plain tables, folded from the ledger's events by a pure function.
+
+The same function serves the live views (rows loaded and written a batch at a time) and a rebuild (all rows in memory),
+so the two cannot differ.
+"""
+
+from collections.abc import Iterable
+from typing import ClassVar, Protocol, TypeVar
+
+from domain.events import Recorded
+
+Key = tuple[object, ...]
+
+
+class Row(Protocol):
+    """A frozen dataclass whose fields are the columns of `TABLE`, in the table's order; `KEY` names its primary key.
+
+    Columns are `str`, `int`, `float`, `bool`, `Decimal`, `datetime`, `date`, `list[str]`, or `dict` (stored as jsonb),
+    or None.
+    """
+
+    TABLE: ClassVar[str]
+    KEY: ClassVar[tuple[str, ...]]
+    __dataclass_fields__: ClassVar[dict[str, object]]
+
+
+R = TypeVar("R", bound=Row)
+
+
+class Rows(Protocol):
+    """The rows as they stand in the middle of a fold."""
+
+    def get(self, kind: type[R], *key: object) -> R | None: ...
+
+    def put(self, row: Row) -> None: ...
+
+    def drop(self, kind: type[Row], *key: object) -> None: ...
+
+
+class Projection(Protocol):
+    """One concept's views. They are rebuilt together and stand at one position."""
+
+    name: str
+    kinds: tuple[type[Row], ...]
+
+    def touches(self, recorded: Recorded) -> Iterable[tuple[type[Row], Key]]:
+        """Rows that `project` will ask for, so that they can be loaded together. A hint: others are loaded singly."""
+        ...
+
+    def project(self, recorded: Recorded, rows: Rows) -> None:
+        """Fold one event into the rows. Events that mean nothing here are passed over."""
+        ...
