@@ -1,0 +1,22 @@
+"""The servers of one machine: PostgreSQL, Temporal, Valkey and a local model.
+
+Each knows its command line, its port, its URL and how to tell that it is ready. `running` starts one.
+"""
+
+from runtime.embedded.model import ModelServer
+from runtime.embedded.ports import Ports
+from runtime.embedded.postgres import PostgresServer
+from runtime.embedded.server import Server, StartFailed, running
+from runtime.embedded.temporal import TemporalServer
+from runtime.embedded.valkey import ValkeyServer
+
+__all__ = [
+    "ModelServer",
+    "Ports",
+    "PostgresServer",
+    "Server",
+    "StartFailed",
+    "TemporalServer",
+    "ValkeyServer",
+    "running",
+]

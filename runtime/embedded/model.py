@@ -1,0 +1,41 @@
+"""The local model: a small language model behind an OpenAI-compatible API, in a process of its own."""
+
+import signal
+from collections.abc import Mapping
+
+from runtime.embedded.server import answers_http
+from runtime.parts import part_command
+from runtime.process import Command
+
+
+class ModelServer:
+    """`convergio model`."""
+
+    name = "model"
+    stop_signal = signal.SIGTERM
+
+    def __init__(self, port: int, model: str) -> None:
+        self._port = port
+        self._model = model
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self._port}/v1"
+
+    @property
+    def environment(self) -> Mapping[str, str]:
+        return {"OPENAI_BASE_URL": self.url, "CONVERGIO_MODEL": self._model}
+
+    @property
+    def shown(self) -> Mapping[str, str]:
+        return {"Model": self.url}
+
+    def prepare(self) -> None:
+        """Nothing: its files are part of the installed packages."""
+
+    def command(self) -> Command:
+        return part_command("model", "--port", str(self._port))
+
+    def ready(self, pid: int) -> bool:
+        del pid  # a port of ours answers for itself
+        return answers_http(self._port, "/health")

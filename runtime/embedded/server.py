@@ -1,0 +1,114 @@
+"""What every embedded server answers, and how one is run from start to stop."""
+
+import http.client
+import signal
+import subprocess
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import Protocol
+
+from runtime.process import Command
+
+START_TIMEOUT_S = 60.0
+_STOP_TIMEOUT_S = 15.0
+_TAIL_LINES = 15
+
+
+class StartFailed(Exception):  # noqa: N818  (it says what happened)
+    """A server or part did not come up; the message holds the last lines it wrote."""
+
+
+class Server(Protocol):
+    """One server on this machine. Everything it keeps is below its own directory."""
+
+    name: str
+    stop_signal: signal.Signals
+
+    @property
+    def environment(self) -> Mapping[str, str]:
+        """The variables by which the parts find it."""
+        ...
+
+    @property
+    def shown(self) -> Mapping[str, str]:
+        """Label and URL of what people may want to open."""
+        ...
+
+    def prepare(self) -> None:
+        """Make and mend its directory; called before every start, blocks.
+
+        Raises:
+            StartFailed: it cannot run here.
+        """
+        ...
+
+    def command(self) -> Command: ...
+
+    def ready(self, pid: int) -> bool:
+        """Whether process `pid` answers as this server. Blocks for a second at most."""
+        ...
+
+
+@contextmanager
+def running(server: Server, log: Path, *, timeout_s: float = START_TIMEOUT_S) -> Iterator[None]:
+    """Run `server` for the length of the block, its output appended to `log`.
+
+    Raises:
+        StartFailed: it ended or was not ready within `timeout_s` seconds.
+    """
+    server.prepare()
+    command = server.command()
+    with log.open("ab") as output:
+        process = subprocess.Popen(  # noqa: S603  (our own servers)
+            command.tethered(),
+            env=command.full_environment(),
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+    try:
+        _wait(server, process, log, timeout_s)
+        yield
+    finally:
+        _stop(process, server.stop_signal)
+
+
+def _wait(server: Server, process: subprocess.Popen[bytes], log: Path, timeout_s: float) -> None:
+    deadline = time.monotonic() + timeout_s
+    while not server.ready(process.pid):
+        if process.poll() is not None:
+            raise StartFailed(f"{server.name} ended with code {process.returncode}:\n{last_lines(log)}")
+        if time.monotonic() > deadline:
+            raise StartFailed(f"{server.name} was not ready after {timeout_s:.0f} s:\n{last_lines(log)}")
+        time.sleep(0.02)
+
+
+def _stop(process: subprocess.Popen[bytes], number: signal.Signals) -> None:
+    process.send_signal(number)
+    try:
+        process.wait(_STOP_TIMEOUT_S)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+
+
+def last_lines(log: Path) -> str:
+    """The end of a log file, to be shown when its writer failed."""
+    try:
+        lines = log.read_text(errors="replace").splitlines()
+    except FileNotFoundError:
+        return ""
+    return "\n".join(lines[-_TAIL_LINES:])
+
+
+def answers_http(port: int, path: str) -> bool:
+    """Whether a server on loopback answers 200 to a GET within a second."""
+    with closing(http.client.HTTPConnection("127.0.0.1", port, timeout=1)) as connection:
+        try:
+            connection.request("GET", path)
+            return connection.getresponse().status == http.HTTPStatus.OK
+        except (OSError, http.client.HTTPException):
+            return False

@@ -1,0 +1,82 @@
+"""Temporal's development server with its Web UI, tuned."""
+
+import signal
+from collections.abc import Mapping
+from pathlib import Path
+
+from runtime.embedded.programs import temporal_program
+from runtime.embedded.server import answers_http
+from runtime.process import Command
+
+DYNAMIC_CONFIG: Mapping[str, object] = {
+    # The default of 20 a second and shard puts a 50 ms tick on every hand-over inside the server, which has one shard.
+    "history.transferProcessorMaxPollRPS": 2000,
+    "history.timerProcessorMaxPollRPS": 2000,
+    "history.visibilityProcessorMaxPollRPS": 2000,
+    "history.outboundProcessorMaxPollRPS": 2000,
+    # One partition: fair order instead of stragglers.
+    "matching.numTaskqueueReadPartitions": 1,
+    "matching.numTaskqueueWritePartitions": 1,
+    # Without it fairness keys are silently ignored.
+    "matching.enableFairness": True,
+    "history.maxInFlightUpdates": 100,
+    # Long polls (waiting updates among them) of one namespace; 1,200 by default.
+    "frontend.namespaceCount": 20000,
+}
+
+
+class TemporalServer:
+    """`temporal server start-dev` on a file that survives a kill."""
+
+    name = "temporal"
+    stop_signal = signal.SIGTERM
+
+    def __init__(
+        self,
+        directory: Path,
+        *,
+        port: int,
+        http_port: int,
+        ui_port: int | None,
+        search_attributes: tuple[str, ...] = (),
+    ) -> None:
+        """`ui_port` None leaves the Web UI out. `search_attributes` are keywords made at once, for test servers."""
+        self._file = directory.absolute() / "temporal.db"
+        self._port = port
+        self._http_port = http_port
+        self._ui_port = ui_port
+        self._search_attributes = search_attributes
+
+    @property
+    def address(self) -> str:
+        return f"127.0.0.1:{self._port}"
+
+    @property
+    def ui_url(self) -> str | None:
+        return None if self._ui_port is None else f"http://127.0.0.1:{self._ui_port}"
+
+    @property
+    def environment(self) -> Mapping[str, str]:
+        return {"TEMPORAL_ADDRESS": self.address} | ({"TEMPORAL_UI_URL": self.ui_url} if self.ui_url else {})
+
+    @property
+    def shown(self) -> Mapping[str, str]:
+        return {"Temporal": self.address} | ({"Temporal Web UI": self.ui_url} if self.ui_url else {})
+
+    def prepare(self) -> None:
+        self._file.parent.mkdir(parents=True, exist_ok=True)
+
+    def command(self) -> Command:
+        flags = ["--ip", "127.0.0.1", "--port", str(self._port), "--http-port", str(self._http_port)]
+        flags += ["--headless"] if self._ui_port is None else ["--ui-port", str(self._ui_port)]
+        flags += ["--db-filename", str(self._file), "--log-level", "error"]
+        flags += ["--sqlite-pragma", "journal_mode=WAL", "--sqlite-pragma", "synchronous=NORMAL"]
+        for key, value in DYNAMIC_CONFIG.items():
+            flags += ["--dynamic-config-value", f"{key}={str(value).lower()}"]
+        for name in self._search_attributes:
+            flags += ["--search-attribute", f"{name}=Keyword"]
+        return Command((str(temporal_program()), "server", "start-dev", *flags))
+
+    def ready(self, pid: int) -> bool:
+        del pid  # a port of ours answers for itself
+        return answers_http(self._http_port, "/api/v1/namespaces/default")

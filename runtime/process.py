@@ -1,0 +1,85 @@
+"""Child processes that die with us, and how a process of an earlier run is told from a stranger with its number."""
+
+import os
+import signal
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+_TETHER = str(Path(__file__).with_name("tether.py"))
+
+
+@dataclass(frozen=True, slots=True)
+class User:
+    """Whom a child becomes. With `search` it may still pass through directories that only root may enter."""
+
+    uid: int
+    gid: int
+    search: bool = False
+
+    def __str__(self) -> str:
+        return f"{self.uid}:{self.gid}" + (":search" if self.search else "")
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """A program to run: `environment` is added to ours; `orphan_signal` is what it gets when we die."""
+
+    argv: tuple[str, ...]
+    environment: Mapping[str, str] = field(default_factory=dict)
+    user: User | None = None
+    orphan_signal: signal.Signals = signal.SIGKILL
+
+    def tethered(self) -> list[str]:
+        """The argument list that starts it tied to this process.
+
+        Start it from the main thread: Linux sends the signal when the starting *thread* ends.
+        """
+        user = "-" if self.user is None else str(self.user)
+        launcher = [sys.executable, "-I", "-S", _TETHER, str(os.getpid()), str(int(self.orphan_signal)), user]
+        return [*launcher, *self.argv]
+
+    def full_environment(self) -> dict[str, str]:
+        return {**os.environ, **self.environment}
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """What names a process for good: its number, the moment it began and its program."""
+
+    pid: int
+    began: str
+    program: str
+
+    @classmethod
+    def of(cls, pid: int, program: str) -> "Mark | None":
+        """The mark of a living process; None when there is none (or no `/proc` to ask)."""
+        began = _began(pid)
+        return None if began is None else cls(pid, began, program)
+
+    def alive(self) -> bool:
+        """Whether that very process still runs."""
+        return _began(self.pid) == self.began and self.program in _command_line(self.pid)
+
+    def kill(self, number: signal.Signals = signal.SIGKILL) -> None:
+        if self.alive():
+            os.kill(self.pid, number)
+
+
+def _began(pid: int) -> str | None:
+    """Boot and clock ticks since boot at which `pid` began. A zombie is no longer alive."""
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+    except OSError:
+        return None
+    state, ticks = fields[0], fields[19]
+    return None if state in "ZX" else f"{boot}/{ticks}"
+
+
+def _command_line(pid: int) -> str:
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
+    except OSError:
+        return ""

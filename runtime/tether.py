@@ -1,0 +1,57 @@
+"""Become another program that dies with its parent. Run by path, with the standard library only.
+
+`python tether.py PARENT SIGNAL USER PROGRAM [ARGUMENT ...]`: USER is `-` (stay), `UID:GID` (become), or
+`UID:GID:search` (become, but keep the right to pass through directories that only root may enter).
+"""
+
+import ctypes
+import os
+import sys
+
+_SET_DEATH_SIGNAL, _KEEP_CAPABILITIES, _AMBIENT, _AMBIENT_RAISE = 1, 8, 47, 2
+_CAPABILITY_VERSION = 0x20080522
+_READ_SEARCH, _OVERRIDE = 2, 1
+
+
+def main(arguments: list[str]) -> None:
+    parent, signal, user, *command = arguments
+    if user != "-":
+        _become(*user.split(":"))
+    if sys.platform == "linux":
+        # After the change of user, which clears it.
+        _prctl(_SET_DEATH_SIGNAL, int(signal))
+        if os.getppid() != int(parent):  # the parent died before it was asked for
+            sys.exit(1)
+    try:
+        os.execvp(command[0], command)  # noqa: S606  (no shell is wanted)
+    except OSError as error:
+        sys.exit(f"cannot run {command[0]}: {error.strerror}")
+
+
+def _become(uid: str, gid: str, keep: str = "") -> None:
+    if keep:
+        _prctl(_KEEP_CAPABILITIES, 1)
+    os.setgroups([])
+    os.setresgid(int(gid), int(gid), int(gid))
+    os.setresuid(int(uid), int(uid), int(uid))
+    if keep and not any(_keep_only(capability) for capability in (_READ_SEARCH, _OVERRIDE)):
+        sys.exit("this root may not hand on the right to search directories")
+
+
+def _keep_only(capability: int) -> bool:
+    """Hold this one capability, and keep it over exec. False where this root does not have it."""
+    bit = 1 << capability
+    header = (ctypes.c_uint32 * 2)(_CAPABILITY_VERSION, 0)
+    sets = (ctypes.c_uint32 * 6)(bit, bit, bit, 0, 0, 0)  # effective, permitted, inheritable; then their upper halves
+    libc = ctypes.CDLL(None, use_errno=True)
+    return libc.capset(header, sets) == 0 and libc.prctl(_AMBIENT, _AMBIENT_RAISE, capability, 0, 0) == 0
+
+
+def _prctl(option: int, value: int) -> None:
+    libc = ctypes.CDLL(None, use_errno=True)
+    if libc.prctl(option, value, 0, 0, 0) != 0:
+        sys.exit(f"prctl {option}: {os.strerror(ctypes.get_errno())}")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

@@ -1,0 +1,118 @@
+"""Real servers for every test that asks: PostgreSQL, Temporal, Valkey and a scripted model."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from uuid import uuid4
+
+import psycopg
+import pytest
+from psycopg.sql import SQL, Identifier
+from redis import Redis
+
+from adapters.postgres.migrate import migrate
+from tests.servers import VALKEY_DATABASES, Joined, join
+
+_TEMPLATE = "migrated"
+_TEMPLATE_LOCK = 7350001
+
+
+@pytest.fixture(scope="session")
+def run_directory(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Path:
+    """One directory for all processes of this test run."""
+    own = tmp_path_factory.getbasetemp()
+    return own if worker_id == "master" else own.parent
+
+
+@pytest.fixture(scope="session")
+def postgres_server(run_directory: Path) -> Iterator[str]:
+    """URL of a PostgreSQL server, on its database that nobody migrates."""
+    with _joined("postgres", run_directory) as server:
+        yield server.environment["DATABASE_URL"]
+
+
+@pytest.fixture(scope="session")
+def temporal_address(run_directory: Path) -> Iterator[str]:
+    """Address of a Temporal server with our search attributes. Shared: use workflow ids and task queues of your own."""
+    with _joined("temporal", run_directory) as server:
+        yield server.environment["TEMPORAL_ADDRESS"]
+
+
+@pytest.fixture(scope="session")
+def valkey_server(run_directory: Path) -> Iterator[str]:
+    """URL of a Valkey server, on database 0, which belongs to nobody."""
+    with _joined("valkey", run_directory) as server:
+        yield server.environment["REDIS_URL"]
+
+
+@pytest.fixture
+def redis_url(valkey_server: str) -> str:
+    """An empty Valkey database of the test's own."""
+    with Redis.from_url(valkey_server) as client:
+        number = int(client.incr("databases-given"))
+    return f"{valkey_server.rpartition('/')[0]}/{1 + number % (VALKEY_DATABASES - 1)}"
+
+
+@pytest.fixture
+def task_queue() -> str:
+    """A task queue that no other test has."""
+    return f"test-{uuid4().hex}"
+
+
+@pytest.fixture(scope="session")
+def migrated_template(postgres_server: str) -> str:
+    """Name of a migrated database to copy, made once a run."""
+    with psycopg.connect(postgres_server, autocommit=True) as connection:
+        connection.execute("SELECT pg_advisory_lock(%s)", (_TEMPLATE_LOCK,))
+        if not connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", (_TEMPLATE,)).fetchone():
+            connection.execute("CREATE DATABASE half_migrated")
+            migrate(_on(postgres_server, "half_migrated"))
+            connection.execute(SQL("ALTER DATABASE half_migrated RENAME TO {}").format(Identifier(_TEMPLATE)))
+    return _TEMPLATE
+
+
+@pytest.fixture
+def database_url(postgres_server: str, migrated_template: str) -> Iterator[str]:
+    """A migrated, empty database of the test's own."""
+    with _database(postgres_server, migrated_template) as url:
+        yield url
+
+
+@pytest.fixture(scope="module")
+def module_database_url(postgres_server: str, migrated_template: str) -> Iterator[str]:
+    """A migrated database that the tests of one module share."""
+    with _database(postgres_server, migrated_template) as url:
+        yield url
+
+
+@pytest.fixture
+def empty_database_url(postgres_server: str) -> Iterator[str]:
+    """A database without any table."""
+    with _database(postgres_server, "template1") as url:
+        yield url
+
+
+@contextmanager
+def _joined(kind: str, run: Path) -> Iterator[Joined]:
+    server = join(kind, run)
+    try:
+        yield server
+    finally:
+        server.leave()
+
+
+@contextmanager
+def _database(server: str, template: str) -> Iterator[str]:
+    name = f"test_{uuid4().hex}"
+    with psycopg.connect(server, autocommit=True) as connection:
+        connection.execute(SQL("CREATE DATABASE {} TEMPLATE {}").format(Identifier(name), Identifier(template)))
+    try:
+        yield _on(server, name)
+    finally:
+        with psycopg.connect(server, autocommit=True) as connection:
+            connection.execute(SQL("DROP DATABASE {} WITH (FORCE)").format(Identifier(name)))
+
+
+def _on(server: str, database: str) -> str:
+    before, _, options = server.partition("?")
+    return f"{before.rpartition('/')[0]}/{database}?{options}"
