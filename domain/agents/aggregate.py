@@ -1,0 +1,107 @@
+"""One agent: its versions, which of them is deployed, and what may be done to it."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+
+from domain.agents.definition import AgentDefinition, fingerprint
+from domain.agents.events import AgentDefined, AgentDeployed, AgentEvent, AgentRetired
+from domain.agents.tools import refuse_unknown
+from domain.errors import Conflict, Invalid, NotFound
+from domain.events import Cause, Event
+
+
+@dataclass(frozen=True, slots=True)
+class Version:
+    """A definition and who wrote it."""
+
+    definition: AgentDefinition
+    by: str
+
+
+@dataclass(frozen=True, slots=True)
+class Agent:
+    """`versions[n - 1]` is version n; `deployed` is None before the first deployment and after retirement."""
+
+    versions: tuple[Version, ...] = ()
+    deployed: int | None = None
+    deployed_by: str | None = None
+    retired: bool = False
+
+    def version(self, number: int) -> Version:
+        """A version by its number.
+
+        Raises:
+            NotFound: there is none of that number.
+        """
+        if not 1 <= number <= len(self.versions):
+            raise NotFound(f"the agent has no version {number}")
+        return self.versions[number - 1]
+
+
+def stream(agent_id: str) -> str:
+    return f"agent:{agent_id}"
+
+
+def evolve(agent: Agent, event: Event) -> Agent:
+    match event:
+        case AgentDefined(definition=definition, by=by):
+            return replace(agent, versions=(*agent.versions, Version(definition, by)))
+        case AgentDeployed(agent_version=version, by=by):
+            return replace(agent, deployed=version, deployed_by=by)
+        case AgentRetired():
+            return replace(agent, deployed=None, deployed_by=None, retired=True)
+        case _:
+            return agent
+
+
+def evolved(agent: Agent, events: Iterable[Event]) -> Agent:
+    for event in events:
+        agent = evolve(agent, event)
+    return agent
+
+
+def define(agent: Agent, definition: AgentDefinition, cause: Cause) -> list[AgentEvent]:
+    """Write down a new version; nothing if it says what the newest says already.
+
+    Raises:
+        Conflict: the agent is retired.
+        Invalid: a tool is unknown, or the definition has another agent's id.
+    """
+    _refuse_retired(agent)
+    refuse_unknown(definition.tools)
+    if agent.versions:
+        newest = agent.versions[-1].definition
+        if newest.id != definition.id:
+            reason = f"an agent keeps its id {newest.id}"
+            raise Invalid(f"id: {reason}", field="id", reason=reason)
+        if fingerprint(newest) == fingerprint(definition):
+            return []
+    return [AgentDefined(definition=definition, agent_version=len(agent.versions) + 1, **cause.fields())]
+
+
+def deploy(agent: Agent, version: int, cause: Cause) -> list[AgentEvent]:
+    """Let new work get this version, an older one included; nothing if it does already.
+
+    Raises:
+        Conflict: the agent is retired.
+        NotFound: there is no such version.
+    """
+    _refuse_retired(agent)
+    agent.version(version)
+    return [] if agent.deployed == version else [AgentDeployed(agent_version=version, **cause.fields())]
+
+
+def retire(agent: Agent, cause: Cause) -> list[AgentEvent]:
+    """Take the agent out of service for new work; nothing if it is already.
+
+    Raises:
+        NotFound: there is no such agent.
+    """
+    if not agent.versions:
+        raise NotFound("there is no such agent")
+    return [] if agent.retired else [AgentRetired(**cause.fields())]
+
+
+def _refuse_retired(agent: Agent) -> None:
+    if agent.retired:
+        raise Conflict("the agent is retired")

@@ -1,0 +1,60 @@
+"""What an agent is: a name, abilities, tools and the instructions it works by."""
+
+from hashlib import sha256
+from typing import Annotated
+
+import orjson
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
+
+MAX_INSTRUCTIONS = 20_000
+"""Characters that an agent's instructions may have."""
+
+
+def _storable(text: str) -> str:
+    if "\x00" in text:
+        raise ValueError("may not hold the character U+0000")
+    return text
+
+
+def _one_line(text: str) -> str:
+    if len(text.splitlines()) > 1:
+        raise ValueError("must be one line")
+    return _storable(text)
+
+
+def _named_once(names: tuple[str, ...]) -> tuple[str, ...]:
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise ValueError(f"{', '.join(twice)}: named twice")
+    return names
+
+
+AgentId = Annotated[str, Field(pattern=r"\A[a-z][a-z0-9_]{1,63}\z")]
+Phrase = Annotated[str, Field(max_length=80), AfterValidator(_one_line)]
+
+
+class AgentDefinition(BaseModel):
+    """One version of an agent. `aliases` are further ids it answers to; without `model` it uses the platform's."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", str_strip_whitespace=True, str_min_length=1)
+
+    id: AgentId
+    name: Annotated[str, Field(max_length=120), AfterValidator(_one_line)]
+    description: Annotated[str, Field(max_length=500), AfterValidator(_one_line)]
+    capabilities: Annotated[tuple[Phrase, ...], Field(max_length=20), AfterValidator(_named_once)] = ()
+    tools: Annotated[tuple[Phrase, ...], Field(max_length=50), AfterValidator(_named_once)] = ()
+    color: Annotated[str, StringConstraints(pattern=r"\A#[0-9A-Fa-f]{6}\z", to_upper=True)]
+    aliases: Annotated[tuple[AgentId, ...], Field(max_length=10), AfterValidator(_named_once)] = ()
+    model: Annotated[str, Field(max_length=200), AfterValidator(_one_line)] | None = None
+    temperature: Annotated[float, Field(ge=0, le=2, allow_inf_nan=False)] | None = None
+    instructions: Annotated[str, Field(max_length=MAX_INSTRUCTIONS), AfterValidator(_storable)]
+
+
+def fingerprint(definition: AgentDefinition) -> str:
+    """SHA-256, in hex, of the definition as canonical JSON (RFC 8785).
+
+    Fields at their default are left out, so that a field added later changes no old fingerprint.
+    """
+    fields = definition.model_dump(mode="json", exclude_defaults=True)
+    whole = {name: int(v) if isinstance(v, float) and v.is_integer() else v for name, v in fields.items()}
+    return sha256(orjson.dumps(whole, option=orjson.OPT_SORT_KEYS)).hexdigest()

@@ -1,0 +1,146 @@
+"""The registry as it is read: agents as they are deployed, and each of their versions."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any, ClassVar, Literal
+
+from domain.agents.definition import AgentDefinition, fingerprint
+from domain.agents.events import AgentDefined, AgentDeployed, AgentRetired
+from domain.errors import NotFound
+from domain.events import Recorded
+from domain.projection import Key, Row, Rows
+
+
+@dataclass(frozen=True, slots=True)
+class AgentRow:
+    """An agent as its deployed version describes it, or its newest while none is.
+
+    `version` counts every change of the agent; `deployed_version` is the one that new work gets.
+    """
+
+    TABLE: ClassVar[str] = "agents"
+    KEY: ClassVar[tuple[str, ...]] = ("id",)
+
+    id: str
+    name: str
+    description: str
+    status: Literal["active", "inactive"]
+    capabilities: list[str]
+    tools: list[str]
+    color: str
+    aliases: list[str]
+    model: str | None
+    temperature: float | None
+    fingerprint: str
+    version: int
+    deployed_version: int | None
+    created_at: datetime
+    updated_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class AgentVersionRow:
+    """One version, whole."""
+
+    TABLE: ClassVar[str] = "agent_versions"
+    KEY: ClassVar[tuple[str, ...]] = ("agent_id", "version")
+
+    agent_id: str
+    version: int
+    definition: dict[str, Any]
+    fingerprint: str
+    made_by: str
+    created_at: datetime
+
+
+class AgentsProjection:
+    """`domain.projection.Projection` of the agents."""
+
+    name = "agents"
+    kinds: tuple[type[Row], ...] = (AgentRow, AgentVersionRow)
+
+    def touches(self, recorded: Recorded) -> Iterable[tuple[type[Row], Key]]:
+        agent_id = _agent_id(recorded)
+        match recorded.event:
+            case AgentDefined() | AgentRetired():
+                yield AgentRow, (agent_id,)
+            case AgentDeployed(agent_version=version):
+                yield AgentRow, (agent_id,)
+                yield AgentVersionRow, (agent_id, version)
+
+    def project(self, recorded: Recorded, rows: Rows) -> None:
+        match recorded.event:
+            case AgentDefined() as event:
+                _defined(recorded, event, rows)
+            case AgentDeployed(agent_version=version, at=at):
+                row = _row(recorded, rows)
+                written = rows.get(AgentVersionRow, row.id, version)
+                if written is None:
+                    raise NotFound(f"{recorded.stream} has no version {version} to deploy")
+                row = _described(row, AgentDefinition.model_validate(written.definition))
+                deployed = replace(row, status="active", deployed_version=version)
+                rows.put(replace(deployed, version=recorded.version, updated_at=at))
+            case AgentRetired(at=at):
+                retired = replace(_row(recorded, rows), status="inactive", deployed_version=None)
+                rows.put(replace(retired, version=recorded.version, updated_at=at))
+
+
+def _defined(recorded: Recorded, event: AgentDefined, rows: Rows) -> None:
+    definition, agent_id = event.definition, _agent_id(recorded)
+    text = definition.model_dump(mode="json")
+    rows.put(
+        AgentVersionRow(
+            agent_id, event.agent_version, text, fingerprint(definition), made_by=event.by, created_at=event.at
+        )
+    )
+    row = rows.get(AgentRow, agent_id) or _new(definition, event.at)
+    if row.deployed_version is None:
+        row = _described(row, definition)
+    rows.put(replace(row, version=recorded.version, updated_at=event.at))
+
+
+def _new(definition: AgentDefinition, at: datetime) -> AgentRow:
+    return AgentRow(
+        id=definition.id,
+        name=definition.name,
+        description=definition.description,
+        status="inactive",
+        capabilities=[],
+        tools=[],
+        color=definition.color,
+        aliases=[],
+        model=None,
+        temperature=None,
+        fingerprint="",
+        version=0,
+        deployed_version=None,
+        created_at=at,
+        updated_at=at,
+    )
+
+
+def _described(row: AgentRow, definition: AgentDefinition) -> AgentRow:
+    return replace(
+        row,
+        name=definition.name,
+        description=definition.description,
+        capabilities=list(definition.capabilities),
+        tools=list(definition.tools),
+        color=definition.color,
+        aliases=list(definition.aliases),
+        model=definition.model,
+        temperature=definition.temperature,
+        fingerprint=fingerprint(definition),
+    )
+
+
+def _row(recorded: Recorded, rows: Rows) -> AgentRow:
+    row = rows.get(AgentRow, _agent_id(recorded))
+    if row is None:
+        raise NotFound(f"{recorded.stream} was never defined")
+    return row
+
+
+def _agent_id(recorded: Recorded) -> str:
+    return recorded.stream.removeprefix("agent:")
