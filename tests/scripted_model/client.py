@@ -42,14 +42,15 @@ class ScriptedModel:
         *rules: dict[str, Any],
         default: dict[str, Any] | None = None,
         out_of_quota_after: int | None = None,
+        props: dict[str, Any] | None = None,
     ) -> None:
-        """Add rules: fields of `script.Behaviour`, with the conditions `contains, nth, model, times` (1 if unset)."""
-        body: dict[str, Any] = {"rules": rules}
-        if default is not None:
-            body["default"] = default
-        if out_of_quota_after is not None:
-            body["out_of_quota_after"] = out_of_quota_after
-        self._ask("POST", "/script", body)
+        """Add rules: fields of `script.Behaviour`, with the conditions `contains, nth, model, times` (1 if unset).
+
+        `default` is the behaviour where no rule takes a request; `props` is what llama.cpp would say at `/props`.
+        """
+        settings = {"default": default, "out_of_quota_after": out_of_quota_after, "props": props}
+        given = {name: value for name, value in settings.items() if value is not None}
+        self._ask("POST", "/script", {"rules": rules, **given})
 
     def reset(self) -> None:
         """Forget the script, the bill and the requests."""

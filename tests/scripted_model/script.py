@@ -20,7 +20,7 @@ class Behaviour:
     """Silence between the headers and the first chunk."""
     inter_chunk_delay_s: float = 0.0
     status: int = 200
-    """400 and up refuses the request; nothing is billed."""
+    """Any other refuses the request; nothing is billed."""
     error: dict[str, Any] | str | None = None
     """The body of a refusal: the provider's `error` object, or raw text."""
     headers: Headers = field(default_factory=dict)
@@ -31,6 +31,8 @@ class Behaviour:
     tokens_per_chunk: int | None = None
     """Unset: three chunks, or four tokens a chunk where chunks are delayed."""
     finish: str = "stop"
+    raw: str | None = None
+    """The body, word for word, whatever it is; `headers` hold its content type."""
     cached_tokens: int = 0
     empty: bool = False
     no_usage: bool = False
@@ -101,13 +103,15 @@ class Script:
         self.rules: list[Rule] = []
         self.default = DEFAULT
         self.out_of_quota_after: int | None = None
+        self.props: dict[str, Any] | None = None
         self.seen: Counter[str] = Counter()
 
     def load(self, script: dict[str, Any]) -> None:
-        """`rules` are added to the queue; `default` and `out_of_quota_after` replace what was set."""
+        """`rules` are added to the queue; `default`, `out_of_quota_after` and `props` replace what was set."""
         self.rules.extend(rule_of(fields) for fields in script.get("rules", ()))
         if "default" in script:
             self.default = Behaviour(**script["default"])
+        self.props = script.get("props", self.props)
         if "out_of_quota_after" in script:
             self.out_of_quota_after = script["out_of_quota_after"]
 

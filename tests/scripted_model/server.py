@@ -14,6 +14,7 @@ from tests.scripted_model.bill import Bill, Entry
 from tests.scripted_model.script import Behaviour, Script
 
 KEPT_REQUESTS = 200
+OK = 200
 MAX_BODY_BYTES = 64 * 2**20
 REFUSALS = {
     400: ("invalid_request_error", None),
@@ -56,6 +57,8 @@ class Provider:
         if path == "/v1/models":
             listed = [{"id": name, "object": "model", "owned_by": "tests"} for name in self.models]
             return self._refused_key(request) or as_json({"object": "list", "data": listed})
+        if path == "/props" and self.script.props is not None:
+            return as_json(self.script.props)
         if path in ("/bill", "/script", "/requests", "/health"):
             return await self.control(path, request)
         return as_json({"error": {"message": f"no such path {path}"}}, status=404)
@@ -118,10 +121,12 @@ class Provider:
             await asyncio.sleep(behaviour.delay_s)
         if behaviour.hang:
             await asyncio.Event().wait()
-        if behaviour.status >= 400:
+        if behaviour.status != OK:
             call.entry["prompt_tokens"] = 0
             self.bill.end(call.entry, "refused")
             return refusal(behaviour)
+        if behaviour.raw is not None:
+            return web.Response(body=behaviour.raw.encode(), headers=behaviour.headers)
         if behaviour.garbage == "page":
             page = "<html><body>Bad gateway, but politely</body></html>"
             return web.Response(text=page, content_type="text/html")
