@@ -1,0 +1,64 @@
+"""The registry of agents over HTTP."""
+
+from typing import Annotated, Any, Literal
+
+from fastapi import APIRouter, Path, Query, Response
+
+from api.dependencies import Paged, fresh, requires, set_etag
+from api.models import Listing, Timestamp, View
+from domain.agents.ports import AgentFilter, AgentReads
+
+_NO_NUL = r"^[^\x00]*$"
+_Text = Annotated[str | None, Query(min_length=1, max_length=200, pattern=_NO_NUL)]
+_Id = Annotated[str, Path(max_length=64, pattern=_NO_NUL, description="Its id, or one of its aliases.")]
+
+
+class Agent(View):
+    """An agent as its deployed version describes it. `version` counts every change, `deployed_version` definitions."""
+
+    id: str
+    name: str
+    description: str
+    status: Literal["active", "inactive"]
+    capabilities: list[str]
+    tools: list[str]
+    color: str
+    version: int
+    aliases: list[str]
+    model: str | None
+    temperature: float | None
+    fingerprint: str
+    deployed_version: int | None
+    created_at: Timestamp
+    updated_at: Timestamp
+
+
+class AgentList(Listing):
+    """Agents in the order of their ids."""
+
+    agents: list[Agent]
+
+
+def router(agents: AgentReads) -> APIRouter:
+    """`/api/v1/agents` and `/api/v1/agents/{agent_id}`. Routes below `/agents` with a fixed name must come before."""
+    routes = APIRouter(prefix="/api/v1/agents", tags=["AI Agents"], dependencies=[requires("read"), fresh("agents")])
+
+    @routes.get("", response_model=AgentList)
+    def list_agents(
+        page: Paged,
+        status: Literal["active", "inactive"] | None = None,
+        capability: _Text = None,
+        q: _Text = None,
+    ) -> Any:
+        """All agents; `capability` is a whole phrase, `q` a part of id, name, description or capability."""
+        found = agents.page(AgentFilter(status, capability, q), skip=page.skip, limit=page.limit)
+        return AgentList.model_validate({"agents": found.agents, **page.of(found.total)})
+
+    @routes.get("/{agent_id}", response_model=Agent)
+    def get_agent(agent_id: _Id, response: Response) -> Any:
+        """One agent, by its id or an alias."""
+        agent = agents.get(agent_id)
+        set_etag(response, agent.version)
+        return agent
+
+    return routes
