@@ -1,16 +1,74 @@
-"""How a part of the system is started as a process that `ps` names."""
+"""The parts of the system that are our own processes, as the supervisor starts them."""
 
-import sys
+import signal
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
+from runtime.embedded.probe import answers_http
 from runtime.process import Command
+from runtime.readiness import is_ready
+from runtime.script import part_command
 
-_ROOT = str(Path(__file__).parents[1])
+_ANYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104  (where to knock, not where to bind)
 
 
-def part_command(*words: str) -> Command:
-    """`convergio WORDS`: by the script beside this Python, or by its module where nothing is installed."""
-    script = Path(sys.executable).with_name("convergio")
-    if script.exists():
-        return Command((str(script), *words))
-    return Command((sys.executable, "-m", "runtime.cli", *words), {"PYTHONPATH": _ROOT})
+@dataclass(frozen=True, slots=True)
+class Api:
+    """`convergio api`, ready when it answers."""
+
+    host: str
+    port: int
+    name: str = "api"
+    stop_signal: signal.Signals = signal.SIGTERM
+
+    @property
+    def url(self) -> str:
+        host = _ANYWHERE.get(self.host, self.host)
+        return f"http://[{host}]:{self.port}" if ":" in host else f"http://{host}:{self.port}"
+
+    @property
+    def environment(self) -> Mapping[str, str]:
+        return {"CONVERGIO_HOST": self.host, "CONVERGIO_PORT": str(self.port)}
+
+    @property
+    def shown(self) -> Mapping[str, str]:
+        return {"API": f"{self.url}/api/v1", "API documentation": f"{self.url}/docs"}
+
+    def prepare(self) -> None:
+        """Nothing."""
+
+    def command(self) -> Command:
+        return part_command("api")
+
+    def ready(self, pid: int) -> bool:
+        del pid
+        return answers_http(self.port, "/health/live", host=_ANYWHERE.get(self.host, self.host))
+
+
+@dataclass(frozen=True, slots=True)
+class Background:
+    """`convergio worker` or `convergio projections`, ready when it says so in its file."""
+
+    name: str
+    ready_file: Path
+    stop_signal: signal.Signals = signal.SIGTERM
+
+    @property
+    def environment(self) -> Mapping[str, str]:
+        return {}
+
+    @property
+    def shown(self) -> Mapping[str, str]:
+        return {}
+
+    def prepare(self) -> None:
+        self.ready_file.parent.mkdir(parents=True, exist_ok=True)
+        self.ready_file.unlink(missing_ok=True)
+
+    def command(self) -> Command:
+        command = part_command(self.name)
+        return Command(command.argv, {**command.environment, "CONVERGIO_READY_FILE": str(self.ready_file)})
+
+    def ready(self, pid: int) -> bool:
+        return is_ready(self.ready_file, pid)

@@ -52,6 +52,7 @@ class Settings(BaseSettings):
     max_answer_tokens: int = Field(1024, ge=1, validation_alias="CONVERGIO_MAX_ANSWER_TOKENS")
     model_timeout_s: float = Field(120.0, gt=0, validation_alias="CONVERGIO_MODEL_TIMEOUT_S")
 
+    ready_file: Path | None = Field(None, validation_alias="CONVERGIO_READY_FILE")
     deployment_version: str | None = Field(None, validation_alias="CONVERGIO_DEPLOYMENT_VERSION")
 
     auth: Literal["off", "keys"] | None = Field(None, validation_alias="CONVERGIO_AUTH")

@@ -44,7 +44,7 @@ def _keep_only(capability: int) -> bool:
     header = (ctypes.c_uint32 * 2)(_CAPABILITY_VERSION, 0)
     sets = (ctypes.c_uint32 * 6)(bit, bit, bit, 0, 0, 0)  # effective, permitted, inheritable; then their upper halves
     libc = ctypes.CDLL(None, use_errno=True)
-    return libc.capset(header, sets) == 0 and libc.prctl(_AMBIENT, _AMBIENT_RAISE, capability, 0, 0) == 0
+    return bool(libc.capset(header, sets) == 0 and libc.prctl(_AMBIENT, _AMBIENT_RAISE, capability, 0, 0) == 0)
 
 
 def _prctl(option: int, value: int) -> None:

@@ -11,6 +11,7 @@ from psycopg.sql import SQL, Identifier
 from redis import Redis
 
 from adapters.postgres.migrate import migrate
+from tests.scripted_model import ScriptedModel, start_scripted_model
 from tests.servers import VALKEY_DATABASES, Joined, join
 
 _TEMPLATE = "migrated"
@@ -51,6 +52,20 @@ def redis_url(valkey_server: str) -> str:
     with Redis.from_url(valkey_server) as client:
         number = int(client.incr("databases-given"))
     return f"{valkey_server.rpartition('/')[0]}/{1 + number % (VALKEY_DATABASES - 1)}"
+
+
+@pytest.fixture(scope="session")
+def model_process() -> Iterator[ScriptedModel]:
+    """A scripted model provider, one for each test process."""
+    with start_scripted_model() as model:
+        yield model
+
+
+@pytest.fixture
+def scripted_model(model_process: ScriptedModel) -> ScriptedModel:
+    """A model provider without a script, with nothing on its bill."""
+    model_process.reset()
+    return model_process
 
 
 @pytest.fixture

@@ -3,9 +3,9 @@
 import signal
 from collections.abc import Mapping
 
-from runtime.embedded.server import answers_http
-from runtime.parts import part_command
+from runtime.embedded.probe import answers_http
 from runtime.process import Command
+from runtime.script import part_command
 
 
 class ModelServer:

@@ -1,11 +1,10 @@
 """What every embedded server answers, and how one is run from start to stop."""
 
-import http.client
 import signal
 import subprocess
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Protocol
 
@@ -23,8 +22,11 @@ class StartFailed(Exception):  # noqa: N818  (it says what happened)
 class Server(Protocol):
     """One server on this machine. Everything it keeps is below its own directory."""
 
-    name: str
-    stop_signal: signal.Signals
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def stop_signal(self) -> signal.Signals: ...
 
     @property
     def environment(self) -> Mapping[str, str]:
@@ -102,13 +104,3 @@ def last_lines(log: Path) -> str:
     except FileNotFoundError:
         return ""
     return "\n".join(lines[-_TAIL_LINES:])
-
-
-def answers_http(port: int, path: str) -> bool:
-    """Whether a server on loopback answers 200 to a GET within a second."""
-    with closing(http.client.HTTPConnection("127.0.0.1", port, timeout=1)) as connection:
-        try:
-            connection.request("GET", path)
-            return connection.getresponse().status == http.HTTPStatus.OK
-        except (OSError, http.client.HTTPException):
-            return False

@@ -4,8 +4,8 @@ import signal
 from collections.abc import Mapping
 from pathlib import Path
 
+from runtime.embedded.probe import answers_http
 from runtime.embedded.programs import temporal_program
-from runtime.embedded.server import answers_http
 from runtime.process import Command
 
 DYNAMIC_CONFIG: Mapping[str, object] = {

@@ -1,0 +1,164 @@
+"""The command `convergio`. Bodies are imported when they run, so that `--help` is quick."""
+
+# ruff: noqa: PLC0415  (that is the reason)
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+
+import typer
+
+if TYPE_CHECKING:
+    from runtime.settings import Settings
+
+app = typer.Typer(
+    name="convergio",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help="AI agents that never lose their place.",
+)
+
+_USAGE = 2
+DataDir = Annotated[Path | None, typer.Option("--data-dir", help="Where embedded servers keep their state.")]
+
+
+@app.command()
+def up(
+    host: Annotated[str | None, typer.Option(help="Address the API binds to.")] = None,
+    port: Annotated[int | None, typer.Option(help="Port the API binds to; 0 for any.")] = None,
+    data_dir: DataDir = None,
+    *,
+    no_llm: Annotated[bool, typer.Option("--no-llm", help="Leave the local model off.")] = False,
+) -> None:
+    """Run everything on this machine: servers that are not named by the environment, worker, projections, API."""
+    from runtime.data_directory import AlreadyRunning
+    from runtime.embedded import StartFailed
+    from runtime.supervisor import up as run
+
+    settings = _settings("up", host=host, port=port, data_dir=data_dir)
+    try:
+        code = run(settings, llm=not no_llm)
+    except (AlreadyRunning, StartFailed) as refusal:
+        _refuse(str(refusal), code=1)
+    raise typer.Exit(code)
+
+
+@app.command()
+def api() -> None:
+    """Serve the API against the servers named by the environment."""
+    settings = _connected("api", "DATABASE_URL", "TEMPORAL_ADDRESS", "REDIS_URL")
+    from runtime.bootstrap import run_api
+
+    run_api(settings)
+
+
+@app.command()
+def worker(
+    queues: Annotated[str | None, typer.Option(help="Task queues to work on, comma-separated; all by default.")] = None,
+) -> None:
+    """Run workflows and activities."""
+    settings = _connected("worker", "DATABASE_URL", "TEMPORAL_ADDRESS", "REDIS_URL")
+    from runtime.bootstrap import run_worker
+
+    run_worker(settings, tuple(name.strip() for name in queues.split(",")) if queues else None)
+
+
+@app.command()
+def projections() -> None:
+    """Keep the views up with the ledger."""
+    settings = _connected("projections", "DATABASE_URL")
+    from runtime.bootstrap import run_projections
+
+    run_projections(settings)
+
+
+@app.command()
+def migrate() -> None:
+    """Make or update tables, search attributes, retention and schedules. Safe to repeat."""
+    settings = _connected("migrate", "DATABASE_URL", "TEMPORAL_ADDRESS")
+    from runtime.bootstrap import run_migrations
+
+    run_migrations(settings)
+
+
+@app.command()
+def rebuild(
+    projection: Annotated[str | None, typer.Argument(help="Its name; all by default.")] = None,
+    *,
+    check: Annotated[bool, typer.Option("--check", help="Only compare with the live view.")] = False,
+) -> None:
+    """Build a view anew from the ledger, beside the live one, and swap."""
+    settings = _connected("rebuild", "DATABASE_URL")
+    from runtime.bootstrap import run_rebuild
+
+    run_rebuild(settings, projection, check=check)
+
+
+@app.command()
+def doctor(data_dir: DataDir = None) -> None:
+    """Look at every server and every view, and say what is wrong."""
+    settings = _connected("doctor", data_dir=data_dir)
+    from runtime.doctor import examine
+
+    raise typer.Exit(examine(settings))
+
+
+@app.command()
+def demo() -> None:
+    """A guided minute: a chat whose worker is killed in mid-answer, and the books that agree all the same."""
+    settings = _settings("demo")
+    from runtime.demo import run_demo
+
+    raise typer.Exit(run_demo(settings))
+
+
+@app.command()
+def model(port: Annotated[int, typer.Option(help="Port on loopback.")] = 8081) -> None:
+    """Serve the local model."""
+    _settings("model")
+    from adapters.local_model import serve
+
+    serve(port)
+
+
+def _settings(part: str, **given: Any) -> "Settings":
+    """Read the environment, with the options that were `given`, and set up the logs."""
+    from pydantic import ValidationError
+
+    from runtime.logs import configure_logging
+    from runtime.settings import Settings
+
+    try:
+        settings = Settings(**{name: value for name, value in given.items() if value is not None})
+    except ValidationError as error:
+        _refuse("\n".join(_sentence(fault["loc"], fault["msg"]) for fault in error.errors()))
+    configure_logging(settings.log_level, part)
+    return settings
+
+
+def _connected(part: str, *needs: str, data_dir: Path | None = None) -> "Settings":
+    """The settings, with the servers of a running `convergio up` where the environment names none."""
+    from runtime.data_directory import running_in
+
+    settings = _settings(part, data_dir=data_dir)
+    if not any((settings.database_url, settings.temporal_address, settings.redis_url)):
+        run = running_in(settings.data_dir)
+        settings = _settings(part, data_dir=data_dir, **(run.environment if run else {}))
+    missing = [name for name in needs if getattr(settings, name.lower()) is None]
+    if missing:
+        _refuse(f"convergio {part} needs {' and '.join(missing)}: name the servers, or run everything: convergio up")
+    return settings
+
+
+def _sentence(place: tuple[int | str, ...], message: str) -> str:
+    words = message.removeprefix("Value error, ")
+    return f"{place[0]}: {words}" if place else words
+
+
+def _refuse(message: str, code: int = _USAGE) -> NoReturn:
+    typer.echo(message, err=True)
+    raise typer.Exit(code)
+
+
+if __name__ == "__main__":
+    app(prog_name="convergio")

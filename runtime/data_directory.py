@@ -1,0 +1,112 @@
+"""The data directory of one `convergio up`: who holds it, and what runs in it."""
+
+import fcntl
+import os
+import signal
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+from pydantic import TypeAdapter, ValidationError
+from pydantic.dataclasses import dataclass
+
+from runtime.process import Mark
+
+_RUN_FILE = "run.json"
+_GONE_WITHIN_S = 5.0
+
+
+class AlreadyRunning(Exception):  # noqa: N818  (it says what happened)
+    """Another `convergio up` holds the directory."""
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """What a supervisor writes down: itself, where its API is, how its servers are named, and its children."""
+
+    supervisor: Mark
+    url: str
+    environment: Mapping[str, str]
+    children: Mapping[str, Mark]
+
+
+_RUN = TypeAdapter(Run)
+
+
+class Held:
+    """A directory that is ours as long as the block of `hold` lasts."""
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+        mark = Mark.of(os.getpid(), Path(sys.executable).name)
+        self._run = Run(mark or Mark(os.getpid(), "", ""), "starting", {}, {})
+        self._write()
+
+    def announce(self, url: str, environment: Mapping[str, str]) -> None:
+        self._run = replace(self._run, url=url, environment=environment)
+        self._write()
+
+    def born(self, name: str, mark: Mark | None) -> None:
+        """Note a child, so that the next start can end it if this one cannot."""
+        if mark is not None:
+            self._run = replace(self._run, children={**self._run.children, name: mark})
+            self._write()
+
+    def _write(self) -> None:
+        new = self.directory / f"{_RUN_FILE}.new"
+        new.touch(mode=0o600)
+        new.write_bytes(_RUN.dump_json(self._run, indent=2))
+        new.replace(self.directory / _RUN_FILE)
+
+
+@contextmanager
+def hold(directory: Path) -> Iterator[Held]:
+    """Make the directory ours alone, and end what a killed run left in it.
+
+    Raises:
+        AlreadyRunning: it is another's.
+    """
+    directory.mkdir(parents=True, exist_ok=True)
+    with (directory / "lock").open("a") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise AlreadyRunning(_refusal(directory)) from None
+        _clear(_read(directory))
+        held = Held(directory)
+        yield held
+        (directory / _RUN_FILE).unlink(missing_ok=True)
+
+
+def running_in(directory: Path) -> Run | None:
+    """What runs in the directory now, if anything."""
+    run = _read(directory)
+    return run if run is not None and run.supervisor.alive() else None
+
+
+def _refusal(directory: Path) -> str:
+    run = _read(directory)
+    where = f" as process {run.supervisor.pid}, API at {run.url}" if run else ""
+    return f"convergio already runs in {directory}{where}: stop it first, or choose another --data-dir"
+
+
+def _read(directory: Path) -> Run | None:
+    try:
+        return _RUN.validate_json((directory / _RUN_FILE).read_bytes())
+    except (OSError, ValidationError):
+        return None
+
+
+def _clear(run: Run | None) -> None:
+    """Children die with their supervisor; this waits for them, and ends those that did not."""
+    left = [mark for mark in (run.children.values() if run else ()) if mark.alive()]
+    for mark in left:
+        mark.kill(signal.SIGQUIT if mark.program.endswith("postgres") else signal.SIGKILL)
+    deadline = time.monotonic() + _GONE_WITHIN_S
+    while any(mark.alive() for mark in left) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    for mark in left:
+        mark.kill()

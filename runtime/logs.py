@@ -1,0 +1,95 @@
+"""One log line style: columns with colours on a terminal, JSON anywhere else."""
+
+import logging
+import sys
+from datetime import datetime
+from typing import Any, TextIO
+
+import orjson
+import structlog
+from structlog.dev import Column, ConsoleRenderer, KeyValueColumnFormatter, LogLevelColumnFormatter
+from structlog.typing import EventDict, Processor, WrappedLogger
+
+_LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR}
+_QUIET = ("aiohttp.access", "asyncio", "httpcore", "httpx", "openai", "uvicorn.access")
+_PART_WIDTH = 11
+_EVENT_WIDTH = 28
+
+
+def configure_logging(level: str, part: str, stream: TextIO | None = None) -> None:
+    """Write everything that structlog or the standard library logs to `stream` (standard error), marked with `part`.
+
+    `level` is `debug`, `info`, `warning` or `error`.
+    """
+    stream = stream or sys.stderr
+    shared: list[Processor] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.processors.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        _Mark(part),
+    ]
+    structlog.configure(
+        processors=[*shared, *renderers(stream)],
+        wrapper_class=structlog.make_filtering_bound_logger(_LEVELS[level]),
+        logger_factory=structlog.WriteLoggerFactory(stream),
+        cache_logger_on_first_use=True,
+    )
+    _configure_standard_library(_LEVELS[level], shared, stream)
+
+
+def _configure_standard_library(level: int, shared: list[Processor], stream: TextIO) -> None:
+    handler = logging.StreamHandler(stream)
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=[*shared, structlog.stdlib.ExtraAdder()],
+            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *renderers(stream)],
+        )
+    )
+    logging.basicConfig(level=level, handlers=[handler], force=True)
+    logging.captureWarnings(capture=True)
+    for name in _QUIET:
+        logging.getLogger(name).setLevel(max(level, logging.WARNING))
+
+
+def renderers(stream: TextIO) -> list[Processor]:
+    """The last processors of a chain: they make a line for `stream` of an event."""
+    if stream.isatty():
+        return [_local_time, ConsoleRenderer(columns=_columns(), exception_formatter=structlog.dev.plain_traceback)]
+    return [structlog.processors.format_exc_info, structlog.processors.JSONRenderer(serializer=_json)]
+
+
+class _Mark:
+    """Names the part that speaks."""
+
+    def __init__(self, part: str) -> None:
+        self._part = part
+
+    def __call__(self, _logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
+        event.setdefault("part", self._part)
+        return event
+
+
+def _local_time(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
+    """People at a terminal want the clock on their wall."""
+    event["timestamp"] = datetime.fromisoformat(event["timestamp"]).astimezone().strftime("%H:%M:%S")
+    return event
+
+
+def _columns() -> list[Column]:
+    dim, bright, plain = "\033[2m", "\033[1m", "\033[0m"
+    levels = ConsoleRenderer.get_default_level_styles()
+
+    def bare(style: str, width: int = 0) -> KeyValueColumnFormatter:
+        return KeyValueColumnFormatter(None, style, plain, value_repr=str, width=width)
+
+    return [
+        Column("timestamp", bare(dim)),
+        Column("level", LogLevelColumnFormatter(levels, plain, 7)),
+        Column("part", bare("\033[36m", _PART_WIDTH)),
+        Column("event", bare(bright, _EVENT_WIDTH)),
+        Column("", KeyValueColumnFormatter(dim, "", plain, value_repr=str)),
+    ]
+
+
+def _json(event: Any, **_options: Any) -> str:
+    return orjson.dumps(event, default=str).decode()

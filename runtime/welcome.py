@@ -1,0 +1,22 @@
+"""What `convergio up` says when everything is ready."""
+
+import json
+
+from runtime.plan import Plan
+from runtime.settings import Settings
+
+_QUESTION = {"agent_id": "ali_chief_of_staff", "message": "What can you do for me?"}
+
+
+def welcome(plan: Plan, settings: Settings, took_s: float) -> str:
+    """Every URL, and a command to paste."""
+    shown = plan.shown()
+    width = max(len(label) for label in shown)
+    lines = [f"{label:<{width}}  {url}" for label, url in shown.items()]
+    return "\n".join(["", f"convergio is ready ({took_s:.1f} s)", "", *lines, "", _curl(plan, settings), "", ""])
+
+
+def _curl(plan: Plan, settings: Settings) -> str:
+    key = ' -H "Authorization: Bearer $CONVERGIO_ADMIN_KEY"' if settings.auth_on else ""
+    body = json.dumps(_QUESTION)
+    return f"curl -s {plan.api.url}/api/v1/agents/chat{key} -H 'Content-Type: application/json' -d '{body}'"
