@@ -1,0 +1,56 @@
+"""Claims and answers of one process, by the same rules as those in PostgreSQL."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from domain.idempotency.ports import KEPT_S, LEASE_S, Answer, Outcome
+
+
+@dataclass(slots=True)
+class _Kept:
+    fingerprint: bytes
+    holder: str
+    lease_until: float
+    expires_at: float
+    answer: Answer | None = None
+
+
+class MemoryAnswers:
+    """`Answers` for a single process. `clock` gives seconds."""
+
+    def __init__(
+        self, *, lease_s: float = LEASE_S, kept_s: float = KEPT_S, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._lease_s = lease_s
+        self._kept_s = kept_s
+        self._clock = clock
+        self._rows: dict[bytes, _Kept] = {}
+
+    async def claim(self, key: bytes, fingerprint: bytes, holder: str) -> Outcome:
+        now, row = self._clock(), self._rows.get(key)
+        if row is not None and row.expires_at >= now:
+            if row.fingerprint != fingerprint:
+                return "other_body"
+            if row.answer is not None:
+                return row.answer
+            if row.lease_until >= now:
+                return "busy"
+        self._rows[key] = _Kept(fingerprint, holder, now + self._lease_s, now + self._kept_s)
+        return "claimed"
+
+    async def renew(self, key: bytes, holder: str) -> None:
+        if row := self._held(key, holder):
+            row.lease_until = self._clock() + self._lease_s
+
+    async def keep(self, key: bytes, holder: str, answer: Answer) -> None:
+        if row := self._held(key, holder):
+            row.answer = answer
+
+    async def release(self, key: bytes, holder: str) -> None:
+        if self._held(key, holder):
+            del self._rows[key]
+
+    def _held(self, key: bytes, holder: str) -> _Kept | None:
+        row = self._rows.get(key)
+        return row if row is not None and row.holder == holder and row.answer is None else None

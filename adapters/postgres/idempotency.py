@@ -1,0 +1,96 @@
+"""Claims and answers in PostgreSQL: one statement to claim, one to keep, none for requests without a key."""
+
+import asyncio
+import time
+from typing import Any
+
+import psycopg
+from psycopg.types.json import Jsonb
+
+from adapters.postgres.pool import Database
+from domain.idempotency.ports import KEPT_S, LEASE_S, Answer, Outcome
+
+# The row is ours when it is new, when it has expired, or when its holder stopped renewing in the middle of the work.
+_CLAIM = """
+    INSERT INTO http_idempotency AS kept (key, fingerprint, holder, lease_until, expires_at)
+    VALUES (%(key)s, %(fingerprint)s, %(holder)s,
+            now() + make_interval(secs => %(lease)s), now() + make_interval(secs => %(kept)s))
+    ON CONFLICT (key) DO UPDATE SET
+        fingerprint = excluded.fingerprint, holder = excluded.holder, lease_until = excluded.lease_until,
+        expires_at = excluded.expires_at, status = NULL, headers = NULL, body = NULL
+    WHERE kept.expires_at < now()
+       OR (kept.status IS NULL AND kept.lease_until < now() AND kept.fingerprint = excluded.fingerprint)
+    RETURNING true
+"""
+_READ = "SELECT fingerprint, status, headers, body FROM http_idempotency WHERE key = %s"
+_RENEW = """
+    UPDATE http_idempotency SET lease_until = now() + make_interval(secs => %s)
+    WHERE key = %s AND holder = %s AND status IS NULL
+"""
+_KEEP = """
+    UPDATE http_idempotency SET status = %s, headers = %s, body = %s
+    WHERE key = %s AND holder = %s AND status IS NULL
+"""
+_RELEASE = "DELETE FROM http_idempotency WHERE key = %s AND holder = %s AND status IS NULL"
+_SWEEP = """
+    DELETE FROM http_idempotency WHERE key IN (
+        SELECT key FROM http_idempotency WHERE expires_at < now() LIMIT 1000 FOR UPDATE SKIP LOCKED)
+"""
+_SWEEP_EVERY_S = 60.0
+
+
+class PostgresAnswers:
+    """`Answers` in the table `http_idempotency`."""
+
+    def __init__(self, database: Database, *, lease_s: float = LEASE_S, kept_s: float = KEPT_S) -> None:
+        self._database = database
+        self._lease_s = lease_s
+        self._kept_s = kept_s
+        self._sweep_at = time.monotonic() + _SWEEP_EVERY_S
+
+    async def claim(self, key: bytes, fingerprint: bytes, holder: str) -> Outcome:
+        return await asyncio.to_thread(self._claim, key, fingerprint, holder)
+
+    async def renew(self, key: bytes, holder: str) -> None:
+        await asyncio.to_thread(self._run, _RENEW, (self._lease_s, key, holder))
+
+    async def keep(self, key: bytes, holder: str, answer: Answer) -> None:
+        kept = (answer.status, Jsonb(answer.headers), answer.body, key, holder)
+        await asyncio.to_thread(self._run, _KEEP, kept)
+
+    async def release(self, key: bytes, holder: str) -> None:
+        await asyncio.to_thread(self._run, _RELEASE, (key, holder))
+
+    def _run(self, statement: str, values: tuple[object, ...]) -> None:
+        with self._database.connection() as connection:
+            connection.execute(statement, values)
+
+    def _claim(self, key: bytes, fingerprint: bytes, holder: str) -> Outcome:
+        wanted = {
+            "key": key,
+            "fingerprint": fingerprint,
+            "holder": holder,
+            "lease": self._lease_s,
+            "kept": self._kept_s,
+        }
+        with self._database.connection() as connection:
+            self._sweep_now_and_then(connection)
+            if connection.execute(_CLAIM, wanted).fetchone():
+                return "claimed"
+            row = connection.execute(_READ, (key,)).fetchone()
+        return _outcome(row, fingerprint)
+
+    def _sweep_now_and_then(self, connection: psycopg.Connection[Any]) -> None:
+        if time.monotonic() >= self._sweep_at:
+            self._sweep_at = time.monotonic() + _SWEEP_EVERY_S
+            connection.execute(_SWEEP)
+
+
+def _outcome(row: tuple[Any, ...] | None, fingerprint: bytes) -> Outcome:
+    if row is None:  # released between the two statements: the next try gets it
+        return "busy"
+    if row[0] != fingerprint:
+        return "other_body"
+    if row[1] is None:
+        return "busy"
+    return Answer(row[1], tuple((name, value) for name, value in row[2]), row[3])

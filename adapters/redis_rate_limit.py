@@ -1,0 +1,89 @@
+"""Token buckets in Redis or Valkey: one script, the server's clock, one integer a bucket."""
+
+import asyncio
+from collections.abc import Awaitable
+from typing import Self, cast
+
+from redis.asyncio import Redis
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+from redis.exceptions import RedisError
+
+from domain.errors import Unavailable
+from domain.governance.ports import Verdict
+
+# A bucket is stored as the moment when it will be full again (`full`, microseconds of the server's clock): taking a
+# token moves that moment on by `cost`, and the moment may not lie further ahead than all tokens cost together. For
+# whole costs, such as 600,000 microseconds at 100 in 60 s, every step is exact.
+_TAKE = """
+local clock = redis.call('TIME')
+local now = clock[1] * 1000000 + clock[2]
+local limit, cost = tonumber(ARGV[1]), tonumber(ARGV[2])
+local full = math.max(now, tonumber(redis.call('GET', KEYS[1]) or 0))
+local taken = full + cost
+local over = taken - now - limit * cost
+if over > 0 then
+  return {0, 0, math.ceil(full / 1000000), math.ceil(over / 1000000)}
+end
+redis.call('SET', KEYS[1], string.format('%.17g', taken), 'PX', math.ceil((taken - now) / 1000))
+return {1, math.floor(-over / cost), math.ceil(taken / 1000000), 0}
+"""
+
+_TIMEOUT_S = 0.1
+_LATE_S = 0.02
+_CONNECTIONS = 32
+
+
+class RedisRateLimit:
+    """A `RateLimiter` whose buckets all processes share."""
+
+    def __init__(self, client: Redis, *, requests: int, seconds: int, prefix: str = "convergio:rate:") -> None:
+        self._client = client
+        self._take = client.register_script(_TAKE)
+        self._limit = requests
+        self._cost = seconds * 1_000_000 / requests
+        self._prefix = prefix
+        self._turns = asyncio.Semaphore(_CONNECTIONS)
+
+    @classmethod
+    def connect(cls, url: str, *, requests: int, seconds: int) -> Self:
+        """Limit to `requests` in `seconds`. Connects with the first call; close with `close`."""
+        client = Redis.from_url(
+            url,
+            max_connections=_CONNECTIONS,
+            socket_timeout=_TIMEOUT_S,
+            socket_connect_timeout=_TIMEOUT_S,
+            retry=Retry(NoBackoff(), 0),
+        )
+        return cls(client, requests=requests, seconds=seconds)
+
+    async def close(self) -> None:
+        await self._client.aclose()
+
+    async def take(self, bucket: str) -> Verdict:
+        async with self._turns:
+            allowed, remaining, full_at, retry_after = await self._ask(bucket)
+        return Verdict(bool(allowed), self._limit, remaining, full_at, retry_after)
+
+    async def _ask(self, bucket: str) -> list[int]:
+        call = self._take(keys=[self._prefix + bucket], args=[self._limit, self._cost])
+        try:
+            return await _within_time(asyncio.ensure_future(cast("Awaitable[list[int]]", call)))
+        except (RedisError, OSError) as error:  # TimeoutError is an OSError
+            raise Unavailable("the rate limiter's buckets cannot be reached") from error
+
+
+async def _within_time(reply: asyncio.Future[list[int]]) -> list[int]:
+    """Wait 100 ms. A deadline noticed late was this process's own stall, not the server's: then wait once more."""
+    loop = asyncio.get_running_loop()
+    try:
+        for _ in range(3):
+            deadline = loop.time() + _TIMEOUT_S
+            done, _pending = await asyncio.wait({reply}, timeout=_TIMEOUT_S)
+            if done:
+                return reply.result()
+            if loop.time() - deadline < _LATE_S:
+                break
+        raise TimeoutError
+    finally:
+        reply.cancel()

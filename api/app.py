@@ -1,0 +1,132 @@
+"""The API as one ASGI application: routes inside, the rules for all of them around."""
+
+from collections.abc import Callable, Mapping
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass, field
+from typing import Any
+
+from fastapi import APIRouter, FastAPI
+from fastapi.exceptions import RequestValidationError
+from prometheus_client import CollectorRegistry
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Match
+
+from api import context, docs, health, openapi
+from api.auth import Identity
+from api.bodies import Bodies
+from api.dependencies import NoPositions, Positions
+from api.envelope import Envelope
+from api.errors import failure_of
+from api.gate import FailOpen, Gate
+from api.idempotency import Idempotency
+from api.metrics import WebMetrics
+from api.observed import Observed
+from api.origins import Origins, TrustedHosts
+from domain.errors import Refused
+from domain.governance.ports import RateLimiter, Unlimited
+from domain.idempotency.ports import Answers
+
+Lifespan = Callable[[Any], AbstractAsyncContextManager[None]]
+
+
+@dataclass(frozen=True, slots=True)
+class ApiSettings:
+    """What the operator sets. `admin_key_hash` is what `api.auth.key_hash` gives; `larger_bodies` is bytes by path."""
+
+    version: str
+    auth_on: bool = False
+    admin_key_hash: bytes | None = None
+    loopback: bool = True
+    cors_origins: tuple[str, ...] = ()
+    allowed_hosts: tuple[str, ...] = ("localhost", "127.0.0.1", "[::1]")
+    larger_bodies: Mapping[str, int] = field(default_factory=dict)
+    idempotency_wait_s: float = 150.0
+
+
+@dataclass(frozen=True, slots=True)
+class ApiParts:
+    """What the web layer itself needs of the outside, and the routes of every concept."""
+
+    settings: ApiSettings
+    answers: Answers
+    limiter: RateLimiter = field(default_factory=Unlimited)
+    probes: health.Probes = field(default_factory=health.Probes)
+    positions: Positions = field(default_factory=NoPositions)
+    routers: tuple[APIRouter, ...] = ()
+    registry: CollectorRegistry = field(default_factory=CollectorRegistry)
+    lifespan: Lifespan | None = None
+
+
+class Api(FastAPI):
+    """FastAPI whose description includes the rules of the web layer."""
+
+    auth_on = False
+
+    def openapi(self) -> dict[str, Any]:
+        if not self.openapi_schema:
+            self.openapi_schema = openapi.complete(super().openapi(), auth_on=self.auth_on)
+        return self.openapi_schema
+
+
+def create_app(parts: ApiParts) -> FastAPI:
+    """The whole web layer. Routers must be flat: each with its full prefix, none including another."""
+    metrics = WebMetrics(parts.registry)
+    app = Api(
+        title=openapi.TITLE,
+        summary=openapi.SUMMARY,
+        description=openapi.DESCRIPTION,
+        version=parts.settings.version,
+        docs_url=None,
+        redoc_url=None,
+        redirect_slashes=False,
+        lifespan=parts.lifespan,
+        middleware=_rules(parts, metrics),
+    )
+    app.auth_on = parts.settings.auth_on
+    app.state.positions = parts.positions
+    checkup = health.Checkup(parts.probes, version=parts.settings.version)
+    for router in (health.router(checkup, metrics), docs.router(openapi.TITLE), *parts.routers):
+        # include_router would match every request twice against every route of the router
+        app.router.routes.extend(router.routes)
+    for kind in (Refused, HTTPException, RequestValidationError):
+        app.add_exception_handler(kind, _refuse)
+    return app
+
+
+def _rules(parts: ApiParts, metrics: WebMetrics) -> list[Middleware]:
+    """In the order in which a request meets them."""
+    settings = parts.settings
+    identity = Identity(required=settings.auth_on, admin_key_hash=settings.admin_key_hash)
+    limiter = FailOpen(parts.limiter, opened=metrics.rate_limit_open.inc)
+    return [
+        Middleware(Observed, metrics=metrics),
+        Middleware(TrustedHosts, hosts=settings.allowed_hosts),
+        Middleware(Origins, origins=settings.cors_origins, loopback=settings.loopback),
+        Middleware(Gate, identity=identity, limiter=limiter),
+        Middleware(Bodies, larger=settings.larger_bodies),
+        Middleware(Envelope),
+        Middleware(Idempotency, answers=parts.answers, wait_s=settings.idempotency_wait_s),
+    ]
+
+
+async def _refuse(request: Request, error: Exception) -> Response:
+    failure = failure_of(error)
+    headers = dict(failure.headers)
+    if failure.status == 405:  # noqa: PLR2004  (the framework names the methods of one route only)
+        headers["allow"] = _methods(request)
+    body = failure.body(context.of(request.scope).request_id)
+    return Response(body, failure.status, headers, media_type="application/json")
+
+
+def _methods(request: Request) -> str:
+    scope = {**request.scope, "path_params": {}}
+    found = {
+        method
+        for route in request.app.routes
+        if hasattr(route, "methods") and route.matches(scope)[0] is not Match.NONE
+        for method in route.methods or ()
+    }
+    return ", ".join(sorted(found))

@@ -1,0 +1,121 @@
+"""How refusals and accidents become answers: one table, one envelope."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from http import HTTPStatus
+from math import ceil
+from typing import Any
+
+import orjson
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+from temporalio.service import RPCError, RPCStatusCode
+
+from domain import errors
+
+INTERNAL = (500, "INTERNAL_ERROR")
+
+
+class UnsupportedMediaType(errors.Refused):
+    """The body is not JSON."""
+
+
+TABLE: Mapping[type[BaseException], tuple[int, str]] = {
+    errors.Malformed: (400, "BAD_REQUEST"),
+    errors.Unauthenticated: (401, "UNAUTHORIZED"),
+    errors.Forbidden: (403, "FORBIDDEN"),
+    errors.NotFound: (404, "NOT_FOUND"),
+    errors.Conflict: (409, "CONFLICT"),
+    errors.PreconditionFailed: (412, "PRECONDITION_FAILED"),
+    errors.TooLarge: (413, "PAYLOAD_TOO_LARGE"),
+    UnsupportedMediaType: (415, "UNSUPPORTED_MEDIA_TYPE"),
+    errors.Invalid: (422, "VALIDATION_ERROR"),
+    errors.RateLimited: (429, "RATE_LIMIT_EXCEEDED"),
+    errors.OverBudget: (429, "BUDGET_EXCEEDED"),
+    errors.UpstreamFailed: (502, "UPSTREAM_ERROR"),
+    errors.Unavailable: (503, "SERVICE_UNAVAILABLE"),
+    TimeoutError: (503, "SERVICE_UNAVAILABLE"),
+    ConnectionError: (503, "SERVICE_UNAVAILABLE"),
+}
+CODES: Mapping[int, str] = {405: "METHOD_NOT_ALLOWED", **dict(reversed([*TABLE.values()]))}
+"""The code of each status. 429 has two: a bare one means the rate limit."""
+
+_AWAY = {RPCStatusCode.UNAVAILABLE, RPCStatusCode.DEADLINE_EXCEEDED, RPCStatusCode.RESOURCE_EXHAUSTED}
+_RETRY_AFTER_S = 2
+_MOST_ERRORS = 100
+_LONGEST_NAME = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """An answer from 400 up."""
+
+    status: int
+    code: str
+    message: str
+    details: Mapping[str, Any] = field(default_factory=dict)
+    headers: tuple[tuple[str, str], ...] = ()
+
+    def body(self, request_id: str) -> bytes:
+        """The error envelope as JSON."""
+        error = {"code": self.code, "message": self.message, "details": self.details}
+        envelope = {"success": False, "error": error, "timestamp": now(), "request_id": request_id}
+        return orjson.dumps(envelope, default=str, option=orjson.OPT_NON_STR_KEYS)
+
+
+def now() -> str:
+    """This moment as an RFC 3339 timestamp in UTC, to the millisecond."""
+    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%f")[:-3] + "Z"
+
+
+def failure_of(error: BaseException) -> Failure:
+    """The answer to this error. What is not in the table is an accident, and says nothing about itself."""
+    if isinstance(error, errors.Refused):
+        return _refused(error)
+    if isinstance(error, RequestValidationError):
+        return _invalid(error)
+    if isinstance(error, HTTPException):
+        return _http(error)
+    if isinstance(error, TimeoutError | ConnectionError) or (isinstance(error, RPCError) and error.status in _AWAY):
+        return _refused(errors.Unavailable("something this needs cannot be reached now"))
+    return Failure(*INTERNAL, "something went wrong here; the request id finds it in the log")
+
+
+def _refused(error: errors.Refused) -> Failure:
+    status, code = next((TABLE[kind] for kind in type(error).__mro__ if kind in TABLE), INTERNAL)
+    if status == HTTPStatus.UNPROCESSABLE_ENTITY:
+        return _unprocessable(error)
+    headers: tuple[tuple[str, str], ...] = ()
+    if status == HTTPStatus.UNAUTHORIZED:
+        headers = (("www-authenticate", 'Bearer realm="convergio"'),)
+    elif isinstance(error, errors.RateLimited | errors.Unavailable):
+        headers = (("retry-after", str(max(1, ceil(error.details.get("retry_after") or _RETRY_AFTER_S)))),)
+    return Failure(status, code, error.message, error.details, headers)
+
+
+def _unprocessable(error: errors.Refused) -> Failure:
+    """A refusal by the domain in the shape of a validation error; `errors` may be among its details already."""
+    first = {name: error.details[name] for name in ("field", "reason") if name in error.details}
+    details = {"errors": [{"reason": error.message, **first}], **error.details}
+    return Failure(422, "VALIDATION_ERROR", error.message, details)
+
+
+def _invalid(error: RequestValidationError) -> Failure:
+    found = [_fault(fault) for fault in error.errors()[:_MOST_ERRORS]]
+    message = f"{found[0]['field']}: {found[0]['reason']}" if found else "the request is not valid"
+    first = {"field": found[0]["field"], "reason": found[0]["reason"]} if found else {}
+    return Failure(422, "VALIDATION_ERROR", message, {**first, "errors": found})
+
+
+def _fault(fault: Mapping[str, Any]) -> dict[str, str]:
+    """One bad field. What was sent in it is not repeated."""
+    location, *names = fault["loc"] or ("body",)
+    name = ".".join(str(part) for part in names) or str(location)
+    return {"field": name[:_LONGEST_NAME], "reason": fault["msg"], "location": str(location), "type": fault["type"]}
+
+
+def _http(error: HTTPException) -> Failure:
+    code = CODES.get(error.status_code, "BAD_REQUEST" if error.status_code < INTERNAL[0] else "INTERNAL_ERROR")
+    headers = tuple((name.lower(), value) for name, value in (error.headers or {}).items())
+    return Failure(error.status_code, code, str(error.detail), headers=headers)

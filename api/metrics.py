@@ -1,0 +1,52 @@
+"""What this process counts for Prometheus. Labels are few: routes by their template, never paths or callers."""
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client.gc_collector import GCCollector
+from prometheus_client.platform_collector import PlatformCollector
+from prometheus_client.process_collector import ProcessCollector
+
+CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+_SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
+
+
+class WebMetrics:
+    """Requests, how long they took, how many are under way; and how often the rate limit could not be asked."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self.registry = registry
+        for collector in (ProcessCollector, PlatformCollector, GCCollector):
+            collector(registry=registry)
+        labels = ("route", "method", "status")
+        self._requests = Counter("convergio_http_requests", "Requests answered.", labels, registry=registry)
+        self._seconds = Histogram(
+            "convergio_http_request_seconds",
+            "Time to the end of the answer.",
+            labels[:2],
+            buckets=_SECONDS,
+            registry=registry,
+        )
+        self.in_flight = Gauge("convergio_http_requests_in_flight", "Requests under way.", registry=registry)
+        self.rate_limit_open = Counter(
+            "convergio_rate_limit_open",
+            "Requests let through unlimited: the buckets could not be reached.",
+            registry=registry,
+        )
+        self._known: dict[tuple[str, str, int], tuple[Counter, Histogram]] = {}
+
+    def answered(self, route: str, method: str, status: int, seconds: float) -> None:
+        """Count one answer. A method nobody knows is counted as `OTHER`."""
+        known = self._known.get((route, method, status)) or self._learn(route, method, status)
+        known[0].inc()
+        known[1].observe(seconds)
+
+    def _learn(self, route: str, method: str, status: int) -> tuple[Counter, Histogram]:
+        name = method if method in _METHODS else "OTHER"
+        both = self._requests.labels(route, name, str(status)), self._seconds.labels(route, name)
+        if name == method:
+            self._known[route, method, status] = both
+        return both
+
+    def text(self) -> bytes:
+        """Everything counted, in the Prometheus text format."""
+        return generate_latest(self.registry)

@@ -1,0 +1,125 @@
+"""The OpenAPI description: what FastAPI knows of the routes, and the rules that hold for all of them."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from api.idempotency import MAX_KEY
+from api.models import ErrorEnvelope
+
+TITLE = "Convergio API"
+SUMMARY = "AI agents that never lose their place."
+DESCRIPTION = """\
+Durable AI agents over REST.
+
+**Answers** are exactly the documented body. With `?envelope=true`, or `Accept:
+application/vnd.convergio.envelope+json`, they come inside `{success, data, timestamp, request_id}`.
+
+**Errors**, from 400 up, always come as `{success: false, error: {code, message, details}, timestamp, request_id}`.
+
+**Repeats**: a POST with an `Idempotency-Key` can be sent again safely for 24 hours. The same key and body is answered
+as the first time (`Idempotency-Replayed: true`), the same key with another body is a `409`.
+
+**Versions**: resources carry `version` and `ETag`; `PUT` and `DELETE` honour `If-Match`.
+
+**Rate limit**: `X-RateLimit-Limit`, `-Remaining` and `-Reset` (Unix seconds) on every limited answer; a `429` carries
+`Retry-After`.
+
+**Reads** show what was written before them; one that could not wait long enough says `X-Convergio-Stale: true`.
+
+Times are UTC, money is US dollars with up to 6 decimals. Bodies are JSON of 1 MiB at most.
+"""
+TAGS = (
+    "Health", "Monitoring", "Talents", "AI Agents", "Ali Intelligence", "Vector Search", "Cost Management", "Analytics",
+    "Workflows", "Projects & Clients", "Agent Management", "Swarm Coordination", "Approvals", "Agent Signatures",
+    "Component Serialization", "Governance", "Telemetry", "User Keys", "Agent Ecosystem", "Admin",
+)  # fmt: skip
+
+_REASONS = {
+    400: "The request cannot be read",
+    401: "A key is missing or wrong",
+    403: "The key or the page may not do this",
+    404: "There is no such thing",
+    405: "The path has no such method",
+    409: "It contradicts what has already happened",
+    412: "`If-Match` names another version",
+    413: "The body is too large",
+    415: "The body is not JSON",
+    422: "The request says something that cannot be",
+    429: "Too many requests, or over budget",
+    500: "Something went wrong here",
+    502: "The model provider failed",
+    503: "Something this needs cannot be reached",
+}
+_ANYWHERE = (400, 401, 403, 422, 429, 500, 503)
+_SCHEMA = "#/components/schemas/ErrorEnvelope"
+_KEYS: list[dict[str, list[str]]] = [{"bearer": []}, {"api_key": []}]
+_OPEN = frozenset({"/health", "/health/live", "/health/ready"})
+
+
+def complete(schema: dict[str, Any], *, auth_on: bool) -> dict[str, Any]:
+    """Add to FastAPI's description what the web layer does for every operation."""
+    components = schema.setdefault("components", {})
+    schemas = components.setdefault("schemas", {})
+    for unused in ("HTTPValidationError", "ValidationError"):
+        schemas.pop(unused, None)
+    error = ErrorEnvelope.model_json_schema(ref_template="#/components/schemas/{model}")
+    schemas.update(error.pop("$defs"), ErrorEnvelope=error)
+    components["responses"] = {f"Error{status}": _response(reason) for status, reason in _REASONS.items()}
+    components["parameters"] = _parameters()
+    components["securitySchemes"] = {
+        "bearer": {"type": "http", "scheme": "bearer", "description": "`cvg_…`"},
+        "api_key": {"type": "apiKey", "in": "header", "name": "X-API-Key"},
+    }
+    used = set()
+    for path, method, operation in _operations(schema):
+        _extend(path, method, operation)
+        used.update(operation.get("tags", ()))
+        if auth_on and path not in _OPEN:
+            operation["security"] = _KEYS
+    schema["tags"] = [{"name": tag} for tag in TAGS if tag in used]
+    return schema
+
+
+def _operations(schema: Mapping[str, Any]) -> Iterator[tuple[str, str, dict[str, Any]]]:
+    for path, methods in schema["paths"].items():
+        for method, operation in methods.items():
+            yield path, method, operation
+
+
+def _extend(path: str, method: str, operation: dict[str, Any]) -> None:
+    statuses = [*_ANYWHERE]
+    if "{" in path:
+        statuses.append(404)
+    if "requestBody" in operation or method in {"post", "put", "patch", "delete"}:
+        statuses += (404, 409, 413, 415)
+    if method in {"put", "delete", "patch"}:
+        statuses.append(412)
+    if method == "post":
+        statuses.append(502)
+        operation.setdefault("parameters", []).append({"$ref": "#/components/parameters/IdempotencyKey"})
+    operation.setdefault("parameters", []).append({"$ref": "#/components/parameters/RequestId"})
+    for status in sorted({*statuses}):
+        operation["responses"][str(status)] = {"$ref": f"#/components/responses/Error{status}"}
+
+
+def _response(reason: str) -> dict[str, Any]:
+    return {"description": reason, "content": {"application/json": {"schema": {"$ref": _SCHEMA}}}}
+
+
+def _parameters() -> dict[str, Any]:
+    return {
+        "RequestId": {
+            "name": "X-Request-ID",
+            "in": "header",
+            "required": False,
+            "description": "Names this request in answers and logs, if it has at most 128 visible characters.",
+            "schema": {"type": "string"},
+        },
+        "IdempotencyKey": {
+            "name": "Idempotency-Key",
+            "in": "header",
+            "required": False,
+            "description": "Makes a repeat safe. Kept for 24 hours.",
+            "schema": {"type": "string", "minLength": 1, "maxLength": MAX_KEY, "pattern": "^[!-~]+$"},
+        },
+    }

@@ -1,0 +1,81 @@
+"""Request ids and keys: who asked, and which request this was."""
+
+import pytest
+from structlog.contextvars import get_contextvars
+from structlog.testing import capture_logs
+
+from api.auth import key_hash
+from tests.api.toy import SECRET, client, refused, toy_app
+
+WHO = "/api/v1/things/who"
+
+
+async def test_a_sane_request_id_is_taken_and_returned() -> None:
+    async with client(toy_app()) as api:
+        answer = await api.get(WHO, headers={"x-request-id": "mine-123"})
+    assert answer.headers["x-request-id"] == "mine-123"
+    assert answer.json()["request_id"] == "mine-123"
+
+
+@pytest.mark.parametrize("given", [None, "", "x" * 129, "with space", "tab\there", "ä"])
+async def test_any_other_request_id_is_made(given: str | None) -> None:
+    headers = {} if given is None else {"x-request-id": given.encode()}
+    async with client(toy_app()) as api:
+        answer = await api.get(WHO, headers=headers)
+    made = answer.headers["x-request-id"]
+    assert made.startswith("req_")
+    assert made != given
+
+
+async def test_the_request_id_is_bound_to_the_log_while_the_request_lasts() -> None:
+    async with client(toy_app()) as api:
+        with capture_logs() as logs:
+            await api.get(WHO, headers={"x-request-id": "mine-123"})
+    assert logs[0]["event"] == "request"
+    assert "request_id" not in get_contextvars()
+
+
+async def test_with_auth_off_no_key_is_needed_and_foreign_tokens_are_ignored() -> None:
+    async with client(toy_app(admin_key_hash=key_hash(SECRET))) as api:
+        for headers in (
+            {},
+            {"authorization": "Bearer sk-other"},
+            {"authorization": "Basic eA=="},
+            {"x-api-key": "other"},
+        ):
+            assert (await api.get(WHO, headers=headers)).json()["caller"] == "anonymous"
+
+
+async def test_with_auth_off_a_key_that_is_sent_is_still_checked() -> None:
+    async with client(toy_app(admin_key_hash=key_hash(SECRET))) as api:
+        right = await api.get(WHO, headers={"authorization": f"Bearer {SECRET}"})
+        wrong = await api.get(WHO, headers={"authorization": "Bearer cvg_wrong"})
+        other = await api.get(WHO, headers={"x-api-key": "cvg_wrong"})
+    assert right.json()["caller"] == "key_admin"
+    refused(wrong, 401, "UNAUTHORIZED")
+    refused(other, 401, "UNAUTHORIZED")
+
+
+async def test_with_auth_on_a_key_is_needed_by_either_header() -> None:
+    app = toy_app(auth_on=True, admin_key_hash=key_hash(SECRET))
+    async with client(app) as api:
+        for headers in ({}, {"authorization": "Bearer sk-other"}, {"x-api-key": "other"}):
+            answer = await api.get(WHO, headers=headers)
+            refused(answer, 401, "UNAUTHORIZED")
+            assert answer.headers["www-authenticate"].startswith("Bearer")
+        for headers in ({"authorization": f"bearer {SECRET}"}, {"x-api-key": SECRET}):
+            assert (await api.get(WHO, headers=headers)).json()["caller"] == "key_admin"
+
+
+async def test_with_auth_on_health_and_docs_stay_open_and_figures_do_not() -> None:
+    app = toy_app(auth_on=True, admin_key_hash=key_hash(SECRET))
+    async with client(app) as api:
+        for path in ("/health", "/health/live", "/docs", "/redoc", "/openapi.json"):
+            assert (await api.get(path)).status_code == 200
+        refused(await api.get("/metrics"), 401, "UNAUTHORIZED")
+        refused(await api.get("/healthy"), 401, "UNAUTHORIZED")
+
+
+async def test_no_key_is_right_while_no_admin_key_is_set() -> None:
+    async with client(toy_app()) as api:
+        refused(await api.get(WHO, headers={"x-api-key": SECRET}), 401, "UNAUTHORIZED")
