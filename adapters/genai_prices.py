@@ -55,7 +55,7 @@ class OwnPrice(BaseModel):
         return total / MILLION
 
 
-OwnPrices = TypeAdapter(dict[str, OwnPrice | tuple[OwnPrice, ...]])
+OwnPrices = TypeAdapter(dict[str, OwnPrice | Annotated[tuple[OwnPrice, ...], Field(min_length=1)]])
 
 
 class GenaiPrices:

