@@ -1,8 +1,9 @@
 """The one event store: every fact, in one order."""
 
+from abc import abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol, TypeVar
+from typing import TypeVar
 
 from eventsourcing.application import Application
 from eventsourcing.domain import DomainEventProtocol
@@ -55,16 +56,16 @@ class _EventMapper(Mapper[str]):
         return InStream(str(stored_event.originator_id), stored_event.originator_version, event)
 
 
-class Tail(Protocol):
-    """Reading all streams together."""
+class StreamsRecorder(ApplicationRecorder):
+    """A recorder that can also read several streams at once."""
 
-    def head(self) -> int:
-        """The position of the newest event; 0 while there is none."""
-        ...
+    @abstractmethod
+    def select_streams(self, streams: Sequence[str]) -> Sequence[StoredEvent]:
+        """The events of all these streams, each stream's in order."""
 
-    def after(self, position: int, limit: int) -> Sequence[Recorded]:
-        """The next events behind `position`, in order."""
-        ...
+    @abstractmethod
+    def select_last_streams(self, prefix: str, limit: int) -> Sequence[StoredEvent]:
+        """The events of the last `limit` streams, by name, that begin with `prefix`, each stream's in order."""
 
 
 class Ledger(Application[str]):
@@ -75,7 +76,7 @@ class Ledger(Application[str]):
 
     name = "ledger"
 
-    def __init__(self, recorder: ApplicationRecorder, registry: Registry) -> None:
+    def __init__(self, recorder: StreamsRecorder, registry: Registry) -> None:
         self._recorder = recorder
         self._registry = registry
         super().__init__()
@@ -86,7 +87,7 @@ class Ledger(Application[str]):
     def construct_mapper(self) -> Mapper[str]:
         return _EventMapper(self._registry)
 
-    def construct_recorder(self) -> ApplicationRecorder:
+    def construct_recorder(self) -> StreamsRecorder:
         return self._recorder
 
     def append(self, *changes: Change, key: str, content: Sequence[Content] = ()) -> int | None:
@@ -109,8 +110,24 @@ class Ledger(Application[str]):
 
     def read(self, stream: str, *, after: int = 0) -> list[Event]:
         """The events of a stream in order, those up to version `after` left out; empty if there are none."""
-        stored: Iterator[Any] = self.events.get(stream, gt=after or None)
-        return [in_stream.event for in_stream in stored]
+        return [self._decode(stored) for stored in self._recorder.select_events(stream, gt=after or None)]
+
+    def read_many(self, streams: Sequence[str]) -> dict[str, list[Event]]:
+        """The events of several streams, in one query. A stream that does not exist is absent."""
+        return self._by_stream(self._recorder.select_streams(streams))
+
+    def read_last(self, prefix: str, limit: int) -> dict[str, list[Event]]:
+        """The events of the last `limit` streams, by name, that begin with `prefix`."""
+        return self._by_stream(self._recorder.select_last_streams(prefix, limit))
+
+    def _by_stream(self, stored: Sequence[StoredEvent]) -> dict[str, list[Event]]:
+        streams: dict[str, list[Event]] = {}
+        for event in stored:
+            streams.setdefault(str(event.originator_id), []).append(self._decode(event))
+        return streams
+
+    def _decode(self, stored: StoredEvent) -> Event:
+        return self._registry.decode(stored.topic, stored.state)
 
     def head(self) -> int:
         """The position of the newest event; 0 while there is none."""

@@ -5,7 +5,7 @@ so the two cannot differ.
 """
 
 from collections.abc import Iterable
-from typing import ClassVar, Protocol, TypeVar
+from typing import Any, ClassVar, Protocol, TypeVar
 
 from domain.events import Recorded
 
@@ -21,7 +21,7 @@ class Row(Protocol):
 
     TABLE: ClassVar[str]
     KEY: ClassVar[tuple[str, ...]]
-    __dataclass_fields__: ClassVar[dict[str, object]]
+    __dataclass_fields__: ClassVar[dict[str, Any]]
 
 
 R = TypeVar("R", bound=Row)

@@ -15,9 +15,21 @@ from eventsourcing.persistence import (
 
 from adapters.postgres.pool import Database
 from domain.content import Content
+from domain.ledger import StreamsRecorder
 
 _APPEND = "SELECT ledger_append(%b, %b, %b, %b, %b, %b, %b, %b)"
 _EVENTS = "SELECT originator_version, topic, state FROM ledger_events WHERE originator_id = %s"
+_STREAMS = """
+    SELECT originator_id, originator_version, topic, state FROM ledger_events
+    WHERE originator_id = ANY(%s) ORDER BY originator_id, originator_version
+"""
+_LAST_STREAMS = """
+    SELECT originator_id, originator_version, topic, state FROM ledger_events
+    WHERE originator_id IN (
+        SELECT DISTINCT originator_id FROM ledger_events WHERE originator_id >= %s AND originator_id < %s
+        ORDER BY originator_id DESC LIMIT %s
+    ) ORDER BY originator_id, originator_version
+"""
 _NOTIFICATIONS = """
     SELECT originator_id, originator_version, topic, state, notification_id FROM ledger_events
     WHERE notification_id >= %s AND notification_id <= %s
@@ -28,7 +40,7 @@ _HEAD = "SELECT max(notification_id) FROM ledger_events"
 _LAST = 2**63 - 1
 
 
-class LedgerRecorder(ApplicationRecorder):
+class LedgerRecorder(StreamsRecorder):
     """Appends by the function `ledger_append`: content first, then, under an advisory lock, key, notice and events.
 
     The lock makes the order of positions the order of commits, so that no reader ever passes an event over.
@@ -84,6 +96,17 @@ class LedgerRecorder(ApplicationRecorder):
         with self._database.connection() as connection:
             rows = connection.execute(statement.encode(), parameters, prepare=True, binary=True).fetchall()
         return [StoredEvent(originator_id, *row) for row in rows]
+
+    def select_streams(self, streams: Sequence[str]) -> Sequence[StoredEvent]:
+        with self._database.connection() as connection:
+            rows = connection.execute(_STREAMS, (list(streams),), prepare=True, binary=True).fetchall()
+        return [StoredEvent(*row) for row in rows]
+
+    def select_last_streams(self, prefix: str, limit: int) -> Sequence[StoredEvent]:
+        beyond = prefix[:-1] + chr(ord(prefix[-1]) + 1)
+        with self._database.connection() as connection:
+            rows = connection.execute(_LAST_STREAMS, (prefix, beyond, limit), prepare=True, binary=True).fetchall()
+        return [StoredEvent(*row) for row in rows]
 
     def select_notifications(
         self,

@@ -18,7 +18,7 @@ Connection = psycopg.Connection[Any]
 
 @cache
 def _columns(kind: type[Row]) -> tuple[str, ...]:
-    return tuple(field.name for field in fields(kind))  # type: ignore[arg-type]
+    return tuple(field.name for field in fields(kind))
 
 
 def key_of(row: Row) -> Key:

@@ -1,0 +1,193 @@
+"""Writing a model call into the ledger: reserved before it is made, ended after, each in one append.
+
+A call's events go together with those of what it is made for (a turn, a summary), so that neither is known without the
+other.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from domain.chat.ports import ModelFailure, ModelReply
+from domain.content import Content, content_hash
+from domain.costs import aggregate
+from domain.costs.aggregate import Call, Intent, Settled
+from domain.costs.events import CallCut, CallFailed, CallSettled
+from domain.costs.ports import Priced, Prices
+from domain.errors import VersionConflict
+from domain.events import Cause, Event
+from domain.ledger import Change, Ledger, retrying
+
+
+@dataclass(frozen=True, slots=True)
+class Companion:
+    """What is decided for another stream in the same append: its new events, given those it has."""
+
+    stream: str
+    decide: Callable[[Sequence[Event]], list[Event]]
+
+
+@dataclass(frozen=True, slots=True)
+class Reservation:
+    """An attempt that may be made now, and the streams as they stood then."""
+
+    intent: Intent
+    attempt: int
+    call_events: tuple[Event, ...]
+    companion_events: tuple[Event, ...]
+
+    @property
+    def request_id(self) -> str:
+        """What the provider gets as the call's name."""
+        return f"{self.intent.call_id}.{self.attempt}"
+
+
+class Books:
+    """The ledger side of model calls. Every method may be repeated; none calls a provider."""
+
+    def __init__(self, ledger: Ledger, prices: Prices, now: Callable[[], datetime]) -> None:
+        self._ledger = ledger
+        self._prices = prices
+        self._now = now
+
+    def price(self, model: str, prompt_tokens: int, completion_tokens: int, cached: int = 0) -> Priced:
+        """What these tokens cost now."""
+        return self._prices.price(
+            model,
+            prompt_tokens=prompt_tokens,
+            completion_tokens=completion_tokens,
+            cached_prompt_tokens=cached,
+            at=self._now(),
+        )
+
+    def reserve(self, intent: Intent, companion: Companion, because: str, *, untried: bool) -> Reservation | Settled:
+        """Reserve the next attempt, or return the reply that stands.
+
+        With `untried` the streams are taken to be empty; if they are not, they are read and it is decided again.
+        """
+        cause = Cause(intent.key_id, because, self._now())
+        if untried:
+            try:
+                return self._reserve(intent, companion, cause, [], [])
+            except VersionConflict:
+                pass
+        call = aggregate.stream(intent.call_id)
+        return retrying(
+            lambda: self._reserve(
+                intent, companion, cause, self._ledger.read(call), self._ledger.read(companion.stream)
+            )
+        )
+
+    def _reserve(
+        self, intent: Intent, companion: Companion, cause: Cause, called: list[Event], known: list[Event]
+    ) -> Reservation | Settled:
+        call = aggregate.load(called)
+        if call.reply is not None:
+            return call.reply
+        events = aggregate.reserve(call, intent, cause)
+        beside = companion.decide(known)
+        changes = [Change(aggregate.stream(intent.call_id), len(called), events)]
+        if beside:
+            changes.append(Change(companion.stream, len(known), beside))
+        attempt = call.next_attempt
+        if self._ledger.append(*changes, key=f"reserve:{intent.call_id}:{attempt}") is None:
+            raise VersionConflict(f"attempt {attempt} was reserved meanwhile")
+        return Reservation(intent, attempt, (*called, *events), (*known, *beside))
+
+    def settle(self, reservation: Reservation, reply: ModelReply, companion: Companion, because: str) -> Settled:
+        """Book the reply, store its text, and return the reply that stands: this one, unless another came first."""
+        intent = reservation.intent
+        usage = reply.usage
+        priced = self.price(intent.model, usage.prompt_tokens, usage.completion_tokens, usage.cached_prompt_tokens)
+        settled = CallSettled(
+            call_id=intent.call_id,
+            attempt=reservation.attempt,
+            model=reply.model or intent.model,
+            prompt_tokens=usage.prompt_tokens,
+            completion_tokens=usage.completion_tokens,
+            cached_prompt_tokens=usage.cached_prompt_tokens,
+            estimated=usage.estimated,
+            cost=priced.cost,
+            price_version=priced.price_version,
+            price_known=priced.known,
+            provider_call_id=reply.provider_call_id,
+            reply_hash=content_hash(reply.text),
+            finish=reply.finish,
+            stands=True,
+            **Cause(intent.key_id, because, self._now()).fields(),
+        )
+        text = Content(intent.session_id, reply.text)
+        call = self._end(reservation, lambda call: aggregate.end(call, settled), companion, text)
+        if call.reply is None:
+            raise LookupError(f"{intent.call_id} was settled and has no reply")
+        return call.reply
+
+    def fail(self, reservation: Reservation, failure: ModelFailure, because: str) -> Call:
+        """Book an attempt that brought no whole answer as what it is: failed, cut, or unknown."""
+        cause = Cause(reservation.intent.key_id, because, self._now())
+        if failure.charge == "none":
+            ended: CallFailed | CallCut = CallFailed(
+                call_id=reservation.intent.call_id,
+                attempt=reservation.attempt,
+                error=failure.kind,
+                **cause.fields(),
+            )
+        elif failure.charge == "partial" and failure.usage is not None:
+            ended = self._cut(reservation, failure, cause)
+        else:
+            return self.lose(reservation, failure.kind, because)
+        return self._end(reservation, lambda call: aggregate.end(call, ended))
+
+    def _cut(self, reservation: Reservation, failure: ModelFailure, cause: Cause) -> CallCut:
+        usage = failure.usage
+        if usage is None:
+            raise ValueError("a cut answer's usage is counted")
+        model = reservation.intent.model
+        priced = self.price(model, usage.prompt_tokens, usage.completion_tokens, usage.cached_prompt_tokens)
+        return CallCut(
+            call_id=reservation.intent.call_id,
+            attempt=reservation.attempt,
+            prompt_tokens=usage.prompt_tokens,
+            completion_tokens=usage.completion_tokens,
+            estimated=usage.estimated,
+            cost=priced.cost,
+            price_version=priced.price_version,
+            price_known=priced.known,
+            provider_call_id=failure.provider_call_id,
+            error=failure.kind,
+            **cause.fields(),
+        )
+
+    def lose(self, reservation: Reservation, error: str, because: str) -> Call:
+        """Book an attempt as unknown: the provider may charge for it."""
+        cause = Cause(reservation.intent.key_id, because, self._now())
+        return self._end(reservation, lambda call: aggregate.lose(call, reservation.attempt, error, cause))
+
+    def _end(
+        self,
+        reservation: Reservation,
+        decide: Callable[[Call], list[Event]],
+        companion: Companion | None = None,
+        text: Content | None = None,
+    ) -> Call:
+        """Append the end of an attempt at the streams as they are known; if they moved, read and decide again."""
+        stream = aggregate.stream(reservation.intent.call_id)
+
+        def write(called: Sequence[Event], known: Sequence[Event]) -> Call:
+            events = decide(aggregate.load(called))
+            changes = [Change(stream, len(called), events)] if events else []
+            beside = companion.decide(known) if companion else []
+            if companion and beside:
+                changes.append(Change(companion.stream, len(known), beside))
+            if changes:
+                key = f"end:{reservation.request_id}:{len(called)}:{len(known)}"
+                self._ledger.append(*changes, key=key, content=[text] if text else [])
+            return aggregate.load([*called, *events])
+
+        def again() -> Call:
+            return write(self._ledger.read(stream), self._ledger.read(companion.stream) if companion else [])
+
+        try:
+            return write(reservation.call_events, reservation.companion_events)
+        except VersionConflict:
+            return retrying(again)

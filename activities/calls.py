@@ -1,0 +1,130 @@
+"""One model call as a small transaction: reserve, call, settle; and every way it can end in between."""
+
+import asyncio
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from functools import partial
+from typing import TypeVar
+
+import structlog
+from temporalio import activity
+
+from activities import failures
+from activities.books import Books, Companion, Reservation
+from activities.chat import TurnRef
+from domain.chat import policy
+from domain.chat.ports import Message, Model, ModelFailure, ModelReply, ModelRequest
+from domain.costs.aggregate import Intent, Settled
+from domain.errors import TooLarge, Unavailable
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """What a call is for, and what else is recorded with its reservation and its settlement."""
+
+    call_id: str
+    ref: TurnRef
+    workflow_id: str
+    project_id: str | None
+    model: str
+    max_tokens: int
+    temperature: float | None
+    begun: Companion
+    answered: Callable[[ModelReply], Companion]
+
+
+class Calls:
+    """Calls the model and keeps the books. A reply that was settled before is returned without another call."""
+
+    def __init__(self, books: Books, model: Model, now: Callable[[], datetime], *, timeout: timedelta) -> None:
+        self._books = books
+        self._model = model
+        self._now = now
+        self._timeout = timeout
+        self._log = structlog.get_logger("calls")
+
+    async def settled(self, ask: Ask, prompts: Iterable[tuple[Message, ...]]) -> Settled:
+        """Call the model until a reply is settled, with the next prompt when the provider finds one too long."""
+        untried, because = activity.info().attempt == 1, ask.ref.because
+        for messages in prompts:
+            intent = self._intent(ask, messages)
+            reserved = await asyncio.to_thread(self._books.reserve, intent, ask.begun, because, untried=untried)
+            if isinstance(reserved, Settled):
+                return reserved
+            try:
+                reply = await self._called(reserved, ask, messages)
+            except ModelFailure as failure:
+                untried = False
+                call = await self._surely(partial(self._books.fail, reserved, failure, because))
+                if failure.kind != "too_long":
+                    final = call.failures >= policy.MOST_FAILURES
+                    self._log.warning("call failed", request_id=reserved.request_id, kind=failure.kind, final=final)
+                    raise failures.failed(failure, final=final) from failure
+            else:
+                answered = ask.answered(reply)
+                return await self._surely(partial(self._books.settle, reserved, reply, answered, because))
+        raise TooLarge("the message does not fit the model's window")
+
+    async def _called(self, reserved: Reservation, ask: Ask, messages: tuple[Message, ...]) -> ModelReply:
+        request = ModelRequest(reserved.request_id, ask.model, messages, ask.max_tokens, ask.temperature)
+        try:
+            async with asyncio.timeout(self._timeout.total_seconds()):
+                reply = await self._model.complete(request, _unheard)
+        except TimeoutError:
+            raise ModelFailure("timeout", "no end within the time", charge="possible", permanent=False) from None
+        except asyncio.CancelledError:
+            await self._surely(partial(self._books.lose, reserved, "cancelled", ask.ref.because))
+            raise
+        return reply if reply.text.strip() else replace(reply, text="")
+
+    def _intent(self, ask: Ask, messages: tuple[Message, ...]) -> Intent:
+        bound = policy.prompt_bound(messages)
+        worst = self._books.price(ask.model, bound, ask.max_tokens)
+        return Intent(
+            call_id=ask.call_id,
+            kind="chat",
+            model=ask.model,
+            worst_case=worst.cost,
+            price_version=worst.price_version,
+            prompt_tokens_bound=bound,
+            max_tokens=ask.max_tokens,
+            deadline=self._now() + self._timeout,
+            agent_id=ask.ref.agent_id,
+            session_id=ask.ref.session_id,
+            workflow_id=ask.workflow_id,
+            key_id=ask.ref.key_id,
+            project_id=ask.project_id,
+        )
+
+    async def window(self, model: str) -> int:
+        """The tokens that prompt and answer may take together."""
+        try:
+            return await self._model.window(model)
+        except ModelFailure as failure:
+            raise failures.failed(failure, final=False) from failure
+
+    async def _surely(self, write: Callable[[], T]) -> T:
+        """Write what has happened, come what may: shielded from cancellation, retried while the database is away."""
+        task = asyncio.create_task(self._persist(write))
+        try:
+            return await asyncio.shield(task)
+        except asyncio.CancelledError:
+            await task
+            raise
+
+    async def _persist(self, write: Callable[[], T]) -> T:
+        pause = 0.2
+        while True:
+            try:
+                return await asyncio.to_thread(write)
+            except Unavailable as error:
+                self._log.warning("waiting to write the books", error=error.message, retry_in_s=pause)
+                await asyncio.sleep(pause)
+                pause = min(pause * 2, 5.0)
+
+
+def _unheard(_: str) -> None:
+    """Nobody listens to the pieces of an answer."""

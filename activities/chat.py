@@ -1,0 +1,202 @@
+"""The facts of a chat that its workflow records: sessions opened and ended, turns given up."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+
+from temporalio import activity
+
+from domain.chat import aggregate, policy
+from domain.chat.events import FailureCode, SessionSummarised, TurnFailed, TurnStarted
+from domain.events import Cause, Event
+from domain.ledger import Change, Ledger, retrying
+
+
+@dataclass(frozen=True)
+class Opening:
+    """What a chat's run begins with."""
+
+    session_id: str
+    agent_id: str
+    key_id: str
+    workflow_id: str
+    because: str
+    user_id: str | None = None
+    project_id: str | None = None
+
+
+@dataclass(frozen=True)
+class KnownTurn:
+    """An earlier turn as its message's repeat needs it."""
+
+    turn: int
+    message_id: str
+    completed: bool
+    visits: int = 1
+    reply_hash: str | None = None
+    model: str | None = None
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+    cost: str = "0"
+    code: str | None = None
+    error: str | None = None
+
+
+@dataclass(frozen=True)
+class Head:
+    """Where a session stands in the ledger. `first` and `summary_hash` say what prompts remember."""
+
+    agent_id: str
+    key_id: str
+    ended: bool
+    turn: int
+    first: int
+    summary_hash: str | None
+    recent: list[KnownTurn]
+    model_queue: str
+
+
+@dataclass(frozen=True)
+class TurnRef:
+    """One turn of a session and the message it is to answer."""
+
+    session_id: str
+    turn: int
+    message_id: str
+    message_hash: str
+    agent_id: str
+    agent_version: int
+    key_id: str
+    because: str
+
+
+@dataclass(frozen=True)
+class GivenUp:
+    """A turn without an answer, and why."""
+
+    turn: TurnRef
+    code: FailureCode
+    message: str
+
+
+@dataclass(frozen=True)
+class Ending:
+    """Who ends a session."""
+
+    session_id: str
+    key_id: str
+    because: str
+
+
+class ChatActivities:
+    """Ledger facts of chats. All of them are idempotent: a repeat changes nothing and returns what stands."""
+
+    def __init__(self, ledger: Ledger, now: Callable[[], datetime], *, model_queue: str) -> None:
+        self._ledger = ledger
+        self._now = now
+        self._model_queue = model_queue
+
+    def all(self) -> list[Callable[..., object]]:
+        return [self.open_session, self.fail_turn, self.end_session]
+
+    @activity.defn(name="open_session", no_thread_cancel_exception=True)
+    def open_session(self, opening: Opening) -> Head:
+        """Open the session unless it is open, and say where it stands."""
+        stream = aggregate.session_stream(opening.session_id)
+        session = aggregate.load_session(self._ledger.read(stream))
+        wanted = aggregate.Opening(
+            opening.session_id,
+            opening.agent_id,
+            opening.key_id,
+            opening.workflow_id,
+            opening.user_id,
+            opening.project_id,
+        )
+        events = aggregate.open_session(session, wanted, Cause(opening.key_id, opening.because, self._now()))
+        if events:
+            self._ledger.append(Change(stream, 0, events), key=f"open:{opening.session_id}")
+            session = aggregate.load_session(self._ledger.read(stream))
+        return self._head(opening.session_id, session)
+
+    def _head(self, session_id: str, session: aggregate.Session) -> Head:
+        turns = [
+            aggregate.load_turn(events)
+            for events in self._ledger.read_last(aggregate.turn_stream(session_id, 0)[:-8], policy.REMEMBERED).values()
+        ]
+        summaries = self._ledger.read_last(aggregate.summary_stream(session_id, 0)[:-8], 1)
+        summary = next((e for events in summaries.values() for e in events if isinstance(e, SessionSummarised)), None)
+        return Head(
+            agent_id=session.agent_id,
+            key_id=session.key_id,
+            ended=session.ended,
+            turn=max((turn.number for turn in turns), default=0),
+            first=summary.upto + 1 if summary else 1,
+            summary_hash=summary.summary_hash if summary else None,
+            recent=[_known(turn) for turn in turns if turn.status in {"completed", "failed"}],
+            model_queue=self._model_queue,
+        )
+
+    @activity.defn(name="fail_turn", no_thread_cancel_exception=True)
+    def fail_turn(self, given_up: GivenUp) -> None:
+        """Record that a turn has no answer."""
+        retrying(lambda: self._fail_turn(given_up))
+
+    def _fail_turn(self, given_up: GivenUp) -> None:
+        ref, cause = given_up.turn, Cause("platform", given_up.turn.because, self._now())
+        stream = aggregate.turn_stream(ref.session_id, ref.turn)
+        turn = aggregate.load_turn(self._ledger.read(stream))
+        events: list[Event] = []
+        if not turn.version:
+            events.append(started(ref, model="", cause=cause))
+        failed = TurnFailed(
+            session_id=ref.session_id,
+            turn=ref.turn,
+            message_id=ref.message_id,
+            code=given_up.code,
+            message=given_up.message,
+            **cause.fields(),
+        )
+        events += aggregate.fail(turn, failed)
+        if events:
+            self._ledger.append(
+                Change(stream, turn.version, events), key=f"fail:{ref.session_id}:{ref.turn}:{turn.version}"
+            )
+
+    @activity.defn(name="end_session", no_thread_cancel_exception=True)
+    def end_session(self, ending: Ending) -> None:
+        """Record that nothing more can be said."""
+        stream = aggregate.session_stream(ending.session_id)
+        session = aggregate.load_session(self._ledger.read(stream))
+        cause = Cause(ending.key_id, ending.because, self._now())
+        if events := aggregate.end_session(session, ending.session_id, key_id=ending.key_id, cause=cause):
+            self._ledger.append(Change(stream, session.version, events), key=f"end:{ending.session_id}")
+
+
+def started(ref: TurnRef, *, model: str, cause: Cause) -> TurnStarted:
+    """The beginning of a turn."""
+    return TurnStarted(
+        session_id=ref.session_id,
+        turn=ref.turn,
+        message_id=ref.message_id,
+        message_hash=ref.message_hash,
+        agent_id=ref.agent_id,
+        agent_version=ref.agent_version,
+        model=model,
+        **cause.fields(),
+    )
+
+
+def _known(turn: aggregate.Turn) -> KnownTurn:
+    return KnownTurn(
+        turn=turn.number,
+        message_id=turn.message_id,
+        completed=turn.status == "completed",
+        visits=turn.visits,
+        reply_hash=turn.reply_hash,
+        model=turn.model,
+        prompt_tokens=turn.prompt_tokens,
+        completion_tokens=turn.completion_tokens,
+        cost=str(turn.cost),
+        code=turn.code,
+        error=turn.error,
+    )

@@ -1,0 +1,61 @@
+"""How refusals and model failures become Temporal's: written once."""
+
+from datetime import timedelta
+
+from temporalio.exceptions import ApplicationError
+
+from domain.chat.events import FailureCode
+from domain.chat.ports import FailureKind, ModelFailure
+from domain.errors import (
+    Conflict,
+    NotFound,
+    OverBudget,
+    Refused,
+    TooLarge,
+    Unavailable,
+    UpstreamFailed,
+    VersionConflict,
+)
+
+_CODES: tuple[tuple[type[Refused], FailureCode], ...] = (
+    (TooLarge, "PAYLOAD_TOO_LARGE"),
+    (OverBudget, "BUDGET_EXCEEDED"),
+    (UpstreamFailed, "UPSTREAM_ERROR"),
+    (Unavailable, "SERVICE_UNAVAILABLE"),
+)
+_PASSING = (Unavailable, VersionConflict)
+
+_SENTENCES: dict[FailureKind, str] = {
+    "unreachable": "the model provider cannot be reached",
+    "timeout": "the model provider did not answer in time",
+    "cut": "the model's answer broke off",
+    "rate_limited": "the model provider is limiting our requests",
+    "unavailable": "the model provider has a problem of its own",
+    "refused_key": "the model provider refused our key",
+    "out_of_quota": "our quota at the model provider is used up",
+    "not_found": "the model provider does not have this model",
+    "too_long": "the prompt does not fit the model's window",
+    "bad_request": "the model provider did not accept the request",
+    "unreadable": "the model provider's answer could not be read",
+}
+
+
+def code_of(refusal: Refused) -> FailureCode:
+    """The code a turn fails with when an activity was refused."""
+    return next((code for kind, code in _CODES if isinstance(refusal, kind)), "INTERNAL_ERROR")
+
+
+def refused(refusal: Refused) -> ApplicationError:
+    """A refusal as Temporal sees it: final, unless what it needs may be back soon. The type is the failure's code."""
+    final = not isinstance(refusal, _PASSING)
+    name = type(refusal).__name__ if isinstance(refusal, NotFound | Conflict) else code_of(refusal)
+    return ApplicationError(refusal.message, type=name, non_retryable=final)
+
+
+def failed(failure: ModelFailure, *, final: bool) -> ApplicationError:
+    """A model's failure as Temporal sees it, in our words: the provider's own may quote the prompt."""
+    code: FailureCode = "PAYLOAD_TOO_LARGE" if failure.kind == "too_long" else "UPSTREAM_ERROR"
+    delay = timedelta(seconds=failure.retry_after) if failure.retry_after is not None else None
+    return ApplicationError(
+        _SENTENCES[failure.kind], type=code, non_retryable=final or failure.permanent, next_retry_delay=delay
+    )

@@ -1,0 +1,70 @@
+"""What a prompt is made of, read where it stands: the agent's definition and the words of earlier turns."""
+
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Protocol
+
+from domain.agents.ports import AgentReads
+from domain.chat.aggregate import load_turn, turn_stream
+from domain.content import ContentStore
+from domain.errors import NotFound
+from domain.ledger import Ledger
+
+_MOST_KNOWN = 50_000
+
+
+class Remembers(Protocol):
+    """Which turns are to be remembered word for word, and the summary of those before."""
+
+    @property
+    def first(self) -> int: ...
+
+    @property
+    def summary_hash(self) -> str | None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Words:
+    """Texts of a session: turns as (message, reply), oldest first; and those asked for by hash."""
+
+    turns: tuple[tuple[str, str], ...]
+    texts: dict[str, str]
+
+
+class Memory:
+    """Reads definitions and texts. Answered turns do not change, so their hashes are kept; texts are not."""
+
+    def __init__(self, ledger: Ledger, content: ContentStore, agents: AgentReads) -> None:
+        self._ledger = ledger
+        self._content = content
+        self._answered: dict[str, tuple[str, str]] = {}
+        self.definition = lru_cache(maxsize=512)(agents.definition)
+
+    def words(self, session_id: str, first: int, last: int, *hashes: str | None) -> Words:
+        """The answered turns `first` to `last`, and the texts of these hashes. What was erased is left out."""
+        pairs = self._hashes([turn_stream(session_id, turn) for turn in range(first, last + 1)])
+        wanted = {h for h in hashes if h} | {h for pair in pairs for h in pair}
+        texts = dict(self._content.get(session_id, wanted)) if wanted else {}
+        turns = tuple((texts[said], texts[reply]) for said, reply in pairs if said in texts and reply in texts)
+        return Words(turns, texts)
+
+    def message(self, words: Words, message_hash: str) -> str:
+        """The message to answer.
+
+        Raises:
+            NotFound: it was erased.
+        """
+        if message_hash not in words.texts:
+            raise NotFound("the message was erased")
+        return words.texts[message_hash]
+
+    def _hashes(self, streams: list[str]) -> list[tuple[str, str]]:
+        missing = [stream for stream in streams if stream not in self._answered]
+        if missing:
+            if len(self._answered) > _MOST_KNOWN:
+                self._answered.clear()
+            for stream, events in self._ledger.read_many(missing).items():
+                turn = load_turn(events)
+                if turn.reply_hash is not None:
+                    self._answered[stream] = (turn.message_hash, turn.reply_hash)
+        return [self._answered[stream] for stream in streams if stream in self._answered]

@@ -1,0 +1,116 @@
+"""What a chat decides by itself: what fits a model's window, when to summarise, when to give up, when to start anew."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import timedelta
+
+from domain.chat.ports import Message, Recall
+from domain.errors import TooLarge
+
+TURNS_PER_RUN = 200
+EVENTS_PER_RUN = 2_000
+"""A run of the workflow continues as new at either bound, well before the engine would ask for it (4,096 events)."""
+
+IDLE = timedelta(hours=24)
+"""A chat nobody speaks in gives its run back after this time; the next message opens another."""
+
+REMEMBERED = 20
+"""Message ids a run knows again."""
+
+MOST_FAILURES = 5
+"""Calls the provider may refuse or cut before the turn fails. Lost ones (a killed worker) do not count."""
+
+SUMMARISE_AT = 0.7
+"""Share of the window in use from which the older half of the turns is put into the summary."""
+
+SUMMARY_TOKENS = 256
+
+_BYTES_PER_TOKEN = 3
+_TOKENS_PER_MESSAGE = 8
+
+
+def tokens(text: str) -> int:
+    """A cautious estimate: English runs at about 4 UTF-8 bytes a token, most other scripts at 3 or more."""
+    return -(-len(text.encode()) // _BYTES_PER_TOKEN) + _TOKENS_PER_MESSAGE
+
+
+def prompt_bound(messages: Sequence[Message]) -> int:
+    """More tokens than any tokenizer makes of these messages: one a byte, and the template around each."""
+    return sum(len(message.text.encode()) + _TOKENS_PER_MESSAGE for message in messages)
+
+
+def prompt(recall: Recall) -> tuple[Message, ...]:
+    """The messages of a turn: instructions and summary, the turns remembered, the message to answer."""
+    system = recall.instructions
+    if recall.summary:
+        system = f"{system}\n\nWhat was said before, in short:\n{recall.summary}".strip()
+    opening = [Message("system", system)] if system else []
+    for said, answered in recall.turns:
+        opening += [Message("user", said), Message("assistant", answered)]
+    return (*opening, Message("user", recall.message))
+
+
+def fit(recall: Recall, *, window: int, max_answer: int) -> Recall:
+    """Drop whole turns, oldest first, until prompt and answer fit the window (tokens).
+
+    Raises:
+        TooLarge: the message alone does not fit.
+    """
+    kept = replace(recall, turns=())
+    left = window - max_answer - sum(tokens(message.text) for message in prompt(kept))
+    if left < 0 and recall.summary:
+        return fit(
+            Recall(recall.message, recall.turns, None, recall.instructions), window=window, max_answer=max_answer
+        )
+    if left < 0:
+        raise TooLarge(f"the message does not fit the model's window of {window} tokens")
+    fitting: list[tuple[str, str]] = []
+    for turn in reversed(recall.turns):
+        left -= sum(tokens(text) for text in turn)
+        if left < 0:
+            break
+        fitting.append(turn)
+    return replace(recall, turns=tuple(reversed(fitting)))
+
+
+def shorter(recall: Recall) -> Recall | None:
+    """Half as many turns, for a provider that counts more tokens than we do; None when none is left to drop."""
+    if recall.turns:
+        kept = len(recall.turns) // 2
+        return replace(recall, turns=recall.turns[len(recall.turns) - kept :])
+    if recall.summary:
+        return replace(recall, summary=None)
+    return None
+
+
+def answer_bound(max_answer: int, window: int) -> int:
+    """The cap every call sends for its answer (tokens): a quarter of the window at most."""
+    return max(1, min(max_answer, window // 4))
+
+
+def to_summarise(first: int, last: int, *, used: int, window: int) -> int | None:
+    """The turn up to which the conversation is to be summarised now, or None.
+
+    `first` is the oldest turn that prompts hold word for word, `last` the newest answered one, `used` the tokens its
+    prompt and answer took.
+    """
+    held = last - first + 1
+    if held <= 1 or used < SUMMARISE_AT * window:
+        return None
+    return first + (held + 1) // 2 - 1
+
+
+def summary_prompt(earlier: str | None, turns: Sequence[tuple[str, str]], *, window: int) -> tuple[Message, ...]:
+    """Ask for a running summary: the earlier one carried on over these turns, each cut to its share of the window."""
+    share = max(200, (window - 2 * SUMMARY_TOKENS) * _BYTES_PER_TOKEN // (2 * max(1, len(turns)) + 1) // 2)
+    lines = [f"Summary so far: {earlier[:share]}"] if earlier else []
+    for said, answered in turns:
+        lines += [f"User: {said[:share]}", f"Assistant: {answered[:share]}"]
+    return (
+        Message(
+            "system",
+            "You keep the memory of a conversation. Write its summary in at most 150 words: facts, names, numbers,"
+            " decisions and open questions. Write only the summary.",
+        ),
+        Message("user", "\n".join(lines)),
+    )

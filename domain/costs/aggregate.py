@@ -1,0 +1,126 @@
+"""One intended model call and its attempts."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from decimal import Decimal
+from functools import reduce
+from typing import Literal
+
+from domain.costs.events import CallCut, CallFailed, CallKind, CallLost, CallReserved, CallSettled
+from domain.events import Cause, Event
+
+CallState = Literal["reserved", "settled", "cut", "failed", "unknown"]
+
+
+def stream(call_id: str) -> str:
+    return f"call:{call_id}"
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """A reply that was paid for, and what for."""
+
+    reply_hash: str
+    finish: str
+    model: str
+    prompt_tokens: int
+    completion_tokens: int
+    cost: Decimal
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """The attempts by number (from 1) and the reply that stands."""
+
+    call_id: str = ""
+    version: int = 0
+    attempts: Mapping[int, CallState] = field(default_factory=dict)
+    reply: Settled | None = None
+
+    @property
+    def open(self) -> tuple[int, ...]:
+        return tuple(number for number, state in self.attempts.items() if state == "reserved")
+
+    @property
+    def next_attempt(self) -> int:
+        return len(self.attempts) + 1
+
+    @property
+    def failures(self) -> int:
+        """Attempts that the provider refused or cut. Lost ones do not count: a killed worker is not its fault."""
+        return sum(state in {"failed", "cut"} for state in self.attempts.values())
+
+
+_STATES: Mapping[type[Event], CallState] = {
+    CallReserved: "reserved",
+    CallSettled: "settled",
+    CallCut: "cut",
+    CallFailed: "failed",
+    CallLost: "unknown",
+}
+
+
+def evolve(call: Call, event: Event) -> Call:
+    match event:
+        case CallReserved() | CallSettled() | CallCut() | CallFailed() | CallLost():
+            attempts = {**call.attempts, event.attempt: _STATES[type(event)]}
+            return Call(event.call_id, call.version + 1, attempts, call.reply or _reply(event))
+        case _:
+            return replace(call, version=call.version + 1)
+
+
+def _reply(event: Event) -> Settled | None:
+    if not isinstance(event, CallSettled) or not event.stands:
+        return None
+    return Settled(
+        event.reply_hash, event.finish, event.model, event.prompt_tokens, event.completion_tokens, event.cost
+    )
+
+
+def load(events: Iterable[Event]) -> Call:
+    return reduce(evolve, events, Call())
+
+
+@dataclass(frozen=True, slots=True)
+class Intent:
+    """What a call is for and what it may cost at most (US dollars)."""
+
+    call_id: str
+    kind: CallKind
+    model: str
+    worst_case: Decimal
+    price_version: str
+    prompt_tokens_bound: int
+    max_tokens: int
+    deadline: datetime
+    agent_id: str
+    session_id: str
+    workflow_id: str
+    key_id: str
+    project_id: str | None = None
+
+
+def reserve(call: Call, intent: Intent, cause: Cause) -> list[Event]:
+    """Give up attempts that nobody speaks for any more and reserve the next one; nothing if a reply stands."""
+    if call.reply is not None:
+        return []
+    lost = [event for number in call.open for event in lose(call, number, "its worker went away", cause)]
+    values = {name: getattr(intent, name) for name in Intent.__dataclass_fields__}
+    return [*lost, CallReserved(attempt=call.next_attempt, **values, **cause.fields())]
+
+
+def lose(call: Call, attempt: int, error: str, cause: Cause) -> list[Event]:
+    """Book an attempt as unknown, unless its end is known."""
+    if call.attempts.get(attempt) != "reserved":
+        return []
+    return [CallLost(call_id=call.call_id, attempt=attempt, error=error, **cause.fields())]
+
+
+def end(call: Call, ended: CallSettled | CallCut | CallFailed) -> list[Event]:
+    """Book the known end of an attempt, once. A late reply books its cost, but the first settled one stands."""
+    if call.attempts.get(ended.attempt) not in {"reserved", "unknown"}:
+        return []
+    if isinstance(ended, CallSettled):
+        return [ended.model_copy(update={"stands": call.reply is None})]
+    return [ended]

@@ -1,0 +1,86 @@
+"""What can happen to a model call."""
+
+from datetime import datetime
+from decimal import Decimal
+from typing import Literal
+
+from domain.events import Event
+
+CallKind = Literal["chat", "embedding"]
+
+
+class CallReserved(Event):
+    """An attempt at a call may be made: at most `worst_case` US dollars, over by `deadline`."""
+
+    NAME = "costs.call_reserved"
+    call_id: str
+    attempt: int
+    kind: CallKind
+    model: str
+    worst_case: Decimal
+    price_version: str
+    prompt_tokens_bound: int
+    max_tokens: int
+    deadline: datetime
+    agent_id: str
+    session_id: str
+    workflow_id: str
+    key_id: str
+    project_id: str | None = None
+
+
+class CallSettled(Event):
+    """The provider answered, and this is what it cost. Only the first settled reply of a call `stands`."""
+
+    NAME = "costs.call_settled"
+    call_id: str
+    attempt: int
+    model: str
+    prompt_tokens: int
+    completion_tokens: int
+    cached_prompt_tokens: int
+    estimated: bool
+    cost: Decimal
+    price_version: str
+    price_known: bool
+    provider_call_id: str | None
+    reply_hash: str
+    finish: str
+    stands: bool
+
+
+class CallCut(Event):
+    """The answer broke off: what arrived is charged as far as it could be counted."""
+
+    NAME = "costs.call_cut"
+    call_id: str
+    attempt: int
+    prompt_tokens: int
+    completion_tokens: int
+    estimated: bool
+    cost: Decimal
+    price_version: str
+    price_known: bool
+    provider_call_id: str | None
+    error: str
+
+
+class CallFailed(Event):
+    """The provider never worked on it, or said no: no charge."""
+
+    NAME = "costs.call_failed"
+    call_id: str
+    attempt: int
+    error: str
+
+
+class CallLost(Event):
+    """Nobody can say what became of the attempt: the provider may charge up to its worst case."""
+
+    NAME = "costs.call_lost"
+    call_id: str
+    attempt: int
+    error: str
+
+
+EVENTS: tuple[type[Event], ...] = (CallReserved, CallSettled, CallCut, CallFailed, CallLost)

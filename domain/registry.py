@@ -1,0 +1,11 @@
+"""Every event there is, under its stored name."""
+
+from domain.agents import events as agents
+from domain.chat import events as chat
+from domain.costs import events as costs
+from domain.events import Registry
+
+
+def registry() -> Registry:
+    """All events of all concepts."""
+    return Registry((*agents.EVENTS, *chat.EVENTS, *costs.EVENTS))

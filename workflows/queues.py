@@ -1,0 +1,9 @@
+"""Task queues by what their work costs."""
+
+FLOW = "convergio-flow"
+"""Workflows and short activities on the ledger."""
+
+
+def model_queue(provider: str) -> str:
+    """Calls to one model provider: their rate and concurrency are the provider's."""
+    return f"convergio-model-{provider}"
