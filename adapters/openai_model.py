@@ -20,10 +20,11 @@ from domain.chat.ports import ModelFailure, ModelReply, ModelRequest
 CONNECT_SECONDS = 5.0
 PROBE_SECONDS = 2.0
 KEEPALIVE_SECONDS = 4.0  # common servers close an idle connection after 5 s; a call that races with that is lost
+LAST_WORD_SECONDS = 5.0  # for usage and [DONE] after the finish reason
 CLOSE_SECONDS = 0.05  # for the end of the body that follows [DONE], without which the connection is not used again
 MAX_BODY_BYTES = 2**20  # of anything that is not an answer
 OK = 200
-SERVER_ERROR = 500
+LOADING = 503
 DEFAULT_WINDOW = 8192
 COMPLETION_CAP_HOST = "api.openai.com"  # its reasoning models refuse `max_tokens`; most others know only that
 
@@ -60,7 +61,10 @@ class OpenAIModel:
         self._opened: aiohttp.ClientSession | None = None
 
     async def complete(self, request: ModelRequest, on_delta: Callable[[str], None]) -> ModelReply:
-        """Stream the answer, calling `on_delta` with each piece of text; see the port."""
+        """Stream the answer, calling `on_delta` with each piece of text; see the port.
+
+        Once the provider has given its finish reason the answer stands, whatever happens to the rest of the stream.
+        """
         headers = {"X-Client-Request-Id": request.request_id}
         arriving = Arriving(on_delta)
         call_id: str | None = None
@@ -71,7 +75,8 @@ class OpenAIModel:
                 call_id = response.headers.get("x-request-id")
                 await self._receive(response, arriving)
         except ModelFailure as failed:
-            raise self._told(failed, arriving, request, call_id) from failed.__cause__
+            if arriving.finish is None:
+                raise self._told(failed, arriving, request, call_id) from failed.__cause__
         except (aiohttp.ClientError, TimeoutError, ConnectionError) as fault:
             if arriving.finish is None:
                 raise self._told(of_transport(fault), arriving, request, call_id) from fault
@@ -134,12 +139,15 @@ class OpenAIModel:
         if response.content_type != "text/event-stream":
             raise not_a_stream(await body_of(response))
         events = Events()
-        while not arriving.done and (received := await content.readany()):
-            for data in events.feed(received):
-                arriving.take(data)
+        while not arriving.ending and (received := await content.readany()):
+            arriving.take_all(events.feed(received))
+        if not arriving.done:
+            async with asyncio.timeout(LAST_WORD_SECONDS):
+                while not arriving.done and (received := await content.readany()):
+                    arriving.take_all(events.feed(received))
         if arriving.done:
             await until_body_ends(content)
-        elif arriving.finish is None:
+        else:
             finish_or_cut(events, arriving)
 
     def _told(
@@ -161,7 +169,7 @@ class OpenAIModel:
         timeout = aiohttp.ClientTimeout(total=PROBE_SECONDS)
         url = f"{self._url.removesuffix('/v1')}/props"
         async with self._session.get(url, timeout=timeout, allow_redirects=False) as response:
-            if response.status >= SERVER_ERROR:
+            if response.status == LOADING:
                 response.raise_for_status()
             body = await body_of(response)
         try:
@@ -189,7 +197,13 @@ async def body_of(response: aiohttp.ClientResponse) -> bytes:
 
 
 async def refused(response: aiohttp.ClientResponse) -> ModelFailure:
-    return of_status(response.status, response.headers, await body_of(response))
+    """The refusal that the status says, with the body's details as far as they come soon."""
+    try:
+        async with asyncio.timeout(PROBE_SECONDS):
+            body = await body_of(response)
+    except (aiohttp.ClientError, TimeoutError, ConnectionError):
+        body = b""
+    return of_status(response.status, response.headers, body)
 
 
 def not_a_stream(body: bytes) -> ModelFailure:
@@ -198,7 +212,7 @@ def not_a_stream(body: bytes) -> ModelFailure:
 
 
 def finish_or_cut(events: Events, arriving: Arriving) -> None:
-    """The body ended without [DONE] or finish reason: take what its last line holds, or say that it was cut."""
+    """The body ended without [DONE]: take what its last line holds; without a finish reason the answer was cut."""
     for data in events.end():
         try:
             arriving.take(data)

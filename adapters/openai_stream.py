@@ -1,6 +1,6 @@
 """The answer of an OpenAI-compatible API as it arrives: server-sent events, and what their chunks add up to."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from typing import Any, Literal
 
@@ -106,6 +106,15 @@ class Arriving:
         elif thought := delta.get("reasoning_content") or delta.get("reasoning"):
             self._unseen_bytes += len(thought.encode())
         return piece
+
+    def take_all(self, events: Iterable[bytes]) -> None:
+        for data in events:
+            self.take(data)
+
+    @property
+    def ending(self) -> bool:
+        """Whether all text has come; usage may follow."""
+        return self.done or self.finish is not None
 
     @property
     def begun(self) -> bool:

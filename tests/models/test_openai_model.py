@@ -278,6 +278,43 @@ async def test_a_last_line_without_its_blank_line_still_counts(provider: Scripte
     assert (await model.complete(asking(), lambda _: None)).text == "hi"
 
 
+async def test_after_the_finish_reason_the_answer_stands_whatever_follows(
+    provider: ScriptedModel, model: OpenAIModel
+) -> None:
+    chunk = 'data: {"id":"c","choices":[{"delta":{"content":"hi"},"finish_reason":"stop"}]}\n\n'
+    usage = 'data: {"choices":[],"usage":{"prompt_tokens":5,"completion_tokens":6}}'
+    for rest, expected in (("data: {no json\n\n", Usage(4, 1, estimated=True)), (usage, Usage(5, 6))):
+        provider.script({"raw": chunk + rest, "headers": {"Content-Type": "text/event-stream"}})
+        reply = await model.complete(asking(), lambda _: None)
+        assert (reply.text, reply.finish, reply.usage) == ("hi", "stop", expected)
+
+
+async def test_a_provider_that_never_says_done_is_not_waited_for(
+    provider: ScriptedModel, model: OpenAIModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("adapters.openai_model.LAST_WORD_SECONDS", 0.1)
+    provider.script({"tokens": 12, "hang_after_finish": True})
+    reply = await model.complete(asking(), lambda _: None)
+    assert (reply.finish, reply.usage) == ("stop", Usage(4, 12, estimated=True))
+
+
+async def test_a_refusal_whose_body_breaks_off_is_still_that_refusal() -> None:
+    async def refuse(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 503 Later\r\nContent-Length: 999\r\nRetry-After: 3\r\n\r\n{")
+        await writer.drain()
+        writer.close()
+
+    server = await asyncio.start_server(refuse, "127.0.0.1", 0)
+    model = OpenAIModel(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/v1", None, "scripted", 5)
+    with pytest.raises(ModelFailure) as caught:
+        await model.complete(asking(), lambda _: None)
+    assert (caught.value.kind, caught.value.charge, caught.value.retry_after) == ("unavailable", "none", 3)
+    await model.aclose()
+    server.close()
+    await server.wait_closed()
+
+
 async def test_cancelling_closes_the_connection_at_once(provider: ScriptedModel, model: OpenAIModel) -> None:
     begun = asyncio.Event()
     provider.script({"tokens": 400, "inter_chunk_delay_s": 0.05})

@@ -70,7 +70,7 @@ class Answer:
         tail = b'},"finish_reason":null}]}' + SEPARATOR
         return [head + orjson.dumps(piece) + tail for piece in self.pieces]
 
-    def end(self, *, with_finish: bool, with_usage: bool) -> bytes:
+    def end(self, *, with_finish: bool, with_usage: bool, with_done: bool = True) -> bytes:
         head = self.head()
         parts: list[bytes] = []
         if with_finish:
@@ -78,7 +78,8 @@ class Answer:
             parts.append(head + b'"choices":[{"index":0,"delta":{},"finish_reason":%b}]}' % finish + SEPARATOR)
         if with_usage:
             parts.append(head + b'"choices":[],"usage":%b}' % orjson.dumps(self.usage) + SEPARATOR)
-        parts.append(b"data: [DONE]" + SEPARATOR)
+        if with_done:
+            parts.append(b"data: [DONE]" + SEPARATOR)
         return b"".join(parts)
 
     def whole(self, *, with_usage: bool) -> bytes:

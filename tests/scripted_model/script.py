@@ -43,6 +43,8 @@ class Behaviour:
     hang: bool = False
     """Never answer."""
     hang_after_chunks: int | None = None
+    hang_after_finish: bool = False
+    """Give the finish reason, then neither usage nor end."""
     garbage: Literal["page", "chunk"] | None = None
     """A web page instead of an answer, or a chunk that is no JSON."""
     error_in_stream: dict[str, Any] | None = None
@@ -61,6 +63,7 @@ class Behaviour:
             or self.split_bytes
             or self.error_in_stream
             or self.garbage
+            or self.hang_after_finish
             or self.cut_after_chunks is not None
             or self.hang_after_chunks is not None
         )

@@ -170,6 +170,9 @@ async def piece_by_piece(call: Call, response: web.StreamResponse) -> None:
         if number == 0:
             await disturb(response, behaviour)
     await break_off(call, after=len(told.pieces))
+    if behaviour.hang_after_finish:
+        await write(response, told.end(with_finish=True, with_usage=False, with_done=False), behaviour)
+        await asyncio.Event().wait()
     end = told.end(with_finish=not behaviour.no_finish, with_usage=call.with_usage)
     await write(response, end, behaviour)
 
