@@ -1,6 +1,7 @@
 """Child processes that die with us, and how a process of an earlier run is told from a stranger with its number."""
 
 import os
+import shutil
 import signal
 import sys
 from collections.abc import Mapping
@@ -38,7 +39,7 @@ class Command:
         """
         user = "-" if self.user is None else str(self.user)
         launcher = [sys.executable, "-I", "-S", _TETHER, str(os.getpid()), str(int(self.orphan_signal)), user]
-        return [*launcher, *self.argv]
+        return [*launcher, shutil.which(self.argv[0]) or self.argv[0], *self.argv[1:]]
 
     def full_environment(self) -> dict[str, str]:
         return {**os.environ, **self.environment}

@@ -1,6 +1,6 @@
 """Become another program that dies with its parent. Run by path, with the standard library only.
 
-`python tether.py PARENT SIGNAL USER PROGRAM [ARGUMENT ...]`: USER is `-` (stay), `UID:GID` (become), or
+`python tether.py PARENT SIGNAL USER PATH [ARGUMENT ...]`: USER is `-` (stay), `UID:GID` (become), or
 `UID:GID:search` (become, but keep the right to pass through directories that only root may enter).
 """
 
@@ -23,7 +23,7 @@ def main(arguments: list[str]) -> None:
         if os.getppid() != int(parent):  # the parent died before it was asked for
             sys.exit(1)
     try:
-        os.execvp(command[0], command)  # noqa: S606  (no shell is wanted)
+        os.execv(command[0], command)  # noqa: S606  (no shell is wanted; importing may no longer be possible)
     except OSError as error:
         sys.exit(f"cannot run {command[0]}: {error.strerror}")
 

@@ -1,0 +1,44 @@
+"""The verbs, alone."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.servers import ROOT
+
+
+def convergio(*words: str, data_dir: Path, **variables: str) -> subprocess.CompletedProcess[str]:
+    environment = {"PATH": os.environ["PATH"], "CONVERGIO_DATA_DIR": str(data_dir), **variables}
+    command = [sys.executable, "-m", "runtime.cli", *words]
+    return subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False, timeout=60)
+
+
+@pytest.mark.parametrize(
+    ("part", "missing"),
+    [
+        ("api", "DATABASE_URL and TEMPORAL_ADDRESS and REDIS_URL"),
+        ("worker", "DATABASE_URL and TEMPORAL_ADDRESS and REDIS_URL"),
+        ("projections", "DATABASE_URL"),
+        ("migrate", "DATABASE_URL and TEMPORAL_ADDRESS"),
+        ("rebuild", "DATABASE_URL"),
+    ],
+)
+def test_a_part_alone_says_which_variable_is_missing(part: str, missing: str, tmp_path: Path) -> None:
+    done = convergio(part, data_dir=tmp_path)
+    assert done.returncode == 2
+    assert done.stderr.startswith(f"convergio {part} needs {missing}:")
+
+
+def test_a_wrong_setting_is_named(tmp_path: Path) -> None:
+    done = convergio("up", data_dir=tmp_path, CONVERGIO_RATE_LIMIT="many")
+    assert done.returncode == 2
+    assert done.stderr.startswith("CONVERGIO_RATE_LIMIT: use REQUESTS/SECONDS")
+
+
+def test_help_lists_every_verb(tmp_path: Path) -> None:
+    said = convergio("--help", data_dir=tmp_path).stdout
+    for verb in ("up", "api", "worker", "projections", "migrate", "rebuild", "doctor", "demo", "model"):
+        assert f" {verb} " in said

@@ -1,0 +1,76 @@
+"""The servers of one machine, where they are hard to start."""
+
+import os
+import stat
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from runtime.embedded import Ports, PostgresServer, TemporalServer, running
+from runtime.embedded.programs import temporal_program
+from runtime.embedded.temporal import DYNAMIC_CONFIG
+
+
+def test_ports_are_given_once() -> None:
+    ports = Ports()
+    first = ports.pick()
+    assert ports.pick(first) != first
+    assert len({first, *(ports.pick() for _ in range(20))}) == 21
+
+
+def test_every_dynamic_setting_is_one_that_this_temporal_server_knows() -> None:
+    program = temporal_program().read_bytes().lower()
+    assert [key for key in DYNAMIC_CONFIG if key.lower().encode() not in program] == []
+
+
+def test_temporal_settings_are_json(tmp_path: Path) -> None:
+    argv = TemporalServer(tmp_path, port=1, http_port=2, ui_port=3).command().argv
+    assert "matching.enableFairness=true" in argv
+    assert "history.transferProcessorMaxPollRPS=2000" in argv
+
+
+def test_postgres_recovers_from_a_kill_although_its_number_is_a_strangers_now(tmp_path: Path) -> None:
+    server = PostgresServer(tmp_path / "postgres", Ports().pick(), durable=False)
+    with running(server, tmp_path / "log"):
+        pid_file = tmp_path / "postgres" / "data" / "postmaster.pid"
+        left = pid_file.read_text().splitlines()
+    pid_file.write_text("\n".join([str(os.getpid()), *left[1:]]))
+    with running(server, tmp_path / "log"), psycopg.connect(server.url) as connection:
+        connection.execute("CREATE EXTENSION vector")
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root needs another user")
+def test_postgres_keeps_its_data_in_a_directory_that_only_root_may_enter(tmp_path: Path) -> None:
+    closed = tmp_path / "closed"
+    closed.mkdir(mode=0o700)
+    server = PostgresServer(closed / "postgres", Ports().pick(), durable=False)
+    with running(server, tmp_path / "log"), psycopg.connect(server.url) as connection:
+        assert connection.execute("SHOW data_directory").fetchone() == (str(closed / "postgres" / "data"),)
+    assert stat.S_IMODE(closed.stat().st_mode) == 0o700
+
+
+def test_postgres_asks_for_a_password_on_loopback(tmp_path: Path) -> None:
+    server = PostgresServer(tmp_path / "postgres", Ports().pick(), durable=False)
+    with running(server, tmp_path / "log"):
+        with psycopg.connect(server.tcp_url) as connection:
+            assert connection.execute("SELECT current_database()").fetchone() == ("convergio",)
+        without = server.tcp_url.replace(server.tcp_url.split(":")[2].split("@")[0], "wrong")
+        with pytest.raises(psycopg.OperationalError, match="password authentication failed"):
+            psycopg.connect(without)
+
+
+def test_postgres_works_where_the_path_is_too_long_for_a_socket(tmp_path: Path) -> None:
+    server = PostgresServer(tmp_path / ("long" * 30) / "postgres", Ports().pick(), durable=False)
+    with running(server, tmp_path / "log"), psycopg.connect(server.url) as connection:
+        assert connection.execute("SELECT inet_server_addr()").fetchone() is not None
+        assert "127.0.0.1" in server.url
+
+
+def test_a_half_made_cluster_is_made_again(tmp_path: Path) -> None:
+    half = tmp_path / "postgres" / "data.new"
+    half.mkdir(parents=True)
+    (half / "PG_VERSION").write_text("18\n")
+    server = PostgresServer(tmp_path / "postgres", Ports().pick(), durable=False)
+    with running(server, tmp_path / "log"):
+        assert not half.exists()

@@ -1,0 +1,151 @@
+"""`convergio up` with real processes: all of it runs, comes back when killed, and leaves nothing behind."""
+
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import psycopg
+import pytest
+from redis import Redis
+
+from runtime.data_directory import Run
+from tests.runtime.upping import Up, start_up, until
+
+PARTS = {"postgres", "temporal", "valkey", "worker", "projections", "api"}
+NAMES = ["convergio worker", "convergio api", "convergio projections", "temporal", "postgres", "valkey-server"]
+
+
+def living(run: Run) -> set[str]:
+    return {name for name, mark in run.children.items() if mark.alive()}
+
+
+@pytest.fixture(scope="module")
+def up(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Up]:
+    with start_up(tmp_path_factory.mktemp("up") / "data") as up:
+        up.wait_until_ready()
+        yield up
+
+
+def test_everything_runs_and_every_url_is_said(up: Up) -> None:
+    assert living(up.run()) == PARTS
+    assert httpx.get(f"{up.run().url}/health/live").status_code == 200
+    for url in (up.run().url, *up.run().environment.values()):
+        assert url in up.output
+    assert f"curl -s {up.run().url}/api/v1/agents/chat" in up.output
+
+
+def test_each_part_is_a_session_of_its_own(up: Up) -> None:
+    pids = ",".join(str(mark.pid) for mark in up.run().children.values())
+    sessions = subprocess.run(["ps", "-o", "pid=,sid=", "-p", pids], capture_output=True, text=True, check=True).stdout
+    assert all(pid == session for pid, session in (line.split() for line in sessions.splitlines()))
+
+
+def test_ps_names_the_servers(up: Up) -> None:
+    pids = ",".join(str(mark.pid) for mark in up.run().children.values())
+    names = subprocess.run(["ps", "-o", "comm=", "-p", pids], capture_output=True, text=True, check=True).stdout
+    assert {"postgres", "temporal", "valkey-server"} <= set(names.split())
+
+
+def test_a_second_one_on_the_same_directory_is_refused(up: Up) -> None:
+    with start_up(up.directory) as second:
+        assert second.process.wait(10) == 1
+    assert f"already runs in {up.directory} as process {up.process.pid}, API at {up.run().url}" in second.output
+    assert living(up.run()) == PARTS
+
+
+@pytest.mark.parametrize("part", ["worker", "projections", "api", "valkey", "temporal", "postgres"])
+def test_what_is_killed_starts_again_on_its_port(up: Up, part: str) -> None:
+    before, dead = up.run(), up.pid(part)
+    up.kill(part)
+    up.wait_until_reborn(part, dead)
+    assert living(up.run()) == PARTS
+    assert up.run().environment == before.environment
+
+
+def test_a_killed_supervisor_takes_all_with_it_and_the_next_one_picks_up(tmp_path: Path) -> None:
+    with start_up(tmp_path / "data") as first:
+        first.wait_until_ready()
+        run = first.run()
+        with psycopg.connect(run.environment["DATABASE_URL"]) as connection:
+            connection.execute("CREATE TABLE kept ()")
+        with Redis.from_url(run.environment["REDIS_URL"]) as client:
+            client.set("kept", 1)
+        first.process.kill()
+        until(lambda: not living(run), 5)
+    with start_up(tmp_path / "data") as second:
+        second.wait_until_ready()
+        with psycopg.connect(second.run().environment["DATABASE_URL"]) as connection:
+            connection.execute("SELECT FROM kept")
+        with Redis.from_url(second.run().environment["REDIS_URL"]) as client:
+            assert client.get("kept") == b"1"
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_stop_is_clean_and_quick(tmp_path: Path, number: signal.Signals) -> None:
+    with start_up(tmp_path / "data") as up:
+        up.wait_until_ready()
+        run = up.run()
+        began = time.monotonic()
+        assert up.stop(number) == 0
+        assert time.monotonic() - began < 5
+        assert not living(run)
+        assert "killed" not in up.output
+
+
+def test_it_can_be_stopped_while_it_starts(tmp_path: Path) -> None:
+    with start_up(tmp_path / "data") as up:
+        until((tmp_path / "data" / "postgres").exists, 10)
+        assert up.stop() == 0
+    leftovers = subprocess.run(["pgrep", "-f", str(tmp_path)], capture_output=True, text=True, check=False).stdout
+    assert leftovers == ""
+
+
+def test_a_default_port_that_is_taken_is_replaced_and_said(tmp_path: Path) -> None:
+    with socket.socket() as other:
+        other.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            other.bind(("127.0.0.1", 63790))
+            other.listen()
+        except OSError:
+            pass  # somebody else has it, which is as good
+        with start_up(tmp_path / "data") as up:
+            until(lambda: '"event":"starting"' in up.output, 10)
+            assert '"what":"Valkey","wanted":63790' in up.output
+
+
+def test_a_port_that_was_asked_for_and_is_taken_is_an_error(tmp_path: Path) -> None:
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        port = other.getsockname()[1]
+        with start_up(tmp_path / "data", "--port", str(port)) as up:
+            assert up.process.wait(10) == 1
+    assert f"port {port} of 127.0.0.1, which the API was to listen on, is taken" in up.output
+
+
+def test_a_server_that_is_named_is_not_embedded(tmp_path: Path, valkey_server: str) -> None:
+    with start_up(tmp_path / "data", REDIS_URL=valkey_server) as up:
+        up.wait_until_ready()
+        assert living(up.run()) == PARTS - {"valkey"}
+        assert "REDIS_URL" not in up.run().environment
+
+
+def test_a_server_that_cannot_start_stops_everything_and_shows_its_last_words(tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    (data / "valkey" / "appendonlydir").mkdir(parents=True)
+    (data / "valkey" / "appendonlydir" / "appendonly.aof.manifest").write_text("nonsense\n")
+    with start_up(data) as up:
+        assert up.process.wait(30) == 1
+    assert "valkey ended with code 1" in up.output
+    assert "Reading the manifest file" in up.output
+
+
+def test_an_open_address_without_keys_is_refused(tmp_path: Path) -> None:
+    with start_up(tmp_path / "data", "--host", "::") as up:
+        assert up.process.wait(10) == 2
+    assert "needs CONVERGIO_AUTH=keys" in up.output
+    assert not (tmp_path / "data").exists()
