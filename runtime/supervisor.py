@@ -5,6 +5,7 @@ import signal
 import sys
 from asyncio.subprocess import DEVNULL, PIPE, STDOUT
 from collections.abc import Coroutine, Iterable
+from itertools import filterfalse
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ import structlog
 
 from runtime.child import Child
 from runtime.data_directory import Held, hold
-from runtime.embedded import Server, StartFailed
+from runtime.embedded import ModelServer, Server, StartFailed
 from runtime.plan import Plan, make_plan
 from runtime.relay import Relay
 from runtime.script import part_command
@@ -57,7 +58,8 @@ class Supervisor:
     async def run(self) -> int:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-            loop.add_signal_handler(number, self._on_signal, number)
+            if signal.getsignal(number) is not signal.SIG_IGN:  # as under nohup
+                loop.add_signal_handler(number, self._on_signal, number)
         try:
             started = await self._unless_stopped(self._start())
             if started:
@@ -96,23 +98,28 @@ class Supervisor:
             self._log.warning("port taken, using another", what=what, wanted=wanted, given=given)
         self._logs.mkdir(exist_ok=True)
         self._log.info("starting", servers=[server.name for server in self._plan.servers], logs=str(self._logs))
-        await self._bring_up(self._plan.servers, to_files=True)
+        try:
+            async with asyncio.TaskGroup() as group:
+                group.create_task(self._start_in_order())
+                group.create_task(self._bring_up(filter(_is_slow, self._plan.servers), to_files=True))
+        except ExceptionGroup as failures:
+            raise _first(failures) from None
+        sys.stdout.write(welcome(self._plan, self._settings, asyncio.get_running_loop().time() - began))
+        sys.stdout.flush()
+
+    async def _start_in_order(self) -> None:
+        await self._bring_up(filterfalse(_is_slow, self._plan.servers), to_files=True)
         self._held.announce(self._plan.api.url, self._plan.environment())
         await self._migrate()
         await self._bring_up([*self._plan.parts, self._plan.api], to_files=False)
-        sys.stdout.write(welcome(self._plan, self._settings, asyncio.get_running_loop().time() - began))
-        sys.stdout.flush()
 
     async def _bring_up(self, servers: Iterable[Server], *, to_files: bool) -> None:
         """Start these side by side, and keep each from the moment it is ready."""
         children = [self._child(server, to_file=to_files) for server in servers]
         self._children += children
-        try:
-            async with asyncio.TaskGroup() as group:
-                for child in children:
-                    group.create_task(self._start_and_keep(child))
-        except ExceptionGroup as failures:
-            raise failures.exceptions[0] from None
+        async with asyncio.TaskGroup() as group:
+            for child in children:
+                group.create_task(self._start_and_keep(child))
 
     async def _start_and_keep(self, child: Child) -> None:
         await child.start()
@@ -166,6 +173,16 @@ class Supervisor:
         self._log.warning("stopping at once")
         for child in self._children:
             child.kill()
+
+
+def _is_slow(server: Server) -> bool:
+    """The model loads for seconds, and nothing that starts needs it."""
+    return isinstance(server, ModelServer)
+
+
+def _first(failures: ExceptionGroup[Exception]) -> Exception:
+    first = failures.exceptions[0]
+    return _first(first) if isinstance(first, ExceptionGroup) else first
 
 
 def _rotate(log: Path) -> None:

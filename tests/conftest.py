@@ -1,5 +1,6 @@
 """Real servers for every test that asks: PostgreSQL, Temporal, Valkey and a scripted model."""
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,6 +17,16 @@ from tests.servers import VALKEY_DATABASES, Joined, join
 
 _TEMPLATE = "migrated"
 _TEMPLATE_LOCK = 7350001
+
+
+_OUTSIDE = ("CONVERGIO_", "DATABASE_URL", "OPENAI_", "OTEL_", "REDIS_URL", "TEMPORAL_", "WEAVIATE_")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _nothing_outside() -> None:
+    """No setting of the shell that runs the tests reaches them, so no real provider or server does."""
+    for name in [name for name in os.environ if name.startswith(_OUTSIDE)]:
+        del os.environ[name]
 
 
 @pytest.fixture(scope="session")

@@ -16,7 +16,8 @@ from runtime.process import Command, Mark, User
 
 _NAME = "convergio"  # of the role and of the database
 _SOCKET_PATH_LIMIT = 107
-_STATUS_LINE = 7  # of postmaster.pid
+_PID_FILE = "postmaster.pid"
+_STATUS_LINE = 7
 _INIT_TIMEOUT_S = 120
 _SETTINGS: Mapping[str, object] = {
     "max_connections": 200,
@@ -101,7 +102,7 @@ class PostgresServer:
 
     def _pid_file_lines(self) -> list[str]:
         try:
-            return (self._data / "postmaster.pid").read_text().splitlines()
+            return (self._data / _PID_FILE).read_text().splitlines()
         except FileNotFoundError:
             return []
 
@@ -127,12 +128,17 @@ class PostgresServer:
         new.rename(self._data)
 
     def _forget_dead(self) -> None:
-        """Remove what a killed server left: its number may be a stranger's by now, and then it would not start."""
+        """Make way where a killed server's number is a stranger's by now: PostgreSQL would take that for a server.
+
+        The file must stay, for it also leads to shared memory by which orphans of the killed one are noticed. So it
+        gets our number: PostgreSQL knows that its parent is no server.
+        """
         lines = self._pid_file_lines()
         mark = Mark.of(int(lines[0]), "postgres") if lines else None
         if mark is not None and mark.alive():
-            return  # it says so itself, and better
-        (self._data / "postmaster.pid").unlink(missing_ok=True)
+            return  # PostgreSQL says so itself, and better
+        if lines:
+            (self._data / _PID_FILE).write_text("\n".join([str(os.getpid()), *lines[1:], ""]))
         for leftover in self._sockets.iterdir():
             leftover.unlink()
 

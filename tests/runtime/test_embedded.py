@@ -1,15 +1,19 @@
 """The servers of one machine, where they are hard to start."""
 
 import os
+import signal
 import stat
+import subprocess
 from pathlib import Path
 
 import psycopg
 import pytest
 
-from runtime.embedded import Ports, PostgresServer, TemporalServer, running
+from runtime.embedded import Ports, PostgresServer, StartFailed, TemporalServer, running
 from runtime.embedded.programs import temporal_program
 from runtime.embedded.temporal import DYNAMIC_CONFIG
+from runtime.process import Command, Mark
+from tests.runtime.upping import until
 
 
 def test_ports_are_given_once() -> None:
@@ -30,14 +34,32 @@ def test_temporal_settings_are_json(tmp_path: Path) -> None:
     assert "history.transferProcessorMaxPollRPS=2000" in argv
 
 
-def test_postgres_recovers_from_a_kill_although_its_number_is_a_strangers_now(tmp_path: Path) -> None:
+def test_postgres_starts_although_its_last_number_is_a_strangers_now(tmp_path: Path) -> None:
     server = PostgresServer(tmp_path / "postgres", Ports().pick(), durable=False)
+    pid_file = tmp_path / "postgres" / "data" / "postmaster.pid"
     with running(server, tmp_path / "log"):
-        pid_file = tmp_path / "postgres" / "data" / "postmaster.pid"
         left = pid_file.read_text().splitlines()
-    pid_file.write_text("\n".join([str(os.getpid()), *left[1:]]))
+    stranger = Command(("sleep", "60"), user=server.command().user)
+    with subprocess.Popen(stranger.tethered()) as process:
+        pid_file.write_text("\n".join([str(process.pid), *left[1:], ""]))
+        with running(server, tmp_path / "log"), psycopg.connect(server.url) as connection:
+            connection.execute("CREATE EXTENSION vector")
+        process.kill()
+
+
+def test_postgres_waits_for_the_orphans_of_a_killed_one(tmp_path: Path) -> None:
+    server = PostgresServer(tmp_path / "postgres", Ports().pick(), durable=False)
     with running(server, tmp_path / "log"), psycopg.connect(server.url) as connection:
-        connection.execute("CREATE EXTENSION vector")
+        orphan = connection.info.backend_pid
+        postmaster = int((tmp_path / "postgres" / "data" / "postmaster.pid").read_text().split()[0])
+        os.kill(orphan, signal.SIGSTOP)
+        os.kill(postmaster, signal.SIGKILL)
+    with pytest.raises(StartFailed, match="pre-existing shared memory block"), running(server, tmp_path / "log"):
+        pass
+    os.kill(orphan, signal.SIGKILL)
+    until(lambda: Mark.of(orphan, "postgres") is None, 5)
+    with running(server, tmp_path / "log"):
+        pass
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root needs another user")

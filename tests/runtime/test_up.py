@@ -1,5 +1,6 @@
 """`convergio up` with real processes: all of it runs, comes back when killed, and leaves nothing behind."""
 
+import os
 import signal
 import socket
 import subprocess
@@ -82,6 +83,32 @@ def test_a_killed_supervisor_takes_all_with_it_and_the_next_one_picks_up(tmp_pat
             connection.execute("SELECT FROM kept")
         with Redis.from_url(second.run().environment["REDIS_URL"]) as client:
             assert client.get("kept") == b"1"
+
+
+def test_all_killed_at_once_is_as_if_nothing_had_been(tmp_path: Path) -> None:
+    with start_up(tmp_path / "data") as first:
+        first.wait_until_ready()
+        run = first.run()
+        with psycopg.connect(run.environment["DATABASE_URL"]) as connection:
+            connection.execute("CREATE TABLE kept ()")
+        for mark in (run.supervisor, *run.children.values()):
+            mark.kill()
+    with start_up(tmp_path / "data") as second:
+        second.wait_until_ready()
+        with psycopg.connect(second.run().environment["DATABASE_URL"]) as connection:
+            connection.execute("SELECT FROM kept")
+
+
+def test_a_second_signal_stops_at_once_what_does_not_stop(tmp_path: Path) -> None:
+    with start_up(tmp_path / "data") as up:
+        up.wait_until_ready()
+        run = up.run()
+        os.kill(up.pid("worker"), signal.SIGSTOP)
+        up.process.send_signal(signal.SIGINT)
+        time.sleep(1.2)
+        assert up.stop(signal.SIGINT) == 0
+        assert not living(run)
+        assert "stopping at once" in up.output
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])

@@ -13,7 +13,6 @@ from runtime.data_directory import Run, running_in
 from tests.servers import ROOT
 
 _START_S, _STOP_S = 60.0, 30.0
-_NAMED = ("DATABASE_URL", "TEMPORAL_ADDRESS", "TEMPORAL_UI_URL", "REDIS_URL", "OPENAI_BASE_URL", "OPENAI_API_KEY")
 
 
 class Up:
@@ -55,12 +54,11 @@ class Up:
 @contextmanager
 def start_up(directory: Path, *options: str, **variables: str) -> Iterator[Up]:
     """`convergio up` on the directory without the local model, its API on any free port; not yet ready."""
-    environment = {name: value for name, value in os.environ.items() if name not in _NAMED} | variables
     command = [sys.executable, "-m", "runtime.cli", "up", "--data-dir", str(directory), "--no-llm"]
     command += options or ("--port", "0")
     output = directory.with_suffix(f".{time.monotonic_ns()}.out")
     with output.open("wb") as file:
-        process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=file, stderr=file)
+        process = subprocess.Popen(command, cwd=ROOT, env={**os.environ, **variables}, stdout=file, stderr=file)
     try:
         yield Up(directory, process, output)
     finally:
