@@ -12,7 +12,6 @@ from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Match
 
 from api import context, docs, health, openapi
 from api.auth import Identity
@@ -25,6 +24,7 @@ from api.idempotency import Idempotency
 from api.metrics import WebMetrics
 from api.observed import Observed
 from api.origins import Origins, TrustedHosts
+from api.routing import Literals, methods_of
 from domain.errors import Refused
 from domain.governance.ports import RateLimiter, Unlimited
 from domain.idempotency.ports import Answers
@@ -91,6 +91,7 @@ def create_app(parts: ApiParts) -> FastAPI:
     for router in (health.router(checkup, metrics), docs.router(openapi.TITLE), *parts.routers):
         # include_router would match every request twice against every route of the router
         app.router.routes.extend(router.routes)
+    app.router.routes.insert(0, Literals(app.router.routes))
     for kind in (Refused, HTTPException, RequestValidationError):
         app.add_exception_handler(kind, _refuse)
     return app
@@ -116,17 +117,6 @@ async def _refuse(request: Request, error: Exception) -> Response:
     failure = failure_of(error)
     headers = dict(failure.headers)
     if failure.status == 405:  # noqa: PLR2004  (the framework names the methods of one route only)
-        headers["allow"] = _methods(request)
+        headers["allow"] = ", ".join(methods_of(request.app.routes, request.scope))
     body = failure.body(context.of(request.scope).request_id)
     return Response(body, failure.status, headers, media_type="application/json")
-
-
-def _methods(request: Request) -> str:
-    scope = {**request.scope, "path_params": {}}
-    found = {
-        method
-        for route in request.app.routes
-        if hasattr(route, "methods") and route.matches(scope)[0] is not Match.NONE
-        for method in route.methods or ()
-    }
-    return ", ".join(sorted(found))

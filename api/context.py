@@ -35,6 +35,10 @@ class RequestContext:
         """Send this header with the answer."""
         self.headers.append((name.lower().encode("latin-1"), value.encode("latin-1")))
 
+    def elapsed_ms(self) -> int:
+        """Milliseconds since the request came in."""
+        return round((perf_counter() - self.started) * 1000)
+
 
 CURRENT: ContextVar[RequestContext] = ContextVar("request")
 

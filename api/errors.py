@@ -1,5 +1,6 @@
 """How refusals and accidents become answers: one table, one envelope."""
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -61,7 +62,10 @@ class Failure:
         """The error envelope as JSON."""
         error = {"code": self.code, "message": self.message, "details": self.details}
         envelope = {"success": False, "error": error, "timestamp": now(), "request_id": request_id}
-        return orjson.dumps(envelope, default=str, option=orjson.OPT_NON_STR_KEYS)
+        try:
+            return orjson.dumps(envelope, default=str, option=orjson.OPT_NON_STR_KEYS)
+        except TypeError:  # integers beyond 64 bits, or half a surrogate pair: what a client may have put into a path
+            return json.dumps(envelope, default=str).encode()
 
 
 def now() -> str:

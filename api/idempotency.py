@@ -22,6 +22,9 @@ from domain.idempotency.ports import LEASE_S, Answer, Answers
 MAX_KEY = 255
 """The most characters of a key."""
 
+RENEW_S = LEASE_S / 3
+"""A claim is renewed this often, in seconds, while its request is being worked on."""
+
 _SANE = re.compile(rb"[\x21-\x7e]{1,%d}" % MAX_KEY)
 _FIRST_POLL_S, _LAST_POLL_S = 0.02, 0.5
 _NOT_KEPT = 429
@@ -31,11 +34,10 @@ _SERVER_ERROR = 500
 class Idempotency:
     """`wait_s` bounds, in seconds, how long a repeat waits for the first request to be answered."""
 
-    def __init__(self, app: ASGIApp, *, answers: Answers, wait_s: float = 150.0, renew_s: float = LEASE_S / 3) -> None:
+    def __init__(self, app: ASGIApp, *, answers: Answers, wait_s: float) -> None:
         self._app = app
         self._answers = answers
         self._wait_s = wait_s
-        self._renew_s = renew_s
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http" and scope["method"] == "POST" and b"idempotency-key" in context.of(scope).given:
@@ -46,7 +48,7 @@ class Idempotency:
     async def _once(self, scope: Scope, receive: Receive, send: Send) -> None:
         request = context.of(scope)
         key = sha256(b"\x1f".join(_named(request))).digest()
-        claim = _Claim(self._answers, key, self._renew_s)
+        claim = _Claim(self._answers, key)
         kept = await self._claimed(claim, _fingerprint(request, scope["query_string"]))
         if kept is not None:
             request.add_header("idempotency-replayed", "true")
@@ -72,9 +74,8 @@ class Idempotency:
 class _Claim:
     """A claimed key. It is renewed while the work goes on, and given up at the end unless an answer was kept."""
 
-    def __init__(self, answers: Answers, key: bytes, renew_s: float) -> None:
+    def __init__(self, answers: Answers, key: bytes) -> None:
         self._answers = answers
-        self._renew_s = renew_s
         self._renewal: asyncio.Task[None] | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._kept = False
@@ -100,7 +101,7 @@ class _Claim:
         await self._try(self._answers.keep(self.key, self.holder, answer))
 
     def _plan(self) -> None:
-        self._timer = asyncio.get_running_loop().call_later(self._renew_s, self._start_renewal)
+        self._timer = asyncio.get_running_loop().call_later(RENEW_S, self._start_renewal)
 
     def _start_renewal(self) -> None:
         self._renewal = asyncio.ensure_future(self._renew())

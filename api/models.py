@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Annotated, Any, Literal
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, PlainSerializer
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, PlainSerializer
 
 MAX_TEXT = 100_000
 """The most characters of any text in a body, unless its field says less."""
@@ -28,6 +28,9 @@ Money = Annotated[Decimal, PlainSerializer(_money, return_type=float, when_used=
 
 Timestamp = Annotated[AwareDatetime, PlainSerializer(_utc, return_type=str, when_used="json")]
 """A moment in UTC, RFC 3339 with `Z`."""
+
+Id = Annotated[int, Field(ge=1, le=MAX_INT)]
+"""An integer id, in a path or body."""
 
 
 class Body(BaseModel):

@@ -53,6 +53,17 @@ _REASONS = {
 _ANYWHERE = (400, 401, 403, 422, 429, 500, 503)
 _SCHEMA = "#/components/schemas/ErrorEnvelope"
 _KEYS: list[dict[str, list[str]]] = [{"bearer": []}, {"api_key": []}]
+_NO_NUL = r"^[^\x00]*$"
+_ANY_JSON = {"$ref": "#/components/schemas/Json"}
+_JSON: dict[str, Any] = {
+    "description": "Any JSON without NUL characters.",
+    "anyOf": [
+        {"type": ["null", "boolean", "number"]},
+        {"type": "string", "pattern": _NO_NUL},
+        {"type": "array", "items": _ANY_JSON},
+        {"type": "object", "additionalProperties": _ANY_JSON, "propertyNames": {"pattern": _NO_NUL}},
+    ],
+}
 _OPEN = frozenset({"/health", "/health/live", "/health/ready"})
 
 
@@ -70,6 +81,7 @@ def complete(schema: dict[str, Any], *, auth_on: bool) -> dict[str, Any]:
         "bearer": {"type": "http", "scheme": "bearer", "description": "`cvg_…`"},
         "api_key": {"type": "apiKey", "in": "header", "name": "X-API-Key"},
     }
+    _forbid_nul(schema)
     used = set()
     for path, method, operation in _operations(schema):
         _extend(path, method, operation)
@@ -100,6 +112,31 @@ def _extend(path: str, method: str, operation: dict[str, Any]) -> None:
     operation.setdefault("parameters", []).append({"$ref": "#/components/parameters/RequestId"})
     for status in sorted({*statuses}):
         operation["responses"][str(status)] = {"$ref": f"#/components/responses/Error{status}"}
+
+
+def _forbid_nul(schema: dict[str, Any]) -> None:
+    """Say of every text that may be sent that it holds no NUL, which no text of the platform can."""
+    schemas = schema["components"]["schemas"]
+    pending = [operation.get("requestBody", {}) for _, _, operation in _operations(schema)]
+    pending += [operation.get("parameters", []) for _, _, operation in _operations(schema)]
+    seen = set()
+    while pending:
+        node = pending.pop()
+        if isinstance(node, dict):
+            _forbid_nul_in(node)
+            name = str(node.get("$ref", "")).removeprefix("#/components/schemas/")
+            if name in schemas and name not in seen:
+                seen.add(name)
+                pending.append(schemas[name])
+        pending += node.values() if isinstance(node, dict) else node if isinstance(node, list) else ()
+    schemas["Json"] = _JSON
+
+
+def _forbid_nul_in(node: dict[str, Any]) -> None:
+    if node.get("type") == "string" and not node.keys() & {"pattern", "format", "enum", "const"}:
+        node["pattern"] = _NO_NUL
+    if node.get("type") == "object" and node.get("additionalProperties") is True:
+        node.update(additionalProperties=_ANY_JSON, propertyNames={"pattern": _NO_NUL})
 
 
 def _response(reason: str) -> dict[str, Any]:

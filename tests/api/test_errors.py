@@ -76,3 +76,16 @@ async def test_what_was_sent_is_not_repeated_in_a_validation_error() -> None:
         answer = await api.post("/api/v1/things", json={"name": "x" * 51, "size": "hush"})
     assert "hush" not in answer.text
     assert "xxx" not in answer.text
+
+
+async def test_a_number_that_json_writers_cannot_hold_is_refused_like_any_other() -> None:
+    async with client(toy_app()) as api:
+        refused(await api.delete("/api/v1/things/8307849986142612089733120"), 404, "NOT_FOUND")
+
+
+async def test_a_named_path_is_not_taken_for_an_id() -> None:
+    async with client(toy_app()) as api:
+        answer = await api.get("/api/v1/things/key")
+        refused(answer, 405, "METHOD_NOT_ALLOWED")
+        assert answer.headers["allow"] == "POST"
+        assert (await api.delete("/api/v1/things/7")).status_code == 200

@@ -119,6 +119,8 @@ class Toy:
         @routes.delete("/{number}")
         async def drop(number: int, expected: IfMatch) -> Deleted:
             """Drop a thing at version 3."""
+            if number != 7:
+                raise NotFound("there is no such thing", id=number)
             expected.check(3)
             return Deleted(id=str(number))
 

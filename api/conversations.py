@@ -1,0 +1,258 @@
+"""Talking to the `AgentChat` workflow: say something, end it, ask what is going on."""
+
+import asyncio
+from collections.abc import Awaitable
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any, TypeVar
+
+from temporalio.client import (
+    Client,
+    WithStartWorkflowOperation,
+    WorkflowQueryFailedError,
+    WorkflowQueryRejectedError,
+    WorkflowUpdateFailedError,
+    WorkflowUpdateStage,
+)
+from temporalio.client import WorkflowUpdateRPCTimeoutOrCancelledError as UpdateCancelled
+from temporalio.common import QueryRejectCondition, WorkflowIDConflictPolicy
+from temporalio.exceptions import ApplicationError
+from temporalio.service import RPCError, RPCStatusCode
+
+from activities.chat import Ending
+from domain.chat.ports import Admission, ChatReads, Door
+from domain.content import Content
+from domain.errors import Conflict, NotFound, Refused, Unavailable
+from domain.ids import derived, message_id, random_id
+from workflows.chat import AgentChat, ChatStart, Said, Say
+from workflows.queues import FLOW
+from workflows.visibility import attributes
+
+T = TypeVar("T")
+
+ACCEPT_TIMEOUT_S = 10.0
+"""A message that no worker has taken after this long (seconds) is refused, so that it is not believed to be safe."""
+_QUERY_TIMEOUT = timedelta(seconds=1)
+_TRIES = 4
+_GONE = {RPCStatusCode.NOT_FOUND, RPCStatusCode.ABORTED, RPCStatusCode.FAILED_PRECONDITION}
+_REFUSALS: dict[str | None, type[Refused]] = {"NotFound": NotFound, "Conflict": Conflict}
+
+
+@dataclass(frozen=True, slots=True)
+class Utterance:
+    """What somebody wants to say. `key` is the scoped idempotency key, if there is one."""
+
+    agent_id: str
+    message: str
+    key_id: str
+    request_id: str
+    key: str | None = None
+    session_id: str | None = None
+    user_id: str | None = None
+    project_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """Where it was said, and what became of it; None while it is worked on."""
+
+    session_id: str
+    agent_id: str
+    workflow_id: str
+    said: Said | None
+
+
+def workflow_id(session_id: str) -> str:
+    return f"chat-{session_id}"
+
+
+class Conversations:
+    """The chats of this deployment. Every refusal and every absence of Temporal is a `Refused`."""
+
+    def __init__(self, client: Client, admission: Admission, reads: ChatReads, *, call_timeout: timedelta) -> None:
+        self._client = client
+        self._admission = admission
+        self._reads = reads
+        self._call_timeout_s = call_timeout.total_seconds()
+
+    async def say(self, utterance: Utterance, *, timeout_s: float) -> Outcome:
+        """Say it and wait `timeout_s` seconds at most for what becomes of it; 0 only makes sure it will be answered.
+
+        Raises:
+            NotFound: no such agent or session.
+            Conflict: the session is with another agent, or has ended.
+            Unavailable: Temporal, the database or every worker is away; nothing was accepted.
+        """
+        session_id = utterance.session_id or _new_session(utterance.key)
+        message = Content(session_id, utterance.message)
+        door = await asyncio.to_thread(
+            self._admission.open,
+            session_id=session_id,
+            agent_id=utterance.agent_id,
+            key_id=utterance.key_id,
+            message=message,
+        )
+        say = await self._say(utterance, session_id, message.hash, door)
+        said = await self._told(utterance, session_id, say, timeout_s, is_known=door.session.version > 0)
+        return Outcome(session_id, door.agent_id, workflow_id(session_id), said)
+
+    async def end(self, session_id: str, *, key_id: str, request_id: str) -> None:
+        """End a session.
+
+        Raises:
+            NotFound: there is no such session, or it is another key's.
+        """
+        session = await asyncio.to_thread(self._reads.session, session_id)
+        if session is None or session.key_id != key_id:
+            raise NotFound("there is no such session")
+        if session.ended_at is not None:
+            return
+        start = ChatStart(session_id, session.agent_id, key_id, request_id)
+        await _reaching(
+            self._client.execute_update_with_start_workflow(
+                AgentChat.end,
+                Ending(session_id, key_id, request_id),
+                id=f"end-{session_id}",
+                start_workflow_operation=self._opening(start),
+            )
+        )
+
+    async def pending(self, session_id: str, *, key_id: str) -> int | None:
+        """Messages accepted and not yet answered, 0 in another key's session; None when nobody can say now."""
+        handle = self._client.get_workflow_handle_for(AgentChat.run, workflow_id(session_id))
+        try:
+            status = await handle.query(
+                AgentChat.status, reject_condition=QueryRejectCondition.NOT_OPEN, rpc_timeout=_QUERY_TIMEOUT
+            )
+        except WorkflowQueryRejectedError:
+            return 0
+        except WorkflowQueryFailedError:
+            return None
+        except RPCError as error:
+            return 0 if error.status is RPCStatusCode.NOT_FOUND else None
+        return status.pending if status.key_id == key_id else 0
+
+    async def _say(self, utterance: Utterance, session_id: str, message_hash: str, door: Door) -> Say:
+        """The message by its ids. A repeat of one that failed is tried again, at its place."""
+        said = message_id(session_id, utterance.key)
+        before = await asyncio.to_thread(self._reads.turn_of, session_id, said) if utterance.key else None
+        failed = before if before is not None and before.status == "failed" else None
+        return Say(
+            message_id=said,
+            message_hash=message_hash,
+            agent_id=door.agent_id,
+            agent_version=door.agent_version,
+            key_id=utterance.key_id,
+            because=utterance.request_id,
+            visit=failed.visits + 1 if failed else 1,
+            again=failed.turn if failed else None,
+        )
+
+    async def _told(
+        self, utterance: Utterance, session_id: str, say: Say, timeout_s: float, *, is_known: bool
+    ) -> Said | None:
+        start = ChatStart(
+            session_id=session_id,
+            agent_id=say.agent_id,
+            key_id=say.key_id,
+            because=say.because,
+            user_id=utterance.user_id,
+            project_id=utterance.project_id,
+            call_timeout_s=self._call_timeout_s,
+        )
+        if timeout_s > 0:
+            try:
+                async with asyncio.timeout(timeout_s):
+                    return await self._answered(start, say, is_known=is_known)
+            except (TimeoutError, UpdateCancelled):
+                pass
+        await self._accepted(start, say)
+        return None
+
+    async def _answered(self, start: ChatStart, say: Say, *, is_known: bool) -> Said:
+        """Update the run that is there, or open one: a chat that was idle has none."""
+        for attempt in range(_TRIES):
+            try:
+                if is_known and attempt == 0:
+                    handle = self._client.get_workflow_handle_for(AgentChat.run, workflow_id(start.session_id))
+                    return await handle.execute_update(AgentChat.say, say, id=_update_id(say))
+                return await self._client.execute_update_with_start_workflow(
+                    AgentChat.say, say, id=_update_id(say), start_workflow_operation=self._opening(start)
+                )
+            except WorkflowUpdateFailedError as error:
+                if not _ran_out(error):
+                    raise _refusal(error) from error
+            except RPCError as error:
+                if error.status not in _GONE:
+                    raise _away(error) from error
+        raise Unavailable("the session could not take the message", retry_after=1)
+
+    async def _accepted(self, start: ChatStart, say: Say) -> None:
+        """Make sure that the message is in the run's history."""
+        for _ in range(_TRIES):
+            try:
+                async with asyncio.timeout(ACCEPT_TIMEOUT_S):
+                    await self._client.start_update_with_start_workflow(
+                        AgentChat.say,
+                        say,
+                        id=_update_id(say),
+                        wait_for_stage=WorkflowUpdateStage.ACCEPTED,
+                        start_workflow_operation=self._opening(start),
+                    )
+            except (TimeoutError, UpdateCancelled) as error:
+                raise Unavailable("no worker takes messages now", retry_after=5) from error
+            except RPCError as error:
+                if error.status not in _GONE:
+                    raise _away(error) from error
+            else:
+                return
+        raise Unavailable("the session could not take the message", retry_after=1)
+
+    def _opening(self, start: ChatStart) -> WithStartWorkflowOperation[Any, Any]:
+        return WithStartWorkflowOperation(
+            AgentChat.run,
+            start,
+            id=workflow_id(start.session_id),
+            task_queue=FLOW,
+            id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
+            memo={"request_id": start.because},
+            search_attributes=attributes(
+                "chat", agent_id=start.agent_id, key_id=start.key_id, project_id=start.project_id
+            ),
+            static_summary=f"Chat with {start.agent_id}",
+            static_details=f"session `{start.session_id}`",
+        )
+
+
+def _new_session(key: str | None) -> str:
+    """The same idempotency key opens the same session."""
+    return f"session_{derived('session', key)}" if key else random_id("session")
+
+
+def _update_id(say: Say) -> str:
+    return say.message_id if say.visit == 1 else f"{say.message_id}.{say.visit}"
+
+
+async def _reaching(call: Awaitable[T]) -> T:
+    try:
+        return await call
+    except WorkflowUpdateFailedError as error:
+        raise _refusal(error) from error
+    except RPCError as error:
+        raise _away(error) from error
+
+
+def _ran_out(error: WorkflowUpdateFailedError) -> bool:
+    """Whether the run ended under the update, so that the next run is to be asked."""
+    return isinstance(error.cause, ApplicationError) and error.cause.type == "AcceptedUpdateCompletedWorkflow"
+
+
+def _refusal(error: WorkflowUpdateFailedError) -> Exception:
+    cause = error.cause
+    if isinstance(cause, ApplicationError) and cause.type in _REFUSALS:
+        return _REFUSALS[cause.type](cause.message)
+    return RuntimeError(f"the chat's workflow failed: {cause}")
+
+
+def _away(error: RPCError) -> Unavailable:
+    return Unavailable(f"Temporal cannot be reached ({error.status.name})", retry_after=2)

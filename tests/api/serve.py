@@ -1,0 +1,71 @@
+"""The toy API as a process of its own: `python -m tests.api.serve REDIS_URL DATABASE_URL`. Prints its port."""
+
+import asyncio
+import socket
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from pathlib import Path
+
+import uvicorn
+from fastapi import FastAPI
+
+from adapters.postgres.idempotency import PostgresAnswers
+from adapters.postgres.pool import Database
+from adapters.redis_rate_limit import RedisRateLimit
+from tests.api.toy import Toy, toy_app
+
+ROOT = Path(__file__).parents[2]
+
+
+class SlowToy(Toy):
+    """Its POSTs take long enough to be repeated meanwhile."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.gate = Slow()
+
+
+class Slow(asyncio.Event):
+    async def wait(self) -> bool:
+        await asyncio.sleep(0.3)
+        return True
+
+
+def served(redis_url: str, database_url: str) -> FastAPI:
+    limiter = RedisRateLimit.connect(redis_url, requests=100, seconds=60)
+    database = Database(database_url, size=4)
+
+    @asynccontextmanager
+    async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
+        database.open()
+        yield
+        database.close()
+        await limiter.close()
+
+    answers = PostgresAnswers(database)
+    return toy_app(SlowToy(), limiter=limiter, answers=answers, lifespan=lifespan)
+
+
+@contextmanager
+def running(redis_url: str, database_url: str) -> Iterator[tuple[str, subprocess.Popen[str]]]:
+    """A process and its address."""
+    command = [sys.executable, "-m", "tests.api.serve", redis_url, database_url]
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            assert process.stdout
+            yield f"http://127.0.0.1:{int(process.stdout.readline())}", process
+        finally:
+            process.terminate()
+
+
+def main() -> None:
+    listening = socket.create_server(("127.0.0.1", 0))
+    print(listening.getsockname()[1], flush=True)  # noqa: T201  (the starter reads it)
+    config = uvicorn.Config(served(*sys.argv[1:]), log_level="error", access_log=False)
+    uvicorn.Server(config).run(sockets=[listening])
+
+
+if __name__ == "__main__":
+    main()

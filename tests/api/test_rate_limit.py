@@ -1,0 +1,205 @@
+"""The token bucket: exact, shared, continuous, and out of the way when its server is."""
+
+import asyncio
+import socket
+import time
+from collections.abc import AsyncIterator
+from math import floor
+
+import httpx
+import pytest
+from structlog.testing import capture_logs
+
+from adapters.memory_rate_limit import MemoryRateLimit
+from adapters.redis_rate_limit import RedisRateLimit
+from api.auth import key_hash
+from api.gate import FailOpen
+from domain.errors import Unavailable
+from domain.governance.ports import RateLimiter, Unlimited, Verdict
+from tests.api.serve import running
+from tests.api.toy import SECRET, client, refused, toy_app
+
+WHO = "/api/v1/things/who"
+
+
+@pytest.fixture
+async def redis_limiter(redis_url: str) -> AsyncIterator[RedisRateLimit]:
+    limiter = RedisRateLimit.connect(redis_url, requests=5, seconds=1)
+    yield limiter
+    await limiter.close()
+
+
+@pytest.fixture(params=["memory", "redis"])
+def limiter(request: pytest.FixtureRequest) -> RateLimiter:
+    """Five tokens a second, in each adapter."""
+    if request.param == "memory":
+        return MemoryRateLimit(requests=5, seconds=1)
+    found: RateLimiter = request.getfixturevalue("redis_limiter")
+    return found
+
+
+@pytest.fixture
+async def shared_limiter(redis_url: str) -> AsyncIterator[RedisRateLimit]:
+    limiter = RedisRateLimit.connect(redis_url, requests=100, seconds=60)
+    yield limiter
+    await limiter.close()
+
+
+async def taken(limiter: RateLimiter, bucket: str = "b") -> Verdict:
+    verdict = await limiter.take(bucket)
+    assert verdict
+    return verdict
+
+
+async def test_a_bucket_gives_what_it_holds_and_then_refuses(limiter: RateLimiter) -> None:
+    verdicts = [await taken(limiter) for _ in range(6)]
+    assert [verdict.allowed for verdict in verdicts] == [True] * 5 + [False]
+    assert [verdict.remaining for verdict in verdicts] == [4, 3, 2, 1, 0, 0]
+    assert {verdict.limit for verdict in verdicts} == {5}
+    assert verdicts[-1].retry_after == 1
+    assert time.time() < verdicts[-1].full_at <= time.time() + 2
+
+
+async def test_a_bucket_refills_one_token_at_a_time(limiter: RateLimiter) -> None:
+    while (await taken(limiter)).allowed:
+        pass
+    await asyncio.sleep(0.25)
+    assert [(await taken(limiter)).allowed for _ in range(2)] == [True, False]
+
+
+async def test_each_bucket_is_its_own(limiter: RateLimiter) -> None:
+    while (await taken(limiter)).allowed:
+        pass
+    assert (await taken(limiter, "another")).allowed
+
+
+async def test_headers_say_where_the_caller_stands_and_a_refusal_when_to_come_back(
+    redis_limiter: RedisRateLimit,
+) -> None:
+    async with client(toy_app(limiter=redis_limiter)) as api:
+        answers = [await api.get(WHO) for _ in range(6)]
+        missing = await api.get("/api/v1/nothing")
+    assert [answer.headers["x-ratelimit-remaining"] for answer in answers] == ["4", "3", "2", "1", "0", "0"]
+    last = answers[-1]
+    refused(last, 429, "RATE_LIMIT_EXCEEDED")
+    assert last.headers["retry-after"] == "1"
+    assert last.headers["x-ratelimit-limit"] == "5"
+    assert int(last.headers["x-ratelimit-reset"]) >= time.time()
+    assert "x-ratelimit-limit" in missing.headers
+
+
+async def test_keys_have_buckets_of_their_own_and_others_pay_by_address(redis_limiter: RedisRateLimit) -> None:
+    app = toy_app(limiter=redis_limiter, admin_key_hash=key_hash(SECRET))
+    async with client(app) as one, client(app, "10.0.0.2") as other:
+        for _ in range(5):
+            await one.get(WHO)
+        assert (await one.get(WHO)).status_code == 429
+        assert (await one.get(WHO, headers={"x-api-key": SECRET})).status_code == 200
+        assert (await other.get(WHO)).status_code == 200
+
+
+async def test_an_ipv6_network_is_one_client(redis_limiter: RedisRateLimit) -> None:
+    app = toy_app(limiter=redis_limiter)
+    for host in range(6):
+        async with client(app, f"2001:db8::{host + 1}") as api:
+            status = (await api.get(WHO)).status_code
+    assert status == 429
+
+
+async def test_guessing_keys_is_paid_for_by_the_address(redis_limiter: RedisRateLimit) -> None:
+    async with client(toy_app(limiter=redis_limiter)) as api:
+        statuses = [(await api.get(WHO, headers={"x-api-key": f"cvg_{n}"})).status_code for n in range(6)]
+    assert statuses == [401] * 5 + [429]
+
+
+async def test_health_figures_and_docs_are_not_limited(redis_limiter: RedisRateLimit) -> None:
+    async with client(toy_app(limiter=redis_limiter)) as api:
+        for path in ("/health/live", "/metrics", "/docs", "/openapi.json") * 3:
+            answer = await api.get(path)
+            assert answer.status_code == 200
+            assert "x-ratelimit-limit" not in answer.headers
+
+
+async def test_without_a_limit_nothing_is_limited_or_said() -> None:
+    async with client(toy_app(limiter=Unlimited())) as api:
+        assert "x-ratelimit-limit" not in (await api.get(WHO)).headers
+
+
+async def test_of_150_quick_calls_to_two_processes_exactly_what_the_bucket_holds_is_answered(
+    redis_url: str, database_url: str
+) -> None:
+    with running(redis_url, database_url) as (one, _), running(redis_url, database_url) as (two, _):
+        async with httpx.AsyncClient() as http:
+            started = time.monotonic()
+            answers = await asyncio.gather(*(http.get((one, two)[n % 2] + WHO, timeout=30) for n in range(150)))
+            seconds = time.monotonic() - started
+    allowed = [answer for answer in answers if answer.status_code == 200]
+    assert 100 <= len(allowed) <= 100 + floor(seconds * 100 / 60)
+    for answer in answers:
+        assert {"x-ratelimit-limit", "x-ratelimit-remaining", "x-ratelimit-reset"} <= set(answer.headers)
+        if answer.status_code != 200:
+            refused(answer, 429, "RATE_LIMIT_EXCEEDED")
+            assert int(answer.headers["retry-after"]) >= 1
+
+
+async def test_concurrent_calls_take_exactly_one_token_each(shared_limiter: RedisRateLimit) -> None:
+    verdicts = await asyncio.gather(*(taken(shared_limiter) for _ in range(100)))
+    assert sorted(verdict.remaining for verdict in verdicts) == list(range(100))
+
+
+async def test_requests_pass_while_the_buckets_cannot_be_reached_and_are_counted() -> None:
+    limiter = RedisRateLimit.connect("redis://127.0.0.1:1", requests=5, seconds=1)
+    async with client(toy_app(limiter=limiter)) as api:
+        with capture_logs() as logs:
+            answers = [await api.get(WHO) for _ in range(20)]
+        figures = (await api.get("/metrics")).text
+    await limiter.close()
+    assert {answer.status_code for answer in answers} == {200}
+    assert "convergio_rate_limit_open_total 20.0" in figures
+    assert len([line for line in logs if line["event"].startswith("rate limit off")]) == 1
+
+
+async def test_a_server_that_never_answers_costs_a_tenth_of_a_second_once() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        limiter = RedisRateLimit.connect(f"redis://127.0.0.1:{silent.getsockname()[1]}", requests=5, seconds=1)
+        policy = FailOpen(limiter, opened=lambda: None)
+        took = [await timed(policy) for _ in range(10)]
+        await limiter.close()
+    assert took[0] < 0.5
+    assert sum(took[1:]) < 0.1
+
+
+async def timed(policy: FailOpen) -> float:
+    started = time.monotonic()
+    assert await policy.take("b") is None
+    return time.monotonic() - started
+
+
+class Flaky:
+    """A limiter that can be switched off; counts how often it is asked."""
+
+    def __init__(self) -> None:
+        self.up = False
+        self.asked = 0
+
+    async def take(self, bucket: str) -> Verdict | None:
+        self.asked += 1
+        if not self.up:
+            raise Unavailable("away")
+        return Verdict(True, 5, 4, 0)
+
+
+async def test_the_buckets_are_asked_again_after_a_pause_by_one_request() -> None:
+    now, flaky = [100.0], Flaky()
+    policy = FailOpen(flaky, opened=lambda: None, clock=lambda: now[0])
+    for _ in range(5):
+        assert await policy.take("b") is None
+    assert flaky.asked == 1
+    now[0] += 1.1
+    assert await policy.take("b") is None
+    assert flaky.asked == 2
+    now[0] += 1.1
+    flaky.up = True
+    assert await policy.take("b")
+    assert await policy.take("b")
+    assert flaky.asked == 4
