@@ -163,6 +163,21 @@ class Books:
         cause = Cause(reservation.intent.key_id, because, self._now())
         return self._end(reservation, lambda call: aggregate.lose(call, reservation.attempt, error, cause))
 
+    def lose_overdue(self, call_id: str, attempt: int, because: str) -> bool:
+        """Book an attempt that is only known by name as unknown. False if its end was known after all."""
+        stream = aggregate.stream(call_id)
+
+        def write() -> bool:
+            called = self._ledger.read(stream)
+            cause = Cause("platform", because, self._now())
+            events = aggregate.lose(aggregate.load(called), attempt, "overdue", cause)
+            if events:
+                key = f"end:{call_id}.{attempt}:{len(called)}:overdue"
+                self._ledger.append(Change(stream, len(called), events), key=key)
+            return bool(events)
+
+        return retrying(write)
+
     def _end(
         self,
         reservation: Reservation,

@@ -78,7 +78,8 @@ class Calls:
         except asyncio.CancelledError:
             await self._surely(partial(self._books.lose, reserved, "cancelled", ask.ref.because))
             raise
-        return reply if reply.text.strip() else replace(reply, text="")
+        text = reply.text.replace("\x00", "")  # the database's text cannot hold it
+        return replace(reply, text=text if text.strip() else "")
 
     def _intent(self, ask: Ask, messages: tuple[Message, ...]) -> Intent:
         bound = policy.prompt_bound(messages)

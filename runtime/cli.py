@@ -47,7 +47,7 @@ def up(
 def api() -> None:
     """Serve the API against the servers named by the environment."""
     settings = _connected("api", "DATABASE_URL", "TEMPORAL_ADDRESS", "REDIS_URL")
-    from runtime.bootstrap import run_api
+    from runtime.serve import run_api
 
     run_api(settings)
 
@@ -58,7 +58,7 @@ def worker(
 ) -> None:
     """Run workflows and activities."""
     settings = _connected("worker", "DATABASE_URL", "TEMPORAL_ADDRESS", "REDIS_URL")
-    from runtime.bootstrap import run_worker
+    from runtime.work import run_worker
 
     run_worker(settings, tuple(name.strip() for name in queues.split(",")) if queues else None)
 
@@ -67,7 +67,7 @@ def worker(
 def projections() -> None:
     """Keep the views up with the ledger."""
     settings = _connected("projections", "DATABASE_URL")
-    from runtime.bootstrap import run_projections
+    from runtime.upkeep import run_projections
 
     run_projections(settings)
 
@@ -76,7 +76,7 @@ def projections() -> None:
 def migrate() -> None:
     """Make or update tables, search attributes, retention and schedules. Safe to repeat."""
     settings = _connected("migrate", "DATABASE_URL", "TEMPORAL_ADDRESS")
-    from runtime.bootstrap import run_migrations
+    from runtime.upkeep import run_migrations
 
     run_migrations(settings)
 
@@ -89,7 +89,7 @@ def rebuild(
 ) -> None:
     """Build a view anew from the ledger, beside the live one, and swap."""
     settings = _connected("rebuild", "DATABASE_URL")
-    from runtime.bootstrap import run_rebuild
+    from runtime.upkeep import run_rebuild
 
     run_rebuild(settings, projection, check=check)
 

@@ -81,6 +81,7 @@ class ChatStatus:
     pending: int
     turn: int
     ended: bool
+    key_id: str
 
 
 @dataclass
@@ -156,7 +157,7 @@ class AgentChat:
     def status(self) -> ChatStatus:
         """What is going on in this run."""
         pending = sum(waiting.said is None for waiting in self._known.values())
-        return ChatStatus(pending, self._turn, self._ended)
+        return ChatStatus(pending, self._turn, self._ended, self._head.key_id if self._head else self._start.key_id)
 
     def _over(self) -> bool:
         return self._ended or self._idle or self._is_long()

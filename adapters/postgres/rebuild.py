@@ -55,8 +55,10 @@ class Rebuild:
         self._events = 0
         self._log = structlog.get_logger("rebuild")
 
-    def run(self, *, compare: bool = True) -> Rebuilt:
+    def run(self, *, compare: bool = True, swap: bool = True) -> Rebuilt:
         """Rebuild and swap; with `compare`, digest the live tables at the same position first.
+
+        Without `swap` the live tables stay, and nothing is left beside them.
 
         Raises:
             domain.errors.Unavailable: the database cannot be reached.
@@ -67,7 +69,7 @@ class Rebuild:
             self._fill(connection)
             while (live := self._live_position(connection)) - self._position > _NEAR:
                 self._follow_to(connection, live)
-            return self._swap(connection, compare=compare)
+            return self._finish(connection, compare=compare, swap=swap)
 
     def _live_position(self, connection: Connection) -> int:
         return log.positions(connection, [self._projection.name])[self._projection.name]
@@ -107,23 +109,31 @@ class Rebuild:
             upsert(connection, kind, [row for row in rows.values() if row is not None], _beside(kind))
             delete(connection, kind, [key for key, row in rows.items() if row is None], _beside(kind))
 
-    def _swap(self, connection: Connection, *, compare: bool) -> Rebuilt:
-        name = self._projection.name
+    def _finish(self, connection: Connection, *, compare: bool, swap: bool) -> Rebuilt:
+        """Catch up while the live projection is held still, compare, and swap or clear away."""
+        name, kinds = self._projection.name, self._projection.kinds
         with connection.transaction():
             position = log.positions(connection, [name], lock=True)[name]
             self._follow_to(connection, position)
-            kinds = self._projection.kinds
             comparisons = tuple(_compared(connection, kind) for kind in kinds) if compare else ()
-            for kind in kinds:
-                table, beside = sql.Identifier(kind.TABLE), sql.Identifier(_beside(kind))
-                connection.execute(sql.SQL("DROP TABLE {}").format(table))
-                connection.execute(sql.SQL("ALTER TABLE {} RENAME TO {}").format(beside, table))
-            connection.execute("DELETE FROM projection_dead_letters WHERE projection = %s", (name,))
-            for at, (stream, error) in self._dead.items():
-                log.set_aside(connection, name, at, stream, error)
-            log.move(connection, [name], position)
+            if swap:
+                self._swap(connection, position)
+            else:
+                for kind in kinds:
+                    connection.execute(sql.SQL("DROP TABLE {}").format(sql.Identifier(_beside(kind))))
         self._log.info("rebuilt", projection=name, events=self._events, position=position, set_aside=len(self._dead))
         return Rebuilt(name, self._events, position, len(self._dead), comparisons)
+
+    def _swap(self, connection: Connection, position: int) -> None:
+        name = self._projection.name
+        for kind in self._projection.kinds:
+            table, beside = sql.Identifier(kind.TABLE), sql.Identifier(_beside(kind))
+            connection.execute(sql.SQL("DROP TABLE {}").format(table))
+            connection.execute(sql.SQL("ALTER TABLE {} RENAME TO {}").format(beside, table))
+        connection.execute("DELETE FROM projection_dead_letters WHERE projection = %s", (name,))
+        for at, (stream, error) in self._dead.items():
+            log.set_aside(connection, name, at, stream, error)
+        log.move(connection, [name], position)
 
 
 def _beside(kind: type[Row]) -> str:

@@ -1,8 +1,13 @@
-"""What a turn needs of the outside: a model."""
+"""What chats need of the outside: a model, a way in, and their views."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Literal, Protocol
+
+from domain.chat.aggregate import Session
+from domain.chat.projection import SessionRow, TurnRow
+from domain.content import Content
 
 Role = Literal["system", "user", "assistant"]
 
@@ -125,3 +130,52 @@ class Recall:
     turns: tuple[tuple[str, str], ...] = ()
     summary: str | None = None
     instructions: str = field(default="")
+
+
+@dataclass(frozen=True, slots=True)
+class Door:
+    """What the ledger tells when somebody comes to speak: the session so far, and the agent as it is deployed."""
+
+    session: Session
+    agent_id: str
+    agent_version: int
+
+
+class Admission(Protocol):
+    """The way in."""
+
+    def open(self, *, session_id: str, agent_id: str, key_id: str, message: Content) -> Door:
+        """Look up session and agent and store the message, unless this key may not speak here.
+
+        Raises:
+            domain.errors.NotFound: the agent is unknown or not deployed, or the session is another key's.
+            domain.errors.Conflict: the session is with another agent, or has ended.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class SpokenTurn:
+    """A turn with its words; None where they are not there yet, or were erased."""
+
+    row: TurnRow
+    message: str | None
+    response: str | None
+
+
+class ChatReads(Protocol):
+    """Sessions and turns, as far as the projection has come."""
+
+    def session(self, session_id: str) -> SessionRow | None: ...
+
+    def turns(self, session_id: str, *, skip: int, limit: int) -> list[SpokenTurn]:
+        """Turns in order."""
+        ...
+
+    def turn_of(self, session_id: str, message_id: str) -> TurnRow | None:
+        """The turn of a message, if it has begun."""
+        ...
+
+    def overdue_turns(self, before: datetime, limit: int) -> list[TurnRow]:
+        """Turns that still run and began before this moment."""
+        ...

@@ -4,8 +4,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
-from typing import ClassVar
+from typing import ClassVar, Literal
 
+from domain.chat.aggregate import TurnStatus
 from domain.chat.events import SessionEnded, SessionOpened, TurnAnswered, TurnFailed, TurnStarted
 from domain.events import Recorded
 from domain.projection import Key, Row, Rows
@@ -26,7 +27,7 @@ class SessionRow:
     workflow_id: str
     user_id: str | None
     project_id: str | None
-    status: str
+    status: Literal["running", "idle", "ended"]
     turns: int
     opened_at: datetime
     last_at: datetime
@@ -47,7 +48,7 @@ class TurnRow:
     reply_hash: str | None
     agent_id: str
     agent_version: int
-    status: str
+    status: TurnStatus
     visits: int
     model: str
     finish: str | None
@@ -162,7 +163,13 @@ def _answered(turn: TurnRow, event: TurnAnswered) -> TurnRow:
     )
 
 
-def _touch(rows: Rows, event: TurnStarted | TurnAnswered | TurnFailed, status: str) -> None:
+def _touch(rows: Rows, event: TurnStarted | TurnAnswered | TurnFailed, doing: Literal["running", "idle"]) -> None:
     session = _session(rows, event.session_id)
-    status = "ended" if session.ended_at else status
-    rows.put(replace(session, status=status, turns=max(session.turns, event.turn), last_at=event.at))
+    rows.put(
+        replace(
+            session,
+            status="ended" if session.ended_at else doing,
+            turns=max(session.turns, event.turn),
+            last_at=event.at,
+        )
+    )

@@ -1,0 +1,93 @@
+"""Putting right what a crash left open: reservations nobody speaks for, turns whose run is lost."""
+
+from asyncio import to_thread
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from temporalio import activity
+from temporalio.client import Client, WorkflowExecutionStatus
+from temporalio.service import RPCError, RPCStatusCode
+
+from activities.books import Books
+from activities.chat import ChatActivities, GivenUp, TurnRef
+from domain.chat.ports import ChatReads
+from domain.chat.projection import TurnRow
+from domain.costs.policy import OVERDUE
+from domain.costs.ports import CostReads
+
+LOST_AFTER = timedelta(minutes=2)
+"""A turn that has run this long is looked up in Temporal."""
+MOST = 500
+"""Calls and turns that one reconciliation looks at; the next one goes on."""
+
+
+@dataclass(frozen=True)
+class Reconciled:
+    """How many calls were booked as unknown, and how many turns as failed."""
+
+    calls: int = 0
+    turns: int = 0
+
+
+class ReconcileActivities:
+    """What the `Reconcile` workflow does each minute."""
+
+    def __init__(
+        self,
+        books: Books,
+        chat: ChatActivities,
+        *,
+        costs: CostReads,
+        chats: ChatReads,
+        client: Client,
+        now: Callable[[], datetime],
+    ) -> None:
+        self._books = books
+        self._chat = chat
+        self._costs = costs
+        self._chats = chats
+        self._client = client
+        self._now = now
+
+    def all(self) -> list[Callable[..., object]]:
+        return [self.reconcile_calls, self.reconcile_turns]
+
+    @activity.defn(name="reconcile_calls", no_thread_cancel_exception=True)
+    def reconcile_calls(self) -> Reconciled:
+        """Book reservations past their deadline as unknown."""
+        overdue = self._costs.overdue_calls(self._now() - OVERDUE, MOST)
+        lost = [self._books.lose_overdue(row.call_id, row.attempt, because="reconcile") for row in overdue]
+        return Reconciled(calls=sum(lost))
+
+    @activity.defn(name="reconcile_turns")
+    async def reconcile_turns(self) -> Reconciled:
+        """Fail turns that the ledger has as running and Temporal does not."""
+        rows = await to_thread(self._chats.overdue_turns, self._now() - LOST_AFTER, MOST)
+        lost = [row for row in rows if not await self._runs(f"chat-{row.session_id}")]
+        for row in lost:
+            await to_thread(self._chat.fail_turn, _lost(row))
+        return Reconciled(turns=len(lost))
+
+    async def _runs(self, workflow_id: str) -> bool:
+        try:
+            found = await self._client.get_workflow_handle(workflow_id).describe()
+        except RPCError as error:
+            if error.status is RPCStatusCode.NOT_FOUND:
+                return False
+            raise
+        return found.status is WorkflowExecutionStatus.RUNNING
+
+
+def _lost(row: TurnRow) -> GivenUp:
+    ref = TurnRef(
+        session_id=row.session_id,
+        turn=row.turn,
+        message_id=row.message_id,
+        message_hash=row.message_hash,
+        agent_id=row.agent_id,
+        agent_version=row.agent_version,
+        key_id="platform",
+        because="reconcile",
+    )
+    return GivenUp(ref, "INTERNAL_ERROR", "the run that worked on it was lost")

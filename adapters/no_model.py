@@ -1,0 +1,30 @@
+"""No model: what stands in when no provider is named. Every question fails, and says so."""
+
+from collections.abc import Callable
+from typing import NoReturn
+
+from domain.chat.ports import ModelFailure, ModelReply, ModelRequest
+
+
+class NoModel:
+    """The null object of `domain.chat.ports.Model`."""
+
+    default = "none"
+
+    async def complete(self, request: ModelRequest, on_delta: Callable[[str], None]) -> ModelReply:
+        del request, on_delta
+        _fail()
+
+    async def window(self, model: str) -> int:
+        del model
+        _fail()
+
+    async def probe(self) -> None:
+        _fail()
+
+    async def aclose(self) -> None:
+        """Nothing to close."""
+
+
+def _fail() -> NoReturn:
+    raise ModelFailure("unreachable", "no model provider is named: set OPENAI_BASE_URL", charge="none", permanent=True)

@@ -1,0 +1,98 @@
+"""Chats: the way in, and the views."""
+
+from collections.abc import Sequence
+from dataclasses import fields
+from datetime import datetime
+from typing import Any
+
+from adapters.postgres.pool import Database
+from domain.chat import aggregate
+from domain.chat.ports import Door, SpokenTurn
+from domain.chat.projection import SessionRow, TurnRow
+from domain.content import Content
+from domain.errors import NotFound
+from domain.events import Registry
+
+_OPEN = """
+    WITH agent AS (
+        SELECT id, deployed_version FROM agents
+        WHERE (id = %(agent)s OR aliases @> ARRAY[%(agent)s::text])
+          AND status = 'active' AND deployed_version IS NOT NULL
+        ORDER BY id <> %(agent)s LIMIT 1
+    ), past AS (
+        SELECT originator_version, topic, state FROM ledger_events WHERE originator_id = %(stream)s
+    ), stored AS (
+        INSERT INTO content (owner, hash, body) SELECT %(owner)s, %(hash)s, %(body)s
+        WHERE EXISTS (SELECT FROM agent) AND NOT EXISTS (
+            SELECT FROM past WHERE topic LIKE 'chat.session_ended/%%'
+            OR topic LIKE 'chat.session_opened/%%' AND convert_from(state, 'UTF8')::jsonb ->> 'key_id' <> %(key)s
+        ) ON CONFLICT DO NOTHING
+    )
+    SELECT NULL AS version, id, deployed_version, NULL AS state FROM agent
+    UNION ALL (SELECT originator_version, topic, NULL, state FROM past ORDER BY originator_version)
+"""
+_SESSION_COLUMNS = ", ".join(field.name for field in fields(SessionRow))
+_TURN_COLUMNS = ", ".join(f"t.{field.name}" for field in fields(TurnRow))
+_SESSION = f"SELECT {_SESSION_COLUMNS} FROM chat_sessions WHERE session_id = %s"  # noqa: S608  (column names)
+_TURNS = f"""
+    SELECT {_TURN_COLUMNS}, m.body, r.body FROM chat_turns AS t
+    LEFT JOIN content AS m ON m.owner = t.session_id AND m.hash = t.message_hash
+    LEFT JOIN content AS r ON r.owner = t.session_id AND r.hash = t.reply_hash
+    WHERE t.session_id = %s ORDER BY t.turn OFFSET %s LIMIT %s
+"""  # noqa: S608  (column names)
+_TURN_OF = f"SELECT {_TURN_COLUMNS} FROM chat_turns AS t WHERE message_id = %s AND session_id = %s"  # noqa: S608  (the same)
+_OVERDUE = f"""
+    SELECT {_TURN_COLUMNS} FROM chat_turns AS t WHERE status = 'running' AND at < %s ORDER BY at LIMIT %s
+"""  # noqa: S608  (the same)
+
+
+class PostgresAdmission:
+    """`domain.chat.ports.Admission` in one round trip."""
+
+    def __init__(self, database: Database, registry: Registry) -> None:
+        self._database = database
+        self._registry = registry
+
+    def open(self, *, session_id: str, agent_id: str, key_id: str, message: Content) -> Door:
+        values = {
+            "agent": agent_id,
+            "stream": aggregate.session_stream(session_id),
+            "owner": message.owner,
+            "hash": message.hash,
+            "body": message.text,
+            "key": key_id,
+        }
+        with self._database.connection() as connection:
+            rows: Sequence[tuple[Any, ...]] = connection.execute(_OPEN, values, prepare=True, binary=True).fetchall()
+        agent = next((row for row in rows if row[0] is None), None)
+        past = [self._registry.decode(row[1], row[3]) for row in rows if row[0] is not None]
+        session = aggregate.load_session(past)
+        aggregate.admit(session, key_id=key_id, agent_id=agent[1] if agent else None)
+        if agent is None:
+            raise NotFound(f"there is no agent {agent_id}, or it is not deployed", field="agent_id")
+        return Door(session, agent_id=agent[1], agent_version=agent[2])
+
+
+class PostgresChats:
+    """`domain.chat.ports.ChatReads` on the views."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def session(self, session_id: str) -> SessionRow | None:
+        row = self._rows(_SESSION, session_id)
+        return SessionRow(*row[0]) if row else None
+
+    def turns(self, session_id: str, *, skip: int, limit: int) -> list[SpokenTurn]:
+        return [SpokenTurn(TurnRow(*row[:-2]), row[-2], row[-1]) for row in self._rows(_TURNS, session_id, skip, limit)]
+
+    def turn_of(self, session_id: str, message_id: str) -> TurnRow | None:
+        rows = self._rows(_TURN_OF, message_id, session_id)
+        return TurnRow(*rows[0]) if rows else None
+
+    def overdue_turns(self, before: datetime, limit: int) -> list[TurnRow]:
+        return [TurnRow(*row) for row in self._rows(_OVERDUE, before, limit)]
+
+    def _rows(self, statement: str, *values: object) -> list[tuple[Any, ...]]:
+        with self._database.connection() as connection:
+            return connection.execute(statement.encode(), values, prepare=True, binary=True).fetchall()

@@ -1,0 +1,103 @@
+"""Prepared statements run by libpq itself: on the ledger's hot path this takes a fifth of psycopg's processor time.
+
+Parameters and results are in PostgreSQL's binary form, made and read here. Strings must be free of NUL.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from struct import Struct
+from typing import Any
+
+import psycopg
+from psycopg.pq import ExecStatus, PGresult
+
+_TEXT, _BIGINT, _BYTEA = 25, 20, 17
+_ARRAY = Struct("!iiiii")
+_LENGTH = Struct("!i")
+_LONG = Struct("!q")
+_GOOD = {ExecStatus.TUPLES_OK, ExecStatus.COMMAND_OK}
+_BINARY = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Statement:
+    """A statement that each connection prepares once, under `name`; parameters are `$1`, `$2`, ..."""
+
+    name: bytes
+    sql: bytes
+
+
+def run(
+    connection: psycopg.Connection[Any],
+    prepared: set[bytes],
+    statement: Statement,
+    parameters: Sequence[bytes | None],
+) -> PGresult:
+    """The result of a statement, which is prepared first unless its name is among those `prepared`.
+
+    Blocks without the interpreter's lock; the server's own timeouts and the socket's end it.
+
+    Raises:
+        psycopg.Error: the statement failed, as the class that its SQLSTATE asks for.
+    """
+    libpq = connection.pgconn
+    if statement.name not in prepared:
+        _checked(libpq.prepare(statement.name, statement.sql))
+        prepared.add(statement.name)
+    return _checked(libpq.exec_prepared(statement.name, parameters, [_BINARY] * len(parameters), _BINARY))
+
+
+def _checked(result: PGresult) -> PGresult:
+    if result.status not in _GOOD:
+        raise psycopg.errors.error_from_result(result)
+    return result
+
+
+def _array(oid: int, items: Sequence[bytes]) -> bytes:
+    if not items:
+        return _EMPTY[oid]
+    parts = [_ARRAY.pack(1, 0, oid, len(items), 1)]
+    for item in items:
+        parts.append(_LENGTH.pack(len(item)))
+        parts.append(item)
+    return b"".join(parts)
+
+
+_EMPTY = {oid: Struct("!iii").pack(0, 0, oid) for oid in (_TEXT, _BIGINT, _BYTEA)}
+
+
+def texts(items: Sequence[str]) -> bytes:
+    """`text[]`."""
+    return _array(_TEXT, [item.encode() for item in items])
+
+
+def bigints(items: Sequence[int]) -> bytes:
+    """`bigint[]`."""
+    return _array(_BIGINT, [_LONG.pack(item) for item in items])
+
+
+def byteas(items: Sequence[bytes]) -> bytes:
+    """`bytea[]`."""
+    return _array(_BYTEA, items)
+
+
+def bigint(number: int) -> bytes:
+    return _LONG.pack(number)
+
+
+def integer(value: bytes | None) -> int:
+    """A `bigint` of a result that cannot be null."""
+    return int.from_bytes(value or b"", "big", signed=True)
+
+
+def text(value: bytes | None) -> str:
+    """A `text` of a result that cannot be null."""
+    return (value or b"").decode()
+
+
+def bigint_array(value: bytes | None) -> list[int]:
+    """A `bigint[]` of a result, without nulls in it."""
+    if not value or len(value) < _ARRAY.size:
+        return []
+    size = _LENGTH.size + _LONG.size
+    return [_LONG.unpack_from(value, at)[0] for at in range(_ARRAY.size + _LENGTH.size, len(value), size)]

@@ -1,0 +1,114 @@
+"""The composition root: picks the adapters and puts the parts together. Processes are made of these."""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from adapters.postgres.positions import LivePositions
+
+from adapters.agent_files import load_agent_files
+from adapters.genai_prices import GenaiPrices
+from adapters.no_model import NoModel
+from adapters.openai_model import OpenAIModel
+from adapters.postgres.agents import PostgresAgents
+from adapters.postgres.chat import PostgresAdmission, PostgresChats
+from adapters.postgres.content import PostgresContent
+from adapters.postgres.costs import PostgresCosts
+from adapters.postgres.idempotency import PostgresAnswers
+from adapters.postgres.pool import Database
+from adapters.postgres.recorder import LedgerRecorder
+from adapters.redis_rate_limit import RedisRateLimit
+from domain.agents.definition import AgentDefinition
+from domain.agents.projection import AgentsProjection
+from domain.chat.projection import ChatProjection
+from domain.costs.projection import CostsProjection
+from domain.events import Registry
+from domain.governance.ports import Unlimited
+from domain.ledger import Ledger
+from domain.projection import Projection
+from domain.registry import registry
+from runtime.providers import Provider, provider
+from runtime.settings import Settings
+
+AGENT_FILES = Path(__file__).parent.parent / "agents"
+
+
+def projections() -> tuple[Projection, ...]:
+    """Every projection there is."""
+    return (AgentsProjection(), ChatProjection(), CostsProjection())
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What processes are made of, on one database."""
+
+    registry: Registry
+    database: Database
+    ledger: Ledger
+    content: PostgresContent
+    agents: PostgresAgents
+    admission: PostgresAdmission
+    chats: PostgresChats
+    costs: PostgresCosts
+    prices: GenaiPrices
+    provider: Provider
+    model: OpenAIModel | NoModel
+
+
+def make_parts(settings: Settings, *, connections: int = 8) -> Parts:
+    """Everything but Temporal. Open `database` before use; close it and `model` in the end."""
+    events, database = registry(), Database(settings.database_url or "", size=connections)
+    named = provider(settings)
+    return Parts(
+        registry=events,
+        database=database,
+        ledger=Ledger(LedgerRecorder(database), events),
+        content=PostgresContent(database),
+        agents=PostgresAgents(database),
+        admission=PostgresAdmission(database, events),
+        chats=PostgresChats(database),
+        costs=PostgresCosts(database),
+        prices=GenaiPrices(settings.prices, named.url),
+        provider=named,
+        model=_model(settings, named),
+    )
+
+
+def _model(settings: Settings, named: Provider) -> OpenAIModel | NoModel:
+    if named.url is None:
+        return NoModel()
+    key = settings.openai_api_key
+    return OpenAIModel(
+        named.url,
+        key.get_secret_value() if key else None,
+        named.default_model,
+        settings.model_timeout_s,
+        settings.context_window,
+    )
+
+
+def rate_limiter(settings: Settings) -> RedisRateLimit | Unlimited:
+    """Buckets in Valkey, or none where the limit is off."""
+    if settings.rate_limit is None:
+        return Unlimited()
+    requests, seconds = settings.rate_limit
+    return RedisRateLimit.connect(settings.redis_url or "", requests=requests, seconds=seconds)
+
+
+def answers(parts: Parts) -> PostgresAnswers:
+    """Where answers to requests with an idempotency key are kept."""
+    return PostgresAnswers(parts.database)
+
+
+def positions(parts: Parts) -> LivePositions:
+    """Where the projections stand, kept up by notices."""
+    return LivePositions(parts.database.dsn, parts.database)
+
+
+def agent_files() -> list[AgentDefinition]:
+    """The agents that the registry is seeded with."""
+    return load_agent_files(AGENT_FILES)
+
+
+def now() -> datetime:
+    return datetime.now(UTC)

@@ -1,0 +1,29 @@
+"""Event loops and garbage collection of long-lived processes."""
+
+import asyncio
+import gc
+import signal
+
+import uvloop
+
+_COLLECT_AFTER = 50_000
+
+
+def quick_loop() -> asyncio.Runner:
+    """A runner on uvloop."""
+    return asyncio.Runner(loop_factory=uvloop.new_event_loop)
+
+
+def stop_on_signals() -> asyncio.Event:
+    """An event that SIGINT and SIGTERM set."""
+    stop, loop = asyncio.Event(), asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stop.set)
+    return stop
+
+
+def freeze() -> None:
+    """Leave what was made at start out of every collection, and collect the youngest less often."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(_COLLECT_AFTER, 20, 50)

@@ -1,0 +1,32 @@
+"""Which model provider the settings name."""
+
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+from adapters.local_model import MODEL_NAME
+from runtime.settings import Settings
+
+OPENAI_URL = "https://api.openai.com/v1"
+OPENAI_MODEL = "gpt-4.1-mini"
+"""What is asked of OpenAI when CONVERGIO_MODEL is not set."""
+
+_LOOPBACK = {"127.0.0.1", "localhost", "::1"}
+
+
+@dataclass(frozen=True, slots=True)
+class Provider:
+    """`name` is part of its task queue's name; `url` is None when there is no provider."""
+
+    name: str
+    url: str | None
+    default_model: str
+
+
+def provider(settings: Settings) -> Provider:
+    """The provider at OPENAI_BASE_URL, or OpenAI when there is only a key, or none."""
+    url = settings.openai_base_url or (OPENAI_URL if settings.openai_api_key else None)
+    if url is None:
+        return Provider("none", None, settings.model or "none")
+    host = urlsplit(url).hostname or "unnamed"
+    name = "local" if host in _LOOPBACK else "openai" if url == OPENAI_URL else host
+    return Provider(name, url, settings.model or (MODEL_NAME if name == "local" else OPENAI_MODEL))

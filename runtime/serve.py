@@ -1,0 +1,96 @@
+"""The API as a process."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import timedelta
+from importlib.metadata import version
+from typing import Any
+
+import uvicorn
+from fastapi import FastAPI
+from temporalio.client import Client
+
+from api import agents, chat, costs
+from api.app import ApiParts, ApiSettings, create_app
+from api.auth import key_hash
+from api.conversations import Conversations
+from api.health import Probes
+from domain.governance.ports import Unlimited
+from runtime import probes, temporal
+from runtime.bootstrap import Parts, answers, make_parts, now, positions, rate_limiter
+from runtime.loops import freeze, quick_loop
+from runtime.settings import Settings
+
+CONNECTIONS = 16
+_GRACE_S = 30
+
+
+def run_api(settings: Settings) -> None:
+    """The process `convergio api`."""
+    with quick_loop() as runner:
+        runner.run(_run(settings))
+
+
+async def _run(settings: Settings) -> None:
+    app = make_app(settings, make_parts(settings, connections=CONNECTIONS), await temporal.connect(settings, lazy=True))
+    config = uvicorn.Config(
+        app,
+        host=settings.host,
+        port=settings.port,
+        http="httptools",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        timeout_graceful_shutdown=_GRACE_S,
+    )
+    freeze()
+    await uvicorn.Server(config).serve()
+
+
+def make_app(settings: Settings, parts: Parts, client: Client) -> FastAPI:
+    """The API on these parts. It opens them when it starts and closes them when it stops."""
+    limiter, live = rate_limiter(settings), positions(parts)
+    call_timeout = timedelta(seconds=settings.model_timeout_s)
+    conversations = Conversations(client, parts.admission, parts.chats, call_timeout=call_timeout)
+
+    @asynccontextmanager
+    async def lifespan(_: Any) -> AsyncIterator[None]:
+        parts.database.open()
+        live.start()
+        try:
+            yield
+        finally:
+            live.close()
+            if not isinstance(limiter, Unlimited):
+                await limiter.close()
+            await parts.model.aclose()
+            await asyncio.to_thread(parts.database.close)
+
+    return create_app(
+        ApiParts(
+            settings=_api_settings(settings),
+            answers=answers(parts),
+            limiter=limiter,
+            probes=Probes(probes.servers(settings, parts, client), live.states),
+            positions=live,
+            routers=(
+                chat.router(conversations, parts.chats, parts.content),
+                agents.router(parts.agents),
+                costs.router(parts.costs, now),
+            ),
+            lifespan=lifespan,
+        )
+    )
+
+
+def _api_settings(settings: Settings) -> ApiSettings:
+    key = settings.admin_key
+    return ApiSettings(
+        version=version("convergio"),
+        auth_on=settings.auth_on,
+        admin_key_hash=key_hash(key.get_secret_value()) if key else None,
+        loopback=settings.loopback,
+        cors_origins=settings.cors_origins,
+        allowed_hosts=settings.allowed_hosts,
+    )

@@ -1,0 +1,70 @@
+"""The connection to Temporal, and what is registered there."""
+
+from datetime import timedelta
+
+from google.protobuf.duration_pb2 import Duration
+from temporalio.api.enums.v1 import IndexedValueType
+from temporalio.api.namespace.v1 import NamespaceConfig
+from temporalio.api.operatorservice.v1 import AddSearchAttributesRequest, ListSearchAttributesRequest
+from temporalio.api.workflowservice.v1 import UpdateNamespaceRequest
+from temporalio.client import Client
+from temporalio.contrib.pydantic import pydantic_data_converter
+from temporalio.service import RetryConfig, TLSConfig
+
+from runtime.settings import Settings
+from workflows.reconcile import ensure_schedule
+from workflows.visibility import ALL
+
+RETENTION = timedelta(hours=720)
+"""How long Temporal keeps runs that have ended."""
+_GIVE_UP_MS = 3_000
+
+
+async def connect(settings: Settings, *, lazy: bool = False) -> Client:
+    """A client; with `lazy` it connects at the first call, so that a part can start while Temporal is away."""
+    key = settings.temporal_api_key
+    return await Client.connect(
+        settings.temporal_address or "",
+        namespace=settings.temporal_namespace,
+        data_converter=pydantic_data_converter,
+        api_key=key.get_secret_value() if key else None,
+        tls=_tls(settings),
+        lazy=lazy,
+        retry_config=RetryConfig(max_elapsed_time_millis=_GIVE_UP_MS),
+    )
+
+
+async def register(client: Client) -> None:
+    """Register search attributes, retention and schedules. Safe to repeat."""
+    await _search_attributes(client)
+    retention = Duration()
+    retention.FromTimedelta(RETENTION)
+    await client.workflow_service.update_namespace(
+        UpdateNamespaceRequest(
+            namespace=client.namespace, config=NamespaceConfig(workflow_execution_retention_ttl=retention)
+        )
+    )
+    await ensure_schedule(client)
+
+
+async def unregistered(client: Client) -> list[str]:
+    """The names of our search attributes that this namespace does not have."""
+    request = ListSearchAttributesRequest(namespace=client.namespace)
+    there = await client.operator_service.list_search_attributes(request)
+    return [key.name for key in ALL if key.name not in there.custom_attributes]
+
+
+async def _search_attributes(client: Client) -> None:
+    if missing := await unregistered(client):
+        keyword = IndexedValueType.INDEXED_VALUE_TYPE_KEYWORD
+        await client.operator_service.add_search_attributes(
+            AddSearchAttributesRequest(namespace=client.namespace, search_attributes=dict.fromkeys(missing, keyword))
+        )
+
+
+def _tls(settings: Settings) -> TLSConfig | bool:
+    files = (settings.temporal_tls_ca, settings.temporal_tls_cert, settings.temporal_tls_key)
+    if not any(files):
+        return settings.temporal_api_key is not None
+    ca, cert, key = (file.read_bytes() if file else None for file in files)
+    return TLSConfig(server_root_ca_cert=ca, client_cert=cert, client_private_key=key)

@@ -1,0 +1,77 @@
+"""Making tables, keeping views up, building them anew."""
+
+import asyncio
+import signal
+from threading import Event as Flag
+
+import structlog
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from adapters.postgres.migrate import migrate
+from adapters.postgres.projection_runner import ProjectionRunner
+from adapters.postgres.rebuild import Rebuild, Rebuilt
+from domain.agents.commands import seed
+from domain.registry import registry
+from runtime import temporal
+from runtime.bootstrap import agent_files, make_parts, now, projections
+from runtime.loops import freeze
+from runtime.readiness import announce_ready
+from runtime.settings import Settings
+
+
+def run_migrations(settings: Settings) -> None:
+    """The command `convergio migrate`: tables, agents, search attributes, retention, schedules. Safe to repeat."""
+    log = structlog.get_logger("migrate")
+    applied = migrate(settings.database_url or "")
+    parts = make_parts(settings, connections=1)
+    parts.database.open()
+    try:
+        changed = seed(parts.ledger, agent_files(), now())
+    finally:
+        parts.database.close()
+    asyncio.run(_register(settings))
+    log.info("migrated", tables=applied or "up to date", agents=len(changed) or "up to date")
+
+
+async def _register(settings: Settings) -> None:
+    await temporal.register(await temporal.connect(settings))
+
+
+def run_projections(settings: Settings) -> None:
+    """The process `convergio projections`."""
+    stop = Flag()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: stop.set())
+    runner = ProjectionRunner(settings.database_url or "", registry(), projections())
+    freeze()
+    announce_ready(settings.ready_file)
+    runner.run(stop)
+
+
+def run_rebuild(settings: Settings, name: str | None, *, check: bool) -> None:
+    """The command `convergio rebuild`: all projections, or the one that is named."""
+    wanted = [projection for projection in projections() if name in {None, projection.name}]
+    if not wanted:
+        raise typer.BadParameter(f"no such projection; there are {', '.join(p.name for p in projections())}")
+    rebuilt = [Rebuild(settings.database_url or "", registry(), p).run(swap=not check) for p in wanted]
+    _show(rebuilt)
+    if check and not all(comparison.equal for one in rebuilt for comparison in one.comparisons):
+        raise typer.Exit(1)
+
+
+def _show(rebuilt: list[Rebuilt]) -> None:
+    table = Table("projection", "events", "at position", "set aside", "table", "rows", "equal to live", box=None)
+    for one in rebuilt:
+        for comparison in one.comparisons:
+            table.add_row(
+                one.projection,
+                str(one.events),
+                str(one.position),
+                str(one.set_aside),
+                comparison.table,
+                str(comparison.rebuilt[0]),
+                "yes" if comparison.equal else "no",
+            )
+    Console(width=120).print(table)

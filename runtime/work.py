@@ -1,0 +1,132 @@
+"""A process of work: workflows, their activities, and the calls to the model provider."""
+
+import asyncio
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+from typing import Any
+
+import structlog
+from temporalio.client import Client
+from temporalio.common import VersioningBehavior, WorkerDeploymentVersion
+from temporalio.worker import Worker, WorkerDeploymentConfig
+from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
+
+from activities.books import Books
+from activities.calls import Calls
+from activities.chat import ChatActivities
+from activities.interceptor import RefusalInterceptor
+from activities.memory import Memory
+from activities.reconcile import ReconcileActivities
+from activities.thinking import Thinking
+from domain.errors import Invalid
+from runtime import temporal
+from runtime.bootstrap import Parts, make_parts, now
+from runtime.loops import freeze, quick_loop, stop_on_signals
+from runtime.readiness import announce_ready
+from runtime.settings import Settings
+from workflows.chat import AgentChat
+from workflows.queues import FLOW, model_queue
+from workflows.reconcile import Reconcile
+
+THREADS = 16
+GRACE = timedelta(seconds=60)
+"""How long a stopping worker waits for what it has begun."""
+_STICKY = timedelta(seconds=2)
+_THROTTLE = timedelta(seconds=1)
+_PASSED_THROUGH = ("activities", "domain", "workflows", "eventsourcing", "orjson", "structlog", "typing_extensions")
+
+
+def workers(settings: Settings, client: Client, parts: Parts, queues: Sequence[str] | None) -> list[Worker]:
+    """A worker for each task queue that is wanted; for all of them with None.
+
+    Raises:
+        Invalid: there is no such queue.
+    """
+    model = model_queue(parts.provider.name)
+    books = Books(parts.ledger, parts.prices, now)
+    chat = ChatActivities(parts.ledger, now, model_queue=model)
+    reconcile = ReconcileActivities(books, chat, costs=parts.costs, chats=parts.chats, client=client, now=now)
+    thinking = Thinking(
+        Memory(parts.ledger, parts.content, parts.agents),
+        books,
+        Calls(books, parts.model, now, timeout=timedelta(seconds=settings.model_timeout_s)),
+        now,
+        default_model=parts.model.default,
+        max_answer_tokens=settings.max_answer_tokens,
+    )
+    offered: dict[str, dict[str, Any]] = {
+        FLOW: {
+            "workflows": [AgentChat, Reconcile],
+            "activities": [*chat.all(), *reconcile.all()],
+            "workflow_runner": SandboxedWorkflowRunner(
+                restrictions=SandboxRestrictions.default.with_passthrough_modules(*_PASSED_THROUGH)
+            ),
+        },
+        model: {"activities": thinking.all(), "max_concurrent_activities": settings.model_concurrency},
+    }
+    wanted = queues or tuple(offered)
+    if unknown := sorted(set(wanted) - set(offered)):
+        raise Invalid(f"no such queue: {', '.join(unknown)}; there are {', '.join(offered)}")
+    executor = ThreadPoolExecutor(THREADS, "activity")
+    return [_worker(settings, client, queue, executor, offered[queue]) for queue in wanted]
+
+
+def _worker(
+    settings: Settings, client: Client, queue: str, executor: ThreadPoolExecutor, offer: dict[str, Any]
+) -> Worker:
+    return Worker(
+        client,
+        task_queue=queue,
+        activity_executor=executor,
+        interceptors=[RefusalInterceptor()],
+        graceful_shutdown_timeout=GRACE,
+        sticky_queue_schedule_to_start_timeout=_STICKY,
+        max_heartbeat_throttle_interval=_THROTTLE,
+        default_heartbeat_throttle_interval=_THROTTLE,
+        deployment_config=_deployment(settings),
+        **offer,
+    )
+
+
+def _deployment(settings: Settings) -> WorkerDeploymentConfig | None:
+    """Worker versioning, where the operator has named a version: without a current one no worker gets a task."""
+    if settings.deployment_version is None:
+        return None
+    return WorkerDeploymentConfig(
+        version=WorkerDeploymentVersion("convergio", settings.deployment_version),
+        use_worker_versioning=True,
+        default_versioning_behavior=VersioningBehavior.AUTO_UPGRADE,
+    )
+
+
+async def work(all_workers: Sequence[Worker], stop: asyncio.Event) -> None:
+    """Run the workers until `stop` is set, then let them finish what they have begun."""
+    running = [asyncio.create_task(worker.run()) for worker in all_workers]
+    stopped = asyncio.create_task(stop.wait())
+    await asyncio.wait([*running, stopped], return_when=asyncio.FIRST_COMPLETED)
+    stopped.cancel()
+    await asyncio.gather(*(worker.shutdown() for worker in all_workers))
+    await asyncio.gather(*running)
+
+
+def run_worker(settings: Settings, queues: Sequence[str] | None) -> None:
+    """The process `convergio worker`."""
+    with quick_loop() as runner:
+        runner.run(_run(settings, queues))
+
+
+async def _run(settings: Settings, queues: Sequence[str] | None) -> None:
+    stop = stop_on_signals()
+    parts = make_parts(settings, connections=THREADS)
+    parts.database.open()
+    try:
+        client = await temporal.connect(settings)
+        running = workers(settings, client, parts, queues)
+        freeze()
+        announce_ready(settings.ready_file)
+        structlog.get_logger("worker").info("working", queues=[worker.task_queue for worker in running])
+        await work(running, stop)
+    finally:
+        await parts.model.aclose()
+        parts.database.close()

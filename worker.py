@@ -1,0 +1,8 @@
+"""One process of work: `python worker.py [--queues a,b]`. Start more of them to do more at once."""
+
+import sys
+
+from runtime.cli import app
+
+if __name__ == "__main__":
+    app(["worker", *sys.argv[1:]], prog_name="worker.py")
