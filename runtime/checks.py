@@ -10,17 +10,17 @@ from psycopg import Connection
 from redis import Redis
 from redis.exceptions import RedisError
 from temporalio.api.enums.v1 import TaskQueueType
-from temporalio.api.operatorservice.v1 import ListSearchAttributesRequest
 from temporalio.api.taskqueue.v1 import TaskQueue
 from temporalio.api.workflowservice.v1 import DescribeTaskQueueRequest, GetSystemInfoRequest
-from temporalio.client import Client, TLSConfig
+from temporalio.client import Client
 from temporalio.service import RPCError
 
 from adapters.postgres.migrate import applied, known
 from adapters.postgres.pool import connect
 from domain.errors import Unavailable
+from runtime import temporal
 from runtime.settings import Settings
-from workflows import queues, visibility
+from workflows import queues
 
 _PATIENCE_S = 3.0
 _PROVIDER = "https://api.openai.com/v1"
@@ -88,7 +88,7 @@ async def _temporal(settings: Settings) -> list[Finding]:
         return [Finding("Temporal", "wrong", "TEMPORAL_ADDRESS is not set, and no convergio up runs here")]
     try:
         async with asyncio.timeout(_PATIENCE_S):
-            client = await _connected(settings, settings.temporal_address)
+            client = await temporal.connect(settings)
             info = await client.workflow_service.get_system_info(GetSystemInfoRequest())
             return [
                 Finding("Temporal", "ok", f"{info.server_version}, namespace {client.namespace}"),
@@ -99,21 +99,8 @@ async def _temporal(settings: Settings) -> list[Finding]:
         return [Finding("Temporal", "wrong", f"no answer from {settings.temporal_address}: {_first_line(error)}")]
 
 
-async def _connected(settings: Settings, address: str) -> Client:
-    cert, key, ca = (
-        path.read_bytes() if path else None
-        for path in (settings.temporal_tls_cert, settings.temporal_tls_key, settings.temporal_tls_ca)
-    )
-    tls = TLSConfig(server_root_ca_cert=ca, client_cert=cert, client_private_key=key) if ca or cert else None
-    api_key = settings.temporal_api_key.get_secret_value() if settings.temporal_api_key else None
-    return await Client.connect(address, namespace=settings.temporal_namespace, api_key=api_key, tls=tls)
-
-
 async def _search_attributes(client: Client) -> Finding:
-    there = await client.operator_service.list_search_attributes(
-        ListSearchAttributesRequest(namespace=client.namespace)
-    )
-    missing = [key.name for key in visibility.ALL if key.name not in there.custom_attributes]
+    missing = await temporal.unregistered(client)
     return _finding("search attributes", not missing, f"missing: {', '.join(missing)}" if missing else "registered")
 
 

@@ -3,6 +3,7 @@
 import logging
 import sys
 from datetime import datetime
+from types import TracebackType
 from typing import Any, TextIO
 
 import orjson
@@ -35,6 +36,7 @@ def configure_logging(level: str, part: str, stream: TextIO | None = None) -> No
         cache_logger_on_first_use=True,
     )
     _configure_standard_library(_LEVELS[level], shared, stream)
+    sys.excepthook = _crashed
 
 
 def _configure_standard_library(level: int, shared: list[Processor], stream: TextIO) -> None:
@@ -49,6 +51,14 @@ def _configure_standard_library(level: int, shared: list[Processor], stream: Tex
     logging.captureWarnings(capture=True)
     for name in _QUIET:
         logging.getLogger(name).setLevel(max(level, logging.WARNING))
+
+
+def _crashed(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+    """The last words of a process are one event too."""
+    if isinstance(error, Exception):
+        structlog.get_logger().critical("crashed", exc_info=(kind, error, trace))
+    else:
+        sys.__excepthook__(kind, error, trace)
 
 
 def renderers(stream: TextIO) -> list[Processor]:

@@ -20,7 +20,7 @@ from runtime.script import part_command
 from runtime.settings import Settings
 from runtime.welcome import welcome
 
-_STOP_WITHIN_S = {"api": 20.0, "worker": 65.0, "projections": 10.0}  # a worker finishes the model calls in flight
+_STOP_WITHIN_S = {"api": 35.0, "worker": 65.0, "projections": 10.0}  # the first two finish what they have begun
 _SERVER_STOP_WITHIN_S = 30.0
 _DELIBERATE_S = 1.0  # a second signal sooner than this is the same keystroke, passed on by a parent
 _LOG_BYTES = 20_000_000

@@ -2,8 +2,11 @@
 
 import io
 import json
+import subprocess
+import sys
 
 from runtime.relay import Relay
+from tests.servers import ROOT
 
 
 class Terminal(io.StringIO):
@@ -37,3 +40,11 @@ def test_a_stray_line_becomes_an_event() -> None:
 def test_json_that_is_no_event_is_a_stray_line() -> None:
     for line in (b'{"a": 1}', b"{half", b"[]", b"\xff"):
         assert json.loads(shown(line, io.StringIO()))["part"] == "worker"
+
+
+def test_a_crash_is_one_event() -> None:
+    code = "from runtime.logs import configure_logging as c; c('info', 'worker'); raise ValueError('no')"
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
+    event = json.loads(done.stderr)
+    assert (done.returncode, event["event"], event["part"]) == (1, "crashed", "worker")
+    assert event["exception"].endswith("ValueError: no")
