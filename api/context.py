@@ -10,6 +10,7 @@ from api.caller import ANONYMOUS, Caller
 
 Header = tuple[bytes, bytes]
 
+_LONGEST_CLIENT = 64  # a proxy's word for it is as long as the proxy likes
 _SANE_ID = re.compile(rb"[\x21-\x7e]{1,128}")
 
 
@@ -23,7 +24,7 @@ class RequestContext:
         self.method: str = scope["method"]
         self.path: str = scope["path"]
         client = scope.get("client")
-        self.client: str = client[0] if client else "local"
+        self.client: str = client[0][:_LONGEST_CLIENT] if client else "local"
         self.request_id = _request_id(self.given.get(b"x-request-id"))
         self.caller: Caller = ANONYMOUS
         self.headers: list[Header] = []

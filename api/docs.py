@@ -5,6 +5,7 @@ from base64 import b64encode
 from collections.abc import Awaitable, Callable
 from hashlib import sha256
 from importlib.resources import files
+from typing import Any
 
 from fastapi import APIRouter
 from fastapi.openapi.docs import get_redoc_html, get_swagger_ui_html
@@ -36,9 +37,18 @@ def router(title: str) -> APIRouter:
     routes = APIRouter()
     routes.add_api_route("/docs", _page(swagger), include_in_schema=False, response_class=HTMLResponse)
     routes.add_api_route("/redoc", _page(redoc), include_in_schema=False, response_class=HTMLResponse)
-    assets = StaticFiles(directory=str(files("fastapi_offline") / "static"))
+    assets = _Assets(directory=str(files("fastapi_offline") / "static"))
     routes.routes.append(Mount(_ASSETS, app=assets, name="docs-assets"))
     return routes
+
+
+class _Assets(StaticFiles):
+    """They change with a release of the platform only."""
+
+    def file_response(self, *args: Any, **kwargs: Any) -> Response:
+        response = super().file_response(*args, **kwargs)
+        response.headers["cache-control"] = "public, max-age=86400"
+        return response
 
 
 def _page(page: HTMLResponse) -> Callable[[], Awaitable[Response]]:

@@ -1,7 +1,7 @@
 """How refusals and accidents become answers: one table, one envelope."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from http import HTTPStatus
@@ -90,12 +90,17 @@ def _refused(error: errors.Refused) -> Failure:
     status, code = next((TABLE[kind] for kind in type(error).__mro__ if kind in TABLE), INTERNAL)
     if status == HTTPStatus.UNPROCESSABLE_ENTITY:
         return _unprocessable(error)
-    headers: tuple[tuple[str, str], ...] = ()
+    return Failure(status, code, error.message, error.details, tuple(_headers(status, error)))
+
+
+def _headers(status: int, error: errors.Refused) -> Iterator[tuple[str, str]]:
     if status == HTTPStatus.UNAUTHORIZED:
-        headers = (("www-authenticate", 'Bearer realm="convergio"'),)
-    elif isinstance(error, errors.RateLimited | errors.Unavailable):
-        headers = (("retry-after", str(max(1, ceil(error.details.get("retry_after") or _RETRY_AFTER_S)))),)
-    return Failure(status, code, error.message, error.details, headers)
+        yield "www-authenticate", 'Bearer realm="convergio"'
+    wait = error.details.get("retry_after")
+    if wait is None and isinstance(error, errors.RateLimited | errors.Unavailable):
+        wait = _RETRY_AFTER_S
+    if wait is not None:
+        yield "retry-after", str(max(1, ceil(wait)))
 
 
 def _unprocessable(error: errors.Refused) -> Failure:

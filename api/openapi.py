@@ -1,5 +1,6 @@
 """The OpenAPI description: what FastAPI knows of the routes, and the rules that hold for all of them."""
 
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -135,6 +136,8 @@ def _forbid_nul(schema: dict[str, Any]) -> None:
 def _forbid_nul_in(node: dict[str, Any]) -> None:
     if node.get("type") == "string" and not node.keys() & {"pattern", "format", "enum", "const"}:
         node["pattern"] = _NO_NUL
+    elif node.get("type") == "string" and re.search(node.get("pattern", "."), "\0"):
+        node["allOf"] = [{"pattern": _NO_NUL}]
     if node.get("type") == "object" and node.get("additionalProperties") is True:
         node.update(additionalProperties=_ANY_JSON, propertyNames={"pattern": _NO_NUL})
 

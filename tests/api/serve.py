@@ -7,6 +7,7 @@ import sys
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
+from typing import Literal
 
 import uvicorn
 from fastapi import FastAPI
@@ -14,6 +15,8 @@ from fastapi import FastAPI
 from adapters.postgres.idempotency import PostgresAnswers
 from adapters.postgres.pool import Database
 from adapters.redis_rate_limit import RedisRateLimit
+from api.server import Http
+from runtime.logs import configure_logging
 from tests.api.toy import Toy, toy_app
 
 ROOT = Path(__file__).parents[2]
@@ -28,8 +31,8 @@ class SlowToy(Toy):
 
 
 class Slow(asyncio.Event):
-    async def wait(self) -> bool:
-        await asyncio.sleep(0.3)
+    async def wait(self) -> Literal[True]:
+        await asyncio.sleep(0.6)
         return True
 
 
@@ -61,9 +64,10 @@ def running(redis_url: str, database_url: str) -> Iterator[tuple[str, subprocess
 
 
 def main() -> None:
+    configure_logging("error", "api")
     listening = socket.create_server(("127.0.0.1", 0))
     print(listening.getsockname()[1], flush=True)  # noqa: T201  (the starter reads it)
-    config = uvicorn.Config(served(*sys.argv[1:]), log_level="error", access_log=False)
+    config = uvicorn.Config(served(*sys.argv[1:]), http=Http, log_level="critical", access_log=False)
     uvicorn.Server(config).run(sockets=[listening])
 
 

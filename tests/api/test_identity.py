@@ -19,7 +19,7 @@ async def test_a_sane_request_id_is_taken_and_returned() -> None:
 
 @pytest.mark.parametrize("given", [None, "", "x" * 129, "with space", "tab\there", "ä"])
 async def test_any_other_request_id_is_made(given: str | None) -> None:
-    headers = {} if given is None else {"x-request-id": given.encode()}
+    headers = {} if given is None else {b"x-request-id": given.encode()}
     async with client(toy_app()) as api:
         answer = await api.get(WHO, headers=headers)
     made = answer.headers["x-request-id"]

@@ -72,7 +72,7 @@ SCHEMA = schemathesis.openapi.from_asgi("/openapi.json", toy_app(), headers={"ho
 
 @SCHEMA.exclude(path_regex="/fail/").parametrize()
 @settings(max_examples=40, deadline=None, database=None, suppress_health_check=list(HealthCheck))
-def test_the_fuzzer_finds_no_answer_outside_the_description(case: schemathesis.Case) -> None:
+def test_the_fuzzer_finds_no_answer_outside_the_description(case: schemathesis.Case[Any]) -> None:
     answer = case.call_and_validate(headers={"host": "localhost"})
     if answer.status_code >= 400:
         assert answer.json()["success"] is False
