@@ -11,6 +11,8 @@ import structlog
 from structlog.dev import Column, ConsoleRenderer, KeyValueColumnFormatter, LogLevelColumnFormatter
 from structlog.typing import EventDict, Processor, WrappedLogger
 
+from domain.errors import Refused
+
 _LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR}
 _QUIET = ("aiohttp.access", "asyncio", "httpcore", "httpx", "openai", "uvicorn.access")
 _PART_WIDTH = 11
@@ -54,8 +56,10 @@ def _configure_standard_library(level: int, shared: list[Processor], stream: Tex
 
 
 def _crashed(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
-    """The last words of a process are one event too."""
-    if isinstance(error, Exception):
+    """The last words of a process are one event too; a refusal says all in its sentence."""
+    if isinstance(error, Refused):
+        structlog.get_logger().error(error.message, refused=kind.__name__, **error.details)
+    elif isinstance(error, Exception):
         structlog.get_logger().critical("crashed", exc_info=(kind, error, trace))
     else:
         sys.__excepthook__(kind, error, trace)
@@ -76,6 +80,7 @@ class _Mark:
 
     def __call__(self, _logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
         event.setdefault("part", self._part)
+        event.pop("color_message", None)  # uvicorn says it twice
         return event
 
 

@@ -42,3 +42,10 @@ def test_help_lists_every_verb(tmp_path: Path) -> None:
     said = convergio("--help", data_dir=tmp_path).stdout
     for verb in ("up", "api", "worker", "projections", "migrate", "rebuild", "doctor", "demo", "model"):
         assert f" {verb} " in said
+
+
+def test_a_server_that_is_away_is_one_line_not_a_traceback(tmp_path: Path) -> None:
+    done = convergio("rebuild", data_dir=tmp_path, DATABASE_URL="postgresql://nobody@127.0.0.1:1/none")
+    assert done.returncode == 1
+    assert done.stderr.count("\n") == 1
+    assert "the database cannot be reached" in done.stderr
