@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Awaitable
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 from typing import Any, TypeVar
 
 from temporalio.client import (
@@ -20,6 +21,7 @@ from temporalio.exceptions import ApplicationError
 from temporalio.service import RPCError, RPCStatusCode
 
 from activities.chat import Ending
+from api.dependencies import Positions
 from domain.chat.ports import Admission, ChatReads, Door
 from domain.content import Content
 from domain.errors import Conflict, NotFound, Refused, Unavailable
@@ -69,10 +71,19 @@ def workflow_id(session_id: str) -> str:
 class Conversations:
     """The chats of this deployment. Every refusal and every absence of Temporal is a `Refused`."""
 
-    def __init__(self, client: Client, admission: Admission, reads: ChatReads, *, call_timeout: timedelta) -> None:
+    def __init__(
+        self,
+        client: Client,
+        admission: Admission,
+        reads: ChatReads,
+        positions: Positions,
+        *,
+        call_timeout: timedelta,
+    ) -> None:
         self._client = client
         self._admission = admission
         self._reads = reads
+        self._positions = positions
         self._call_timeout_s = call_timeout.total_seconds()
 
     async def say(self, utterance: Utterance, *, timeout_s: float) -> Outcome:
@@ -85,13 +96,7 @@ class Conversations:
         """
         session_id = utterance.session_id or _new_session(utterance.key)
         message = Content(session_id, utterance.message)
-        door = await asyncio.to_thread(
-            self._admission.open,
-            session_id=session_id,
-            agent_id=utterance.agent_id,
-            key_id=utterance.key_id,
-            message=message,
-        )
+        door = await self._door(utterance, message)
         say = await self._say(utterance, session_id, message.hash, door)
         said = await self._told(utterance, session_id, say, timeout_s, is_known=door.session.version > 0)
         return Outcome(session_id, door.agent_id, workflow_id(session_id), said)
@@ -131,6 +136,21 @@ class Conversations:
         except RPCError as error:
             return 0 if error.status is RPCStatusCode.NOT_FOUND else None
         return status.pending if status.key_id == key_id else 0
+
+    async def _door(self, utterance: Utterance, message: Content) -> Door:
+        """Look the agent up again once its view has caught up: it may have been deployed a moment ago."""
+        admitted = partial(
+            self._admission.open,
+            session_id=message.owner,
+            agent_id=utterance.agent_id,
+            key_id=utterance.key_id,
+            message=message,
+        )
+        try:
+            return await asyncio.to_thread(admitted)
+        except NotFound:
+            await self._positions.wait("agents")
+            return await asyncio.to_thread(admitted)
 
     async def _say(self, utterance: Utterance, session_id: str, message_hash: str, door: Door) -> Say:
         """The message by its ids. A repeat of one that failed is tried again, at its place."""

@@ -59,6 +59,8 @@ def workers(settings: Settings, client: Client, parts: Parts, queues: Sequence[s
         FLOW: {
             "workflows": [AgentChat, Reconcile],
             "activities": [*chat.all(), *reconcile.all()],
+            "activity_executor": ThreadPoolExecutor(THREADS, "ledger"),
+            "max_concurrent_activities": THREADS,
             "workflow_runner": SandboxedWorkflowRunner(
                 restrictions=SandboxRestrictions.default.with_passthrough_modules(*_PASSED_THROUGH)
             ),
@@ -68,17 +70,13 @@ def workers(settings: Settings, client: Client, parts: Parts, queues: Sequence[s
     wanted = queues or tuple(offered)
     if unknown := sorted(set(wanted) - set(offered)):
         raise Invalid(f"no such queue: {', '.join(unknown)}; there are {', '.join(offered)}")
-    executor = ThreadPoolExecutor(THREADS, "activity")
-    return [_worker(settings, client, queue, executor, offered[queue]) for queue in wanted]
+    return [_worker(settings, client, queue, offered[queue]) for queue in wanted]
 
 
-def _worker(
-    settings: Settings, client: Client, queue: str, executor: ThreadPoolExecutor, offer: dict[str, Any]
-) -> Worker:
+def _worker(settings: Settings, client: Client, queue: str, offer: dict[str, Any]) -> Worker:
     return Worker(
         client,
         task_queue=queue,
-        activity_executor=executor,
         interceptors=[RefusalInterceptor()],
         graceful_shutdown_timeout=GRACE,
         sticky_queue_schedule_to_start_timeout=_STICKY,

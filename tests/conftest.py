@@ -1,7 +1,7 @@
 """Real servers for every test that asks: PostgreSQL, Temporal, Valkey and a scripted model."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from uuid import uuid4
@@ -12,8 +12,10 @@ from psycopg.sql import SQL, Identifier
 from redis import Redis
 
 from adapters.postgres.migrate import migrate
+from runtime.settings import Settings
 from tests.scripted_model import ScriptedModel, start_scripted_model
 from tests.servers import VALKEY_DATABASES, Joined, join
+from tests.system import System, new_namespace, running, settings_of
 
 _TEMPLATE = "migrated"
 _TEMPLATE_LOCK = 7350001
@@ -142,3 +144,24 @@ def _database(server: str, template: str) -> Iterator[str]:
 def _on(server: str, database: str) -> str:
     before, _, options = server.partition("?")
     return f"{before.rpartition('/')[0]}/{database}?{options}"
+
+
+@pytest.fixture
+async def system_settings(
+    database_url: str, temporal_address: str, redis_url: str, scripted_model: ScriptedModel
+) -> Settings:
+    """Settings of a system of the test's own, on the run's servers."""
+    return settings_of(
+        database_url=database_url,
+        temporal_address=temporal_address,
+        redis_url=redis_url,
+        model_url=scripted_model.url,
+        namespace=await new_namespace(temporal_address),
+    )
+
+
+@pytest.fixture
+async def system(system_settings: Settings) -> AsyncIterator[System]:
+    """The whole system in this process: API, worker and projections."""
+    async with running(system_settings) as started:
+        yield started

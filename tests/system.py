@@ -1,0 +1,134 @@
+"""The whole system in one process, on the run's shared servers: API, worker and projection runner."""
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from threading import Event as Flag
+from threading import Thread
+from typing import Any
+from uuid import uuid4
+
+import httpx
+from google.protobuf.duration_pb2 import Duration
+from temporalio.api.workflowservice.v1 import RegisterNamespaceRequest
+from temporalio.client import Client
+
+from adapters.postgres.projection_runner import ProjectionRunner
+from domain.agents.commands import seed
+from runtime import temporal
+from runtime.bootstrap import Parts, agent_files, make_parts, projections
+from runtime.serve import make_app
+from runtime.settings import Settings
+from runtime.work import work, workers
+
+CHAT = "/api/v1/agents/chat"
+AGENT = "ali_chief_of_staff"
+
+
+@dataclass
+class System:
+    """A running system. `http` speaks to its API."""
+
+    settings: Settings
+    parts: Parts
+    temporal: Client
+    http: httpx.AsyncClient
+
+    async def say(self, message: str, session_id: str | None = None, **more: Any) -> httpx.Response:
+        """POST a message to the first agent."""
+        headers = more.pop("headers", {})
+        context = {"session_id": session_id} if session_id else {}
+        body = {"agent_id": AGENT, "message": message, "context": context, **more}
+        return await self.http.post(CHAT, json=body, headers=headers)
+
+    async def session(self, session_id: str) -> dict[str, Any]:
+        """GET a session."""
+        response = await self.http.get(f"{CHAT}/{session_id}")
+        assert response.status_code == 200, response.text
+        return dict(response.json())
+
+    async def calls(self, **wanted: str) -> list[dict[str, Any]]:
+        """The books' calls, newest first."""
+        response = await self.http.get("/api/v1/cost-management/ledger", params={"limit": "1000", **wanted})
+        assert response.status_code == 200, response.text
+        return list(response.json()["data"])
+
+
+async def new_namespace(address: str) -> str:
+    """A Temporal namespace of one's own, with our search attributes."""
+    name = f"test-{uuid4().hex}"
+    retention = Duration()
+    retention.FromTimedelta(timedelta(days=1))
+    client = await Client.connect(address)
+    await client.workflow_service.register_namespace(
+        RegisterNamespaceRequest(namespace=name, workflow_execution_retention_period=retention)
+    )
+    await temporal.register(await temporal.connect(Settings(temporal_address=address, temporal_namespace=name)))
+    return name
+
+
+def settings_of(
+    *, database_url: str, temporal_address: str, redis_url: str, model_url: str, namespace: str, **more: Any
+) -> Settings:
+    """Settings of a system on these servers, without a rate limit."""
+    return Settings(
+        **{
+            "database_url": database_url,
+            "temporal_address": temporal_address,
+            "temporal_namespace": namespace,
+            "redis_url": redis_url,
+            "openai_base_url": model_url,
+            "model": "scripted",
+            "rate_limit": "off",
+            **more,
+        }
+    )
+
+
+@asynccontextmanager
+async def running(settings: Settings, *, working: bool = True) -> AsyncIterator[System]:
+    """A system from start to stop; without `working` no worker runs."""
+    async with AsyncExitStack() as stack:
+        client = await temporal.connect(settings)
+        parts = make_parts(settings)
+        parts.database.open()
+        await asyncio.to_thread(seed, parts.ledger, agent_files(), datetime.now(UTC))
+        stack.enter_context(_projecting(settings, parts))
+        if working:
+            await stack.enter_async_context(_working(settings, client))
+        app = make_app(settings, parts, client)
+        await stack.enter_async_context(app.router.lifespan_context(app))
+        transport = httpx.ASGITransport(app, raise_app_exceptions=False)
+        http = await stack.enter_async_context(
+            httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1", timeout=90)
+        )
+        yield System(settings, parts, client, http)
+
+
+@asynccontextmanager
+async def _working(settings: Settings, client: Client) -> AsyncIterator[None]:
+    parts, stop = make_parts(settings), asyncio.Event()
+    parts.database.open()
+    task = asyncio.create_task(work(workers(settings, client, parts, None), stop))
+    try:
+        yield
+    finally:
+        stop.set()
+        await task
+        await parts.model.aclose()
+        await asyncio.to_thread(parts.database.close)
+
+
+@contextmanager
+def _projecting(settings: Settings, parts: Parts) -> Iterator[None]:
+    stop = Flag()
+    runner = ProjectionRunner(settings.database_url or "", parts.registry, projections())
+    thread = Thread(target=runner.run, args=(stop,), daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        thread.join()
