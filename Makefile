@@ -9,7 +9,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 CANDIDATES := python3.13 python3.12 python3.11 python3
 RECENT := import sys; sys.exit(sys.version_info < (3, 11))
-INSTALL := $(BIN)/python -m uv pip install --python $(BIN)/python
+INSTALL := $(BIN)/python -m uv pip install --compile-bytecode --python $(BIN)/python
 COMPILE := $(BIN)/python -m uv pip compile --universal --python-version 3.11 --generate-hashes --no-annotate --no-header
 
 help: ## Print this list
