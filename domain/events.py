@@ -6,10 +6,14 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, ClassVar
 
-import orjson
-from pydantic import BaseModel, ConfigDict
+from pydantic import AwareDatetime, BaseModel, ConfigDict
+from pydantic_core import PydanticSerializationError, from_json, to_json
+
+from domain.errors import Invalid
 
 _NAME = re.compile(r"[a-z_]+\.[a-z_]+")
+_NUL = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")
+"""U+0000 inside JSON, and not a backslash followed by `u0000`."""
 
 
 class Event(BaseModel):
@@ -28,7 +32,7 @@ class Event(BaseModel):
 
     by: str
     because: str
-    at: datetime
+    at: AwareDatetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +66,7 @@ class Registry:
 
     def __init__(self, events: Iterable[type[Event]]) -> None:
         self._by_name: dict[str, type[Event]] = {}
+        self._current: dict[str, type[Event]] = {}
         for event in events:
             if not _NAME.fullmatch(event.NAME):
                 raise ValueError(f"{event.__name__}: {event.NAME!r} is not of the form concept.fact")
@@ -69,14 +74,25 @@ class Registry:
                 raise ValueError(f"{event.NAME!r} names both {event.__name__} and {self._by_name[event.NAME].__name__}")
             if set(event.UPCASTS) != set(range(1, event.VERSION)):
                 raise ValueError(f"{event.NAME!r} needs one upcast for each version before {event.VERSION}")
+            self._current[f"{event.NAME}/{event.VERSION}"] = event
 
     def __iter__(self) -> Iterator[type[Event]]:
         return iter(self._by_name.values())
 
     @staticmethod
     def encode(event: Event) -> tuple[str, bytes]:
-        """The stored topic (`name/version`) and state (JSON) of an event."""
-        return f"{event.NAME}/{event.VERSION}", event.__pydantic_serializer__.to_json(event)
+        """The stored topic (`name/version`) and state (JSON) of an event.
+
+        Raises:
+            Invalid: a text in it holds U+0000 or half a surrogate pair, which views could not store.
+        """
+        try:
+            state = event.__pydantic_serializer__.to_json(event)
+        except PydanticSerializationError as error:
+            raise Invalid(f"{event.NAME} cannot be stored: {error}") from error
+        if b"\\u0000" in state and _NUL.search(state):
+            raise Invalid(f"{event.NAME} cannot be stored: a text holds the character U+0000")
+        return f"{event.NAME}/{event.VERSION}", state
 
     def decode(self, topic: str, state: bytes) -> Event:
         """The event that was stored, brought to today's version.
@@ -85,13 +101,15 @@ class Registry:
             UnknownEvent: no class has this name, or the version is newer than its class.
             pydantic.ValidationError: the state is not of that event.
         """
-        name, _, version = topic.partition("/")
+        current = self._current.get(topic)
+        if current is not None:
+            return current.model_validate_json(state)
+        name, _, written = topic.partition("/")
         event = self._by_name.get(name)
-        if event is None or int(version) > event.VERSION:
+        version = int(written) if written.isdecimal() else 0
+        if event is None or not 1 <= version <= event.VERSION:
             raise UnknownEvent(f"this release cannot read {topic!r}")
-        if int(version) == event.VERSION:
-            return event.model_validate_json(state)
-        fields: dict[str, Any] = orjson.loads(state)
-        for step in range(int(version), event.VERSION):
+        fields: dict[str, Any] = from_json(state)
+        for step in range(version, event.VERSION):
             fields = event.UPCASTS[step](fields)
-        return event.model_validate(fields)
+        return event.model_validate_json(to_json(fields))

@@ -57,7 +57,11 @@ class _EventMapper(Mapper[str]):
 
 
 class StreamsRecorder(ApplicationRecorder):
-    """A recorder that can also read several streams at once."""
+    """A recorder that can also read one stream at its quickest, and several at once."""
+
+    @abstractmethod
+    def select_stream(self, stream: str, after: int) -> Sequence[StoredEvent]:
+        """The events of a stream behind version `after`, in order."""
 
     @abstractmethod
     def select_streams(self, streams: Sequence[str]) -> Sequence[StoredEvent]:
@@ -101,16 +105,18 @@ class Ledger(Application[str]):
             VersionConflict: a stream does not stand where its change was decided.
             domain.errors.Unavailable: the ledger cannot be reached.
         """
-        events = [event for change in changes for event in change.placed()]
+        stored = [self.mapper.to_stored_event(event) for change in changes for event in change.placed()]
+        if not stored:
+            raise ValueError(f"nothing to append under {key}")
         try:
-            recordings = self.save(*events, key=key, content=content)
+            positions = self._recorder.insert_events(stored, key=key, content=content)
         except IntegrityError as error:
             raise VersionConflict(f"{', '.join(change.stream for change in changes)}: changed meanwhile") from error
-        return recordings[-1].notification.id if recordings else None
+        return positions[-1] if positions else None
 
     def read(self, stream: str, *, after: int = 0) -> list[Event]:
         """The events of a stream in order, those up to version `after` left out; empty if there are none."""
-        return [self._decode(stored) for stored in self._recorder.select_events(stream, gt=after or None)]
+        return [self._decode(stored) for stored in self._recorder.select_stream(stream, after)]
 
     def read_many(self, streams: Sequence[str]) -> dict[str, list[Event]]:
         """The events of several streams, in one query. A stream that does not exist is absent."""

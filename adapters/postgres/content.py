@@ -3,10 +3,11 @@
 from collections.abc import Iterable, Mapping
 
 from adapters.postgres.pool import Database
+from adapters.postgres.prepared import Statement, text, texts
 from domain.content import Content
 
-_PUT = "INSERT INTO content (owner, hash, body) VALUES (%s, %s, %s) ON CONFLICT DO NOTHING"
-_GET = "SELECT hash, body FROM content WHERE owner = %s AND hash = ANY(%s)"
+_PUT = Statement(b"content_put", b"INSERT INTO content (owner, hash, body) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING")
+_GET = Statement(b"content_get", b"SELECT hash, body FROM content WHERE owner = $1 AND hash = ANY($2)")
 
 
 class PostgresContent:
@@ -16,10 +17,10 @@ class PostgresContent:
         self._database = database
 
     def put(self, content: Content) -> str:
-        with self._database.connection() as connection:
-            connection.execute(_PUT, (content.owner, content.hash, content.text), prepare=True)
+        self._database.execute(_PUT, (content.owner.encode(), content.hash.encode(), content.text.encode()))
         return content.hash
 
     def get(self, owner: str, hashes: Iterable[str]) -> Mapping[str, str]:
-        with self._database.connection() as connection:
-            return dict(connection.execute(_GET, (owner, list(hashes)), prepare=True, binary=True).fetchall())
+        result = self._database.execute(_GET, (owner.encode(), texts(list(hashes))))
+        value = result.get_value
+        return {text(value(row, 0)): text(value(row, 1)) for row in range(result.ntuples)}

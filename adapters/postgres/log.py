@@ -1,6 +1,7 @@
 """The ledger as projections read it, and where they write down how far they are."""
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import Any
 
 import orjson
@@ -17,6 +18,11 @@ _AFTER = """
     WHERE notification_id > %s AND notification_id <= %s ORDER BY notification_id LIMIT %s
 """
 _POSITIONS = "SELECT projection, position FROM projection_positions WHERE projection = ANY(%s) ORDER BY projection"
+_HOLD = """
+    SELECT projection, position, ARRAY(
+        SELECT DISTINCT stream FROM projection_dead_letters AS d WHERE d.projection = p.projection AND stream = ANY(%s)
+    ) FROM projection_positions AS p WHERE projection = ANY(%s) ORDER BY projection FOR UPDATE
+"""
 _ENROL = "INSERT INTO projection_positions (projection) SELECT unnest(%s::text[]) ON CONFLICT DO NOTHING"
 _MOVE = """
     WITH moved AS (
@@ -27,7 +33,6 @@ _SET_ASIDE = """
     INSERT INTO projection_dead_letters (projection, position, stream, error) VALUES (%s, %s, %s, %s)
     ON CONFLICT DO NOTHING
 """
-_DEAD_STREAMS = "SELECT DISTINCT projection, stream FROM projection_dead_letters"
 LAST = 2**63 - 1
 
 EARLIER = "an earlier event of this stream was set aside"
@@ -49,21 +54,29 @@ def enrol(connection: Connection, names: Iterable[str]) -> None:
     connection.execute(_ENROL, (list(names),))
 
 
-def positions(connection: Connection, names: Iterable[str], *, lock: bool = False) -> dict[str, int]:
-    """Where the projections stand; `lock` keeps everybody else from moving them until the transaction ends."""
-    statement = _POSITIONS + (" FOR UPDATE" if lock else "")
-    return dict(connection.execute(statement, (list(names),), prepare=True).fetchall())
+def positions(connection: Connection, names: Iterable[str]) -> dict[str, int]:
+    """Where the projections stand."""
+    return dict(connection.execute(_POSITIONS, (list(names),), prepare=True).fetchall())
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """A projection that nobody else can move now, and which of the streams asked about it has set aside."""
+
+    position: int
+    dead: frozenset[str]
+
+
+def hold(connection: Connection, names: Iterable[str], streams: Iterable[str] = ()) -> dict[str, Held]:
+    """Keep everybody else from moving the projections until the transaction ends."""
+    rows = connection.execute(_HOLD, (list(streams), list(names)), prepare=True, binary=True)
+    return {name: Held(position, frozenset(dead)) for name, position, dead in rows}
 
 
 def move(connection: Connection, names: Iterable[str], position: int) -> None:
     """Write down the position and tell who waits for it."""
     moved = dict.fromkeys(names, position)
     connection.execute(_MOVE, (position, list(moved), orjson.dumps(moved).decode()), prepare=True)
-
-
-def dead_streams(connection: Connection) -> set[tuple[str, str]]:
-    """(projection, stream) of every stream with an event set aside."""
-    return set(connection.execute(_DEAD_STREAMS).fetchall())
 
 
 def set_aside(connection: Connection, name: str, position: int, stream: str, error: str) -> None:

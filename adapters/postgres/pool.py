@@ -11,7 +11,8 @@ from types import TracebackType
 from typing import Any
 
 import psycopg
-from psycopg.pq import PGresult, TransactionStatus
+from psycopg.pq import TransactionStatus
+from psycopg.pq.abc import PGresult
 
 from adapters.postgres.prepared import Statement, run
 from domain.errors import Unavailable
@@ -24,7 +25,12 @@ CONNECT_TIMEOUT_S = 3
 _MAX_AGE_S = 3600.0
 _SETTINGS = "-c TimeZone=UTC -c tcp_keepalives_idle=5 -c tcp_keepalives_interval=2 -c tcp_keepalives_count=3"
 _SHORT_WORK = f"{_SETTINGS} -c lock_timeout=5s -c statement_timeout=30s -c idle_in_transaction_session_timeout=10s"
-_KEEPALIVES = {"keepalives_idle": 5, "keepalives_interval": 2, "keepalives_count": 3, "tcp_user_timeout": 10_000}
+_KEEPALIVES: dict[str, Any] = {
+    "keepalives_idle": 5,
+    "keepalives_interval": 2,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 10_000,
+}
 
 
 def connect(dsn: str, *, options: str = _SETTINGS) -> Connection:
@@ -96,7 +102,7 @@ class Database:
         """
         return _Loan(self)
 
-    def execute(self, statement: Statement, parameters: Sequence[bytes | None]) -> PGresult:
+    def execute(self, statement: Statement, parameters: Sequence[bytes]) -> PGresult:
         """Run a prepared statement, parameters and result in PostgreSQL's binary form.
 
         Raises:
@@ -116,20 +122,26 @@ class Database:
         if not self._free.acquire(timeout=CONNECT_TIMEOUT_S):
             raise Unavailable("all connections to the database are in use", retry_after=2)
         try:
-            while self._idle:
-                try:
-                    lent = self._idle.pop()
-                except IndexError:  # another thread was quicker
-                    break
-                if lent.usable():
-                    return lent
-                lent.connection.close()
-            if not self._open:
-                raise Unavailable("the connections to the database are closed", retry_after=2)
-            return Lent(connect(self.dsn, options=_SHORT_WORK))
+            return self._idle_one() or Lent(self._new())
         except BaseException:
             self._free.release()
             raise
+
+    def _idle_one(self) -> Lent | None:
+        while self._idle:
+            try:
+                lent = self._idle.pop()
+            except IndexError:  # another thread was quicker
+                return None
+            if lent.usable():
+                return lent
+            lent.connection.close()
+        return None
+
+    def _new(self) -> Connection:
+        if not self._open:
+            raise Unavailable("the connections to the database are closed", retry_after=2)
+        return connect(self.dsn, options=_SHORT_WORK)
 
     def give_back(self, lent: Lent) -> None:
         if self._open and lent.connection.pgconn.transaction_status == TransactionStatus.IDLE:

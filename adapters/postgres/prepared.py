@@ -9,7 +9,8 @@ from struct import Struct
 from typing import Any
 
 import psycopg
-from psycopg.pq import ExecStatus, PGresult
+from psycopg.pq import ExecStatus
+from psycopg.pq.abc import PGresult
 
 _TEXT, _BIGINT, _BYTEA = 25, 20, 17
 _ARRAY = Struct("!iiiii")
@@ -31,7 +32,7 @@ def run(
     connection: psycopg.Connection[Any],
     prepared: set[bytes],
     statement: Statement,
-    parameters: Sequence[bytes | None],
+    parameters: Sequence[bytes],
 ) -> PGresult:
     """The result of a statement, which is prepared first unless its name is among those `prepared`.
 

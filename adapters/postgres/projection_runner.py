@@ -1,7 +1,7 @@
 """Keeps the views up with the ledger: one runner per deployment, in batches, never stopped by a bad event."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import groupby
 from operator import itemgetter
 from threading import Event as Flag
@@ -34,7 +34,6 @@ class ProjectionRunner:
         self._dsn = dsn
         self._registry = registry
         self._projections = {projection.name: projection for projection in projections}
-        self._dead: set[tuple[str, str]] = set()
         self._log = structlog.get_logger("projections")
 
     def run(self, stop: Flag) -> None:
@@ -49,8 +48,8 @@ class ProjectionRunner:
                         self._follow(connection, stop)
                     else:
                         stop.wait(_POLL_S)
-            except (Unavailable, psycopg.OperationalError) as error:
-                self._log.warning("database away", error=str(error), retry_in_s=pause)
+            except (Unavailable, psycopg.Error) as error:
+                self._log.warning("cannot project", error=str(error), retry_in_s=pause)
                 stop.wait(pause)
                 pause = min(pause * 2, _LONGEST_PAUSE_S)
 
@@ -63,24 +62,21 @@ class ProjectionRunner:
         with connect(self._dsn) as connection:
             if not leased(connection):
                 raise Unavailable("another projection runner holds the lease")
-            self._enrol(connection)
+            log.enrol(connection, self._projections)
             while self.step(connection):
                 pass
 
     def _follow(self, connection: Connection, stop: Flag) -> None:
-        self._enrol(connection)
+        log.enrol(connection, self._projections)
         connection.execute("LISTEN ledger")
         while not stop.is_set():
             started = time.monotonic()
             if self.step(connection) >= BATCH:
                 continue
             stop.wait(min(REST * (time.monotonic() - started), LONGEST_REST_S))
-            for _ in connection.notifies(timeout=_POLL_S, stop_after=1):
-                pass
-
-    def _enrol(self, connection: Connection) -> None:
-        log.enrol(connection, self._projections)
-        self._dead = log.dead_streams(connection)
+            for timeout in (_POLL_S, 0):  # wait for a notice, then forget those that came with it
+                for _ in connection.notifies(timeout=timeout, stop_after=1 if timeout else None):
+                    pass
 
     def step(self, connection: Connection) -> int:
         """Move each projection on by a batch at most. Returns the number of events in the largest one."""
@@ -95,51 +91,55 @@ class ProjectionRunner:
     def _take(self, connection: Connection, names: list[str], position: int, stored: list[Stored]) -> None:
         try:
             with connection.transaction():
-                if _unmoved(connection, names, position):
+                held = log.hold(connection, names, {row[1] for row in stored})
+                if _unmoved(held, position):
                     recorded = [log.decoded(self._registry, row) for row in stored]
                     for name in names:
-                        self._fold(connection, name, recorded)
+                        self._fold(connection, name, recorded, held[name].dead)
                     log.move(connection, names, stored[-1][0])
-        except psycopg.OperationalError:
-            raise
-        except Exception as error:  # noqa: BLE001  (whatever one event does, the others are to go on)
+        except Exception as error:
+            if not _of_the_event(error):
+                raise
             self._log.warning("a batch failed, taking it event by event", after=position, error=repr(error))
             for name in names:
                 self._take_singly(connection, name, position, stored)
 
-    def _fold(self, connection: Connection, name: str, recorded: Sequence[Recorded]) -> None:
+    def _fold(self, connection: Connection, name: str, recorded: Sequence[Recorded], dead: frozenset[str]) -> None:
         projection, rows = self._projections[name], LiveRows(connection)
-        taken = [r for r in recorded if (name, r.stream) not in self._dead]
+        taken = [r for r in recorded if r.stream not in dead]
         rows.prefetch(touched for r in taken for touched in projection.touches(r))
         for r in taken:
             projection.project(r, rows)
         rows.flush()
         for r in recorded:
-            if (name, r.stream) in self._dead:
+            if r.stream in dead:
                 self._set_aside(connection, name, r.position, r.stream, log.EARLIER)
 
     def _take_singly(self, connection: Connection, name: str, position: int, stored: list[Stored]) -> None:
         for row in stored:
             with connection.transaction():
-                if not _unmoved(connection, [name], position):
+                held = log.hold(connection, [name], [row[1]])
+                if not _unmoved(held, position):
                     return
-                self._take_or_set_aside(connection, name, row)
+                self._take_or_set_aside(connection, name, row, held[name].dead)
                 position = row[0]
                 log.move(connection, [name], position)
 
-    def _take_or_set_aside(self, connection: Connection, name: str, row: Stored) -> None:
+    def _take_or_set_aside(self, connection: Connection, name: str, row: Stored, dead: frozenset[str]) -> None:
+        if row[1] in dead:
+            self._set_aside(connection, name, row[0], row[1], log.EARLIER)
+            return
         try:
             with connection.transaction():
-                self._fold(connection, name, [log.decoded(self._registry, row)])
-        except psycopg.OperationalError:
-            raise
-        except Exception as error:  # noqa: BLE001  (the dead-letter rule: set aside, shown, and on)
+                self._fold(connection, name, [log.decoded(self._registry, row)], dead)
+        except Exception as error:
+            if not _of_the_event(error):
+                raise
             self._set_aside(connection, name, row[0], row[1], repr(error))
 
     def _set_aside(self, connection: Connection, name: str, position: int, stream: str, error: str) -> None:
         self._log.error("event set aside", projection=name, position=position, stream=stream, error=error)
         log.set_aside(connection, name, position, stream, error)
-        self._dead.add((name, stream))
 
 
 def leased(connection: Connection) -> bool:
@@ -148,6 +148,13 @@ def leased(connection: Connection) -> bool:
     return bool(row and row[0])
 
 
-def _unmoved(connection: Connection, names: list[str], position: int) -> bool:
-    """Lock the positions. A rebuild may have moved them since they were read: then the next step sees it."""
-    return all(stands == position for stands in log.positions(connection, names, lock=True).values())
+def _unmoved(held: Mapping[str, log.Held], position: int) -> bool:
+    """Whether all still stand where they did. A rebuild may have moved one since: then the next step sees it."""
+    return all(each.position == position for each in held.values())
+
+
+def _of_the_event(error: Exception) -> bool:
+    """Whether the same event would fail again: if in doubt, no, for what waits can still be taken later."""
+    if isinstance(error, psycopg.Error):
+        return isinstance(error, psycopg.DataError | psycopg.IntegrityError)
+    return not isinstance(error, Unavailable | OSError | MemoryError)

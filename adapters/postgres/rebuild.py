@@ -1,20 +1,25 @@
 """Builds a projection anew from the ledger, beside the live one, and swaps."""
 
+import time
 from dataclasses import dataclass
 
+import psycopg
 import structlog
 from psycopg import sql
 
-from adapters.postgres import log
+from adapters.postgres import beside, log
 from adapters.postgres.log import Connection
-from adapters.postgres.pool import connect
+from adapters.postgres.pool import connect, translated
 from adapters.postgres.views import RowsInMemory, copy_in, delete, digest, upsert
+from domain.errors import Conflict
 from domain.events import Registry
-from domain.projection import Projection, Row
+from domain.projection import Projection
 
 _READ = 10_000
 _NEAR = 1_000
 """With fewer events than this to go, the live projection is held still for the rest."""
+_SWAP_TRIES = 20
+_LEASE = 7152350
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,21 +60,33 @@ class Rebuild:
         self._events = 0
         self._log = structlog.get_logger("rebuild")
 
-    def run(self, *, compare: bool = True, swap: bool = True) -> Rebuilt:
-        """Rebuild and swap; with `compare`, digest the live tables at the same position first.
-
-        Without `swap` the live tables stay, and nothing is left beside them.
+    def run(self, *, compare: bool = True) -> Rebuilt:
+        """Rebuild and swap; with `compare`, digest both tables as they stand at one position, without holding anybody.
 
         Raises:
-            domain.errors.Unavailable: the database cannot be reached.
+            domain.errors.Conflict: this projection is being rebuilt by somebody else.
+            domain.errors.Unavailable: the database cannot be reached, or readers kept the tables in use.
+            psycopg.DataError: a row does not fit its table. The live tables are as they were.
         """
-        with connect(self._dsn) as connection:
+        with translated(), connect(self._dsn) as connection:
+            self._lease(connection)
             log.enrol(connection, [self._projection.name])
             self._fold_to(connection, self._live_position(connection))
             self._fill(connection)
+            comparisons = self._compared(connection) if compare else ()
             while (live := self._live_position(connection)) - self._position > _NEAR:
-                self._follow_to(connection, live)
-            return self._finish(connection, compare=compare, swap=swap)
+                self._fold_to(connection, live)
+                self._write(connection)
+                self._rows.changed.clear()
+            return self._swap(connection, comparisons)
+
+    def _lease(self, connection: Connection) -> None:
+        """Keep other rebuilds of this projection away for as long as the connection lives."""
+        row = connection.execute(
+            "SELECT pg_try_advisory_lock(%s, hashtext(%s))", (_LEASE, self._projection.name)
+        ).fetchone()
+        if not row or not row[0]:
+            raise Conflict(f"{self._projection.name} is being rebuilt already")
 
     def _live_position(self, connection: Connection) -> int:
         return log.positions(connection, [self._projection.name])[self._projection.name]
@@ -95,50 +112,61 @@ class Rebuild:
 
     def _fill(self, connection: Connection) -> None:
         for kind in self._projection.kinds:
-            table, beside = sql.Identifier(kind.TABLE), sql.Identifier(_beside(kind))
-            connection.execute(sql.SQL("DROP TABLE IF EXISTS {}").format(beside))
-            connection.execute(sql.SQL("CREATE TABLE {} (LIKE {} INCLUDING ALL)").format(beside, table))
-            copy_in(connection, _beside(kind), kind, self._rows.all(kind))
+            beside.create(connection, kind.TABLE)
+            copy_in(connection, beside.name(kind.TABLE), kind, self._rows.all(kind))
+            connection.execute(sql.SQL("ANALYZE {}").format(sql.Identifier(beside.name(kind.TABLE))))
         self._rows.changed.clear()
 
-    def _follow_to(self, connection: Connection, position: int) -> None:
-        self._fold_to(connection, position)
-        for kind in self._projection.kinds:
-            keys = self._rows.changed.pop(kind, set())
+    def _write(self, connection: Connection) -> None:
+        """Bring the new tables to what is in memory."""
+        for kind, keys in self._rows.changed.items():
             rows = {key: self._rows.get(kind, *key) for key in keys}
-            upsert(connection, kind, [row for row in rows.values() if row is not None], _beside(kind))
-            delete(connection, kind, [key for key, row in rows.items() if row is None], _beside(kind))
+            table = beside.name(kind.TABLE)
+            upsert(connection, kind, [row for row in rows.values() if row is not None], table)
+            delete(connection, kind, [key for key, row in rows.items() if row is None], table)
 
-    def _finish(self, connection: Connection, *, compare: bool, swap: bool) -> Rebuilt:
-        """Catch up while the live projection is held still, compare, and swap or clear away."""
-        name, kinds = self._projection.name, self._projection.kinds
+    def _compared(self, connection: Connection) -> tuple[Comparison, ...]:
+        """Live and new tables in one snapshot, the new ones brought to the live position in it."""
         with connection.transaction():
-            position = log.positions(connection, [name], lock=True)[name]
-            self._follow_to(connection, position)
-            comparisons = tuple(_compared(connection, kind) for kind in kinds) if compare else ()
-            if swap:
-                self._swap(connection, position)
+            connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
+            self._fold_to(connection, self._live_position(connection))
+            self._write(connection)
+            comparisons = tuple(
+                Comparison(
+                    kind.TABLE,
+                    digest(connection, kind.TABLE, kind),
+                    digest(connection, beside.name(kind.TABLE), kind),
+                )
+                for kind in self._projection.kinds
+            )
+        self._rows.changed.clear()
+        return comparisons
+
+    def _swap(self, connection: Connection, comparisons: tuple[Comparison, ...]) -> Rebuilt:
+        name = self._projection.name
+        for tries in range(1, _SWAP_TRIES + 1):
+            try:
+                position = self._swap_once(connection, name)
+            except psycopg.errors.LockNotAvailable:  # a long read; the next readers shall not wait behind us
+                if tries == _SWAP_TRIES:
+                    raise
+                time.sleep(0.1)
             else:
-                for kind in kinds:
-                    connection.execute(sql.SQL("DROP TABLE {}").format(sql.Identifier(_beside(kind))))
+                break
+        self._rows.changed.clear()
         self._log.info("rebuilt", projection=name, events=self._events, position=position, set_aside=len(self._dead))
         return Rebuilt(name, self._events, position, len(self._dead), comparisons)
 
-    def _swap(self, connection: Connection, position: int) -> None:
-        name = self._projection.name
-        for kind in self._projection.kinds:
-            table, beside = sql.Identifier(kind.TABLE), sql.Identifier(_beside(kind))
-            connection.execute(sql.SQL("DROP TABLE {}").format(table))
-            connection.execute(sql.SQL("ALTER TABLE {} RENAME TO {}").format(beside, table))
-        connection.execute("DELETE FROM projection_dead_letters WHERE projection = %s", (name,))
-        for at, (stream, error) in self._dead.items():
-            log.set_aside(connection, name, at, stream, error)
-        log.move(connection, [name], position)
-
-
-def _beside(kind: type[Row]) -> str:
-    return f"{kind.TABLE}__rebuild"
-
-
-def _compared(connection: Connection, kind: type[Row]) -> Comparison:
-    return Comparison(kind.TABLE, digest(connection, kind.TABLE, kind), digest(connection, _beside(kind), kind))
+    def _swap_once(self, connection: Connection, name: str) -> int:
+        with connection.transaction():
+            connection.execute("SET LOCAL lock_timeout = '2s'")
+            position = log.hold(connection, [name])[name].position
+            self._fold_to(connection, position)
+            self._write(connection)
+            for kind in self._projection.kinds:
+                beside.take_over(connection, kind.TABLE)
+            connection.execute("DELETE FROM projection_dead_letters WHERE projection = %s", (name,))
+            for at, (stream, error) in self._dead.items():
+                log.set_aside(connection, name, at, stream, error)
+            log.move(connection, [name], position)
+        return position

@@ -14,15 +14,29 @@ from eventsourcing.persistence import (
 )
 
 from adapters.postgres.pool import Database
+from adapters.postgres.prepared import Statement, bigint, bigint_array, bigints, byteas, integer, text, texts
 from domain.content import Content
+from domain.errors import Invalid
 from domain.ledger import StreamsRecorder
 
-_APPEND = "SELECT ledger_append(%b, %b, %b, %b, %b, %b, %b, %b)"
-_EVENTS = "SELECT originator_version, topic, state FROM ledger_events WHERE originator_id = %s"
-_STREAMS = """
+APPEND = Statement(b"ledger_append", b"SELECT ledger_append($1, $2, $3, $4, $5, $6, $7, $8)")
+"""Key; streams, versions, topics and states of the events; owners, hashes and bodies of the texts."""
+
+_STREAM = Statement(
+    b"ledger_stream",
+    b"""
+    SELECT originator_version, topic, state FROM ledger_events
+    WHERE originator_id = $1 AND originator_version > $2 ORDER BY originator_version
+    """,
+)
+_STREAMS = Statement(
+    b"ledger_streams",
+    b"""
     SELECT originator_id, originator_version, topic, state FROM ledger_events
-    WHERE originator_id = ANY(%s) ORDER BY originator_id, originator_version
-"""
+    WHERE originator_id = ANY($1) ORDER BY originator_id, originator_version
+    """,
+)
+_EVENTS = "SELECT originator_version, topic, state FROM ledger_events WHERE originator_id = %s"
 _LAST_STREAMS = """
     SELECT originator_id, originator_version, topic, state FROM ledger_events
     WHERE originator_id IN (
@@ -36,7 +50,7 @@ _NOTIFICATIONS = """
       AND (%s::text[] IS NULL OR topic = ANY(%s::text[]))
     ORDER BY notification_id LIMIT %s
 """
-_HEAD = "SELECT max(notification_id) FROM ledger_events"
+_HEAD = Statement(b"ledger_head", b"SELECT max(notification_id) FROM ledger_events")
 _LAST = 2**63 - 1
 
 
@@ -55,28 +69,19 @@ class LedgerRecorder(StreamsRecorder):
         """Positions of the events, in order; empty if the key was used before.
 
         Raises:
-            eventsourcing.persistence.IntegrityError: a stream already has such a version.
+            eventsourcing.persistence.IntegrityError: a stream already has such a version, or not yet the one before.
+            domain.errors.Invalid: the key or a stream's name holds what the database cannot store.
             domain.errors.Unavailable: the database cannot be reached.
         """
         if not key:
             raise ValueError("every append carries an idempotency key")
-        parameters = (
-            key,
-            [str(e.originator_id) for e in stored_events],
-            [e.originator_version for e in stored_events],
-            [e.topic for e in stored_events],
-            [e.state for e in stored_events],
-            [c.owner for c in content],
-            [c.hash for c in content],
-            [c.text for c in content],
-        )
         try:
-            with self._database.connection() as connection:
-                row = connection.execute(_APPEND, parameters, prepare=True, binary=True).fetchone()
-        except psycopg.errors.UniqueViolation as error:
+            result = self._database.execute(APPEND, appending(key, stored_events, content))
+        except psycopg.IntegrityError as error:
             raise IntegrityError(str(error)) from error
-        positions: Sequence[int] = row[0] if row else ()
-        return positions
+        except (psycopg.DataError, UnicodeEncodeError) as error:
+            raise Invalid(f"the ledger cannot store this: {error}") from error
+        return bigint_array(result.get_value(0, 0))
 
     def select_events(
         self,
@@ -97,10 +102,21 @@ class LedgerRecorder(StreamsRecorder):
             rows = connection.execute(statement.encode(), parameters, prepare=True, binary=True).fetchall()
         return [StoredEvent(originator_id, *row) for row in rows]
 
+    def select_stream(self, stream: str, after: int) -> Sequence[StoredEvent]:
+        result = self._database.execute(_STREAM, (stream.encode(), bigint(after)))
+        value = result.get_value
+        return [
+            StoredEvent(stream, integer(value(row, 0)), text(value(row, 1)), value(row, 2) or b"")
+            for row in range(result.ntuples)
+        ]
+
     def select_streams(self, streams: Sequence[str]) -> Sequence[StoredEvent]:
-        with self._database.connection() as connection:
-            rows = connection.execute(_STREAMS, (list(streams),), prepare=True, binary=True).fetchall()
-        return [StoredEvent(*row) for row in rows]
+        result = self._database.execute(_STREAMS, (texts(streams),))
+        value = result.get_value
+        return [
+            StoredEvent(text(value(row, 0)), integer(value(row, 1)), text(value(row, 2)), value(row, 3) or b"")
+            for row in range(result.ntuples)
+        ]
 
     def select_last_streams(self, prefix: str, limit: int) -> Sequence[StoredEvent]:
         beyond = prefix[:-1] + chr(ord(prefix[-1]) + 1)
@@ -125,10 +141,23 @@ class LedgerRecorder(StreamsRecorder):
         return [Notification(*row) for row in rows]
 
     def max_notification_id(self) -> int | None:
-        with self._database.connection() as connection:
-            row = connection.execute(_HEAD, prepare=True).fetchone()
-        return row[0] if row else None
+        head = self._database.execute(_HEAD, ()).get_value(0, 0)
+        return None if head is None else integer(head)
 
     def subscribe(self, gt: int | None = None, topics: Sequence[str] = ()) -> Subscription[ApplicationRecorder]:
         """Not offered: the projection runner tails the ledger itself, in batches and on its lease's connection."""
         raise NotImplementedError
+
+
+def appending(key: str, events: Sequence[StoredEvent], content: Sequence[Content]) -> tuple[bytes, ...]:
+    """The parameters of `APPEND`."""
+    return (
+        key.encode(),
+        texts([str(e.originator_id) for e in events]),
+        bigints([e.originator_version for e in events]),
+        texts([e.topic for e in events]),
+        byteas([e.state for e in events]),
+        texts([c.owner for c in content]),
+        texts([c.hash for c in content]),
+        texts([c.text for c in content]),
+    )

@@ -1,5 +1,6 @@
 """Rows of projections: loaded and written a batch at a time, or copied as a whole."""
 
+import json
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import fields
@@ -33,8 +34,15 @@ def _names(names: Iterable[str], *qualifier: str) -> sql.Composed:
     return sql.SQL(", ").join([sql.Identifier(*qualifier, name) for name in names])
 
 
-def _json(records: Iterable[Mapping[str, object]]) -> bytes:
-    return orjson.dumps(list(records), default=str)
+def _dumps(value: object) -> str:
+    try:
+        return orjson.dumps(value, default=str).decode()
+    except TypeError:  # an integer beyond 64 bits, out of somebody's JSON
+        return json.dumps(value, default=str)
+
+
+def _json(records: Iterable[Mapping[str, object]]) -> str:
+    return _dumps(list(records))
 
 
 @cache
@@ -51,17 +59,17 @@ def _load(kind: type[Row]) -> bytes:
 @cache
 def _upsert(kind: type[Row], table: str) -> bytes:
     rest = [name for name in _columns(kind) if name not in kind.KEY]
+    update = sql.SQL("UPDATE SET ({}) = ROW({})").format(_names(rest), _names(rest, "excluded"))
     return (
         sql.SQL(
             "INSERT INTO {table} ({columns}) SELECT {columns} FROM jsonb_populate_recordset(NULL::{table}, %s)"
-            " ON CONFLICT ({key}) DO UPDATE SET ({rest}) = ROW({excluded})"
+            " ON CONFLICT ({key}) DO {action}"
         )
         .format(
             table=sql.Identifier(table),
             columns=_names(_columns(kind)),
             key=_names(kind.KEY),
-            rest=_names(rest),
-            excluded=_names(rest, "excluded"),
+            action=update if rest else sql.SQL("NOTHING"),
         )
         .as_bytes()
     )
@@ -85,7 +93,7 @@ def _delete(kind: type[Row], table: str) -> bytes:
 def load(connection: Connection, kind: type[R], keys: Iterable[Key]) -> list[R]:
     """The rows of these keys that exist."""
     wanted = _json(dict(zip(kind.KEY, key, strict=True)) for key in keys)
-    rows = connection.execute(_load(kind), (wanted.decode(),), prepare=True, binary=True)
+    rows = connection.execute(_load(kind), (wanted,), prepare=True, binary=True)
     return [kind(*values) for values in rows]
 
 
@@ -93,14 +101,14 @@ def upsert(connection: Connection, kind: type[Row], rows: Collection[Row], table
     """Write the rows, one statement for all, into the view's table or one shaped like it."""
     if rows:
         records = (dict(zip(_columns(kind), values_of(row), strict=True)) for row in rows)
-        connection.execute(_upsert(kind, table or kind.TABLE), (_json(records).decode(),), prepare=True)
+        connection.execute(_upsert(kind, table or kind.TABLE), (_json(records),), prepare=True)
 
 
 def delete(connection: Connection, kind: type[Row], keys: Collection[Key], table: str | None = None) -> None:
     """Remove the rows of these keys, one statement for all."""
     if keys:
         records = (dict(zip(kind.KEY, key, strict=True)) for key in keys)
-        connection.execute(_delete(kind, table or kind.TABLE), (_json(records).decode(),), prepare=True)
+        connection.execute(_delete(kind, table or kind.TABLE), (_json(records),), prepare=True)
 
 
 def copy_in(connection: Connection, table: str, kind: type[Row], rows: Iterable[Row]) -> None:
@@ -108,7 +116,7 @@ def copy_in(connection: Connection, table: str, kind: type[Row], rows: Iterable[
     statement = sql.SQL("COPY {} ({}) FROM STDIN").format(sql.Identifier(table), _names(_columns(kind)))
     with connection.cursor().copy(statement) as copy:
         for row in rows:
-            copy.write_row([Jsonb(v) if isinstance(v, dict) else v for v in values_of(row)])
+            copy.write_row([Jsonb(v, _dumps) if isinstance(v, dict) else v for v in values_of(row)])
 
 
 def digest(connection: Connection, table: str, kind: type[Row]) -> tuple[int, str]:

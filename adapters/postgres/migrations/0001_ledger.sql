@@ -24,7 +24,8 @@ CREATE TABLE content (
 );
 
 -- Appends events (arrays of equal length) and stores texts, under an idempotency key. Returns the positions, in order;
--- an empty array if the key was used before. Texts go in before the lock, which only the events need. The lock
+-- an empty array if the key was used before. A version that is there already, or that would leave a gap behind it,
+-- violates the primary key. Texts go in before the lock, which only the events need. The lock
 -- is held to the end of the transaction, so positions become visible in their own order.
 CREATE FUNCTION ledger_append(
     p_key text, p_streams text[], p_versions bigint[], p_topics text[], p_states bytea[],
@@ -52,6 +53,13 @@ BEGIN
         RETURNING notification_id
     )
     SELECT array_agg(notification_id ORDER BY notification_id) INTO positions FROM appended;
+    FOR i IN 1 .. cardinality(p_versions) LOOP
+        CONTINUE WHEN p_versions[i] = 1 OR (p_streams[i - 1] = p_streams[i] AND p_versions[i - 1] = p_versions[i] - 1);
+        PERFORM FROM ledger_events WHERE originator_id = p_streams[i] AND originator_version = p_versions[i] - 1;
+        IF NOT FOUND THEN
+            RAISE unique_violation USING MESSAGE = 'a stream has not come to the version before';
+        END IF;
+    END LOOP;
     RETURN positions;
 END
 $$;
