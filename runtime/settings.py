@@ -29,7 +29,9 @@ class RateLimit(tuple[int, int]):
 class Settings(BaseSettings):
     """What an operator sets; field by field in `docs/settings.md`."""
 
-    model_config = SettingsConfigDict(env_file=None, frozen=True, populate_by_name=True, extra="ignore")
+    model_config = SettingsConfigDict(
+        env_file=None, env_ignore_empty=True, frozen=True, populate_by_name=True, extra="ignore"
+    )
 
     host: str = Field("127.0.0.1", validation_alias="CONVERGIO_HOST")
     port: int = Field(8000, ge=0, le=65535, validation_alias="CONVERGIO_PORT")
