@@ -2,7 +2,6 @@
 
 import asyncio
 from asyncio.subprocess import DEVNULL, PIPE, STDOUT, Process
-from collections import deque
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -17,7 +16,6 @@ _LONGEST_LINE = 1 << 20
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.2, 10.0
 _HEALTHY_AFTER_S = 60.0
 _POLL_S = 0.05
-_TAIL_LINES = 15
 
 
 class Child:
@@ -42,7 +40,6 @@ class Child:
         self._first_attempts = first_attempts
         self._process: Process | None = None
         self._reader: asyncio.Task[None] | None = None
-        self._tail: deque[bytes] = deque(maxlen=_TAIL_LINES)
         self._log = structlog.get_logger().bind(part=self.name)
 
     async def start(self) -> None:
@@ -108,7 +105,7 @@ class Child:
         except TimeoutError:
             self.kill()
             await process.wait()
-            raise StartFailed(f"{self.name} was not ready after {START_TIMEOUT_S:.0f} s:\n{self._last()}") from None
+            raise StartFailed(f"{self.name} was not ready after {START_TIMEOUT_S:.0f} s: {self._last()}") from None
         took = asyncio.get_running_loop().time() - started
         self._log.info("ready", pid=process.pid, took_s=round(took, 2), **self._server.shown)
 
@@ -137,11 +134,10 @@ class Child:
     async def _until_ready(self, process: Process) -> None:
         while not await asyncio.to_thread(self._server.ready, process.pid):
             if process.returncode is not None:
-                raise StartFailed(f"{self.name} ended with code {process.returncode}:\n{self._last()}")
+                raise StartFailed(f"{self.name} ended with code {process.returncode}: {self._last()}")
             await asyncio.sleep(_POLL_S)
 
     async def _relay(self, output: asyncio.StreamReader) -> None:
-        self._tail.clear()
         while True:
             try:
                 line = await output.readline()
@@ -149,10 +145,7 @@ class Child:
                 continue
             if not line:
                 return
-            self._tail.append(line.rstrip(b"\n"))
-            self._show(self.name, self._tail[-1])
+            self._show(self.name, line.rstrip(b"\n"))
 
     def _last(self) -> str:
-        if self._log_file is not None:
-            return last_lines(self._log_file)
-        return b"\n".join(self._tail).decode(errors="replace")
+        return "see its lines above" if self._log_file is None else f"\n{last_lines(self._log_file)}"

@@ -42,6 +42,8 @@ def up(
         code = run(settings, llm=not no_llm)
     except (AlreadyRunning, StartFailed) as refusal:
         _refuse(str(refusal), code=1)
+    except OSError as error:
+        _refuse(f"cannot use {settings.data_dir}: {error}", code=1)
     raise typer.Exit(code)
 
 

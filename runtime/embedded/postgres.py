@@ -30,6 +30,8 @@ _SETTINGS: Mapping[str, object] = {
     "wal_level": "replica",
     "max_wal_size": "2GB",
     "checkpoint_timeout": "15min",
+    "timezone": "UTC",
+    "log_timezone": "UTC",
     "log_min_messages": "warning",
 }
 _NOT_DURABLE: Mapping[str, object] = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
@@ -118,7 +120,8 @@ class PostgresServer:
         self._password_file.chmod(0o600)
         _give([self._password_file], user)
         init = [str(postgres_programs() / "initdb"), "-D", str(new), "-U", _NAME, "--pwfile", str(self._password_file)]
-        init += ["--auth-local=trust", "--auth-host=scram-sha-256", "--encoding=UTF8", "--locale=C.UTF-8"]
+        init += ["--auth-local=trust", "--auth-host=scram-sha-256", "--encoding=UTF8"]
+        init += ["--locale=C", "--locale-provider=builtin", "--builtin-locale=C.UTF-8"]  # the same on every machine
         _run([*init, *([] if self._durable else ["--no-sync"])], user)
         _run(
             [str(postgres_programs() / "postgres"), "--single", "-D", str(new), "postgres"],
