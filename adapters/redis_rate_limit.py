@@ -29,13 +29,17 @@ redis.call('SET', KEYS[1], string.format('%.17g', taken), 'PX', math.ceil((taken
 return {1, math.floor(-over / cost), math.ceil(taken / 1000000), 0}
 """
 
-_TIMEOUT_S = 0.1
-_LATE_S = 0.02
-_CONNECTIONS = 32
+_PATIENCE_S = 0.5
+_PATIENCE_AFTER_FAILURE_S = 0.1
+_CONNECTIONS = 8
 
 
 class RedisRateLimit:
-    """A `RateLimiter` whose buckets all processes share."""
+    """A `RateLimiter` whose buckets all processes share.
+
+    A server that answered last time gets half a second: on a busy machine a tenth is not yet a sign of death, and
+    letting requests through unlimited is worse. One that failed last time gets a tenth.
+    """
 
     def __init__(self, client: Redis, *, requests: int, seconds: int, prefix: str = "convergio:rate:") -> None:
         self._client = client
@@ -44,6 +48,8 @@ class RedisRateLimit:
         self._cost = seconds * 1_000_000 / requests
         self._prefix = prefix
         self._turns = asyncio.Semaphore(_CONNECTIONS)
+        self._patience_s = _PATIENCE_S
+        self._failures = 0
 
     @classmethod
     def connect(cls, url: str, *, requests: int, seconds: int) -> Self:
@@ -51,8 +57,8 @@ class RedisRateLimit:
         client = Redis.from_url(
             url,
             max_connections=_CONNECTIONS,
-            socket_timeout=_TIMEOUT_S,
-            socket_connect_timeout=_TIMEOUT_S,
+            socket_timeout=None,  # the client's own deadlines would take a stall of this process for one of the server
+            socket_connect_timeout=None,
             retry=Retry(NoBackoff(), 0),
         )
         return cls(client, requests=requests, seconds=seconds)
@@ -61,29 +67,27 @@ class RedisRateLimit:
         await self._client.aclose()
 
     async def take(self, bucket: str) -> Verdict:
+        failures = self._failures
         async with self._turns:
+            if self._failures != failures:
+                raise Unavailable("the rate limiter's buckets could not be reached a moment ago")
             allowed, remaining, full_at, retry_after = await self._ask(bucket)
         return Verdict(bool(allowed), self._limit, remaining, full_at, retry_after)
 
     async def _ask(self, bucket: str) -> list[int]:
         call = self._take(keys=[self._prefix + bucket], args=[self._limit, self._cost])
+        reply = asyncio.ensure_future(cast("Awaitable[list[int]]", call))
         try:
-            return await _within_time(asyncio.ensure_future(cast("Awaitable[list[int]]", call)))
+            # unlike a timeout, this prefers a reply that is there to a deadline that has passed
+            done, _ = await asyncio.wait({reply}, timeout=self._patience_s)
+            if not done:
+                raise TimeoutError
+            answer = reply.result()
         except (RedisError, OSError) as error:  # TimeoutError is an OSError
+            self._failures += 1
+            self._patience_s = _PATIENCE_AFTER_FAILURE_S
             raise Unavailable("the rate limiter's buckets cannot be reached") from error
-
-
-async def _within_time(reply: asyncio.Future[list[int]]) -> list[int]:
-    """Wait 100 ms. A deadline noticed late was this process's own stall, not the server's: then wait once more."""
-    loop = asyncio.get_running_loop()
-    try:
-        for _ in range(3):
-            deadline = loop.time() + _TIMEOUT_S
-            done, _pending = await asyncio.wait({reply}, timeout=_TIMEOUT_S)
-            if done:
-                return reply.result()
-            if loop.time() - deadline < _LATE_S:
-                break
-        raise TimeoutError
-    finally:
-        reply.cancel()
+        finally:
+            reply.cancel()
+        self._patience_s = _PATIENCE_S
+        return answer

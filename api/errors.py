@@ -46,6 +46,7 @@ _AWAY = {RPCStatusCode.UNAVAILABLE, RPCStatusCode.DEADLINE_EXCEEDED, RPCStatusCo
 _RETRY_AFTER_S = 2
 _MOST_ERRORS = 100
 _LONGEST_NAME = 200
+_LONGEST_REASON = 500  # some repeat what was sent
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +122,12 @@ def _fault(fault: Mapping[str, Any]) -> dict[str, str]:
     """One bad field. What was sent in it is not repeated."""
     location, *names = fault["loc"] or ("body",)
     name = ".".join(str(part) for part in names) or str(location)
-    return {"field": name[:_LONGEST_NAME], "reason": fault["msg"], "location": str(location), "type": fault["type"]}
+    return {
+        "field": name[:_LONGEST_NAME],
+        "reason": fault["msg"][:_LONGEST_REASON],
+        "location": str(location),
+        "type": fault["type"],
+    }
 
 
 def _http(error: HTTPException) -> Failure:

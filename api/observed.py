@@ -39,7 +39,10 @@ class Observed:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        context = scope["convergio"] = RequestContext(scope)
+        context = RequestContext(scope)
+        # HEAD is GET without the body, which the server leaves out by its own copy of the scope
+        scope = {**scope, "method": "GET"} if context.method == "HEAD" else scope
+        scope["convergio"] = context
         mine = CURRENT.set(context)
         bound = bind_contextvars(request_id=context.request_id)
         exchange = _Exchange(context, send, https=scope["scheme"] == "https")
@@ -96,6 +99,8 @@ class _Exchange:
         if message["type"] == "http.response.start":
             self.status = message["status"]
             message["headers"] = self._headers(message["headers"])
+        elif self.context.method == "HEAD":
+            message = {**message, "body": b""}
         await self._send(message)
 
     async def fail(self, failure: Failure) -> None:

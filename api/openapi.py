@@ -1,6 +1,7 @@
 """The OpenAPI description: what FastAPI knows of the routes, and the rules that hold for all of them."""
 
 import re
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -83,10 +84,12 @@ def complete(schema: dict[str, Any], *, auth_on: bool) -> dict[str, Any]:
         "api_key": {"type": "apiKey", "in": "header", "name": "X-API-Key"},
     }
     _forbid_nul(schema)
-    used = set()
+    used, names = set(), Counter(operation["summary"] for _, _, operation in _operations(schema))
     for path, method, operation in _operations(schema):
         _extend(path, method, operation)
         used.update(operation.get("tags", ()))
+        if names[operation["summary"]] == 1:
+            operation["operationId"] = operation["summary"].lower().replace(" ", "_")
         if auth_on and path not in _OPEN:
             operation["security"] = _KEYS
     schema["tags"] = [{"name": tag} for tag in TAGS if tag in used]

@@ -39,4 +39,6 @@ def methods_of(routes: Iterable[BaseRoute], scope: Scope) -> list[str]:
     for route in routes:
         if isinstance(route, Route) and route.matches(scope)[0] is not Match.NONE:
             found.setdefault(route.path, set()).update(route.methods or ())
+            if "GET" in found[route.path]:
+                found[route.path].add("HEAD")
     return sorted(found[min(found, key=lambda path: path.count("{"))]) if found else []

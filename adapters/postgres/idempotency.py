@@ -34,9 +34,10 @@ _KEEP = """
 _RELEASE = "DELETE FROM http_idempotency WHERE key = %s AND holder = %s AND status IS NULL"
 _SWEEP = """
     DELETE FROM http_idempotency WHERE key IN (
-        SELECT key FROM http_idempotency WHERE expires_at < now() LIMIT 1000 FOR UPDATE SKIP LOCKED)
+        SELECT key FROM http_idempotency WHERE expires_at < now() LIMIT %s FOR UPDATE SKIP LOCKED)
 """
 _SWEEP_EVERY_S = 60.0
+_SWEPT_AT_ONCE = 200
 
 
 class PostgresAnswers:
@@ -82,8 +83,8 @@ class PostgresAnswers:
 
     def _sweep_now_and_then(self, connection: psycopg.Connection[Any]) -> None:
         if time.monotonic() >= self._sweep_at:
-            self._sweep_at = time.monotonic() + _SWEEP_EVERY_S
-            connection.execute(_SWEEP)
+            swept = connection.execute(_SWEEP, (_SWEPT_AT_ONCE,)).rowcount
+            self._sweep_at = time.monotonic() + (_SWEEP_EVERY_S if swept < _SWEPT_AT_ONCE else 0.0)
 
 
 def _outcome(row: tuple[Any, ...] | None, fingerprint: bytes) -> Outcome:

@@ -179,3 +179,13 @@ async def test_a_client_that_leaves_in_mid_body_is_no_accident() -> None:
     assert sent == []
     assert toy.made == 0
     assert [(line["event"], line["status"]) for line in logs] == [("request", 499)]
+
+
+async def test_head_is_get_without_the_body() -> None:
+    async with client(toy_app()) as api:
+        head, got = await api.head(URL + "/7"), await api.get(URL + "/7")
+        missing = await api.head("/api/v1/nothing")
+    assert (head.status_code, head.content) == (200, b"")
+    for name in ("etag", "content-length", "content-type"):
+        assert head.headers[name] == got.headers[name]
+    assert (missing.status_code, missing.content) == (404, b"")

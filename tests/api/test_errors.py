@@ -16,7 +16,7 @@ async def test_a_method_that_a_path_lacks_is_refused_with_all_that_it_has() -> N
     async with client(toy_app()) as api:
         answer = await api.put("/api/v1/things", json={})
         refused(answer, 405, "METHOD_NOT_ALLOWED")
-        assert answer.headers["allow"] == "GET, POST"
+        assert answer.headers["allow"] == "GET, HEAD, POST"
         refused(await api.request("BREW", "/api/v1/things"), 405, "METHOD_NOT_ALLOWED")
 
 

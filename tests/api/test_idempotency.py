@@ -98,9 +98,10 @@ async def test_of_many_claims_at_once_one_is_given(kept: PostgresAnswers) -> Non
 async def test_expired_rows_are_swept(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("adapters.postgres.idempotency._SWEEP_EVERY_S", 0.0)
     store = PostgresAnswers(database, kept_s=0.05)
-    await store.claim(NAME, PRINT, "one")
+    for n in range(3):
+        await store.claim(bytes([n]) * 32, PRINT, "one")
     await asyncio.sleep(0.1)
-    await store.claim(b"o" * 32, PRINT, "two")
+    await store.claim(NAME, PRINT, "two")
     with database.connection() as connection:
         assert connection.execute("SELECT count(*) FROM http_idempotency").fetchone() == (1,)
 

@@ -28,6 +28,13 @@ async def test_every_operation_documents_its_refusals_in_the_envelope() -> None:
     assert "HTTPValidationError" not in str(schema)
 
 
+async def test_operations_are_named_by_their_function_once() -> None:
+    schema = await described()
+    names = [operation["operationId"] for methods in schema["paths"].values() for operation in methods.values()]
+    assert len(names) == len(set(names))
+    assert {"health", "live", "ready", "who", "drop"} <= set(names)
+
+
 async def test_headers_are_documented_where_they_apply() -> None:
     schema = await described()
     things = schema["paths"]["/api/v1/things"]

@@ -75,6 +75,12 @@ def test_paths_of_any_bytes_are_refused_in_the_envelope(address: str, path: str)
     assert envelope["success"] is False
 
 
+def test_head_leaves_the_connection_in_order(address: str) -> None:
+    with httpx.Client() as http:
+        answers = [http.head(address + "/health/live"), http.get(address + "/health/live")]
+    assert [(answer.status_code, len(answer.content)) for answer in answers] == [(200, 0), (200, 18)]
+
+
 def test_a_connection_serves_many_requests(address: str) -> None:
     with httpx.Client() as http:
         statuses = [http.get(address + URL + path).status_code for path in ("/7", "/x", "/404", "/fail/bug", "/7")]
