@@ -72,7 +72,7 @@ class Child:
             pause = min(pause * 2, _LONGEST_PAUSE_S)
             try:
                 await self._start_once()
-            except StartFailed as failure:
+            except (StartFailed, OSError) as failure:
                 self._log.error("did not start", reason=str(failure))
 
     async def stop(self, timeout_s: float) -> None:

@@ -123,7 +123,15 @@ class Supervisor:
 
     async def _start_and_keep(self, child: Child) -> None:
         await child.start()
-        self._keepers.append(asyncio.create_task(child.keep()))
+        keeper = asyncio.create_task(child.keep())
+        keeper.add_done_callback(self._on_keeper_end)
+        self._keepers.append(keeper)
+
+    def _on_keeper_end(self, keeper: asyncio.Task[None]) -> None:
+        """Nothing runs on unwatched."""
+        if not keeper.cancelled() and (error := keeper.exception()) is not None:
+            self._log.critical("supervision failed, stopping", exc_info=error)
+            self._stop.set()
 
     def _child(self, server: Server, *, to_file: bool) -> Child:
         log_file = self._logs / f"{server.name}.log" if to_file else None
