@@ -17,9 +17,14 @@ def name(table: str) -> str:
 
 def create(connection: Connection, table: str) -> None:
     """Make an empty table of the same shape; what an earlier rebuild left of one is dropped."""
+    drop(connection, table)
     new = sql.Identifier(name(table))
-    connection.execute(sql.SQL("DROP TABLE IF EXISTS {}").format(new))
     connection.execute(sql.SQL("CREATE TABLE {} (LIKE {} INCLUDING ALL)").format(new, sql.Identifier(table)))
+
+
+def drop(connection: Connection, table: str) -> None:
+    """Drop the table beside this one, if there is one."""
+    connection.execute(sql.SQL("DROP TABLE IF EXISTS {}").format(sql.Identifier(name(table))))
 
 
 def take_over(connection: Connection, table: str) -> None:

@@ -60,8 +60,10 @@ class Rebuild:
         self._events = 0
         self._log = structlog.get_logger("rebuild")
 
-    def run(self, *, compare: bool = True) -> Rebuilt:
+    def run(self, *, compare: bool = True, swap: bool = True) -> Rebuilt:
         """Rebuild and swap; with `compare`, digest both tables as they stand at one position, without holding anybody.
+
+        Without `swap` the live tables stay, and the new ones are dropped once they were compared.
 
         Raises:
             domain.errors.Conflict: this projection is being rebuilt by somebody else.
@@ -74,6 +76,8 @@ class Rebuild:
             self._fold_to(connection, self._live_position(connection))
             self._fill(connection)
             comparisons = self._compared(connection) if compare else ()
+            if not swap:
+                return self._forget(connection, comparisons)
             while (live := self._live_position(connection)) - self._position > _NEAR:
                 self._fold_to(connection, live)
                 self._write(connection)
@@ -141,6 +145,11 @@ class Rebuild:
             )
         self._rows.changed.clear()
         return comparisons
+
+    def _forget(self, connection: Connection, comparisons: tuple[Comparison, ...]) -> Rebuilt:
+        for kind in self._projection.kinds:
+            beside.drop(connection, kind.TABLE)
+        return Rebuilt(self._projection.name, self._events, self._position, len(self._dead), comparisons)
 
     def _swap(self, connection: Connection, comparisons: tuple[Comparison, ...]) -> Rebuilt:
         name = self._projection.name
