@@ -135,7 +135,7 @@ class Books:
         elif failure.charge == "partial" and failure.usage is not None:
             ended = self._cut(reservation, failure, cause)
         else:
-            return self.lose(reservation, failure.kind, because)
+            return self.lose(reservation, failure.kind, because, failed=True)
         return self._end(reservation, lambda call: aggregate.end(call, ended))
 
     def _cut(self, reservation: Reservation, failure: ModelFailure, cause: Cause) -> CallCut:
@@ -158,10 +158,11 @@ class Books:
             **cause.fields(),
         )
 
-    def lose(self, reservation: Reservation, error: str, because: str) -> Call:
-        """Book an attempt as unknown: the provider may charge for it."""
+    def lose(self, reservation: Reservation, error: str, because: str, *, failed: bool = False) -> Call:
+        """Book an attempt as unknown: the provider may charge for it. `failed`: it is the one that brought it about."""
         cause = Cause(reservation.intent.key_id, because, self._now())
-        return self._end(reservation, lambda call: aggregate.lose(call, reservation.attempt, error, cause))
+        attempt = reservation.attempt
+        return self._end(reservation, lambda call: aggregate.lose(call, attempt, error, cause, failed=failed))
 
     def lose_overdue(self, call_id: str, attempt: int, because: str) -> bool:
         """Book an attempt that is only known by name as unknown. False if its end was known after all."""

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
+from functools import reduce
 
 from temporalio import activity
 
@@ -33,6 +34,7 @@ class KnownTurn:
     message_id: str
     completed: bool
     visits: int = 1
+    running: bool = False
     reply_hash: str | None = None
     model: str | None = None
     prompt_tokens: int = 0
@@ -72,11 +74,12 @@ class TurnRef:
 
 @dataclass(frozen=True)
 class GivenUp:
-    """A turn without an answer, and why."""
+    """A turn without an answer, and why. `visit` is the try that brought none, from 1."""
 
     turn: TurnRef
     code: FailureCode
     message: str
+    visit: int = 1
 
 
 @dataclass(frozen=True)
@@ -132,7 +135,7 @@ class ChatActivities:
             turn=max((turn.number for turn in turns), default=0),
             first=summary.upto + 1 if summary else 1,
             summary_hash=summary.summary_hash if summary else None,
-            recent=[_known(turn) for turn in turns if turn.status in {"completed", "failed"}],
+            recent=[_known(turn) for turn in turns],
             model_queue=self._model_queue,
         )
 
@@ -146,8 +149,8 @@ class ChatActivities:
         stream = aggregate.turn_stream(ref.session_id, ref.turn)
         turn = aggregate.load_turn(self._ledger.read(stream))
         events: list[Event] = []
-        if not turn.version:
-            events.append(started(ref, model="", cause=cause))
+        if turn.visits < given_up.visit:  # it failed before its call was reserved
+            events += aggregate.start(turn, started(ref, model="", cause=cause))
         failed = TurnFailed(
             session_id=ref.session_id,
             turn=ref.turn,
@@ -156,7 +159,7 @@ class ChatActivities:
             message=given_up.message,
             **cause.fields(),
         )
-        events += aggregate.fail(turn, failed)
+        events += aggregate.fail(reduce(aggregate.evolve_turn, events, turn), failed)
         if events:
             self._ledger.append(
                 Change(stream, turn.version, events), key=f"fail:{ref.session_id}:{ref.turn}:{turn.version}"
@@ -192,6 +195,7 @@ def _known(turn: aggregate.Turn) -> KnownTurn:
         message_id=turn.message_id,
         completed=turn.status == "completed",
         visits=turn.visits,
+        running=turn.status == "running",
         reply_hash=turn.reply_hash,
         model=turn.model,
         prompt_tokens=turn.prompt_tokens,

@@ -18,6 +18,8 @@ from domain.costs.ports import CostReads
 
 LOST_AFTER = timedelta(minutes=2)
 """A turn that has run this long is looked up in Temporal."""
+_SKEW = timedelta(seconds=5)
+"""How far the clocks of Temporal and of the workers may be apart."""
 MOST = 500
 """Calls and turns that one reconciliation looks at; the next one goes on."""
 
@@ -64,19 +66,20 @@ class ReconcileActivities:
     async def reconcile_turns(self) -> Reconciled:
         """Fail turns that the ledger has as running and Temporal does not."""
         rows = await to_thread(self._chats.overdue_turns, self._now() - LOST_AFTER, MOST)
-        lost = [row for row in rows if not await self._runs(f"chat-{row.session_id}")]
+        lost = [row for row in rows if not await self._works_on(row)]
         for row in lost:
             await to_thread(self._chat.fail_turn, _lost(row))
         return Reconciled(turns=len(lost))
 
-    async def _runs(self, workflow_id: str) -> bool:
+    async def _works_on(self, row: TurnRow) -> bool:
+        """Whether the run that began this turn still runs: a later one knows nothing of it unless it is asked again."""
         try:
-            found = await self._client.get_workflow_handle(workflow_id).describe()
+            found = await self._client.get_workflow_handle(f"chat-{row.session_id}").describe()
         except RPCError as error:
             if error.status is RPCStatusCode.NOT_FOUND:
                 return False
             raise
-        return found.status is WorkflowExecutionStatus.RUNNING
+        return found.status is WorkflowExecutionStatus.RUNNING and found.start_time <= row.at + _SKEW
 
 
 def _lost(row: TurnRow) -> GivenUp:

@@ -132,6 +132,8 @@ class Thinking:
             ask = self._summary_ask(wanted, model, window)
             earlier = words.texts.get(wanted.summary_hash or "")
             settled = await self._calls.settled(ask, [policy.summary_prompt(earlier, words.turns, window=window)])
+        if settled.reply_hash == _NOTHING:
+            raise ApplicationError("the model gave an empty summary", type="UPSTREAM_ERROR", non_retryable=True)
         return Summary(wanted.upto, settled.reply_hash)
 
     def _recalled(self, thought: Thought) -> tuple[Recall, float | None, str]:
@@ -179,7 +181,7 @@ class Thinking:
         def summarised(reply: ModelReply) -> Companion:
             summary_hash = content_hash(reply.text)
             events = aggregate.summarised(ref.session_id, wanted.upto, summary_hash, self._cause(ref))
-            return Companion(stream, lambda known: [] if known else events)
+            return Companion(stream, lambda known: [] if known or not reply.text else events)
 
         return Ask(
             call_id=call_id(derived("summary", ref.session_id, wanted.upto), 1),

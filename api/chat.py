@@ -144,6 +144,8 @@ def router(conversations: Conversations, reads: ChatReads, content: ContentStore
         if session is not None and session.key_id != caller.id:
             raise NotFound("there is no such session")
         pending = await conversations.pending(session_id, key_id=caller.id)
+        if session is None and pending is None:
+            raise Unavailable("whether there is such a session cannot be said now")
         if session is None and not pending:
             raise NotFound("there is no such session")
         turns = await asyncio.to_thread(reads.turns, session_id, skip=page.skip, limit=page.limit)

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from functools import partial
 from typing import Any, TypeVar
@@ -32,8 +32,9 @@ from workflows.visibility import attributes
 
 T = TypeVar("T")
 
-ACCEPT_TIMEOUT_S = 10.0
+ACCEPT_TIMEOUT_S = 12.0
 """A message that no worker has taken after this long (seconds) is refused, so that it is not believed to be safe."""
+_LOOK_AFTER_S = 10.0
 _QUERY_TIMEOUT = timedelta(seconds=1)
 _TRIES = 4
 _GONE = {RPCStatusCode.NOT_FOUND, RPCStatusCode.ABORTED, RPCStatusCode.FAILED_PRECONDITION}
@@ -79,12 +80,14 @@ class Conversations:
         positions: Positions,
         *,
         call_timeout: timedelta,
+        pause: timedelta,
     ) -> None:
         self._client = client
         self._admission = admission
         self._reads = reads
         self._positions = positions
         self._call_timeout_s = call_timeout.total_seconds()
+        self._pause_s = pause.total_seconds()
 
     async def say(self, utterance: Utterance, *, timeout_s: float) -> Outcome:
         """Say it and wait `timeout_s` seconds at most for what becomes of it; 0 only makes sure it will be answered.
@@ -98,7 +101,11 @@ class Conversations:
         message = Content(session_id, utterance.message)
         door = await self._door(utterance, message)
         say = await self._say(utterance, session_id, message.hash, door)
-        said = await self._told(utterance, session_id, say, timeout_s, is_known=door.session.version > 0)
+        told = partial(self._told, utterance, session_id, timeout_s=timeout_s, is_known=door.session.version > 0)
+        said = await told(say)
+        if said is not None and said.status == "failed" and said.because != say.because:
+            # it failed before this request, unseen by the view
+            said = await told(replace(say, visit=said.visit + 1, again=said.turn))
         return Outcome(session_id, door.agent_id, workflow_id(session_id), said)
 
     async def end(self, session_id: str, *, key_id: str, request_id: str) -> None:
@@ -108,6 +115,9 @@ class Conversations:
             NotFound: there is no such session, or it is another key's.
         """
         session = await asyncio.to_thread(self._reads.session, session_id)
+        if session is None and await self.pending(session_id, key_id=key_id):
+            await self._end_opening(session_id, key_id, request_id)
+            return
         if session is None or session.key_id != key_id:
             raise NotFound("there is no such session")
         if session.ended_at is not None:
@@ -121,6 +131,12 @@ class Conversations:
                 start_workflow_operation=self._opening(start),
             )
         )
+
+    async def _end_opening(self, session_id: str, key_id: str, request_id: str) -> None:
+        """End a session that the ledger does not have yet."""
+        handle = self._client.get_workflow_handle_for(AgentChat.run, workflow_id(session_id))
+        ending = Ending(session_id, key_id, request_id)
+        await _reaching(handle.execute_update(AgentChat.end, ending, id=f"end-{session_id}"))
 
     async def pending(self, session_id: str, *, key_id: str) -> int | None:
         """Messages accepted and not yet answered, 0 in another key's session; None when nobody can say now."""
@@ -153,10 +169,10 @@ class Conversations:
             return await asyncio.to_thread(admitted)
 
     async def _say(self, utterance: Utterance, session_id: str, message_hash: str, door: Door) -> Say:
-        """The message by its ids. A repeat of one that failed is tried again, at its place."""
+        """The message by its ids. A repeat of one that has begun keeps its place; one that failed is tried again."""
         said = message_id(session_id, utterance.key)
-        before = await asyncio.to_thread(self._reads.turn_of, session_id, said) if utterance.key else None
-        failed = before if before is not None and before.status == "failed" else None
+        is_repeat = utterance.key is not None and door.session.version > 0
+        before = await asyncio.to_thread(self._reads.turn_of, session_id, said) if is_repeat else None
         return Say(
             message_id=said,
             message_hash=message_hash,
@@ -164,8 +180,8 @@ class Conversations:
             agent_version=door.agent_version,
             key_id=utterance.key_id,
             because=utterance.request_id,
-            visit=failed.visits + 1 if failed else 1,
-            again=failed.turn if failed else None,
+            visit=before.visits + (before.status == "failed") if before else 1,
+            again=before.turn if before else None,
         )
 
     async def _told(
@@ -179,15 +195,23 @@ class Conversations:
             user_id=utterance.user_id,
             project_id=utterance.project_id,
             call_timeout_s=self._call_timeout_s,
+            pause_s=self._pause_s,
         )
-        if timeout_s > 0:
-            try:
-                async with asyncio.timeout(timeout_s):
-                    return await self._answered(start, say, is_known=is_known)
-            except (TimeoutError, UpdateCancelled):
-                pass
-        await self._accepted(start, say)
-        return None
+        patience = min(timeout_s, _LOOK_AFTER_S)
+        said = await self._answered_within(patience, start, say, is_known=is_known)
+        if said is None:
+            await self._accepted(start, say, ACCEPT_TIMEOUT_S - patience)
+            said = await self._answered_within(timeout_s - patience, start, say, is_known=is_known)
+        return said
+
+    async def _answered_within(self, seconds: float, start: ChatStart, say: Say, *, is_known: bool) -> Said | None:
+        if seconds <= 0:
+            return None
+        try:
+            async with asyncio.timeout(seconds):
+                return await self._answered(start, say, is_known=is_known)
+        except (TimeoutError, UpdateCancelled):
+            return None
 
     async def _answered(self, start: ChatStart, say: Say, *, is_known: bool) -> Said:
         """Update the run that is there, or open one: a chat that was idle has none."""
@@ -207,11 +231,11 @@ class Conversations:
                     raise _away(error) from error
         raise Unavailable("the session could not take the message", retry_after=1)
 
-    async def _accepted(self, start: ChatStart, say: Say) -> None:
+    async def _accepted(self, start: ChatStart, say: Say, within_s: float) -> None:
         """Make sure that the message is in the run's history."""
         for _ in range(_TRIES):
             try:
-                async with asyncio.timeout(ACCEPT_TIMEOUT_S):
+                async with asyncio.timeout(within_s):
                     await self._client.start_update_with_start_workflow(
                         AgentChat.say,
                         say,

@@ -51,8 +51,14 @@ async def _run(settings: Settings) -> None:
 def make_app(settings: Settings, parts: Parts, client: Client) -> FastAPI:
     """The API on these parts. It opens them when it starts and closes them when it stops."""
     limiter, live = rate_limiter(settings), positions(parts)
-    call_timeout = timedelta(seconds=settings.model_timeout_s)
-    conversations = Conversations(client, parts.admission, parts.chats, live, call_timeout=call_timeout)
+    conversations = Conversations(
+        client,
+        parts.admission,
+        parts.chats,
+        live,
+        call_timeout=timedelta(seconds=settings.model_timeout_s),
+        pause=timedelta(seconds=settings.model_pause_s),
+    )
 
     @asynccontextmanager
     async def lifespan(_: Any) -> AsyncIterator[None]:

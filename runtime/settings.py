@@ -54,6 +54,7 @@ class Settings(BaseSettings):
     max_answer_tokens: int = Field(1024, ge=1, validation_alias="CONVERGIO_MAX_ANSWER_TOKENS")
     model_concurrency: int = Field(100, ge=1, validation_alias="CONVERGIO_MODEL_CONCURRENCY")
     model_timeout_s: float = Field(120.0, gt=0, validation_alias="CONVERGIO_MODEL_TIMEOUT_S")
+    model_pause_s: float = Field(1.0, gt=0, le=30, validation_alias="CONVERGIO_MODEL_PAUSE_S")
     prices: Path | None = Field(None, validation_alias="CONVERGIO_PRICES")
 
     ready_file: Path | None = Field(None, validation_alias="CONVERGIO_READY_FILE")

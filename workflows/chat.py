@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import deque
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import cast, get_args
 
@@ -20,9 +20,6 @@ with workflow.unsafe.imports_passed_through():
 _LEDGER_RETRY = RetryPolicy(
     initial_interval=timedelta(milliseconds=200), backoff_coefficient=2, maximum_interval=timedelta(seconds=10)
 )
-_MODEL_RETRY = RetryPolicy(
-    initial_interval=timedelta(seconds=1), backoff_coefficient=2, maximum_interval=timedelta(seconds=30)
-)
 HEARTBEAT_TIMEOUT = timedelta(seconds=10)
 """After this much silence a worker counts as dead, and its call goes to another."""
 TURN_TIMEOUT = timedelta(minutes=15)
@@ -34,7 +31,11 @@ _BOOKS_TIMEOUT = timedelta(minutes=2)
 
 @dataclass(frozen=True)
 class ChatStart:
-    """What a run is started with: ids only. `call_timeout_s` bounds one attempt at a model call."""
+    """What a run is started with: ids only.
+
+    `call_timeout_s` bounds one attempt at a model call, `pause_s` (doubled each time, 30 at most) lies between them;
+    both in seconds. After `turns_per_run` turns the run continues as new.
+    """
 
     session_id: str
     agent_id: str
@@ -43,6 +44,8 @@ class ChatStart:
     user_id: str | None = None
     project_id: str | None = None
     call_timeout_s: float = 120.0
+    pause_s: float = 1.0
+    turns_per_run: int = policy.TURNS_PER_RUN
 
 
 @dataclass(frozen=True)
@@ -61,7 +64,10 @@ class Say:
 
 @dataclass(frozen=True)
 class Said:
-    """What became of a message. `status` is `completed` or `failed`; then `code` and `error` say why."""
+    """What became of a message at its `visit`-th try. `status` is `completed` or `failed`; `code` and `error` say why.
+
+    `because` is the request that made it so; empty when it was known from before this run.
+    """
 
     turn: int
     status: str
@@ -72,6 +78,8 @@ class Said:
     cost: str = "0"
     code: str | None = None
     error: str | None = None
+    visit: int = 1
+    because: str = ""
 
 
 @dataclass(frozen=True)
@@ -101,6 +109,8 @@ class AgentChat:
         self._queue: deque[_Waiting] = deque()
         self._known: dict[tuple[str, int], _Waiting] = {}
         self._completed: dict[str, Said] = {}
+        self._begun: dict[str, KnownTurn] = {}
+        self._arriving = 0
         self._turn = 0
         self._turns_of_run = 0
         self._first = 1
@@ -114,19 +124,19 @@ class AgentChat:
         """Answer what is said until the session ends or nobody speaks."""
         await self._open(start)
         self._watch_idleness(policy.IDLE)
-        while not self._over() or self._queue:
-            await workflow.wait_condition(lambda: bool(self._queue) or self._over())
+        while not self._may_leave():
+            await workflow.wait_condition(lambda: bool(self._queue) or self._may_leave())
             while self._queue:
                 await self._answer(self._queue.popleft())
-            if self._over():
-                await workflow.wait_condition(workflow.all_handlers_finished)
         if not self._ended and not self._idle:
             workflow.continue_as_new(start)
 
     @workflow.update
     async def say(self, say: Say) -> Said:
         """Say something and wait for what becomes of it. The same message again gets the same answer."""
+        self._arriving += 1
         await workflow.wait_condition(lambda: self._head is not None)
+        self._arriving -= 1
         if said := self._completed.get(say.message_id):
             return said
         waiting = self._known.get((say.message_id, say.visit))
@@ -156,8 +166,12 @@ class AgentChat:
     @workflow.query
     def status(self) -> ChatStatus:
         """What is going on in this run."""
-        pending = sum(waiting.said is None for waiting in self._known.values())
+        pending = self._arriving + sum(waiting.said is None for waiting in self._known.values())
         return ChatStatus(pending, self._turn, self._ended, self._head.key_id if self._head else self._start.key_id)
+
+    def _may_leave(self) -> bool:
+        """Whether nobody waits for anything here: a handler may still queue a message."""
+        return self._over() and not self._queue and workflow.all_handlers_finished()
 
     def _over(self) -> bool:
         return self._ended or self._idle or self._is_long()
@@ -165,7 +179,7 @@ class AgentChat:
     def _is_long(self) -> bool:
         info = workflow.info()
         return (
-            self._turns_of_run >= policy.TURNS_PER_RUN
+            self._turns_of_run >= self._start.turns_per_run
             or info.get_current_history_length() >= policy.EVENTS_PER_RUN
             or info.is_continue_as_new_suggested()
         )
@@ -194,6 +208,10 @@ class AgentChat:
         self._show("ended" if head.ended else "waiting for a message")
 
     def _recall(self, turn: KnownTurn) -> None:
+        """What a run before this one left: answers, failures, and a turn that it was stopped in."""
+        if turn.running:
+            self._begun[turn.message_id] = turn
+            return
         said = Said(
             turn=turn.turn,
             status="completed" if turn.completed else "failed",
@@ -204,6 +222,7 @@ class AgentChat:
             cost=turn.cost,
             code=turn.code,
             error=turn.error,
+            visit=turn.visits,
         )
         if turn.completed:
             self._completed[turn.message_id] = said
@@ -222,9 +241,8 @@ class AgentChat:
 
     async def _answer(self, waiting: _Waiting) -> None:
         """One turn: think until there is an answer, or record that there is none."""
-        say = waiting.say
-        if say.again is None:
-            self._turn += 1
+        say = self._placed(waiting.say)
+        self._turn = max(self._turn, say.again or self._turn + 1)
         self._turns_of_run += 1
         turn = TurnRef(
             session_id=self._start.session_id,
@@ -242,13 +260,18 @@ class AgentChat:
         except ActivityError as error:
             if workflow.cancellation_reason() is not None:
                 raise
-            waiting.said = await self._give_up(turn, error)
+            waiting.said = await self._give_up(turn, say.visit, error)
         else:
-            waiting.said = self._completed[say.message_id] = _said(turn.turn, answer)
+            waiting.said = self._completed[say.message_id] = _said(turn, say.visit, answer)
             await self._summarise(turn, answer)
         self._last_at = workflow.now()
         self._forget()
         self._show("waiting for a message")
+
+    def _placed(self, say: Say) -> Say:
+        """A message that an earlier run was stopped in keeps its turn."""
+        begun = self._begun.pop(say.message_id, None)
+        return say if begun is None else replace(say, again=begun.turn, visit=max(say.visit, begun.visits))
 
     async def _think(self, turn: TurnRef, visit: int) -> Answer:
         thought = Thought(
@@ -266,22 +289,22 @@ class AgentChat:
             start_to_close_timeout=self._attempt_timeout(),
             schedule_to_close_timeout=TURN_TIMEOUT,
             heartbeat_timeout=HEARTBEAT_TIMEOUT,
-            retry_policy=_MODEL_RETRY,
+            retry_policy=self._model_retry(),
             cancellation_type=workflow.ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
             priority=Priority(fairness_key=turn.key_id[:64]),
             summary=f"turn {turn.turn}",
         )
 
-    async def _give_up(self, turn: TurnRef, error: ActivityError) -> Said:
+    async def _give_up(self, turn: TurnRef, visit: int, error: ActivityError) -> Said:
         code, message = _why(error)
         await workflow.execute_activity_method(
             ChatActivities.fail_turn,
-            GivenUp(turn, code, message),
+            GivenUp(turn, code, message, visit),
             start_to_close_timeout=_LEDGER_TIMEOUT,
             retry_policy=_LEDGER_RETRY,
             summary=f"turn {turn.turn} has failed",
         )
-        return Said(turn.turn, "failed", code=code, error=message)
+        return Said(turn.turn, "failed", code=code, error=message, visit=visit, because=turn.because)
 
     async def _summarise(self, turn: TurnRef, answer: Answer) -> None:
         """Carry the older half of what prompts hold into the summary, once they come near the window.
@@ -307,10 +330,12 @@ class AgentChat:
                 start_to_close_timeout=self._attempt_timeout(),
                 schedule_to_close_timeout=SUMMARY_TIMEOUT,
                 heartbeat_timeout=HEARTBEAT_TIMEOUT,
-                retry_policy=_MODEL_RETRY,
+                retry_policy=self._model_retry(),
                 summary=f"summary up to turn {upto}",
             )
         except ActivityError as error:
+            if workflow.cancellation_reason() is not None:
+                raise
             workflow.logger.warning("no summary up to turn %d: %s", upto, error.cause)
         else:
             self._first, self._summary_hash = summary.upto + 1, summary.summary_hash
@@ -321,6 +346,13 @@ class AgentChat:
     def _attempt_timeout(self) -> timedelta:
         """One attempt: the call, and time to write the books while the database is away."""
         return timedelta(seconds=self._start.call_timeout_s) + _BOOKS_TIMEOUT
+
+    def _model_retry(self) -> RetryPolicy:
+        return RetryPolicy(
+            initial_interval=timedelta(seconds=self._start.pause_s),
+            backoff_coefficient=2,
+            maximum_interval=timedelta(seconds=30),
+        )
 
     def _forget(self) -> None:
         """Keep the newest messages only; older repeats are answered by the ledger's next head."""
@@ -346,15 +378,17 @@ class AgentChat:
         )
 
 
-def _said(turn: int, answer: Answer) -> Said:
+def _said(turn: TurnRef, visit: int, answer: Answer) -> Said:
     return Said(
-        turn=turn,
+        turn=turn.turn,
         status="completed",
         reply_hash=answer.reply_hash,
         model=answer.model,
         prompt_tokens=answer.prompt_tokens,
         completion_tokens=answer.completion_tokens,
         cost=answer.cost,
+        visit=visit,
+        because=turn.because,
     )
 
 

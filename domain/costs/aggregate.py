@@ -31,12 +31,17 @@ class Settled:
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """The attempts by number (from 1) and the reply that stands."""
+    """The attempts by number (from 1) and the reply that stands.
+
+    `failures` are those that the provider refused, cut or left without an answer. Those lost with their worker do not
+    count: a killed worker is not its fault.
+    """
 
     call_id: str = ""
     version: int = 0
     attempts: Mapping[int, CallState] = field(default_factory=dict)
     reply: Settled | None = None
+    failures: int = 0
 
     @property
     def open(self) -> tuple[int, ...]:
@@ -45,11 +50,6 @@ class Call:
     @property
     def next_attempt(self) -> int:
         return len(self.attempts) + 1
-
-    @property
-    def failures(self) -> int:
-        """Attempts that the provider refused or cut. Lost ones do not count: a killed worker is not its fault."""
-        return sum(state in {"failed", "cut"} for state in self.attempts.values())
 
 
 _STATES: Mapping[type[Event], CallState] = {
@@ -65,9 +65,14 @@ def evolve(call: Call, event: Event) -> Call:
     match event:
         case CallReserved() | CallSettled() | CallCut() | CallFailed() | CallLost():
             attempts = {**call.attempts, event.attempt: _STATES[type(event)]}
-            return Call(event.call_id, call.version + 1, attempts, call.reply or _reply(event))
+            failures = call.failures + _is_failure(event)
+            return Call(event.call_id, call.version + 1, attempts, call.reply or _reply(event), failures)
         case _:
             return replace(call, version=call.version + 1)
+
+
+def _is_failure(event: Event) -> bool:
+    return isinstance(event, CallFailed | CallCut) or (isinstance(event, CallLost) and event.failed)
 
 
 def _reply(event: Event) -> Settled | None:
@@ -110,11 +115,11 @@ def reserve(call: Call, intent: Intent, cause: Cause) -> list[Event]:
     return [*lost, CallReserved(attempt=call.next_attempt, **values, **cause.fields())]
 
 
-def lose(call: Call, attempt: int, error: str, cause: Cause) -> list[Event]:
-    """Book an attempt as unknown, unless its end is known."""
+def lose(call: Call, attempt: int, error: str, cause: Cause, *, failed: bool = False) -> list[Event]:
+    """Book an attempt as unknown, unless its end is known. `failed`: the provider brought it about."""
     if call.attempts.get(attempt) != "reserved":
         return []
-    return [CallLost(call_id=call.call_id, attempt=attempt, error=error, **cause.fields())]
+    return [CallLost(call_id=call.call_id, attempt=attempt, error=error, failed=failed, **cause.fields())]
 
 
 def end(call: Call, ended: CallSettled | CallCut | CallFailed) -> list[Event]:

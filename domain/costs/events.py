@@ -75,12 +75,16 @@ class CallFailed(Event):
 
 
 class CallLost(Event):
-    """Nobody can say what became of the attempt: the provider may charge up to its worst case."""
+    """Nobody can say what became of the attempt: the provider may charge up to its worst case.
+
+    `failed` is whether the provider brought it about, rather than a worker of ours that went away.
+    """
 
     NAME = "costs.call_lost"
     call_id: str
     attempt: int
     error: str
+    failed: bool = False
 
 
 EVENTS: tuple[type[Event], ...] = (CallReserved, CallSettled, CallCut, CallFailed, CallLost)
