@@ -24,10 +24,19 @@ class Refused(Exception):  # noqa: N818  (Compose's answer to a variable that is
     """`${NAME:?reason}` and no NAME."""
 
 
+class _Strict(yaml.SafeLoader):
+    """Refuses a key that is there twice, as Compose does."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:  # noqa: FBT001, FBT002  (as it is upstream)
+        keys = [key.value for key, _ in node.value]
+        assert len(keys) == len(set(keys)), f"a key is there twice among {keys}"
+        return super().construct_mapping(node, deep)
+
+
 @cache
 def raw() -> dict[str, Any]:
     """The file, with its anchors resolved and its variables as they are written."""
-    loaded: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
+    loaded: dict[str, Any] = yaml.load((ROOT / "docker-compose.yml").read_text(), _Strict)  # noqa: S506  (a safe one)
     return loaded
 
 
