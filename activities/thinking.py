@@ -47,7 +47,10 @@ class ToolCall:
 
 @dataclass(frozen=True)
 class Answer:
-    """What came of it: the reply by its hash; tokens; US dollars as exact text; the model's window in tokens."""
+    """What came of it: the reply by its hash; tokens; US dollars as exact text; the model's window in tokens.
+
+    `room` is what the window has left for the next message if its prompt holds all that is remembered.
+    """
 
     reply_hash: str
     finish: str
@@ -57,6 +60,7 @@ class Answer:
     cost: str
     window: int
     tool_calls: list[ToolCall] = field(default_factory=list)
+    room: int | None = None
 
 
 @dataclass(frozen=True)
@@ -111,6 +115,7 @@ class Thinking:
             ask = self._turn_ask(thought, model, temperature, window)
             fitting = policy.fit(recall, window=window, max_answer=ask.max_tokens)
             settled = await self._calls.settled(ask, _ever_shorter(fitting))
+        room = policy.room(recall, answered=settled.completion_tokens, window=window, max_answer=ask.max_tokens)
         if settled.reply_hash == _NOTHING:
             raise ApplicationError("the model gave an empty answer", type="UPSTREAM_ERROR", non_retryable=True)
         return Answer(
@@ -121,6 +126,7 @@ class Thinking:
             completion_tokens=settled.completion_tokens,
             cost=str(settled.cost),
             window=window,
+            room=room,
         )
 
     @activity.defn(name="summarise")

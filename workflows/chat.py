@@ -312,7 +312,7 @@ class AgentChat:
         Without it the next prompts drop their oldest turns, so a failure is no reason to stop.
         """
         used = answer.prompt_tokens + answer.completion_tokens
-        upto = policy.to_summarise(self._first, turn.turn, used=used, window=answer.window)
+        upto = policy.to_summarise(self._first, turn.turn, used=used, window=answer.window, room=answer.room)
         if upto is None:
             return
         try:

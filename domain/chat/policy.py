@@ -26,6 +26,8 @@ SUMMARISE_AT = 0.7
 SUMMARY_TOKENS = 256
 
 _BYTES_PER_TOKEN = 3
+_BYTES_PER_ANSWERED_TOKEN = 4
+_ROOM = 1 / 16  # of the window, for the next message
 _TOKENS_PER_MESSAGE = 8
 
 
@@ -88,16 +90,25 @@ def answer_bound(max_answer: int, window: int) -> int:
     return max(1, min(max_answer, window // 4))
 
 
-def to_summarise(first: int, last: int, *, used: int, window: int) -> int | None:
+def room(recall: Recall, *, answered: int, window: int, max_answer: int) -> int:
+    """Tokens, as `fit` counts them, left for the next message if its prompt holds all of this and its answer.
+
+    `answered` is the answer's length in the model's own tokens. Below 0 the next prompt drops turns.
+    """
+    held = sum(tokens(message.text) for message in prompt(recall))
+    return window - max_answer - held - answered * _BYTES_PER_ANSWERED_TOKEN // _BYTES_PER_TOKEN - _TOKENS_PER_MESSAGE
+
+
+def to_summarise(first: int, last: int, *, used: int, window: int, room: int | None = None) -> int | None:
     """The turn up to which the conversation is to be summarised now, or None.
 
     `first` is the oldest turn that prompts hold word for word, `last` the newest answered one, `used` the tokens its
-    prompt and answer took.
+    prompt and answer took, `room` what is left for the next message, if known.
     """
     held = last - first + 1
-    if held <= 1 or used < SUMMARISE_AT * window:
-        return None
-    return first + (held + 1) // 2 - 1
+    is_near_full = held > 1 and used >= SUMMARISE_AT * window
+    will_drop = held > 0 and room is not None and room < _ROOM * window
+    return first + (held + 1) // 2 - 1 if is_near_full or will_drop else None
 
 
 def summary_prompt(earlier: str | None, turns: Sequence[tuple[str, str]], *, window: int) -> tuple[Message, ...]:
