@@ -6,7 +6,6 @@ from pathlib import Path
 
 from adapters.local_model import MODEL_NAME
 from runtime.embedded import ModelServer, Ports, PostgresServer, Server, StartFailed, TemporalServer, ValkeyServer
-from runtime.embedded.ports import is_free
 from runtime.parts import Api, Background
 from runtime.settings import Settings
 
@@ -15,13 +14,14 @@ POSTGRES_PORT, TEMPORAL_PORT, TEMPORAL_UI_PORT, VALKEY_PORT, MODEL_PORT = 54320,
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """`servers` are embedded; `elsewhere` are named by the environment; `moved` are ports that were taken."""
+    """What is embedded (`servers`), named by the environment (`elsewhere`), and on other ports than usual (`moved`)."""
 
     servers: tuple[Server, ...]
     elsewhere: Mapping[str, str]
     parts: tuple[Background, ...]
     api: Api
     directory: Path
+    ports: Ports
     moved: Mapping[str, tuple[int, int]] = field(default_factory=dict)
 
     def environment(self) -> dict[str, str]:
@@ -54,6 +54,7 @@ def make_plan(settings: Settings, *, llm: bool) -> Plan:
         parts=tuple(Background(name, directory / "run" / name) for name in ("worker", "projections")),
         api=Api(settings.host, _api_port(settings, chosen)),
         directory=directory,
+        ports=chosen.ports,
         moved=chosen.moved,
     )
 
@@ -62,11 +63,11 @@ class _Chosen:
     """Ports, with a note of those that had to move."""
 
     def __init__(self) -> None:
-        self._ports = Ports()
+        self.ports = Ports()
         self.moved: dict[str, tuple[int, int]] = {}
 
-    def port(self, what: str, preferred: int) -> int:
-        port = self._ports.pick(preferred)
+    def port(self, what: str, preferred: int, host: str = "127.0.0.1") -> int:
+        port = self.ports.pick(preferred, host)
         if preferred and port != preferred:
             self.moved[what] = (preferred, port)
         return port
@@ -101,8 +102,8 @@ def _temporal(directory: Path, chosen: _Chosen) -> TemporalServer:
 
 
 def _api_port(settings: Settings, chosen: _Chosen) -> int:
-    if settings.port == 0 or is_free(settings.port, settings.host):
-        return settings.port or chosen.port("API", 0)
-    if "port" in settings.model_fields_set:
+    if "port" not in settings.model_fields_set or settings.port == 0:
+        return chosen.port("API", settings.port, settings.host)
+    if not chosen.ports.take(settings.port, settings.host):
         raise StartFailed(f"port {settings.port} of {settings.host}, which the API was to listen on, is taken")
-    return chosen.port("API", settings.port)
+    return settings.port

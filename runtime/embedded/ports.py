@@ -1,30 +1,63 @@
 """Which port a server gets."""
 
+import os
 import socket
+import sys
+import weakref
+
+_LOOPBACK = "127.0.0.1"
 
 
 class Ports:
-    """Hands out ports of the loopback address, each once."""
+    """Hands out ports, each once, and keeps them from others of our kind for as long as this object lives.
+
+    Two that start at the same moment would both find a default port free. So each takes a name for its port first, in
+    the space of abstract sockets: the kernel gives it to one, and takes it back when that one dies.
+    """
 
     def __init__(self) -> None:
-        self._given: set[int] = set()
+        self._held: dict[int, int] = {}
+        weakref.finalize(self, _release, self._held)
 
-    def pick(self, preferred: int = 0) -> int:
+    def pick(self, preferred: int = 0, host: str = _LOOPBACK) -> int:
         """`preferred` when nobody listens there, else one the operating system has free."""
-        port = preferred if preferred not in self._given and is_free(preferred) else 0
-        while port == 0 or port in self._given:
+        port = preferred
+        while not self.take(port, host):
             port = _from_the_system()
-        self._given.add(port)
         return port
 
+    def take(self, port: int, host: str = _LOOPBACK) -> bool:
+        """Whether the port is ours now."""
+        if port == 0 or port in self._held or (name := _named(port)) is None:
+            return False
+        if not _is_free(port, host):
+            os.close(name)
+            return False
+        self._held[port] = name
+        return True
 
-def is_free(port: int, host: str = "127.0.0.1") -> bool:
-    """Whether one could listen there now. Port 0 is never free: it means "any"."""
-    if port == 0:
-        return False
+
+def _named(port: int) -> int | None:
+    """The descriptor that holds the port's name, None if it is another's."""
+    holder = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        if sys.platform == "linux":
+            holder.bind(f"\0convergio-port-{port}")
+    except OSError:
+        holder.close()
+        return None
+    return holder.detach()
+
+
+def _release(held: dict[int, int]) -> None:
+    for descriptor in held.values():
+        os.close(descriptor)
+
+
+def _is_free(port: int, host: str) -> bool:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     with socket.socket(family, socket.SOCK_STREAM) as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # what has just been closed is free
         try:
             probe.bind((host, port))
         except OSError:
@@ -34,6 +67,6 @@ def is_free(port: int, host: str = "127.0.0.1") -> bool:
 
 def _from_the_system() -> int:
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
-        probe.bind(("127.0.0.1", 0))
+        probe.bind((_LOOPBACK, 0))
         port: int = probe.getsockname()[1]
         return port

@@ -2,6 +2,7 @@
 
 import os
 import signal
+import socket
 import stat
 import subprocess
 from pathlib import Path
@@ -21,6 +22,21 @@ def test_ports_are_given_once() -> None:
     first = ports.pick()
     assert ports.pick(first) != first
     assert len({first, *(ports.pick() for _ in range(20))}) == 21
+
+
+def test_two_that_start_at_once_get_different_ports() -> None:
+    one, other = Ports(), Ports()
+    port = one.pick()
+    assert other.pick(port) != port
+    del one
+    assert other.take(port)
+
+
+def test_a_port_that_somebody_listens_on_is_not_given() -> None:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen()
+        assert not Ports().take(listener.getsockname()[1])
 
 
 def test_every_dynamic_setting_is_one_that_this_temporal_server_knows() -> None:
