@@ -10,7 +10,7 @@ from tests.servers import ROOT
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 RECORDS = sorted((ROOT / "docs/decisions").glob("[0-9]*.md"))
 _PATH = re.compile(r"`((?:[\w.-]+/)*(?:[\w-]+/|[\w.-]+\.(?:py|sql|toml|yml|md)))`")
-_DATA = ("run/", "logs/", "postgres/", "temporal/", "valkey/")  # below the data directory
+_DATA = ("data/", "run/", "logs/", "postgres/", "temporal/", "valkey/")  # below the data directory
 
 
 def name(path: Path) -> str:

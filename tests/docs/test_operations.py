@@ -1,0 +1,66 @@
+"""What operators are told is what the code says."""
+
+import re
+
+from prometheus_client import CollectorRegistry
+
+from activities.heartbeat import EVERY_S
+from api.conversations import ACCEPT_TIMEOUT_S
+from api.metrics import WebMetrics
+from domain.chat import policy
+from runtime import plan
+from runtime.bootstrap import projections
+from runtime.cli import app
+from runtime.serve import CONNECTIONS
+from runtime.settings import Settings
+from runtime.work import GRACE, THREADS
+from tests.servers import ROOT
+from workflows.chat import HEARTBEAT_TIMEOUT, TURN_TIMEOUT
+from workflows.visibility import ALL
+
+PAGE = " ".join((ROOT / "docs/operations.md").read_text().split())
+
+
+def test_every_verb_is_named_and_no_other() -> None:
+    verbs = {command.name or command.callback.__name__ for command in app.registered_commands if command.callback}
+    assert set(re.findall(r"\| `convergio (\w+)` \| (?!HTTP|workflows,|keeps|the local model, unless)", PAGE)) == verbs
+    assert set(re.findall(r"`convergio ([a-z]+)", PAGE)) == verbs
+
+
+def test_ports_are_those_of_the_plan() -> None:
+    ports = {int(port) for row in re.findall(r"\| ([^|]*\d{4}[^|]*) \|", PAGE) for port in re.findall(r"\d{4,5}", row)}
+    assert ports == {
+        Settings.model_fields["port"].default,
+        plan.POSTGRES_PORT,
+        plan.TEMPORAL_PORT,
+        plan.TEMPORAL_UI_PORT,
+        plan.VALKEY_PORT,
+        plan.MODEL_PORT,
+    }
+
+
+def test_projections_are_named() -> None:
+    assert f"({', '.join(f'`{projection.name}`' for projection in projections())})" in PAGE
+
+
+def test_times_and_bounds_are_as_in_the_code() -> None:
+    assert f"what it has begun ({GRACE.total_seconds():.0f} s)" in PAGE
+    assert f"after {HEARTBEAT_TIMEOUT.total_seconds():.0f} s without a heartbeat" in PAGE
+    assert HEARTBEAT_TIMEOUT.total_seconds() > 5 * EVERY_S
+    assert f"none has taken after {ACCEPT_TIMEOUT_S:.0f} s" in PAGE
+    assert policy.MOST_FAILURES == 5
+    assert f"five failures of a call, or {TURN_TIMEOUT.total_seconds() / 60:.0f} minutes" in PAGE
+    assert f"an API opens {CONNECTIONS} at most and one that listens, a worker {THREADS}" in PAGE
+
+
+def test_metrics_that_are_named_exist() -> None:
+    metrics = WebMetrics(CollectorRegistry())
+    metrics.answered("/health", "GET", 200, 0.1)
+    text = metrics.text().decode()
+    named = set(re.findall(r"`(convergio_\w+)`", PAGE))
+    assert len(named) == 4
+    assert {name for name in named if f"\n{name}" not in text} == set()
+
+
+def test_search_attributes_that_are_named_exist() -> None:
+    assert all(f"`{key.name}" in PAGE for key in ALL)
