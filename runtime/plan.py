@@ -22,11 +22,12 @@ class Plan:
     api: Api
     directory: Path
     ports: Ports
+    named: Mapping[str, str]
     moved: Mapping[str, tuple[int, int]] = field(default_factory=dict)
 
     def environment(self) -> dict[str, str]:
-        """What the parts must be told beyond our own environment. Known when the servers are prepared."""
-        told = {"CONVERGIO_DATA_DIR": str(self.directory), **self.api.environment}
+        """How every server is named, and where the API is to listen. Known when the servers are prepared."""
+        told = {"CONVERGIO_DATA_DIR": str(self.directory), **self.named, **self.api.environment}
         for server in self.servers:
             told |= server.environment
         return told
@@ -55,8 +56,20 @@ def make_plan(settings: Settings, *, llm: bool) -> Plan:
         api=Api(settings.host, _api_port(settings, chosen)),
         directory=directory,
         ports=chosen.ports,
+        named=_named(settings),
         moved=chosen.moved,
     )
+
+
+def _named(settings: Settings) -> dict[str, str]:
+    names = {
+        "DATABASE_URL": settings.database_url,
+        "TEMPORAL_ADDRESS": settings.temporal_address,
+        "TEMPORAL_UI_URL": settings.temporal_ui_url,
+        "REDIS_URL": settings.redis_url,
+        "OPENAI_BASE_URL": settings.openai_base_url,
+    }
+    return {name: value for name, value in names.items() if value is not None}
 
 
 class _Chosen:
