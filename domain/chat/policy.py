@@ -29,6 +29,10 @@ _BYTES_PER_TOKEN = 3
 _BYTES_PER_ANSWERED_TOKEN = 4
 _ROOM = 1 / 16  # of the window, for the next message
 _TOKENS_PER_MESSAGE = 8
+_TOKENS_OF_TEMPLATE = 32
+"""What a model's template may add by itself: the opening of its answer, or instructions where there are none."""
+_LEAST_SHARE = 80
+"""Bytes of a message that still say something in a summary."""
 
 
 def tokens(text: str) -> int:
@@ -38,7 +42,7 @@ def tokens(text: str) -> int:
 
 def prompt_bound(messages: Sequence[Message]) -> int:
     """More tokens than any tokenizer makes of these messages: one a byte, and the template around each."""
-    return sum(len(message.text.encode()) + _TOKENS_PER_MESSAGE for message in messages)
+    return _TOKENS_OF_TEMPLATE + sum(len(message.text.encode()) + _TOKENS_PER_MESSAGE for message in messages)
 
 
 def prompt(recall: Recall) -> tuple[Message, ...]:
@@ -112,11 +116,17 @@ def to_summarise(first: int, last: int, *, used: int, window: int, room: int | N
 
 
 def summary_prompt(earlier: str | None, turns: Sequence[tuple[str, str]], *, window: int) -> tuple[Message, ...]:
-    """Ask for a running summary: the earlier one carried on over these turns, each cut to its share of the window."""
-    share = max(200, (window - 2 * SUMMARY_TOKENS) * _BYTES_PER_TOKEN // (2 * max(1, len(turns)) + 1) // 2)
-    lines = [f"Summary so far: {earlier[:share]}"] if earlier else []
+    """Ask for a running summary: the earlier one carried on over these turns, each cut to its share of half the window.
+
+    When there are too many to say something of each, the oldest are left out.
+    """
+    space = (window - 2 * SUMMARY_TOKENS) * _BYTES_PER_TOKEN // 2
+    most = max(1, space // (2 * _LEAST_SHARE))
+    turns = turns[-most:]
+    share = max(_LEAST_SHARE, space // (2 * len(turns) + 1))
+    lines = [f"Summary so far: {_cut(earlier, share)}"] if earlier else []
     for said, answered in turns:
-        lines += [f"User: {said[:share]}", f"Assistant: {answered[:share]}"]
+        lines += [f"User: {_cut(said, share)}", f"Assistant: {_cut(answered, share)}"]
     return (
         Message(
             "system",
@@ -125,3 +135,8 @@ def summary_prompt(earlier: str | None, turns: Sequence[tuple[str, str]], *, win
         ),
         Message("user", "\n".join(lines)),
     )
+
+
+def _cut(text: str, share: int) -> str:
+    """The beginning of a text, `share` UTF-8 bytes at most."""
+    return text.encode()[:share].decode(errors="ignore")

@@ -33,7 +33,7 @@ class Settled:
 class Call:
     """The attempts by number (from 1) and the reply that stands.
 
-    `failures` are those that the provider refused, cut or left without an answer. Those lost with their worker do not
+    `failed` are those that the provider refused, cut or left without an answer. Those lost with their worker do not
     count: a killed worker is not its fault.
     """
 
@@ -41,11 +41,15 @@ class Call:
     version: int = 0
     attempts: Mapping[int, CallState] = field(default_factory=dict)
     reply: Settled | None = None
-    failures: int = 0
+    failed: frozenset[int] = frozenset()
 
     @property
     def open(self) -> tuple[int, ...]:
         return tuple(number for number, state in self.attempts.items() if state == "reserved")
+
+    @property
+    def failures(self) -> int:
+        return len(self.failed)
 
     @property
     def next_attempt(self) -> int:
@@ -65,8 +69,8 @@ def evolve(call: Call, event: Event) -> Call:
     match event:
         case CallReserved() | CallSettled() | CallCut() | CallFailed() | CallLost():
             attempts = {**call.attempts, event.attempt: _STATES[type(event)]}
-            failures = call.failures + _is_failure(event)
-            return Call(event.call_id, call.version + 1, attempts, call.reply or _reply(event), failures)
+            failed = call.failed | {event.attempt} if _is_failure(event) else call.failed
+            return Call(event.call_id, call.version + 1, attempts, call.reply or _reply(event), failed)
         case _:
             return replace(call, version=call.version + 1)
 

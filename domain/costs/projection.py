@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import ClassVar
 
@@ -85,7 +85,7 @@ class CostsProjection:
         if isinstance(event, CallEvent):
             yield CallRow, (event.call_id, event.attempt)
         if isinstance(event, CallReserved):
-            yield UsageRow, (event.at.date(), event.agent_id, event.model, event.key_id)
+            yield UsageRow, (_day(event.at), event.agent_id, event.model, event.key_id)
 
     def project(self, recorded: Recorded, rows: Rows) -> None:
         event = recorded.event
@@ -99,10 +99,14 @@ class CostsProjection:
                 raise LookupError(f"{event.call_id}.{event.attempt} was never reserved")
             after = _ended(before, event)
         rows.put(after)
-        day = after.at.date()
+        day = _day(after.at)
         usage = rows.get(UsageRow, day, after.agent_id, after.model, after.key_id)
         usage = usage or UsageRow(day, after.agent_id, after.model, after.key_id)
         rows.put(_counted(_counted(usage, before, -1), after, 1))
+
+
+def _day(at: datetime) -> date:
+    return at.astimezone(UTC).date()
 
 
 def _reserved(event: CallReserved) -> CallRow:
