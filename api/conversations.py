@@ -1,15 +1,20 @@
 """Talking to the `AgentChat` workflow: say something, end it, ask what is going on."""
 
 import asyncio
-from collections.abc import Awaitable
+from collections import Counter
+from collections.abc import Awaitable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from functools import partial
 from typing import Any, TypeVar
 
+from temporalio.api.enums.v1 import EventType
 from temporalio.client import (
     Client,
     WithStartWorkflowOperation,
+    WorkflowExecutionStatus,
+    WorkflowHandle,
     WorkflowQueryFailedError,
     WorkflowQueryRejectedError,
     WorkflowUpdateFailedError,
@@ -28,7 +33,7 @@ from domain.errors import Conflict, NotFound, Refused, Unavailable
 from domain.ids import derived, message_id, random_id
 from workflows.chat import AgentChat, ChatStart, Said, Say
 from workflows.queues import FLOW
-from workflows.visibility import attributes
+from workflows.visibility import API_KEY, attributes
 
 T = TypeVar("T")
 
@@ -122,15 +127,15 @@ class Conversations:
             raise NotFound("there is no such session")
         if session.ended_at is not None:
             return
-        start = ChatStart(session_id, session.agent_id, key_id, request_id)
-        await _reaching(
-            self._client.execute_update_with_start_workflow(
-                AgentChat.end,
-                Ending(session_id, key_id, request_id),
-                id=f"end-{session_id}",
-                start_workflow_operation=self._opening(start),
+        with self._opening(ChatStart(session_id, session.agent_id, key_id, request_id)) as opening:
+            await _reaching(
+                self._client.execute_update_with_start_workflow(
+                    AgentChat.end,
+                    Ending(session_id, key_id, request_id),
+                    id=f"end-{session_id}",
+                    start_workflow_operation=opening,
+                )
             )
-        )
 
     async def _end_opening(self, session_id: str, key_id: str, request_id: str) -> None:
         """End a session that the ledger does not have yet."""
@@ -148,9 +153,9 @@ class Conversations:
         except WorkflowQueryRejectedError:
             return 0
         except WorkflowQueryFailedError:
-            return None
+            return await _unanswered(handle, key_id)
         except RPCError as error:
-            return 0 if error.status is RPCStatusCode.NOT_FOUND else None
+            return 0 if error.status is RPCStatusCode.NOT_FOUND else await _unanswered(handle, key_id)
         return status.pending if status.key_id == key_id else 0
 
     async def _door(self, utterance: Utterance, message: Content) -> Door:
@@ -220,9 +225,10 @@ class Conversations:
                 if is_known and attempt == 0:
                     handle = self._client.get_workflow_handle_for(AgentChat.run, workflow_id(start.session_id))
                     return await handle.execute_update(AgentChat.say, say, id=_update_id(say))
-                return await self._client.execute_update_with_start_workflow(
-                    AgentChat.say, say, id=_update_id(say), start_workflow_operation=self._opening(start)
-                )
+                with self._opening(start) as opening:
+                    return await self._client.execute_update_with_start_workflow(
+                        AgentChat.say, say, id=_update_id(say), start_workflow_operation=opening
+                    )
             except WorkflowUpdateFailedError as error:
                 if not _ran_out(error):
                     raise _refusal(error) from error
@@ -236,13 +242,14 @@ class Conversations:
         for _ in range(_TRIES):
             try:
                 async with asyncio.timeout(within_s):
-                    await self._client.start_update_with_start_workflow(
-                        AgentChat.say,
-                        say,
-                        id=_update_id(say),
-                        wait_for_stage=WorkflowUpdateStage.ACCEPTED,
-                        start_workflow_operation=self._opening(start),
-                    )
+                    with self._opening(start) as opening:
+                        await self._client.start_update_with_start_workflow(
+                            AgentChat.say,
+                            say,
+                            id=_update_id(say),
+                            wait_for_stage=WorkflowUpdateStage.ACCEPTED,
+                            start_workflow_operation=opening,
+                        )
             except (TimeoutError, UpdateCancelled) as error:
                 raise Unavailable("no worker takes messages now", retry_after=5) from error
             except RPCError as error:
@@ -252,8 +259,9 @@ class Conversations:
                 return
         raise Unavailable("the session could not take the message", retry_after=1)
 
-    def _opening(self, start: ChatStart) -> WithStartWorkflowOperation[Any, Any]:
-        return WithStartWorkflowOperation(
+    @contextmanager
+    def _opening(self, start: ChatStart) -> Iterator[WithStartWorkflowOperation[Any, Any]]:
+        opening: WithStartWorkflowOperation[Any, Any] = WithStartWorkflowOperation(
             AgentChat.run,
             start,
             id=workflow_id(start.session_id),
@@ -266,11 +274,41 @@ class Conversations:
             static_summary=f"Chat with {start.agent_id}",
             static_details=f"session `{start.session_id}`",
         )
+        try:
+            yield opening
+        except BaseException:
+            # its failure is told by the update; a future nobody asks would tell the log again
+            asyncio.ensure_future(opening.workflow_handle()).add_done_callback(_asked)
+            raise
+
+
+def _asked(handle: "asyncio.Future[Any]") -> None:
+    if not handle.cancelled():
+        handle.exception()
 
 
 def _new_session(key: str | None) -> str:
     """The same idempotency key opens the same session."""
     return f"session_{derived('session', key)}" if key else random_id("session")
+
+
+async def _unanswered(handle: WorkflowHandle[Any, Any], key_id: str) -> int | None:
+    """The messages that a run has accepted and not answered, from its history: for when no worker can say."""
+    try:
+        run = await handle.describe(rpc_timeout=_QUERY_TIMEOUT)
+        if run.status is not WorkflowExecutionStatus.RUNNING or run.typed_search_attributes.get(API_KEY) != key_id:
+            return 0
+        kinds = Counter([event.event_type async for event in handle.fetch_history_events(rpc_timeout=_QUERY_TIMEOUT)])
+    except RPCError:
+        return None
+    accepted, completed = (
+        kinds[kind]
+        for kind in (
+            EventType.EVENT_TYPE_WORKFLOW_EXECUTION_UPDATE_ACCEPTED,
+            EventType.EVENT_TYPE_WORKFLOW_EXECUTION_UPDATE_COMPLETED,
+        )
+    )
+    return accepted - completed
 
 
 def _update_id(say: Say) -> str:

@@ -1,13 +1,13 @@
 """The whole system in one process, on the run's shared servers: API, worker and projection runner."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from threading import Event as Flag
 from threading import Thread
-from typing import Any
+from typing import Any, TypeVar
 from uuid import uuid4
 
 import httpx
@@ -22,6 +22,8 @@ from runtime.bootstrap import Parts, agent_files, make_parts, projections
 from runtime.serve import make_app
 from runtime.settings import Settings
 from runtime.work import work, workers
+
+T = TypeVar("T")
 
 CHAT = "/api/v1/agents/chat"
 AGENT = "ali_chief_of_staff"
@@ -49,11 +51,24 @@ class System:
         assert response.status_code == 200, response.text
         return dict(response.json())
 
+    async def settled(self, session_id: str, *, seconds: float = 10) -> dict[str, Any]:
+        """GET a session as soon as nothing in it is being worked on."""
+        return await until(lambda: self.session(session_id), lambda it: it["status"] != "running", seconds=seconds)
+
     async def calls(self, **wanted: str) -> list[dict[str, Any]]:
         """The books' calls, newest first."""
         response = await self.http.get("/api/v1/cost-management/ledger", params={"limit": "1000", **wanted})
         assert response.status_code == 200, response.text
         return list(response.json()["data"])
+
+
+async def until(ask: Callable[[], Awaitable[T]], holds: Callable[[T], bool], *, seconds: float = 10) -> T:
+    """What `ask` gives as soon as it holds; TimeoutError after `seconds`."""
+    async with asyncio.timeout(seconds):
+        while True:
+            if holds(given := await ask()):
+                return given
+            await asyncio.sleep(0.05)
 
 
 async def new_namespace(address: str) -> str:
@@ -72,7 +87,7 @@ async def new_namespace(address: str) -> str:
 def settings_of(
     *, database_url: str, temporal_address: str, redis_url: str, model_url: str, namespace: str, **more: Any
 ) -> Settings:
-    """Settings of a system on these servers, without a rate limit."""
+    """Settings of a system on these servers, without a rate limit, quick to try a failed call again."""
     return Settings(
         **{
             "database_url": database_url,
@@ -81,6 +96,7 @@ def settings_of(
             "redis_url": redis_url,
             "openai_base_url": model_url,
             "model": "scripted",
+            "model_pause_s": 0.02,
             "rate_limit": "off",
             **more,
         }

@@ -1,11 +1,44 @@
 """Chats over HTTP, through the whole system."""
 
+import asyncio
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from temporalio.client import WorkflowHandle
+
+from domain.chat.policy import MOST_FAILURES
+from tests.chaos.books import assert_books_agree
+from tests.chat.conftest import ADMIN_KEY
 from tests.scripted_model import ScriptedModel
-from tests.system import AGENT, System
+from tests.system import AGENT, CHAT, System, until
+from workflows.visibility import AGENT as AGENT_ATTRIBUTE
+from workflows.visibility import API_KEY, KIND, PROJECT
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+AS_ADMIN = {"X-API-Key": ADMIN_KEY}
 
 
-async def test_a_message_is_answered_by_the_model(system: System, scripted_model: ScriptedModel) -> None:
-    response = await system.say("How do we begin?")
+def new_key() -> dict[str, str]:
+    return {"Idempotency-Key": uuid4().hex}
+
+
+def refused(body: dict[str, Any]) -> tuple[str, str]:
+    """Code and message of an error envelope."""
+    assert body["success"] is False
+    return body["error"]["code"], body["error"]["message"]
+
+
+async def assert_agreed(system: System, model: ScriptedModel, session_id: str) -> list[dict[str, Any]]:
+    """The session's calls, newest first, once they have been compared with the bill."""
+    calls = await system.calls(session_id=session_id)
+    assert_books_agree(calls, model.bill())
+    return calls
+
+
+async def test_a_message_is_answered_by_the_model(shared: System, scripted_model: ScriptedModel) -> None:
+    response = await shared.say("How do we begin?")
     answer = response.json()
     assert response.status_code == 200, response.text
     assert answer["turn"] == 1
@@ -18,16 +51,356 @@ async def test_a_message_is_answered_by_the_model(system: System, scripted_model
     )
     [billed] = scripted_model.bill()
     assert billed["state"] == "finished"
+    [call] = await assert_agreed(shared, scripted_model, answer["session_id"])
+    assert call["state"] == "settled"
 
 
-async def test_a_session_remembers_what_was_said(system: System, scripted_model: ScriptedModel) -> None:
-    first = (await system.say("My name is Ada.")).json()
-    second = (await system.say("What is my name?", first["session_id"])).json()
+async def test_a_session_remembers_what_was_said(shared: System, scripted_model: ScriptedModel) -> None:
+    first = (await shared.say("My name is Ada.")).json()
+    second = (await shared.say("What is my name?", first["session_id"])).json()
     assert second["turn"] == 2
     sent = scripted_model.requests()[-1]["messages"]
     assert [message["role"] for message in sent] == ["system", "user", "assistant", "user"]
     assert sent[1]["content"] == "My name is Ada."
     assert sent[2]["content"] == first["response"]
-    session = await system.session(first["session_id"])
+    session = await shared.session(first["session_id"])
     assert [turn["message"] for turn in session["turns"]] == ["My name is Ada.", "What is my name?"]
     assert session["status"] == "idle"
+
+
+async def test_an_unknown_agent_is_not_found(shared: System, scripted_model: ScriptedModel) -> None:
+    response = await shared.say("Hello?", agent_id="nobody_at_all")
+    assert response.status_code == 404
+    assert refused(response.json())[0] == "NOT_FOUND"
+    assert scripted_model.bill() == []
+
+
+async def test_an_alias_is_the_agent_it_stands_for(shared: System, scripted_model: ScriptedModel) -> None:
+    answer = (await shared.say("Hello?", agent_id="ava_analytics_insights_virtuoso")).json()
+    assert answer["agent_id"] == "ava_analytics_virtuoso"
+    again = await shared.say("And now?", answer["session_id"], agent_id="ava_analytics_insights_virtuoso")
+    assert again.json()["turn"] == 2
+    assert (await shared.say("And now?", answer["session_id"], agent_id="ava_analytics_virtuoso")).json()["turn"] == 3
+
+
+async def test_a_session_belongs_to_the_key_that_opened_it(shared: System, scripted_model: ScriptedModel) -> None:
+    session_id = (await shared.say("This is mine.", headers=AS_ADMIN)).json()["session_id"]
+    path = f"{CHAT}/{session_id}"
+    said = await shared.say("Is it ours?", session_id)
+    read, ended = await shared.http.get(path), await shared.http.delete(path)
+    assert [response.status_code for response in (said, read, ended)] == [404, 404, 404]
+    assert len(scripted_model.bill()) == 1
+    mine = (await shared.http.get(path, headers=AS_ADMIN)).json()
+    assert mine["status"] == "idle"
+    assert len(mine["turns"]) == 1
+
+
+async def test_another_agent_on_a_session_is_a_conflict(shared: System, scripted_model: ScriptedModel) -> None:
+    session_id = (await shared.say("Hello.")).json()["session_id"]
+    response = await shared.say("Hello.", session_id, agent_id="amy_cfo")
+    assert response.status_code == 409
+    assert AGENT in refused(response.json())[1]
+
+
+async def test_an_ended_session_takes_no_message_and_stays_readable(
+    shared: System, scripted_model: ScriptedModel
+) -> None:
+    session_id = (await shared.say("Only this.")).json()["session_id"]
+    for _ in range(2):
+        response = await shared.http.delete(f"{CHAT}/{session_id}")
+        assert response.status_code == 200, response.text
+        assert response.json() == {"id": session_id, "status": "deleted"}
+    assert (await shared.say("One more.", session_id)).status_code == 409
+    session = await shared.session(session_id)
+    assert session["status"] == "ended"
+    assert [turn["message"] for turn in session["turns"]] == ["Only this."]
+
+
+async def test_a_session_nobody_opened_cannot_be_read_or_ended(shared: System, scripted_model: ScriptedModel) -> None:
+    path = f"{CHAT}/session_{uuid4().hex}"
+    assert (await shared.http.get(path)).status_code == 404
+    assert (await shared.http.delete(path)).status_code == 404
+
+
+async def test_turns_come_in_pages(shared: System, scripted_model: ScriptedModel) -> None:
+    session_id = (await shared.say("Message 1")).json()["session_id"]
+    for number in (2, 3):
+        await shared.say(f"Message {number}", session_id)
+    page = (await shared.http.get(f"{CHAT}/{session_id}", params={"skip": 1, "limit": 1})).json()
+    assert [turn["message"] for turn in page["turns"]] == ["Message 2"]
+    assert (page["total"], page["skip"], page["limit"]) == (3, 1, 1)
+    assert page["pagination"] == {"total": 3, "skip": 1, "limit": 1, "has_next": True, "has_prev": True}
+
+
+async def test_without_waiting_the_answer_is_found_where_location_says(
+    shared: System, scripted_model: ScriptedModel
+) -> None:
+    scripted_model.script({"contains": "slow", "delay_s": 0.8})
+    response = await shared.say("Be slow.", wait=False)
+    accepted = response.json()
+    assert response.status_code == 202
+    assert (accepted["status"], accepted["response"], accepted["turn"]) == ("running", None, None)
+    location = response.headers["location"]
+    assert location == f"{CHAT}/{accepted['session_id']}"
+    polled = await shared.http.get(location)
+    assert polled.status_code == 200
+    assert (polled.json()["status"], polled.json()["pending"]) == ("running", 1)
+    session = await shared.settled(accepted["session_id"])
+    assert (session["status"], session["pending"]) == ("idle", 0)
+    [turn] = session["turns"]
+    assert turn["status"] == "completed"
+    assert turn["response"]
+
+
+async def test_a_model_slower_than_the_caller_answers_later(shared: System, scripted_model: ScriptedModel) -> None:
+    scripted_model.script({"contains": "slow", "delay_s": 1})
+    response = await shared.say("Be slow.", timeout_s=0.3)
+    assert response.status_code == 202
+    session = await shared.settled(response.json()["session_id"])
+    assert [turn["status"] for turn in session["turns"]] == ["completed"]
+    assert len(scripted_model.bill()) == 1
+
+
+async def test_a_session_can_be_ended_as_soon_as_it_is_accepted(shared: System, scripted_model: ScriptedModel) -> None:
+    scripted_model.script({"contains": "slow", "delay_s": 0.5})
+    location = (await shared.say("Be slow.", wait=False)).headers["location"]
+    assert (await shared.http.delete(location)).status_code == 200
+    session_id = location.rpartition("/")[2]
+    session = await until(
+        lambda: shared.session(session_id), lambda it: [turn["status"] for turn in it["turns"]] == ["completed"]
+    )
+    assert session["status"] == "ended"
+
+
+async def test_a_provider_that_keeps_failing_is_given_up_after_five_calls(
+    shared: System, scripted_model: ScriptedModel
+) -> None:
+    scripted_model.script({"contains": "broken", "status": 500, "times": None})
+    response = await shared.say("You are broken.", headers={"X-Request-ID": "req-given-up"})
+    assert response.status_code == 502
+    body = response.json()
+    code, message = refused(body)
+    assert code == "UPSTREAM_ERROR"
+    assert body["request_id"] == "req-given-up"
+    assert len(scripted_model.bill()) == MOST_FAILURES
+    session_id = body["error"]["details"]["session_id"]
+    calls = await assert_agreed(shared, scripted_model, session_id)
+    assert [call["state"] for call in calls] == ["failed"] * MOST_FAILURES
+    session = await shared.session(session_id)
+    assert session["status"] == "idle"
+    [turn] = session["turns"]
+    assert (turn["status"], turn["response"]) == ("failed", None)
+    assert turn["error"] == {"code": "UPSTREAM_ERROR", "message": message}
+
+
+async def test_a_provider_that_recovers_is_asked_again(shared: System, scripted_model: ScriptedModel) -> None:
+    response = await shared.say("[[fail 503 2]] Are you back?")
+    assert response.status_code == 200
+    calls = await assert_agreed(shared, scripted_model, response.json()["session_id"])
+    assert [call["state"] for call in calls] == ["settled", "failed", "failed"]
+
+
+async def test_a_refused_key_fails_at_once(shared: System, scripted_model: ScriptedModel) -> None:
+    scripted_model.script({"status": 401, "times": None})
+    response = await shared.say("Let me in.")
+    assert response.status_code == 502
+    assert "key" in refused(response.json())[1]
+    assert len(scripted_model.bill()) == 1
+
+
+async def test_a_used_up_quota_fails_at_once(shared: System, scripted_model: ScriptedModel) -> None:
+    scripted_model.script(out_of_quota_after=0)
+    response = await shared.say("One more.")
+    assert response.status_code == 502
+    assert "quota" in refused(response.json())[1]
+    assert len(scripted_model.bill()) == 1
+
+
+async def test_a_provider_that_wants_an_hour_fails_the_turn(shared: System, scripted_model: ScriptedModel) -> None:
+    scripted_model.script({"status": 429, "headers": {"Retry-After": "3600"}, "times": None})
+    response = await shared.say("Now?", timeout_s=10)
+    assert response.status_code == 502, response.text
+    assert len(scripted_model.bill()) == 1
+
+
+async def test_an_empty_answer_is_a_failure_that_was_paid_for(shared: System, scripted_model: ScriptedModel) -> None:
+    response = await shared.say("Say nothing. [[empty]]")
+    assert response.status_code == 502
+    assert "empty" in refused(response.json())[1]
+    session_id = response.json()["error"]["details"]["session_id"]
+    [call] = await assert_agreed(shared, scripted_model, session_id)
+    assert call["state"] == "settled"
+    [turn] = (await shared.session(session_id))["turns"]
+    assert turn["status"] == "failed"
+
+
+async def test_answers_without_a_word_in_them_are_failures_in_the_end(
+    shared: System, scripted_model: ScriptedModel
+) -> None:
+    scripted_model.script({"contains": "page", "garbage": "page", "times": None})
+    response = await shared.say("Show a page.", timeout_s=10)
+    assert response.status_code == 502
+    session_id = response.json()["error"]["details"]["session_id"]
+    calls = await assert_agreed(shared, scripted_model, session_id)
+    assert [call["state"] for call in calls] == ["unknown"] * MOST_FAILURES
+
+
+async def test_streams_cut_again_and_again_are_a_failure(shared: System, scripted_model: ScriptedModel) -> None:
+    response = await shared.say("Tell me more. [[cut 1]]", timeout_s=10)
+    assert response.status_code == 502
+    session_id = response.json()["error"]["details"]["session_id"]
+    calls = await assert_agreed(shared, scripted_model, session_id)
+    assert [call["state"] for call in calls] == ["cut"] * MOST_FAILURES
+    assert all(call["estimated"] for call in calls)
+
+
+async def test_a_message_that_does_not_fit_the_window_is_too_large(
+    shared: System, scripted_model: ScriptedModel
+) -> None:
+    response = await shared.say("word " * 19_000)
+    assert response.status_code == 413
+    assert refused(response.json())[0] == "PAYLOAD_TOO_LARGE"
+    assert scripted_model.bill() == []
+    session_id = response.json()["error"]["details"]["session_id"]
+    [turn] = (await shared.session(session_id))["turns"]
+    assert (turn["status"], turn["error"]["code"]) == ("failed", "PAYLOAD_TOO_LARGE")
+    assert (await shared.say("Shorter.", session_id)).status_code == 200
+
+
+async def test_a_prompt_the_provider_finds_too_long_is_shortened(shared: System, scripted_model: ScriptedModel) -> None:
+    session_id = (await shared.say("Message 1")).json()["session_id"]
+    for number in (2, 3, 4):
+        await shared.say(f"Message {number}", session_id)
+    too_long = {"message": "too long", "code": "context_length_exceeded", "type": "invalid_request_error"}
+    scripted_model.script({"contains": "Message 5", "status": 400, "error": too_long, "times": 2})
+    response = await shared.say("Message 5", session_id)
+    assert response.status_code == 200, response.text
+    assert [len(request["messages"]) for request in scripted_model.requests()[-3:]] == [10, 6, 4]
+    await assert_agreed(shared, scripted_model, session_id)
+
+
+async def test_a_prompt_that_is_always_too_long_is_refused(shared: System, scripted_model: ScriptedModel) -> None:
+    too_long = {"message": "too long", "code": "context_length_exceeded", "type": "invalid_request_error"}
+    scripted_model.script({"status": 400, "error": too_long, "times": None})
+    response = await shared.say("Message")
+    assert response.status_code == 413
+    assert len(scripted_model.bill()) == 1
+
+
+async def test_the_same_key_gets_the_first_answer_and_one_call(shared: System, scripted_model: ScriptedModel) -> None:
+    key = new_key()
+    first, second = await shared.say("Once.", headers=key), await shared.say("Once.", headers=key)
+    assert second.json() == first.json()
+    assert "idempotency-replayed" not in first.headers
+    assert second.headers["idempotency-replayed"] == "true"
+    assert len(scripted_model.bill()) == 1
+
+
+async def test_two_at_once_with_one_key_make_one_call(shared: System, scripted_model: ScriptedModel) -> None:
+    scripted_model.script({"contains": "Once", "delay_s": 0.3})
+    key = new_key()
+    first, second = await asyncio.gather(shared.say("Once.", headers=key), shared.say("Once.", headers=key))
+    assert first.json() == second.json()
+    assert len(scripted_model.bill()) == 1
+
+
+async def test_a_failed_message_is_tried_again_at_its_place(shared: System, scripted_model: ScriptedModel) -> None:
+    session_id = (await shared.say("Hello.")).json()["session_id"]
+    key = new_key()
+    scripted_model.script({"contains": "Try me", "status": 401, "times": 2})
+    for _ in range(2):
+        failed = await shared.say("Try me.", session_id, headers=key)
+        assert failed.status_code == 502
+        assert failed.json()["error"]["details"]["turn"] == 2
+    answered = await shared.say("Try me.", session_id, headers=key)
+    assert answered.status_code == 200
+    assert answered.json()["turn"] == 2
+    turns = (await shared.session(session_id))["turns"]
+    assert [(turn["turn"], turn["status"]) for turn in turns] == [(1, "completed"), (2, "completed")]
+    assert turns[1]["error"] is None
+    calls = await assert_agreed(shared, scripted_model, session_id)
+    assert [call["state"] for call in calls] == ["settled", "failed", "failed", "settled"]
+
+
+async def test_a_first_message_that_failed_is_tried_again_in_its_session(
+    shared: System, scripted_model: ScriptedModel
+) -> None:
+    key = new_key()
+    scripted_model.script({"contains": "Try me", "status": 401})
+    failed = await shared.say("Try me.", headers=key)
+    answered = await shared.say("Try me.", headers=key)
+    assert answered.status_code == 200
+    assert answered.json()["session_id"] == failed.json()["error"]["details"]["session_id"]
+    assert answered.json()["turn"] == 1
+
+
+async def test_a_message_too_long_is_refused_as_often_as_it_comes(
+    shared: System, scripted_model: ScriptedModel
+) -> None:
+    key = new_key()
+    for _ in range(2):
+        response = await shared.say("word " * 19_000, headers=key)
+        assert response.status_code == 413
+    session = await shared.session(response.json()["error"]["details"]["session_id"])
+    assert [turn["status"] for turn in session["turns"]] == ["failed"]
+
+
+async def test_messages_at_once_are_answered_one_after_the_other(shared: System, scripted_model: ScriptedModel) -> None:
+    session_id = (await shared.say("Hello.")).json()["session_id"]
+    scripted_model.script({"contains": "number", "delay_s": 0.2, "times": None})
+    answers = await asyncio.gather(*(shared.say(f"number {n}", session_id) for n in range(3)))
+    assert sorted(answer.json()["turn"] for answer in answers) == [2, 3, 4]
+    sizes = [len(request["messages"]) for request in scripted_model.requests()]
+    assert sizes == [2, 4, 6, 8]  # each prompt holds the answer before it
+
+
+async def test_a_run_can_be_read_in_the_temporal_web_ui(shared: System, scripted_model: ScriptedModel) -> None:
+    scripted_model.script({"contains": "Wait", "delay_s": 0.5})
+    body = {"agent_id": AGENT, "message": "Wait.", "context": {"project_id": 7, "mood": {"any": ["thing"]}}}
+    headers = AS_ADMIN | {"X-Request-ID": "req-of-the-memo"}
+    response = await shared.http.post(CHAT, json={**body, "wait": False}, headers=headers)
+    handle: WorkflowHandle[Any, Any] = shared.temporal.get_workflow_handle(response.json()["workflow_id"])
+    run = await handle.describe()
+    assert await run.memo() == {"request_id": "req-of-the-memo"}
+    found = run.typed_search_attributes
+    assert (found[KIND], found[AGENT_ATTRIBUTE], found[API_KEY], found[PROJECT]) == ("chat", AGENT, "key_admin", "7")
+    assert await run.static_summary() == f"Chat with {AGENT}"
+    assert AGENT in str(await handle.query("__temporal_workflow_metadata"))
+    await until(
+        lambda: handle.query("__temporal_workflow_metadata"), lambda shown: "waiting for a message" in str(shown)
+    )
+
+
+@pytest.mark.parametrize(
+    ("change", "field"),
+    [
+        ({"message": ""}, "message"),
+        ({"message": "  \n"}, "message"),
+        ({"message": None}, "message"),
+        ({"message": "x" * 100_001}, "message"),
+        ({"agent_id": ""}, "agent_id"),
+        ({"agent_id": 7}, "agent_id"),
+        ({"timeout_s": 0}, "timeout_s"),
+        ({"timeout_s": 301}, "timeout_s"),
+        ({"wait": "perhaps"}, "wait"),
+        ({"mesage": "typo"}, "mesage"),
+        ({"context": {"session_id": "../etc"}}, "context.session_id"),
+        ({"context": {"session_id": "x" * 129}}, "context.session_id"),
+        ({"context": {"user_id": "x" * 129}}, "context.user_id"),
+        ({"context": []}, "context"),
+    ],
+)
+async def test_a_bad_field_is_named(
+    shared: System, scripted_model: ScriptedModel, change: dict[str, Any], field: str
+) -> None:
+    response = await shared.http.post(CHAT, json={"agent_id": AGENT, "message": "Hello.", **change})
+    assert response.status_code == 422
+    assert response.json()["error"]["code"] == "VALIDATION_ERROR"
+    assert field in [error["field"] for error in response.json()["error"]["details"]["errors"]]
+    assert scripted_model.bill() == []
+
+
+async def test_a_context_may_hold_more_than_we_know(shared: System, scripted_model: ScriptedModel) -> None:
+    context = {"user_id": "u1", "company": {"size": 12, "tags": ["a", None]}, "mood": 0.5}
+    response = await shared.http.post(CHAT, json={"agent_id": AGENT, "message": "Hello.", "context": context})
+    assert response.status_code == 200, response.text

@@ -1,0 +1,141 @@
+"""Chats while something is away: what fails says so, what can wait does, nothing is called safe that is not."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+
+import httpx
+import pytest
+
+from domain.chat.policy import MOST_FAILURES
+from runtime.settings import Settings
+from tests.chaos.books import assert_books_agree
+from tests.outages import Relay, database_away, relay
+from tests.scripted_model import ScriptedModel
+from tests.system import CHAT, System, running, until
+
+
+def changed(settings: Settings, **values: object) -> Settings:
+    return settings.model_copy(update=values)
+
+
+def assert_unavailable(response: httpx.Response) -> None:
+    assert response.status_code == 503, response.text
+    assert response.json()["error"]["code"] == "SERVICE_UNAVAILABLE"
+    assert int(response.headers["retry-after"]) >= 1
+
+
+@pytest.fixture
+async def provider(scripted_model: ScriptedModel) -> AsyncIterator[Relay]:
+    """The way to the model provider."""
+    async with relay(f"{scripted_model.host}:{scripted_model.port}") as made:
+        yield made
+
+
+@pytest.fixture
+async def engine(temporal_address: str) -> AsyncIterator[Relay]:
+    """The way to Temporal."""
+    async with relay(temporal_address) as made:
+        yield made
+
+
+async def test_a_provider_that_is_down_is_an_upstream_error(
+    system_settings: Settings, provider: Relay, scripted_model: ScriptedModel
+) -> None:
+    async with running(changed(system_settings, openai_base_url=f"http://{provider.address}/v1")) as system:
+        async with provider.away():
+            response = await system.say("Is anybody there?", headers={"Idempotency-Key": "one"})
+            assert response.status_code == 502, response.text
+            error = response.json()["error"]
+            assert (error["code"], error["details"]["status"]) == ("UPSTREAM_ERROR", "failed")
+            [turn] = (await system.session(error["details"]["session_id"]))["turns"]
+            assert (turn["status"], turn["response"]) == ("failed", None)
+            assert turn["error"] == {"code": "UPSTREAM_ERROR", "message": error["message"]}
+        calls = await system.calls()
+        assert [call["state"] for call in calls] == ["failed"] * MOST_FAILURES
+        assert {call["error"] for call in calls} == {"unreachable"}
+        assert scripted_model.bill() == []
+        answered = await system.say("Is anybody there?", headers={"Idempotency-Key": "one"})
+        assert (answered.status_code, answered.json()["turn"]) == (200, 1)
+
+
+async def test_a_provider_that_never_ends_is_given_up_and_may_charge(
+    system_settings: Settings, scripted_model: ScriptedModel
+) -> None:
+    scripted_model.script({"hang": True, "times": 3}, {"hang_after_chunks": 1, "times": None})
+    async with running(changed(system_settings, model_timeout_s=0.3)) as system:
+        response = await system.say("Take your time.")
+        assert response.status_code == 502, response.text
+        calls = await system.calls()
+        assert_books_agree(calls, scripted_model.bill())
+        assert [call["state"] for call in calls] == ["unknown"] * MOST_FAILURES
+        assert {call["error"] for call in calls} == {"timeout"}
+
+
+async def test_without_temporal_nothing_is_accepted_and_what_was_said_can_be_read(
+    system_settings: Settings, engine: Relay, scripted_model: ScriptedModel
+) -> None:
+    async with running(changed(system_settings, temporal_address=engine.address)) as system:
+        session_id = (await system.say("Before.")).json()["session_id"]
+        async with engine.away():
+            answers = await asyncio.gather(
+                system.say("Meanwhile.", session_id),
+                system.say("Meanwhile."),
+                system.say("Meanwhile.", wait=False),
+                system.http.delete(f"{CHAT}/{session_id}"),
+            )
+            for answer in answers:
+                assert_unavailable(answer)
+            session = await system.session(session_id)
+            assert (session["status"], session["pending"]) == ("idle", None)
+            assert [turn["message"] for turn in session["turns"]] == ["Before."]
+            assert len(await system.calls()) == 1
+        response = await until(
+            lambda: system.say("After.", session_id), lambda response: response.status_code != 503, seconds=20
+        )
+        assert (response.status_code, response.json()["turn"]) == (200, 2), response.text
+        assert_books_agree(await system.calls(), scripted_model.bill())
+
+
+async def test_without_the_database_chats_are_unavailable(
+    system: System, system_settings: Settings, postgres_server: str, scripted_model: ScriptedModel
+) -> None:
+    session_id = (await system.say("Before.")).json()["session_id"]
+    with database_away(postgres_server, system_settings.database_url or ""):
+        assert_unavailable(await system.say("Meanwhile.", session_id))
+        assert_unavailable(await system.say("Meanwhile.", session_id, headers={"Idempotency-Key": "one"}))
+        assert_unavailable(await system.http.get(f"{CHAT}/{session_id}"))
+        assert_unavailable(await system.http.delete(f"{CHAT}/{session_id}"))
+        assert_unavailable(await system.http.get("/api/v1/cost-management/usage"))
+        assert_unavailable(await system.http.get("/api/v1/cost-management/ledger"))
+    response = await until(
+        lambda: system.say("After.", session_id), lambda response: response.status_code != 503, seconds=20
+    )
+    assert (response.status_code, response.json()["turn"]) == (200, 2), response.text
+
+
+async def test_a_message_no_worker_takes_is_refused_soon(
+    system_settings: Settings, scripted_model: ScriptedModel
+) -> None:
+    async with running(system_settings, working=False) as system:
+        began = time.monotonic()
+        waiting, accepting = await asyncio.gather(system.say("Anybody?"), system.say("Anybody?", wait=False))
+        took = time.monotonic() - began
+        assert_unavailable(waiting)
+        assert_unavailable(accepting)
+        assert took < 14
+        assert scripted_model.bill() == []
+
+
+async def test_an_accepted_message_can_be_polled_while_the_worker_is_away(
+    system_settings: Settings, scripted_model: ScriptedModel
+) -> None:
+    async with running(system_settings) as system:
+        location = (await system.say("Is it safe?", wait=False)).headers["location"]
+    async with running(system_settings, working=False) as system:
+        response = await system.http.get(location)
+        assert response.status_code == 200, response.text
+        assert (response.json()["status"], response.json()["pending"]) == ("running", 1)
+    async with running(system_settings) as system:
+        session = await system.settled(location.rpartition("/")[2])
+        assert [turn["status"] for turn in session["turns"]] == ["completed"]
