@@ -58,6 +58,10 @@ class Memory:
             raise NotFound("the message was erased")
         return words.texts[message_hash]
 
+    def keep(self, session_id: str, turn: int, message_hash: str, reply_hash: str) -> None:
+        """A turn has just been answered here: the next one need not look it up."""
+        self._answered[turn_stream(session_id, turn)] = (message_hash, reply_hash)
+
     def _hashes(self, streams: list[str]) -> list[tuple[str, str]]:
         missing = [stream for stream in streams if stream not in self._answered]
         if missing:

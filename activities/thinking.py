@@ -118,6 +118,7 @@ class Thinking:
         room = policy.room(recall, answered=settled.completion_tokens, window=window, max_answer=ask.max_tokens)
         if settled.reply_hash == _NOTHING:
             raise ApplicationError("the model gave an empty answer", type="UPSTREAM_ERROR", non_retryable=True)
+        self._memory.keep(thought.turn.session_id, thought.turn.turn, thought.turn.message_hash, settled.reply_hash)
         return Answer(
             reply_hash=settled.reply_hash,
             finish=settled.finish,

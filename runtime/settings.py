@@ -52,6 +52,7 @@ class Settings(BaseSettings):
     model: str | None = Field(None, validation_alias="CONVERGIO_MODEL")
     context_window: int | None = Field(None, ge=512, validation_alias="CONVERGIO_CONTEXT_WINDOW")
     max_answer_tokens: int = Field(1024, ge=1, validation_alias="CONVERGIO_MAX_ANSWER_TOKENS")
+    model_queue: Literal["shared", "own"] = Field("shared", validation_alias="CONVERGIO_MODEL_QUEUE")
     model_concurrency: int = Field(100, ge=1, validation_alias="CONVERGIO_MODEL_CONCURRENCY")
     model_timeout_s: float = Field(120.0, gt=0, validation_alias="CONVERGIO_MODEL_TIMEOUT_S")
     model_pause_s: float = Field(1.0, gt=0, le=30, validation_alias="CONVERGIO_MODEL_PAUSE_S")

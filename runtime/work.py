@@ -10,7 +10,6 @@ import structlog
 from temporalio.client import Client
 from temporalio.common import VersioningBehavior, WorkerDeploymentVersion
 from temporalio.worker import Worker, WorkerDeploymentConfig
-from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
 
 from activities.books import Books
 from activities.calls import Calls
@@ -24,6 +23,7 @@ from runtime import temporal
 from runtime.bootstrap import Parts, make_parts, now
 from runtime.loops import freeze, quick_loop, stop_on_signals
 from runtime.readiness import announce_ready
+from runtime.sandbox import QuickSandbox
 from runtime.settings import Settings
 from workflows.chat import AgentChat
 from workflows.queues import FLOW, model_queue
@@ -34,7 +34,6 @@ GRACE = timedelta(seconds=60)
 """How long a stopping worker waits for what it has begun."""
 _STICKY = timedelta(seconds=2)
 _THROTTLE = timedelta(seconds=1)
-_PASSED_THROUGH = ("activities", "domain", "workflows", "eventsourcing", "orjson", "structlog", "typing_extensions")
 
 
 def workers(settings: Settings, client: Client, parts: Parts, queues: Sequence[str] | None) -> list[Worker]:
@@ -43,9 +42,9 @@ def workers(settings: Settings, client: Client, parts: Parts, queues: Sequence[s
     Raises:
         Invalid: there is no such queue.
     """
-    model = model_queue(parts.provider.name)
+    own = model_queue(parts.provider.name)
     books = Books(parts.ledger, parts.prices, now)
-    chat = ChatActivities(parts.ledger, now, model_queue=model)
+    chat = ChatActivities(parts.ledger, now, model_queue=FLOW if settings.model_queue == "shared" else own)
     reconcile = ReconcileActivities(books, chat, costs=parts.costs, chats=parts.chats, client=client, now=now)
     thinking = Thinking(
         Memory(parts.ledger, parts.content, parts.agents),
@@ -58,14 +57,11 @@ def workers(settings: Settings, client: Client, parts: Parts, queues: Sequence[s
     offered: dict[str, dict[str, Any]] = {
         FLOW: {
             "workflows": [AgentChat, Reconcile],
-            "activities": [*chat.all(), *reconcile.all()],
-            "activity_executor": ThreadPoolExecutor(THREADS, "ledger"),
-            "max_concurrent_activities": THREADS,
-            "workflow_runner": SandboxedWorkflowRunner(
-                restrictions=SandboxRestrictions.default.with_passthrough_modules(*_PASSED_THROUGH)
-            ),
+            "activities": [*chat.all(), *reconcile.all(), *thinking.all()],
+            "activity_executor": ThreadPoolExecutor(settings.model_concurrency, "ledger"),
+            "workflow_runner": QuickSandbox(),
         },
-        model: {"activities": thinking.all(), "max_concurrent_activities": settings.model_concurrency},
+        own: {"activities": thinking.all()},
     }
     wanted = queues or tuple(offered)
     if unknown := sorted(set(wanted) - set(offered)):
@@ -77,6 +73,7 @@ def _worker(settings: Settings, client: Client, queue: str, offer: dict[str, Any
     return Worker(
         client,
         task_queue=queue,
+        max_concurrent_activities=settings.model_concurrency,
         interceptors=[RefusalInterceptor()],
         graceful_shutdown_timeout=GRACE,
         sticky_queue_schedule_to_start_timeout=_STICKY,

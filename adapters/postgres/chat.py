@@ -1,11 +1,11 @@
 """Chats: the way in, and the views."""
 
-from collections.abc import Sequence
 from dataclasses import fields
 from datetime import datetime
 from typing import Any
 
 from adapters.postgres.pool import Database
+from adapters.postgres.prepared import Statement, integer, text
 from domain.chat import aggregate
 from domain.chat.ports import Door, SpokenTurn
 from domain.chat.projection import SessionRow, TurnRow
@@ -13,24 +13,27 @@ from domain.content import Content
 from domain.errors import NotFound
 from domain.events import Registry
 
-_OPEN = """
+_OPEN = Statement(
+    b"chat_open",
+    b"""
     WITH agent AS (
         SELECT id, deployed_version FROM agents
-        WHERE (id = %(agent)s OR aliases @> ARRAY[%(agent)s::text])
+        WHERE (id = $1 OR aliases @> ARRAY[$1])
           AND status = 'active' AND deployed_version IS NOT NULL
-        ORDER BY id <> %(agent)s LIMIT 1
+        ORDER BY id <> $1 LIMIT 1
     ), past AS (
-        SELECT originator_version, topic, state FROM ledger_events WHERE originator_id = %(stream)s
+        SELECT originator_version, topic, state FROM ledger_events WHERE originator_id = $2
     ), stored AS (
-        INSERT INTO content (owner, hash, body) SELECT %(owner)s, %(hash)s, %(body)s
+        INSERT INTO content (owner, hash, body) SELECT $3, $4, $5
         WHERE EXISTS (SELECT FROM agent) AND NOT EXISTS (
-            SELECT FROM past WHERE topic LIKE 'chat.session_ended/%%'
-            OR topic LIKE 'chat.session_opened/%%' AND convert_from(state, 'UTF8')::jsonb ->> 'key_id' <> %(key)s
+            SELECT FROM past WHERE topic LIKE 'chat.session_ended/%'
+            OR topic LIKE 'chat.session_opened/%' AND convert_from(state, 'UTF8')::jsonb ->> 'key_id' <> $6
         ) ON CONFLICT DO NOTHING
     )
     SELECT NULL AS version, id, deployed_version, NULL AS state FROM agent
     UNION ALL (SELECT originator_version, topic, NULL, state FROM past ORDER BY originator_version)
-"""
+    """,
+)
 _SESSION_COLUMNS = ", ".join(field.name for field in fields(SessionRow))
 _TURN_COLUMNS = ", ".join(f"t.{field.name}" for field in fields(TurnRow))
 _SESSION = f"SELECT {_SESSION_COLUMNS} FROM chat_sessions WHERE session_id = %s"  # noqa: S608  (column names)
@@ -54,23 +57,20 @@ class PostgresAdmission:
         self._registry = registry
 
     def open(self, *, session_id: str, agent_id: str, key_id: str, message: Content) -> Door:
-        values = {
-            "agent": agent_id,
-            "stream": aggregate.session_stream(session_id),
-            "owner": message.owner,
-            "hash": message.hash,
-            "body": message.text,
-            "key": key_id,
-        }
-        with self._database.connection() as connection:
-            rows: Sequence[tuple[Any, ...]] = connection.execute(_OPEN, values, prepare=True, binary=True).fetchall()
-        agent = next((row for row in rows if row[0] is None), None)
-        past = [self._registry.decode(row[1], row[3]) for row in rows if row[0] is not None]
+        values = (agent_id, aggregate.session_stream(session_id), message.owner, message.hash, message.text, key_id)
+        found = self._database.execute(_OPEN, [value.encode() for value in values])
+        agent, past = None, []
+        for row in range(found.ntuples):
+            version, name, deployed, state = (found.get_value(row, column) for column in range(4))
+            if version is None:
+                agent = (text(name), integer(deployed))
+            else:
+                past.append(self._registry.decode(text(name), state or b""))
         session = aggregate.load_session(past)
-        aggregate.admit(session, key_id=key_id, agent_id=agent[1] if agent else None)
+        aggregate.admit(session, key_id=key_id, agent_id=agent[0] if agent else None)
         if agent is None:
             raise NotFound(f"there is no agent {agent_id}, or it is not deployed", field="agent_id")
-        return Door(session, agent_id=agent[1], agent_version=agent[2])
+        return Door(session, agent_id=agent[0], agent_version=agent[1])
 
 
 class PostgresChats:
