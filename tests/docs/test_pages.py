@@ -31,8 +31,8 @@ def test_files_that_are_named_exist(page: Path) -> None:
 
 @pytest.mark.parametrize("page", PAGES, ids=name)
 def test_lines_are_not_longer_than_a_table_needs(page: Path) -> None:
-    lines = page.read_text().splitlines()
-    assert [line for line in lines if len(line) > 120 and not line.startswith("|")] == []
+    prose = re.sub(r"```.+?```", "", page.read_text(), flags=re.DOTALL)
+    assert [line for line in prose.splitlines() if len(line) > 120 and not line.startswith("|")] == []
 
 
 @pytest.mark.parametrize("record", RECORDS, ids=name)
