@@ -149,6 +149,11 @@ def test_every_address_names_a_service_and_a_port_it_listens_on() -> None:
     assert jobs["temporal"] == [f"temporal:{temporal['PROMETHEUS_ENDPOINT'].rpartition(':')[2]}"]
 
 
+def test_servers_that_ask_nobody_for_a_key_are_not_published() -> None:
+    assert environment("temporal")["TEMPORAL_ALLOW_NO_AUTH"] == "true"
+    assert all("ports" not in services()[name] for name in ("temporal", "postgres", "valkey"))
+
+
 def test_the_namespace_that_is_made_is_the_one_that_is_used() -> None:
     command = services()["temporal-namespace"]["command"][0]
     assert f"create -n {environment('migrate')['TEMPORAL_NAMESPACE']}" in command
