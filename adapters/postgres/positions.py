@@ -29,6 +29,7 @@ _HEAD_AND_POSITION = Statement(
            coalesce((SELECT position FROM projection_positions WHERE projection = $1), 0)
     """,
 )
+_WANTED = Statement(b"projection_wanted", b"SELECT pg_notify('wanted', '')")
 _STATES = Statement(
     b"projection_states",
     b"""
@@ -104,6 +105,7 @@ class LivePositions:
                     waiter.head = head
                     if max(position, waiter.position) >= head:
                         return True
+                await asyncio.to_thread(self._database.execute, _WANTED, ())
                 await waiter.woken
         except TimeoutError:
             return False

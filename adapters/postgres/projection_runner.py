@@ -19,9 +19,9 @@ from domain.projection import Projection
 
 BATCH = 500
 """Events per transaction."""
-REST = 4
-"""After a batch that was not full the runner rests this many times as long as it worked: a fifth of a core at most."""
-LONGEST_REST_S = 0.05
+REST = 20
+"""After a batch that was not full the runner rests this many times as long as it worked, unless somebody waits."""
+LONGEST_REST_S = 0.1
 _POLL_S = 1.0
 _LONGEST_PAUSE_S = 5.0
 _LEASE = 7152349
@@ -69,11 +69,13 @@ class ProjectionRunner:
     def _follow(self, connection: Connection, stop: Flag) -> None:
         log.enrol(connection, self._projections)
         connection.execute("LISTEN ledger")
+        connection.execute("LISTEN wanted")
         while not stop.is_set():
             started = time.monotonic()
-            if self.step(connection) >= BATCH:
+            if self.step(connection) >= BATCH or _rest(
+                connection, min(REST * (time.monotonic() - started), LONGEST_REST_S)
+            ):
                 continue
-            stop.wait(min(REST * (time.monotonic() - started), LONGEST_REST_S))
             for timeout in (_POLL_S, 0):  # wait for a notice, then forget those that came with it
                 for _ in connection.notifies(timeout=timeout, stop_after=1 if timeout else None):
                     pass
@@ -140,6 +142,20 @@ class ProjectionRunner:
     def _set_aside(self, connection: Connection, name: str, position: int, stream: str, error: str) -> None:
         self._log.error("event set aside", projection=name, position=position, stream=stream, error=error)
         log.set_aside(connection, name, position, stream, error)
+
+
+def _rest(connection: Connection, seconds: float) -> bool:
+    """Let events gather, so that a busy ledger is folded in few large batches; not while somebody waits for a view.
+
+    Returns whether there was a notice: then there is something to do at once.
+    """
+    until, noticed = time.monotonic() + seconds, False
+    while (left := until - time.monotonic()) > 0:
+        for notice in connection.notifies(timeout=left, stop_after=1):
+            noticed = True
+            if notice.channel == "wanted":
+                return True
+    return noticed
 
 
 def leased(connection: Connection) -> bool:
