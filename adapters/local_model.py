@@ -45,6 +45,8 @@ def serve(port: int, host: str = "127.0.0.1", threads: int | None = None) -> NoR
     params.hostnames, params.port = [host], port
     if threads is not None:
         params.cpuparams.n_threads = threads
+    # so small a model goes round in circles without these
+    params.sampling.temp, params.sampling.penalty_repeat, params.sampling.penalty_last_n = 0.5, 1.2, 256
     params.cache_ram_mib = PROMPT_CACHE_MIB
     params.verbosity = ERRORS_ONLY
     params.endpoint_slots = params.ui = False

@@ -1,5 +1,6 @@
 """One log line style: columns with colours on a terminal, JSON anywhere else."""
 
+import json
 import logging
 import sys
 from datetime import datetime
@@ -14,7 +15,7 @@ from structlog.typing import EventDict, Processor, WrappedLogger
 from domain.errors import Refused
 
 _LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR}
-_QUIET = ("aiohttp.access", "asyncio", "httpcore", "httpx", "openai", "uvicorn.access")
+_QUIET = ("aiohttp.access", "asyncio", "httpcore", "httpx", "openai", "uvicorn.access", "uvicorn.error")
 _PART_WIDTH = 11
 _EVENT_WIDTH = 28
 
@@ -107,4 +108,7 @@ def _columns() -> list[Column]:
 
 
 def _json(event: Any, **_options: Any) -> str:
-    return orjson.dumps(event, default=str).decode()
+    try:
+        return orjson.dumps(event, default=str).decode()
+    except TypeError:  # integers beyond 64 bits, lone surrogates: a log line is never lost for them
+        return json.dumps(event, default=str)

@@ -10,6 +10,9 @@ OPENAI_URL = "https://api.openai.com/v1"
 OPENAI_MODEL = "gpt-4.1-mini"
 """What is asked of OpenAI when CONVERGIO_MODEL is not set."""
 
+_ANSWER_TOKENS = 1024
+_LOCAL_ANSWER_TOKENS = 256
+"""The local model writes some tens of tokens a second, and nothing better the longer it goes on."""
 _LOOPBACK = {"127.0.0.1", "localhost", "::1"}
 
 
@@ -20,13 +23,16 @@ class Provider:
     name: str
     url: str | None
     default_model: str
+    max_answer_tokens: int
 
 
 def provider(settings: Settings) -> Provider:
     """The provider at OPENAI_BASE_URL, or OpenAI when there is only a key, or none."""
     url = settings.openai_base_url or (OPENAI_URL if settings.openai_api_key else None)
     if url is None:
-        return Provider("none", None, settings.model or "none")
+        return Provider("none", None, settings.model or "none", _ANSWER_TOKENS)
     host = urlsplit(url).hostname or "unnamed"
     name = "local" if host in _LOOPBACK else "openai" if url == OPENAI_URL else host
-    return Provider(name, url, settings.model or (MODEL_NAME if name == "local" else OPENAI_MODEL))
+    model = settings.model or (MODEL_NAME if name == "local" else OPENAI_MODEL)
+    longest = _LOCAL_ANSWER_TOKENS if model == MODEL_NAME else _ANSWER_TOKENS
+    return Provider(name, url, model, settings.max_answer_tokens or longest)

@@ -16,6 +16,7 @@ from api.app import ApiParts, ApiSettings, create_app
 from api.auth import key_hash
 from api.conversations import Conversations
 from api.health import Probes
+from api.server import Http
 from domain.governance.ports import Unlimited
 from runtime import probes, temporal
 from runtime.bootstrap import Parts, answers, make_parts, now, positions, rate_limiter
@@ -38,10 +39,11 @@ async def _run(settings: Settings) -> None:
         app,
         host=settings.host,
         port=settings.port,
-        http="httptools",
+        http=Http,
         log_config=None,
         access_log=False,
         server_header=False,
+        proxy_headers=False,
         timeout_graceful_shutdown=_GRACE_S,
     )
     freeze()

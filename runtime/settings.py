@@ -51,7 +51,7 @@ class Settings(BaseSettings):
     openai_base_url: str | None = Field(None, validation_alias="OPENAI_BASE_URL")
     model: str | None = Field(None, validation_alias="CONVERGIO_MODEL")
     context_window: int | None = Field(None, ge=512, validation_alias="CONVERGIO_CONTEXT_WINDOW")
-    max_answer_tokens: int = Field(1024, ge=1, validation_alias="CONVERGIO_MAX_ANSWER_TOKENS")
+    max_answer_tokens: int | None = Field(None, ge=1, validation_alias="CONVERGIO_MAX_ANSWER_TOKENS")
     model_queue: Literal["shared", "own"] = Field("shared", validation_alias="CONVERGIO_MODEL_QUEUE")
     model_concurrency: int = Field(100, ge=1, validation_alias="CONVERGIO_MODEL_CONCURRENCY")
     model_timeout_s: float = Field(120.0, gt=0, validation_alias="CONVERGIO_MODEL_TIMEOUT_S")

@@ -52,7 +52,7 @@ def workers(settings: Settings, client: Client, parts: Parts, queues: Sequence[s
         Calls(books, parts.model, now, timeout=timedelta(seconds=settings.model_timeout_s)),
         now,
         default_model=parts.model.default,
-        max_answer_tokens=settings.max_answer_tokens,
+        max_answer_tokens=parts.provider.max_answer_tokens,
     )
     offered: dict[str, dict[str, Any]] = {
         FLOW: {
