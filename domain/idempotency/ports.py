@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
-LEASE_S = 15.0
-"""A claim that is not renewed for this long, in seconds, may be taken over."""
+LEASE_S = 6.0
+"""A claim that is not renewed for this long, in seconds, may be taken over: so long a repeat waits for a dead API."""
 
 KEPT_S = 24 * 3600.0
 """An answer is kept for this long, in seconds."""

@@ -9,7 +9,7 @@ import pytest
 
 from tests.chaos.books import assert_books_agree
 from tests.chaos.conftest import Say
-from tests.chaos.whole import CHAT, Whole, family, soon, whole, within
+from tests.chaos.whole import CHAT, Whole, alive, family, soon, whole, within
 from tests.scripted_model import ScriptedModel, start_scripted_model
 
 pytestmark = pytest.mark.prove
@@ -27,7 +27,7 @@ async def test_sessions_go_on_after_everything_was_killed_at_once(tmp_path: Path
             victims = family(first.up.run().supervisor)
             for pid in victims:
                 os.kill(pid, signal.SIGKILL)
-            await soon(lambda: not any(Path(f"/proc/{pid}/exe").exists() for pid in victims), 10)
+            await soon(lambda: not any(map(alive, victims)), 10)
         async with whole(tmp_path, model) as second:
             usage = await second.usage()
             assert {figure: usage[figure] for figure in SPENT} == {figure: spent[figure] for figure in SPENT}

@@ -14,7 +14,7 @@ import httpx
 import psycopg
 
 from runtime.process import Mark
-from tests.runtime.upping import Up, start_up
+from tests.runtime.upping import Up, start_up, until
 from tests.scripted_model import ScriptedModel, start_scripted_model
 
 T = TypeVar("T")
@@ -141,9 +141,11 @@ class Whole:
 
     @contextmanager
     def down(self, part: str) -> Iterator[None]:
-        """Kill a part, and keep it from being started again for the block."""
+        """Kill a part, and keep it from being started again for the block, which begins when nothing of it is left."""
         with self.frozen("supervisor"):
+            victims = family(self.up.run().children[part])
             self.up.kill(part)
+            until(lambda: not any(map(alive, victims)), 10)
             yield
 
     async def reborn(self, part: str, dead: int) -> None:
@@ -197,8 +199,13 @@ def moment(stamp: str) -> float:
     return datetime.fromisoformat(stamp).astimezone(UTC).timestamp()
 
 
-def family(supervisor: Mark) -> list[int]:
-    """The process ids of a supervisor and of all that descends from it, itself first."""
+def alive(pid: int) -> bool:
+    """Whether a process runs; one that only waits to be reaped does not."""
+    return Path(f"/proc/{pid}/exe").exists()
+
+
+def family(eldest: Mark) -> list[int]:
+    """The process ids of a process and of all that descends from it, itself first."""
     children: dict[int, list[int]] = {}
     for stat in Path("/proc").glob("[0-9]*/stat"):
         try:
@@ -206,7 +213,7 @@ def family(supervisor: Mark) -> list[int]:
         except OSError:  # it has just ended
             continue
         children.setdefault(parent, []).append(int(stat.parent.name))
-    found = [supervisor.pid]
+    found = [eldest.pid]
     for pid in found:
         found += children.get(pid, [])
     return found
