@@ -7,10 +7,11 @@ PASSED_THROUGH = ("activities", "domain", "workflows", "eventsourcing", "orjson"
 
 
 class QuickSandbox(SandboxedWorkflowRunner):
-    """Asks no workflow for the context that a payload is converted in.
+    """Asks no workflow for the context that a payload is converted or stored in.
 
-    The SDK asks three times for each payload, each time by running a statement inside the sandbox: a fifth of a
-    worker's CPU time. Only converters and codecs that depend on the context need the answer; ours do not.
+    The SDK asks several times for each payload, each time by running a statement inside the sandbox: a fifth of a
+    worker's CPU time. Only converters, codecs and external stores that depend on the context need the answer; ours do
+    not.
     """
 
     def __init__(self) -> None:
@@ -19,6 +20,7 @@ class QuickSandbox(SandboxedWorkflowRunner):
     def create_instance(self, det: WorkflowInstanceDetails) -> WorkflowInstance:
         instance = super().create_instance(det)
         instance.get_serialization_context = _no_context  # type: ignore[method-assign, assignment]
+        instance.get_external_store_context = _no_context  # type: ignore[method-assign, assignment]
         return instance
 
 

@@ -1,0 +1,16 @@
+"""All benchmarks: `python -m bench [chat|ledger]`, each with its own options after its name."""
+
+import sys
+
+from bench import chat, ledger
+
+ALL = {"chat": chat.main, "ledger": ledger.main}
+
+if __name__ == "__main__":
+    named = sys.argv[1] if len(sys.argv) > 1 else None
+    if named is not None and named not in ALL:
+        sys.exit(f"no such benchmark: {named}; there are {', '.join(ALL)}")
+    for name, run in ALL.items():
+        if named in {None, name}:
+            sys.argv = [f"bench {name}", *sys.argv[2:]]
+            run()
