@@ -21,7 +21,8 @@ from runtime.settings import Settings
 from runtime.welcome import welcome
 
 _STOP_WITHIN_S = {"api": 35.0, "worker": 65.0, "projections": 10.0}  # the first two finish what they have begun
-_SERVER_STOP_WITHIN_S = 30.0
+_SERVER_STOP_WITHIN_S = {"postgres": 30.0}  # it writes a checkpoint; the others lose nothing when they are killed
+_OTHERS_STOP_WITHIN_S = 10.0
 _DELIBERATE_S = 1.0  # a second signal sooner than this is the same keystroke, passed on by a parent
 _LOG_BYTES = 20_000_000
 _FIRST_ATTEMPTS = 4  # PostgreSQL may have to wait for the last children of a killed one
@@ -172,7 +173,9 @@ class Supervisor:
         for name, seconds in _STOP_WITHIN_S.items():
             if name in by_name:
                 await by_name.pop(name).stop(seconds)
-        await asyncio.gather(*(child.stop(_SERVER_STOP_WITHIN_S) for child in by_name.values()))
+        await asyncio.gather(
+            *(child.stop(_SERVER_STOP_WITHIN_S.get(name, _OTHERS_STOP_WITHIN_S)) for name, child in by_name.items())
+        )
         forced.cancel()
         self._log.info("stopped")
 
