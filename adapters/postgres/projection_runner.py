@@ -62,12 +62,17 @@ class ProjectionRunner:
         with connect(self._dsn) as connection:
             if not leased(connection):
                 raise Unavailable("another projection runner holds the lease")
-            log.enrol(connection, self._projections)
+            self._begin(connection)
             while self.step(connection):
                 pass
 
-    def _follow(self, connection: Connection, stop: Flag) -> None:
+    def _begin(self, connection: Connection) -> None:
+        """A crash may take the newest rows, but with their position: they are folded again. So nobody waits for it."""
+        connection.execute("SET synchronous_commit = off")
         log.enrol(connection, self._projections)
+
+    def _follow(self, connection: Connection, stop: Flag) -> None:
+        self._begin(connection)
         connection.execute("LISTEN ledger")
         connection.execute("LISTEN wanted")
         while not stop.is_set():

@@ -18,7 +18,7 @@ Connection = psycopg.Connection[Any]
 
 
 @cache
-def _columns(kind: type[Row]) -> tuple[str, ...]:
+def columns(kind: type[Row]) -> tuple[str, ...]:
     return tuple(field.name for field in fields(kind))
 
 
@@ -27,7 +27,7 @@ def key_of(row: Row) -> Key:
 
 
 def values_of(row: Row) -> tuple[object, ...]:
-    return tuple(getattr(row, name) for name in _columns(type(row)))
+    return tuple(getattr(row, name) for name in columns(type(row)))
 
 
 def _names(names: Iterable[str], *qualifier: str) -> sql.Composed:
@@ -51,14 +51,14 @@ def _load(kind: type[Row]) -> bytes:
         sql.SQL(
             "SELECT {columns} FROM {table} AS t JOIN jsonb_populate_recordset(NULL::{table}, %s) AS k USING ({key})"
         )
-        .format(columns=_names(_columns(kind), "t"), table=sql.Identifier(kind.TABLE), key=_names(kind.KEY))
+        .format(columns=_names(columns(kind), "t"), table=sql.Identifier(kind.TABLE), key=_names(kind.KEY))
         .as_bytes()
     )
 
 
 @cache
 def _upsert(kind: type[Row], table: str) -> bytes:
-    rest = [name for name in _columns(kind) if name not in kind.KEY]
+    rest = [name for name in columns(kind) if name not in kind.KEY]
     update = sql.SQL("UPDATE SET ({}) = ROW({})").format(_names(rest), _names(rest, "excluded"))
     return (
         sql.SQL(
@@ -67,7 +67,7 @@ def _upsert(kind: type[Row], table: str) -> bytes:
         )
         .format(
             table=sql.Identifier(table),
-            columns=_names(_columns(kind)),
+            columns=_names(columns(kind)),
             key=_names(kind.KEY),
             action=update if rest else sql.SQL("NOTHING"),
         )
@@ -100,7 +100,7 @@ def load(connection: Connection, kind: type[R], keys: Iterable[Key]) -> list[R]:
 def upsert(connection: Connection, kind: type[Row], rows: Collection[Row], table: str | None = None) -> None:
     """Write the rows, one statement for all, into the view's table or one shaped like it."""
     if rows:
-        records = (dict(zip(_columns(kind), values_of(row), strict=True)) for row in rows)
+        records = (dict(zip(columns(kind), values_of(row), strict=True)) for row in rows)
         connection.execute(_upsert(kind, table or kind.TABLE), (_json(records),), prepare=True)
 
 
@@ -113,7 +113,7 @@ def delete(connection: Connection, kind: type[Row], keys: Collection[Key], table
 
 def copy_in(connection: Connection, table: str, kind: type[Row], rows: Iterable[Row]) -> None:
     """Fill an empty table that is shaped like the view's."""
-    statement = sql.SQL("COPY {} ({}) FROM STDIN").format(sql.Identifier(table), _names(_columns(kind)))
+    statement = sql.SQL("COPY {} ({}) FROM STDIN").format(sql.Identifier(table), _names(columns(kind)))
     with connection.cursor().copy(statement) as copy:
         for row in rows:
             copy.write_row([Jsonb(v, _dumps) if isinstance(v, dict) else v for v in values_of(row)])
