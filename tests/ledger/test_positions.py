@@ -96,6 +96,21 @@ async def test_a_wait_is_for_what_was_recorded_when_it_began(platform: Platform)
         assert await waiting
 
 
+async def test_a_runner_that_rests_is_woken_for_whoever_waits(platform: Platform) -> None:
+    """Events of a busy ledger gather, but not while somebody wants to see them."""
+    with following(runner(platform.dsn)), listening(platform) as positions:
+        eventually(platform.positions)
+        waits = []
+        for _ in range(30):
+            await asyncio.to_thread(platform.count, "a")  # the runner begins to work, and then to rest
+            await asyncio.sleep(0.02)
+            await asyncio.to_thread(platform.count, "a")
+            started = time.monotonic()
+            assert await positions.wait("toys")
+            waits.append(time.monotonic() - started)
+    assert sorted(waits)[15] < 0.05
+
+
 async def test_a_lost_connection_is_opened_again(platform: Platform) -> None:
     with following(runner(platform.dsn)), listening(platform) as positions:
         eventually(lambda: listeners(platform))
