@@ -31,7 +31,7 @@ from domain.chat.ports import Admission, ChatReads, Door
 from domain.content import Content
 from domain.errors import Conflict, NotFound, Refused, Unavailable
 from domain.ids import derived, message_id, random_id
-from workflows.chat import AgentChat, ChatStart, Said, Say
+from workflows.chat import MOVED, AgentChat, ChatStart, Said, Say
 from workflows.queues import FLOW
 from workflows.visibility import API_KEY, attributes
 
@@ -43,7 +43,12 @@ _LOOK_AFTER_S = 10.0
 _QUERY_TIMEOUT = timedelta(seconds=1)
 _TRIES = 4
 _GONE = {RPCStatusCode.NOT_FOUND, RPCStatusCode.ABORTED, RPCStatusCode.FAILED_PRECONDITION}
-_REFUSALS: dict[str | None, type[Refused]] = {"NotFound": NotFound, "Conflict": Conflict}
+_ELSEWHERE = {"AcceptedUpdateCompletedWorkflow", MOVED}
+_REFUSALS: dict[str | None, type[Refused]] = {
+    "NotFound": NotFound,
+    "Conflict": Conflict,
+    "SERVICE_UNAVAILABLE": Unavailable,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -326,7 +331,7 @@ async def _reaching(call: Awaitable[T]) -> T:
 
 def _ran_out(error: WorkflowUpdateFailedError) -> bool:
     """Whether the run ended under the update, so that the next run is to be asked."""
-    return isinstance(error.cause, ApplicationError) and error.cause.type == "AcceptedUpdateCompletedWorkflow"
+    return isinstance(error.cause, ApplicationError) and error.cause.type in _ELSEWHERE
 
 
 def _refusal(error: WorkflowUpdateFailedError) -> Exception:

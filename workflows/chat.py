@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import deque
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import cast, get_args
 
@@ -20,6 +20,8 @@ with workflow.unsafe.imports_passed_through():
 _LEDGER_RETRY = RetryPolicy(
     initial_interval=timedelta(milliseconds=200), backoff_coefficient=2, maximum_interval=timedelta(seconds=10)
 )
+MOVED = "Moved"
+"""The type of error by which a run says that the next one, which has begun by then, answers the message."""
 HEARTBEAT_TIMEOUT = timedelta(seconds=10)
 """After this much silence a worker counts as dead, and its call goes to another."""
 TURN_TIMEOUT = timedelta(minutes=15)
@@ -27,25 +29,6 @@ TURN_TIMEOUT = timedelta(minutes=15)
 SUMMARY_TIMEOUT = timedelta(minutes=2)
 _LEDGER_TIMEOUT = timedelta(seconds=10)
 _BOOKS_TIMEOUT = timedelta(minutes=2)
-
-
-@dataclass(frozen=True)
-class ChatStart:
-    """What a run is started with: ids only.
-
-    `call_timeout_s` bounds one attempt at a model call, `pause_s` (doubled each time, 30 at most) lies between them;
-    both in seconds. After `turns_per_run` turns the run continues as new.
-    """
-
-    session_id: str
-    agent_id: str
-    key_id: str
-    because: str
-    user_id: str | None = None
-    project_id: str | None = None
-    call_timeout_s: float = 120.0
-    pause_s: float = 1.0
-    turns_per_run: int = policy.TURNS_PER_RUN
 
 
 @dataclass(frozen=True)
@@ -60,6 +43,26 @@ class Say:
     because: str
     visit: int = 1
     again: int | None = None
+
+
+@dataclass(frozen=True)
+class ChatStart:
+    """What a run is started with: ids only.
+
+    `call_timeout_s` bounds one attempt at a model call, `pause_s` (doubled each time, 30 at most) lies between them;
+    both in seconds. After `turns_per_run` turns the run continues as new, and the next one answers what is `queued`.
+    """
+
+    session_id: str
+    agent_id: str
+    key_id: str
+    because: str
+    user_id: str | None = None
+    project_id: str | None = None
+    call_timeout_s: float = 120.0
+    pause_s: float = 1.0
+    turns_per_run: int = policy.TURNS_PER_RUN
+    queued: list[Say] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -94,8 +97,12 @@ class ChatStatus:
 
 @dataclass
 class _Waiting:
+    """A message on its way. `moved`: the next run answers it, and is to be asked."""
+
     say: Say
+    turn: TurnRef | None = None
     said: Said | None = None
+    moved: bool = False
 
 
 @workflow.defn(name="AgentChat")
@@ -111,55 +118,65 @@ class AgentChat:
         self._completed: dict[str, Said] = {}
         self._begun: dict[str, KnownTurn] = {}
         self._arriving = 0
+        self._ending = 0
         self._turn = 0
         self._turns_of_run = 0
         self._first = 1
         self._summary_hash: str | None = None
         self._ended = False
         self._idle = False
+        self._stopped = False
         self._last_at = workflow.now()
+        for say in start.queued:
+            self._enqueue(say)
 
     @workflow.run
     async def run(self, start: ChatStart) -> None:
         """Answer what is said until the session ends or nobody speaks."""
-        await self._open(start)
-        self._watch_idleness(policy.IDLE)
-        while not self._may_leave():
-            await workflow.wait_condition(lambda: bool(self._queue) or self._may_leave())
-            while self._queue:
-                await self._answer(self._queue.popleft())
-        if not self._ended and not self._idle:
-            workflow.continue_as_new(start)
+        try:
+            await self._open(start)
+            await self._converse()
+        except (asyncio.CancelledError, ActivityError):
+            if workflow.cancellation_reason() is None:
+                raise
+            await self._stop()
+            raise asyncio.CancelledError from None
+        queued = [waiting.say for waiting in self._queue]
+        if queued or not (self._ended or self._idle):
+            workflow.continue_as_new(replace(start, queued=queued))
 
     @workflow.update
     async def say(self, say: Say) -> Said:
         """Say something and wait for what becomes of it. The same message again gets the same answer."""
         self._arriving += 1
-        await workflow.wait_condition(lambda: self._head is not None)
+        await self._opened()
         self._arriving -= 1
         if said := self._completed.get(say.message_id):
             return said
         waiting = self._known.get((say.message_id, say.visit))
         if waiting is None:
             self._admit(say.key_id, say.agent_id)
-            waiting = self._known[say.message_id, say.visit] = _Waiting(say)
-            self._queue.append(waiting)
-        await workflow.wait_condition(lambda: waiting.said is not None)
+            waiting = self._enqueue(say)
+        await workflow.wait_condition(lambda: waiting.said is not None or (waiting.moved and not self._ending))
         if waiting.said is None:
-            raise ApplicationError("the message has no answer", type="INTERNAL_ERROR", non_retryable=True)
+            raise ApplicationError("the next run answers it", type=MOVED, non_retryable=True)
         return waiting.said
 
     @workflow.update
     async def end(self, ending: Ending) -> None:
         """End the session; what was said before is still answered. Ending it again changes nothing."""
-        await workflow.wait_condition(lambda: self._head is not None)
-        await workflow.execute_activity_method(
-            ChatActivities.end_session,
-            ending,
-            start_to_close_timeout=_LEDGER_TIMEOUT,
-            retry_policy=_LEDGER_RETRY,
-            summary="end the session",
-        )
+        await self._opened()
+        self._ending += 1
+        try:
+            await workflow.execute_activity_method(
+                ChatActivities.end_session,
+                ending,
+                start_to_close_timeout=_LEDGER_TIMEOUT,
+                retry_policy=_LEDGER_RETRY,
+                summary="end the session",
+            )
+        finally:
+            self._ending -= 1
         self._ended = True
         self._show("ended")
 
@@ -169,9 +186,36 @@ class AgentChat:
         pending = self._arriving + sum(waiting.said is None for waiting in self._known.values())
         return ChatStatus(pending, self._turn, self._ended, self._head.key_id if self._head else self._start.key_id)
 
+    async def _converse(self) -> None:
+        self._watch_idleness(policy.IDLE)
+        while not self._may_leave():
+            await workflow.wait_condition(lambda: self._has_news() or self._may_leave())
+            while self._queue and not self._is_long():
+                await self._answer(self._queue.popleft())
+                if workflow.cancellation_reason() is not None:  # it came with the answer, which hid it
+                    raise asyncio.CancelledError
+            for waiting in self._queue:
+                waiting.moved = True
+
+    async def _stop(self) -> None:
+        """Somebody cancelled this run: give up what has no answer, and tell those who wait."""
+        self._stopped = True
+        for waiting in [waiting for waiting in self._known.values() if waiting.said is None]:
+            turn = waiting.turn or self._begin(waiting)
+            waiting.said = await self._give_up(turn, waiting.say.visit, "SERVICE_UNAVAILABLE", "the chat was cancelled")
+        await workflow.wait_condition(workflow.all_handlers_finished)
+
+    def _enqueue(self, say: Say) -> _Waiting:
+        waiting = self._known[say.message_id, say.visit] = _Waiting(say)
+        self._queue.append(waiting)
+        return waiting
+
+    def _has_news(self) -> bool:
+        return any(not waiting.moved for waiting in self._queue)
+
     def _may_leave(self) -> bool:
         """Whether nobody waits for anything here: a handler may still queue a message."""
-        return self._over() and not self._queue and workflow.all_handlers_finished()
+        return self._over() and not self._has_news() and workflow.all_handlers_finished()
 
     def _over(self) -> bool:
         return self._ended or self._idle or self._is_long()
@@ -228,7 +272,12 @@ class AgentChat:
             self._completed[turn.message_id] = said
         else:
             say = Say(turn.message_id, "", "", 0, "", "", visit=turn.visits)
-            self._known[turn.message_id, turn.visits] = _Waiting(say, said)
+            self._known[turn.message_id, turn.visits] = _Waiting(say, said=said)
+
+    async def _opened(self) -> None:
+        await workflow.wait_condition(lambda: self._head is not None or self._stopped)
+        if self._stopped:
+            raise ApplicationError("the chat was cancelled", type="SERVICE_UNAVAILABLE", non_retryable=True)
 
     def _admit(self, key_id: str, agent_id: str) -> None:
         head = self._head
@@ -241,10 +290,27 @@ class AgentChat:
 
     async def _answer(self, waiting: _Waiting) -> None:
         """One turn: think until there is an answer, or record that there is none."""
-        say = self._placed(waiting.say)
+        turn, say = self._begin(waiting), waiting.say
+        self._show(f"answering turn {turn.turn}")
+        try:
+            answer = await self._think(turn, say.visit)
+        except ActivityError as error:
+            if workflow.cancellation_reason() is not None:
+                raise
+            waiting.said = await self._give_up(turn, say.visit, *_why(error))
+        else:
+            waiting.said = self._completed[say.message_id] = _said(turn, say.visit, answer)
+            await self._summarise(turn, answer)
+        self._last_at = workflow.now()
+        self._forget()
+        self._show("waiting for a message")
+
+    def _begin(self, waiting: _Waiting) -> TurnRef:
+        """The turn of a message: a new one, or the one that it has had before."""
+        say = waiting.say = self._placed(waiting.say)
         self._turn = max(self._turn, say.again or self._turn + 1)
         self._turns_of_run += 1
-        turn = TurnRef(
+        waiting.turn = TurnRef(
             session_id=self._start.session_id,
             turn=say.again or self._turn,
             message_id=say.message_id,
@@ -254,19 +320,7 @@ class AgentChat:
             key_id=say.key_id,
             because=say.because,
         )
-        self._show(f"answering turn {turn.turn}")
-        try:
-            answer = await self._think(turn, say.visit)
-        except ActivityError as error:
-            if workflow.cancellation_reason() is not None:
-                raise
-            waiting.said = await self._give_up(turn, say.visit, error)
-        else:
-            waiting.said = self._completed[say.message_id] = _said(turn, say.visit, answer)
-            await self._summarise(turn, answer)
-        self._last_at = workflow.now()
-        self._forget()
-        self._show("waiting for a message")
+        return waiting.turn
 
     def _placed(self, say: Say) -> Say:
         """A message that an earlier run was stopped in keeps its turn."""
@@ -295,8 +349,7 @@ class AgentChat:
             summary=f"turn {turn.turn}",
         )
 
-    async def _give_up(self, turn: TurnRef, visit: int, error: ActivityError) -> Said:
-        code, message = _why(error)
+    async def _give_up(self, turn: TurnRef, visit: int, code: FailureCode, message: str) -> Said:
         await workflow.execute_activity_method(
             ChatActivities.fail_turn,
             GivenUp(turn, code, message, visit),

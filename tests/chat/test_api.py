@@ -12,6 +12,8 @@ from tests.chaos.books import assert_books_agree
 from tests.chat.conftest import ADMIN_KEY
 from tests.scripted_model import ScriptedModel
 from tests.system import AGENT, CHAT, System, until
+from workflows.chat import AgentChat, ChatStart
+from workflows.queues import FLOW
 from workflows.visibility import AGENT as AGENT_ATTRIBUTE
 from workflows.visibility import API_KEY, KIND, PROJECT
 
@@ -404,3 +406,92 @@ async def test_a_context_may_hold_more_than_we_know(shared: System, scripted_mod
     context = {"user_id": "u1", "company": {"size": 12, "tags": ["a", None]}, "mood": 0.5}
     response = await shared.http.post(CHAT, json={"agent_id": AGENT, "message": "Hello.", "context": context})
     assert response.status_code == 200, response.text
+
+
+async def test_nothing_is_lost_or_paid_twice_while_runs_continue_as_new(
+    shared: System, scripted_model: ScriptedModel
+) -> None:
+    session_id = f"session_{uuid4().hex}"
+    start = ChatStart(session_id, AGENT, "anonymous", "req_1", turns_per_run=4)
+    await shared.temporal.start_workflow(AgentChat.run, start, id=f"chat-{session_id}", task_queue=FLOW)
+    gate = asyncio.Semaphore(5)
+
+    async def one(number: int) -> dict[str, Any]:
+        async with gate:
+            response = await shared.say(f"Message {number}", session_id, wait=number % 5 != 0)
+        assert response.status_code in {200, 202}, response.text
+        return dict(response.json())
+
+    said = await asyncio.gather(*(one(number) for number in range(30)))
+    session = await shared.settled(session_id)
+    assert [turn["turn"] for turn in session["turns"]] == list(range(1, 31))
+    assert {turn["message"] for turn in session["turns"]} == {f"Message {number}" for number in range(30)}
+    turns = [answer["turn"] for answer in said if answer["turn"]]
+    assert len(turns) == len(set(turns)) == 24
+    assert len(await assert_agreed(shared, scripted_model, session_id)) == len(scripted_model.bill()) == 30
+    run = await shared.temporal.get_workflow_handle(f"chat-{session_id}").describe()
+    history = await shared.temporal.get_workflow_handle(f"chat-{session_id}", run_id=run.run_id).fetch_history()
+    assert history.events[0].workflow_execution_started_event_attributes.continued_execution_run_id
+
+
+async def test_a_cancelled_chat_is_unavailable_and_its_message_can_be_sent_again(
+    shared: System, scripted_model: ScriptedModel
+) -> None:
+    session_id = (await shared.say("Hello.")).json()["session_id"]
+    scripted_model.script({"contains": "slow", "delay_s": 5})
+    key = new_key()
+    saying = asyncio.create_task(shared.say("Be slow.", session_id, headers=key))
+    await scripted_model.until(lambda bill: len(bill) == 2)
+    await shared.temporal.get_workflow_handle(f"chat-{session_id}").cancel()
+    response = await saying
+    assert response.status_code == 503, response.text
+    again = await shared.say("Be slow.", session_id, headers=key)
+    assert (again.status_code, again.json()["turn"]) == (200, 2)
+    calls = await assert_agreed(shared, scripted_model, session_id)
+    assert [call["state"] for call in calls] == ["settled", "unknown", "settled"]
+
+
+async def test_a_terminated_chat_is_opened_again_and_the_turn_keeps_its_place(
+    shared: System, scripted_model: ScriptedModel
+) -> None:
+    session_id = (await shared.say("Hello.")).json()["session_id"]
+    scripted_model.script({"contains": "slow", "delay_s": 1})
+    saying = asyncio.create_task(shared.say("Be slow.", session_id))
+    await scripted_model.until(lambda bill: len(bill) == 2)
+    await shared.temporal.get_workflow_handle(f"chat-{session_id}").terminate()
+    response = await saying
+    assert (response.status_code, response.json()["turn"]) == (200, 2), response.text
+    turns = (await shared.session(session_id))["turns"]
+    assert [turn["status"] for turn in turns] == ["completed", "completed"]
+
+
+async def test_old_turns_go_into_a_summary_that_the_next_prompts_hold(
+    shared: System, scripted_model: ScriptedModel
+) -> None:
+    scripted_model.script(
+        {"contains": "User: ", "text": "They spoke of many things.", "times": None}, default={"tokens": 1000}
+    )
+    session_id = (await shared.say("Message 1 " + "word " * 300)).json()["session_id"]
+    for number in range(2, 9):
+        response = await shared.say(f"Message {number} " + "word " * 300, session_id)
+        assert response.status_code == 200, response.text
+    last = next(sent for sent in scripted_model.requests() if "Message 8" in sent["messages"][-1]["content"])
+    assert "They spoke of many things." in last["messages"][0]["content"]
+    assert "Message 1" not in str(last["messages"][1:])
+    await until(lambda: shared.calls(session_id=session_id, state="reserved"), lambda calls: calls == [])
+    assert len(await assert_agreed(shared, scripted_model, session_id)) > 8
+
+
+@pytest.mark.parametrize("trouble", [{"status": 401}, {"empty": True}], ids=["refused", "empty"])
+async def test_without_a_summary_the_next_prompts_drop_their_oldest_turns(
+    shared: System, scripted_model: ScriptedModel, trouble: dict[str, Any]
+) -> None:
+    scripted_model.script({"contains": "User: ", "times": None, **trouble}, default={"tokens": 1000})
+    session_id = (await shared.say("Message 1 " + "word " * 300)).json()["session_id"]
+    for number in range(2, 9):
+        response = await shared.say(f"Message {number} " + "word " * 300, session_id)
+        assert response.status_code == 200, response.text
+    last = next(sent for sent in scripted_model.requests() if "Message 8" in sent["messages"][-1]["content"])
+    assert "in short" not in last["messages"][0]["content"]
+    assert "Message 7" in str(last["messages"])
+    assert "Message 1" not in str(last["messages"])
