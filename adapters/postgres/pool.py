@@ -11,6 +11,7 @@ from types import TracebackType
 from typing import Any
 
 import psycopg
+from psycopg.conninfo import conninfo_to_dict
 from psycopg.pq import TransactionStatus
 from psycopg.pq.abc import PGresult
 
@@ -40,11 +41,12 @@ def connect(dsn: str, *, options: str = _SETTINGS) -> Connection:
         domain.errors.Unavailable: the database cannot be reached.
     """
     with translated():
+        asked_for = conninfo_to_dict(dsn).get("options")
         return psycopg.connect(
             dsn,
             autocommit=True,
             connect_timeout=CONNECT_TIMEOUT_S,
-            options=options,
+            options=f"{options} {asked_for}" if asked_for else options,
             prepare_threshold=1,
             **_KEEPALIVES,
         )

@@ -263,6 +263,10 @@ def test_a_database_that_is_not_there_is_said_within_seconds() -> None:
         nobody.bind(("127.0.0.1", 0))
         with _ledger(f"postgresql://u:p@127.0.0.1:{nobody.getsockname()[1]}/d") as ledger:
             _refuses(ledger, within_s=1)
+            with pytest.raises(Unavailable):
+                ledger.read("a")
+            with pytest.raises(Unavailable):
+                ledger.head()
 
 
 def test_a_database_that_does_not_answer_is_said_within_seconds() -> None:
@@ -329,6 +333,17 @@ def test_a_pool_that_is_used_up_says_so_within_seconds(platform: Platform) -> No
     database.close()
 
 
+def test_settings_in_the_databases_url_are_kept(platform: Platform) -> None:
+    joint = "&" if "?" in platform.dsn else "?"
+    database = Database(f"{platform.dsn}{joint}options=-c%20search_path%3Delsewhere%20-c%20statement_timeout%3D7s")
+    database.open()
+    with database.connection() as connection:
+        assert connection.execute("SHOW search_path").fetchone() == ("elsewhere",)
+        assert connection.execute("SHOW statement_timeout").fetchone() == ("7s",)
+        assert connection.execute("SHOW timezone").fetchone() == ("UTC",)
+    database.close()
+
+
 def test_a_closed_pool_gives_no_connection_and_keeps_none(platform: Platform) -> None:
     database = Database(platform.dsn)
     database.open()
@@ -381,10 +396,6 @@ def _refuses(ledger: Ledger, *, within_s: float) -> None:
         ledger.append(Change("a", 0, [counted("a")]), key="k")
     assert time.monotonic() - started < within_s
     assert refused.value.details["retry_after"] > 0
-    with pytest.raises(Unavailable):
-        ledger.read("a")
-    with pytest.raises(Unavailable):
-        ledger.head()
 
 
 @contextmanager
