@@ -1,9 +1,10 @@
-"""One system for the tests of a module that need nothing of their own."""
+"""One system for the tests of a module that need nothing of their own, with a worker or without."""
 
 from collections.abc import AsyncIterator
 
 import pytest_asyncio
 
+from runtime.settings import Settings
 from tests.scripted_model import ScriptedModel
 from tests.system import System, new_namespace, running, settings_of
 
@@ -11,11 +12,10 @@ ADMIN_KEY = "cvg_the-first-admin-key"
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def shared(
+async def shared_settings(
     module_database_url: str, temporal_address: str, valkey_server: str, model_process: ScriptedModel
-) -> AsyncIterator[System]:
-    """A whole system that the module's tests share. Ask for `scripted_model` as well: that empties its script."""
-    settings = settings_of(
+) -> Settings:
+    return settings_of(
         database_url=module_database_url,
         temporal_address=temporal_address,
         redis_url=valkey_server,
@@ -23,5 +23,17 @@ async def shared(
         namespace=await new_namespace(temporal_address),
         admin_key=ADMIN_KEY,
     )
-    async with running(settings) as started:
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def shared(shared_settings: Settings) -> AsyncIterator[System]:
+    """A whole system that the module's tests share. Ask for `scripted_model` as well: that empties its script."""
+    async with running(shared_settings) as started:
+        yield started
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def unworked(shared_settings: Settings) -> AsyncIterator[System]:
+    """The same without a worker: activities are what the tests make of them."""
+    async with running(shared_settings, working=False) as started:
         yield started
