@@ -1,20 +1,23 @@
 """Everything dies at once, with work accepted and not done, and is started again."""
 
-import os
-import signal
+import asyncio
+from contextlib import AsyncExitStack
 from pathlib import Path
 
 import httpx
 import pytest
 
+from runtime.embedded import Ports
 from tests.chaos.books import assert_books_agree
 from tests.chaos.conftest import Say
-from tests.chaos.whole import CHAT, Whole, alive, family, soon, whole, within
+from tests.chaos.talks import assert_each_message_has_one_answered_turn, talking
+from tests.chaos.whole import CHAT, Whole, kill_everything, whole, within
 from tests.scripted_model import ScriptedModel, start_scripted_model
 
 pytestmark = pytest.mark.prove
 
 ACCEPTED = "Are you still there? [[delay 4]]"
+ROUNDS, ROUND_S = 3, 6.0
 SPENT = ("total_cost", "total_tokens", "requests")
 
 
@@ -24,10 +27,7 @@ async def test_sessions_go_on_after_everything_was_killed_at_once(tmp_path: Path
             session = await three_turns(first)
             spent, history = await first.usage(), await first.turns(session)
             accepted = await accept(first)
-            victims = family(first.up.run().supervisor)
-            for pid in victims:
-                os.kill(pid, signal.SIGKILL)
-            await soon(lambda: not any(map(alive, victims)), 10)
+            victims = await kill_everything(first)
         async with whole(tmp_path, model) as second:
             usage = await second.usage()
             assert {figure: usage[figure] for figure in SPENT} == {figure: spent[figure] for figure in SPENT}
@@ -37,8 +37,29 @@ async def test_sessions_go_on_after_everything_was_killed_at_once(tmp_path: Path
             await it_goes_on(second, session, model)
             agreed = assert_books_agree(await second.calls(), model.bill())
     measured(
-        f"{len(victims)} processes killed at once: history and usage as before, the accepted message answered,"
+        f"{victims} processes killed at once: history and usage as before, the accepted message answered,"
         f" books and bill agree: {dict(agreed)}"
+    )
+
+
+async def test_nothing_is_lost_though_everything_is_killed_again_and_again_under_load(
+    tmp_path: Path, measured: Say
+) -> None:
+    async with AsyncExitStack() as stack:
+        model = stack.enter_context(start_scripted_model(bill=tmp_path / "bill.jsonl"))
+        port, victims = Ports().pick(), []
+        system = await stack.enter_async_context(whole(tmp_path, model, port))
+        async with talking(system) as talks:
+            for _ in range(ROUNDS):
+                await asyncio.sleep(ROUND_S)
+                victims.append(await kill_everything(system))
+                system = await stack.enter_async_context(whole(tmp_path, model, port))
+        await assert_each_message_has_one_answered_turn(system, talks)
+        agreed = assert_books_agree(await system.ended_calls(), model.bill())
+        await system.command("rebuild", "--check")
+    measured(
+        f"{' + '.join(map(str, victims))} processes killed, all at once, {ROUNDS} times under load:"
+        f" {sum(len(each.said) for each in talks)} messages, each answered once; calls {dict(agreed)}"
     )
 
 

@@ -1,9 +1,6 @@
 """Views made anew from the ledger while people talk."""
 
 import asyncio
-import os
-import subprocess
-import sys
 
 import httpx
 import psycopg
@@ -13,7 +10,6 @@ from psycopg.sql import SQL, Identifier
 from tests.chaos.books import assert_books_agree
 from tests.chaos.conftest import Say
 from tests.chaos.whole import Whole
-from tests.servers import ROOT
 
 pytestmark = pytest.mark.prove
 
@@ -54,12 +50,7 @@ async def talk(system: Whole, session: str, over: asyncio.Event) -> int:
 
 async def rebuilt(system: Whole, projection: str) -> list[list[str]]:
     """Run `convergio rebuild` and return what it says of each table: the words of its rows."""
-    command = [sys.executable, "-m", "runtime.cli", "rebuild", projection]
-    environment = {**os.environ, **system.environment}
-    process = await asyncio.create_subprocess_exec(*command, cwd=ROOT, env=environment, stdout=subprocess.PIPE)
-    output, _ = await process.communicate()
-    assert process.returncode == 0, output.decode()
-    rows = [line.split() for line in output.decode().splitlines()]
+    rows = [line.split() for line in (await system.command("rebuild", projection)).splitlines()]
     return [row for row in rows if row[:1] == [projection]]
 
 

@@ -3,9 +3,11 @@
 import asyncio
 import os
 import signal
+import sys
 import time
+from asyncio.subprocess import PIPE, STDOUT
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TypeVar
@@ -16,6 +18,7 @@ import psycopg
 from runtime.process import Mark
 from tests.runtime.upping import Up, start_up, until
 from tests.scripted_model import ScriptedModel, start_scripted_model
+from tests.servers import ROOT
 
 T = TypeVar("T")
 
@@ -24,6 +27,7 @@ BOOKS = "/api/v1/cost-management"
 AGENT = "ali_chief_of_staff"
 CALLER_WAITS_S = 120.0
 CATCH_UP_S = 30.0
+GIVEN_UP_S = 300.0
 _SETTLED = "SELECT count(*) FROM ledger_events WHERE topic LIKE 'costs.call_settled%'"
 
 
@@ -95,6 +99,24 @@ class Whole:
             if not page["pagination"]["has_next"]:
                 return found[::-1]
 
+    async def ended_calls(self) -> list[dict[str, Any]]:
+        """Every call in the books once none is open: what nobody speaks for is given up after its deadline."""
+
+        async def none_open() -> bool:
+            return not await self.calls(state="reserved")
+
+        await eventually(none_open, GIVEN_UP_S)
+        return await self.calls()
+
+    async def command(self, *words: str) -> str:
+        """Run `convergio WORDS` against the servers; what it says. It must end well."""
+        command = [sys.executable, "-m", "runtime.cli", *words]
+        environment = {**os.environ, **self.environment, "COLUMNS": "200"}
+        process = await asyncio.create_subprocess_exec(*command, cwd=ROOT, env=environment, stdout=PIPE, stderr=STDOUT)
+        output, _ = await process.communicate()
+        assert process.returncode == 0, output.decode()
+        return output.decode()
+
     async def ask(self, path: str, **parameters: Any) -> dict[str, Any]:
         """GET what must answer 200, again while its view says that it is behind."""
         end = time.monotonic() + CATCH_UP_S
@@ -154,10 +176,10 @@ class Whole:
 
 
 @asynccontextmanager
-async def whole(directory: Path, model: ScriptedModel, **variables: str) -> AsyncIterator[Whole]:
+async def whole(directory: Path, model: ScriptedModel, port: int = 0, **variables: str) -> AsyncIterator[Whole]:
     """The system from start to stop, on `directory / "data"`; there may be one from before."""
     settings = {"OPENAI_BASE_URL": model.url, "CONVERGIO_MODEL": "scripted", "CONVERGIO_RATE_LIMIT": "off", **variables}
-    with start_up(directory / "data", **settings) as up:
+    with start_up(directory / "data", "--port", str(port), **settings) as up:
         await asyncio.to_thread(up.wait_until_ready)
         async with httpx.AsyncClient(base_url=up.run().url, timeout=CALLER_WAITS_S + 30) as http:
             yield Whole(up, model, http)
@@ -169,6 +191,16 @@ async def whole_with_model(directory: Path, **variables: str) -> AsyncIterator[W
     async with AsyncExitStack() as stack:
         model = stack.enter_context(start_scripted_model(bill=directory / "bill.jsonl"))
         yield await stack.enter_async_context(whole(directory, model, **variables))
+
+
+async def kill_everything(system: Whole) -> int:
+    """Kill every process of the system at once, and return when none is left; how many there were."""
+    victims = family(system.up.run().supervisor)
+    for pid in victims:
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+    await soon(lambda: not any(map(alive, victims)), 10)
+    return len(victims)
 
 
 async def soon(holds: Callable[[], T], seconds: float) -> T:
