@@ -6,7 +6,7 @@ import pytest_asyncio
 
 from runtime.settings import Settings
 from tests.scripted_model import ScriptedModel
-from tests.system import System, new_namespace, running, settings_of
+from tests.system import AGENT, System, new_namespace, running, settings_of, until
 
 ADMIN_KEY = "cvg_the-first-admin-key"
 
@@ -36,4 +36,5 @@ async def shared(shared_settings: Settings) -> AsyncIterator[System]:
 async def unworked(shared_settings: Settings) -> AsyncIterator[System]:
     """The same without a worker: activities are what the tests make of them."""
     async with running(shared_settings, working=False) as started:
+        await until(lambda: started.http.get(f"/api/v1/agents/{AGENT}"), lambda response: response.is_success)
         yield started
