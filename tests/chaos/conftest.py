@@ -17,8 +17,9 @@ def measured(capsys: pytest.CaptureFixture[str], request: pytest.FixtureRequest)
 
     def say(text: str) -> None:
         with capsys.disabled():
+            terminal.line()
             for line in text.splitlines():
-                terminal.line(f"\n    {line}" if line is text.splitlines()[0] else f"    {line}")
+                terminal.line(f"    {line}")
 
     return say
 

@@ -27,11 +27,14 @@ async def test_time_from_kill_to_continued(system: Whole, measured: Say) -> None
         "postgres": ("a message is answered", lambda system, n: message_answered(system, "postgres", n)),
     }
     assert (await system.say("Before.", "steady")).is_success
-    measured(f"{'killed':<10}{'seconds until continued':<28}that is")
-    for part, (meaning, measure) in table.items():
-        took = [await measure(system, number) for number in range(TIMES)]
-        measured(f"{part:<10}{' '.join(f'{seconds:6.2f}' for seconds in took):<28}{meaning}")
-        assert max(took) <= (WORKER_AGAIN_S if part == "worker" else ELSE_AGAIN_S)
+    lines = [f"{'killed':<10}{'seconds until continued':<28}that is"]
+    try:
+        for part, (meaning, measure) in table.items():
+            took = [await measure(system, number) for number in range(TIMES)]
+            lines.append(f"{part:<10}{' '.join(f'{seconds:6.2f}' for seconds in took):<28}{meaning}")
+            assert max(took) <= (WORKER_AGAIN_S if part == "worker" else ELSE_AGAIN_S)
+    finally:
+        measured("\n".join(lines))
     assert_books_agree(await system.calls(), system.model.bill())
 
 

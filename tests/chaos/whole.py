@@ -190,7 +190,7 @@ async def whole_with_model(directory: Path, **variables: str) -> AsyncIterator[W
     """The same with a provider of its own, whose bill is a file."""
     async with AsyncExitStack() as stack:
         model = stack.enter_context(start_scripted_model(bill=directory / "bill.jsonl"))
-        yield await stack.enter_async_context(whole(directory, model, **variables))
+        yield await stack.enter_async_context(whole(directory, model, port=0, **variables))
 
 
 async def kill_everything(system: Whole) -> int:
