@@ -61,7 +61,7 @@ class Stage:
     @activity.defn(name="think")
     async def think(self, thought: Thought) -> Answer:
         self.thoughts.append(thought)
-        async with beating():
+        with beating():
             await self.thinking_goes_on.wait()
         if self.failures:
             raise self.failures.popleft()

@@ -1,0 +1,163 @@
+"""What a crash leaves open is put right: reservations nobody speaks for, turns whose run is lost."""
+
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from decimal import Decimal
+from uuid import uuid4
+
+import pytest
+import pytest_asyncio
+from temporalio.client import ScheduleActionStartWorkflow
+
+from activities.books import Books, Companion
+from activities.chat import ChatActivities, Opening, TurnRef, started
+from activities.reconcile import LOST_AFTER, ReconcileActivities
+from domain.chat import aggregate
+from domain.content import content_hash
+from domain.costs.aggregate import Intent
+from domain.costs.policy import OVERDUE
+from domain.events import Cause
+from runtime import temporal
+from runtime.bootstrap import now
+from tests.scripted_model import ScriptedModel
+from tests.system import AGENT, System, until
+from workflows.chat import AgentChat, ChatStart
+from workflows.queues import FLOW
+from workflows.reconcile import SCHEDULE_ID, Reconcile
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+LATER = timedelta(minutes=10)
+
+
+class Aftermath:
+    """Sessions as a crash leaves them, and the reconciliation ten minutes later."""
+
+    def __init__(self, system: System) -> None:
+        parts = system.parts
+        self.system = system
+        self.books = Books(parts.ledger, parts.prices, now)
+        self.chat = ChatActivities(parts.ledger, now, model_queue="nowhere")
+        self.reconcile = self.at(lambda: now() + LATER)
+
+    def at(self, clock: Callable[[], datetime]) -> ReconcileActivities:
+        parts = self.system.parts
+        return ReconcileActivities(
+            self.books, self.chat, costs=parts.costs, chats=parts.chats, client=self.system.temporal, now=clock
+        )
+
+    def turn_begun(self, *, at: datetime) -> str:
+        """A session whose first turn has begun: its call is reserved. Returns the session's id."""
+        session_id = f"session_{uuid4().hex}"
+        workflow_id = f"chat-{session_id}"
+        self.chat.open_session(Opening(session_id, AGENT, "anonymous", workflow_id, "req_1"))
+        ref = TurnRef(session_id, 1, f"{session_id}-1", content_hash("Hello."), AGENT, 1, "anonymous", "req_1")
+        begin = started(ref, model="scripted", cause=Cause("anonymous", "req_1", at))
+        intent = Intent(
+            call_id=f"call-{session_id}",
+            kind="chat",
+            model="scripted",
+            worst_case=Decimal("0.25"),
+            price_version="none",
+            prompt_tokens_bound=10,
+            max_tokens=10,
+            deadline=at + timedelta(seconds=30),
+            agent_id=AGENT,
+            session_id=session_id,
+            workflow_id=workflow_id,
+            key_id="anonymous",
+        )
+        companion = Companion(aggregate.turn_stream(session_id, 1), lambda known: [] if known else [begin])
+        self.books.reserve(intent, companion, "req_1", untried=True)
+        return session_id
+
+    async def states(self, session_id: str) -> tuple[str, str]:
+        """The state of the call, the status of the turn."""
+        [call] = await self.system.calls(session_id=session_id)
+        [turn] = (await self.system.session(session_id))["turns"]
+        return call["state"], turn["status"]
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def aftermath(unworked: System) -> Aftermath:
+    return Aftermath(unworked)
+
+
+async def test_a_reservation_nobody_speaks_for_becomes_unknown(aftermath: Aftermath) -> None:
+    session_id = aftermath.turn_begun(at=now())
+    assert await aftermath.states(session_id) == ("reserved", "running")
+    assert aftermath.reconcile.reconcile_calls().calls >= 1
+    assert (await aftermath.states(session_id))[0] == "unknown"
+    [call] = await aftermath.system.calls(session_id=session_id)
+    assert (call["error"], call["worst_case"], call["cost"]) == ("overdue", 0.25, 0.0)
+    assert aftermath.reconcile.reconcile_calls().calls == 0
+
+
+async def test_a_reservation_that_is_not_yet_overdue_is_left_alone(aftermath: Aftermath) -> None:
+    began = now()
+    session_id = aftermath.turn_begun(at=began)
+    await aftermath.states(session_id)
+    aftermath.at(lambda: began + timedelta(seconds=29) + OVERDUE).reconcile_calls()
+    assert (await aftermath.states(session_id))[0] == "reserved"
+
+
+async def test_a_turn_whose_run_is_gone_has_failed(aftermath: Aftermath) -> None:
+    session_id = aftermath.turn_begun(at=now())
+    await aftermath.states(session_id)
+    assert (await aftermath.reconcile.reconcile_turns()).turns >= 1
+    [turn] = (await aftermath.system.session(session_id))["turns"]
+    assert (turn["status"], turn["error"]["code"]) == ("failed", "INTERNAL_ERROR")
+    assert (await aftermath.reconcile.reconcile_turns()).turns == 0
+
+
+async def test_a_turn_that_a_later_run_knows_nothing_of_has_failed(aftermath: Aftermath) -> None:
+    session_id = aftermath.turn_begun(at=now() - timedelta(minutes=1))
+    await opened(aftermath.system, session_id)
+    await aftermath.states(session_id)
+    await aftermath.reconcile.reconcile_turns()
+    assert (await aftermath.states(session_id))[1] == "failed"
+
+
+async def test_a_turn_that_its_run_works_on_is_left_alone(aftermath: Aftermath) -> None:
+    begun = aftermath.turn_begun(at=now() + timedelta(seconds=1))
+    await opened(aftermath.system, begun)
+    await aftermath.states(begun)
+    await aftermath.reconcile.reconcile_turns()
+    assert (await aftermath.states(begun))[1] == "running"
+
+
+async def test_a_young_turn_is_not_looked_up(aftermath: Aftermath) -> None:
+    began = now()
+    session_id = aftermath.turn_begun(at=began)
+    await aftermath.states(session_id)
+    await aftermath.at(lambda: began + LOST_AFTER - timedelta(seconds=1)).reconcile_turns()
+    assert (await aftermath.states(session_id))[1] == "running"
+
+
+async def opened(system: System, session_id: str) -> None:
+    start = ChatStart(session_id, AGENT, "anonymous", "req_1")
+    await system.temporal.start_workflow(AgentChat.run, start, id=f"chat-{session_id}", task_queue="nobody-works-here")
+
+
+@pytest.mark.asyncio(loop_scope="function")
+async def test_a_message_in_the_works_is_not_disturbed(system: System, scripted_model: ScriptedModel) -> None:
+    scripted_model.script({"contains": "slow", "delay_s": 1})
+    session_id = (await system.say("Be slow.", wait=False)).json()["session_id"]
+    await scripted_model.until(lambda bill: len(bill) == 1)
+    await until(lambda: system.session(session_id), lambda session: session["turns"] != [])
+    done = await Aftermath(system).reconcile.reconcile_turns()
+    assert done.turns == 0
+    session = await system.settled(session_id)
+    assert [turn["status"] for turn in session["turns"]] == ["completed"]
+    reconciled = await system.temporal.execute_workflow(Reconcile.run, id=f"reconcile-{uuid4()}", task_queue=FLOW)
+    assert (reconciled.calls, reconciled.turns) == (0, 0)
+
+
+async def test_the_schedule_is_there_and_registering_again_changes_nothing(unworked: System) -> None:
+    for _ in range(2):
+        await temporal.register(unworked.temporal)
+    schedule = (await unworked.temporal.get_schedule_handle(SCHEDULE_ID).describe()).schedule
+    assert [interval.every for interval in schedule.spec.intervals] == [timedelta(minutes=1)]
+    assert isinstance(schedule.action, ScheduleActionStartWorkflow)
+    assert schedule.action.workflow == "Reconcile"
+    assert schedule.action.task_queue == FLOW
