@@ -1,7 +1,7 @@
 """One model call as a small transaction: reserve, call, settle; and every way it can end in between."""
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import partial
@@ -23,7 +23,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Ask:
-    """What a call is for, and what else is recorded with its reservation and its settlement."""
+    """What a call is for, its prompts (each shorter than the one before), and what else is recorded with its books."""
 
     call_id: str
     ref: TurnRef
@@ -32,6 +32,7 @@ class Ask:
     model: str
     max_tokens: int
     temperature: float | None
+    prompts: Iterator[tuple[Message, ...]]
     begun: Companion
     answered: Callable[[ModelReply], Companion]
 
@@ -46,27 +47,43 @@ class Calls:
         self._timeout = timeout
         self._log = structlog.get_logger("calls")
 
-    async def settled(self, ask: Ask, prompts: Iterable[tuple[Message, ...]]) -> Settled:
-        """Call the model until a reply is settled, with the next prompt when the provider finds one too long."""
-        untried, because = activity.info().attempt == 1, ask.ref.because
-        for messages in prompts:
-            intent = self._intent(ask, messages)
-            reserved = await asyncio.to_thread(self._books.reserve, intent, ask.begun, because, untried=untried)
+    async def settled(self, prepare: Callable[[], Ask]) -> Settled:
+        """Call the model until a reply is settled, with the next prompt when the provider finds one too long.
+
+        `prepare` reads what the prompts are made of; it runs in the thread that makes the first reservation.
+        """
+        untried = activity.info().attempt == 1
+        ask, messages, reserved = await asyncio.to_thread(self._begin, prepare, untried=untried)
+        because = ask.ref.because
+        while reserved is not None:
             if isinstance(reserved, Settled):
                 return reserved
             try:
                 reply = await self._called(reserved, ask, messages)
             except ModelFailure as failure:
-                untried = False
                 call = await self._surely(partial(self._books.fail, reserved, failure, because))
                 if failure.kind != "too_long":
                     final = call.failures >= policy.MOST_FAILURES
                     self._log.warning("call failed", request_id=reserved.request_id, kind=failure.kind, final=final)
                     raise failures.failed(failure, final=final) from failure
+                messages, reserved = await asyncio.to_thread(self._reserve, ask, untried=False)
             else:
                 answered = ask.answered(reply)
                 return await self._surely(partial(self._books.settle, reserved, reply, answered, because))
         raise TooLarge("the message does not fit the model's window")
+
+    def _begin(
+        self, prepare: Callable[[], Ask], *, untried: bool
+    ) -> tuple[Ask, tuple[Message, ...], Reservation | Settled | None]:
+        ask = prepare()
+        return ask, *self._reserve(ask, untried=untried)
+
+    def _reserve(self, ask: Ask, *, untried: bool) -> tuple[tuple[Message, ...], Reservation | Settled | None]:
+        """The next prompt and its reservation; None when there is no shorter prompt left."""
+        messages = next(ask.prompts, None)
+        if messages is None:
+            return (), None
+        return messages, self._books.reserve(self._intent(ask, messages), ask.begun, ask.ref.because, untried=untried)
 
     async def _called(self, reserved: Reservation, ask: Ask, messages: tuple[Message, ...]) -> ModelReply:
         request = ModelRequest(reserved.request_id, ask.model, messages, ask.max_tokens, ask.temperature)

@@ -1,9 +1,9 @@
 """What a prompt is made of, read where it stands: the agent's definition and the words of earlier turns."""
 
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Protocol
 
+from domain.agents.definition import AgentDefinition
 from domain.agents.ports import AgentReads
 from domain.chat.aggregate import load_turn, turn_stream
 from domain.content import ContentStore
@@ -38,7 +38,22 @@ class Memory:
         self._ledger = ledger
         self._content = content
         self._answered: dict[str, tuple[str, str]] = {}
-        self.definition = lru_cache(maxsize=512)(agents.definition)
+        self._agents = agents
+        self._definitions: dict[tuple[str, int], AgentDefinition] = {}
+
+    def known(self, agent_id: str, version: int) -> AgentDefinition | None:
+        """A version of an agent that was read before: versions do not change."""
+        return self._definitions.get((agent_id, version))
+
+    def definition(self, agent_id: str, version: int) -> AgentDefinition:
+        """A version of an agent.
+
+        Raises:
+            NotFound: there is none.
+        """
+        definition = self._agents.definition(agent_id, version)
+        self._definitions[agent_id, version] = definition
+        return definition
 
     def words(self, session_id: str, first: int, last: int, *hashes: str | None) -> Words:
         """The answered turns `first` to `last`, and the texts of these hashes. What was erased is left out."""

@@ -13,7 +13,8 @@ from activities.books import Books, Companion
 from activities.calls import Ask, Calls
 from activities.chat import TurnRef, started
 from activities.heartbeat import beating
-from activities.memory import Memory, Words
+from activities.memory import Memory
+from domain.agents.definition import AgentDefinition
 from domain.chat import aggregate, policy
 from domain.chat.events import TurnAnswered
 from domain.chat.ports import Message, ModelReply, Recall
@@ -109,16 +110,24 @@ class Thinking:
     @activity.defn(name="think")
     async def think(self, thought: Thought) -> Answer:
         """Answer a message."""
-        async with beating():
-            recall, temperature, model = await asyncio.to_thread(self._recalled, thought)
+        ref = thought.turn
+        with beating():
+            definition = await self._definition(ref)
+            model = definition.model or self._default_model
             window = await self._calls.window(model)
-            ask = self._turn_ask(thought, model, temperature, window)
-            fitting = policy.fit(recall, window=window, max_answer=ask.max_tokens)
-            settled = await self._calls.settled(ask, _ever_shorter(fitting))
-        room = policy.room(recall, answered=settled.completion_tokens, window=window, max_answer=ask.max_tokens)
+            max_answer = policy.answer_bound(self._max_answer_tokens, window)
+            recalled: list[Recall] = []
+
+            def prepare() -> Ask:
+                recall = self._recall(thought, definition.instructions)
+                recalled.append(recall)
+                fitting = policy.fit(recall, window=window, max_answer=max_answer)
+                return self._turn_ask(thought, model, definition.temperature, max_answer, _ever_shorter(fitting))
+
+            settled = await self._calls.settled(prepare)
         if settled.reply_hash == _NOTHING:
             raise ApplicationError("the model gave an empty answer", type="UPSTREAM_ERROR", non_retryable=True)
-        self._memory.keep(thought.turn.session_id, thought.turn.turn, thought.turn.message_hash, settled.reply_hash)
+        self._memory.keep(ref.session_id, ref.turn, ref.message_hash, settled.reply_hash)
         return Answer(
             reply_hash=settled.reply_hash,
             finish=settled.finish,
@@ -127,41 +136,54 @@ class Thinking:
             completion_tokens=settled.completion_tokens,
             cost=str(settled.cost),
             window=window,
-            room=room,
+            room=policy.room(recalled[0], answered=settled.completion_tokens, window=window, max_answer=max_answer),
         )
 
     @activity.defn(name="summarise")
     async def summarise(self, wanted: ToSummarise) -> Summary:
         """Carry turns into the summary, so that prompts need no longer hold them word for word."""
-        async with beating():
-            words, model = await asyncio.to_thread(self._to_summarise, wanted)
+        ref = wanted.turn
+        with beating():
+            definition = await self._definition(ref)
+            model = definition.model or self._default_model
             window = await self._calls.window(model)
-            ask = self._summary_ask(wanted, model, window)
-            earlier = words.texts.get(wanted.summary_hash or "")
-            settled = await self._calls.settled(ask, [policy.summary_prompt(earlier, words.turns, window=window)])
+
+            def prepare() -> Ask:
+                words = self._memory.words(ref.session_id, wanted.first, wanted.upto, wanted.summary_hash)
+                earlier = words.texts.get(wanted.summary_hash or "")
+                return self._summary_ask(
+                    wanted, model, window, policy.summary_prompt(earlier, words.turns, window=window)
+                )
+
+            settled = await self._calls.settled(prepare)
         if settled.reply_hash == _NOTHING:
             raise ApplicationError("the model gave an empty summary", type="UPSTREAM_ERROR", non_retryable=True)
         return Summary(wanted.upto, settled.reply_hash)
 
-    def _recalled(self, thought: Thought) -> tuple[Recall, float | None, str]:
+    async def _definition(self, ref: TurnRef) -> AgentDefinition:
+        known = self._memory.known(ref.agent_id, ref.agent_version)
+        if known is not None:
+            return known
+        return await asyncio.to_thread(self._memory.definition, ref.agent_id, ref.agent_version)
+
+    def _recall(self, thought: Thought, instructions: str) -> Recall:
         ref = thought.turn
-        definition = self._memory.definition(ref.agent_id, ref.agent_version)
         words = self._memory.words(ref.session_id, thought.first, ref.turn - 1, ref.message_hash, thought.summary_hash)
-        recall = Recall(
+        return Recall(
             message=self._memory.message(words, ref.message_hash),
             turns=words.turns,
             summary=words.texts.get(thought.summary_hash or ""),
-            instructions=definition.instructions,
+            instructions=instructions,
         )
-        return recall, definition.temperature, definition.model or self._default_model
 
-    def _to_summarise(self, wanted: ToSummarise) -> tuple[Words, str]:
-        ref = wanted.turn
-        definition = self._memory.definition(ref.agent_id, ref.agent_version)
-        words = self._memory.words(ref.session_id, wanted.first, wanted.upto, wanted.summary_hash)
-        return words, definition.model or self._default_model
-
-    def _turn_ask(self, thought: Thought, model: str, temperature: float | None, window: int) -> Ask:
+    def _turn_ask(
+        self,
+        thought: Thought,
+        model: str,
+        temperature: float | None,
+        max_answer: int,
+        prompts: Iterator[tuple[Message, ...]],
+    ) -> Ask:
         ref = thought.turn
         stream = aggregate.turn_stream(ref.session_id, ref.turn)
         begin = started(ref, model=model, cause=self._cause(ref))
@@ -175,13 +197,14 @@ class Thinking:
             workflow_id=thought.workflow_id,
             project_id=thought.project_id,
             model=model,
-            max_tokens=policy.answer_bound(self._max_answer_tokens, window),
+            max_tokens=max_answer,
             temperature=temperature,
+            prompts=prompts,
             begun=Companion(stream, lambda known: aggregate.start(aggregate.load_turn(known), begin)),
             answered=answered,
         )
 
-    def _summary_ask(self, wanted: ToSummarise, model: str, window: int) -> Ask:
+    def _summary_ask(self, wanted: ToSummarise, model: str, window: int, prompt: tuple[Message, ...]) -> Ask:
         ref = wanted.turn
         stream = aggregate.summary_stream(ref.session_id, wanted.upto)
 
@@ -198,6 +221,7 @@ class Thinking:
             model=model,
             max_tokens=min(policy.SUMMARY_TOKENS, window // 4),
             temperature=0.0,
+            prompts=iter([prompt]),
             begun=Companion(stream, lambda _: []),
             answered=summarised,
         )

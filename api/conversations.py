@@ -113,8 +113,8 @@ class Conversations:
         say = await self._say(utterance, session_id, message.hash, door)
         told = partial(self._told, utterance, session_id, timeout_s=timeout_s, is_known=door.session.version > 0)
         said = await told(say)
-        if said is not None and said.status == "failed" and said.because != say.because:
-            # it failed before this request, unseen by the view
+        while said is not None and said.status == "failed" and said.because != say.because:
+            # it failed before this request, unseen by the view, which may be more than one visit behind
             said = await told(replace(say, visit=said.visit + 1, again=said.turn))
         return Outcome(session_id, door.agent_id, workflow_id(session_id), said)
 

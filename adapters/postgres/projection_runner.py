@@ -19,9 +19,9 @@ from domain.projection import Projection
 
 BATCH = 500
 """Events per transaction."""
-REST = 20
+REST = 50
 """After a batch that was not full the runner rests this many times as long as it worked, unless somebody waits."""
-LONGEST_REST_S = 0.1
+LONGEST_REST_S = 0.25
 _POLL_S = 1.0
 _LONGEST_PAUSE_S = 5.0
 _LEASE = 7152349
