@@ -1,7 +1,9 @@
 """A thousand turns of long answers: what a run's history holds, and whether the last turn costs more than the first."""
 
+import os
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
@@ -12,7 +14,7 @@ from temporalio.client import Client
 
 from tests.chaos.books import assert_books_agree
 from tests.chaos.conftest import Say
-from tests.chaos.whole import Whole, whole_with_model
+from tests.chaos.whole import Whole, family, whole_with_model
 
 pytestmark = pytest.mark.prove
 
@@ -36,7 +38,10 @@ async def test_a_thousand_turns_stay_small_and_do_not_slow_down(tmp_path: Path, 
         props = {"default_generation_settings": {"n_ctx": WINDOW}}
         system.model.script(default={"tokens": ANSWER_TOKENS}, props=props)
         began = time.monotonic()
-        took = [await turn(system, "old", number) for number in range(1, TURNS + 1)]
+        took, worked = [], [cpu_seconds(system)]
+        for number in range(1, TURNS + 1):
+            took.append(await turn(system, "old", number))
+            worked += [cpu_seconds(system)] if number % SPAN == 0 else []
         whole_s = time.monotonic() - began
         full = await turns_before_the_first_summary(system, "old")
         young = [await turn(system, "young", number) for number in range(1, full + SPAN + 1)]
@@ -50,7 +55,9 @@ async def test_a_thousand_turns_stay_small_and_do_not_slow_down(tmp_path: Path, 
         f" {events} events, {size / 1024:.0f} KiB; calls {dict(agreed)}\n"
         f"median of the last {SPAN} turns {last * 1000:.1f} ms; of the first {SPAN} with a full window"
         f" {first * 1000:.1f} ms ({last / first:.2f} times);"
-        f" of a young session's, right after the last, {after * 1000:.1f} ms ({last / after:.2f} times)"
+        f" of a young session's, right after the last, {after * 1000:.1f} ms ({last / after:.2f} times)\n"
+        f"CPU of all processes: {per_turn(worked[1:3]):.1f} ms a turn over the turns {SPAN + 1} to {2 * SPAN},"
+        f" {per_turn(worked[-2:]):.1f} over the last {SPAN}"
     )
     assert size < MOST_BYTES
     assert events < MOST_EVENTS
@@ -66,6 +73,21 @@ async def turn(system: Whole, session: str, number: int) -> float:
     assert response.status_code == httpx.codes.OK, response.text
     assert response.json()["usage"]["completion_tokens"] == ANSWER_TOKENS
     return took
+
+
+def cpu_seconds(system: Whole) -> float:
+    """What every process of the system has used of the processors so far."""
+    used = 0
+    for pid in family(system.up.run().supervisor):
+        with suppress(OSError):  # it has just ended
+            fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+            used += int(fields[11]) + int(fields[12])
+    return used / os.sysconf("SC_CLK_TCK")
+
+
+def per_turn(worked: Sequence[float]) -> float:
+    """Milliseconds a turn between two readings that lie a span apart."""
+    return (worked[1] - worked[0]) * 1000 / SPAN
 
 
 async def turns_before_the_first_summary(system: Whole, session: str) -> int:
