@@ -63,7 +63,7 @@ class Calls:
             except ModelFailure as failure:
                 call = await self._surely(partial(self._books.fail, reserved, failure, because))
                 if failure.kind != "too_long":
-                    final = call.failures >= policy.MOST_FAILURES
+                    final = failure.permanent or call.failures >= policy.MOST_FAILURES
                     self._log.warning("call failed", request_id=reserved.request_id, kind=failure.kind, final=final)
                     raise failures.failed(failure, final=final) from failure
                 messages, reserved = await asyncio.to_thread(self._reserve, ask, untried=False)

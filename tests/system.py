@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 from uuid import uuid4
 
 import httpx
+from fastapi import FastAPI
 from google.protobuf.duration_pb2 import Duration
 from temporalio.api.workflowservice.v1 import RegisterNamespaceRequest
 from temporalio.client import Client
@@ -31,11 +32,12 @@ AGENT = "ali_chief_of_staff"
 
 @dataclass
 class System:
-    """A running system. `http` speaks to its API."""
+    """A running system. `http` speaks to its API, which is `app`."""
 
     settings: Settings
     parts: Parts
     temporal: Client
+    app: FastAPI
     http: httpx.AsyncClient
 
     async def say(self, message: str, session_id: str | None = None, **more: Any) -> httpx.Response:
@@ -120,7 +122,7 @@ async def running(settings: Settings, *, working: bool = True) -> AsyncIterator[
         http = await stack.enter_async_context(
             httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1", timeout=90)
         )
-        yield System(settings, parts, client, http)
+        yield System(settings, parts, client, app, http)
 
 
 @asynccontextmanager

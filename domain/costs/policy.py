@@ -9,6 +9,9 @@ OVERDUE = timedelta(seconds=60)
 """A reservation this long after its deadline is nobody's any more: its attempt is booked as unknown."""
 
 
+_BEGINNING = date(1970, 1, 1)
+
+
 def month(day: date) -> tuple[date, date]:
     """The first and last day of its month."""
     return day.replace(day=1), day.replace(day=calendar.monthrange(day.year, day.month)[1])
@@ -23,7 +26,8 @@ def period(name: str | None, first: date | None, last: date | None, today: date)
         Invalid: the dates are the wrong way round.
     """
     if first is not None or last is not None:
-        start, end = first or date(1970, 1, 1), last or today
+        end = last or max(today, first or today)
+        start = first or min(_BEGINNING, end)
         if start > end:
             raise Invalid("the period ends before it begins", field="from", reason=f"{start} is after {end}")
         return start, end

@@ -118,7 +118,13 @@ async def test_a_period_holds_its_own_days_only(spent: Spent) -> None:
     ]
     for asked in everything:
         assert (await usage(spent.system, **asked))["current_period"]["requests"] == 6, asked
-    for asked in ({"to": yesterday.isoformat()}, {"from": tomorrow.isoformat(), "to": "2999-01-01"}):
+    elsewhere = [
+        {"to": yesterday.isoformat()},
+        {"to": "0203-09-01"},
+        {"from": tomorrow.isoformat()},
+        {"from": tomorrow.isoformat(), "to": "2999-01-01"},
+    ]
+    for asked in elsewhere:
         nothing = await usage(spent.system, **asked)
         assert nothing["current_period"]["requests"] == 0
         assert (nothing["by_agent"], nothing["by_model"], nothing["daily"]) == ([], [], [])
