@@ -75,15 +75,19 @@ class Memory:
 
     def keep(self, session_id: str, turn: int, message_hash: str, reply_hash: str) -> None:
         """A turn has just been answered here: the next one need not look it up."""
-        self._answered[turn_stream(session_id, turn)] = (message_hash, reply_hash)
+        self._remember(turn_stream(session_id, turn), (message_hash, reply_hash))
 
     def _hashes(self, streams: list[str]) -> list[tuple[str, str]]:
-        missing = [stream for stream in streams if stream not in self._answered]
-        if missing:
-            if len(self._answered) > _MOST_KNOWN:
-                self._answered.clear()
-            for stream, events in self._ledger.read_many(missing).items():
-                turn = load_turn(events)
-                if turn.reply_hash is not None:
-                    self._answered[stream] = (turn.message_hash, turn.reply_hash)
-        return [self._answered[stream] for stream in streams if stream in self._answered]
+        known = {stream: pair for stream in streams if (pair := self._answered.get(stream))}
+        missing = [stream for stream in streams if stream not in known]
+        for stream, events in self._ledger.read_many(missing).items() if missing else ():
+            turn = load_turn(events)
+            if turn.reply_hash is not None:
+                known[stream] = (turn.message_hash, turn.reply_hash)
+                self._remember(stream, known[stream])
+        return [known[stream] for stream in streams if stream in known]
+
+    def _remember(self, stream: str, pair: tuple[str, str]) -> None:
+        if len(self._answered) >= _MOST_KNOWN:
+            self._answered.clear()
+        self._answered[stream] = pair

@@ -12,6 +12,7 @@ import pytest_asyncio
 from temporalio.exceptions import ApplicationError
 from temporalio.testing import ActivityEnvironment
 
+from activities import memory
 from activities.books import Books
 from activities.calls import Calls
 from activities.chat import ChatActivities, Ending, GivenUp, Opening, TurnRef
@@ -92,9 +93,9 @@ async def make_talk(unworked: System, scripted_model: ScriptedModel) -> MakeTalk
     def make(*, timeout_s: float = 30) -> Talk:
         parts = unworked.parts
         books = Books(parts.ledger, parts.prices, now)
-        memory = Memory(parts.ledger, parts.content, parts.agents)
         calls = Calls(books, parts.model, now, timeout=timedelta(seconds=timeout_s))
-        thinking = Thinking(memory, books, calls, now, default_model="scripted", max_answer_tokens=256)
+        remembered = Memory(parts.ledger, parts.content, parts.agents)
+        thinking = Thinking(remembered, books, calls, now, default_model="scripted", max_answer_tokens=256)
         chat = ChatActivities(parts.ledger, now, model_queue="a-queue")
         session_id = f"session_{uuid4().hex}"
         chat.open_session(Opening(session_id, AGENT, "anonymous", f"chat-{session_id}", "req_1"))
@@ -299,6 +300,16 @@ async def test_nothing_is_called_that_is_not_reserved(
     assert talk.model.bill() == []
     await talk.think(thought, attempt=2)
     assert await talk.agreed() == {1: "settled"}
+
+
+async def test_earlier_turns_are_remembered_however_few_may_be_kept(
+    talk: Talk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(memory, "_MOST_KNOWN", 2)
+    for number in range(1, 7):
+        await talk.think(talk.said(f"Message {number}", number))
+    sent = talk.model.requests()[-1]["messages"]
+    assert [said["content"] for said in sent if said["role"] == "user"] == [f"Message {n}" for n in range(1, 7)]
 
 
 async def test_an_erased_message_cannot_be_answered(talk: Talk) -> None:
