@@ -143,13 +143,13 @@ def router(conversations: Conversations, reads: ChatReads, content: ContentStore
         session = await asyncio.to_thread(reads.session, session_id)
         if session is not None and session.key_id != caller.id:
             raise NotFound("there is no such session")
-        pending = await conversations.pending(session_id, key_id=caller.id)
-        if session is None and pending is None:
+        standing = await conversations.standing(session_id, key_id=caller.id)
+        if session is None and standing.is_open is None:
             raise Unavailable("whether there is such a session cannot be said now")
-        if session is None and not pending:
+        if session is None and not standing.is_open:
             raise NotFound("there is no such session")
         turns = await asyncio.to_thread(reads.turns, session_id, skip=page.skip, limit=page.limit)
-        return _session(session_id, session, pending, turns, page)
+        return _session(session_id, session, standing.pending, turns, page)
 
     @routes.delete("/{session_id}", response_model=Deleted, dependencies=[requires("write"), fresh("chat")])
     async def end_session(session_id: SessionId, request: CurrentRequest, caller: CurrentCaller) -> Any:
@@ -231,7 +231,7 @@ def _session(
     session_id: str, row: SessionRow | None, pending: int | None, turns: list[SpokenTurn], page: Page
 ) -> ChatSession:
     """The session as its view has it; `pending` is what Temporal knows beyond that."""
-    status = row.status if row else "running"
+    status = row.status if row else "idle"
     return ChatSession(
         session_id=session_id,
         agent_id=row.agent_id if row else None,

@@ -75,6 +75,20 @@ class Outcome:
     said: Said | None
 
 
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """What Temporal knows of a session: whether it `is_open`, and the messages accepted and not yet answered.
+
+    None where nobody can say now. Another key's session is not open.
+    """
+
+    is_open: bool | None
+    pending: int | None
+
+
+_CLOSED = Standing(is_open=False, pending=0)
+
+
 def workflow_id(session_id: str) -> str:
     return f"chat-{session_id}"
 
@@ -125,7 +139,7 @@ class Conversations:
             NotFound: there is no such session, or it is another key's.
         """
         session = await asyncio.to_thread(self._reads.session, session_id)
-        if session is None and await self.pending(session_id, key_id=key_id):
+        if session is None and (await self.standing(session_id, key_id=key_id)).is_open:
             await self._end_opening(session_id, key_id, request_id)
             return
         if session is None or session.key_id != key_id:
@@ -148,20 +162,20 @@ class Conversations:
         ending = Ending(session_id, key_id, request_id)
         await _reaching(handle.execute_update(AgentChat.end, ending, id=f"end-{session_id}"))
 
-    async def pending(self, session_id: str, *, key_id: str) -> int | None:
-        """Messages accepted and not yet answered, 0 in another key's session; None when nobody can say now."""
+    async def standing(self, session_id: str, *, key_id: str) -> Standing:
+        """What is going on in a session."""
         handle = self._client.get_workflow_handle_for(AgentChat.run, workflow_id(session_id))
         try:
             status = await handle.query(
                 AgentChat.status, reject_condition=QueryRejectCondition.NOT_OPEN, rpc_timeout=_QUERY_TIMEOUT
             )
         except WorkflowQueryRejectedError:
-            return 0
+            return _CLOSED
         except WorkflowQueryFailedError:
-            return await _unanswered(handle, key_id)
+            return await _by_history(handle, key_id)
         except RPCError as error:
-            return 0 if error.status is RPCStatusCode.NOT_FOUND else await _unanswered(handle, key_id)
-        return status.pending if status.key_id == key_id else 0
+            return _CLOSED if error.status is RPCStatusCode.NOT_FOUND else await _by_history(handle, key_id)
+        return Standing(is_open=True, pending=status.pending) if status.key_id == key_id else _CLOSED
 
     async def _door(self, utterance: Utterance, message: Content) -> Door:
         """Look the agent up again once its view has caught up: it may have been deployed a moment ago."""
@@ -297,15 +311,15 @@ def _new_session(key: str | None) -> str:
     return f"session_{derived('session', key)}" if key else random_id("session")
 
 
-async def _unanswered(handle: WorkflowHandle[Any, Any], key_id: str) -> int | None:
-    """The messages that a run has accepted and not answered, from its history: for when no worker can say."""
+async def _by_history(handle: WorkflowHandle[Any, Any], key_id: str) -> Standing:
+    """The same from a run's history, for when no worker can say."""
     try:
         run = await handle.describe(rpc_timeout=_QUERY_TIMEOUT)
         if run.status is not WorkflowExecutionStatus.RUNNING or run.typed_search_attributes.get(API_KEY) != key_id:
-            return 0
+            return _CLOSED
         kinds = Counter([event.event_type async for event in handle.fetch_history_events(rpc_timeout=_QUERY_TIMEOUT)])
     except RPCError:
-        return None
+        return Standing(is_open=None, pending=None)
     accepted, completed = (
         kinds[kind]
         for kind in (
@@ -313,7 +327,7 @@ async def _unanswered(handle: WorkflowHandle[Any, Any], key_id: str) -> int | No
             EventType.EVENT_TYPE_WORKFLOW_EXECUTION_UPDATE_COMPLETED,
         )
     )
-    return accepted - completed
+    return Standing(is_open=True, pending=accepted - completed)
 
 
 def _update_id(say: Say) -> str:

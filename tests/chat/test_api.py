@@ -4,6 +4,7 @@ import asyncio
 from typing import Any
 from uuid import uuid4
 
+import psycopg
 import pytest
 from temporalio.client import WorkflowHandle
 
@@ -495,3 +496,51 @@ async def test_without_a_summary_the_next_prompts_drop_their_oldest_turns(
     assert "in short" not in last["messages"][0]["content"]
     assert "Message 7" in str(last["messages"])
     assert "Message 1" not in str(last["messages"])
+
+
+async def test_a_failed_message_is_tried_again_though_the_view_does_not_show_it_yet(
+    shared: System, scripted_model: ScriptedModel
+) -> None:
+    key = new_key()
+    scripted_model.script({"contains": "Try me", "status": 401, "times": 2})
+    with psycopg.connect(shared.settings.database_url or "") as connection:
+        connection.execute("LOCK TABLE chat_turns IN EXCLUSIVE MODE")  # which lets readers in
+        answers = [await shared.say("Try me.", headers=key) for _ in range(3)]
+    assert [answer.status_code for answer in answers] == [502, 502, 200]
+    assert answers[-1].json()["turn"] == 1
+    session_id = answers[-1].json()["session_id"]
+    [turn] = (await shared.session(session_id))["turns"]
+    assert turn["status"] == "completed"
+    assert len(await assert_agreed(shared, scripted_model, session_id)) == 3
+
+
+async def test_a_view_that_is_behind_says_so(shared: System, scripted_model: ScriptedModel) -> None:
+    with psycopg.connect(shared.settings.database_url or "") as connection:
+        connection.execute("LOCK TABLE chat_turns IN EXCLUSIVE MODE")
+        session_id = (await shared.say("Hello.")).json()["session_id"]
+        behind = await shared.http.get(f"{CHAT}/{session_id}")
+    assert (behind.status_code, behind.headers["x-convergio-stale"]) == (200, "true")
+    fresh = await shared.http.get(f"{CHAT}/{session_id}")
+    assert "x-convergio-stale" not in fresh.headers
+    assert len(fresh.json()["turns"]) == 1
+
+
+async def test_many_sessions_in_trouble_agree_with_the_bill_call_by_call(
+    shared: System, scripted_model: ScriptedModel
+) -> None:
+    troubles = ["", "[[fail 503 1]]", "[[cut 1 1]]", "[[garbage 1]]", "[[delay 0.2]]", "[[empty]]", "[[fail 401]]"]
+
+    async def converse(number: int) -> list[dict[str, Any]]:
+        session_id = f"session_{uuid4().hex}"
+        for turn in range(4):
+            trouble = troubles[(number * 3 + turn) % len(troubles)]
+            response = await shared.say(f"Session {number}, message {turn}. {trouble}", session_id)
+            assert response.status_code == (502 if trouble in {"[[empty]]", "[[fail 401]]"} else 200), response.text
+        assert len((await shared.session(session_id))["turns"]) == 4
+        return await shared.calls(session_id=session_id)
+
+    calls = [call for found in await asyncio.gather(*(converse(number) for number in range(14))) for call in found]
+    counted = assert_books_agree(calls, scripted_model.bill())
+    assert {state for state, _ in counted} == {"settled", "failed", "cut", "unknown"}
+    turns = 14 * 4
+    assert sum(count for (state, _), count in counted.items() if state == "settled") == turns * 6 // 7
