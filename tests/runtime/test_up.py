@@ -128,6 +128,14 @@ def test_a_stop_is_clean_and_quick(tmp_path: Path, number: signal.Signals) -> No
         assert "killed" not in up.output
 
 
+def test_an_interrupt_stops_it_also_in_the_background_of_a_script(tmp_path: Path) -> None:
+    with start_up(tmp_path / "data", in_background=True) as up:
+        up.wait_until_ready()
+        run = up.run()
+        assert up.stop(signal.SIGINT) == 0
+        assert not living(run)
+
+
 def test_it_can_be_stopped_while_it_starts(tmp_path: Path) -> None:
     with start_up(tmp_path / "data") as up:
         until((tmp_path / "data" / "postgres").exists, 10)

@@ -52,10 +52,15 @@ class Up:
 
 
 @contextmanager
-def start_up(directory: Path, *options: str, **variables: str) -> Iterator[Up]:
-    """`convergio up` on the directory without the local model, its API on any free port; not yet ready."""
+def start_up(directory: Path, *options: str, in_background: bool = False, **variables: str) -> Iterator[Up]:
+    """`convergio up` on the directory without the local model, its API on any free port; not yet ready.
+
+    `in_background` is how a script's `&` starts it: with SIGINT ignored.
+    """
     command = [sys.executable, "-m", "runtime.cli", "up", "--data-dir", str(directory), "--no-llm"]
     command += options or ("--port", "0")
+    if in_background:
+        command = ["sh", "-c", 'trap "" INT; exec "$@"', "sh", *command]
     output = directory.with_suffix(f".{time.monotonic_ns()}.out")
     with output.open("wb") as file:
         process = subprocess.Popen(command, cwd=ROOT, env={**os.environ, **variables}, stdout=file, stderr=file)
