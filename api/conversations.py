@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import Awaitable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import timedelta
@@ -138,29 +138,25 @@ class Conversations:
         Raises:
             NotFound: there is no such session, or it is another key's.
         """
+        ending, update_id = Ending(session_id, key_id, request_id), f"end-{session_id}"
         session = await asyncio.to_thread(self._reads.session, session_id)
         if session is None and (await self.standing(session_id, key_id=key_id)).is_open:
-            await self._end_opening(session_id, key_id, request_id)
+            handle = self._client.get_workflow_handle_for(AgentChat.run, workflow_id(session_id))
+            await _reaching(lambda _: handle.execute_update(AgentChat.end, ending, id=update_id))
             return
         if session is None or session.key_id != key_id:
             raise NotFound("there is no such session")
         if session.ended_at is not None:
             return
-        with self._opening(ChatStart(session_id, session.agent_id, key_id, request_id)) as opening:
-            await _reaching(
-                self._client.execute_update_with_start_workflow(
-                    AgentChat.end,
-                    Ending(session_id, key_id, request_id),
-                    id=f"end-{session_id}",
-                    start_workflow_operation=opening,
-                )
-            )
+        start = ChatStart(session_id, session.agent_id, key_id, request_id)
 
-    async def _end_opening(self, session_id: str, key_id: str, request_id: str) -> None:
-        """End a session that the ledger does not have yet."""
-        handle = self._client.get_workflow_handle_for(AgentChat.run, workflow_id(session_id))
-        ending = Ending(session_id, key_id, request_id)
-        await _reaching(handle.execute_update(AgentChat.end, ending, id=f"end-{session_id}"))
+        async def ask(_: int) -> None:
+            with self._opening(start) as opening:
+                await self._client.execute_update_with_start_workflow(
+                    AgentChat.end, ending, id=update_id, start_workflow_operation=opening
+                )
+
+        await _reaching(ask)
 
     async def standing(self, session_id: str, *, key_id: str) -> Standing:
         """What is going on in a session."""
@@ -239,44 +235,36 @@ class Conversations:
 
     async def _answered(self, start: ChatStart, say: Say, *, is_known: bool) -> Said:
         """Update the run that is there, or open one: a chat that was idle has none."""
-        for attempt in range(_TRIES):
-            try:
-                if is_known and attempt == 0:
-                    handle = self._client.get_workflow_handle_for(AgentChat.run, workflow_id(start.session_id))
-                    return await handle.execute_update(AgentChat.say, say, id=_update_id(say))
-                with self._opening(start) as opening:
-                    return await self._client.execute_update_with_start_workflow(
-                        AgentChat.say, say, id=_update_id(say), start_workflow_operation=opening
-                    )
-            except WorkflowUpdateFailedError as error:
-                if not _ran_out(error):
-                    raise _refusal(error) from error
-            except RPCError as error:
-                if error.status not in _GONE:
-                    raise _away(error) from error
-        raise Unavailable("the session could not take the message", retry_after=1)
+
+        async def ask(attempt: int) -> Said:
+            if is_known and attempt == 0:
+                handle = self._client.get_workflow_handle_for(AgentChat.run, workflow_id(start.session_id))
+                return await handle.execute_update(AgentChat.say, say, id=_update_id(say))
+            with self._opening(start) as opening:
+                return await self._client.execute_update_with_start_workflow(
+                    AgentChat.say, say, id=_update_id(say), start_workflow_operation=opening
+                )
+
+        return await _reaching(ask)
 
     async def _accepted(self, start: ChatStart, say: Say, within_s: float) -> None:
         """Make sure that the message is in the run's history."""
-        for _ in range(_TRIES):
-            try:
-                async with asyncio.timeout(within_s):
-                    with self._opening(start) as opening:
-                        await self._client.start_update_with_start_workflow(
-                            AgentChat.say,
-                            say,
-                            id=_update_id(say),
-                            wait_for_stage=WorkflowUpdateStage.ACCEPTED,
-                            start_workflow_operation=opening,
-                        )
-            except (TimeoutError, UpdateCancelled) as error:
-                raise Unavailable("no worker takes messages now", retry_after=5) from error
-            except RPCError as error:
-                if error.status not in _GONE:
-                    raise _away(error) from error
-            else:
-                return
-        raise Unavailable("the session could not take the message", retry_after=1)
+
+        async def ask(_: int) -> None:
+            with self._opening(start) as opening:
+                await self._client.start_update_with_start_workflow(
+                    AgentChat.say,
+                    say,
+                    id=_update_id(say),
+                    wait_for_stage=WorkflowUpdateStage.ACCEPTED,
+                    start_workflow_operation=opening,
+                )
+
+        try:
+            async with asyncio.timeout(within_s):
+                await _reaching(ask)
+        except (TimeoutError, UpdateCancelled) as error:
+            raise Unavailable("no worker takes messages now", retry_after=5) from error
 
     @contextmanager
     def _opening(self, start: ChatStart) -> Iterator[WithStartWorkflowOperation[Any, Any]]:
@@ -334,13 +322,18 @@ def _update_id(say: Say) -> str:
     return say.message_id if say.visit == 1 else f"{say.message_id}.{say.visit}"
 
 
-async def _reaching(call: Awaitable[T]) -> T:
-    try:
-        return await call
-    except WorkflowUpdateFailedError as error:
-        raise _refusal(error) from error
-    except RPCError as error:
-        raise _away(error) from error
+async def _reaching(ask: Callable[[int], Awaitable[T]]) -> T:
+    """Ask the run that is there; when it ends under the question, the next one. `ask` gets the attempt, from 0."""
+    for attempt in range(_TRIES):
+        try:
+            return await ask(attempt)
+        except WorkflowUpdateFailedError as error:
+            if not _ran_out(error):
+                raise _refusal(error) from error
+        except RPCError as error:
+            if error.status not in _GONE:
+                raise _away(error) from error
+    raise Unavailable("the session could not be reached between its runs", retry_after=1)
 
 
 def _ran_out(error: WorkflowUpdateFailedError) -> bool:

@@ -435,6 +435,24 @@ async def test_nothing_is_lost_or_paid_twice_while_runs_continue_as_new(
     assert history.events[0].workflow_execution_started_event_attributes.continued_execution_run_id
 
 
+async def test_a_session_is_ended_between_two_of_its_runs(shared: System, scripted_model: ScriptedModel) -> None:
+    async def one() -> None:
+        session_id = f"session_{uuid4().hex}"
+        start = ChatStart(session_id, AGENT, "anonymous", "req_1", turns_per_run=1)
+        await shared.temporal.start_workflow(AgentChat.run, start, id=f"chat-{session_id}", task_queue=FLOW)
+        saying = [asyncio.create_task(shared.say(f"Message {number}", session_id)) for number in range(4)]
+        await saying[0]
+        ending = await shared.http.delete(f"{CHAT}/{session_id}")
+        assert ending.status_code == 200, ending.text
+        statuses = [response.status_code for response in await asyncio.gather(*saying)]
+        assert set(statuses) <= {200, 409}, statuses
+        session = await shared.session(session_id)
+        assert session["status"] == "ended"
+        assert [turn["status"] for turn in session["turns"]] == ["completed"] * statuses.count(200)
+
+    await asyncio.gather(*(one() for _ in range(8)))
+
+
 async def test_a_cancelled_chat_is_unavailable_and_its_message_can_be_sent_again(
     shared: System, scripted_model: ScriptedModel
 ) -> None:
