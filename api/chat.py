@@ -15,7 +15,7 @@ from domain.chat.ports import ChatReads, SpokenTurn
 from domain.chat.projection import SessionRow
 from domain.content import ContentStore
 from domain.errors import NotFound, OverBudget, Refused, TooLarge, Unavailable, UpstreamFailed
-from workflows.chat import Said
+from workflows.chat_messages import Said
 
 SESSION_ID = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$"
 MAX_MESSAGE = 100_000

@@ -31,7 +31,8 @@ from domain.chat.ports import Admission, ChatReads, Door
 from domain.content import Content
 from domain.errors import Conflict, NotFound, Refused, Unavailable
 from domain.ids import derived, message_id, random_id
-from workflows.chat import MOVED, AgentChat, ChatStart, Said, Say
+from workflows.chat import AgentChat
+from workflows.chat_messages import MOVED, ChatStart, Said, Say
 from workflows.queues import FLOW
 from workflows.visibility import API_KEY, attributes
 

@@ -2,97 +2,19 @@
 
 import asyncio
 from collections import deque
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import timedelta
-from typing import cast, get_args
 
 from temporalio import workflow
-from temporalio.common import Priority, RetryPolicy
 from temporalio.exceptions import ActivityError, ApplicationError
-from temporalio.exceptions import TimeoutError as TemporalTimeoutError
 
 with workflow.unsafe.imports_passed_through():
-    from activities.chat import ChatActivities, Ending, GivenUp, Head, KnownTurn, Opening, TurnRef
-    from activities.thinking import Answer, Thinking, Thought, ToSummarise
+    from activities.chat import ChatActivities, Ending, Head, KnownTurn, Opening, TurnRef
+    from activities.thinking import Answer
     from domain.chat import policy
     from domain.chat.events import FailureCode
-
-_LEDGER_RETRY = RetryPolicy(
-    initial_interval=timedelta(milliseconds=200), backoff_coefficient=2, maximum_interval=timedelta(seconds=10)
-)
-MOVED = "Moved"
-"""The type of error by which a run says that the next one, which has begun by then, answers the message."""
-HEARTBEAT_TIMEOUT = timedelta(seconds=10)
-"""After this much silence a worker counts as dead, and its call goes to another."""
-TURN_TIMEOUT = timedelta(minutes=15)
-"""A turn that has no answer by then, retries and all, has failed."""
-SUMMARY_TIMEOUT = timedelta(minutes=2)
-_LEDGER_TIMEOUT = timedelta(seconds=10)
-_BOOKS_TIMEOUT = timedelta(minutes=2)
-
-
-@dataclass(frozen=True)
-class Say:
-    """A message, by its ids. `again` names the turn whose failed answer is to be tried once more, `visit` how often."""
-
-    message_id: str
-    message_hash: str
-    agent_id: str
-    agent_version: int
-    key_id: str
-    because: str
-    visit: int = 1
-    again: int | None = None
-
-
-@dataclass(frozen=True)
-class ChatStart:
-    """What a run is started with: ids only.
-
-    `call_timeout_s` bounds one attempt at a model call, `pause_s` (doubled each time, 30 at most) lies between them;
-    both in seconds. After `turns_per_run` turns the run continues as new, and the next one answers what is `queued`.
-    """
-
-    session_id: str
-    agent_id: str
-    key_id: str
-    because: str
-    user_id: str | None = None
-    project_id: str | None = None
-    call_timeout_s: float = 120.0
-    pause_s: float = 1.0
-    turns_per_run: int = policy.TURNS_PER_RUN
-    queued: list[Say] = field(default_factory=list)
-
-
-@dataclass(frozen=True)
-class Said:
-    """What became of a message at its `visit`-th try. `status` is `completed` or `failed`; `code` and `error` say why.
-
-    `because` is the request that made it so; empty when it was known from before this run.
-    """
-
-    turn: int
-    status: str
-    reply_hash: str | None = None
-    model: str | None = None
-    prompt_tokens: int = 0
-    completion_tokens: int = 0
-    cost: str = "0"
-    code: str | None = None
-    error: str | None = None
-    visit: int = 1
-    because: str = ""
-
-
-@dataclass(frozen=True)
-class ChatStatus:
-    """What is going on: messages accepted and not yet answered, and the newest turn."""
-
-    pending: int
-    turn: int
-    ended: bool
-    key_id: str
+    from workflows.chat_messages import MOVED, ChatStart, ChatStatus, Said, Say
+    from workflows.turn import LEDGER_RETRY, LEDGER_TIMEOUT, Remembered, Turns, why
 
 
 @dataclass
@@ -121,8 +43,8 @@ class AgentChat:
         self._ending = 0
         self._turn = 0
         self._turns_of_run = 0
-        self._first = 1
-        self._summary_hash: str | None = None
+        self._turns = Turns("", start.call_timeout_s, start.pause_s, start.project_id)
+        self._remembered = Remembered()
         self._ended = False
         self._idle = False
         self._stopped = False
@@ -171,8 +93,8 @@ class AgentChat:
             await workflow.execute_activity_method(
                 ChatActivities.end_session,
                 ending,
-                start_to_close_timeout=_LEDGER_TIMEOUT,
-                retry_policy=_LEDGER_RETRY,
+                start_to_close_timeout=LEDGER_TIMEOUT,
+                retry_policy=LEDGER_RETRY,
                 summary="end the session",
             )
         finally:
@@ -241,11 +163,12 @@ class AgentChat:
                 user_id=start.user_id,
                 project_id=start.project_id,
             ),
-            start_to_close_timeout=_LEDGER_TIMEOUT,
-            retry_policy=_LEDGER_RETRY,
+            start_to_close_timeout=LEDGER_TIMEOUT,
+            retry_policy=LEDGER_RETRY,
         )
-        self._turn, self._first, self._summary_hash = head.turn, head.first, head.summary_hash
-        self._ended = head.ended
+        self._turns = replace(self._turns, model_queue=head.model_queue)
+        self._turn, self._ended = head.turn, head.ended
+        self._remembered = Remembered(head.first, head.summary_hash)
         for turn in head.recent:
             self._recall(turn)
         self._head = head
@@ -293,14 +216,14 @@ class AgentChat:
         turn, say = self._begin(waiting), waiting.say
         self._show(f"answering turn {turn.turn}")
         try:
-            answer = await self._think(turn, say.visit)
+            answer = await self._turns.think(turn, say.visit, self._remembered)
         except ActivityError as error:
             if workflow.cancellation_reason() is not None:
                 raise
-            waiting.said = await self._give_up(turn, say.visit, *_why(error))
+            waiting.said = await self._give_up(turn, say.visit, *why(error))
         else:
             waiting.said = self._completed[say.message_id] = _said(turn, say.visit, answer)
-            await self._summarise(turn, answer)
+            self._remembered = await self._turns.summarise(turn, answer, self._remembered)
         self._last_at = workflow.now()
         self._forget()
         self._show("waiting for a message")
@@ -327,85 +250,9 @@ class AgentChat:
         begun = self._begun.pop(say.message_id, None)
         return say if begun is None else replace(say, again=begun.turn, visit=max(say.visit, begun.visits))
 
-    async def _think(self, turn: TurnRef, visit: int) -> Answer:
-        thought = Thought(
-            turn=turn,
-            workflow_id=workflow.info().workflow_id,
-            visit=visit,
-            first=self._first,
-            summary_hash=self._summary_hash,
-            project_id=self._start.project_id,
-        )
-        return await workflow.execute_activity_method(
-            Thinking.think,
-            thought,
-            task_queue=self._model_queue(),
-            start_to_close_timeout=self._attempt_timeout(),
-            schedule_to_close_timeout=TURN_TIMEOUT,
-            heartbeat_timeout=HEARTBEAT_TIMEOUT,
-            retry_policy=self._model_retry(),
-            cancellation_type=workflow.ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
-            priority=Priority(fairness_key=turn.key_id[:64]),
-            summary=f"turn {turn.turn}",
-        )
-
     async def _give_up(self, turn: TurnRef, visit: int, code: FailureCode, message: str) -> Said:
-        await workflow.execute_activity_method(
-            ChatActivities.fail_turn,
-            GivenUp(turn, code, message, visit),
-            start_to_close_timeout=_LEDGER_TIMEOUT,
-            retry_policy=_LEDGER_RETRY,
-            summary=f"turn {turn.turn} has failed",
-        )
+        await self._turns.give_up(turn, visit, code, message)
         return Said(turn.turn, "failed", code=code, error=message, visit=visit, because=turn.because)
-
-    async def _summarise(self, turn: TurnRef, answer: Answer) -> None:
-        """Carry the older half of what prompts hold into the summary, once they come near the window.
-
-        Without it the next prompts drop their oldest turns, so a failure is no reason to stop.
-        """
-        used = answer.prompt_tokens + answer.completion_tokens
-        upto = policy.to_summarise(self._first, turn.turn, used=used, window=answer.window, room=answer.room)
-        if upto is None:
-            return
-        try:
-            summary = await workflow.execute_activity_method(
-                Thinking.summarise,
-                ToSummarise(
-                    turn=turn,
-                    workflow_id=workflow.info().workflow_id,
-                    first=self._first,
-                    upto=upto,
-                    summary_hash=self._summary_hash,
-                    project_id=self._start.project_id,
-                ),
-                task_queue=self._model_queue(),
-                start_to_close_timeout=self._attempt_timeout(),
-                schedule_to_close_timeout=SUMMARY_TIMEOUT,
-                heartbeat_timeout=HEARTBEAT_TIMEOUT,
-                retry_policy=self._model_retry(),
-                summary=f"summary up to turn {upto}",
-            )
-        except ActivityError as error:
-            if workflow.cancellation_reason() is not None:
-                raise
-            workflow.logger.warning("no summary up to turn %d: %s", upto, error.cause)
-        else:
-            self._first, self._summary_hash = summary.upto + 1, summary.summary_hash
-
-    def _model_queue(self) -> str:
-        return self._head.model_queue if self._head else ""
-
-    def _attempt_timeout(self) -> timedelta:
-        """One attempt: the call, and time to write the books while the database is away."""
-        return timedelta(seconds=self._start.call_timeout_s) + _BOOKS_TIMEOUT
-
-    def _model_retry(self) -> RetryPolicy:
-        return RetryPolicy(
-            initial_interval=timedelta(seconds=self._start.pause_s),
-            backoff_coefficient=2,
-            maximum_interval=timedelta(seconds=30),
-        )
 
     def _forget(self) -> None:
         """Keep the newest messages only; older repeats are answered by the ledger's next head."""
@@ -443,14 +290,3 @@ def _said(turn: TurnRef, visit: int, answer: Answer) -> Said:
         visit=visit,
         because=turn.because,
     )
-
-
-def _why(error: ActivityError) -> tuple[FailureCode, str]:
-    """The code and sentence of a turn whose thinking failed."""
-    cause = error.cause
-    if isinstance(cause, TemporalTimeoutError):
-        return "UPSTREAM_ERROR", "there was no answer in time"
-    if isinstance(cause, ApplicationError):
-        code = cause.type if cause.type in get_args(FailureCode) else "INTERNAL_ERROR"
-        return cast("FailureCode", code), cause.message
-    return "INTERNAL_ERROR", "the turn could not be worked on"

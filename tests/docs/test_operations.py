@@ -15,7 +15,7 @@ from runtime.serve import CONNECTIONS
 from runtime.settings import Settings
 from runtime.work import GRACE, THREADS
 from tests.servers import ROOT
-from workflows.chat import HEARTBEAT_TIMEOUT, TURN_TIMEOUT
+from workflows.turn import HEARTBEAT_TIMEOUT, TURN_TIMEOUT
 from workflows.visibility import ALL
 
 PAGE = " ".join((ROOT / "docs/operations.md").read_text().split())
