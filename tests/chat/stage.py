@@ -19,7 +19,8 @@ from activities.heartbeat import beating
 from activities.interceptor import RefusalInterceptor
 from activities.thinking import Answer, Summary, Thought, ToSummarise
 from runtime.sandbox import QuickSandbox
-from workflows.chat import AgentChat, ChatStart, Say
+from workflows.chat import AgentChat
+from workflows.chat_messages import ChatStart, Say
 
 AGENT = "an_agent"
 KEY = "key_1"

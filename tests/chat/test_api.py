@@ -13,7 +13,8 @@ from tests.chaos.books import assert_books_agree
 from tests.chat.conftest import ADMIN_KEY
 from tests.scripted_model import ScriptedModel
 from tests.system import AGENT, CHAT, System, until
-from workflows.chat import AgentChat, ChatStart
+from workflows.chat import AgentChat
+from workflows.chat_messages import ChatStart
 from workflows.queues import FLOW
 from workflows.visibility import AGENT as AGENT_ATTRIBUTE
 from workflows.visibility import API_KEY, KIND, PROJECT

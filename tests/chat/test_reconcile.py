@@ -21,7 +21,8 @@ from runtime import temporal
 from runtime.bootstrap import now
 from tests.scripted_model import ScriptedModel
 from tests.system import AGENT, System, until
-from workflows.chat import AgentChat, ChatStart
+from workflows.chat import AgentChat
+from workflows.chat_messages import ChatStart
 from workflows.queues import FLOW
 from workflows.reconcile import SCHEDULE_ID, Reconcile
 

@@ -26,7 +26,8 @@ from activities.thinking import Answer, Summary
 from domain.chat.policy import IDLE, REMEMBERED
 from tests.chat.stage import AGENT, KEY, Chat, Stage, chat, performing, saying
 from tests.system import new_namespace, until
-from workflows.chat import MOVED, AgentChat, ChatStart, Said
+from workflows.chat import AgentChat
+from workflows.chat_messages import MOVED, ChatStart, Said
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 

@@ -18,7 +18,8 @@ from adapters.postgres.migrate import migrate
 from tests.scripted_model import ScriptedModel, start_scripted_model
 from tests.servers import join
 from tests.system import AGENT, CHAT, System, new_namespace, running, settings_of, until
-from workflows.chat import AgentChat, ChatStart
+from workflows.chat import AgentChat
+from workflows.chat_messages import ChatStart
 from workflows.queues import FLOW
 from workflows.reconcile import Reconcile
 
