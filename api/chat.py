@@ -7,8 +7,9 @@ from typing import Annotated, Any, Literal
 from fastapi import APIRouter, Path, Response
 from pydantic import ConfigDict, Field
 
+from api.chat_runs import workflow_id
 from api.context import RequestContext
-from api.conversations import Conversations, Outcome, Utterance, workflow_id
+from api.conversations import Conversations, Outcome, Utterance
 from api.dependencies import CurrentCaller, CurrentRequest, IdempotencyKey, Page, Paged, fresh, requires
 from api.models import Body, Deleted, Listing, Money, Timestamp, View
 from domain.chat.ports import ChatReads, SpokenTurn

@@ -14,6 +14,7 @@ from temporalio.client import Client
 from api import agents, chat, costs
 from api.app import ApiParts, ApiSettings, create_app
 from api.auth import key_hash
+from api.chat_runs import ChatRuns
 from api.conversations import Conversations
 from api.health import Probes
 from api.server import Http
@@ -54,7 +55,7 @@ def make_app(settings: Settings, parts: Parts, client: Client) -> FastAPI:
     """The API on these parts. It opens them when it starts and closes them when it stops."""
     limiter, live = rate_limiter(settings), positions(parts)
     conversations = Conversations(
-        client,
+        ChatRuns(client),
         parts.admission,
         parts.chats,
         live,

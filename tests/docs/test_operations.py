@@ -5,7 +5,7 @@ import re
 from prometheus_client import CollectorRegistry
 
 from activities.heartbeat import EVERY_S
-from api.conversations import ACCEPT_TIMEOUT_S
+from api.chat_runs import ACCEPT_TIMEOUT_S
 from api.metrics import WebMetrics
 from domain.chat import policy
 from runtime import plan
