@@ -23,7 +23,7 @@ test: check ## Check, then run the tests; ARGS="tests/chat -x" narrows them
 
 check: $(VENV)/installed-dev ## Format, lint, types, import contracts
 	@$(BIN)/ruff format --check .
-	@$(BIN)/ruff check .
+	@$(BIN)/ruff check --no-cache .  # its cache does not see that an imported file has come or gone
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
 

@@ -4,8 +4,6 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from adapters.postgres.positions import LivePositions
-
 from adapters.agent_files import load_agent_files
 from adapters.genai_prices import GenaiPrices
 from adapters.no_model import NoModel
@@ -16,6 +14,7 @@ from adapters.postgres.content import PostgresContent
 from adapters.postgres.costs import PostgresCosts
 from adapters.postgres.idempotency import PostgresAnswers
 from adapters.postgres.pool import Database
+from adapters.postgres.positions import LivePositions
 from adapters.postgres.recorder import LedgerRecorder
 from adapters.redis_rate_limit import RedisRateLimit
 from domain.agents.definition import AgentDefinition
