@@ -86,7 +86,7 @@ class ChatRuns:
 
         async def ask(_: int) -> None:
             if start is None:
-                handle = self._client.get_workflow_handle_for(AgentChat.run, workflow_id(ending.session_id))
+                handle = self._run_of(ending.session_id)
                 await handle.execute_update(AgentChat.end, ending, id=update_id)
                 return
             with self._opening(start) as opening:
@@ -98,7 +98,7 @@ class ChatRuns:
 
     async def standing(self, session_id: str, *, key_id: str) -> Standing:
         """What is going on in a session."""
-        handle = self._client.get_workflow_handle_for(AgentChat.run, workflow_id(session_id))
+        handle = self._run_of(session_id)
         try:
             status = await handle.query(
                 AgentChat.status, reject_condition=QueryRejectCondition.NOT_OPEN, rpc_timeout=_QUERY_TIMEOUT
@@ -110,6 +110,9 @@ class ChatRuns:
         except RPCError as error:
             return _CLOSED if error.status is RPCStatusCode.NOT_FOUND else await _by_history(handle, key_id)
         return Standing(is_open=True, pending=status.pending) if status.key_id == key_id else _CLOSED
+
+    def _run_of(self, session_id: str) -> WorkflowHandle[AgentChat, None]:
+        return self._client.get_workflow_handle(workflow_id(session_id))
 
     async def _answered_within(self, seconds: float, start: ChatStart, say: Say, *, is_known: bool) -> Said | None:
         if seconds <= 0:
@@ -125,7 +128,7 @@ class ChatRuns:
 
         async def ask(attempt: int) -> Said:
             if is_known and attempt == 0:
-                handle = self._client.get_workflow_handle_for(AgentChat.run, workflow_id(start.session_id))
+                handle = self._run_of(start.session_id)
                 return await handle.execute_update(AgentChat.say, say, id=_update_id(say))
             with self._opening(start) as opening:
                 return await self._client.execute_update_with_start_workflow(

@@ -139,3 +139,34 @@ async def test_an_accepted_message_can_be_polled_while_the_worker_is_away(
     async with running(system_settings) as system:
         session = await system.settled(location.rpartition("/")[2])
         assert [turn["status"] for turn in session["turns"]] == ["completed"]
+
+
+async def test_a_caller_is_answered_though_the_database_was_away_meanwhile(
+    system: System, system_settings: Settings, postgres_server: str, scripted_model: ScriptedModel
+) -> None:
+    scripted_model.script({"contains": "slow", "delay_s": 0.4})
+    first = (await system.say("Hello.")).json()
+    saying = asyncio.create_task(system.say("Be slow.", first["session_id"]))
+    await scripted_model.until(lambda bill: len(bill) == 2)
+    with database_away(postgres_server, system_settings.database_url or ""):
+        await scripted_model.until(lambda bill: bill[-1]["state"] == "finished")
+        await asyncio.sleep(1)
+        assert not saying.done()
+    response = await saying
+    assert (response.status_code, response.json()["turn"]) == (200, 2), response.text
+    assert_books_agree(await system.calls(), scripted_model.bill())
+
+
+async def test_a_message_accepted_before_the_database_went_is_answered_after(
+    system: System, system_settings: Settings, postgres_server: str, scripted_model: ScriptedModel
+) -> None:
+    scripted_model.script({"contains": "slow", "delay_s": 0.4, "times": None})
+    session_id = (await system.say("Be slow, 1.", wait=False)).json()["session_id"]
+    assert (await system.say("Be slow, 2.", session_id, wait=False)).status_code == 202
+    with database_away(postgres_server, system_settings.database_url or ""):
+        await asyncio.sleep(1)
+    session = await until(
+        lambda: system.session(session_id), lambda it: len(it["turns"]) == 2 and it["status"] == "idle", seconds=30
+    )
+    assert [turn["status"] for turn in session["turns"]] == ["completed", "completed"]
+    assert_books_agree(await system.calls(), scripted_model.bill())
