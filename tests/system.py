@@ -58,8 +58,12 @@ class System:
         return await until(lambda: self.session(session_id), lambda it: it["status"] != "running", seconds=seconds)
 
     async def calls(self, **wanted: str) -> list[dict[str, Any]]:
-        """The books' calls, newest first."""
-        response = await self.http.get("/api/v1/cost-management/ledger", params={"limit": "1000", **wanted})
+        """The books' calls, newest first, once their view has caught up."""
+        asked = {"limit": "1000", **wanted}
+        response = await until(
+            lambda: self.http.get("/api/v1/cost-management/ledger", params=asked),
+            lambda response: "x-convergio-stale" not in response.headers,
+        )
         assert response.status_code == 200, response.text
         return list(response.json()["data"])
 
