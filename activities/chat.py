@@ -1,6 +1,6 @@
 """The facts of a chat that its workflow records: sessions opened and ended, turns given up."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import reduce
@@ -8,7 +8,7 @@ from functools import reduce
 from temporalio import activity
 
 from domain.chat import aggregate, policy
-from domain.chat.events import FailureCode, SessionSummarised, TurnFailed, TurnStarted
+from domain.chat.events import FailureCode, SessionOpened, SessionSummarised, TurnFailed, TurnStarted
 from domain.events import Cause, Event
 from domain.ledger import Change, Ledger, retrying
 
@@ -56,6 +56,7 @@ class Head:
     summary_hash: str | None
     recent: list[KnownTurn]
     model_queue: str
+    project_id: str | None = None
 
 
 @dataclass(frozen=True)
@@ -106,7 +107,7 @@ class ChatActivities:
     def open_session(self, opening: Opening) -> Head:
         """Open the session unless it is open, and say where it stands."""
         stream = aggregate.session_stream(opening.session_id)
-        session = aggregate.load_session(self._ledger.read(stream))
+        known = self._ledger.read(stream)
         wanted = aggregate.Opening(
             opening.session_id,
             opening.agent_id,
@@ -115,13 +116,15 @@ class ChatActivities:
             opening.user_id,
             opening.project_id,
         )
-        events = aggregate.open_session(session, wanted, Cause(opening.key_id, opening.because, self._now()))
+        cause = Cause(opening.key_id, opening.because, self._now())
+        events = aggregate.open_session(aggregate.load_session(known), wanted, cause)
         if events:
             self._ledger.append(Change(stream, 0, events), key=f"open:{opening.session_id}")
-            session = aggregate.load_session(self._ledger.read(stream))
-        return self._head(opening.session_id, session)
+            known = self._ledger.read(stream)
+        return self._head(opening.session_id, known)
 
-    def _head(self, session_id: str, session: aggregate.Session) -> Head:
+    def _head(self, session_id: str, known: Sequence[Event]) -> Head:
+        session = aggregate.load_session(known)
         turns = [
             aggregate.load_turn(events)
             for events in self._ledger.read_last(aggregate.turn_stream(session_id, 0)[:-8], policy.REMEMBERED).values()
@@ -137,6 +140,7 @@ class ChatActivities:
             summary_hash=summary.summary_hash if summary else None,
             recent=[_known(turn) for turn in turns],
             model_queue=self._model_queue,
+            project_id=next((event.project_id for event in known if isinstance(event, SessionOpened)), None),
         )
 
     @activity.defn(name="fail_turn", no_thread_cancel_exception=True)

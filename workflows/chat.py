@@ -166,7 +166,8 @@ class AgentChat:
             start_to_close_timeout=LEDGER_TIMEOUT,
             retry_policy=LEDGER_RETRY,
         )
-        self._turns = replace(self._turns, model_queue=head.model_queue)
+        project_id = head.project_id or start.project_id
+        self._turns = replace(self._turns, model_queue=head.model_queue, project_id=project_id)
         self._turn, self._ended = head.turn, head.ended
         self._remembered = Remembered(head.first, head.summary_hash)
         for turn in head.recent:

@@ -485,6 +485,16 @@ async def test_a_terminated_chat_is_opened_again_and_the_turn_keeps_its_place(
     assert [turn["status"] for turn in turns] == ["completed", "completed"]
 
 
+async def test_all_of_a_session_is_booked_to_the_project_it_was_opened_for(
+    shared: System, scripted_model: ScriptedModel
+) -> None:
+    body = {"agent_id": AGENT, "message": "Hello.", "context": {"project_id": 7}}
+    session_id = (await shared.http.post(CHAT, json=body)).json()["session_id"]
+    await shared.temporal.get_workflow_handle(f"chat-{session_id}").terminate()
+    assert (await shared.say("Hello again.", session_id)).json()["turn"] == 2
+    assert [call["project_id"] for call in await shared.calls(session_id=session_id)] == ["7", "7"]
+
+
 async def test_old_turns_go_into_a_summary_that_the_next_prompts_hold(
     shared: System, scripted_model: ScriptedModel
 ) -> None:
