@@ -65,6 +65,8 @@ class ProjectionRunner:
             self._begin(connection)
             while self.step(connection):
                 pass
+            # a closed connection gives it back too, but only once the server has noticed
+            connection.execute("SELECT pg_advisory_unlock(%s)", (_LEASE,))
 
     def _begin(self, connection: Connection) -> None:
         """A crash may take the newest rows, but with their position: they are folded again. So nobody waits for it."""
