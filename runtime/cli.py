@@ -155,13 +155,19 @@ def _settings(part: str, **given: Any) -> "Settings":
 
 
 def _connected(part: str, *needs: str, data_dir: Path | None = None) -> "Settings":
-    """The settings, with the servers of a running `convergio up` where the environment names none."""
+    """The settings, with the servers of a running `convergio up` where the environment names none.
+
+    What the environment does name wins, so that a second API can listen beside the first.
+    """
     from runtime.data_directory import running_in
 
     settings = _settings(part, data_dir=data_dir)
     if not any((settings.database_url, settings.temporal_address, settings.redis_url)):
         run = running_in(settings.data_dir)
-        settings = _settings(part, data_dir=data_dir, **(run.environment if run else {}))
+        known = {**(run.environment if run else {})}
+        for name in settings.model_fields_set:
+            known.pop(str(type(settings).model_fields[name].validation_alias), None)
+        settings = _settings(part, data_dir=data_dir, **known)
     missing = [name for name in needs if getattr(settings, name.lower()) is None]
     if missing:
         _refuse(f"convergio {part} needs {' and '.join(missing)}: name the servers, or run everything: convergio up")

@@ -15,6 +15,8 @@ import pytest
 from redis import Redis
 
 from runtime.data_directory import Run
+from runtime.embedded import Ports
+from runtime.embedded.probe import answers_http
 from tests.runtime.upping import Up, start_up, until
 from tests.servers import ROOT
 
@@ -39,6 +41,18 @@ def test_everything_runs_and_every_url_is_said(up: Up) -> None:
     for url in (up.run().url, *up.run().environment.values()):
         assert url in up.output
     assert f"curl -s {up.run().url}/api/v1/agents/chat" in up.output
+
+
+def test_a_second_api_listens_where_it_is_told_beside_the_first(up: Up) -> None:
+    port = Ports().pick()
+    variables = {"CONVERGIO_DATA_DIR": str(up.directory), "CONVERGIO_PORT": str(port), "CONVERGIO_LOG_LEVEL": "error"}
+    second = subprocess.Popen([sys.executable, "-m", "runtime.cli", "api"], cwd=ROOT, env={**os.environ, **variables})
+    try:
+        until(lambda: answers_http(port, "/health/live"), 30)
+        assert httpx.get(f"http://127.0.0.1:{port}/api/v1/agents?limit=1").json()["total"] == 48
+    finally:
+        second.terminate()
+        second.wait(30)
 
 
 def test_the_doctor_finds_the_running_servers_and_nothing_wrong(up: Up) -> None:
