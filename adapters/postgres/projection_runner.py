@@ -106,7 +106,7 @@ class ProjectionRunner:
                     for name in names:
                         self._fold(connection, name, recorded, held[name].dead)
                     log.move(connection, names, stored[-1][0])
-        except Exception as error:
+        except Exception as error:  # a view's own code may raise anything; what is not the event's fault goes on up
             if not _of_the_event(error):
                 raise
             self._log.warning("a batch failed, taking it event by event", after=position, error=repr(error))
@@ -141,7 +141,7 @@ class ProjectionRunner:
         try:
             with connection.transaction():
                 self._fold(connection, name, [log.decoded(self._registry, row)], dead)
-        except Exception as error:
+        except Exception as error:  # a view's own code may raise anything; what is not the event's fault goes on up
             if not _of_the_event(error):
                 raise
             self._set_aside(connection, name, row[0], row[1], repr(error))

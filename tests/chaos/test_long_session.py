@@ -61,7 +61,7 @@ async def test_a_thousand_turns_stay_small_and_do_not_slow_down(tmp_path: Path, 
     )
     assert size < MOST_BYTES
     assert events < MOST_EVENTS
-    assert last <= SLOWER_AT_MOST * max(first, after)  # a machine that became busier is not a session that grew
+    assert last <= SLOWER_AT_MOST * first  # needs a machine that does nothing else; the young session tells if it did
     assert whole_s < MINUTES * 60
 
 
