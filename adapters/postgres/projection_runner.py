@@ -10,6 +10,7 @@ import psycopg
 import structlog
 
 from adapters.postgres import log
+from adapters.postgres.leases import lease
 from adapters.postgres.log import Connection, Stored
 from adapters.postgres.pool import connect
 from adapters.postgres.views import LiveRows
@@ -41,8 +42,8 @@ class ProjectionRunner:
         pause = _POLL_S
         while not stop.is_set():
             try:
-                with connect(self._dsn) as connection:
-                    if leased(connection):
+                with connect(self._dsn) as connection, lease(connection, _LEASE, "projections") as held:
+                    if held:
                         self._log.info("lease taken", projections=sorted(self._projections))
                         pause = _POLL_S
                         self._follow(connection, stop)
@@ -59,14 +60,12 @@ class ProjectionRunner:
         Raises:
             domain.errors.Unavailable: another runner holds the lease.
         """
-        with connect(self._dsn) as connection:
-            if not leased(connection):
+        with connect(self._dsn) as connection, lease(connection, _LEASE, "projections") as held:
+            if not held:
                 raise Unavailable("another projection runner holds the lease")
             self._begin(connection)
             while self.step(connection):
                 pass
-            # a closed connection gives it back too, but only once the server has noticed
-            connection.execute("SELECT pg_advisory_unlock(%s)", (_LEASE,))
 
     def _begin(self, connection: Connection) -> None:
         """A crash may take the newest rows, but with their position: they are folded again. So nobody waits for it."""
@@ -163,12 +162,6 @@ def _rest(connection: Connection, seconds: float) -> bool:
             if notice.channel == "wanted":
                 return True
     return noticed
-
-
-def leased(connection: Connection) -> bool:
-    """Whether this connection now holds the runner's lease; it does until it closes."""
-    row = connection.execute("SELECT pg_try_advisory_lock(%s)", (_LEASE,)).fetchone()
-    return bool(row and row[0])
 
 
 def _unmoved(held: Mapping[str, log.Held], position: int) -> bool:

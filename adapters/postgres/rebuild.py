@@ -8,6 +8,7 @@ import structlog
 from psycopg import sql
 
 from adapters.postgres import beside, log
+from adapters.postgres.leases import lease
 from adapters.postgres.log import Connection
 from adapters.postgres.pool import connect, translated
 from adapters.postgres.views import RowsInMemory, copy_in, delete, digest, upsert
@@ -70,8 +71,13 @@ class Rebuild:
             domain.errors.Unavailable: the database cannot be reached, or readers kept the tables in use.
             psycopg.DataError: a row does not fit its table. The live tables are as they were.
         """
-        with translated(), connect(self._dsn) as connection:
-            self._lease(connection)
+        with (
+            translated(),
+            connect(self._dsn) as connection,
+            lease(connection, _LEASE, self._projection.name) as held,
+        ):
+            if not held:
+                raise Conflict(f"{self._projection.name} is being rebuilt already")
             log.enrol(connection, [self._projection.name])
             self._fold_to(connection, self._live_position(connection))
             self._fill(connection)
@@ -83,14 +89,6 @@ class Rebuild:
                 self._write(connection)
                 self._rows.changed.clear()
             return self._swap(connection, comparisons)
-
-    def _lease(self, connection: Connection) -> None:
-        """Keep other rebuilds of this projection away for as long as the connection lives."""
-        row = connection.execute(
-            "SELECT pg_try_advisory_lock(%s, hashtext(%s))", (_LEASE, self._projection.name)
-        ).fetchone()
-        if not row or not row[0]:
-            raise Conflict(f"{self._projection.name} is being rebuilt already")
 
     def _live_position(self, connection: Connection) -> int:
         return log.positions(connection, [self._projection.name])[self._projection.name]

@@ -284,3 +284,10 @@ def test_notes_with_odd_numbers_are_the_same_live_and_rebuilt(platform: Platform
         ProjectionRunner(platform.dsn, REGISTRY, [ToyProjection()]).catch_up()
     assert all(comparison.equal for comparison in rebuilt(platform).comparisons)
     assert platform.dead() == []
+
+
+def test_a_rebuild_may_follow_another_at_once(platform: Platform) -> None:
+    platform.count("a", 2)
+    runner(platform.dsn).catch_up()
+    for _ in range(30):
+        assert all(comparison.equal for comparison in rebuilt(platform).comparisons)
