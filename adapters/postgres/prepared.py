@@ -50,7 +50,10 @@ def run(
 
 def _checked(result: PGresult) -> PGresult:
     if result.status not in _GOOD:
-        raise psycopg.errors.error_from_result(result)
+        error = psycopg.errors.error_from_result(result)
+        if error.sqlstate is None:  # libpq's own word, not the server's: the connection went away
+            raise psycopg.OperationalError(str(error))
+        raise error
     return result
 
 
