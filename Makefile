@@ -9,6 +9,9 @@ VENV := .venv
 BIN := $(VENV)/bin
 CANDIDATES := python3.13 python3.12 python3.11 python3
 RECENT := import sys; sys.exit(sys.version_info < (3, 11))
+# trust what this machine trusts, a company's own authority included (the second name is that of older uv)
+export UV_SYSTEM_CERTS ?= true
+export UV_NATIVE_TLS ?= true
 INSTALL := $(BIN)/python -m uv pip install --compile-bytecode --python $(BIN)/python
 COMPILE := $(BIN)/python -m uv pip compile --universal --python-version 3.11 --generate-hashes --no-annotate --no-header
 
