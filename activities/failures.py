@@ -35,6 +35,7 @@ _SENTENCES: dict[FailureKind, str] = {
     "out_of_quota": "our quota at the model provider is used up",
     "not_found": "the model provider does not have this model",
     "too_long": "the prompt does not fit the model's window",
+    "unsupported": "the model takes no tools, or no schema for its answer",
     "bad_request": "the model provider did not accept the request",
     "unreadable": "the model provider's answer could not be read",
 }

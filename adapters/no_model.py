@@ -10,6 +10,7 @@ class NoModel:
     """The null object of `domain.chat.ports.Model`."""
 
     default = "none"
+    takes_tools = False
 
     async def complete(self, request: ModelRequest, on_delta: Callable[[str], None]) -> ModelReply:
         del request, on_delta

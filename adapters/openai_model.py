@@ -44,11 +44,14 @@ class OpenAIModel:
         default_model: str,
         timeout_s: float,
         context_window: int | None = None,
+        *,
+        takes_tools: bool = True,
     ) -> None:
         parts = urlsplit(base_url)
         if parts.scheme not in ("http", "https") or not parts.hostname:
             raise ValueError("the model provider's base URL must be an http(s) URL with a host")
         self.default = default_model
+        self.takes_tools = takes_tools
         self._key = api_key
         self._url = base_url.rstrip("/")
         self._cap = "max_completion_tokens" if parts.hostname == COMPLETION_CAP_HOST else "max_tokens"

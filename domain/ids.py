@@ -23,3 +23,13 @@ def message_id(session_id: str, idempotency_key: str | None) -> str:
 def call_id(intent: str, step: int) -> str:
     """The id of one intended model call: step `step` (from 1) of the message, task or node `intent`."""
     return derived("call", intent, step)
+
+
+def inner(root: str, name: str) -> str:
+    """The id of a session inside a run or session, such as a swarm member's: no id that users choose holds a slash."""
+    return f"{root}/{name}"
+
+
+def root(session_id: str) -> str:
+    """The run or session that one belongs to, which owns the texts: itself, unless it is an inner one."""
+    return session_id.partition("/")[0]

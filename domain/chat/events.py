@@ -3,7 +3,18 @@
 from decimal import Decimal
 from typing import Literal
 
+from pydantic import BaseModel, ConfigDict
+
 from domain.events import Event
+
+
+class Origin(BaseModel):
+    """The turns up to `upto` that a forked session has from another one."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    session_id: str
+    upto: int
 
 
 class SessionOpened(Event):
@@ -16,6 +27,8 @@ class SessionOpened(Event):
     workflow_id: str
     user_id: str | None = None
     project_id: str | None = None
+    lineage: tuple[Origin, ...] = ()
+    """Of a fork: where its first turns stand, oldest origin first. Its own turns begin after the last `upto`."""
 
 
 class SessionEnded(Event):
@@ -38,8 +51,68 @@ class TurnStarted(Event):
     model: str
 
 
+class AskedTool(BaseModel):
+    """A tool that the model asked for. `is_valid`: the arguments follow the tool's schema and the tool was offered."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    tool_call_id: str
+    name: str
+    is_valid: bool
+
+
+class TurnStepped(Event):
+    """The model was called and has not answered yet: it asked for `tools`, or its answer has to be put right.
+
+    Tokens and cost are this step's.
+    """
+
+    NAME = "chat.turn_stepped"
+    session_id: str
+    turn: int
+    message_id: str
+    step: int
+    reply_hash: str
+    tools: tuple[AskedTool, ...] = ()
+    prompt_tokens: int
+    completion_tokens: int
+    cost: Decimal
+
+
+class TurnHeld(Event):
+    """A person has to decide before the turn goes on.
+
+    With `reply_hash` it is the answer that is held (tokens and cost are those of the whole turn); else a step of it.
+    """
+
+    NAME = "chat.turn_held"
+    session_id: str
+    turn: int
+    message_id: str
+    approval_id: str
+    reply_hash: str | None = None
+    finish: str | None = None
+    model: str | None = None
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+    cost: Decimal = Decimal(0)
+
+
+class TurnResumed(Event):
+    """The decision has come and the turn goes on."""
+
+    NAME = "chat.turn_resumed"
+    session_id: str
+    turn: int
+    message_id: str
+    approval_id: str
+
+
 class TurnAnswered(Event):
-    """The agent answered. Tokens and cost are those of the calls whose replies stand."""
+    """The agent answered. Tokens and cost are those of the calls whose replies stand, all steps of the turn together.
+
+    With `approval_id` the answer was held, and what a person let go is `reply_hash`.
+    """
 
     NAME = "chat.turn_answered"
     session_id: str
@@ -51,13 +124,22 @@ class TurnAnswered(Event):
     prompt_tokens: int
     completion_tokens: int
     cost: Decimal
+    approval_id: str | None = None
 
 
-FailureCode = Literal["UPSTREAM_ERROR", "PAYLOAD_TOO_LARGE", "BUDGET_EXCEEDED", "SERVICE_UNAVAILABLE", "INTERNAL_ERROR"]
+FailureCode = Literal[
+    "UPSTREAM_ERROR",
+    "PAYLOAD_TOO_LARGE",
+    "BUDGET_EXCEEDED",
+    "SERVICE_UNAVAILABLE",
+    "INTERNAL_ERROR",
+    "REJECTED",  # a person said no
+    "CANCELLED",  # its run was stopped
+]
 
 
 class TurnFailed(Event):
-    """There is no answer, and why: a code of the API's list and a sentence."""
+    """There is no answer, and why: a code of the API's list (or `REJECTED`, `CANCELLED`) and a sentence."""
 
     NAME = "chat.turn_failed"
     session_id: str
@@ -65,6 +147,17 @@ class TurnFailed(Event):
     message_id: str
     code: FailureCode
     message: str
+
+
+class TurnRated(Event):
+    """Somebody said how good an answer is, from 1 to 5. The latest rating of a turn counts."""
+
+    NAME = "chat.turn_rated"
+    session_id: str
+    turn: int
+    agent_id: str
+    rating: int
+    comment_hash: str | None = None
 
 
 class SessionSummarised(Event):
@@ -80,7 +173,11 @@ EVENTS: tuple[type[Event], ...] = (
     SessionOpened,
     SessionEnded,
     TurnStarted,
+    TurnStepped,
+    TurnHeld,
+    TurnResumed,
     TurnAnswered,
     TurnFailed,
+    TurnRated,
     SessionSummarised,
 )

@@ -1,23 +1,51 @@
 """What chats need of the outside: a model, a way in, and their views."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol
 
 from domain.chat.aggregate import Session
 from domain.chat.projection import SessionRow, TurnRow
 from domain.content import Content
 
-Role = Literal["system", "user", "assistant"]
+Role = Literal["system", "user", "assistant", "tool"]
+
+
+@dataclass(frozen=True, slots=True)
+class ToolRequest:
+    """A call that a model asks for. `id` is the provider's; `arguments` is JSON as the model wrote it, good or bad."""
+
+    id: str
+    name: str
+    arguments: str
 
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """One message of a prompt."""
+    """One message of a prompt. A `tool` message answers the request of the `assistant` message that has this id."""
 
     role: Role
     text: str
+    tool_calls: tuple[ToolRequest, ...] = ()
+    tool_call_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ToolOffer:
+    """A tool as a model is told of it: `name` is `[A-Za-z0-9_-]{1,64}`, `parameters` a JSON Schema of type object."""
+
+    name: str
+    description: str
+    parameters: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class ReplySchema:
+    """The JSON Schema that an answer is to follow. `name` is `[A-Za-z0-9_-]{1,64}`."""
+
+    name: str
+    schema: Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,17 +71,23 @@ class ModelRequest:
     messages: tuple[Message, ...]
     max_tokens: int
     temperature: float | None = None
+    tools: tuple[ToolOffer, ...] = ()
+    reply_schema: ReplySchema | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class ModelReply:
-    """A whole answer. `provider_call_id` is the provider's own name for the call."""
+    """A whole answer. `provider_call_id` is the provider's own name for the call.
+
+    An answer that asks for tools has the finish `tool_calls`, whatever the provider calls it.
+    """
 
     text: str
-    finish: Literal["stop", "length", "content_filter", "other"]
+    finish: Literal["stop", "length", "content_filter", "tool_calls", "other"]
     usage: Usage
     provider_call_id: str | None = None
     model: str | None = None
+    tool_calls: tuple[ToolRequest, ...] = ()
 
 
 FailureKind = Literal[
@@ -66,6 +100,7 @@ FailureKind = Literal[
     "out_of_quota",  # 429 or 402 that does not pass by itself
     "not_found",  # no such model
     "too_long",  # the prompt does not fit the model's window
+    "unsupported",  # this model takes no tools, or no schema for its answer
     "bad_request",  # any other 4xx
     "unreadable",  # an answer that is not of the protocol
 ]
@@ -104,6 +139,9 @@ class Model(Protocol):
 
     default: str
     """The model that is asked when an agent names none."""
+
+    takes_tools: bool
+    """Whether tools may be offered at all. A model that refuses them all the same fails as `unsupported`."""
 
     async def complete(self, request: ModelRequest, on_delta: Callable[[str], None]) -> ModelReply:
         """Stream the answer, calling `on_delta` with each piece of text.

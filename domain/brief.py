@@ -1,0 +1,71 @@
+"""Messages that a run writes by itself: made of fixed words and of texts that it knows by their hashes only."""
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from domain.errors import NotFound
+
+_LEAST_SHARE = 200
+"""Characters of a text that are kept however many there are."""
+_CUT = " […]"
+
+
+@dataclass(frozen=True)
+class Part:
+    """Fixed words (`text`), or a text that the run has (`hash`); `at` is where in it, if it is JSON.
+
+    `at` names the keys and indices on the way, as in `("parts", 0, "task")`.
+    """
+
+    text: str = ""
+    hash: str | None = None
+    at: Sequence[str | int] = ()
+
+
+def hashes(parts: Iterable[Part]) -> set[str]:
+    """The texts that a message is made of."""
+    return {part.hash for part in parts if part.hash}
+
+
+def written(parts: Sequence[Part], texts: Mapping[str, str], *, most: int) -> str:
+    """The message, of `most` characters or so: referenced texts that are too long in sum are cut to equal shares.
+
+    Raises:
+        NotFound: a text was erased.
+    """
+    words = [_words(part, texts) for part in parts]
+    fixed = sum(len(word) for part, word in zip(parts, words, strict=True) if not part.hash)
+    share = _share([len(word) for part, word in zip(parts, words, strict=True) if part.hash], most - fixed)
+    return "".join(_cut(word, share) if part.hash else word for part, word in zip(parts, words, strict=True))
+
+
+def _words(part: Part, texts: Mapping[str, str]) -> str:
+    if part.hash is None:
+        return part.text
+    if part.hash not in texts:
+        raise NotFound("a text that this is about was erased")
+    return _inside(json.loads(texts[part.hash]), part.at) if part.at else texts[part.hash]
+
+
+def _inside(value: Any, at: Sequence[str | int]) -> str:
+    for step in at:
+        value = value[step]
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+
+
+def _share(sizes: Sequence[int], room: int) -> int:
+    """The largest bound on each text that keeps all of them together within `room`."""
+    bound = max(sizes, default=0)
+    left, many = room, len(sizes)
+    for size in sorted(sizes):
+        if size * many > left:
+            bound = left // many
+            break
+        left, many = left - size, many - 1
+    return max(bound, _LEAST_SHARE)
+
+
+def _cut(text: str, share: int) -> str:
+    return text if len(text) <= share else text[: share - len(_CUT)] + _CUT

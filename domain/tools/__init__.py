@@ -1,0 +1,4 @@
+"""Tools: what agents can do besides talking.
+
+Each call is recorded under an id of its own, so that no retry repeats a side effect.
+"""
