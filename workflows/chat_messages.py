@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 
+from domain.brief import Part
 from domain.chat import policy
 
 MOVED = "Moved"
@@ -10,7 +11,11 @@ MOVED = "Moved"
 
 @dataclass(frozen=True)
 class Say:
-    """A message, by its ids. `again` names the turn whose failed answer is to be tried once more, `visit` how often."""
+    """A message, by its ids. `again` names the turn whose failed answer is to be tried once more, `visit` how often.
+
+    With `parts` the message is made of these; `shape` (with the `options` to choose from) is what the answer has to be
+    like; `tools` are offered instead of the agent's own; `hold` is the risk at which a person has to let the answer go.
+    """
 
     message_id: str
     message_hash: str
@@ -20,6 +25,11 @@ class Say:
     because: str
     visit: int = 1
     again: int | None = None
+    parts: list[Part] = field(default_factory=list)
+    shape: str | None = None
+    options: list[str] = field(default_factory=list)
+    tools: list[str] | None = None
+    hold: str | None = None
 
 
 @dataclass(frozen=True)
@@ -44,8 +54,10 @@ class ChatStart:
 
 @dataclass(frozen=True)
 class Said:
-    """What became of a message at its `visit`-th try. `status` is `completed` or `failed`; `code` and `error` say why.
+    """What became of a message at its `visit`-th try; `code` and `error` say why there is no answer.
 
+    `status` is `completed`, `failed`, `rejected`, or `awaiting_approval` while a person has to decide `approval_id`.
+    Tokens and cost are the whole turn's. `has_no_tools`: the agent has tools, and its model takes none.
     `because` is the request that made it so; empty when it was known from before this run.
     """
 
@@ -60,6 +72,9 @@ class Said:
     error: str | None = None
     visit: int = 1
     because: str = ""
+    approval_id: str | None = None
+    tools_used: list[str] = field(default_factory=list)
+    has_no_tools: bool = False
 
 
 @dataclass(frozen=True)
