@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from functools import reduce
-from typing import Literal
+from typing import Any, Literal
 
 from domain.chat.events import (
     FailureCode,
@@ -13,12 +13,15 @@ from domain.chat.events import (
     SessionSummarised,
     TurnAnswered,
     TurnFailed,
+    TurnHeld,
+    TurnResumed,
     TurnStarted,
+    TurnStepped,
 )
 from domain.errors import Conflict, NotFound
 from domain.events import Cause, Event
 
-TurnStatus = Literal["running", "completed", "failed"]
+TurnStatus = Literal["running", "awaiting_approval", "completed", "rejected", "failed"]
 
 
 def session_stream(session_id: str) -> str:
@@ -109,7 +112,7 @@ def end_session(session: Session, session_id: str, *, key_id: str, cause: Cause)
 
 @dataclass(frozen=True, slots=True)
 class Turn:
-    """One message and what became of it."""
+    """One message and what became of it. Tokens and cost are those of its steps so far; `steps` have ended."""
 
     version: int = 0
     status: TurnStatus | None = None
@@ -125,6 +128,8 @@ class Turn:
     cost: Decimal = Decimal(0)
     code: FailureCode | None = None
     error: str | None = None
+    steps: int = 0
+    approval_id: str | None = None
 
 
 def evolve_turn(turn: Turn, event: Event) -> Turn:
@@ -132,22 +137,41 @@ def evolve_turn(turn: Turn, event: Event) -> Turn:
     match event:
         case TurnStarted():
             return Turn(version, "running", turn.visits + 1, event.turn, event.message_id, event.message_hash)
-        case TurnAnswered():
+        case TurnStepped():
             return replace(
                 turn,
                 version=version,
-                status="completed",
-                reply_hash=event.reply_hash,
-                finish=event.finish,
-                model=event.model,
-                prompt_tokens=event.prompt_tokens,
-                completion_tokens=event.completion_tokens,
-                cost=event.cost,
+                steps=event.step,
+                prompt_tokens=turn.prompt_tokens + event.prompt_tokens,
+                completion_tokens=turn.completion_tokens + event.completion_tokens,
+                cost=turn.cost + event.cost,
             )
+        case TurnAnswered() | TurnHeld():
+            return replace(_replied(turn, event), version=version)
+        case TurnResumed():
+            return replace(turn, version=version, status="running")
         case TurnFailed():
-            return replace(turn, version=version, status="failed", code=event.code, error=event.message)
+            status: TurnStatus = "rejected" if event.code == "REJECTED" else "failed"
+            return replace(turn, version=version, status=status, code=event.code, error=event.message)
         case _:
             return replace(turn, version=version)
+
+
+def _replied(turn: Turn, event: TurnAnswered | TurnHeld) -> Turn:
+    status: TurnStatus = "completed" if isinstance(event, TurnAnswered) else "awaiting_approval"
+    if event.reply_hash is None:
+        return replace(turn, status=status, approval_id=event.approval_id)
+    return replace(
+        turn,
+        status=status,
+        reply_hash=event.reply_hash,
+        finish=event.finish,
+        model=event.model,
+        prompt_tokens=event.prompt_tokens,
+        completion_tokens=event.completion_tokens,
+        cost=event.cost,
+        approval_id=event.approval_id,
+    )
 
 
 def load_turn(events: Iterable[Event]) -> Turn:
@@ -155,24 +179,72 @@ def load_turn(events: Iterable[Event]) -> Turn:
 
 
 def start(turn: Turn, started: TurnStarted) -> list[Event]:
-    """Begin to work on it; again if it failed, and not again while it runs or when it is answered.
+    """Begin to work on it; again if it failed, and not while it is under way or when it is over.
 
     Raises:
         Conflict: the turn is another message's.
     """
     if turn.version and turn.message_id != started.message_id:
         raise Conflict(f"turn {started.turn} is another message's")
-    return [] if turn.status in {"running", "completed"} else [started]
+    return [started] if turn.status in {None, "failed"} else []
+
+
+def step(turn: Turn, stepped: TurnStepped) -> list[Event]:
+    """A step that did not end the turn, once."""
+    return [stepped] if turn.status == "running" and stepped.step > turn.steps else []
 
 
 def answer(turn: Turn, answered: TurnAnswered) -> list[Event]:
-    """The first answer stands; it also heals a turn that had been given up."""
-    return [] if turn.status == "completed" else [answered]
+    """The first answer stands; it also heals a turn that had been given up. Tokens and cost are the last step's."""
+    if turn.status in {"completed", "rejected"}:
+        return []
+    return [answered.model_copy(update=_summed(turn, answered)) if turn.steps else answered]
+
+
+def hold(turn: Turn, held: TurnHeld) -> list[Event]:
+    """Wait for a person. With an answer, tokens and cost are the last step's."""
+    if turn.status != "running":
+        return []
+    return [held.model_copy(update=_summed(turn, held)) if held.reply_hash and turn.steps else held]
+
+
+def resume(turn: Turn, resumed: TurnResumed) -> list[Event]:
+    """Go on after the decision that it waited for."""
+    return [resumed] if turn.status == "awaiting_approval" and turn.approval_id == resumed.approval_id else []
+
+
+def release(turn: Turn, approval_id: str, reply_hash: str, cause: Cause, *, session_id: str) -> list[Event]:
+    """Let the held answer go, or what a person made of it."""
+    if turn.status != "awaiting_approval" or turn.approval_id != approval_id:
+        return []
+    return [
+        TurnAnswered(
+            session_id=session_id,
+            turn=turn.number,
+            message_id=turn.message_id,
+            reply_hash=reply_hash,
+            finish=turn.finish or "stop",
+            model=turn.model or "",
+            prompt_tokens=turn.prompt_tokens,
+            completion_tokens=turn.completion_tokens,
+            cost=turn.cost,
+            approval_id=approval_id,
+            **cause.fields(),
+        )
+    ]
 
 
 def fail(turn: Turn, failed: TurnFailed) -> list[Event]:
     """Give it up, unless it is over."""
-    return [] if turn.status in {"completed", "failed"} else [failed]
+    return [failed] if turn.status in {None, "running", "awaiting_approval"} else []
+
+
+def _summed(turn: Turn, last: TurnAnswered | TurnHeld) -> dict[str, Any]:
+    return {
+        "prompt_tokens": turn.prompt_tokens + last.prompt_tokens,
+        "completion_tokens": turn.completion_tokens + last.completion_tokens,
+        "cost": turn.cost + last.cost,
+    }
 
 
 def summarised(session_id: str, upto: int, summary_hash: str, cause: Cause) -> list[Event]:
