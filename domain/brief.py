@@ -36,9 +36,15 @@ def written(parts: Sequence[Part], texts: Mapping[str, str], *, most: int) -> st
         NotFound: a text was erased.
     """
     words = [_words(part, texts) for part in parts]
-    fixed = sum(len(word) for part, word in zip(parts, words, strict=True) if not part.hash)
-    share = _share([len(word) for part, word in zip(parts, words, strict=True) if part.hash], most - fixed)
-    return "".join(_cut(word, share) if part.hash else word for part, word in zip(parts, words, strict=True))
+    room = most - sum(len(part.text) for part in parts if part.hash is None)
+    known = iter(shared([word for part, word in zip(parts, words, strict=True) if part.hash], room))
+    return "".join(part.text if part.hash is None else next(known) for part in parts)
+
+
+def shared(texts: Sequence[str], room: int) -> list[str]:
+    """The texts, the longest of them cut to an equal share, so that all of them together fit `room` characters."""
+    share = _share([len(text) for text in texts], room)
+    return [_cut(text, share) for text in texts]
 
 
 def _words(part: Part, texts: Mapping[str, str]) -> str:

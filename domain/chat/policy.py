@@ -40,6 +40,15 @@ def tokens(text: str) -> int:
     return -(-len(text.encode()) // _BYTES_PER_TOKEN) + _TOKENS_PER_MESSAGE
 
 
+def _size(message: Message) -> int:
+    return tokens(message.text) + sum(tokens(call.name + call.arguments) for call in message.tool_calls)
+
+
+def text_room(*, window: int, max_answer: int) -> int:
+    """Characters that the texts a run refers to, or the results of tools, may take of a prompt: half of its window."""
+    return max(0, window - max_answer) * _BYTES_PER_TOKEN // 2
+
+
 def prompt_bound(messages: Sequence[Message]) -> int:
     """More tokens than any tokenizer makes of these messages: one a byte, and the template around each."""
     return _TOKENS_OF_TEMPLATE + sum(len(message.text.encode()) + _TOKENS_PER_MESSAGE for message in messages)
@@ -53,7 +62,7 @@ def prompt(recall: Recall) -> tuple[Message, ...]:
     opening = [Message("system", system)] if system else []
     for said, answered in recall.turns:
         opening += [Message("user", said), Message("assistant", answered)]
-    return (*opening, Message("user", recall.message))
+    return (*opening, Message("user", recall.message), *recall.steps)
 
 
 def fit(recall: Recall, *, window: int, max_answer: int) -> Recall:
@@ -63,11 +72,9 @@ def fit(recall: Recall, *, window: int, max_answer: int) -> Recall:
         TooLarge: the message alone does not fit.
     """
     kept = replace(recall, turns=())
-    left = window - max_answer - sum(tokens(message.text) for message in prompt(kept))
+    left = window - max_answer - sum(_size(message) for message in prompt(kept))
     if left < 0 and recall.summary:
-        return fit(
-            Recall(recall.message, recall.turns, None, recall.instructions), window=window, max_answer=max_answer
-        )
+        return fit(replace(recall, summary=None), window=window, max_answer=max_answer)
     if left < 0:
         raise TooLarge(f"the message does not fit the model's window of {window} tokens")
     fitting: list[tuple[str, str]] = []
@@ -99,7 +106,7 @@ def room(recall: Recall, *, answered: int, window: int, max_answer: int) -> int:
 
     `answered` is the answer's length in the model's own tokens. Below 0 the next prompt drops turns.
     """
-    held = sum(tokens(message.text) for message in prompt(recall))
+    held = sum(_size(message) for message in prompt(recall))
     return window - max_answer - held - answered * _BYTES_PER_ANSWERED_TOKEN // _BYTES_PER_TOKEN - _TOKENS_PER_MESSAGE
 
 

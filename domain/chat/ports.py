@@ -162,12 +162,16 @@ class Model(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Recall:
-    """What a prompt is made of: the earlier turns that are remembered, oldest first, and the message to answer."""
+    """What a prompt is made of: the earlier turns that are remembered, oldest first, and the message to answer.
+
+    `steps` is what has happened since then: requests for tools and their results.
+    """
 
     message: str
     turns: tuple[tuple[str, str], ...] = ()
     summary: str | None = None
     instructions: str = field(default="")
+    steps: tuple[Message, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

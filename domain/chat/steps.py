@@ -1,0 +1,59 @@
+"""Steps of a turn before its answer: the model asked for tools, or has to put its answer right."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import orjson
+
+from domain.brief import shared
+from domain.chat.ports import Message, ToolRequest
+
+MOST_STEPS = 10
+"""Calls of the model in one turn. At the last one no tools are offered, so that it has to answer."""
+
+MOST_WRONG = 2
+"""How often in a turn the model may be told that its calls or its answer cannot be used."""
+
+MOST_TOOLS = 16
+"""Tools that one reply may ask for; the rest are answered with an error."""
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """A reply that did not end the turn, and what the model is told about it.
+
+    `replied` is what was stored of it. With `asks` it is what `stored` gives, and `results` answer its requests in their
+    order; else it was an answer that cannot be used, and the one result says why.
+    """
+
+    replied: str
+    results: tuple[str, ...]
+    asks: bool = True
+
+
+def stored(text: str, requests: Sequence[ToolRequest]) -> str:
+    """A reply that asks for tools, as one text: JSON with `text` and `tool_calls`."""
+    calls = [{"id": request.id, "name": request.name, "arguments": request.arguments} for request in requests]
+    return orjson.dumps({"text": text, "tool_calls": calls}).decode()
+
+
+def asked(replied: str) -> tuple[str, tuple[ToolRequest, ...]]:
+    """The text and the requests of such a reply."""
+    value = orjson.loads(replied)
+    return value["text"], tuple(ToolRequest(**call) for call in value["tool_calls"])
+
+
+def messages(steps: Sequence[Step], *, most: int) -> tuple[Message, ...]:
+    """What a prompt holds of the steps; results too long in sum are cut to equal shares of `most` characters."""
+    results = iter(shared([result for step in steps for result in step.results], most))
+    return tuple(message for step in steps for message in _of(step, [next(results) for _ in step.results]))
+
+
+def _of(step: Step, results: Sequence[str]) -> list[Message]:
+    if not step.asks:
+        return [Message("assistant", step.replied), Message("user", results[0])]
+    text, requests = asked(step.replied)
+    answers = [
+        Message("tool", result, tool_call_id=request.id) for request, result in zip(requests, results, strict=True)
+    ]
+    return [Message("assistant", text, tool_calls=requests), *answers]
