@@ -16,6 +16,7 @@ from domain.costs.events import CallCut, CallFailed, CallSettled
 from domain.costs.ports import Priced, Prices
 from domain.errors import VersionConflict
 from domain.events import Cause, Event
+from domain.ids import root
 from domain.ledger import Change, Ledger, retrying
 
 
@@ -116,7 +117,7 @@ class Books:
             stands=True,
             **Cause(intent.key_id, because, self._now()).fields(),
         )
-        text = Content(intent.session_id, reply.text)
+        text = Content(root(intent.session_id), reply.text)
         call = self._end(reservation, lambda call: aggregate.end(call, settled), companion, text)
         if call.reply is None:
             raise LookupError(f"{intent.call_id} was settled and has no reply")

@@ -22,8 +22,8 @@ MOST_TOOLS = 16
 class Step:
     """A reply that did not end the turn, and what the model is told about it.
 
-    `replied` is what was stored of it. With `asks` it is what `stored` gives, and `results` answer its requests in their
-    order; else it was an answer that cannot be used, and the one result says why.
+    `replied` is what was stored of it. With `asks` it is what `stored` gives, and `results` answer its requests in
+    their order; else it was an answer that cannot be used, and the one result says why.
     """
 
     replied: str
