@@ -1,7 +1,7 @@
 """The facts of a chat that its workflow records: sessions opened and ended, turns given up."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from functools import reduce
 
@@ -45,8 +45,19 @@ class KnownTurn:
 
 
 @dataclass(frozen=True)
+class Ancestor:
+    """The turns up to `upto` that a forked session has from another one."""
+
+    session_id: str
+    upto: int
+
+
+@dataclass(frozen=True)
 class Head:
-    """Where a session stands in the ledger. `first` and `summary_hash` say what prompts remember."""
+    """Where a session stands in the ledger. `first` and `summary_hash` say what prompts remember.
+
+    `lineage` says where the first turns of a fork stand.
+    """
 
     agent_id: str
     key_id: str
@@ -57,6 +68,7 @@ class Head:
     recent: list[KnownTurn]
     model_queue: str
     project_id: str | None = None
+    lineage: list[Ancestor] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
