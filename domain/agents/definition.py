@@ -1,7 +1,7 @@
 """What an agent is: a name, abilities, tools and the instructions it works by."""
 
 from hashlib import sha256
-from typing import Annotated
+from typing import Annotated, Literal
 
 import orjson
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
@@ -34,7 +34,10 @@ Phrase = Annotated[str, Field(max_length=80), AfterValidator(_one_line)]
 
 
 class AgentDefinition(BaseModel):
-    """One version of an agent. `aliases` are further ids it answers to; without `model` it uses the platform's."""
+    """One version of an agent. `aliases` are further ids it answers to; without `model` it uses the platform's.
+
+    `approval` is the risk at which a person looks at each of its answers before it goes out; with `none` nobody does.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid", str_strip_whitespace=True, str_min_length=1)
 
@@ -48,6 +51,7 @@ class AgentDefinition(BaseModel):
     model: Annotated[str, Field(max_length=200), AfterValidator(_one_line)] | None = None
     temperature: Annotated[float, Field(ge=0, le=2, allow_inf_nan=False)] | None = None
     instructions: Annotated[str, Field(max_length=MAX_INSTRUCTIONS), AfterValidator(_storable)]
+    approval: Literal["none", "low", "medium", "high", "critical"] = "none"
 
 
 def fingerprint(definition: AgentDefinition) -> str:

@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 from domain.chat.events import (
     FailureCode,
+    Origin,
     SessionEnded,
     SessionOpened,
     SessionSummarised,
@@ -39,19 +40,22 @@ def summary_stream(session_id: str, upto: int) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """Whose it is, with whom, and whether it has ended."""
+    """Whose it is, with whom, and whether it has ended. `lineage` says where a fork's first turns stand."""
 
     version: int = 0
     agent_id: str = ""
     key_id: str = ""
     ended: bool = False
+    lineage: tuple[Origin, ...] = ()
 
 
 def evolve_session(session: Session, event: Event) -> Session:
     version = session.version + 1
     match event:
         case SessionOpened():
-            return replace(session, version=version, agent_id=event.agent_id, key_id=event.key_id)
+            return replace(
+                session, version=version, agent_id=event.agent_id, key_id=event.key_id, lineage=event.lineage
+            )
         case SessionEnded():
             return replace(session, version=version, ended=True)
         case _:
@@ -89,6 +93,7 @@ class Opening:
     workflow_id: str
     user_id: str | None = None
     project_id: str | None = None
+    lineage: tuple[Origin, ...] = ()
 
 
 def open_session(session: Session, opening: Opening, cause: Cause) -> list[Event]:
