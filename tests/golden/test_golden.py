@@ -23,6 +23,15 @@ def _records() -> Iterator[tuple[str, dict[str, Any]]]:
 RECORDS = list(_records())
 
 
+def _still_there(then: Any, now: Any) -> Any:
+    """What is now, without the fields that came later, inside records too."""
+    if isinstance(then, dict):
+        return {name: _still_there(value, now[name]) for name, value in then.items()}
+    if isinstance(then, list) and len(then) == len(now):
+        return [_still_there(before, after) for before, after in zip(then, now, strict=True)]
+    return now
+
+
 def _decoded(topic: str, state: dict[str, Any]) -> Event:
     return REGISTRY.decode(topic, orjson.dumps(state))
 
@@ -32,8 +41,7 @@ def test_what_earlier_code_wrote_still_loads_with_every_field(topic: str, state:
     event = _decoded(topic, state)
     written_topic, written = REGISTRY.encode(event)
     if written_topic == topic:
-        now = orjson.loads(written)
-        assert {name: now[name] for name in state} == state
+        assert _still_there(state, orjson.loads(written)) == state
     else:  # it came through upcasts, which leave nothing to be guessed
         assert event.model_fields_set == set(type(event).model_fields)
 
