@@ -1,10 +1,12 @@
 """What a chat decides by itself: what fits a model's window, when to summarise, when to give up, when to start anew."""
 
+import json
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
-from domain.chat.ports import Message, Recall
+from domain.chat.ports import Message, Recall, ReplySchema, ToolOffer
 from domain.errors import TooLarge
 
 TURNS_PER_RUN = 200
@@ -31,6 +33,10 @@ _ROOM = 1 / 16  # of the window, for the next message
 _TOKENS_PER_MESSAGE = 8
 _TOKENS_OF_TEMPLATE = 32
 """What a model's template may add by itself: the opening of its answer, or instructions where there are none."""
+_TOKENS_PER_TOOL = 16
+_TOKENS_OF_TOOLS = 600
+"""What providers tell a model about tools as such, as soon as one is offered: up to 530 have been seen."""
+_TOKENS_OF_SCHEMA = 200
 _LEAST_SHARE = 80
 """Bytes of a message that still say something in a summary."""
 
@@ -49,9 +55,31 @@ def text_room(*, window: int, max_answer: int) -> int:
     return max(0, window - max_answer) * _BYTES_PER_TOKEN // 2
 
 
-def prompt_bound(messages: Sequence[Message]) -> int:
-    """More tokens than any tokenizer makes of these messages: one a byte, and the template around each."""
-    return _TOKENS_OF_TEMPLATE + sum(len(message.text.encode()) + _TOKENS_PER_MESSAGE for message in messages)
+def prompt_bound(
+    messages: Sequence[Message], tools: Sequence[ToolOffer] = (), reply_schema: ReplySchema | None = None
+) -> int:
+    """More tokens than any tokenizer makes of this prompt: one a byte, and the template around each part of it."""
+    bound = _TOKENS_OF_TEMPLATE
+    for message in messages:
+        bound += _TOKENS_PER_MESSAGE
+        bound += _bytes_of_call(message) if message.tool_calls or message.role == "tool" else len(message.text.encode())
+    if tools:
+        offered = [(tool.name, tool.description, tool.parameters) for tool in tools]
+        bound += _TOKENS_OF_TOOLS + _TOKENS_PER_TOOL * len(tools) + _json_bytes(offered)
+    if reply_schema is not None:
+        bound += _TOKENS_OF_SCHEMA + len(reply_schema.name) + _json_bytes(reply_schema.schema)
+    return bound
+
+
+def _bytes_of_call(message: Message) -> int:
+    """A message with requests for tools, or the answer to one: templates may write it as JSON, escapes and all."""
+    requests = [(request.id, request.name, request.arguments) for request in message.tool_calls]
+    return _json_bytes([message.text, message.tool_call_id, requests]) + _TOKENS_PER_TOOL * len(requests)
+
+
+def _json_bytes(value: Any) -> int:
+    """Its JSON at its longest: spaces after the separators, and an escape for whatever is not ASCII."""
+    return len(json.dumps(value, default=dict))
 
 
 def prompt(recall: Recall) -> tuple[Message, ...]:

@@ -1,6 +1,7 @@
 """What fits a window, what is summarised, and what a call may cost at most."""
 
-from dataclasses import replace
+import json
+from dataclasses import asdict, replace
 
 import pytest
 from hypothesis import assume, given
@@ -19,7 +20,7 @@ from domain.chat.policy import (
     to_summarise,
     tokens,
 )
-from domain.chat.ports import Message, Recall
+from domain.chat.ports import Message, Recall, ReplySchema, ToolOffer, ToolRequest
 from domain.errors import TooLarge
 
 TEXT = st.text(max_size=200) | st.text("aé漢😀 ", max_size=2_000)
@@ -93,6 +94,26 @@ def test_no_tokenizer_makes_more_tokens_than_the_bound(messages: list[Message]) 
     assert finest - roles <= prompt_bound(messages) + 4 * len(messages)
     assert prompt_bound(messages) >= estimate(tuple(messages)) - len(messages)
     assert prompt_bound(messages) > sum(len(m.text.encode()) for m in messages)
+
+
+PLAIN = [Message("user", "Hello")]
+REQUEST = ToolRequest("call_1", "find_talents", '{"skill": "caffè"}')
+PARAMETERS = {"type": "object", "properties": {"skill": {"type": "string", "description": "è"}}, "required": ["skill"]}
+OFFER = ToolOffer("find_talents", "Finds talents.", PARAMETERS)
+
+
+@pytest.mark.parametrize(
+    ("bound", "written"),
+    [
+        (prompt_bound([*PLAIN, Message("assistant", "", (REQUEST,))]), asdict(REQUEST)),
+        (prompt_bound([*PLAIN, Message("tool", REQUEST.arguments, tool_call_id="call_1")]), REQUEST.arguments),
+        (prompt_bound(PLAIN, [OFFER]), {"type": "function", "function": asdict(OFFER)}),
+        (prompt_bound(PLAIN, reply_schema=ReplySchema("talents", PARAMETERS)), {"talents": PARAMETERS}),
+    ],
+    ids=["request", "result", "offer", "schema"],
+)
+def test_tools_and_schemas_stay_within_the_bound_though_a_template_escapes_them(bound: int, written: object) -> None:
+    assert bound - prompt_bound(PLAIN) >= len(json.dumps(written))
 
 
 @given(RECALLS)
