@@ -8,9 +8,13 @@ from functools import reduce
 from temporalio import activity
 
 from domain.chat import aggregate, policy
-from domain.chat.events import FailureCode, SessionOpened, SessionSummarised, TurnFailed, TurnStarted
+from domain.chat.events import FailureCode, Origin, SessionOpened, SessionSummarised, TurnFailed, TurnStarted
+from domain.chat.forks import inherited
 from domain.events import Cause, Event
 from domain.ledger import Change, Ledger, retrying
+
+_MOST_SUMMARIES = 1_000
+"""Summaries of a session that are looked through for the one that a fork begins with."""
 
 
 @dataclass(frozen=True)
@@ -141,19 +145,32 @@ class ChatActivities:
             aggregate.load_turn(events)
             for events in self._ledger.read_last(aggregate.turn_stream(session_id, 0)[:-8], policy.REMEMBERED).values()
         ]
-        summaries = self._ledger.read_last(aggregate.summary_stream(session_id, 0)[:-8], 1)
-        summary = next((e for events in summaries.values() for e in events if isinstance(e, SessionSummarised)), None)
+        summary = self._summary(session_id, session.lineage)
         return Head(
             agent_id=session.agent_id,
             key_id=session.key_id,
             ended=session.ended,
-            turn=max((turn.number for turn in turns), default=0),
+            turn=max((turn.number for turn in turns), default=inherited(session.lineage)),
             first=summary.upto + 1 if summary else 1,
             summary_hash=summary.summary_hash if summary else None,
             recent=[_known(turn) for turn in turns],
             model_queue=self._model_queue,
             project_id=next((event.project_id for event in known if isinstance(event, SessionOpened)), None),
+            lineage=[Ancestor(origin.session_id, origin.upto) for origin in session.lineage],
         )
+
+    def _summary(self, session_id: str, lineage: Sequence[Origin]) -> SessionSummarised | None:
+        """The session's last summary; a fork without one has the last that its origins had by then."""
+        summaries = self._ledger.read_last(aggregate.summary_stream(session_id, 0)[:-8], 1)
+        for origin in reversed(lineage):
+            if summaries:
+                break
+            made = self._ledger.read_last(aggregate.summary_stream(origin.session_id, 0)[:-8], _MOST_SUMMARIES)
+            fitting = [
+                name for name in sorted(made) if name <= aggregate.summary_stream(origin.session_id, origin.upto)
+            ]
+            summaries = {name: made[name] for name in fitting[-1:]}
+        return next((e for events in summaries.values() for e in events if isinstance(e, SessionSummarised)), None)
 
     @activity.defn(name="fail_turn", no_thread_cancel_exception=True)
     def fail_turn(self, given_up: GivenUp) -> None:

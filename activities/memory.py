@@ -1,13 +1,16 @@
 """What a prompt is made of, read where it stands: the agent's definition and the words of earlier turns."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 from domain.agents.definition import AgentDefinition
 from domain.agents.ports import AgentReads
 from domain.chat.aggregate import load_turn, turn_stream
+from domain.chat.forks import Stretch, home
 from domain.content import ContentStore
 from domain.errors import NotFound
+from domain.ids import root
 from domain.ledger import Ledger
 
 _MOST_KNOWN = 50_000
@@ -55,13 +58,25 @@ class Memory:
         self._definitions[agent_id, version] = definition
         return definition
 
-    def words(self, session_id: str, first: int, last: int, *hashes: str | None) -> Words:
-        """The answered turns `first` to `last`, and the texts of these hashes. What was erased is left out."""
-        pairs = self._hashes([turn_stream(session_id, turn) for turn in range(first, last + 1)])
-        wanted = {h for h in hashes if h} | {h for pair in pairs for h in pair}
-        texts = dict(self._content.get(session_id, wanted)) if wanted else {}
-        turns = tuple((texts[said], texts[reply]) for said, reply in pairs if said in texts and reply in texts)
-        return Words(turns, texts)
+    def words(
+        self, session_id: str, first: int, last: int, *hashes: str | None, lineage: Sequence[Stretch] = ()
+    ) -> Words:
+        """The answered turns `first` to `last`, and the texts of these hashes. What was erased is left out.
+
+        A fork's first turns are read where `lineage` says that they stand, and so is a summary of them.
+        """
+        spoken = self._spoken([(home(session_id, lineage, turn), turn) for turn in range(first, last + 1)])
+        own = root(session_id)
+        wanted: dict[str, set[str]] = {own: {h for h in hashes if h}}
+        for owner, pair in spoken:
+            wanted.setdefault(owner, set()).update(pair)
+        texts = {owner: self._texts(owner, of_owner) for owner, of_owner in wanted.items()}
+        turns = tuple(
+            (texts[owner][said], texts[owner][reply])
+            for owner, (said, reply) in spoken
+            if said in texts[owner] and reply in texts[owner]
+        )
+        return Words(turns, self._with_inherited(texts[own], wanted[own], lineage))
 
     def message(self, words: Words, message_hash: str) -> str:
         """The message to answer.
@@ -77,15 +92,26 @@ class Memory:
         """A turn has just been answered here: the next one need not look it up."""
         self._remember(turn_stream(session_id, turn), (message_hash, reply_hash))
 
-    def _hashes(self, streams: list[str]) -> list[tuple[str, str]]:
+    def _texts(self, owner: str, hashes: set[str]) -> dict[str, str]:
+        return dict(self._content.get(owner, hashes)) if hashes else {}
+
+    def _with_inherited(self, texts: dict[str, str], hashes: set[str], lineage: Sequence[Stretch]) -> dict[str, str]:
+        for origin in reversed(lineage):
+            if missing := hashes - texts.keys():
+                texts = {**self._texts(root(origin.session_id), missing), **texts}
+        return texts
+
+    def _spoken(self, places: Sequence[tuple[str, int]]) -> list[tuple[str, tuple[str, str]]]:
+        """Whose the texts of these turns are, and the hashes of message and reply, of those that are answered."""
+        streams = {turn_stream(*place): root(place[0]) for place in places}
         known = {stream: pair for stream in streams if (pair := self._answered.get(stream))}
         missing = [stream for stream in streams if stream not in known]
         for stream, events in self._ledger.read_many(missing).items() if missing else ():
             turn = load_turn(events)
-            if turn.reply_hash is not None:
+            if turn.status == "completed" and turn.reply_hash is not None:
                 known[stream] = (turn.message_hash, turn.reply_hash)
                 self._remember(stream, known[stream])
-        return [known[stream] for stream in streams if stream in known]
+        return [(owner, known[stream]) for stream, owner in streams.items() if stream in known]
 
     def _remember(self, stream: str, pair: tuple[str, str]) -> None:
         if len(self._answered) >= _MOST_KNOWN:
