@@ -1,0 +1,69 @@
+"""One member works and names the next, until one finishes: its answer is the result.
+
+Nobody gets it twice in a row, nor more than twice. From a member that fails it goes to the next in the list; if the
+chain ends with a failure the coordinator integrates what is there.
+"""
+
+from collections.abc import Sequence
+
+from domain.swarm import briefs
+from domain.swarm.shapes import FINISH, HANDOFF
+from domain.swarm.spoken import closed, completed, nobody_left, of, reply
+from domain.swarm.task import Next, Over, Speak, Spoken, Stage, Task
+
+MOST_TURNS_EACH = 2
+
+_WORK = (
+    "It is handed from one to the other. Do what you can do best, and put it under `answer`: the next one and the"
+    f" coordinator see nothing else of it. Then name under `next` who is to go on, or `{FINISH}` when nothing is"
+    " missing; whoever finishes writes the complete answer to the task, what others did included."
+)
+_LAST = f"\n\nThere is nobody left to hand it to: write the complete answer, and name `{FINISH}`."
+
+
+def next_turns(task: Task, spoken: Sequence[Spoken]) -> Next:
+    had = of(spoken, "work")
+    if not had:
+        return (_turn(task, task.members[0], had),)
+    last = had[-1]
+    if last.status == "completed":
+        [named] = last.named
+        return Over("completed", (reply(last),)) if named == FINISH else (_turn(task, named, had),)
+    if follower := _follower(task, had):
+        return (_turn(task, follower, had),)
+    done = completed(spoken, "work")
+    if not done:
+        return nobody_left()
+    return closed(task, spoken, "integrate", Speak(task.coordinator, "integrate", briefs.integrating(task, done)))
+
+
+def _turn(task: Task, member: str, had: Sequence[Spoken]) -> Speak:
+    eligible = _eligible(task, member, had)
+    brief = briefs.to_member(task, member, _WORK if eligible else _WORK + _LAST)
+    said = briefs.quoted(completed(had, "work"))
+    return Speak(member, "work", (*brief, *said), len(had) + 1, HANDOFF.name, (*eligible, FINISH))
+
+
+def _eligible(task: Task, speaker: str, had: Sequence[Spoken]) -> tuple[str, ...]:
+    """To whom this speaker may hand it on."""
+    return tuple(member for member in task.members if member != speaker and _may(member, had))
+
+
+def _may(member: str, had: Sequence[Spoken]) -> bool:
+    own = [one for one in had if one.member == member]
+    return len(own) < MOST_TURNS_EACH and all(one.status == "completed" for one in own)
+
+
+def _follower(task: Task, had: Sequence[Spoken]) -> str | None:
+    """Who goes on after a failure: the next in the list that may."""
+    at = task.members.index(had[-1].member)
+    in_turn = (*task.members[at + 1 :], *task.members[:at])
+    return next((member for member in in_turn if _may(member, had)), None)
+
+
+def planned_turns(task: Task) -> int:
+    return MOST_TURNS_EACH * len(task.members) + 1
+
+
+def stage_of(turn: int, *, coordinating: bool) -> Stage:  # noqa: ARG001  (every turn is alike)
+    return "integrate" if coordinating else "work"

@@ -1,0 +1,59 @@
+"""Shapes of what members and coordinators answer where the plan has to read it."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from domain.shapes import Shape
+from domain.swarm.spoken import ANSWER
+
+FINISH = "finish"
+"""What a member names instead of the next one when the work is done."""
+LEAST_OPTIONS, MOST_OPTIONS = 2, 8
+_TEXT = {"type": "string", "minLength": 1}
+
+
+def _object(**properties: Any) -> Mapping[str, Any]:
+    return {
+        "type": "object",
+        "properties": properties,
+        "required": list(properties),
+        "additionalProperties": False,
+    }
+
+
+def _one_of(options: Sequence[str]) -> Mapping[str, Any]:
+    return {"type": "string", "enum": list(options)}
+
+
+def _split(options: Sequence[str]) -> Mapping[str, Any]:
+    part = _object(member=_one_of(options), task=_TEXT)
+    return _object(parts={"type": "array", "minItems": 1, "maxItems": len(options), "items": part})
+
+
+def _twice(value: Any, _: Sequence[str]) -> str | None:
+    members = [part["member"] for part in value["parts"]]
+    twice = sorted({member for member in members if members.count(member) > 1})
+    return f"{', '.join(twice)}: a member gets one part at most" if twice else None
+
+
+def _listed(_: Sequence[str]) -> Mapping[str, Any]:
+    return _object(options={"type": "array", "minItems": LEAST_OPTIONS, "maxItems": MOST_OPTIONS, "items": _TEXT})
+
+
+SPLIT = Shape("swarm_split", _split, lambda value: [part["member"] for part in value["parts"]], _twice)
+"""The parts of a task and who does each. Names the members that got one, in the order of the parts."""
+
+LIST = Shape("swarm_options", _listed, lambda value: [f"option_{n}" for n in range(1, len(value["options"]) + 1)])
+"""What there is to choose from. Names the options by their places: `option_1`, `option_2`, …"""
+
+BALLOT = Shape(
+    "swarm_ballot", lambda options: _object(reason=_TEXT, option=_one_of(options)), lambda value: [value["option"]]
+)
+"""One choice and why. Names the option."""
+
+HANDOFF = Shape(
+    "swarm_handoff", lambda options: _object(**{ANSWER[0]: _TEXT, "next": _one_of(options)}), lambda v: [v["next"]]
+)
+"""Work that is handed on. Names the member that is to go on, or `finish`."""
+
+SHAPES = (SPLIT, LIST, BALLOT, HANDOFF)
