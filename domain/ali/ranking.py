@@ -1,0 +1,90 @@
+"""The rule that chooses a team where the model does not: who shares the most telling words with the task."""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from math import log2
+
+from domain.ali.team import LEAST_MEMBERS, Candidate, Mode, Team
+from domain.ali.words import stems
+
+_WEAKEST = 0.5
+"""Of the best match, what another must have at least to be worth a place."""
+_MOST_TOLD = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Match:
+    """A candidate, how much of the task it matches, and the words of the task that say so, the most telling first."""
+
+    candidate: Candidate
+    score: float
+    words: tuple[str, ...]
+
+
+def ranked(task: str, candidates: Iterable[Candidate]) -> list[Match]:
+    """The candidates, those first who match the task best; where none is better, in the order of their ids.
+
+    A word counts the more the fewer agents have it: thrice in a capability, twice in id or name, else once.
+    """
+    weights = {one: _weights(one) for one in candidates}
+    common = Counter(word for known in weights.values() for word in known)
+    wanted = stems(task)
+    telling = {word: round(log2(1 + len(weights) / many), 6) for word, many in common.items()}
+    matches = [_match(one, known, wanted, telling) for one, known in weights.items()]
+    return sorted(matches, key=lambda match: (-match.score, match.candidate.id))
+
+
+def chosen_by_rule(
+    task: str,
+    candidates: Sequence[Candidate],
+    *,
+    most: int,
+    coordinator: str,
+    mode: Mode | None = None,
+    because: str,
+) -> Team:
+    """The team that the rule chooses: 2 to `most` members. `because` says why the model did not choose.
+
+    Raises:
+        ValueError: there are fewer than two candidates.
+    """
+    matches = ranked(task, [one for one in candidates if one.id != coordinator])
+    if len(matches) < LEAST_MEMBERS:
+        raise ValueError("a team needs two agents to choose from")
+    best = matches[0].score
+    fitting = [match for match in matches[:most] if match.score and match.score >= best * _WEAKEST]
+    members = fitting if len(fitting) >= LEAST_MEMBERS else matches[:LEAST_MEMBERS]
+    return Team(
+        members=tuple(match.candidate.id for match in members),
+        mode=mode or "collaborative",
+        coordinator=coordinator,
+        rationale=_rationale(members, because),
+        chosen_by="rule",
+    )
+
+
+def _weights(candidate: Candidate) -> Mapping[str, int]:
+    weights = dict.fromkeys(stems(candidate.description), 1)
+    weights |= dict.fromkeys(stems(f"{candidate.id} {candidate.name}".replace("_", " ")), 2)
+    return weights | dict.fromkeys(stems(" ".join(candidate.capabilities)), 3)
+
+
+def _match(
+    candidate: Candidate, known: Mapping[str, int], wanted: Mapping[str, str], telling: Mapping[str, float]
+) -> Match:
+    scores = {word: known[word] * telling[word] for word in wanted if word in known}
+    best_first = sorted(scores, key=lambda word: (-scores[word], word))
+    return Match(candidate, round(sum(scores.values()), 6), tuple(wanted[word] for word in best_first))
+
+
+def _rationale(members: Sequence[Match], because: str) -> str:
+    told = "; ".join(f"{match.candidate.id} ({_words(match)})" for match in members)
+    return (
+        f"A rule chose this team, not the model: {because}. It takes the agents whose names, descriptions and"
+        f" capabilities share the most telling words with the task, and lets them work together: {told}."
+    )
+
+
+def _words(match: Match) -> str:
+    return ", ".join(match.words[:_MOST_TOLD]) or "shares no word with it, and comes first by its id"

@@ -1,0 +1,90 @@
+"""Choosing a team: what the model is told, what it may answer, and what an answer says."""
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal, cast
+
+from domain.brief import Part
+
+LEAST_MEMBERS, MOST_MEMBERS = 2, 10
+
+Mode = Literal["collaborative", "sequential", "parallel", "hierarchical", "debate", "vote", "handoff"]
+
+MODES: Mapping[Mode, str] = {
+    "collaborative": "all answer side by side, read each other and revise once; the coordinator integrates",
+    "sequential": "one after the other, each building on the last; the order of the members is theirs",
+    "parallel": "all answer side by side without reading each other; the coordinator integrates",
+    "hierarchical": "the coordinator splits the task into parts, delegates them and integrates",
+    "debate": "rounds of argument for and against; the coordinator judges",
+    "vote": "the members propose and vote; for a choice between alternatives",
+    "handoff": "one works at a time and names who goes on; for work whose next step shows itself on the way",
+}
+"""What each mode is, as a model is told it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """An agent that may be chosen."""
+
+    id: str
+    name: str
+    description: str
+    capabilities: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Team:
+    """Who works on a task, and how. `chosen_by` says whether the model chose or the rule that stands in for it."""
+
+    members: tuple[str, ...]
+    mode: Mode
+    coordinator: str
+    rationale: str
+    chosen_by: Literal["model", "rule"] = "model"
+
+
+def catalogue(candidates: Iterable[Candidate]) -> str:
+    """The agents as the model reads of them, a line each."""
+    return "\n".join(f"- {one.id}: {one.name}. {one.description}{_capable(one.capabilities)}" for one in candidates)
+
+
+def _capable(capabilities: Sequence[str]) -> str:
+    return f" ({'; '.join(capabilities)})" if capabilities else ""
+
+
+def brief(
+    *, catalogue_hash: str, task_hash: str, context_hash: str | None = None, most: int, mode: Mode | None = None
+) -> list[Part]:
+    """The message of the turn that chooses."""
+    modes = {mode: MODES[mode]} if mode else MODES
+    told = "\n".join(f"- {name}: {what}" for name, what in modes.items())
+    parts = [
+        Part(
+            "Choose the team for a task. You do not work on the task yourself, and you do not answer it.\n\n"
+            f"Choose from {LEAST_MEMBERS} to {most} members, by their ids: the fewest who cover the task, each for"
+            " something the others lack. Choose the mode in which they work. Name one who is not a member as the"
+            " coordinator only if somebody is clearly better at it than you; null means that you coordinate. Say in"
+            " the rationale, in two to four sentences, why these and why so.\n\n"
+            f"The modes:\n{told}\n\nThe agents, those first whose descriptions share most with the task:\n"
+        ),
+        Part(hash=catalogue_hash),
+        Part("\n\nThe task:\n"),
+        Part(hash=task_hash),
+    ]
+    return [*parts, Part("\n\nWhat else is known, as JSON:\n"), Part(hash=context_hash)] if context_hash else parts
+
+
+def chosen(answer: str, *, coordinator: str, mode: Mode | None = None) -> Team:
+    """What an answer of the shape says. A `mode` that was asked for stands; `coordinator` does it where none is named.
+
+    Raises:
+        ValueError, KeyError, TypeError: the answer is not of the shape.
+    """
+    value = json.loads(answer)
+    return Team(
+        members=tuple(value["members"]),
+        mode=mode or cast("Mode", value["mode"]),
+        coordinator=value.get("coordinator") or coordinator,
+        rationale=value["rationale"].strip(),
+    )
