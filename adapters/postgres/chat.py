@@ -36,16 +36,21 @@ _OPEN = Statement(
 )
 _SESSION_COLUMNS = ", ".join(field.name for field in fields(SessionRow))
 _TURN_COLUMNS = ", ".join(f"t.{field.name}" for field in fields(TurnRow))
+_OWNER = "split_part(coalesce(t.origin_session_id, t.session_id), '/', 1)"
 _SESSION = f"SELECT {_SESSION_COLUMNS} FROM chat_sessions WHERE session_id = %s"  # noqa: S608  (column names)
 _TURNS = f"""
     SELECT {_TURN_COLUMNS}, m.body, r.body FROM chat_turns AS t
-    LEFT JOIN content AS m ON m.owner = t.session_id AND m.hash = t.message_hash
-    LEFT JOIN content AS r ON r.owner = t.session_id AND r.hash = t.reply_hash
+    LEFT JOIN content AS m ON m.owner = {_OWNER} AND m.hash = t.message_hash
+    LEFT JOIN content AS r ON r.owner = {_OWNER} AND r.hash = t.reply_hash
     WHERE t.session_id = %s ORDER BY t.turn OFFSET %s LIMIT %s
 """  # noqa: S608  (column names)
 _TURN_OF = f"SELECT {_TURN_COLUMNS} FROM chat_turns AS t WHERE message_id = %s AND session_id = %s"  # noqa: S608  (the same)
 _OVERDUE = f"""
-    SELECT {_TURN_COLUMNS} FROM chat_turns AS t WHERE status = 'running' AND at < %s ORDER BY at LIMIT %s
+    (SELECT {_TURN_COLUMNS} FROM chat_turns AS t
+     WHERE status = 'running' AND at < %s ORDER BY at LIMIT %s)
+    UNION ALL
+    (SELECT {_TURN_COLUMNS} FROM chat_turns AS t
+     WHERE status = 'awaiting_approval' AND at < %s ORDER BY random() LIMIT %s)
 """  # noqa: S608  (the same)
 
 
@@ -91,7 +96,8 @@ class PostgresChats:
         return TurnRow(*rows[0]) if rows else None
 
     def overdue_turns(self, before: datetime, limit: int) -> list[TurnRow]:
-        return [TurnRow(*row) for row in self._rows(_OVERDUE, before, limit)]
+        # Held ones may wait for weeks: were they taken in order, the first ones would hide all others.
+        return [TurnRow(*row) for row in self._rows(_OVERDUE, before, limit, before, limit)]
 
     def _rows(self, statement: str, *values: object) -> list[tuple[Any, ...]]:
         with self._database.connection() as connection:

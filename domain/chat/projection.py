@@ -7,16 +7,42 @@ from decimal import Decimal
 from typing import ClassVar, Literal
 
 from domain.chat.aggregate import TurnStatus
-from domain.chat.events import SessionEnded, SessionOpened, TurnAnswered, TurnFailed, TurnStarted
+from domain.chat.events import (
+    SessionEnded,
+    SessionOpened,
+    TurnAnswered,
+    TurnFailed,
+    TurnHeld,
+    TurnRated,
+    TurnResumed,
+    TurnStarted,
+    TurnStepped,
+)
+from domain.chat.forks import OVER, home, inherited
 from domain.events import Recorded
+from domain.ids import root
 from domain.projection import Key, Row, Rows
 
 ZERO = Decimal(0)
 
+SessionStatus = Literal["running", "awaiting_approval", "idle", "ended"]
+_SHOWN: dict[TurnStatus, SessionStatus] = {
+    "running": "running",
+    "awaiting_approval": "awaiting_approval",
+    "completed": "idle",
+    "rejected": "idle",
+    "failed": "idle",
+}
+OfTurn = TurnStarted | TurnStepped | TurnHeld | TurnResumed | TurnAnswered | TurnFailed
+AfterStart = TurnStepped | TurnHeld | TurnResumed | TurnAnswered | TurnFailed | TurnRated
+
 
 @dataclass(frozen=True, slots=True)
 class SessionRow:
-    """A session: `status` is `running` while a turn is worked on, else `idle` or `ended`."""
+    """A session: `status` is `running` or `awaiting_approval` while a turn is, else `idle` or `ended`.
+
+    A fork has its first `origin_turn` turns from `origin_session_id`.
+    """
 
     TABLE: ClassVar[str] = "chat_sessions"
     KEY: ClassVar[tuple[str, ...]] = ("session_id",)
@@ -27,16 +53,23 @@ class SessionRow:
     workflow_id: str
     user_id: str | None
     project_id: str | None
-    status: Literal["running", "idle", "ended"]
+    status: SessionStatus
     turns: int
     opened_at: datetime
     last_at: datetime
     ended_at: datetime | None
+    origin_session_id: str | None
+    origin_turn: int | None
 
 
 @dataclass(frozen=True, slots=True)
 class TurnRow:
-    """A turn: `status` is `running`, `completed` or `failed`; `visits` is how often it was started."""
+    """A turn; `visits` is how often it was started.
+
+    `steps` are calls of the model that did not end it, `tools` what it asked for in them, each named once.
+    `approval_id` is what it waits or last waited for. A row with `origin_session_id` is a copy that a fork has from
+    that session: it happened once only, so whoever counts turns leaves copies out. Inner sessions have no session row.
+    """
 
     TABLE: ClassVar[str] = "chat_turns"
     KEY: ClassVar[tuple[str, ...]] = ("session_id", "turn")
@@ -59,6 +92,11 @@ class TurnRow:
     error: str | None
     at: datetime
     ended_at: datetime | None
+    approval_id: str | None
+    rating: int | None
+    tools: list[str]
+    steps: int
+    origin_session_id: str | None
 
 
 class ChatProjection:
@@ -71,7 +109,11 @@ class ChatProjection:
         match recorded.event:
             case SessionOpened() | SessionEnded() as event:
                 yield SessionRow, (event.session_id,)
-            case TurnStarted() | TurnAnswered() | TurnFailed() as event:
+                if isinstance(event, SessionOpened):
+                    yield from ((TurnRow, place) for place in _homes(event))
+            case TurnRated() as event:
+                yield TurnRow, (event.session_id, event.turn)
+            case TurnStarted() | TurnStepped() | TurnHeld() | TurnResumed() | TurnAnswered() | TurnFailed() as event:
                 yield SessionRow, (event.session_id,)
                 yield TurnRow, (event.session_id, event.turn)
 
@@ -79,19 +121,19 @@ class ChatProjection:
         match recorded.event:
             case SessionOpened() as event:
                 rows.put(_opened(event))
+                _inherit(rows, event)
             case SessionEnded() as event:
                 session = _session(rows, event.session_id)
                 rows.put(replace(session, status="ended", last_at=event.at, ended_at=event.at))
+            case TurnRated() as event:
+                rows.put(replace(_turn(rows, event), rating=event.rating))
             case TurnStarted() as event:
                 rows.put(_started(event, rows.get(TurnRow, event.session_id, event.turn)))
                 _touch(rows, event, "running")
-            case TurnAnswered() as event:
-                rows.put(_answered(_turn(rows, event), event))
-                _touch(rows, event, "idle")
-            case TurnFailed() as event:
-                failed = replace(_turn(rows, event), status="failed", code=event.code, error=event.message)
-                rows.put(replace(failed, ended_at=event.at))
-                _touch(rows, event, "idle")
+            case TurnStepped() | TurnHeld() | TurnResumed() | TurnAnswered() | TurnFailed() as event:
+                turn = _moved(_turn(rows, event), event)
+                rows.put(turn)
+                _touch(rows, event, turn.status)
 
 
 def _session(rows: Rows, session_id: str) -> SessionRow:
@@ -101,7 +143,7 @@ def _session(rows: Rows, session_id: str) -> SessionRow:
     return session
 
 
-def _turn(rows: Rows, event: TurnAnswered | TurnFailed) -> TurnRow:
+def _turn(rows: Rows, event: AfterStart) -> TurnRow:
     turn = rows.get(TurnRow, event.session_id, event.turn)
     if turn is None:
         raise LookupError(f"turn {event.turn} of session {event.session_id} was never started")
@@ -117,11 +159,26 @@ def _opened(event: SessionOpened) -> SessionRow:
         user_id=event.user_id,
         project_id=event.project_id,
         status="idle",
-        turns=0,
+        turns=inherited(event.lineage),
         opened_at=event.at,
         last_at=event.at,
         ended_at=None,
+        origin_session_id=event.lineage[-1].session_id if event.lineage else None,
+        origin_turn=inherited(event.lineage) or None,
     )
+
+
+def _homes(event: SessionOpened) -> list[tuple[str, int]]:
+    """Where the turns of a fork stand."""
+    turns = range(1, inherited(event.lineage) + 1)
+    return [(home(event.session_id, event.lineage, turn), turn) for turn in turns]
+
+
+def _inherit(rows: Rows, event: SessionOpened) -> None:
+    for origin, number in _homes(event):
+        turn = rows.get(TurnRow, origin, number)
+        if turn is not None and turn.status in OVER:
+            rows.put(replace(turn, session_id=event.session_id, origin_session_id=origin))
 
 
 def _started(event: TurnStarted, before: TurnRow | None) -> TurnRow:
@@ -144,6 +201,53 @@ def _started(event: TurnStarted, before: TurnRow | None) -> TurnRow:
         error=None,
         at=event.at,
         ended_at=None,
+        approval_id=None,
+        rating=None,
+        tools=[],
+        steps=0,
+        origin_session_id=None,
+    )
+
+
+def _moved(turn: TurnRow, event: TurnStepped | TurnHeld | TurnResumed | TurnAnswered | TurnFailed) -> TurnRow:
+    match event:
+        case TurnStepped():
+            return _stepped(turn, event)
+        case TurnHeld():
+            return _held(turn, event)
+        case TurnResumed():
+            return replace(turn, status="running")
+        case TurnAnswered():
+            return _answered(turn, event)
+        case TurnFailed():
+            status: TurnStatus = "rejected" if event.code == "REJECTED" else "failed"
+            return replace(turn, status=status, code=event.code, error=event.message, ended_at=event.at)
+
+
+def _stepped(turn: TurnRow, event: TurnStepped) -> TurnRow:
+    asked = [tool.name for tool in event.tools if tool.is_valid]
+    return replace(
+        turn,
+        steps=event.step,
+        tools=list(dict.fromkeys([*turn.tools, *asked])),
+        prompt_tokens=turn.prompt_tokens + event.prompt_tokens,
+        completion_tokens=turn.completion_tokens + event.completion_tokens,
+        cost=turn.cost + event.cost,
+    )
+
+
+def _held(turn: TurnRow, event: TurnHeld) -> TurnRow:
+    """The row does not name the answer that is held: nobody reads it in the chat before it is let go."""
+    held = replace(turn, status="awaiting_approval", approval_id=event.approval_id)
+    if event.reply_hash is None:
+        return held
+    return replace(
+        held,
+        finish=event.finish,
+        model=event.model or turn.model,
+        prompt_tokens=event.prompt_tokens,
+        completion_tokens=event.completion_tokens,
+        cost=event.cost,
     )
 
 
@@ -160,15 +264,19 @@ def _answered(turn: TurnRow, event: TurnAnswered) -> TurnRow:
         code=None,
         error=None,
         ended_at=event.at,
+        approval_id=event.approval_id or turn.approval_id,
     )
 
 
-def _touch(rows: Rows, event: TurnStarted | TurnAnswered | TurnFailed, doing: Literal["running", "idle"]) -> None:
+def _touch(rows: Rows, event: OfTurn, doing: TurnStatus) -> None:
+    """Show the session what goes on in it. Inner sessions have no row of their own: their run shows them."""
+    if root(event.session_id) != event.session_id:
+        return
     session = _session(rows, event.session_id)
     rows.put(
         replace(
             session,
-            status="ended" if session.ended_at else doing,
+            status="ended" if session.ended_at else _SHOWN[doing],
             turns=max(session.turns, event.turn),
             last_at=event.at,
         )

@@ -1,6 +1,7 @@
 """Sessions and turns as people look at them, on real tables."""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -15,16 +16,25 @@ from adapters.postgres.projection_runner import ProjectionRunner
 from adapters.postgres.rebuild import Rebuild
 from adapters.postgres.recorder import LedgerRecorder
 from adapters.postgres.views import RowsInMemory, load
+from domain.chat import ratings
 from domain.chat.aggregate import session_stream, turn_stream
 from domain.chat.events import (
     EVENTS,
+    AskedTool,
+    FailureCode,
+    Origin,
     SessionEnded,
     SessionOpened,
     SessionSummarised,
     TurnAnswered,
     TurnFailed,
+    TurnHeld,
+    TurnRated,
+    TurnResumed,
     TurnStarted,
+    TurnStepped,
 )
+from domain.chat.forks import lineage_at
 from domain.chat.projection import ChatProjection, SessionRow, TurnRow
 from domain.events import Event, Recorded, Registry
 from domain.ids import random_id
@@ -76,15 +86,65 @@ def answered(minute: int = 2, turn: int = 1, session_id: str = "s1") -> TurnAnsw
     )
 
 
-def failed(minute: int = 2, turn: int = 1, session_id: str = "s1") -> TurnFailed:
+def failed(minute: int = 2, turn: int = 1, session_id: str = "s1", code: FailureCode = "UPSTREAM_ERROR") -> TurnFailed:
     return TurnFailed(
         session_id=session_id,
         turn=turn,
         message_id=f"m{turn}",
-        code="UPSTREAM_ERROR",
+        code=code,
         message="no answer",
         **cause(minute),
     )
+
+
+def stepped(minute: int = 2, step: int = 1, turn: int = 1, session_id: str = "s1", **tools: bool) -> TurnStepped:
+    """A step that asked for these tools, validly or not."""
+    return TurnStepped(
+        session_id=session_id,
+        turn=turn,
+        message_id=f"m{turn}",
+        step=step,
+        reply_hash=f"step{step}",
+        tools=tuple(
+            AskedTool(tool_call_id=f"call{step}.{n}", name=name, is_valid=is_valid)
+            for n, (name, is_valid) in enumerate(tools.items())
+        ),
+        prompt_tokens=30,
+        completion_tokens=5,
+        cost=Decimal("0.00010"),
+        **cause(minute),
+    )
+
+
+def held(minute: int = 3, turn: int = 1, session_id: str = "s1", **answer: Any) -> TurnHeld:
+    return TurnHeld(
+        session_id=session_id, turn=turn, message_id=f"m{turn}", approval_id="approval_1", **answer, **cause(minute)
+    )
+
+
+def resumed(minute: int = 4, turn: int = 1, session_id: str = "s1") -> TurnResumed:
+    return TurnResumed(
+        session_id=session_id, turn=turn, message_id=f"m{turn}", approval_id="approval_1", **cause(minute)
+    )
+
+
+def rated(rating: int, minute: int = 5, turn: int = 1, session_id: str = "s1") -> TurnRated:
+    return TurnRated(session_id=session_id, turn=turn, agent_id="ada", rating=rating, **cause(minute))
+
+
+def forked(session_id: str, *origins: tuple[str, int], minute: int = 6) -> SessionOpened:
+    lineage = tuple(Origin(session_id=origin, upto=upto) for origin, upto in origins)
+    return opened(minute, session_id).model_copy(update={"lineage": lineage})
+
+
+ANSWER = {
+    "reply_hash": "draft",
+    "finish": "stop",
+    "model": "some/model-2026",
+    "prompt_tokens": 70,
+    "completion_tokens": 12,
+    "cost": Decimal("0.00130"),
+}
 
 
 def folded(events: Sequence[Event]) -> RowsInMemory:
@@ -122,6 +182,12 @@ def test_a_session_that_was_opened_is_idle_and_empty() -> None:
         ([started(), failed(), started(3)], "running", 1, 3),
         ([started(), ended(3)], "ended", 1, 3),
         ([started(), ended(3), answered(4)], "ended", 1, 4),
+        ([started(), stepped()], "running", 1, 2),
+        ([started(), held()], "awaiting_approval", 1, 3),
+        ([started(), held(), resumed()], "running", 1, 4),
+        ([started(), held(), failed(4, code="REJECTED")], "idle", 1, 4),
+        ([started(), held(), ended(4)], "ended", 1, 4),
+        ([started(), answered(), rated(4)], "idle", 1, 2),
     ],
 )
 def test_a_session_shows_what_goes_on_in_it(events: list[Event], status: str, turns: int, minute: int) -> None:
@@ -163,7 +229,116 @@ def test_an_answer_heals_a_failed_turn() -> None:
     assert (row.status, row.code, row.error, row.reply_hash) == ("completed", None, None, "reply1")
 
 
-@pytest.mark.parametrize("event", [ended(), started(), answered(), failed()])
+def test_a_turn_counts_its_steps_and_names_the_tools_that_were_called() -> None:
+    row = turn(
+        opened(),
+        started(),
+        stepped(2, 1, query_costs=True, no_such_tool=False),
+        stepped(3, 2, find_talents=True, query_costs=True),
+    )
+    assert (row.status, row.steps, row.tools) == ("running", 2, ["query_costs", "find_talents"])
+    assert (row.prompt_tokens, row.completion_tokens, row.cost) == (60, 10, Decimal("0.00020"))
+
+
+def test_an_answer_brings_the_tokens_of_the_whole_turn() -> None:
+    row = turn(opened(), started(), stepped(2, 1, query_costs=True), answered(3))
+    assert (row.prompt_tokens, row.completion_tokens, row.cost) == (40, 7, Decimal("0.00120"))
+    assert (row.steps, row.tools) == (1, ["query_costs"])
+
+
+def test_a_turn_that_starts_again_counts_its_steps_anew() -> None:
+    row = turn(opened(), started(), stepped(2, 1, query_costs=True), failed(3), started(4))
+    assert (row.steps, row.tools, row.prompt_tokens, row.cost, row.visits) == (0, [], 0, Decimal(0), 2)
+
+
+def test_a_held_answer_names_its_approval_and_not_its_text() -> None:
+    row = turn(opened(), started(), held(**ANSWER))
+    assert (row.status, row.approval_id, row.reply_hash) == ("awaiting_approval", "approval_1", None)
+    assert (row.model, row.finish, row.prompt_tokens, row.cost) == ("some/model-2026", "stop", 70, Decimal("0.00130"))
+
+
+def test_a_held_step_goes_on_after_the_decision() -> None:
+    row = turn(opened(), started(), stepped(2, 1, web_fetch=True), held(), resumed())
+    assert (row.status, row.approval_id, row.prompt_tokens) == ("running", "approval_1", 30)
+    row = turn(opened(), started(), stepped(2, 1, web_fetch=True), held(), resumed(), answered(5))
+    assert (row.status, row.approval_id, row.ended_at) == ("completed", "approval_1", START + timedelta(minutes=5))
+
+
+def test_a_turn_that_a_person_refused_is_rejected() -> None:
+    row = turn(opened(), started(), held(**ANSWER), failed(4, code="REJECTED"))
+    assert (row.status, row.code, row.reply_hash) == ("rejected", "REJECTED", None)
+
+
+def test_a_run_that_was_stopped_leaves_a_failed_turn() -> None:
+    row = turn(opened(), started(), held(), failed(4, code="CANCELLED"))
+    assert (row.status, row.code) == ("failed", "CANCELLED")
+
+
+def test_the_latest_rating_of_a_turn_counts() -> None:
+    assert turn(opened(), started(), answered()).rating is None
+    assert turn(opened(), started(), answered(), rated(2), rated(5)).rating == 5
+
+
+def test_ratings_commute_with_all_that_comes_after_the_answer() -> None:
+    before = [opened(), started(), answered()]
+    after = [started(3, 2), ended(4)]
+    assert turn(*before, rated(3), *after) == turn(*before, *after, rated(3))
+    assert session(*before, rated(3), *after) == session(*before, *after, rated(3))
+
+
+def test_turns_of_inner_sessions_have_no_session() -> None:
+    inner = "task_x/antonio"
+    for history in (
+        [started(session_id=inner), answered(session_id=inner)],
+        [started(session_id=inner), held(session_id=inner), resumed(session_id=inner), failed(session_id=inner)],
+    ):
+        rows = folded(history)
+        assert list(rows.all(SessionRow)) == []
+        row = rows.get(TurnRow, inner, 1)
+        assert row is not None
+        assert row.status in {"completed", "failed"}
+
+
+def test_a_fork_begins_with_copies_of_the_turns_that_are_over() -> None:
+    history = [opened(), started(), answered(), started(3, 2), failed(4, 2), started(5, 3), forked("s2", ("s1", 2))]
+    rows = folded([*history, answered(7, 3)])
+    fork = rows.get(SessionRow, "s2")
+    assert fork is not None
+    assert (fork.turns, fork.status, fork.origin_session_id, fork.origin_turn) == (2, "idle", "s1", 2)
+    copies = [rows.get(TurnRow, "s2", n) for n in (1, 2)]
+    origins = [rows.get(TurnRow, "s1", n) for n in (1, 2)]
+    assert [copy and replace(copy, session_id="s1", origin_session_id=None) for copy in copies] == origins
+    assert [copy and copy.origin_session_id for copy in copies] == ["s1", "s1"]
+    assert rows.get(TurnRow, "s2", 3) is None
+
+
+def test_a_fork_of_a_fork_has_turns_of_both() -> None:
+    rows = folded(
+        [
+            *[opened(), started(), answered(), started(3, 2), answered(4, 2)],
+            *[forked("s2", ("s1", 1)), started(7, 2, "s2"), answered(8, 2, "s2")],
+            forked("s3", ("s1", 1), ("s2", 2), minute=9),
+        ]
+    )
+    copies = [rows.get(TurnRow, "s3", n) for n in (1, 2)]
+    assert [copy and (copy.origin_session_id, copy.at) for copy in copies] == [
+        ("s1", START + timedelta(minutes=1)),
+        ("s2", START + timedelta(minutes=7)),
+    ]
+
+
+def test_what_happens_to_the_origin_later_leaves_the_fork_alone() -> None:
+    before = [opened(), started(), answered(), forked("s2", ("s1", 1))]
+    rows = folded([*before, rated(1, 7), ended(8)])
+    fork = rows.get(TurnRow, "s2", 1)
+    assert fork is not None
+    assert fork.rating is None
+    assert rows.get(SessionRow, "s2") == folded(before).get(SessionRow, "s2")
+
+
+@pytest.mark.parametrize(
+    "event", [ended(), started(), stepped(), held(), resumed(), answered(), failed(), rated(1), failed(code="REJECTED")]
+)
 def test_what_has_no_beginning_cannot_be_shown(event: Event) -> None:
     with pytest.raises(LookupError, match="was never"):
         folded([event])
@@ -174,22 +349,79 @@ def test_summaries_and_events_of_others_change_nothing_people_see() -> None:
     assert session(opened(), summary) == session(opened())
 
 
+Placed = tuple[str, Event]
+ENDS = ("open", "answered", "held", "let go", "edited", "rejected", "given up")
+
+
+def worked_on(draw: st.DrawFn, session_id: str, n: int) -> list[Placed]:
+    """The events of one turn: tries that fail, steps, an end or none, ratings."""
+    of = {"turn": n, "session_id": session_id}
+    events: list[Event] = []
+    for _ in range(draw(st.integers(0, 2))):
+        events += [started(n, **of), failed(n, **of)]
+    events.append(started(n, **of))
+    events += [stepped(n, step, **of, query_costs=True) for step in range(1, draw(st.integers(1, 3)))]
+    match end := draw(st.sampled_from(ENDS)):
+        case "open":
+            pass
+        case "answered":
+            events.append(answered(n, **of))
+        case "given up":
+            events.append(failed(n, **of))
+        case _:
+            events.append(held(n, **of, **(ANSWER if draw(st.booleans()) else {})))
+            last = {"let go": [resumed(n, **of), answered(n, **of)], "edited": [answered(n, **of)]}
+            events += last.get(end, [failed(n, **of, code="REJECTED")] if end == "rejected" else [])
+    given = [(turn_stream(session_id, n), event) for event in events]
+    if isinstance(events[-1], TurnAnswered):
+        stars = draw(st.lists(st.integers(1, 5), max_size=2))
+        given += [(ratings.stream(session_id, n), rated(star, n, **of)) for star in stars]
+    return given
+
+
 @st.composite
-def histories(draw: st.DrawFn) -> list[tuple[str, Event]]:
-    """(stream, event) of two sessions, as they may happen."""
-    events: list[tuple[str, Event]] = []
-    for session_id in ("s1", "s2"):
-        events.append((session_stream(session_id), opened(0, session_id)))
+def histories(draw: st.DrawFn) -> list[Placed]:
+    """(stream, event) of two sessions, an inner one, and forks of these, as they may happen."""
+    events: list[Placed] = []
+    for session_id in ("s1", "s2", "task_x/ada"):
+        if "/" not in session_id:
+            events.append((session_stream(session_id), opened(0, session_id)))
         for n in range(1, draw(st.integers(1, 4))):
-            stream = turn_stream(session_id, n)
-            for _ in range(draw(st.integers(0, 2))):
-                events += [(stream, started(n, n, session_id)), (stream, failed(n, n, session_id))]
-            events.append((stream, started(n, n, session_id)))
-            if draw(st.booleans()):
-                events.append((stream, answered(n, n, session_id)))
-        if draw(st.booleans()):
+            events += worked_on(draw, session_id, n)
+        if "/" not in session_id and draw(st.booleans()):
             events.append((session_stream(session_id), ended(9, session_id)))
+    if draw(st.booleans()):
+        begun = lineage_at("s1", (), draw(st.integers(1, 3)))
+        events.append((session_stream("f1"), opened(9, "f1").model_copy(update={"lineage": begun})))
+        events += worked_on(draw, "f1", begun[-1].upto + 1)
+        again = lineage_at("f1", begun, draw(st.integers(1, begun[-1].upto + 1)))
+        events.append((session_stream("f2"), opened(9, "f2").model_copy(update={"lineage": again})))
     return events
+
+
+def interleaved(draw: st.DrawFn, history: list[Placed]) -> list[Placed]:
+    """The same events in another order that may also be: each stream's own order stays."""
+    queues: dict[str, list[Placed]] = {}
+    for placed in history:
+        queues.setdefault(placed[0], []).append(placed)
+    shuffled: list[Placed] = []
+    while queues:
+        name = draw(st.sampled_from(sorted(queues)))
+        shuffled.append(queues[name].pop(0))
+        queues = {name: queue for name, queue in queues.items() if queue}
+    return shuffled
+
+
+@given(st.data())
+def test_turns_of_different_sessions_may_be_folded_in_any_order(data: st.DataObject) -> None:
+    turns = [worked_on(data.draw, session_id, n) for session_id in ("s1", "s2") for n in (1, 2)]  # type: ignore[arg-type]
+    begun = [(session_stream(name), opened(0, name)) for name in ("s1", "s2")]
+    history = [placed for placed in (p for turn in turns for p in turn) if not placed[0].startswith("rating")]
+    there = folded([event for _, event in [*begun, *history]])
+    else_ = folded([event for _, event in [*begun, *interleaved(data.draw, history)]])  # type: ignore[arg-type]
+    for n in (1, 2):
+        for name in ("s1", "s2"):
+            assert there.get(TurnRow, name, n) == else_.get(TurnRow, name, n)
 
 
 @pytest.fixture

@@ -1,0 +1,93 @@
+"""What people do with a chat besides talking, through the ledger."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+
+from domain.chat import aggregate, forks, ratings
+from domain.chat.events import SessionOpened
+from domain.content import Content
+from domain.errors import NotFound
+from domain.events import Cause, Event
+from domain.ids import root
+from domain.ledger import Change, Ledger, retrying
+
+
+@dataclass(frozen=True, slots=True)
+class Rating:
+    """What somebody says of an answer: 1 to 5, and why."""
+
+    session_id: str
+    turn: int
+    rating: int
+    comment: str | None = None
+
+
+def fork(ledger: Ledger, session_id: str, turn: int, fork_id: str, cause: Cause) -> aggregate.Opening:
+    """Open the session `fork_id` with the history of another one up to a turn; once, however often it is asked.
+
+    Raises:
+        NotFound: there is no such session or turn, or the session is another key's.
+        Conflict: a turn up to this one is not over yet.
+        domain.errors.Unavailable: the ledger cannot be reached.
+    """
+    known = ledger.read(aggregate.session_stream(session_id))
+    session = aggregate.load_session(known)
+    last = _last_turn(ledger, session_id, session)
+    turns = _turns(ledger, session_id, session, turn) if turn <= last else []
+    opening = forks.forked(_origin(known), session, turns, last=last, turn=turn, key_id=cause.by, fork_id=fork_id)
+    events = aggregate.open_session(aggregate.Session(), opening, cause)
+    ledger.append(Change(aggregate.session_stream(fork_id), 0, events), key=f"open:{fork_id}")
+    return opening
+
+
+def rate(ledger: Ledger, rating: Rating, cause: Cause, *, key: str) -> None:
+    """Say how good an answer is; the latest word counts.
+
+    Raises:
+        NotFound: there is no such session or turn, or the session is another key's.
+        Conflict: the turn has no answer.
+        domain.errors.Unavailable: the ledger cannot be reached.
+    """
+    session = aggregate.load_session(ledger.read(aggregate.session_stream(rating.session_id)))
+    if session.key_id != cause.by:
+        raise NotFound("there is no such session")
+    home = forks.home(rating.session_id, session.lineage, rating.turn)
+    answered = ledger.read(aggregate.turn_stream(home, rating.turn))
+    retrying(partial(_rate, ledger, rating, answered, cause, key))
+
+
+def _rate(ledger: Ledger, rating: Rating, answered: Sequence[Event], cause: Cause, key: str) -> None:
+    stream = ratings.stream(rating.session_id, rating.turn)
+    given = ledger.read(stream)
+    comment = Content(root(rating.session_id), rating.comment) if rating.comment else None
+    events = ratings.rate(
+        answered,
+        given,
+        session_id=rating.session_id,
+        turn=rating.turn,
+        rating=rating.rating,
+        comment_hash=comment.hash if comment else None,
+        cause=cause,
+    )
+    if events:
+        ledger.append(Change(stream, len(given), events), key=key, content=[comment] if comment else [])
+
+
+def _origin(known: Sequence[Event]) -> SessionOpened:
+    opened = next((event for event in known if isinstance(event, SessionOpened)), None)
+    if opened is None:
+        raise NotFound("there is no such session")
+    return opened
+
+
+def _last_turn(ledger: Ledger, session_id: str, session: aggregate.Session) -> int:
+    newest = ledger.read_last(aggregate.turn_stream(session_id, 0)[:-8], 1).values()
+    return max((aggregate.load_turn(events).number for events in newest), default=forks.inherited(session.lineage))
+
+
+def _turns(ledger: Ledger, session_id: str, session: aggregate.Session, upto: int) -> list[aggregate.Turn]:
+    """The session's own turns up to this one: what it has from others was over when it was opened."""
+    own = range(forks.inherited(session.lineage) + 1, upto + 1)
+    streams = ledger.read_many([aggregate.turn_stream(session_id, turn) for turn in own])
+    return [aggregate.load_turn(events) for events in streams.values()]
