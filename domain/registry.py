@@ -4,8 +4,10 @@ from domain.agents import events as agents
 from domain.chat import events as chat
 from domain.costs import events as costs
 from domain.events import Registry
+from domain.swarm import events as swarm
+from domain.tools import events as tools
 
 
 def registry() -> Registry:
     """All events of all concepts."""
-    return Registry((*agents.EVENTS, *chat.EVENTS, *costs.EVENTS))
+    return Registry((*agents.EVENTS, *chat.EVENTS, *costs.EVENTS, *tools.EVENTS))

@@ -1,0 +1,96 @@
+"""Swarms: who can be asked, and the views."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import fields
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+
+from adapters.postgres.pool import Database
+from domain.swarm.events import Agent
+from domain.swarm.ports import SeenSwarm, Spent, SwarmFilter, SwarmPage
+from domain.swarm.projection import SeatRow, SwarmRow
+from domain.swarm.seats import of_session
+
+_DEPLOYED = """
+    SELECT DISTINCT ON (name) name, id, deployed_version
+    FROM unnest(%s::text[]) AS name JOIN agents ON id = name OR aliases @> ARRAY[name]
+    WHERE status = 'active' AND deployed_version IS NOT NULL ORDER BY name, id <> name, id
+"""
+_SWARM_COLUMNS = ", ".join(field.name for field in fields(SwarmRow))
+_SEAT_COLUMNS = ", ".join(field.name for field in fields(SeatRow))
+_SWARM = f"SELECT {_SWARM_COLUMNS} FROM swarms WHERE task_id = %s"  # noqa: S608  (column names)
+_SEATS = f"SELECT {_SEAT_COLUMNS} FROM swarm_members WHERE task_id = ANY(%s) ORDER BY task_id, place"  # noqa: S608  (the same)
+_SPENT = """
+    SELECT session_id, sum(total_tokens)::bigint, sum(cost) FROM cost_calls WHERE workflow_id = ANY(%s) GROUP BY 1
+"""
+_PASSING = {
+    "key_id": "key_id = %(key_id)s",
+    "status": "status = %(status)s",
+    "mode": "mode = %(mode)s",
+    "agent_id": "(coordinator = %(agent_id)s OR %(agent_id)s = ANY(members))",
+}
+_UNENDED = f"""
+    SELECT {_SWARM_COLUMNS} FROM swarms WHERE ended_at IS NULL AND requested_at < %s ORDER BY requested_at LIMIT %s
+"""  # noqa: S608  (the same)
+
+
+class PostgresSwarms:
+    """`domain.swarm.ports.Agents` and `SwarmReads` on the views; what was spent is read from the books."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def deployed(self, names: Iterable[str]) -> Mapping[str, Agent]:
+        rows = self._rows(_DEPLOYED, list(names))
+        return {name: Agent(agent_id=agent_id, agent_version=version) for name, agent_id, version in rows}
+
+    def swarm(self, task_id: str) -> SeenSwarm | None:
+        seen = self._seen([SwarmRow(*row) for row in self._rows(_SWARM, task_id)])
+        return seen[0] if seen else None
+
+    def page(self, wanted: SwarmFilter, *, skip: int, limit: int) -> SwarmPage:
+        values = {f.name: value for f in fields(wanted) if (value := getattr(wanted, f.name)) is not None}
+        passing = " AND ".join(_PASSING[name] for name in values) or "true"
+        page = f"""
+            SELECT {_SWARM_COLUMNS} FROM swarms WHERE {passing}
+            ORDER BY requested_at DESC, task_id DESC OFFSET %(skip)s LIMIT %(limit)s
+        """  # noqa: S608  (column names and the conditions above)
+        count = f"SELECT count(*) FROM swarms WHERE {passing}"  # noqa: S608  (the same)
+        with self._database.connection() as connection:
+            rows = connection.execute(page.encode(), {**values, "skip": skip, "limit": limit}, binary=True).fetchall()
+            total = connection.execute(count.encode(), values).fetchone()
+        return SwarmPage(self._seen([SwarmRow(*row) for row in rows]), total[0] if total else 0)
+
+    def unended(self, before: datetime, limit: int) -> list[SwarmRow]:
+        return [SwarmRow(*row) for row in self._rows(_UNENDED, before, limit)]
+
+    def _seen(self, rows: list[SwarmRow]) -> list[SeenSwarm]:
+        """The swarms with their seats and what the books have of them."""
+        wanted = [row.task_id for row in rows]
+        seats: dict[str, list[SeatRow]] = {task_id: [] for task_id in wanted}
+        for row in self._rows(_SEATS, wanted) if wanted else ():
+            seat = SeatRow(*row)
+            seats[seat.task_id].append(seat)
+        spent = _by_seat(self._rows(_SPENT, wanted)) if wanted else {}
+        return [_with(row, tuple(seats[row.task_id]), spent.get(row.task_id, {})) for row in rows]
+
+    def _rows(self, statement: str, *values: object) -> list[tuple[Any, ...]]:
+        with self._database.connection() as connection:
+            return connection.execute(statement.encode(), values, prepare=True, binary=True).fetchall()
+
+
+def _by_seat(rows: Iterable[tuple[str, int, Decimal]]) -> dict[str, dict[str, Spent]]:
+    """What each swarm's seats have spent; sessions inside a seat's count as its own."""
+    spent: dict[str, dict[str, Spent]] = {}
+    for session_id, tokens, cost in rows:
+        if place := of_session(session_id):
+            task_id, seat = place
+            before = spent.setdefault(task_id, {}).get(seat, Spent())
+            spent[task_id][seat] = Spent(before.tokens + tokens, before.cost + cost)
+    return spent
+
+
+def _with(row: SwarmRow, seats: tuple[SeatRow, ...], spent: Mapping[str, Spent]) -> SeenSwarm:
+    total = Spent(sum(each.tokens for each in spent.values()), sum((each.cost for each in spent.values()), Decimal(0)))
+    return SeenSwarm(row, seats, spent, total)

@@ -1,0 +1,63 @@
+"""What can happen to a swarm. What its members say are turns, which have events of their own."""
+
+from datetime import datetime
+from decimal import Decimal
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict
+
+from domain.events import Event
+from domain.swarm.task import Mode
+
+EndStatus = Literal["completed", "rejected", "failed", "cancelled", "deadline_exceeded", "budget_exceeded"]
+
+
+class Agent(BaseModel):
+    """An agent in the version that was deployed when the swarm was asked for: it keeps that one to its end."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    agent_id: str
+    agent_version: int
+
+
+class SwarmRequested(Event):
+    """A key asked for a task to be done by several agents. Money is US dollars."""
+
+    NAME = "swarm.requested"
+    task_id: str
+    mode: Mode
+    members: tuple[Agent, ...]
+    coordinator: Agent
+    key_id: str
+    task_hash: str
+    rounds: int
+    require_approval: bool
+    context_hash: str | None = None
+    deadline: datetime | None = None
+    budget_usd: Decimal | None = None
+    project_id: str | None = None
+
+
+class SwarmHeld(Event):
+    """There is a result, and a person has to let it go."""
+
+    NAME = "swarm.held"
+    task_id: str
+    approval_id: str
+    result_hash: str
+
+
+class SwarmEnded(Event):
+    """It is over. `partial`: the result is what was done until then. `code` and `reason`: why it did not complete."""
+
+    NAME = "swarm.ended"
+    task_id: str
+    status: EndStatus
+    result_hash: str | None = None
+    partial: bool = False
+    code: str | None = None
+    reason: str | None = None
+
+
+EVENTS: tuple[type[Event], ...] = (SwarmRequested, SwarmHeld, SwarmEnded)

@@ -1,0 +1,234 @@
+"""Swarms and who sits in them, as people look at them."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from datetime import datetime
+from decimal import Decimal
+from typing import ClassVar, Literal
+
+from domain.events import Recorded
+from domain.projection import Key, Row, Rows
+from domain.swarm.events import EndStatus, SwarmEnded, SwarmHeld, SwarmRequested
+from domain.swarm.plans import PLANS
+from domain.swarm.seats import Told, seat, told
+from domain.swarm.spoken import CONTRIBUTING
+from domain.swarm.task import Mode, Task
+
+Status = Literal["pending", "running", "awaiting_approval"] | EndStatus
+SeatStatus = Literal[
+    "pending", "running", "awaiting_approval", "completed", "rejected", "failed", "cancelled", "skipped"
+]
+
+
+@dataclass(frozen=True, slots=True)
+class SwarmRow:
+    """A swarm. `members` are agent ids; `turns` have ended, of at most `planned`; `held` wait for a person."""
+
+    TABLE: ClassVar[str] = "swarms"
+    KEY: ClassVar[tuple[str, ...]] = ("task_id",)
+
+    task_id: str
+    mode: Mode
+    status: Status
+    stage: str | None
+    members: list[str]
+    coordinator: str
+    key_id: str
+    project_id: str | None
+    task_hash: str
+    context_hash: str | None
+    rounds: int
+    deadline: datetime | None
+    budget_usd: Decimal | None
+    require_approval: bool
+    planned: int
+    turns: int
+    held: int
+    approval_id: str | None
+    result_hash: str | None
+    partial: bool
+    code: str | None
+    reason: str | None
+    requested_at: datetime
+    started_at: datetime | None
+    ended_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class SeatRow:
+    """An agent in a swarm, as a member or as its coordinator. `place` is its place in the list, from 1.
+
+    `reply_hash` is its newest contribution, `status` what became of its newest turn.
+    """
+
+    TABLE: ClassVar[str] = "swarm_members"
+    KEY: ClassVar[tuple[str, ...]] = ("task_id", "seat")
+
+    task_id: str
+    seat: str
+    place: int
+    agent_id: str
+    agent_version: int
+    coordinating: bool
+    status: SeatStatus
+    stage: str | None
+    turns: int
+    reply_hash: str | None
+    code: str | None
+    error: str | None
+
+
+class SwarmProjection:
+    """`domain.projection.Projection` of swarms: their own events, and the turns on their seats."""
+
+    name = "swarm"
+    kinds: tuple[type[Row], ...] = (SwarmRow, SeatRow)
+
+    def touches(self, recorded: Recorded) -> Iterable[tuple[type[Row], Key]]:
+        event = recorded.event
+        if isinstance(event, SwarmHeld | SwarmEnded):
+            yield SwarmRow, (event.task_id,)
+        elif turn := told(event):
+            yield SwarmRow, (turn.task_id,)
+            yield SeatRow, (turn.task_id, turn.seat)
+
+    def project(self, recorded: Recorded, rows: Rows) -> None:
+        match recorded.event:
+            case SwarmRequested() as event:
+                rows.put(_requested(event))
+                for row in _seats(event):
+                    rows.put(row)
+            case SwarmHeld() as event:
+                swarm = _swarm(rows, event.task_id)
+                held = replace(swarm, status="awaiting_approval", held=swarm.held + 1, approval_id=event.approval_id)
+                rows.put(held)
+            case SwarmEnded() as event:
+                _end(_swarm(rows, event.task_id), event, rows)
+            case event:
+                if turn := told(event):
+                    _turn(turn, rows)
+
+
+def _swarm(rows: Rows, task_id: str) -> SwarmRow:
+    swarm = rows.get(SwarmRow, task_id)
+    if swarm is None:
+        raise LookupError(f"nobody asked for swarm {task_id}")
+    return swarm
+
+
+def _requested(event: SwarmRequested) -> SwarmRow:
+    members = tuple(agent.agent_id for agent in event.members)
+    task = Task(event.mode, members, event.coordinator.agent_id, event.task_hash, rounds=event.rounds)
+    return SwarmRow(
+        task_id=event.task_id,
+        mode=event.mode,
+        status="pending",
+        stage=None,
+        members=list(members),
+        coordinator=event.coordinator.agent_id,
+        key_id=event.key_id,
+        project_id=event.project_id,
+        task_hash=event.task_hash,
+        context_hash=event.context_hash,
+        rounds=event.rounds,
+        deadline=event.deadline,
+        budget_usd=event.budget_usd,
+        require_approval=event.require_approval,
+        planned=PLANS[event.mode].planned_turns(task),
+        turns=0,
+        held=0,
+        approval_id=None,
+        result_hash=None,
+        partial=False,
+        code=None,
+        reason=None,
+        requested_at=event.at,
+        started_at=None,
+        ended_at=None,
+    )
+
+
+def _seats(event: SwarmRequested) -> Iterable[SeatRow]:
+    everybody = [(agent, False) for agent in event.members] + [(event.coordinator, True)]
+    for place, (agent, coordinating) in enumerate(everybody, 1):
+        yield SeatRow(
+            task_id=event.task_id,
+            seat=seat(agent.agent_id, coordinating=coordinating),
+            place=place,
+            agent_id=agent.agent_id,
+            agent_version=agent.agent_version,
+            coordinating=coordinating,
+            status="pending",
+            stage=None,
+            turns=0,
+            reply_hash=None,
+            code=None,
+            error=None,
+        )
+
+
+def _turn(turn: Told, rows: Rows) -> None:
+    """A turn of somebody else's session, though its name is like a swarm's, finds no swarm here."""
+    swarm, before = rows.get(SwarmRow, turn.task_id), rows.get(SeatRow, turn.task_id, turn.seat)
+    if swarm is None or before is None:
+        return
+    now = _seated(before, turn, swarm.mode)
+    rows.put(now)
+    moved = _moved(swarm, before, now, turn)
+    if moved != swarm:
+        rows.put(moved)
+
+
+def _seated(row: SeatRow, turn: Told, mode: Mode) -> SeatRow:
+    stage = PLANS[mode].stage_of(turn.turn, coordinating=row.coordinating)
+    match turn.what:
+        case "started" | "resumed":
+            return replace(row, status="running", stage=stage, code=None, error=None)
+        case "held":
+            return replace(row, status="awaiting_approval", stage=stage)
+        case "answered":
+            reply_hash = turn.reply_hash if stage in CONTRIBUTING else row.reply_hash
+            turns = max(row.turns, turn.turn)
+            return replace(row, status="completed", turns=turns, reply_hash=reply_hash, code=None, error=None)
+        case "failed":
+            status: SeatStatus = _FAILED.get(turn.code or "", "failed")
+            turns = max(row.turns, turn.turn)
+            return replace(row, status=status, turns=turns, code=turn.code, error=turn.message)
+
+
+_FAILED: dict[str, SeatStatus] = {"REJECTED": "rejected", "CANCELLED": "cancelled"}
+
+
+def _moved(swarm: SwarmRow, before: SeatRow, now: SeatRow, turn: Told) -> SwarmRow:
+    """The swarm after a turn has moved on: what is under way, how much is done, how many wait for a person."""
+    held = swarm.held + (now.status == "awaiting_approval") - (before.status == "awaiting_approval")
+    moved = replace(swarm, turns=swarm.turns + now.turns - before.turns, started_at=swarm.started_at or turn.at)
+    if swarm.ended_at is not None:
+        return moved
+    status: Status = "awaiting_approval" if held else "running"
+    approval_id = turn.approval_id or swarm.approval_id
+    return replace(moved, status=status, stage=now.stage, held=held, approval_id=approval_id if held else None)
+
+
+def _end(swarm: SwarmRow, event: SwarmEnded, rows: Rows) -> None:
+    rows.put(
+        replace(
+            swarm,
+            status=event.status,
+            stage=None,
+            held=0,
+            result_hash=event.result_hash,
+            partial=event.partial,
+            code=event.code,
+            reason=event.reason,
+            ended_at=event.at,
+        )
+    )
+    for name in (*swarm.members, seat(swarm.coordinator, coordinating=True)):
+        row = rows.get(SeatRow, swarm.task_id, name)
+        if row is not None and row.status in _LEFT:
+            rows.put(replace(row, status=_LEFT[row.status], stage=None))
+
+
+_LEFT: dict[SeatStatus, SeatStatus] = {"pending": "skipped", "running": "cancelled", "awaiting_approval": "cancelled"}
+"""What becomes of those that had no turn, or were in the middle of one, when the swarm ended."""

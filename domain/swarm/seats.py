@@ -1,0 +1,67 @@
+"""Where a swarm's agents speak: each seat is a session inside the run, its turns numbered from 1."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Literal, cast
+
+from domain.events import Event
+from domain.ids import root
+
+PREFIX = "task_"
+"""How the ids of swarms begin."""
+_COORDINATOR = "coordinator/"
+
+
+def seat(agent_id: str, *, coordinating: bool) -> str:
+    """The name of a seat inside its swarm. A coordinator that is a member too has two; no agent's id holds a slash."""
+    return f"{_COORDINATOR}{agent_id}" if coordinating else agent_id
+
+
+def of_session(session_id: str) -> tuple[str, str] | None:
+    """The swarm and the seat that a session is, or is inside of; None for the sessions of others.
+
+    A session that a member opened in turn, `task_x/ada/…`, belongs to that member's seat.
+    """
+    task_id = root(session_id)
+    inside = session_id.removeprefix(f"{task_id}/").split("/")
+    if session_id == task_id or not task_id.startswith(PREFIX):
+        return None
+    return task_id, "/".join(inside[: 2 if inside[0] == _COORDINATOR[:-1] and inside[1:] else 1])
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What the ledger tells of a turn on a seat."""
+
+    task_id: str
+    seat: str
+    turn: int
+    what: Literal["started", "held", "resumed", "answered", "failed"]
+    at: datetime
+    reply_hash: str | None = None
+    approval_id: str | None = None
+    code: str | None = None
+    message: str | None = None
+
+
+_TURNS: Mapping[str, Callable[[Any], dict[str, Any]]] = {
+    "chat.turn_started": lambda _: {"what": "started"},
+    "chat.turn_held": lambda event: {"what": "held", "approval_id": event.approval_id},
+    "chat.turn_resumed": lambda _: {"what": "resumed"},
+    "chat.turn_answered": lambda event: {"what": "answered", "reply_hash": event.reply_hash},
+    "chat.turn_failed": lambda event: {"what": "failed", "code": event.code, "message": event.message},
+}
+"""Turns are facts of chats. They are known here by the names they are stored under, which never change."""
+
+
+def told(event: Event) -> Told | None:
+    """What an event tells of a swarm's turn; None if it is about something else."""
+    tells = _TURNS.get(event.NAME)
+    if tells is None:
+        return None
+    turn = cast("Any", event)
+    task_id, inside, name = turn.session_id.partition("/")
+    if not inside or not task_id.startswith(PREFIX):
+        return None
+    return Told(task_id, name, turn.turn, at=event.at, **tells(turn))
