@@ -10,4 +10,4 @@ from domain.tools import events as tools
 
 def registry() -> Registry:
     """All events of all concepts."""
-    return Registry((*agents.EVENTS, *chat.EVENTS, *costs.EVENTS, *tools.EVENTS))
+    return Registry((*agents.EVENTS, *chat.EVENTS, *costs.EVENTS, *swarm.EVENTS, *tools.EVENTS))
