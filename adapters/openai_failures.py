@@ -2,7 +2,9 @@
 
 import asyncio
 import math
+import re
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Any, Literal
@@ -34,7 +36,26 @@ CODES: dict[str, FailureKind] = {
     "rate_limit_exceeded": "rate_limited",
     "invalid_request_error": "bad_request",
 }
+UNSUPPORTED_STATUSES = frozenset({400, 404, 405, 422, 500, 501})  # 500 is what llama.cpp says
+TOOL_WORDS = re.compile(r"\btools?\b|\btool[ _-](?:use|calls?|calling|choice)|\bfunctions?[ _-]call|\bfunctions\b")
+SCHEMA_WORDS = re.compile(r"response[ _]?format|json[ _]?schema|structured[ _]outputs?|\bgrammar\b")
+NO_WORDS = re.compile(
+    r"(?:\bnot|n't|n\u2019t|\bno)(?: \w+){0,2} (?:support|enable|available|permitted|allowed|implemented|accept)"
+    r"|unsupported|unavailable|unrecogni[sz]ed|extra_forbidden|no endpoints found|\brequires? --"
+)
 MAX_WORDS = 300  # characters of the provider's own message that are passed on
+MAX_SAID = 2000  # characters of it that are looked at: some go on to quote the whole request
+
+
+@dataclass(frozen=True, slots=True)
+class Extras:
+    """What a request held that not every model takes."""
+
+    tools: bool = False
+    schema: bool = False
+
+
+NOTHING_MORE = Extras()
 
 
 def failure(
@@ -65,10 +86,10 @@ def cut() -> ModelFailure:
     return failure("cut", "the model's answer broke off", charge="possible")
 
 
-def of_status(status: int, headers: Mapping[str, str], body: bytes) -> ModelFailure:
+def of_status(status: int, headers: Mapping[str, str], body: bytes, extras: Extras) -> ModelFailure:
     """The failure that an HTTP answer other than 200 stands for."""
     error = error_object(body)
-    kind = kind_of(status, error)
+    kind = kind_of(status, error, extras)
     return failure(
         kind,
         f"{SENTENCES[kind]} (HTTP {status}){words_of(kind, error)}",
@@ -78,12 +99,12 @@ def of_status(status: int, headers: Mapping[str, str], body: bytes) -> ModelFail
     )
 
 
-def in_stream(error: Any) -> ModelFailure:
+def in_stream(error: Any, extras: Extras) -> ModelFailure:
     """The failure that an error object inside a stream stands for; the status was 200 by then."""
     fields = error if isinstance(error, dict) else {"message": str(error)}
     named = [fields.get("status"), fields.get("code")]
     status = next((int(str(name)) for name in named if str(name).isdecimal() and len(str(name)) == 3), 500)  # noqa: PLR2004  (digits of a status)
-    kind = kind_of(status, fields)
+    kind = kind_of(status, fields, extras)
     charge: Charge = "possible" if kind == "unavailable" else "none"
     return failure(kind, f"{SENTENCES[kind]} (inside its answer){words_of(kind, fields)}", charge=charge)
 
@@ -106,16 +127,19 @@ SENTENCES: dict[FailureKind, str] = {
     "out_of_quota": "the account at the model provider is out of quota",
     "not_found": "the model provider has no such model",
     "too_long": "the prompt does not fit the model's context window",
+    "unsupported": "the model takes no tools, or no schema for its answer",
     "bad_request": "the model provider refused the request",
 }
 
 
-def kind_of(status: int, error: Mapping[str, Any]) -> FailureKind:
+def kind_of(status: int, error: Mapping[str, Any], extras: Extras) -> FailureKind:
     names = {str(error.get("code")), str(error.get("type"))}
     if names & OUT_OF_QUOTA:
         return "out_of_quota"
     if names & TOO_LONG or (status < 429 and mentions_context(error)):  # noqa: PLR2004  (a limit passed, not a size)
         return "too_long"
+    if status in UNSUPPORTED_STATUSES and refuses(extras, error):
+        return "unsupported"
     if status in STATUSES:
         return STATUSES[status]
     if status >= 500:  # noqa: PLR2004  (server errors)
@@ -126,6 +150,15 @@ def kind_of(status: int, error: Mapping[str, Any]) -> FailureKind:
 def mentions_context(error: Mapping[str, Any]) -> bool:
     message = str(error.get("message", "")).lower()
     return any(words in message for words in TOO_LONG_WORDS)
+
+
+def refuses(extras: Extras, error: Mapping[str, Any]) -> bool:
+    """Whether the error says that tools or schemas are not supported, of those that were asked for."""
+    if extras == NOTHING_MORE:
+        return False
+    said = " ".join(str(error.get(field, "")) for field in ("message", "code", "param", "detail"))[:MAX_SAID].lower()
+    asked = [words for words, was_asked in ((TOOL_WORDS, extras.tools), (SCHEMA_WORDS, extras.schema)) if was_asked]
+    return any(words.search(said) for words in asked) and NO_WORDS.search(said) is not None
 
 
 def words_of(kind: FailureKind, error: Mapping[str, Any]) -> str:

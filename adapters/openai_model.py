@@ -13,8 +13,18 @@ import aiohttp
 import orjson
 
 from adapters.genai_prices import known_context_window
-from adapters.openai_failures import cut, error_object, in_stream, of_status, of_transport, unreadable
+from adapters.openai_failures import (
+    NOTHING_MORE,
+    Extras,
+    cut,
+    error_object,
+    in_stream,
+    of_status,
+    of_transport,
+    unreadable,
+)
 from adapters.openai_stream import Arriving, Events
+from adapters.openai_tools import extras_of, message_of
 from domain.chat.ports import ModelFailure, ModelReply, ModelRequest
 
 CONNECT_SECONDS = 5.0
@@ -69,7 +79,7 @@ class OpenAIModel:
         Once the provider has given its finish reason the answer stands, whatever happens to the rest of the stream.
         """
         headers = {"X-Client-Request-Id": request.request_id}
-        arriving = Arriving(on_delta)
+        arriving = Arriving(on_delta, Extras(tools=bool(request.tools), schema=request.reply_schema is not None))
         call_id: str | None = None
         try:
             async with self._session.post(
@@ -83,7 +93,7 @@ class OpenAIModel:
         except (aiohttp.ClientError, TimeoutError, ConnectionError) as fault:
             if arriving.finish is None:
                 raise self._told(of_transport(fault), arriving, request, call_id) from fault
-        return arriving.reply(request.messages, call_id)
+        return arriving.reply(request, call_id)
 
     async def window(self, model: str) -> int:
         """The model's window in tokens: what llama.cpp says of itself, else the price list, else 8192."""
@@ -126,21 +136,22 @@ class OpenAIModel:
     def _body(self, request: ModelRequest) -> bytes:
         body = {
             "model": request.model,
-            "messages": [{"role": message.role, "content": message.text} for message in request.messages],
+            "messages": [message_of(message) for message in request.messages],
             self._cap: request.max_tokens,
             "stream": True,
             "stream_options": {"include_usage": True},
+            **extras_of(request),
         }
         if request.temperature is not None:
             body["temperature"] = request.temperature
-        return orjson.dumps(body)
+        return orjson.dumps(body, default=dict)
 
     async def _receive(self, response: aiohttp.ClientResponse, arriving: Arriving) -> None:
         content = response.content
         if response.status != OK:
-            raise await refused(response)
+            raise await refused(response, arriving.extras)
         if response.content_type != "text/event-stream":
-            raise not_a_stream(await body_of(response))
+            raise not_a_stream(await body_of(response), arriving.extras)
         events = Events()
         while not arriving.ending and (received := await content.readany()):
             arriving.take_all(events.feed(received))
@@ -160,7 +171,7 @@ class OpenAIModel:
         failed.provider_call_id = arriving.id or failed.provider_call_id or call_id
         if arriving.begun:
             failed.charge = "partial"
-            failed.usage = arriving.usage(request.messages, whole=False)
+            failed.usage = arriving.usage(request, whole=False)
         return self._without_key(failed)
 
     async def _offered_window(self) -> int | None:
@@ -199,19 +210,19 @@ async def body_of(response: aiohttp.ClientResponse) -> bytes:
     return body
 
 
-async def refused(response: aiohttp.ClientResponse) -> ModelFailure:
+async def refused(response: aiohttp.ClientResponse, extras: Extras = NOTHING_MORE) -> ModelFailure:
     """The refusal that the status says, with the body's details as far as they come soon."""
     try:
         async with asyncio.timeout(PROBE_SECONDS):
             body = await body_of(response)
     except (aiohttp.ClientError, TimeoutError, ConnectionError):
         body = b""
-    return of_status(response.status, response.headers, body)
+    return of_status(response.status, response.headers, body, extras)
 
 
-def not_a_stream(body: bytes) -> ModelFailure:
+def not_a_stream(body: bytes, extras: Extras) -> ModelFailure:
     """A 200 that is no stream: some gateways wrap their errors so."""
-    return in_stream(error_object(body)) if b'"error"' in body else unreadable("it is not an event stream")
+    return in_stream(error_object(body), extras) if b'"error"' in body else unreadable("it is not an event stream")
 
 
 def finish_or_cut(events: Events, arriving: Arriving) -> None:

@@ -6,8 +6,9 @@ from typing import Any, Literal
 
 import orjson
 
-from adapters.openai_failures import in_stream, unreadable
-from domain.chat.ports import Message, ModelReply, Usage
+from adapters.openai_failures import Extras, in_stream, unreadable
+from adapters.openai_tools import Requests, extras_of
+from domain.chat.ports import ModelReply, ModelRequest, Usage
 
 MAX_EVENT_BYTES = 4 * 2**20
 BYTES_PER_TOKEN = 4
@@ -24,8 +25,13 @@ def estimated_tokens(size: int) -> int:
     return -(-size // BYTES_PER_TOKEN)
 
 
-def prompt_bytes(messages: tuple[Message, ...]) -> int:
-    return sum(len(message.text.encode()) for message in messages)
+def prompt_bytes(request: ModelRequest) -> int:
+    """UTF-8 bytes of all that a model has to read."""
+    size = sum(len(message.text.encode()) for message in request.messages)
+    for asked in (asked for message in request.messages for asked in message.tool_calls):
+        size += len(asked.name.encode()) + len(asked.arguments.encode())
+    extras = extras_of(request)
+    return size + len(orjson.dumps(extras, default=dict)) if extras else size
 
 
 class Events:
@@ -58,11 +64,13 @@ class Events:
 
 
 class Arriving:
-    """An answer while it arrives. `text` grows piece by piece; `finish` is set by the provider's last word."""
+    """An answer while it arrives, piece by piece; `finish` is set by the provider's last word."""
 
-    def __init__(self, on_delta: Callable[[str], None]) -> None:
+    def __init__(self, on_delta: Callable[[str], None], extras: Extras) -> None:
+        self.extras = extras
         self._on_delta = on_delta
         self._pieces: list[str] = []
+        self._requests = Requests()
         self._unseen_bytes = 0
         self._counted: Usage | None = None
         self.finish: str | None = None
@@ -86,7 +94,7 @@ class Arriving:
         except (ValueError, TypeError, AttributeError, LookupError) as fault:
             raise unreadable(f"a chunk is not of the protocol ({type(fault).__name__})") from fault
         if error:
-            raise in_stream(error)
+            raise in_stream(error, self.extras)
         if piece:
             self._on_delta(piece)
 
@@ -100,6 +108,8 @@ class Arriving:
             return None
         self.finish = choices[0].get("finish_reason") or self.finish
         delta = choices[0].get("delta") or {}
+        if requested := delta.get("tool_calls"):
+            self._requests.add(requested)
         piece: str | None = delta.get("content")
         if piece:
             self._pieces.append("" + piece)
@@ -113,31 +123,33 @@ class Arriving:
 
     @property
     def ending(self) -> bool:
-        """Whether all text has come; usage may follow."""
+        """Whether all that was asked for has come; usage may follow."""
         return self.done or self.finish is not None
 
     @property
     def begun(self) -> bool:
         """Whether anything came that a provider bills for."""
-        return bool(self._pieces or self._unseen_bytes or self._counted)
+        return bool(self._pieces or self._requests or self._unseen_bytes or self._counted)
 
-    def usage(self, messages: tuple[Message, ...], *, whole: bool) -> Usage:
+    def usage(self, request: ModelRequest, *, whole: bool) -> Usage:
         """The provider's numbers where it sent any, else what arrived by `estimated_tokens`, and marked so.
 
         Numbers that came with a stream that is not `whole` are not its last word, so they are marked as well.
         """
         if self._counted is not None:
             return self._counted if whole else replace(self._counted, estimated=True)
-        arrived = self._unseen_bytes + sum(len(piece.encode()) for piece in self._pieces)
-        return Usage(estimated_tokens(prompt_bytes(messages)), estimated_tokens(arrived), estimated=True)
+        arrived = self._unseen_bytes + self._requests.bytes + sum(len(piece.encode()) for piece in self._pieces)
+        return Usage(estimated_tokens(prompt_bytes(request)), estimated_tokens(arrived), estimated=True)
 
-    def reply(self, messages: tuple[Message, ...], call_id: str | None) -> ModelReply:
+    def reply(self, request: ModelRequest, call_id: str | None) -> ModelReply:
+        requests = tuple(self._requests.all())
         return ModelReply(
             text="".join(self._pieces),
-            finish=FINISHES.get(self.finish or "", "other"),
-            usage=self.usage(messages, whole=True),
+            finish="tool_calls" if requests else FINISHES.get(self.finish or "", "other"),
+            usage=self.usage(request, whole=True),
             provider_call_id=self.id or call_id,
             model=self.model,
+            tool_calls=requests,
         )
 
 
