@@ -1,6 +1,7 @@
 """The tools that an agent may be given, by name."""
 
-from collections.abc import Iterable
+import re
+from collections.abc import Collection, Iterable
 
 from domain.errors import Invalid
 
@@ -17,14 +18,36 @@ TOOLS = (
     "web_search",
 )
 
+ALIASES = {
+    "Task": "delegate",
+    "Read": "search_knowledge",
+    "Write": "request_approval",
+    "WebSearch": "web_search",
+    "database_query": "query_analytics",
+}
+"""Names that clients of other platforms use, and the nearest tool of ours."""
 
-def refuse_unknown(tools: Iterable[str]) -> None:
-    """Return if all tools are known.
+_OF_A_SERVER = re.compile(r"(?P<server>[A-Za-z0-9-]+(?:_[A-Za-z0-9-]+)*)__(?:\*|[A-Za-z0-9_-]+)")
+
+
+def canonical(tools: Iterable[str]) -> tuple[str, ...]:
+    """The names with their aliases replaced, each once, in order."""
+    return tuple(dict.fromkeys(ALIASES.get(tool, tool) for tool in tools))
+
+
+def refuse_unknown(tools: Iterable[str], servers: Collection[str] = ()) -> None:
+    """Return if all tools are known: ours, or `server__tool` and `server__*` of one of these MCP servers.
 
     Raises:
         Invalid: one is not; `field` is `tools`, and `reason` names it and the known ones.
     """
-    unknown = [tool for tool in tools if tool not in TOOLS]
+    unknown = [tool for tool in tools if tool not in TOOLS and not _of_one_of(servers, tool)]
     if unknown:
-        reason = f"unknown: {', '.join(unknown)}; known are {', '.join(TOOLS)}"
+        known = (*TOOLS, *(f"{server}__*" for server in sorted(servers)))
+        reason = f"unknown: {', '.join(unknown)}; known are {', '.join(known)}"
         raise Invalid(f"tools: {reason}", field="tools", reason=reason)
+
+
+def _of_one_of(servers: Collection[str], tool: str) -> bool:
+    match = _OF_A_SERVER.fullmatch(tool)
+    return match is not None and match["server"] in servers and len(tool) <= 64  # noqa: PLR2004  (a tool name's length)

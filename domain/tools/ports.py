@@ -1,9 +1,10 @@
 """What tools need of the outside."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from domain.tools.projection import ToolCallRow
 from domain.tools.spec import ToolSpec
 
 
@@ -38,15 +39,35 @@ class ToolFailed(Exception):  # noqa: N818  (the name the field uses)
 class Tool(Protocol):
     """A tool that runs as code of ours or behind a protocol."""
 
-    spec: ToolSpec
+    @property
+    def spec(self) -> ToolSpec: ...
 
     async def call(self, arguments: Mapping[str, Any], context: ToolContext) -> ToolResult:
         """Do it once. `arguments` follow the spec's schema.
 
         Raises:
             ToolFailed: it did not work.
+            domain.errors.Unavailable: something that it reads is away for the moment; a read is tried again.
         """
         ...
+
+
+class ToolSource(Protocol):
+    """Tools that live elsewhere, may come and go, and are named `<source>__<tool>`: those of an MCP server."""
+
+    async def specs(self) -> Sequence[ToolSpec]:
+        """All that are there now; none while the source is away. It takes seconds at most."""
+        ...
+
+    async def tool(self, name: str) -> Tool:
+        """One of them, by its whole name.
+
+        Raises:
+            ToolFailed: it is not there (any more).
+        """
+        ...
+
+    async def aclose(self) -> None: ...
 
 
 class Toolbox(Protocol):
@@ -63,3 +84,53 @@ class Toolbox(Protocol):
             ToolFailed: it is not there (any more).
         """
         ...
+
+
+class ToolReads(Protocol):
+    """Tool calls, as far as the projection has come; the oldest first."""
+
+    def of_session(self, session_id: str, turn: int | None = None, *, limit: int = 1000) -> list[ToolCallRow]:
+        """Those of a session, or of one turn of it."""
+        ...
+
+    def of_workflow(self, workflow_id: str, *, limit: int = 1000) -> list[ToolCallRow]:
+        """Those of a whole run, by the id of its root workflow."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Passage:
+    """A piece of a document. `score` is higher for what fits better."""
+
+    document_id: str
+    title: str
+    text: str
+    score: float
+    metadata: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """Passages, the best first, out of so many `documents` that are indexed."""
+
+    passages: tuple[Passage, ...]
+    documents: int
+
+
+class Knowledge(Protocol):
+    """The indexed documents."""
+
+    async def search(self, query: str, *, limit: int, filters: Mapping[str, Any]) -> Found:
+        """The passages nearest to the query. `filters`: equality on metadata; a list means any of it.
+
+        Raises:
+            domain.errors.Unavailable: the store cannot be reached.
+        """
+        ...
+
+
+class NoKnowledge:
+    """The null object of `Knowledge`: a store with nothing in it."""
+
+    async def search(self, query: str, *, limit: int, filters: Mapping[str, Any]) -> Found:  # noqa: ARG002  (nothing to search)
+        return Found((), 0)

@@ -1,0 +1,42 @@
+"""Writing what has happened, come what may."""
+
+import asyncio
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from domain.errors import Unavailable
+
+T = TypeVar("T")
+
+_FIRST_PAUSE_S = 0.2
+_LONGEST_PAUSE_S = 5.0
+
+
+async def surely(write: Callable[[], T], log: Any) -> T:
+    """Run `write` in a thread, again while the database is away, and let no cancellation stop it.
+
+    Raises:
+        asyncio.CancelledError: it was cancelled meanwhile, however often; what was to be written is.
+        whatever `write` raises, `Unavailable` excepted.
+    """
+    task, cancelled = asyncio.create_task(_persist(write, log)), False
+    while not task.done():
+        try:
+            await asyncio.wait({task})
+        except asyncio.CancelledError:  # kept for the end
+            cancelled = True
+    written = task.result()
+    if cancelled:
+        raise asyncio.CancelledError
+    return written
+
+
+async def _persist(write: Callable[[], T], log: Any) -> T:
+    pause = _FIRST_PAUSE_S
+    while True:
+        try:
+            return await asyncio.to_thread(write)
+        except Unavailable as error:
+            log.warning("waiting to write", error=error.message, retry_in_s=pause)
+            await asyncio.sleep(pause)
+            pause = min(pause * 2, _LONGEST_PAUSE_S)

@@ -1,0 +1,63 @@
+"""All tools of a deployment in one place."""
+
+import asyncio
+from collections.abc import Iterable, Mapping, Sequence
+
+import structlog
+
+from domain.agents.tools import canonical
+from domain.tools.ports import Tool, ToolFailed, ToolSource
+from domain.tools.spec import ToolSpec
+
+MOST_OFFERED = 128
+"""Tools that providers take with one request."""
+
+
+class JoinedToolbox:
+    """`domain.tools.ports.Toolbox` of our own tools, those that workflows do, and those of sources by their names."""
+
+    def __init__(
+        self,
+        tools: Iterable[Tool],
+        by_workflow: Iterable[ToolSpec] = (),
+        sources: Mapping[str, ToolSource] | None = None,
+    ) -> None:
+        self._tools = {tool.spec.name: tool for tool in tools}
+        self._own = {spec.name: spec for spec in (*(tool.spec for tool in self._tools.values()), *by_workflow)}
+        self._sources = dict(sources or {})
+        self._log = structlog.get_logger("tools")
+
+    async def offered(self, names: Sequence[str]) -> tuple[ToolSpec, ...]:
+        """Those of these names that are there, each once. It waits for nothing unless a source is named."""
+        wanted = canonical(names)
+        there = await self._there({source for name in wanted if (source := self._source(name))})
+        specs = dict.fromkeys(spec.name for name in wanted for spec in self._meant(name, there))
+        if len(specs) > MOST_OFFERED:
+            self._log.warning("too many tools for one agent", offered=MOST_OFFERED, there=len(specs))
+        return tuple(self._own.get(name) or there[self._source(name)][name] for name in list(specs)[:MOST_OFFERED])
+
+    async def tool(self, name: str) -> Tool:
+        if name in self._tools:
+            return self._tools[name]
+        if source := self._source(name):
+            return await self._sources[source].tool(name)
+        raise ToolFailed(f"There is no tool {name} here.")
+
+    async def aclose(self) -> None:
+        await asyncio.gather(*(source.aclose() for source in self._sources.values()))
+
+    def _source(self, name: str) -> str:
+        """The source that a name points at; empty if it points at none."""
+        source, separator, _ = name.partition("__")
+        return source if separator and source in self._sources else ""
+
+    async def _there(self, sources: Iterable[str]) -> dict[str, dict[str, ToolSpec]]:
+        named = sorted(sources)
+        found = await asyncio.gather(*(self._sources[source].specs() for source in named))
+        return {source: {spec.name: spec for spec in specs} for source, specs in zip(named, found, strict=True)}
+
+    def _meant(self, name: str, there: Mapping[str, Mapping[str, ToolSpec]]) -> Iterable[ToolSpec]:
+        if name in self._own:
+            return (self._own[name],)
+        specs = there.get(self._source(name), {})
+        return specs.values() if name.endswith("__*") else (specs[name],) if name in specs else ()
