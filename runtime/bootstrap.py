@@ -83,6 +83,7 @@ def _model(settings: Settings, named: Provider) -> OpenAIModel | NoModel:
         named.default_model,
         settings.model_timeout_s,
         settings.context_window,
+        takes_tools=named.takes_tools,
     )
 
 
