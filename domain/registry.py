@@ -1,6 +1,7 @@
 """Every event there is, under its stored name."""
 
 from domain.agents import events as agents
+from domain.approvals import events as approvals
 from domain.chat import events as chat
 from domain.costs import events as costs
 from domain.events import Registry
@@ -10,4 +11,4 @@ from domain.tools import events as tools
 
 def registry() -> Registry:
     """All events of all concepts."""
-    return Registry((*agents.EVENTS, *chat.EVENTS, *costs.EVENTS, *swarm.EVENTS, *tools.EVENTS))
+    return Registry((*agents.EVENTS, *approvals.EVENTS, *chat.EVENTS, *costs.EVENTS, *swarm.EVENTS, *tools.EVENTS))

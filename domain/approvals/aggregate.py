@@ -1,0 +1,166 @@
+"""One approval: what it is about, who may decide it now, and the one decision that stands."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from functools import reduce
+from typing import Literal
+
+from domain.approvals.events import (
+    ApprovalDecided,
+    ApprovalDelegated,
+    ApprovalEscalated,
+    ApprovalExpired,
+    ApprovalReminded,
+    ApprovalRequested,
+    ApprovalSignalRefused,
+    ApprovalVoted,
+    ApprovalWithdrawn,
+)
+from domain.errors import Conflict, NotFound
+from domain.events import Event
+
+Status = Literal["pending", "escalated", "approved", "rejected", "expired", "withdrawn"]
+OPEN: tuple[Status, ...] = ("pending", "escalated")
+_NEVER = datetime.max.replace(tzinfo=UTC)
+
+
+def stream(approval_id: str) -> str:
+    return f"approval:{approval_id}"
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """The decision that stands: `approved`, `rejected`, `expired` or `withdrawn`."""
+
+    status: Status
+    by: str
+    at: datetime
+    comment_hash: str | None = None
+    content_hash: str | None = None
+
+
+class AlreadyDecided(Conflict):
+    """It is decided. `details` hold the decision that stands: `approval_id, status, by, at`."""
+
+    def __init__(self, approval_id: str, standing: Standing) -> None:
+        super().__init__(
+            f"this approval was {standing.status} already",
+            approval_id=approval_id,
+            status=standing.status,
+            by=standing.by,
+            at=standing.at,
+        )
+        self.standing = standing
+
+
+@dataclass(frozen=True, slots=True)
+class Approval:
+    """`asked` is None while it does not exist. `deciders` and the moments are those in force now.
+
+    `commands` are the ids of what people had done with it, so that a repeat changes nothing.
+    """
+
+    version: int = 0
+    asked: ApprovalRequested | None = None
+    status: Status = "pending"
+    deciders: tuple[str, ...] = ()
+    votes: tuple[str, ...] = ()
+    expires_at: datetime = _NEVER
+    remind_at: datetime | None = None
+    escalate_at: datetime | None = None
+    standing: Standing | None = None
+    commands: frozenset[str] = frozenset()
+    delegations: int = 0
+    refusals: int = 0
+
+    @property
+    def known(self) -> ApprovalRequested:
+        """What was asked.
+
+        Raises:
+            NotFound: nothing was.
+        """
+        if self.asked is None:
+            raise NotFound("there is no such approval")
+        return self.asked
+
+    def refuse_decided(self) -> None:
+        """Refuse to go on with what is over.
+
+        Raises:
+            NotFound: there is no such approval.
+            AlreadyDecided: it is decided.
+        """
+        asked = self.known
+        if self.standing is not None:
+            raise AlreadyDecided(asked.approval_id, self.standing)
+
+
+def evolve(approval: Approval, event: Event) -> Approval:
+    known = replace(approval, version=approval.version + 1)
+    match event:
+        case ApprovalRequested():
+            known = _asked(known, event)
+        case ApprovalDecided():
+            standing = Standing(event.outcome, event.by, event.at, event.comment_hash, event.content_hash)
+            known = _after(_decided(known, standing), event.command_id)
+        case ApprovalVoted():
+            known = _after(replace(known, votes=(*known.votes, event.by)), event.command_id)
+        case ApprovalDelegated():
+            known = _delegated(known, event)
+        case ApprovalEscalated():
+            known = _escalated(known, event)
+        case ApprovalReminded():
+            known = replace(known, remind_at=None)
+        case ApprovalExpired():
+            known = _decided(known, Standing("expired", event.by, event.at))
+        case ApprovalWithdrawn():
+            known = _decided(known, Standing("withdrawn", event.by, event.at, event.reason_hash))
+        case ApprovalSignalRefused():
+            known = replace(known, refusals=known.refusals + 1)
+    return known
+
+
+def evolved(approval: Approval, events: Iterable[Event]) -> Approval:
+    return reduce(evolve, events, approval)
+
+
+def load(events: Iterable[Event]) -> Approval:
+    return evolved(Approval(), events)
+
+
+def _asked(approval: Approval, event: ApprovalRequested) -> Approval:
+    return replace(
+        approval,
+        asked=event,
+        deciders=event.rules.deciders,
+        expires_at=event.expires_at,
+        remind_at=event.remind_at,
+        escalate_at=event.escalate_at,
+    )
+
+
+def _decided(approval: Approval, standing: Standing) -> Approval:
+    return replace(approval, status=standing.status, standing=standing, remind_at=None, escalate_at=None)
+
+
+def _delegated(approval: Approval, event: ApprovalDelegated) -> Approval:
+    passed = replace(approval, deciders=event.deciders, remind_at=event.remind_at, delegations=approval.delegations + 1)
+    return _after(passed, event.command_id)
+
+
+def _escalated(approval: Approval, event: ApprovalEscalated) -> Approval:
+    escalated = replace(
+        approval,
+        status="escalated",
+        deciders=event.deciders,
+        expires_at=event.expires_at,
+        remind_at=event.remind_at,
+        escalate_at=None,
+    )
+    return _after(escalated, event.command_id)
+
+
+def _after(approval: Approval, command_id: str) -> Approval:
+    return replace(approval, commands=approval.commands | {command_id})

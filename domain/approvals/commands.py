@@ -1,0 +1,65 @@
+"""What is done with approvals, through the ledger."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from domain.approvals import aggregate
+from domain.approvals.aggregate import Approval
+from domain.content import Content
+from domain.errors import Refused, Unavailable
+from domain.events import Event
+from domain.ledger import Change, Ledger, retrying
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """What to decide, under which idempotency key, with which new texts.
+
+    `otherwise`: what to record when it is refused.
+    """
+
+    key: str
+    decide: Callable[[Approval], list[Event]]
+    content: Sequence[Content] = ()
+    otherwise: Callable[[Approval, Refused], list[Event]] = lambda _approval, _refusal: []
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """How an approval stands after a command, and why the command was refused, if it was."""
+
+    approval: Approval
+    refusal: Refused | None = None
+
+
+def load(ledger: Ledger, approval_id: str) -> Approval:
+    """The approval as it stands in the ledger; one that was never asked for has version 0."""
+    return aggregate.load(ledger.read(aggregate.stream(approval_id)))
+
+
+def change(ledger: Ledger, approval_id: str, command: Command) -> Done:
+    """Decide and append. Under the same key again it changes nothing and returns what stands.
+
+    Raises:
+        NotFound: there is no such approval.
+        Unavailable: the ledger cannot be reached. Any other refusal is part of the answer.
+    """
+    return retrying(lambda: _change(ledger, approval_id, command))
+
+
+def _change(ledger: Ledger, approval_id: str, command: Command) -> Done:
+    stream = aggregate.stream(approval_id)
+    approval, refusal, content = load(ledger, approval_id), None, command.content
+    try:
+        events = command.decide(approval)
+    except Unavailable:
+        raise
+    except Refused as refused:
+        if approval.asked is None:
+            raise
+        events, refusal, content = command.otherwise(approval, refused), refused, ()
+    if not events:
+        return Done(approval, refusal)
+    if ledger.append(Change(stream, approval.version, events), key=command.key, content=content) is None:
+        return Done(load(ledger, approval_id), refusal)
+    return Done(aggregate.evolved(approval, events), refusal)

@@ -1,0 +1,124 @@
+"""What can happen to an approval. Its stream is `approval:<id>`; its texts belong to the owner of what is asked."""
+
+from typing import Literal
+
+from pydantic import AwareDatetime
+
+from domain.approvals.rules import Risk, Rules
+from domain.events import Event
+
+
+class ApprovalRequested(Event):
+    """A run waits for a decision. `workflow_id` is the run that waits, `root_id` the one that people know.
+
+    `rules` are those in force now, and they stay. `title` is the platform's own words.
+    """
+
+    NAME = "approval.requested"
+    approval_id: str
+    kind: str
+    risk: Risk
+    title: str
+    agent_id: str
+    owner: str
+    content_hash: str
+    payload_hash: str | None = None
+    workflow_id: str
+    root_id: str
+    requested_by: str
+    project_id: str | None = None
+    session_id: str | None = None
+    turn: int | None = None
+    rules: Rules
+    expires_at: AwareDatetime
+    remind_at: AwareDatetime | None = None
+    escalate_at: AwareDatetime | None = None
+
+
+class ApprovalVoted(Event):
+    """One of several who must agree has agreed."""
+
+    NAME = "approval.voted"
+    approval_id: str
+    command_id: str
+    comment_hash: str | None = None
+
+
+class ApprovalDecided(Event):
+    """It is decided. `content_hash` is the text as the decider edited it."""
+
+    NAME = "approval.decided"
+    approval_id: str
+    command_id: str
+    outcome: Literal["approved", "rejected"]
+    comment_hash: str | None = None
+    content_hash: str | None = None
+
+
+class ApprovalDelegated(Event):
+    """Somebody who may decide put another in their place: `deciders` may decide from now on."""
+
+    NAME = "approval.delegated"
+    approval_id: str
+    command_id: str
+    to: str
+    deciders: tuple[str, ...]
+    comment_hash: str | None = None
+    remind_at: AwareDatetime | None = None
+
+
+class ApprovalReminded(Event):
+    """Nobody has decided yet, and it was said again."""
+
+    NAME = "approval.reminded"
+    approval_id: str
+
+
+class ApprovalEscalated(Event):
+    """It went up: `deciders` may decide from now on, until `expires_at`. `why`: a person, or time, said so."""
+
+    NAME = "approval.escalated"
+    approval_id: str
+    command_id: str
+    why: Literal["asked", "undecided", "expired"]
+    deciders: tuple[str, ...]
+    expires_at: AwareDatetime
+    remind_at: AwareDatetime | None = None
+    comment_hash: str | None = None
+
+
+class ApprovalExpired(Event):
+    """Nobody decided in time: it counts as refused."""
+
+    NAME = "approval.expired"
+    approval_id: str
+
+
+class ApprovalWithdrawn(Event):
+    """Nobody waits for it any more."""
+
+    NAME = "approval.withdrawn"
+    approval_id: str
+    reason_hash: str | None = None
+
+
+class ApprovalSignalRefused(Event):
+    """A signal wanted to decide and could not; `by` is who it claimed to be."""
+
+    NAME = "approval.signal_refused"
+    approval_id: str
+    signal: Literal["approve", "reject"]
+    reason: str
+
+
+EVENTS: tuple[type[Event], ...] = (
+    ApprovalRequested,
+    ApprovalVoted,
+    ApprovalDecided,
+    ApprovalDelegated,
+    ApprovalReminded,
+    ApprovalEscalated,
+    ApprovalExpired,
+    ApprovalWithdrawn,
+    ApprovalSignalRefused,
+)

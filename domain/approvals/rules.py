@@ -1,0 +1,92 @@
+"""The rules that an approval goes by, and the policy that gives each risk its own."""
+
+from collections.abc import Iterator
+from typing import Annotated, Literal, Self, get_args
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from domain.errors import Invalid
+
+Risk = Literal["low", "medium", "high", "critical"]
+ANYBODY = "*"
+"""Among deciders: whoever may approve at all."""
+LONGEST_S = 90 * 24 * 3600
+
+_Seconds = Annotated[float, Field(gt=0, le=LONGEST_S, allow_inf_nan=False)]
+_Deciders = Annotated[tuple[Annotated[str, Field(min_length=1, max_length=128)], ...], Field(min_length=1)]
+
+
+class Rules(BaseModel):
+    """Who decides, and what time does.
+
+    `deciders` are ids of keys, or `["*"]` for whoever has the scope `approve`. `quorum` of them must agree; one
+    rejection rejects. Under `separation` the key that asked does not decide. When nobody has decided: one reminder
+    after `remind_after_s`, the deciders of `escalate_to` after `escalate_after_s`, the end after `expires_after_s`
+    (all in seconds, from the asking). `on_expiry`: `reject` ends it; `escalate` escalates it first, for as long again.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    deciders: _Deciders = (ANYBODY,)
+    quorum: Annotated[int, Field(ge=1, le=100)] = 1
+    separation: bool = False
+    expires_after_s: _Seconds
+    remind_after_s: _Seconds | None = None
+    escalate_after_s: _Seconds | None = None
+    escalate_to: _Deciders = (ANYBODY,)
+    on_expiry: Literal["reject", "escalate"] = "reject"
+
+    @model_validator(mode="after")
+    def _can_be_kept(self) -> Self:
+        for name in ("deciders", "escalate_to"):
+            keys = getattr(self, name)
+            if len(set(keys)) != len(keys) or (ANYBODY in keys and len(keys) > 1):
+                raise ValueError(f"{name} names each key once, or is [{ANYBODY!r}] alone")
+            if ANYBODY not in keys and len(keys) < self.quorum:
+                raise ValueError(f"{name} has fewer keys than the quorum of {self.quorum}")
+        for name in ("remind_after_s", "escalate_after_s"):
+            if (getattr(self, name) or 0) >= self.expires_after_s:
+                raise ValueError(f"{name} comes before expires_after_s")
+        return self
+
+
+class RiskPolicy(BaseModel):
+    """The rules of each risk. They are copied into what is asked, so a change alters nothing that is open."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    low: Rules
+    medium: Rules
+    high: Rules
+    critical: Rules
+
+    def of(self, risk: str) -> Rules:
+        """The rules of a risk.
+
+        Raises:
+            Invalid: there is no such risk.
+        """
+        if risk not in get_args(Risk):
+            reason = f"one of {', '.join(get_args(Risk))}"
+            raise Invalid(f"risk: {reason}", field="risk", reason=reason)
+        rules: Rules = getattr(self, risk)
+        return rules
+
+    def refuse_without_keys(self) -> None:
+        """Refuse rules that can only be kept where every caller proves who it is.
+
+        Raises:
+            Invalid: there are such rules.
+        """
+        if found := [*self._need_keys()]:
+            raise Invalid(f"the risk policy needs CONVERGIO_AUTH=keys: {'; '.join(found)}")
+
+    def _need_keys(self) -> Iterator[str]:
+        for risk in get_args(Risk):
+            rules = self.of(risk)
+            if rules.separation:
+                yield f"{risk} asks for separation"
+            if rules.quorum > 1:
+                yield f"{risk} asks for a quorum of {rules.quorum}"
+            if {ANYBODY} != {*rules.deciders, *rules.escalate_to}:
+                yield f"{risk} names the keys that decide"
