@@ -4,7 +4,9 @@ import asyncio
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from decimal import Decimal
 from functools import partial
+from itertools import chain
 from typing import TypeVar
 
 import structlog
@@ -14,8 +16,18 @@ from activities import failures
 from activities.books import Books, Companion, Reservation
 from activities.chat import TurnRef
 from domain.chat import policy
-from domain.chat.ports import Message, Model, ModelFailure, ModelReply, ModelRequest
-from domain.costs.aggregate import Intent, Settled
+from domain.chat.ports import (
+    Message,
+    Model,
+    ModelFailure,
+    ModelReply,
+    ModelRequest,
+    ReplySchema,
+    ToolOffer,
+    ToolRequest,
+)
+from domain.chat.steps import stored
+from domain.costs.aggregate import Call, Intent, Settled
 from domain.errors import TooLarge, Unavailable
 
 T = TypeVar("T")
@@ -23,7 +35,10 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Ask:
-    """What a call is for, its prompts (each shorter than the one before), and what else is recorded with its books."""
+    """What a call is for, its prompts (each shorter than the one before), and what else is recorded with its books.
+
+    `cleaned` is what is kept of an answer's text.
+    """
 
     call_id: str
     ref: TurnRef
@@ -35,6 +50,11 @@ class Ask:
     prompts: Iterator[tuple[Message, ...]]
     begun: Companion
     answered: Callable[[ModelReply], Companion]
+    tools: tuple[ToolOffer, ...] = ()
+    reply_schema: ReplySchema | None = None
+    cleaned: Callable[[str], str] = str
+    is_first: bool = True
+    budget_usd: Decimal | None = None
 
 
 class Calls:
@@ -45,11 +65,17 @@ class Calls:
         self._model = model
         self._now = now
         self._timeout = timeout
+        self._plain: set[str] = set()
         self._log = structlog.get_logger("calls")
 
-    async def settled(self, prepare: Callable[[], Ask]) -> Settled:
-        """Call the model until a reply is settled, with the next prompt when the provider finds one too long.
+    def takes_tools(self, model: str) -> bool:
+        """Whether tools can be offered to it, as far as is known: a model that has refused them is not asked again."""
+        return self._model.takes_tools and model not in self._plain
 
+    async def settled(self, prepare: Callable[[], Ask]) -> Settled:
+        """Call the model until a reply is settled.
+
+        A prompt that is too long is followed by the next one; a model that takes no tools, or no schema, gets none.
         `prepare` reads what the prompts are made of; it runs in the thread that makes the first reservation.
         """
         untried = activity.info().attempt == 1
@@ -62,21 +88,33 @@ class Calls:
                 reply = await self._called(reserved, ask, messages)
             except ModelFailure as failure:
                 call = await self._surely(partial(self._books.fail, reserved, failure, because))
-                if failure.kind != "too_long":
-                    final = failure.permanent or call.failures >= policy.MOST_FAILURES
-                    self._log.warning("call failed", request_id=reserved.request_id, kind=failure.kind, final=final)
-                    raise failures.failed(failure, final=final) from failure
+                ask = self._asked_differently(ask, messages, failure, call)
                 messages, reserved = await asyncio.to_thread(self._reserve, ask, untried=False)
             else:
                 answered = ask.answered(reply)
                 return await self._surely(partial(self._books.settle, reserved, reply, answered, because))
         raise TooLarge("the message does not fit the model's window")
 
+    def _asked_differently(self, ask: Ask, messages: tuple[Message, ...], failure: ModelFailure, call: Call) -> Ask:
+        """How to ask after this failure, within the same attempt.
+
+        Raises:
+            ApplicationError: there is nothing to be done differently.
+        """
+        if failure.kind == "too_long":
+            return ask
+        if failure.kind == "unsupported" and (ask.tools or ask.reply_schema):
+            self._plain.add(ask.model)
+            return replace(ask, tools=(), reply_schema=None, prompts=chain([messages], ask.prompts))
+        final = failure.permanent or call.failures >= policy.MOST_FAILURES
+        self._log.warning("call failed", call_id=ask.call_id, kind=failure.kind, final=final)
+        raise failures.failed(failure, final=final) from failure
+
     def _begin(
         self, prepare: Callable[[], Ask], *, untried: bool
     ) -> tuple[Ask, tuple[Message, ...], Reservation | Settled | None]:
         ask = prepare()
-        return ask, *self._reserve(ask, untried=untried)
+        return ask, *self._reserve(ask, untried=untried and ask.is_first)
 
     def _reserve(self, ask: Ask, *, untried: bool) -> tuple[tuple[Message, ...], Reservation | Settled | None]:
         """The next prompt and its reservation; None when there is no shorter prompt left."""
@@ -86,7 +124,9 @@ class Calls:
         return messages, self._books.reserve(self._intent(ask, messages), ask.begun, ask.ref.because, untried=untried)
 
     async def _called(self, reserved: Reservation, ask: Ask, messages: tuple[Message, ...]) -> ModelReply:
-        request = ModelRequest(reserved.request_id, ask.model, messages, ask.max_tokens, ask.temperature)
+        request = ModelRequest(
+            reserved.request_id, ask.model, messages, ask.max_tokens, ask.temperature, ask.tools, ask.reply_schema
+        )
         try:
             async with asyncio.timeout(self._timeout.total_seconds()):
                 reply = await self._model.complete(request, _unheard)
@@ -95,11 +135,13 @@ class Calls:
         except asyncio.CancelledError:
             await self._surely(partial(self._books.lose, reserved, "cancelled", ask.ref.because))
             raise
-        text = reply.text.replace("\x00", "")  # the database's text cannot hold it
+        if reply.tool_calls:
+            return replace(reply, text=stored(_storable(reply.text), [_storable_call(c) for c in reply.tool_calls]))
+        text = ask.cleaned(_storable(reply.text))
         return replace(reply, text=text if text.strip() else "")
 
     def _intent(self, ask: Ask, messages: tuple[Message, ...]) -> Intent:
-        bound = policy.prompt_bound(messages)
+        bound = policy.prompt_bound(messages, ask.tools, ask.reply_schema)
         worst = self._books.price(ask.model, bound, ask.max_tokens)
         return Intent(
             call_id=ask.call_id,
@@ -142,6 +184,16 @@ class Calls:
                 self._log.warning("waiting to write the books", error=error.message, retry_in_s=pause)
                 await asyncio.sleep(pause)
                 pause = min(pause * 2, 5.0)
+
+
+def _storable(text: str) -> str:
+    """Without what the database's text cannot hold: U+0000, and halves of surrogate pairs."""
+    text = text.replace("\x00", "")
+    return text if text.isascii() else text.encode(errors="replace").decode()
+
+
+def _storable_call(call: ToolRequest) -> ToolRequest:
+    return ToolRequest(_storable(call.id), _storable(call.name), _storable(call.arguments))
 
 
 def _unheard(_: str) -> None:

@@ -228,7 +228,7 @@ def _known(turn: aggregate.Turn) -> KnownTurn:
         message_id=turn.message_id,
         completed=turn.status == "completed",
         visits=turn.visits,
-        running=turn.status == "running",
+        running=turn.status in {"running", "awaiting_approval"},
         reply_hash=turn.reply_hash,
         model=turn.model,
         prompt_tokens=turn.prompt_tokens,

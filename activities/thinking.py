@@ -1,10 +1,10 @@
-"""What the model is asked: one step of a turn, or the summary of earlier ones."""
+"""What the model is asked in a turn: one step of it, which is an answer or leads to another."""
 
 import asyncio
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import TypeVar
+from decimal import Decimal
 
 from temporalio import activity
 from temporalio.exceptions import ApplicationError
@@ -14,151 +14,97 @@ from activities.calls import Ask, Calls
 from activities.chat import TurnRef, started
 from activities.heartbeat import beating
 from activities.memory import Memory
+from activities.offers import Offers
+from activities.prompts import Prompts
+from activities.readings import Readings
+from activities.replies import Meaning, Wanted, bare, meaning
+from activities.thoughts import Answer, Thought
 from domain.agents.definition import AgentDefinition
 from domain.chat import aggregate, policy
-from domain.chat.events import TurnAnswered
+from domain.chat.events import AskedTool, TurnAnswered, TurnHeld, TurnStepped
 from domain.chat.ports import Message, ModelReply, Recall
-from domain.content import content_hash
+from domain.content import ContentStore, content_hash
+from domain.costs.aggregate import Settled
+from domain.errors import NotFound
 from domain.events import Cause, Event
-from domain.ids import call_id, derived
-
-T = TypeVar("T")
+from domain.ids import call_id, derived, root
 
 
-@dataclass(frozen=True)
-class Thought:
-    """What is asked of `think`: a turn and what its prompt remembers, by ids only. `visit` counts from 1."""
+@dataclass(frozen=True, slots=True)
+class _Asking:
+    """What is known before the model is asked."""
 
-    turn: TurnRef
-    workflow_id: str
-    step: int = 1
-    visit: int = 1
-    first: int = 1
-    summary_hash: str | None = None
-    project_id: str | None = None
-
-
-@dataclass(frozen=True)
-class ToolCall:
-    """A tool the model wants called."""
-
-    id: str
-    name: str
-
-
-@dataclass(frozen=True)
-class Answer:
-    """What came of it: the reply by its hash; tokens; US dollars as exact text; the model's window in tokens.
-
-    `room` is what the window has left for the next message if its prompt holds all that is remembered.
-    """
-
-    reply_hash: str
-    finish: str
+    thought: Thought
+    call_id: str
     model: str
-    prompt_tokens: int
-    completion_tokens: int
-    cost: str
+    definition: AgentDefinition
+    wanted: Wanted
     window: int
-    tool_calls: list[ToolCall] = field(default_factory=list)
-    room: int | None = None
-
-
-@dataclass(frozen=True)
-class ToSummarise:
-    """Turns `first` to `upto` are to be carried into the summary."""
-
-    turn: TurnRef
-    workflow_id: str
-    first: int
-    upto: int
-    summary_hash: str | None = None
-    project_id: str | None = None
-
-
-@dataclass(frozen=True)
-class Summary:
-    """What stands for the turns up to `upto` from now on."""
-
-    upto: int
-    summary_hash: str
+    max_answer: int
 
 
 class Thinking:
-    """The activities that call a model. A reply that was settled before is returned without another call."""
+    """The activity that calls a model. A reply that was settled before is returned without another call."""
 
     def __init__(
         self,
         memory: Memory,
+        content: ContentStore,
         books: Books,
         calls: Calls,
-        now: Callable[[], datetime],
         *,
+        offers: Offers,
+        now: Callable[[], datetime],
         default_model: str,
         max_answer_tokens: int,
     ) -> None:
         self._memory = memory
+        self._prompts = Prompts(memory, content)
+        self._content = content
         self._books = books
         self._calls = calls
+        self._offers = offers
         self._now = now
         self._default_model = default_model
         self._max_answer_tokens = max_answer_tokens
 
     def all(self) -> list[Callable[..., object]]:
-        return [self.think, self.summarise]
+        return [self.think]
 
     @activity.defn(name="think")
     async def think(self, thought: Thought) -> Answer:
-        """Answer a message."""
-        ref = thought.turn
+        """Take one step of a turn."""
         with beating():
-            definition = await self._definition(ref)
-            model = definition.model or self._default_model
-            window = await self._calls.window(model)
-            max_answer = policy.answer_bound(self._max_answer_tokens, window)
+            asking = await self._asking(thought)
             recalled: list[Recall] = []
 
             def prepare() -> Ask:
-                recall = self._recall(thought, definition.instructions)
-                recalled.append(recall)
-                fitting = policy.fit(recall, window=window, max_answer=max_answer)
-                return self._turn_ask(thought, model, definition.temperature, max_answer, _ever_shorter(fitting))
-
-            settled = await self._calls.settled(prepare)
-        if settled.reply_hash == _NOTHING:
-            raise ApplicationError("the model gave an empty answer", type="UPSTREAM_ERROR", non_retryable=True)
-        self._memory.keep(ref.session_id, ref.turn, ref.message_hash, settled.reply_hash)
-        return Answer(
-            reply_hash=settled.reply_hash,
-            finish=settled.finish,
-            model=settled.model,
-            prompt_tokens=settled.prompt_tokens,
-            completion_tokens=settled.completion_tokens,
-            cost=str(settled.cost),
-            window=window,
-            room=policy.room(recalled[0], answered=settled.completion_tokens, window=window, max_answer=max_answer),
-        )
-
-    @activity.defn(name="summarise")
-    async def summarise(self, wanted: ToSummarise) -> Summary:
-        """Carry turns into the summary, so that prompts need no longer hold them word for word."""
-        ref = wanted.turn
-        with beating():
-            definition = await self._definition(ref)
-            model = definition.model or self._default_model
-            window = await self._calls.window(model)
-
-            def prepare() -> Ask:
-                words = self._memory.words(ref.session_id, wanted.first, wanted.upto, wanted.summary_hash)
-                earlier = words.texts.get(wanted.summary_hash or "")
-                return self._summary_ask(
-                    wanted, model, window, policy.summary_prompt(earlier, words.turns, window=window)
+                recall = self._prompts.recall(
+                    thought, asking.definition, asking.wanted, window=asking.window, max_answer=asking.max_answer
                 )
+                recalled.append(recall)
+                fitting = policy.fit(recall, window=asking.window, max_answer=asking.max_answer)
+                return self._ask(asking, _message_hash(thought, recall), _ever_shorter(fitting))
 
             settled = await self._calls.settled(prepare)
-        if settled.reply_hash == _NOTHING:
-            raise ApplicationError("the model gave an empty summary", type="UPSTREAM_ERROR", non_retryable=True)
-        return Summary(wanted.upto, settled.reply_hash)
+            if settled.reply_hash == _NOTHING:
+                raise ApplicationError("the model gave an empty answer", type="UPSTREAM_ERROR", non_retryable=True)
+            return await self._answer(asking, settled, recalled[0])
+
+    async def _asking(self, thought: Thought) -> _Asking:
+        ref = thought.turn
+        definition = await self._definition(ref)
+        model = definition.model or self._default_model
+        window = await self._calls.window(model)
+        return _Asking(
+            thought=thought,
+            call_id=call_id(visited(ref.message_id, thought.visit), thought.step),
+            model=model,
+            definition=definition,
+            wanted=await self._offers.wanted(thought, definition, takes_tools=self._calls.takes_tools(model)),
+            window=window,
+            max_answer=policy.answer_bound(self._max_answer_tokens, window),
+        )
 
     async def _definition(self, ref: TurnRef) -> AgentDefinition:
         known = self._memory.known(ref.agent_id, ref.agent_version)
@@ -166,85 +112,95 @@ class Thinking:
             return known
         return await asyncio.to_thread(self._memory.definition, ref.agent_id, ref.agent_version)
 
-    def _recall(self, thought: Thought, instructions: str) -> Recall:
-        ref = thought.turn
-        words = self._memory.words(ref.session_id, thought.first, ref.turn - 1, ref.message_hash, thought.summary_hash)
-        return Recall(
-            message=self._memory.message(words, ref.message_hash),
-            turns=words.turns,
-            summary=words.texts.get(thought.summary_hash or ""),
-            instructions=instructions,
-        )
-
-    def _turn_ask(
-        self,
-        thought: Thought,
-        model: str,
-        temperature: float | None,
-        max_answer: int,
-        prompts: Iterator[tuple[Message, ...]],
-    ) -> Ask:
-        ref = thought.turn
+    def _ask(self, asking: _Asking, message_hash: str, prompts: Iterator[tuple[Message, ...]]) -> Ask:
+        thought, wanted = asking.thought, asking.wanted
+        ref = replace(thought.turn, message_hash=message_hash)
         stream = aggregate.turn_stream(ref.session_id, ref.turn)
-        begin = started(ref, model=model, cause=self._cause(ref))
+        begin = started(ref, model=asking.model, cause=self._cause(ref))
 
         def answered(reply: ModelReply) -> Companion:
-            return Companion(stream, lambda known: self._answers(ref, reply, model, known))
+            return Companion(stream, lambda known: self._recorded(asking, reply, known))
 
         return Ask(
-            call_id=call_id(visited(ref.message_id, thought.visit), thought.step),
+            call_id=asking.call_id,
             ref=ref,
             workflow_id=thought.workflow_id,
             project_id=thought.project_id,
-            model=model,
-            max_tokens=max_answer,
-            temperature=temperature,
+            model=asking.model,
+            max_tokens=asking.max_answer,
+            temperature=asking.definition.temperature,
             prompts=prompts,
             begun=Companion(stream, lambda known: aggregate.start(aggregate.load_turn(known), begin)),
             answered=answered,
+            tools=wanted.offers,
+            reply_schema=wanted.reply_schema,
+            cleaned=lambda text: bare(text, wanted),
+            is_first=thought.step == 1,
+            budget_usd=Decimal(thought.budget_usd) if thought.budget_usd is not None else None,
         )
 
-    def _summary_ask(self, wanted: ToSummarise, model: str, window: int, prompt: tuple[Message, ...]) -> Ask:
-        ref = wanted.turn
-        stream = aggregate.summary_stream(ref.session_id, wanted.upto)
-
-        def summarised(reply: ModelReply) -> Companion:
-            summary_hash = content_hash(reply.text)
-            events = aggregate.summarised(ref.session_id, wanted.upto, summary_hash, self._cause(ref))
-            return Companion(stream, lambda known: [] if known or not reply.text else events)
-
-        return Ask(
-            call_id=call_id(derived("summary", ref.session_id, wanted.upto), 1),
-            ref=ref,
-            workflow_id=wanted.workflow_id,
-            project_id=wanted.project_id,
-            model=model,
-            max_tokens=min(policy.SUMMARY_TOKENS, window // 4),
-            temperature=0.0,
-            prompts=iter([prompt]),
-            begun=Companion(stream, lambda _: []),
-            answered=summarised,
-        )
-
-    def _answers(self, ref: TurnRef, reply: ModelReply, model: str, known: Sequence[Event]) -> list[Event]:
-        """The turn's end; an empty reply is none."""
+    def _recorded(self, asking: _Asking, reply: ModelReply, known: Sequence[Event]) -> list[Event]:
+        """What the reply is to the turn: a step, an answer, or one that is held; an empty reply is nothing."""
         if not reply.text:
             return []
-        usage = reply.usage
-        priced = self._books.price(model, usage.prompt_tokens, usage.completion_tokens, usage.cached_prompt_tokens)
-        answered = TurnAnswered(
-            session_id=ref.session_id,
-            turn=ref.turn,
-            message_id=ref.message_id,
-            reply_hash=content_hash(reply.text),
-            finish=reply.finish,
-            model=reply.model or model,
-            prompt_tokens=usage.prompt_tokens,
-            completion_tokens=usage.completion_tokens,
-            cost=priced.cost,
-            **self._cause(ref).fields(),
+        usage, thought = reply.usage, asking.thought
+        priced = self._books.price(
+            asking.model, usage.prompt_tokens, usage.completion_tokens, usage.cached_prompt_tokens
         )
-        return aggregate.answer(aggregate.load_turn(known), answered)
+        fields = {
+            "session_id": thought.turn.session_id,
+            "turn": thought.turn.turn,
+            "message_id": thought.turn.message_id,
+            "reply_hash": content_hash(reply.text),
+            "prompt_tokens": usage.prompt_tokens,
+            "completion_tokens": usage.completion_tokens,
+            "cost": priced.cost,
+            **self._cause(thought.turn).fields(),
+        }
+        turn, model = aggregate.load_turn(known), reply.model or asking.model
+        meant = meaning(reply.text, reply.finish, asking.wanted, asking.call_id)
+        if not meant.is_answer:
+            return aggregate.step(turn, TurnStepped(step=thought.step, tools=_asked_tools(meant), **fields))
+        if thought.hold is not None:
+            held = TurnHeld(approval_id=thought.hold, finish=reply.finish, model=model, **fields)
+            return aggregate.hold(turn, held)
+        return aggregate.answer(turn, TurnAnswered(finish=reply.finish, model=model, **fields))
+
+    async def _answer(self, asking: _Asking, settled: Settled, recall: Recall) -> Answer:
+        thought, ref = asking.thought, asking.thought.turn
+        room = policy.room(
+            recall, answered=settled.completion_tokens, window=asking.window, max_answer=asking.max_answer
+        )
+        answer = Answer(
+            reply_hash=settled.reply_hash,
+            finish=settled.finish,
+            model=settled.model,
+            prompt_tokens=settled.prompt_tokens,
+            completion_tokens=settled.completion_tokens,
+            cost=str(settled.cost),
+            window=asking.window,
+            room=room,
+            has_no_tools=bool(asking.definition.tools) and not self._calls.takes_tools(asking.model),
+        )
+        if asking.wanted.shape is not None or settled.finish == "tool_calls":
+            return await asyncio.to_thread(self._read, asking, answer)
+        if not thought.parts and thought.hold is None:
+            self._memory.keep(ref.session_id, ref.turn, ref.message_hash, settled.reply_hash)
+        return answer
+
+    def _read(self, asking: _Asking, answer: Answer) -> Answer:
+        """What the reply that stands means: it may have been settled by an attempt before this one."""
+        readings = Readings(self._content, root(asking.thought.turn.session_id))
+        text = self._content.get(readings.owner, [answer.reply_hash]).get(answer.reply_hash)
+        if text is None:
+            raise NotFound("the reply was erased")
+        meant = meaning(text, answer.finish, asking.wanted, asking.call_id)
+        return replace(
+            answer,
+            tool_calls=readings.tool_calls(meant),
+            problem=readings.problem(meant),
+            named=list(meant.named),
+        )
 
     def _cause(self, ref: TurnRef) -> Cause:
         return Cause(ref.key_id, ref.because, self._now())
@@ -255,11 +211,22 @@ def visited(message_id: str, visit: int) -> str:
     return message_id if visit == 1 else derived(message_id, visit)
 
 
+def _message_hash(thought: Thought, recall: Recall) -> str:
+    return content_hash(recall.message) if thought.parts else thought.turn.message_hash
+
+
 def _ever_shorter(recall: Recall) -> Iterator[tuple[Message, ...]]:
     remembered: Recall | None = recall
     while remembered is not None:
         yield policy.prompt(remembered)
         remembered = policy.shorter(remembered)
+
+
+def _asked_tools(meant: Meaning) -> tuple[AskedTool, ...]:
+    return tuple(
+        AskedTool(tool_call_id=asked.tool_call_id, name=asked.request.name[:80], is_valid=asked.problem is None)
+        for asked in meant.asks
+    )
 
 
 _NOTHING = content_hash("")

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
+from activities.toolbox.box import JoinedToolbox
 from adapters.agent_files import load_agent_files
 from adapters.genai_prices import GenaiPrices
 from adapters.no_model import NoModel
@@ -52,6 +53,7 @@ class Parts:
     prices: GenaiPrices
     provider: Provider
     model: OpenAIModel | NoModel
+    toolbox: JoinedToolbox
 
 
 def make_parts(settings: Settings, *, connections: int = 8) -> Parts:
@@ -70,6 +72,7 @@ def make_parts(settings: Settings, *, connections: int = 8) -> Parts:
         prices=GenaiPrices(settings.prices, named.url),
         provider=named,
         model=_model(settings, named),
+        toolbox=JoinedToolbox(()),
     )
 
 

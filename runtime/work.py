@@ -1,7 +1,7 @@
 """A process of work: workflows, their activities, and the calls to the model provider."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from typing import Any
@@ -14,10 +14,15 @@ from temporalio.worker import Worker, WorkerDeploymentConfig
 from activities.books import Books
 from activities.calls import Calls
 from activities.chat import ChatActivities
+from activities.delegation import Delegating
+from activities.holding import HoldingActivities
 from activities.interceptor import RefusalInterceptor
 from activities.memory import Memory
+from activities.offers import Offers
 from activities.reconcile import ReconcileActivities
+from activities.summarising import Summarising
 from activities.thinking import Thinking
+from activities.tools import ToolActivities
 from domain.errors import Invalid
 from runtime import temporal
 from runtime.bootstrap import Parts, make_parts, now
@@ -26,7 +31,7 @@ from runtime.readiness import announce_ready
 from runtime.sandbox import QuickSandbox
 from runtime.settings import Settings
 from workflows.chat import AgentChat
-from workflows.queues import FLOW, model_queue
+from workflows.queues import FLOW, IO, model_queue
 from workflows.reconcile import Reconcile
 
 THREADS = 16
@@ -46,27 +51,39 @@ def workers(settings: Settings, client: Client, parts: Parts, queues: Sequence[s
     books = Books(parts.ledger, parts.prices, now)
     chat = ChatActivities(parts.ledger, now, model_queue=FLOW if settings.model_queue == "shared" else own)
     reconcile = ReconcileActivities(books, chat, costs=parts.costs, chats=parts.chats, client=client, now=now)
-    thinking = Thinking(
-        Memory(parts.ledger, parts.content, parts.agents),
-        books,
-        Calls(books, parts.model, now, timeout=timedelta(seconds=settings.model_timeout_s)),
-        now,
-        default_model=parts.model.default,
-        max_answer_tokens=parts.provider.max_answer_tokens,
-    )
+    calls_models = _model_activities(settings, parts, books)
+    turns = [*HoldingActivities(parts.ledger, now).all(), *Delegating(parts.content, parts.agents).all()]
+    tools = ToolActivities(parts.ledger, parts.content, parts.toolbox, now)
     offered: dict[str, dict[str, Any]] = {
         FLOW: {
             "workflows": [AgentChat, Reconcile],
-            "activities": [*chat.all(), *reconcile.all(), *thinking.all()],
+            "activities": [*chat.all(), *turns, *reconcile.all(), *calls_models],
             "activity_executor": ThreadPoolExecutor(settings.model_concurrency, "ledger"),
             "workflow_runner": QuickSandbox(),
         },
-        own: {"activities": thinking.all()},
+        own: {"activities": calls_models},
+        IO: {"activities": tools.all(), "activity_executor": ThreadPoolExecutor(settings.model_concurrency, "tools")},
     }
     wanted = queues or tuple(offered)
     if unknown := sorted(set(wanted) - set(offered)):
         raise Invalid(f"no such queue: {', '.join(unknown)}; there are {', '.join(offered)}")
     return [_worker(settings, client, queue, offered[queue]) for queue in wanted]
+
+
+def _model_activities(settings: Settings, parts: Parts, books: Books) -> list[Callable[..., object]]:
+    memory = Memory(parts.ledger, parts.content, parts.agents)
+    calls = Calls(books, parts.model, now, timeout=timedelta(seconds=settings.model_timeout_s))
+    thinking = Thinking(
+        memory,
+        parts.content,
+        books,
+        calls,
+        offers=Offers(parts.toolbox),
+        now=now,
+        default_model=parts.model.default,
+        max_answer_tokens=parts.provider.max_answer_tokens,
+    )
+    return [*thinking.all(), *Summarising(memory, calls, now, default_model=parts.model.default).all()]
 
 
 def _worker(settings: Settings, client: Client, queue: str, offer: dict[str, Any]) -> Worker:

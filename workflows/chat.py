@@ -9,12 +9,15 @@ from temporalio import workflow
 from temporalio.exceptions import ActivityError, ApplicationError
 
 with workflow.unsafe.imports_passed_through():
+    from activities.approvals import Decided
     from activities.chat import ChatActivities, Ending, Head, KnownTurn, Opening, TurnRef
-    from activities.thinking import Answer
     from domain.chat import policy
     from domain.chat.events import FailureCode
     from workflows.chat_messages import MOVED, ChatStart, ChatStatus, Said, Say
-    from workflows.turn import LEDGER_RETRY, LEDGER_TIMEOUT, Remembered, Turns, why
+    from workflows.holds import Holds
+    from workflows.turn import Turns
+    from workflows.waits import LEDGER_RETRY, LEDGER_TIMEOUT
+    from workflows.wanted import Remembered, Taken, Wanted
 
 
 @dataclass
@@ -43,7 +46,11 @@ class AgentChat:
         self._ending = 0
         self._turn = 0
         self._turns_of_run = 0
-        self._turns = Turns("", start.call_timeout_s, start.pause_s, start.project_id)
+        self._holds = Holds()
+        self._answering: _Waiting | None = None
+        self._turns = Turns(
+            "", start.call_timeout_s, start.pause_s, start.project_id, holds=self._holds, on_hold=self._held
+        )
         self._remembered = Remembered()
         self._ended = False
         self._idle = False
@@ -102,6 +109,11 @@ class AgentChat:
         self._ended = True
         self._show("ended")
 
+    @workflow.signal
+    def approval_decided(self, decided: Decided) -> None:
+        """A person has decided what a turn waits for."""
+        self._holds.decided(decided)
+
     @workflow.query
     def status(self) -> ChatStatus:
         """What is going on in this run."""
@@ -122,7 +134,8 @@ class AgentChat:
     async def _stop(self) -> None:
         """Somebody cancelled this run: give up what has no answer, and tell those who wait."""
         self._stopped = True
-        for waiting in [waiting for waiting in self._known.values() if waiting.said is None]:
+        await self._holds.withdraw("the chat was cancelled")
+        for waiting in [waiting for waiting in self._known.values() if _is_open(waiting.said)]:
             turn = waiting.turn or self._begin(waiting)
             waiting.said = await self._give_up(turn, waiting.say.visit, "SERVICE_UNAVAILABLE", "the chat was cancelled")
         await workflow.wait_condition(workflow.all_handlers_finished)
@@ -169,7 +182,7 @@ class AgentChat:
         project_id = head.project_id or start.project_id
         self._turns = replace(self._turns, model_queue=head.model_queue, project_id=project_id)
         self._turn, self._ended = head.turn, head.ended
-        self._remembered = Remembered(head.first, head.summary_hash)
+        self._remembered = Remembered(head.first, head.summary_hash, head.lineage)
         for turn in head.recent:
             self._recall(turn)
         self._head = head
@@ -182,7 +195,7 @@ class AgentChat:
             return
         said = Said(
             turn=turn.turn,
-            status="completed" if turn.completed else "failed",
+            status="completed" if turn.completed else "rejected" if turn.code == "REJECTED" else "failed",
             reply_hash=turn.reply_hash,
             model=turn.model,
             prompt_tokens=turn.prompt_tokens,
@@ -209,25 +222,37 @@ class AgentChat:
             raise ApplicationError("there is no such session", type="NotFound", non_retryable=True)
         if self._ended:
             raise ApplicationError("this session has ended", type="Conflict", non_retryable=True)
+        if self._holds.waiting:
+            raise ApplicationError(
+                f"this session waits for {', '.join(self._holds.waiting)}", type="Conflict", non_retryable=True
+            )
         if head.agent_id != agent_id:
             raise ApplicationError(f"this session is with {head.agent_id}", type="Conflict", non_retryable=True)
 
     async def _answer(self, waiting: _Waiting) -> None:
-        """One turn: think until there is an answer, or record that there is none."""
+        """One turn: steps until there is an answer, or a record that there is none."""
         turn, say = self._begin(waiting), waiting.say
         self._show(f"answering turn {turn.turn}")
-        try:
-            answer = await self._turns.think(turn, say.visit, self._remembered)
-        except ActivityError as error:
-            if workflow.cancellation_reason() is not None:
-                raise
-            waiting.said = await self._give_up(turn, say.visit, *why(error))
-        else:
-            waiting.said = self._completed[say.message_id] = _said(turn, say.visit, answer)
-            self._remembered = await self._turns.summarise(turn, answer, self._remembered)
+        self._answering = waiting
+        taken = await self._turns.take(turn, _wanted(say, self._remembered))
+        self._answering = None
+        waiting.said = _said(turn, say.visit, taken)
+        if taken.status == "completed" and taken.answer is not None:
+            self._completed[say.message_id] = waiting.said
+            self._remembered = await self._turns.summarise(turn, taken.answer, self._remembered)
         self._last_at = workflow.now()
         self._forget()
         self._show("waiting for a message")
+
+    def _held(self, approval_id: str) -> None:
+        """Who waits for the answer is told that a person has to decide first."""
+        waiting = self._answering
+        if waiting is not None and waiting.turn is not None:
+            because, visit = waiting.say.because, waiting.say.visit
+            waiting.said = Said(
+                waiting.turn.turn, "awaiting_approval", approval_id=approval_id, visit=visit, because=because
+            )
+        self._show(f"waiting for `{approval_id}`")
 
     def _begin(self, waiting: _Waiting) -> TurnRef:
         """The turn of a message: a new one, or the one that it has had before."""
@@ -257,7 +282,7 @@ class AgentChat:
 
     def _forget(self) -> None:
         """Keep the newest messages only; older repeats are answered by the ledger's next head."""
-        answered = [key for key, waiting in self._known.items() if waiting.said is not None]
+        answered = [key for key, waiting in self._known.items() if not _is_open(waiting.said)]
         for key in answered[: -policy.REMEMBERED]:
             del self._known[key]
         for message_id in list(self._completed)[: -policy.REMEMBERED]:
@@ -279,15 +304,36 @@ class AgentChat:
         )
 
 
-def _said(turn: TurnRef, visit: int, answer: Answer) -> Said:
+def _is_open(said: Said | None) -> bool:
+    return said is None or said.status == "awaiting_approval"
+
+
+def _wanted(say: Say, remembered: Remembered) -> Wanted:
+    return Wanted(
+        visit=say.visit,
+        remembered=remembered,
+        parts=say.parts,
+        shape=say.shape,
+        options=say.options,
+        tools=say.tools,
+        hold=say.hold,
+    )
+
+
+def _said(turn: TurnRef, visit: int, taken: Taken) -> Said:
     return Said(
         turn=turn.turn,
-        status="completed",
-        reply_hash=answer.reply_hash,
-        model=answer.model,
-        prompt_tokens=answer.prompt_tokens,
-        completion_tokens=answer.completion_tokens,
-        cost=answer.cost,
+        status=taken.status,
+        reply_hash=taken.reply_hash,
+        model=taken.answer.model if taken.answer else None,
+        prompt_tokens=taken.prompt_tokens,
+        completion_tokens=taken.completion_tokens,
+        cost=str(taken.cost),
+        code=taken.code,
+        error=taken.error,
         visit=visit,
         because=turn.because,
+        approval_id=taken.approval_id,
+        tools_used=list(taken.tools_used),
+        has_no_tools=taken.answer is not None and taken.answer.has_no_tools,
     )

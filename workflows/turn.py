@@ -1,63 +1,107 @@
-"""One turn as any workflow runs it: think until there is an answer, or record that there is none."""
+"""One turn as any workflow runs it: steps until there is an answer, or a record that there is none."""
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import cast, get_args
 
 from temporalio import workflow
 from temporalio.common import Priority, RetryPolicy
-from temporalio.exceptions import ActivityError, ApplicationError
+from temporalio.exceptions import ActivityError, ApplicationError, is_cancelled_exception
 from temporalio.exceptions import TimeoutError as TemporalTimeoutError
 
 with workflow.unsafe.imports_passed_through():
+    from activities.approvals import ApprovalAsk, Decided
     from activities.chat import ChatActivities, GivenUp, TurnRef
-    from activities.thinking import Answer, Summary, Thinking, Thought, ToSummarise
+    from activities.holding import HoldingActivities, Release
+    from activities.summarising import Summarising
+    from activities.thinking import Thinking
+    from activities.thoughts import Answer, StepRef, Summary, Thought, ToSummarise
     from domain.chat import policy
     from domain.chat.events import FailureCode
+    from domain.chat.steps import MOST_STEPS, MOST_WRONG
+    from domain.ids import root
+    from workflows.holds import Holds
+    from workflows.tool_use import ToolUse
+    from workflows.waits import BOOKS_TIMEOUT, HEARTBEAT_TIMEOUT, LEDGER_RETRY, LEDGER_TIMEOUT, LONGEST_PAUSE
+    from workflows.wanted import Remembered, Taken, TurnRefused, Wanted, approval_id, said_no, taken
 
-LEDGER_RETRY = RetryPolicy(
-    initial_interval=timedelta(milliseconds=200), backoff_coefficient=2, maximum_interval=timedelta(seconds=10)
-)
-LEDGER_TIMEOUT = timedelta(seconds=10)
-HEARTBEAT_TIMEOUT = timedelta(seconds=10)
-"""After this much silence a worker counts as dead, and its call goes to another."""
 TURN_TIMEOUT = timedelta(minutes=15)
-"""A turn that has no answer by then, retries and all, has failed."""
+"""A step of a turn that has no answer by then, retries and all, has failed."""
 SUMMARY_TIMEOUT = timedelta(minutes=2)
-_BOOKS_TIMEOUT = timedelta(minutes=2)
-_LONGEST_PAUSE = timedelta(seconds=30)
-
-
-@dataclass(frozen=True)
-class Remembered:
-    """What prompts hold: the turns from `first` on word for word, those before as a summary."""
-
-    first: int = 1
-    summary_hash: str | None = None
 
 
 @dataclass(frozen=True)
 class Turns:
-    """How the turns of one run are made. `call_timeout_s` bounds an attempt, `pause_s` lies between two (seconds)."""
+    """How the turns of one run are made. `call_timeout_s` bounds an attempt, `pause_s` lies between two (seconds).
+
+    `root_id` is the run that people know: this one, unless it is named. `budget_usd` is what it may cost in all, as
+    exact text. `on_hold` hears of each approval that a turn begins to wait for.
+    """
 
     model_queue: str
     call_timeout_s: float
     pause_s: float
     project_id: str | None = None
+    root_id: str = ""
+    holds: Holds = field(default_factory=Holds)
+    budget_usd: str | None = None
+    on_hold: Callable[[str], None] | None = None
 
-    async def think(self, turn: TurnRef, visit: int, remembered: Remembered) -> Answer:
-        """Ask the model until there is an answer.
+    async def take(self, turn: TurnRef, wanted: Wanted) -> Taken:
+        """Take a turn to its end, whatever it is, and record a failure.
 
         Raises:
-            ActivityError: there is none; `why` tells the reason.
+            ActivityError, asyncio.CancelledError: the run, or the task that this is part of, was cancelled.
         """
+        try:
+            return await self._taken(turn, wanted)
+        except ActivityError as error:
+            if is_cancelled_exception(error) or workflow.cancellation_reason() is not None:
+                raise
+            code, message = why(error)
+        except TurnRefused as refused:
+            code, message = refused.code, refused.message
+        await self.give_up(turn, wanted.visit, code, message)
+        return Taken("failed", code=code, error=message)
+
+    async def _taken(self, turn: TurnRef, wanted: Wanted) -> Taken:
+        steps: list[StepRef] = []
+        answers: list[Answer] = []
+        use = ToolUse(self, turn, wanted)
+        hold = approval_id("answer", turn.message_id, wanted.visit) if wanted.hold is not None else None
+        for step in range(1, MOST_STEPS + 1):
+            answer = await self._think(turn, wanted, step, steps, hold)
+            answers.append(answer)
+            if answer.problem is not None:
+                steps.append(StepRef(answer.reply_hash, [answer.problem], asks=False))
+            elif answer.tool_calls:
+                steps.append(StepRef(answer.reply_hash, await use.all(step, answer)))
+            else:
+                over = taken(answers, use.used)
+                return over if hold is None else await self._held(turn, wanted, over, hold)
+            if sum(_is_wrong(answer) for answer in answers) > MOST_WRONG:
+                raise TurnRefused("UPSTREAM_ERROR", f"the model's replies could not be used {MOST_WRONG + 1} times")
+        raise TurnRefused("UPSTREAM_ERROR", f"the model gave no answer in {MOST_STEPS} steps")
+
+    async def _think(self, turn: TurnRef, wanted: Wanted, step: int, steps: list[StepRef], hold: str | None) -> Answer:
         thought = Thought(
             turn=turn,
-            workflow_id=workflow.info().workflow_id,
-            visit=visit,
-            first=remembered.first,
-            summary_hash=remembered.summary_hash,
+            workflow_id=self.root,
+            step=step,
+            visit=wanted.visit,
+            first=wanted.remembered.first,
+            summary_hash=wanted.remembered.summary_hash,
             project_id=self.project_id,
+            steps=steps,
+            lineage=wanted.remembered.lineage,
+            parts=wanted.parts,
+            shape=wanted.shape,
+            options=wanted.options,
+            tools=wanted.tools,
+            hold=hold,
+            depth=wanted.depth,
+            budget_usd=self.budget_usd,
         )
         return await workflow.execute_activity_method(
             Thinking.think,
@@ -69,8 +113,64 @@ class Turns:
             retry_policy=self._retry(),
             cancellation_type=workflow.ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
             priority=Priority(fairness_key=turn.key_id[:64]),
-            summary=f"turn {turn.turn}",
+            summary=_summary(turn, step),
         )
+
+    async def _held(self, turn: TurnRef, wanted: Wanted, over: Taken, hold: str) -> Taken:
+        """Wait for a person to let the answer go."""
+        risk, title = wanted.hold or "medium", f"Answer of {turn.agent_id}"
+        decided = await self.ask(turn, hold, kind="agent_response", risk=risk, title=title, text=over.reply_hash or "")
+        reply_hash = (decided.content_hash or over.reply_hash) if decided.outcome == "approved" else None
+        reason = "" if reply_hash else said_no(decided)
+        await workflow.execute_activity_method(
+            HoldingActivities.release_turn,
+            Release(turn, hold, reply_hash, reason),
+            start_to_close_timeout=LEDGER_TIMEOUT,
+            retry_policy=LEDGER_RETRY,
+            summary=f"turn {turn.turn} is {decided.outcome}",
+        )
+        if reply_hash is None:
+            return replace(over, status="rejected", reply_hash=None, code="REJECTED", error=reason, approval_id=hold)
+        return replace(over, reply_hash=reply_hash, approval_id=hold)
+
+    async def ask(
+        self,
+        turn: TurnRef,
+        approval: str,
+        *,
+        kind: str,
+        risk: str,
+        title: str,
+        text: str,
+        payload: str | None = None,
+    ) -> Decided:
+        """Have a person decide about a text of the turn's root; `payload` is one more, which is JSON."""
+        if self.on_hold is not None:
+            self.on_hold(approval)
+        return await self.holds.ask(
+            ApprovalAsk(
+                approval_id=approval,
+                kind=kind,
+                risk=risk,
+                title=title,
+                agent_id=turn.agent_id,
+                owner=root(turn.session_id),
+                content_hash=text,
+                payload_hash=payload,
+                workflow_id=workflow.info().workflow_id,
+                root_id=self.root,
+                key_id=turn.key_id,
+                because=turn.because,
+                project_id=self.project_id,
+                session_id=turn.session_id,
+                turn=turn.turn,
+            )
+        )
+
+    @property
+    def root(self) -> str:
+        """The run that people know."""
+        return self.root_id or workflow.info().workflow_id
 
     async def give_up(self, turn: TurnRef, visit: int, code: FailureCode, message: str) -> None:
         """Record that a turn has no answer."""
@@ -98,19 +198,20 @@ class Turns:
                 raise
             workflow.logger.warning("no summary up to turn %d: %s", upto, error.cause)
             return remembered
-        return Remembered(summary.upto + 1, summary.summary_hash)
+        return replace(remembered, first=summary.upto + 1, summary_hash=summary.summary_hash)
 
     async def _summarised(self, turn: TurnRef, remembered: Remembered, upto: int) -> Summary:
         wanted = ToSummarise(
             turn=turn,
-            workflow_id=workflow.info().workflow_id,
+            workflow_id=self.root,
             first=remembered.first,
             upto=upto,
             summary_hash=remembered.summary_hash,
             project_id=self.project_id,
+            lineage=remembered.lineage,
         )
         return await workflow.execute_activity_method(
-            Thinking.summarise,
+            Summarising.summarise,
             wanted,
             task_queue=self.model_queue,
             start_to_close_timeout=self._attempt_timeout(),
@@ -122,11 +223,11 @@ class Turns:
 
     def _attempt_timeout(self) -> timedelta:
         """One attempt: the call, and time to write the books while the database is away."""
-        return timedelta(seconds=self.call_timeout_s) + _BOOKS_TIMEOUT
+        return timedelta(seconds=self.call_timeout_s) + BOOKS_TIMEOUT
 
     def _retry(self) -> RetryPolicy:
         return RetryPolicy(
-            initial_interval=timedelta(seconds=self.pause_s), backoff_coefficient=2, maximum_interval=_LONGEST_PAUSE
+            initial_interval=timedelta(seconds=self.pause_s), backoff_coefficient=2, maximum_interval=LONGEST_PAUSE
         )
 
 
@@ -139,3 +240,13 @@ def why(error: ActivityError) -> tuple[FailureCode, str]:
         code = cause.type if cause.type in get_args(FailureCode) else "INTERNAL_ERROR"
         return cast("FailureCode", code), cause.message
     return "INTERNAL_ERROR", "the turn could not be worked on"
+
+
+def _is_wrong(answer: Answer) -> bool:
+    return answer.problem is not None or any(call.problem is not None for call in answer.tool_calls)
+
+
+def _summary(turn: TurnRef, step: int) -> str:
+    """What the Web UI shows of a step; the agent's name tells the members of a swarm apart."""
+    told = f"turn {turn.turn}" if root(turn.session_id) == turn.session_id else f"{turn.agent_id} · turn {turn.turn}"
+    return told if step == 1 else f"{told} · step {step}"

@@ -17,7 +17,7 @@ from temporalio.worker import Worker
 from activities.chat import Ending, GivenUp, Head, KnownTurn, Opening
 from activities.heartbeat import beating
 from activities.interceptor import RefusalInterceptor
-from activities.thinking import Answer, Summary, Thought, ToSummarise
+from activities.thoughts import Answer, Summary, Thought, ToSummarise
 from runtime.sandbox import QuickSandbox
 from workflows.chat import AgentChat
 from workflows.chat_messages import ChatStart, Say

@@ -17,7 +17,10 @@ from activities.books import Books
 from activities.calls import Calls
 from activities.chat import ChatActivities, Ending, GivenUp, Opening, TurnRef
 from activities.memory import Memory
-from activities.thinking import Answer, Thinking, Thought, ToSummarise
+from activities.offers import Offers
+from activities.summarising import Summarising
+from activities.thinking import Thinking
+from activities.thoughts import Answer, Thought, ToSummarise
 from domain.chat import aggregate
 from domain.chat.events import SessionSummarised
 from domain.content import Content, content_hash
@@ -43,6 +46,7 @@ class Talk:
     model: ScriptedModel
     chat: ChatActivities
     thinking: Thinking
+    summarising: Summarising
     session_id: str
 
     def said(self, text: str, turn: int = 1, **more: Any) -> Thought:
@@ -95,11 +99,21 @@ async def make_talk(unworked: System, scripted_model: ScriptedModel) -> MakeTalk
         books = Books(parts.ledger, parts.prices, now)
         calls = Calls(books, parts.model, now, timeout=timedelta(seconds=timeout_s))
         remembered = Memory(parts.ledger, parts.content, parts.agents)
-        thinking = Thinking(remembered, books, calls, now, default_model="scripted", max_answer_tokens=256)
+        thinking = Thinking(
+            remembered,
+            parts.content,
+            books,
+            calls,
+            offers=Offers(parts.toolbox),
+            now=now,
+            default_model="scripted",
+            max_answer_tokens=256,
+        )
+        summarising = Summarising(remembered, calls, now, default_model="scripted")
         chat = ChatActivities(parts.ledger, now, model_queue="a-queue")
         session_id = f"session_{uuid4().hex}"
         chat.open_session(Opening(session_id, AGENT, "anonymous", f"chat-{session_id}", "req_1"))
-        return Talk(unworked, scripted_model, chat, thinking, session_id)
+        return Talk(unworked, scripted_model, chat, thinking, summarising, session_id)
 
     return make
 
@@ -329,7 +343,7 @@ async def test_a_summary_is_made_once(talk: Talk) -> None:
         await talk.think(talk.said(f"Message {number}", number))
     talk.model.script({"contains": "User: ", "text": "Two messages."})
     wanted = ToSummarise(talk.ref("Message 2", 2), "chat", first=1, upto=2)
-    summaries = [await environment().run(talk.thinking.summarise, wanted) for _ in range(2)]
+    summaries = [await environment().run(talk.summarising.summarise, wanted) for _ in range(2)]
     assert [summary.upto for summary in summaries] == [2, 2]
     assert talk.text(summaries[0].summary_hash) == "Two messages."
     assert len(talk.model.bill()) == 3
@@ -343,7 +357,7 @@ async def test_an_empty_summary_is_none(talk: Talk) -> None:
     await talk.think(talk.said("Message 1"))
     talk.model.script({"contains": "User: ", "empty": True})
     wanted = ToSummarise(talk.ref("Message 1"), "chat", first=1, upto=1)
-    error = await failed_with(environment().run(talk.thinking.summarise, wanted))
+    error = await failed_with(environment().run(talk.summarising.summarise, wanted))
     assert error.non_retryable
     assert talk.system.parts.ledger.read(aggregate.summary_stream(talk.session_id, 1)) == []
 

@@ -22,7 +22,7 @@ from temporalio.exceptions import ApplicationError
 from temporalio.testing import WorkflowEnvironment
 
 from activities.chat import Ending, Head, KnownTurn
-from activities.thinking import Answer, Summary
+from activities.thoughts import Answer, Summary
 from domain.chat.policy import IDLE, REMEMBERED
 from tests.chat.stage import AGENT, KEY, Chat, Stage, chat, performing, saying
 from tests.system import new_namespace, until

@@ -15,8 +15,9 @@ from runtime.serve import CONNECTIONS
 from runtime.settings import Settings
 from runtime.work import GRACE, THREADS
 from tests.servers import ROOT
-from workflows.turn import HEARTBEAT_TIMEOUT, TURN_TIMEOUT
+from workflows.turn import TURN_TIMEOUT
 from workflows.visibility import ALL
+from workflows.waits import HEARTBEAT_TIMEOUT
 
 PAGE = " ".join((ROOT / "docs/operations.md").read_text().split())
 

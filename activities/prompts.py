@@ -1,0 +1,77 @@
+"""What a turn's prompt is made of, read where it stands."""
+
+import orjson
+
+from activities.memory import Memory, Words
+from activities.replies import Wanted
+from activities.thoughts import StepRef, Thought
+from domain.agents.definition import AgentDefinition
+from domain.brief import hashes, written
+from domain.chat import policy, steps
+from domain.chat.ports import Recall
+from domain.content import Content, ContentStore
+from domain.errors import NotFound
+from domain.ids import root
+
+
+class Prompts:
+    """Reads texts and stores the messages that runs write."""
+
+    def __init__(self, memory: Memory, content: ContentStore) -> None:
+        self._memory = memory
+        self._content = content
+
+    def recall(
+        self, thought: Thought, definition: AgentDefinition, wanted: Wanted, *, window: int, max_answer: int
+    ) -> Recall:
+        """The earlier turns, the message and its steps so far; `window` and `max_answer` in tokens.
+
+        Raises:
+            NotFound: a text that it needs was erased.
+        """
+        words = self._words(thought)
+        room = policy.text_room(window=window, max_answer=max_answer)
+        return Recall(
+            message=self._message(thought, words, room),
+            turns=words.turns,
+            summary=words.texts.get(thought.summary_hash or ""),
+            instructions=_instructions(definition, wanted),
+            steps=steps.messages([_step(step, words) for step in thought.steps], most=room),
+        )
+
+    def _words(self, thought: Thought) -> Words:
+        ref = thought.turn
+        of_steps = {h for step in thought.steps for h in (step.reply_hash, *step.results)}
+        wanted = hashes(thought.parts) or {ref.message_hash}
+        return self._memory.words(
+            ref.session_id,
+            thought.first,
+            ref.turn - 1,
+            thought.summary_hash,
+            *wanted,
+            *of_steps,
+            lineage=thought.lineage,
+        )
+
+    def _message(self, thought: Thought, words: Words, room: int) -> str:
+        if not thought.parts:
+            return self._memory.message(words, thought.turn.message_hash)
+        text = written(thought.parts, words.texts, most=room)
+        if thought.step == 1:
+            self._content.put(Content(root(thought.turn.session_id), text))
+        return text
+
+
+def _step(step: StepRef, words: Words) -> steps.Step:
+    missing = {step.reply_hash, *step.results} - words.texts.keys()
+    if missing:
+        raise NotFound("a step of this turn was erased")
+    return steps.Step(words.texts[step.reply_hash], tuple(words.texts[result] for result in step.results), step.asks)
+
+
+def _instructions(definition: AgentDefinition, wanted: Wanted) -> str:
+    schema = wanted.reply_schema
+    if schema is None:
+        return definition.instructions
+    told = orjson.dumps(schema.schema).decode()
+    return f"{definition.instructions}\n\nAnswer with one JSON object of this JSON Schema, and nothing else:\n{told}"

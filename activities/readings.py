@@ -1,0 +1,50 @@
+"""Reading a reply that is more than words: what it asks for, or what is wrong with it, as a workflow may know it."""
+
+from dataclasses import dataclass, replace
+
+from activities.replies import Asked, Meaning
+from activities.thoughts import ToolCall
+from domain.content import Content, ContentStore
+from domain.tools.arguments import parsed
+
+_RISKS = ("low", "medium", "high", "critical")
+
+
+@dataclass(frozen=True, slots=True)
+class Readings:
+    """Stores the texts of an owner that workflows and people need apart from the reply."""
+
+    content: ContentStore
+    owner: str
+
+    def problem(self, meant: Meaning) -> str | None:
+        """The hash of what the model is told about an answer that cannot be used."""
+        return self._kept(meant.problem)
+
+    def tool_calls(self, meant: Meaning) -> list[ToolCall]:
+        """The calls that the reply asks for."""
+        return [self._tool_call(index, asked) for index, asked in enumerate(meant.asks)]
+
+    def _tool_call(self, index: int, asked: Asked) -> ToolCall:
+        name = asked.request.name[:80]
+        if asked.spec is None or asked.problem is not None:
+            return ToolCall(asked.tool_call_id, name, index, problem=self._kept(asked.problem))
+        spec = asked.spec
+        call = ToolCall(asked.tool_call_id, name, index, runs=spec.runs, timeout_s=spec.timeout_s)
+        if spec.runs == "approval":
+            return self._shown(call, asked, asked_risk(parsed(asked.request.arguments).get("risk_level")), "content")
+        return self._shown(call, asked, spec.risk) if spec.policy == "approval" else call
+
+    def _shown(self, call: ToolCall, asked: Asked, risk: str, field: str | None = None) -> ToolCall:
+        """The call with what a person is to look at: the arguments, or one of them."""
+        arguments = asked.request.arguments or "{}"
+        text = str(parsed(arguments)[field]) if field else arguments
+        return replace(call, risk=risk, content=self._kept(text), arguments=self._kept(arguments))
+
+    def _kept(self, text: str | None) -> str | None:
+        return None if text is None else self.content.put(Content(self.owner, text))
+
+
+def asked_risk(said: object) -> str:
+    """The risk that a model names, or medium."""
+    return said if isinstance(said, str) and said in _RISKS else "medium"

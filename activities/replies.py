@@ -1,0 +1,134 @@
+"""What a model's reply means: an answer, requests for tools, or something that has to be put right."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+from jsonschema import Draft202012Validator
+
+from activities.shapes import SHAPES
+from domain.chat.ports import ReplySchema, ToolOffer, ToolRequest
+from domain.chat.steps import MOST_TOOLS, asked
+from domain.errors import Invalid
+from domain.ids import derived
+from domain.shapes import Shape
+from domain.tools.arguments import problem_with
+from domain.tools.spec import ToolSpec
+
+_FENCED = re.compile(r"```(?:json)?\s*(.*?)```", re.DOTALL)
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What a reply may be: the tools that were offered, and the shape that an answer has to have."""
+
+    specs: tuple[ToolSpec, ...] = ()
+    offers: tuple[ToolOffer, ...] = ()
+    shape: Shape | None = None
+    options: tuple[str, ...] = ()
+
+    @property
+    def reply_schema(self) -> ReplySchema | None:
+        """The schema as the model gets it."""
+        if self.shape is None:
+            return None
+        return ReplySchema(self.shape.name.replace(".", "_"), self.shape.schema(self.options))
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A request of the model; `spec` is the tool's, `problem` why it cannot be done."""
+
+    tool_call_id: str
+    request: ToolRequest
+    spec: ToolSpec | None
+    problem: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Meaning:
+    """An answer that names ids, unless it `asks` for tools or has a `problem`."""
+
+    asks: tuple[Asked, ...] = ()
+    problem: str | None = None
+    named: tuple[str, ...] = ()
+
+    @property
+    def is_answer(self) -> bool:
+        return not self.asks and self.problem is None
+
+
+ANSWER = Meaning()
+
+
+def shape_of(name: str | None) -> Shape | None:
+    """The shape of this name.
+
+    Raises:
+        Invalid: there is none.
+    """
+    if name is None:
+        return None
+    if name not in SHAPES:
+        raise Invalid(f"there is no shape {name}")
+    return SHAPES[name]
+
+
+def bare(text: str, wanted: Wanted) -> str:
+    """An answer that is to be JSON without what models put around it: fences, or a sentence before and after."""
+    if wanted.shape is None or _parsed(text) is not None:
+        return text
+    inside = [match[1] for match in _FENCED.finditer(text)] + [text[text.find("{") : text.rfind("}") + 1]]
+    return next((found.strip() for found in inside if _parsed(found) is not None), text)
+
+
+def meaning(text: str, finish: str, wanted: Wanted, call_id: str) -> Meaning:
+    """What a stored reply means. `call_id` names the model call that brought it."""
+    if finish == "tool_calls":
+        _, requests = asked(text)
+        return Meaning(asks=tuple(_asked(request, n, wanted, call_id) for n, request in enumerate(requests)))
+    if wanted.shape is None:
+        return ANSWER
+    value = _parsed(text)
+    problem = _problem(value, wanted.shape, wanted.options)
+    return Meaning(problem=problem) if problem else Meaning(named=tuple(wanted.shape.named(value)))
+
+
+def tool_call_id(call_id: str, index: int) -> str:
+    """The id of request `index` (from 0) of the reply to a model call."""
+    return derived("tool", call_id, index)
+
+
+def _asked(request: ToolRequest, index: int, wanted: Wanted, call_id: str) -> Asked:
+    spec = next((spec for spec in wanted.specs if spec.name == request.name), None)
+    if index >= MOST_TOOLS:
+        problem: str | None = f"at most {MOST_TOOLS} tools can be called at once; ask again for the rest"
+    elif spec is None:
+        names = ", ".join(spec.name for spec in wanted.specs) or "none"
+        problem = f"there is no tool {request.name[:80]!r} here; the tools are: {names}"
+    else:
+        problem = problem_with(spec, request.arguments)
+    return Asked(tool_call_id(call_id, index), request, spec, problem)
+
+
+def _parsed(text: str) -> Any:
+    try:
+        return orjson.loads(text)
+    except orjson.JSONDecodeError:
+        return None
+
+
+def _problem(value: Any, shape: Shape, options: Sequence[str]) -> str | None:
+    if value is None:
+        return "This is not JSON. Answer again with one JSON object that follows the schema, and nothing else."
+    errors = sorted(Draft202012Validator(shape.schema(options)).iter_errors(value), key=lambda error: list(error.path))
+    told = [f"{error.json_path}: {error.message[:200]}" for error in errors[:5]]
+    if not errors and (problem := shape.problem(value, options)):
+        told = [problem]
+    if not told:
+        return None
+    return (
+        "The answer cannot be used: " + "; ".join(told) + ". Answer again with one JSON object that follows the schema."
+    )
