@@ -13,9 +13,11 @@ from domain.swarm.projection import SeatRow, SwarmRow
 from domain.swarm.seats import of_session
 
 _DEPLOYED = """
-    SELECT DISTINCT ON (name) name, id, deployed_version
-    FROM unnest(%s::text[]) AS name JOIN agents ON id = name OR aliases @> ARRAY[name]
-    WHERE status = 'active' AND deployed_version IS NOT NULL ORDER BY name, id <> name, id
+    SELECT DISTINCT ON (wanted.name) wanted.name, a.id, a.deployed_version, v.definition ->> 'approval'
+    FROM unnest(%s::text[]) AS wanted (name)
+    JOIN agents AS a ON a.id = wanted.name OR a.aliases @> ARRAY[wanted.name]
+    JOIN agent_versions AS v ON v.agent_id = a.id AND v.version = a.deployed_version
+    WHERE a.status = 'active' ORDER BY wanted.name, a.id <> wanted.name, a.id
 """
 _SWARM_COLUMNS = ", ".join(field.name for field in fields(SwarmRow))
 _SEAT_COLUMNS = ", ".join(field.name for field in fields(SeatRow))
@@ -43,7 +45,7 @@ class PostgresSwarms:
 
     def deployed(self, names: Iterable[str]) -> Mapping[str, Agent]:
         rows = self._rows(_DEPLOYED, list(names))
-        return {name: Agent(agent_id=agent_id, agent_version=version) for name, agent_id, version in rows}
+        return {name: _agent(*values) for name, *values in rows}
 
     def swarm(self, task_id: str) -> SeenSwarm | None:
         seen = self._seen([SwarmRow(*row) for row in self._rows(_SWARM, task_id)])
@@ -78,6 +80,11 @@ class PostgresSwarms:
     def _rows(self, statement: str, *values: object) -> list[tuple[Any, ...]]:
         with self._database.connection() as connection:
             return connection.execute(statement.encode(), values, prepare=True, binary=True).fetchall()
+
+
+def _agent(agent_id: str, version: int, approval: str | None) -> Agent:
+    hold = None if approval in {None, "none"} else approval
+    return Agent.model_validate({"agent_id": agent_id, "agent_version": version, "hold": hold})
 
 
 def _by_seat(rows: Iterable[tuple[str, int, Decimal]]) -> dict[str, dict[str, Spent]]:

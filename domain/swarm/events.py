@@ -13,12 +13,16 @@ EndStatus = Literal["completed", "rejected", "failed", "cancelled", "deadline_ex
 
 
 class Agent(BaseModel):
-    """An agent in the version that was deployed when the swarm was asked for: it keeps that one to its end."""
+    """An agent in the version that was deployed when the swarm was asked for: it keeps that one to its end.
+
+    `hold` is the risk at which a person has to let its answers go; None where nobody has to.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     agent_id: str
     agent_version: int
+    hold: Literal["low", "medium", "high", "critical"] | None = None
 
 
 class SwarmRequested(Event):
