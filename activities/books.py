@@ -8,13 +8,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from activities.budgets import Budgets
 from domain.chat.ports import ModelFailure, ModelReply
 from domain.content import Content, content_hash
 from domain.costs import aggregate
 from domain.costs.aggregate import Call, Intent, Settled
 from domain.costs.events import CallCut, CallFailed, CallSettled
 from domain.costs.ports import Priced, Prices
-from domain.errors import VersionConflict
+from domain.errors import OverBudget, VersionConflict
 from domain.events import Cause, Event
 from domain.ids import root
 from domain.ledger import Change, Ledger, retrying
@@ -50,6 +51,7 @@ class Books:
         self._ledger = ledger
         self._prices = prices
         self._now = now
+        self._budgets = Budgets(ledger)
 
     def price(self, model: str, prompt_tokens: int, completion_tokens: int, cached: int = 0) -> Priced:
         """What these tokens cost now."""
@@ -64,19 +66,24 @@ class Books:
     def reserve(self, intent: Intent, companion: Companion, because: str, *, untried: bool) -> Reservation | Settled:
         """Reserve the next attempt, or return the reply that stands.
 
-        With `untried` the streams are taken to be empty; if they are not, they are read and it is decided again.
+        With `untried` the streams are taken to be empty; if they are not, they are read and it is decided again. So it
+        is when the budget seems not to cover a call, which may have been paid for.
+
+        Raises:
+            OverBudget: the run's budget does not cover it; then nothing is recorded.
         """
         cause = Cause(intent.key_id, because, self._now())
         if untried:
             try:
-                return self._reserve(intent, companion, cause, [], [])
-            except VersionConflict:
+                return self._budgets.alone(intent, lambda: self._reserve(intent, companion, cause, [], []))
+            except (VersionConflict, OverBudget):
                 pass
         call = aggregate.stream(intent.call_id)
-        return retrying(
+        return self._budgets.retrying(
+            intent,
             lambda: self._reserve(
                 intent, companion, cause, self._ledger.read(call), self._ledger.read(companion.stream)
-            )
+            ),
         )
 
     def _reserve(
@@ -91,6 +98,7 @@ class Books:
         if beside:
             changes.append(Change(companion.stream, len(known), beside))
         attempt = call.next_attempt
+        changes += self._budgets.reserving(intent, attempt, cause)
         if self._ledger.append(*changes, key=f"reserve:{intent.call_id}:{attempt}") is None:
             raise VersionConflict(f"attempt {attempt} was reserved meanwhile")
         return Reservation(intent, attempt, (*called, *events), (*known, *beside))
@@ -188,7 +196,8 @@ class Books:
         text: Content | None = None,
     ) -> Call:
         """Append the end of an attempt at the streams as they are known; if they moved, read and decide again."""
-        stream = aggregate.stream(reservation.intent.call_id)
+        intent = reservation.intent
+        stream = aggregate.stream(intent.call_id)
 
         def write(called: Sequence[Event], known: Sequence[Event]) -> Call:
             events = decide(aggregate.load(called))
@@ -196,6 +205,7 @@ class Books:
             beside = companion.decide(known) if companion else []
             if companion and beside:
                 changes.append(Change(companion.stream, len(known), beside))
+            changes += self._budgets.settling(intent, events)
             if changes:
                 key = f"end:{reservation.request_id}:{len(called)}:{len(known)}"
                 self._ledger.append(*changes, key=key, content=[text] if text else [])
@@ -205,6 +215,6 @@ class Books:
             return write(self._ledger.read(stream), self._ledger.read(companion.stream) if companion else [])
 
         try:
-            return write(reservation.call_events, reservation.companion_events)
+            return self._budgets.alone(intent, lambda: write(reservation.call_events, reservation.companion_events))
         except VersionConflict:
-            return retrying(again)
+            return self._budgets.retrying(intent, again)

@@ -118,6 +118,11 @@ class Ledger(Application[str]):
         """The events of a stream in order, those up to version `after` left out; empty if there are none."""
         return [self._decode(stored) for stored in self._recorder.select_stream(stream, after)]
 
+    def read_latest(self, stream: str) -> tuple[int, Event | None]:
+        """The version a stream stands at and its last event, which is None while there is none."""
+        latest = self._recorder.select_events(stream, desc=True, limit=1)
+        return (latest[0].originator_version, self._decode(latest[0])) if latest else (0, None)
+
     def read_many(self, streams: Sequence[str]) -> dict[str, list[Event]]:
         """The events of several streams, in one query. A stream that does not exist is absent."""
         return self._by_stream(self._recorder.select_streams(streams))

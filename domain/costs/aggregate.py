@@ -93,7 +93,10 @@ def load(events: Iterable[Event]) -> Call:
 
 @dataclass(frozen=True, slots=True)
 class Intent:
-    """What a call is for and what it may cost at most (US dollars)."""
+    """What a call is for and what it may cost at most (US dollars).
+
+    `budget_usd` is what all calls of the run `root_id` may cost together.
+    """
 
     call_id: str
     kind: CallKind
@@ -108,6 +111,11 @@ class Intent:
     workflow_id: str
     key_id: str
     project_id: str | None = None
+    budget_usd: Decimal | None = None
+    root_id: str | None = None
+
+
+_RECORDED = tuple(name for name in Intent.__dataclass_fields__ if name in CallReserved.model_fields)
 
 
 def reserve(call: Call, intent: Intent, cause: Cause) -> list[Event]:
@@ -115,7 +123,7 @@ def reserve(call: Call, intent: Intent, cause: Cause) -> list[Event]:
     if call.reply is not None:
         return []
     lost = [event for number in call.open for event in lose(call, number, "its worker went away", cause)]
-    values = {name: getattr(intent, name) for name in Intent.__dataclass_fields__}
+    values = {name: getattr(intent, name) for name in _RECORDED}
     return [*lost, CallReserved(attempt=call.next_attempt, **values, **cause.fields())]
 
 

@@ -1,4 +1,4 @@
-"""What can happen to a model call."""
+"""What can happen to a model call, and to the budget of the run that makes it."""
 
 from datetime import datetime
 from decimal import Decimal
@@ -87,4 +87,41 @@ class CallLost(Event):
     failed: bool = False
 
 
-EVENTS: tuple[type[Event], ...] = (CallReserved, CallSettled, CallCut, CallFailed, CallLost)
+class BudgetReserved(Event):
+    """The worst case of an attempt was set aside. `spent` and `reserved` are the budget's sums from here on."""
+
+    NAME = "costs.budget_reserved"
+    root_id: str
+    call_id: str
+    attempt: int
+    budget_usd: Decimal
+    worst_case: Decimal
+    spent: Decimal
+    reserved: Decimal
+
+
+class BudgetSettled(Event):
+    """An attempt's end is known: its cost is spent, and its worst case set free.
+
+    `spent` and `reserved` are the budget's sums from here on.
+    """
+
+    NAME = "costs.budget_settled"
+    root_id: str
+    call_id: str
+    attempt: int
+    worst_case: Decimal
+    cost: Decimal
+    spent: Decimal
+    reserved: Decimal
+
+
+EVENTS: tuple[type[Event], ...] = (
+    CallReserved,
+    CallSettled,
+    CallCut,
+    CallFailed,
+    CallLost,
+    BudgetReserved,
+    BudgetSettled,
+)

@@ -1,6 +1,6 @@
 """One intended model call: given these events, when this, then those."""
 
-from dataclasses import replace
+from dataclasses import asdict, replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -32,7 +32,7 @@ INTENT = Intent(
 
 
 def reserved(attempt: int) -> CallReserved:
-    values = {name: getattr(INTENT, name) for name in Intent.__dataclass_fields__}
+    values = {name: value for name, value in asdict(INTENT).items() if name in CallReserved.model_fields}
     return CallReserved(attempt=attempt, **values, **CAUSE.fields())
 
 

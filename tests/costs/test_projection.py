@@ -234,7 +234,7 @@ def decisions(draw: st.DrawFn, call_id: str, known: Call) -> list[Event]:
                 model=draw(st.sampled_from(["a", "b"])),
                 agent_id=draw(st.sampled_from(["ada", "bob"])),
             )
-            values = {name: getattr(fresh, name) for name in Intent.__dataclass_fields__}
+            values = {name: getattr(fresh, name) for name in Intent.__dataclass_fields__ if hasattr(fresh, name)}
             return reserve(known, Intent(**values), cause(fresh.at))
         case "settle":
             return end(known, settled(call_id, attempt, **tokens))

@@ -1,0 +1,87 @@
+"""What one run may cost in all: each call of it is reserved against the budget before it is made."""
+
+from dataclasses import dataclass
+from decimal import Decimal
+
+from domain.costs.aggregate import Intent
+from domain.costs.events import BudgetReserved, BudgetSettled, CallCut, CallFailed, CallSettled
+from domain.errors import OverBudget
+from domain.events import Cause, Event
+
+ZERO = Decimal(0)
+
+
+def stream(root_id: str) -> str:
+    return f"budget:{root_id}"
+
+
+@dataclass(frozen=True, slots=True)
+class Budget:
+    """US dollars: `spent` on calls whose end is known, `reserved` the worst cases of all others.
+
+    Each event says both, so that the last one is enough to go on from.
+    """
+
+    version: int = 0
+    spent: Decimal = ZERO
+    reserved: Decimal = ZERO
+
+
+def standing(version: int, latest: Event | None) -> Budget:
+    """The budget as its last event left it, which is number `version` of its stream."""
+    if isinstance(latest, BudgetReserved | BudgetSettled):
+        return Budget(version, latest.spent, latest.reserved)
+    return Budget(version)
+
+
+def reserve(budget: Budget, intent: Intent, attempt: int, cause: Cause) -> BudgetReserved:
+    """Set the worst case of an attempt aside.
+
+    Raises:
+        OverBudget: what was spent, what is reserved and this worst case are more than the budget together.
+    """
+    root_id, limit = bounds(intent)
+    if budget.spent + budget.reserved + intent.worst_case > limit:
+        raise OverBudget(
+            f"the run's budget of ${limit:f} does not cover this call: ${budget.spent:f} are spent,"
+            f" ${budget.reserved:f} reserved, and it may cost ${intent.worst_case:f}",
+            budget_usd=limit,
+            spent_usd=budget.spent,
+            reserved_usd=budget.reserved,
+            worst_case_usd=intent.worst_case,
+        )
+    return BudgetReserved(
+        root_id=root_id,
+        call_id=intent.call_id,
+        attempt=attempt,
+        budget_usd=limit,
+        worst_case=intent.worst_case,
+        spent=budget.spent,
+        reserved=budget.reserved + intent.worst_case,
+        **cause.fields(),
+    )
+
+
+def settle(budget: Budget, intent: Intent, ended: CallSettled | CallCut | CallFailed) -> BudgetSettled:
+    """Put the cost of an attempt in the place of its worst case. An attempt without a known end keeps that."""
+    root_id, _ = bounds(intent)
+    cost = ZERO if isinstance(ended, CallFailed) else ended.cost
+    return BudgetSettled(
+        root_id=root_id,
+        call_id=intent.call_id,
+        attempt=ended.attempt,
+        worst_case=intent.worst_case,
+        cost=cost,
+        spent=budget.spent + cost,
+        reserved=budget.reserved - intent.worst_case,
+        by=ended.by,
+        because=ended.because,
+        at=ended.at,
+    )
+
+
+def bounds(intent: Intent) -> tuple[str, Decimal]:
+    """The run that a call's budget belongs to, and the budget."""
+    if intent.root_id is None or intent.budget_usd is None:
+        raise ValueError("a budget needs an amount and a run that it belongs to")
+    return intent.root_id, intent.budget_usd
