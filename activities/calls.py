@@ -157,6 +157,8 @@ class Calls:
             workflow_id=ask.workflow_id,
             key_id=ask.ref.key_id,
             project_id=ask.project_id,
+            root_id=ask.workflow_id if ask.budget_usd is not None else None,
+            budget_usd=ask.budget_usd,
         )
 
     async def window(self, model: str) -> int:

@@ -224,7 +224,7 @@ class AgentChat:
             raise ApplicationError("this session has ended", type="Conflict", non_retryable=True)
         if self._holds.waiting:
             raise ApplicationError(
-                f"this session waits for {', '.join(self._holds.waiting)}", type="Conflict", non_retryable=True
+                f"this session waits for {', '.join(sorted(self._holds.waiting))}", type="Conflict", non_retryable=True
             )
         if head.agent_id != agent_id:
             raise ApplicationError(f"this session is with {head.agent_id}", type="Conflict", non_retryable=True)
