@@ -14,7 +14,11 @@ _Id = Annotated[str, Path(max_length=64, pattern=_NO_NUL, description="Its id, o
 
 
 class Agent(View):
-    """An agent as its deployed version describes it. `version` counts every change, `deployed_version` definitions."""
+    """An agent as its deployed version describes it, or its newest while none is.
+
+    `version` counts every change; `deployed_version` and `newest_version` are numbers of definitions. `approval` is the
+    risk at which a person has to let its answers go.
+    """
 
     id: str
     name: str
@@ -31,6 +35,10 @@ class Agent(View):
     deployed_version: int | None
     created_at: Timestamp
     updated_at: Timestamp
+    approval: Literal["none", "low", "medium", "high", "critical"]
+    environment: str | None
+    newest_version: int
+    retired_at: Timestamp | None
 
 
 class AgentList(Listing):
@@ -50,7 +58,10 @@ def router(agents: AgentReads) -> APIRouter:
         capability: _Text = None,
         q: _Text = None,
     ) -> Any:
-        """All agents; `capability` is a whole phrase, `q` a part of id, name, description or capability."""
+        """All agents; `capability` is a whole phrase, `q` a part of id, name, description or capability.
+
+        Retired agents are left out unless `status` is `inactive`.
+        """
         found = agents.page(AgentFilter(status, capability, q), skip=page.skip, limit=page.limit)
         return AgentList.model_validate({"agents": found.agents, **page.of(found.total)})
 

@@ -2,117 +2,26 @@
 
 import asyncio
 from decimal import Decimal
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
-from fastapi import APIRouter, Path, Response
-from pydantic import ConfigDict, Field
+from fastapi import APIRouter, Response
 
-from api.chat_runs import workflow_id
+from api.chat_views import ChatAnswer, ChatRequest, ChatSession, SessionId, error_of, session_of, usage_of
 from api.context import RequestContext
 from api.conversations import Conversations, Outcome, Utterance
-from api.dependencies import CurrentCaller, CurrentRequest, IdempotencyKey, Page, Paged, fresh, requires
-from api.models import Body, Deleted, Listing, Money, Timestamp, View
-from domain.chat.ports import ChatReads, SpokenTurn
-from domain.chat.projection import SessionRow
+from api.dependencies import CurrentCaller, CurrentRequest, IdempotencyKey, Paged, fresh, requires
+from api.models import Deleted
+from domain.chat.ports import ChatReads
 from domain.content import ContentStore
-from domain.errors import NotFound, OverBudget, Refused, TooLarge, Unavailable, UpstreamFailed
+from domain.errors import Conflict, NotFound, OverBudget, Refused, TooLarge, Unavailable, UpstreamFailed
 from workflows.chat_messages import Said
-
-SESSION_ID = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$"
-MAX_MESSAGE = 100_000
-"""Characters of one message."""
-MAX_WAIT_S = 300
-
-SessionId = Annotated[str, Path(pattern=SESSION_ID)]
-
-
-class ChatContext(Body):
-    """Who speaks, and where. Other keys are allowed and not kept."""
-
-    model_config = ConfigDict(extra="allow", str_max_length=10_000)
-
-    user_id: Annotated[str, Field(max_length=128)] | None = None
-    session_id: Annotated[str, Field(pattern=SESSION_ID, description="Continues this session, or opens it.")] | None = (
-        None
-    )
-    project_id: Annotated[str, Field(max_length=128)] | int | None = None
-
-
-class ChatRequest(Body):
-    """A message to an agent."""
-
-    agent_id: Annotated[str, Field(min_length=1, max_length=64)]
-    message: Annotated[str, Field(min_length=1, max_length=MAX_MESSAGE, pattern=r"\S")]
-    context: ChatContext = ChatContext()
-    wait: Annotated[bool, Field(description="False: answer 202 as soon as the message is safe.")] = True
-    timeout_s: Annotated[float, Field(gt=0, le=MAX_WAIT_S, description="Wait this long, then answer 202.")] = 60
-
-
-class ChatUsage(View):
-    """Tokens, and US dollars."""
-
-    prompt_tokens: int
-    completion_tokens: int
-    total_tokens: int
-    cost: Money
-
-
-class ChatAnswer(View):
-    """What the agent said. While it is worked on, `status` is `running` and what is not known yet is null."""
-
-    session_id: str
-    turn: int | None
-    agent_id: str
-    response: str | None
-    status: Literal["completed", "running"]
-    model: str | None
-    usage: ChatUsage | None
-    tools_used: list[str]
-    signature: str | None
-    workflow_id: str
-    duration_ms: int
-
-
-class TurnError(View):
-    """Why a turn has no answer."""
-
-    code: str
-    message: str
-
-
-class ChatTurn(View):
-    """One message and what became of it."""
-
-    turn: int
-    message_id: str
-    message: str | None
-    response: str | None
-    status: Literal["running", "completed", "failed"]
-    agent_id: str
-    model: str | None
-    usage: ChatUsage | None
-    error: TurnError | None
-    at: Timestamp
-
-
-class ChatSession(Listing):
-    """A session. `status` is `running` while any accepted message is unanswered (`pending` counts them)."""
-
-    session_id: str
-    agent_id: str | None
-    workflow_id: str
-    status: Literal["running", "idle", "ended"]
-    pending: int | None
-    opened_at: Timestamp | None
-    last_at: Timestamp | None
-    turns: list[ChatTurn]
-
 
 _FAILURES: dict[str, type[Refused]] = {
     "UPSTREAM_ERROR": UpstreamFailed,
     "PAYLOAD_TOO_LARGE": TooLarge,
     "BUDGET_EXCEEDED": OverBudget,
     "SERVICE_UNAVAILABLE": Unavailable,
+    "CANCELLED": Conflict,
 }
 
 
@@ -132,7 +41,7 @@ def router(conversations: Conversations, reads: ChatReads, content: ContentStore
         """Say something to an agent and get its answer: 202 and a `Location` to poll when it takes too long."""
         utterance = _utterance(body, caller.id, request.request_id, key)
         outcome = await conversations.say(utterance, timeout_s=body.timeout_s if body.wait else 0)
-        if outcome.said is None:
+        if outcome.said is None or outcome.said.status == "awaiting_approval":
             response.status_code = 202
             response.headers["location"] = f"{routes.prefix}/{outcome.session_id}"
             return _running(outcome, request)
@@ -150,7 +59,7 @@ def router(conversations: Conversations, reads: ChatReads, content: ContentStore
         if session is None and not standing.is_open:
             raise NotFound("there is no such session")
         turns = await asyncio.to_thread(reads.turns, session_id, skip=page.skip, limit=page.limit)
-        return _session(session_id, session, standing.pending, turns, page)
+        return session_of(session_id, session, standing.pending, turns, page)
 
     @routes.delete("/{session_id}", response_model=Deleted, dependencies=[requires("write"), fresh("chat")])
     async def end_session(session_id: SessionId, request: CurrentRequest, caller: CurrentCaller) -> Any:
@@ -172,31 +81,41 @@ def _utterance(body: ChatRequest, key_id: str, request_id: str, key: str | None)
         session_id=context.session_id,
         user_id=context.user_id,
         project_id=str(context.project_id) if context.project_id is not None else None,
+        require_approval=body.require_approval,
     )
 
 
 def _running(outcome: Outcome, request: RequestContext) -> ChatAnswer:
+    """Without an answer: it is worked on, waits for a person, or was rejected by one."""
+    said = outcome.said
+    status: Literal["running", "awaiting_approval", "rejected"] = "running"
+    if said is not None:
+        status = "rejected" if said.status == "rejected" else "awaiting_approval"
     return ChatAnswer(
         session_id=outcome.session_id,
-        turn=None,
+        turn=said.turn if said else None,
         agent_id=outcome.agent_id,
         response=None,
-        status="running",
+        status=status,
         model=None,
         usage=None,
-        tools_used=[],
+        tools_used=said.tools_used if said else [],
         signature=None,
         workflow_id=outcome.workflow_id,
         duration_ms=request.elapsed_ms(),
+        approval_id=said.approval_id if said else None,
+        error=error_of(said.code, said.error) if said else None,
     )
 
 
 async def _answer(outcome: Outcome, said: Said, content: ContentStore, request: RequestContext) -> ChatAnswer:
-    """The answer with its words. A turn that failed is a failure.
+    """The answer with its words. A turn that failed is a failure; one that a person rejected is not.
 
     Raises:
-        UpstreamFailed, TooLarge, OverBudget, Unavailable: the turn failed for this reason.
+        UpstreamFailed, TooLarge, OverBudget, Unavailable, Conflict: the turn failed for this reason.
     """
+    if said.status == "rejected":
+        return _running(outcome, request)
     if said.status != "completed" or said.reply_hash is None:
         details = {"session_id": outcome.session_id, "turn": said.turn, "workflow_id": outcome.workflow_id}
         failure = _FAILURES.get(said.code or "")
@@ -211,52 +130,11 @@ async def _answer(outcome: Outcome, said: Said, content: ContentStore, request: 
         response=texts.get(said.reply_hash),
         status="completed",
         model=said.model,
-        usage=_usage(said.prompt_tokens, said.completion_tokens, Decimal(said.cost)),
-        tools_used=[],
+        usage=usage_of(said.prompt_tokens, said.completion_tokens, Decimal(said.cost)),
+        tools_used=said.tools_used,
+        tools_unavailable=said.has_no_tools,
+        approval_id=said.approval_id,
         signature=None,
         workflow_id=outcome.workflow_id,
         duration_ms=request.elapsed_ms(),
-    )
-
-
-def _usage(prompt_tokens: int, completion_tokens: int, cost: Decimal) -> ChatUsage:
-    return ChatUsage(
-        prompt_tokens=prompt_tokens,
-        completion_tokens=completion_tokens,
-        total_tokens=prompt_tokens + completion_tokens,
-        cost=cost,
-    )
-
-
-def _session(
-    session_id: str, row: SessionRow | None, pending: int | None, turns: list[SpokenTurn], page: Page
-) -> ChatSession:
-    """The session as its view has it; `pending` is what Temporal knows beyond that."""
-    status = row.status if row else "idle"
-    return ChatSession(
-        session_id=session_id,
-        agent_id=row.agent_id if row else None,
-        workflow_id=workflow_id(session_id),
-        status="running" if pending and status == "idle" else status,
-        pending=pending,
-        opened_at=row.opened_at if row else None,
-        last_at=row.last_at if row else None,
-        turns=[_turn(turn) for turn in turns],
-        **page.of(row.turns if row else 0),
-    )
-
-
-def _turn(turn: SpokenTurn) -> ChatTurn:
-    row = turn.row
-    return ChatTurn(
-        turn=row.turn,
-        message_id=row.message_id,
-        message=turn.message,
-        response=turn.response,
-        status=row.status,
-        agent_id=row.agent_id,
-        model=row.model or None,
-        usage=_usage(row.prompt_tokens, row.completion_tokens, row.cost) if row.status == "completed" else None,
-        error=TurnError(code=row.code, message=row.error) if row.code and row.error else None,
-        at=row.at,
     )

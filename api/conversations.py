@@ -4,20 +4,31 @@ import asyncio
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from functools import partial
+from typing import get_args
 
 from activities.chat import Ending
 from api.chat_runs import ChatRuns, Standing, workflow_id
 from api.dependencies import Positions
+from domain.agents.definition import ApprovalRisk
+from domain.brief import Part
 from domain.chat.ports import Admission, ChatReads, Door
 from domain.content import Content
 from domain.errors import NotFound
 from domain.ids import derived, message_id, random_id
 from workflows.chat_messages import ChatStart, Said, Say
 
+ASKED_RISK: ApprovalRisk = "medium"
+"""The risk of an answer that is held because somebody asked for that."""
+
 
 @dataclass(frozen=True, slots=True)
 class Utterance:
-    """What somebody wants to say. `key` is the scoped idempotency key, if there is one."""
+    """What somebody wants to say. `key` is the scoped idempotency key, if there is one.
+
+    With `require_approval` a person has to let the answer go, whatever the agent. `shape` (with the `options` to choose
+    from) is what the answer has to be like, `tools` are offered instead of the agent's own, and with `parts` these are
+    the message: texts that the session has.
+    """
 
     agent_id: str
     message: str
@@ -27,6 +38,11 @@ class Utterance:
     session_id: str | None = None
     user_id: str | None = None
     project_id: str | None = None
+    require_approval: bool = False
+    shape: str | None = None
+    options: tuple[str, ...] = ()
+    tools: tuple[str, ...] | None = None
+    parts: tuple[Part, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,6 +143,11 @@ class Conversations:
             because=utterance.request_id,
             visit=before.visits + (before.status == "failed") if before else 1,
             again=before.turn if before else None,
+            hold=_hold(door.hold, is_asked=utterance.require_approval),
+            shape=utterance.shape,
+            options=list(utterance.options),
+            tools=None if utterance.tools is None else list(utterance.tools),
+            parts=list(utterance.parts),
         )
 
     async def _told(
@@ -143,6 +164,13 @@ class Conversations:
             pause_s=self._pause_s,
         )
         return await self._runs.say(start, say, timeout_s=timeout_s, is_known=is_known)
+
+
+def _hold(of_agent: str | None, *, is_asked: bool) -> str | None:
+    """The risk at which the answer is held: the agent's own, or the one of whoever asks, if that is higher."""
+    wanted = [of_agent or "none", ASKED_RISK if is_asked else "none"]
+    highest = max(wanted, key=get_args(ApprovalRisk).index)
+    return None if highest == "none" else highest
 
 
 def _new_session(key: str | None) -> str:

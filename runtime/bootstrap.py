@@ -7,6 +7,7 @@ from pathlib import Path
 from activities.toolbox.box import JoinedToolbox
 from adapters.agent_files import load_agent_files
 from adapters.genai_prices import GenaiPrices
+from adapters.model_catalogue import ProviderCatalogue
 from adapters.no_model import NoModel
 from adapters.openai_model import OpenAIModel
 from adapters.postgres.agents import PostgresAgents
@@ -87,6 +88,17 @@ def _model(settings: Settings, named: Provider) -> OpenAIModel | NoModel:
         settings.model_timeout_s,
         settings.context_window,
         takes_tools=named.takes_tools,
+    )
+
+
+def catalogue(settings: Settings, parts: Parts) -> ProviderCatalogue:
+    """The models that agents may name."""
+    key = settings.openai_api_key
+    return ProviderCatalogue(
+        parts.provider.url,
+        key.get_secret_value() if key else None,
+        parts.model.default,
+        lambda model: parts.prices.price(model, prompt_tokens=0, completion_tokens=0, at=now()).known,
     )
 
 

@@ -11,16 +11,17 @@ import uvicorn
 from fastapi import FastAPI
 from temporalio.client import Client
 
-from api import agents, chat, costs
+from api import agent_management, agents, chat, chat_turns, costs
 from api.app import ApiParts, ApiSettings, create_app
 from api.auth import key_hash
 from api.chat_runs import ChatRuns
 from api.conversations import Conversations
 from api.health import Probes
 from api.server import Http
+from domain.agents.commands import AgentCommands
 from domain.governance.ports import Unlimited
 from runtime import probes, temporal
-from runtime.bootstrap import Parts, answers, make_parts, now, positions, rate_limiter
+from runtime.bootstrap import Parts, answers, catalogue, make_parts, now, positions, rate_limiter
 from runtime.loops import freeze, quick_loop
 from runtime.settings import Settings
 
@@ -85,7 +86,13 @@ def make_app(settings: Settings, parts: Parts, client: Client) -> FastAPI:
             positions=live,
             routers=(
                 chat.router(conversations, parts.chats, parts.content),
+                chat_turns.router(parts.ledger, now),
                 agents.router(parts.agents),
+                agent_management.router(
+                    agent_management.Desk(
+                        AgentCommands(parts.ledger, parts.agents), parts.agents, catalogue(settings, parts), live, now
+                    )
+                ),
                 costs.router(parts.costs, now),
             ),
             lifespan=lifespan,

@@ -17,7 +17,7 @@ _OPEN = Statement(
     b"chat_open",
     b"""
     WITH agent AS (
-        SELECT id, deployed_version FROM agents
+        SELECT id, deployed_version, approval FROM agents
         WHERE (id = $1 OR aliases @> ARRAY[$1])
           AND status = 'active' AND deployed_version IS NOT NULL
         ORDER BY id <> $1 LIMIT 1
@@ -30,8 +30,8 @@ _OPEN = Statement(
             OR topic LIKE 'chat.session_opened/%' AND convert_from(state, 'UTF8')::jsonb ->> 'key_id' <> $6
         ) ON CONFLICT DO NOTHING
     )
-    SELECT NULL AS version, id, deployed_version, NULL AS state FROM agent
-    UNION ALL (SELECT originator_version, topic, NULL, state FROM past ORDER BY originator_version)
+    SELECT NULL AS version, id, deployed_version, NULL AS state, approval FROM agent
+    UNION ALL (SELECT originator_version, topic, NULL, state, NULL FROM past ORDER BY originator_version)
     """,
 )
 _SESSION_COLUMNS = ", ".join(field.name for field in fields(SessionRow))
@@ -66,16 +66,17 @@ class PostgresAdmission:
         found = self._database.execute(_OPEN, [value.encode() for value in values])
         agent, past = None, []
         for row in range(found.ntuples):
-            version, name, deployed, state = (found.get_value(row, column) for column in range(4))
+            version, name, deployed, state, approval = (found.get_value(row, column) for column in range(5))
             if version is None:
-                agent = (text(name), integer(deployed))
+                agent = (text(name), integer(deployed), text(approval))
             else:
                 past.append(self._registry.decode(text(name), state or b""))
         session = aggregate.load_session(past)
         aggregate.admit(session, key_id=key_id, agent_id=agent[0] if agent else None)
         if agent is None:
             raise NotFound(f"there is no agent {agent_id}, or it is not deployed", field="agent_id")
-        return Door(session, agent_id=agent[0], agent_version=agent[1])
+        hold = agent[2] if agent[2] != "none" else None
+        return Door(session, agent_id=agent[0], agent_version=agent[1], hold=hold)
 
 
 class PostgresChats:

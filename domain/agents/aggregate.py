@@ -1,7 +1,8 @@
 """One agent: its versions, which of them is deployed, and what may be done to it."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, replace
+from datetime import datetime
 
 from domain.agents.definition import AgentDefinition, fingerprint
 from domain.agents.events import AgentDefined, AgentDeployed, AgentEvent, AgentRetired
@@ -12,20 +13,27 @@ from domain.events import Cause, Event
 
 @dataclass(frozen=True, slots=True)
 class Version:
-    """A definition and who wrote it."""
+    """A definition, and who wrote it when."""
 
     definition: AgentDefinition
     by: str
+    at: datetime
 
 
 @dataclass(frozen=True, slots=True)
 class Agent:
-    """`versions[n - 1]` is version n; `deployed` is None before the first deployment and after retirement."""
+    """`versions[n - 1]` is version n; `deployed` is None before the first deployment and after retirement.
+
+    `changes` counts the events, the last of which happened at `changed_at`.
+    """
 
     versions: tuple[Version, ...] = ()
     deployed: int | None = None
     deployed_by: str | None = None
+    environment: str | None = None
     retired: bool = False
+    changes: int = 0
+    changed_at: datetime | None = None
 
     def version(self, number: int) -> Version:
         """A version by its number.
@@ -43,13 +51,14 @@ def stream(agent_id: str) -> str:
 
 
 def evolve(agent: Agent, event: Event) -> Agent:
+    agent = replace(agent, changes=agent.changes + 1, changed_at=event.at)
     match event:
-        case AgentDefined(definition=definition, by=by):
-            return replace(agent, versions=(*agent.versions, Version(definition, by)))
-        case AgentDeployed(agent_version=version, by=by):
-            return replace(agent, deployed=version, deployed_by=by)
+        case AgentDefined(definition=definition, by=by, at=at):
+            return replace(agent, versions=(*agent.versions, Version(definition, by, at)))
+        case AgentDeployed(agent_version=version, by=by, environment=environment):
+            return replace(agent, deployed=version, deployed_by=by, environment=environment)
         case AgentRetired():
-            return replace(agent, deployed=None, deployed_by=None, retired=True)
+            return replace(agent, deployed=None, deployed_by=None, environment=None, retired=True)
         case _:
             return agent
 
@@ -60,15 +69,16 @@ def evolved(agent: Agent, events: Iterable[Event]) -> Agent:
     return agent
 
 
-def define(agent: Agent, definition: AgentDefinition, cause: Cause) -> list[AgentEvent]:
-    """Write down a new version; nothing if it says what the newest says already.
+def define(agent: Agent, definition: AgentDefinition, cause: Cause, servers: Collection[str] = ()) -> list[AgentEvent]:
+    """Write down a new version; nothing if it says what the newest says already. `servers` are the MCP servers.
 
     Raises:
         Conflict: the agent is retired.
-        Invalid: a tool is unknown, or the definition has another agent's id.
+        Invalid: a tool that it did not have is unknown, or the definition has another agent's id.
     """
     _refuse_retired(agent)
-    refuse_unknown(definition.tools)
+    had = agent.versions[-1].definition.tools if agent.versions else ()
+    refuse_unknown([tool for tool in definition.tools if tool not in had], servers)
     if agent.versions:
         newest = agent.versions[-1].definition
         if newest.id != definition.id:
@@ -79,8 +89,8 @@ def define(agent: Agent, definition: AgentDefinition, cause: Cause) -> list[Agen
     return [AgentDefined(definition=definition, agent_version=len(agent.versions) + 1, **cause.fields())]
 
 
-def deploy(agent: Agent, version: int, cause: Cause) -> list[AgentEvent]:
-    """Let new work get this version, an older one included; nothing if it does already.
+def deploy(agent: Agent, version: int, cause: Cause, environment: str | None = None) -> list[AgentEvent]:
+    """Let new work get this version, an older one included; nothing if it does already, in that environment.
 
     Raises:
         Conflict: the agent is retired.
@@ -88,7 +98,9 @@ def deploy(agent: Agent, version: int, cause: Cause) -> list[AgentEvent]:
     """
     _refuse_retired(agent)
     agent.version(version)
-    return [] if agent.deployed == version else [AgentDeployed(agent_version=version, **cause.fields())]
+    if agent.deployed == version and environment in {None, agent.environment}:
+        return []
+    return [AgentDeployed(agent_version=version, environment=environment, **cause.fields())]
 
 
 def retire(agent: Agent, cause: Cause) -> list[AgentEvent]:

@@ -1,21 +1,140 @@
 """What is done to agents, through the ledger."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 from functools import partial
+from typing import Any
 
-from domain.agents.aggregate import Agent, evolved, stream
+from domain.agents import names
+from domain.agents.aggregate import Agent, define, deploy, evolved, retire, stream
 from domain.agents.definition import AgentDefinition, fingerprint
 from domain.agents.policy import SEED, seeded
-from domain.events import Cause
-from domain.ids import derived
+from domain.agents.ports import AgentReads
+from domain.agents.tools import canonical
+from domain.errors import Conflict, NotFound, VersionConflict
+from domain.events import Cause, Event
+from domain.ids import derived, random_id
 from domain.ledger import Change, Ledger, retrying
+
+Check = Callable[[int], None]
+"""Refuses a version of the agent that is not the one that the caller knows."""
+
+
+class AgentCommands:
+    """What people do to agents. `servers` are the MCP servers whose tools agents may be given.
+
+    All commands raise `domain.errors.Unavailable` where the ledger cannot be reached.
+    """
+
+    def __init__(self, ledger: Ledger, agents: AgentReads, servers: Collection[str] = ()) -> None:
+        self._ledger = ledger
+        self._agents = agents
+        self._servers = servers
+
+    def standing(self, agent_id: str) -> Agent:
+        """The agent as it stands.
+
+        Raises:
+            NotFound: there is none of this id.
+        """
+        past = self._ledger.read(stream(agent_id))
+        if not past:
+            raise NotFound(f"there is no agent {agent_id}")
+        return evolved(Agent(), past)
+
+    def create(self, definition: AgentDefinition, cause: Cause, *, key: str) -> Agent:
+        """Define a new agent. Nobody talks to it before it is deployed.
+
+        Raises:
+            Conflict: its id, its name or an alias is taken.
+            Invalid: a tool is unknown, or an alias is part of a path.
+        """
+        names.refuse_reserved(definition.aliases)
+        definition = definition.model_copy(update={"tools": canonical(definition.tools)})
+        events = define(Agent(), definition, cause, self._servers)
+
+        def write() -> Agent:
+            try:
+                return self._append(definition.id, Agent(), events, cause, key)
+            except VersionConflict:  # a repeat would have been known by its key
+                if self._ledger.read(stream(definition.id)):
+                    raise Conflict(f"there is an agent {definition.id} already", field="name") from None
+                raise
+
+        return retrying(write)
+
+    def update(self, agent_id: str, changes: Mapping[str, Any], cause: Cause, *, check: Check) -> Agent:
+        """Write down a new version that differs from the newest in these fields; it is not deployed by that.
+
+        Raises:
+            NotFound: there is no such agent.
+            Conflict: it is retired, or its new name or an alias is taken.
+            Invalid: a new tool is unknown, or an alias is part of a path.
+        """
+
+        def decide(agent: Agent) -> Sequence[Event]:
+            newest = agent.versions[-1].definition
+            fields = {**newest.model_dump(), **changes}
+            fields["tools"] = canonical(fields["tools"])
+            names.refuse_reserved(changes.get("aliases", ()))
+            return define(agent, AgentDefinition.model_validate(fields), cause, self._servers)
+
+        return self._change(agent_id, decide, cause, key=random_id("change"), check=check)
+
+    def deploy(self, agent_id: str, version: int | None, environment: str | None, cause: Cause, *, key: str) -> Agent:
+        """Let new work get this version, or the newest.
+
+        Raises:
+            NotFound: there is no such agent or version.
+            Conflict: it is retired, or another agent has a name of that version by now.
+        """
+
+        def decide(agent: Agent) -> Sequence[Event]:
+            return deploy(agent, version or len(agent.versions), cause, environment)
+
+        return self._change(agent_id, decide, cause, key=key)
+
+    def retire(self, agent_id: str, cause: Cause, *, check: Check) -> Agent:
+        """Take the agent out of service for new work, and give its names back.
+
+        Raises:
+            NotFound: there is no such agent.
+        """
+        return self._change(agent_id, partial(retire, cause=cause), cause, key=random_id("change"), check=check)
+
+    def _change(
+        self,
+        agent_id: str,
+        decide: Callable[[Agent], Sequence[Event]],
+        cause: Cause,
+        *,
+        key: str,
+        check: Check = lambda _: None,
+    ) -> Agent:
+        def write() -> Agent:
+            agent = self.standing(agent_id)
+            check(agent.changes)
+            return self._append(agent_id, agent, decide(agent), cause, key)
+
+        return retrying(write)
+
+    def _append(self, agent_id: str, before: Agent, events: Sequence[Event], cause: Cause, key: str) -> Agent:
+        if not events:
+            return before
+        after = evolved(before, events)
+        had, has = names.held(before), names.held(after)
+        claims = self._ledger.read_many([name.stream for name in had ^ has])
+        names.refuse_taken(agent_id, has - had, claims, self._agents.names())
+        moved = names.passed_on(agent_id, before, after, claims, cause)
+        self._ledger.append(Change(stream(agent_id), before.changes, events), *moved, key=key)
+        return self.standing(agent_id)
 
 
 def seed(ledger: Ledger, definitions: Iterable[AgentDefinition], at: datetime) -> list[str]:
     """Bring the registry to what the agents' files say, and return the ids of the agents that changed.
 
-    What is there already is left as it is, and so is an agent whose deployed version somebody else made or deployed.
+    What is there already is left as it is; so is an agent whose deployed version somebody else made or deployed, and
+    one of whose names somebody has given to another agent.
 
     Raises:
         Invalid: a definition names an unknown tool.
@@ -28,8 +147,13 @@ def _seed_one(ledger: Ledger, definition: AgentDefinition, at: datetime) -> bool
     cause = Cause(by=SEED, because=f"agents/{definition.id}.md", at=at)
     past = ledger.read(stream(definition.id))
     events = seeded(evolved(Agent(), past), definition, cause)
-    if not events:
+    if not events or _is_named_otherwise(ledger, definition):
         return False
     # The stream's length is part of the key: a file that goes back to an earlier text is a change again.
     key = derived("agents.seed", definition.id, fingerprint(definition), len(past))
     return ledger.append(Change(stream(definition.id), len(past), events), key=key) is not None
+
+
+def _is_named_otherwise(ledger: Ledger, definition: AgentDefinition) -> bool:
+    claims = ledger.read_many([name.stream for name in names.of(definition)])
+    return not {names.holder(events) for events in claims.values()} <= {None, definition.id}

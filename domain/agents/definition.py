@@ -33,6 +33,18 @@ AgentId = Annotated[str, Field(pattern=r"\A[a-z][a-z0-9_]{1,63}\z")]
 Phrase = Annotated[str, Field(max_length=80), AfterValidator(_one_line)]
 
 
+Name = Annotated[str, Field(max_length=120), AfterValidator(_one_line)]
+Description = Annotated[str, Field(max_length=500), AfterValidator(_one_line)]
+Capabilities = Annotated[tuple[Phrase, ...], Field(max_length=20), AfterValidator(_named_once)]
+Tools = Annotated[tuple[Phrase, ...], Field(max_length=50), AfterValidator(_named_once)]
+Color = Annotated[str, StringConstraints(pattern=r"\A#[0-9A-Fa-f]{6}\z", to_upper=True)]
+Aliases = Annotated[tuple[AgentId, ...], Field(max_length=10), AfterValidator(_named_once)]
+Model = Annotated[str, Field(max_length=200), AfterValidator(_one_line)]
+Temperature = Annotated[float, Field(ge=0, le=2, allow_inf_nan=False)]
+Instructions = Annotated[str, Field(max_length=MAX_INSTRUCTIONS), AfterValidator(_storable)]
+ApprovalRisk = Literal["none", "low", "medium", "high", "critical"]
+
+
 class AgentDefinition(BaseModel):
     """One version of an agent. `aliases` are further ids it answers to; without `model` it uses the platform's.
 
@@ -42,16 +54,16 @@ class AgentDefinition(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", str_strip_whitespace=True, str_min_length=1)
 
     id: AgentId
-    name: Annotated[str, Field(max_length=120), AfterValidator(_one_line)]
-    description: Annotated[str, Field(max_length=500), AfterValidator(_one_line)]
-    capabilities: Annotated[tuple[Phrase, ...], Field(max_length=20), AfterValidator(_named_once)] = ()
-    tools: Annotated[tuple[Phrase, ...], Field(max_length=50), AfterValidator(_named_once)] = ()
-    color: Annotated[str, StringConstraints(pattern=r"\A#[0-9A-Fa-f]{6}\z", to_upper=True)]
-    aliases: Annotated[tuple[AgentId, ...], Field(max_length=10), AfterValidator(_named_once)] = ()
-    model: Annotated[str, Field(max_length=200), AfterValidator(_one_line)] | None = None
-    temperature: Annotated[float, Field(ge=0, le=2, allow_inf_nan=False)] | None = None
-    instructions: Annotated[str, Field(max_length=MAX_INSTRUCTIONS), AfterValidator(_storable)]
-    approval: Literal["none", "low", "medium", "high", "critical"] = "none"
+    name: Name
+    description: Description
+    capabilities: Capabilities = ()
+    tools: Tools = ()
+    color: Color
+    aliases: Aliases = ()
+    model: Model | None = None
+    temperature: Temperature | None = None
+    instructions: Instructions
+    approval: ApprovalRisk = "none"
 
 
 def fingerprint(definition: AgentDefinition) -> str:

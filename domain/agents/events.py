@@ -14,11 +14,12 @@ class AgentDefined(Event):
 
 
 class AgentDeployed(Event):
-    """From now on new work gets this version."""
+    """From now on new work gets this version. `environment` is a word of whoever deployed it, such as production."""
 
     NAME = "agent.deployed"
 
     agent_version: int
+    environment: str | None = None
 
 
 class AgentRetired(Event):
@@ -27,5 +28,21 @@ class AgentRetired(Event):
     NAME = "agent.retired"
 
 
+class NameClaimed(Event):
+    """A name, id or alias is this agent's. Its stream is `agent_name:<kind>:<folded name>`: one holder at a time."""
+
+    NAME = "agent.name_claimed"
+
+    agent_id: str
+
+
+class NameReleased(Event):
+    """This agent no longer needs the name; another one may claim it."""
+
+    NAME = "agent.name_released"
+
+    agent_id: str
+
+
 AgentEvent = AgentDefined | AgentDeployed | AgentRetired
-EVENTS = (AgentDefined, AgentDeployed, AgentRetired)
+EVENTS = (AgentDefined, AgentDeployed, AgentRetired, NameClaimed, NameReleased)

@@ -4,7 +4,8 @@ from dataclasses import dataclass
 from typing import Literal, Protocol
 
 from domain.agents.definition import AgentDefinition
-from domain.agents.projection import AgentRow
+from domain.agents.names import Known
+from domain.agents.projection import AgentRow, AgentVersionRow
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +23,26 @@ class AgentPage:
 
     agents: list[AgentRow]
     total: int
+
+
+@dataclass(frozen=True, slots=True)
+class VersionPage:
+    """Some of an agent's versions, newest first; `total` counts them all."""
+
+    versions: list[AgentVersionRow]
+    total: int
+
+
+class ModelCatalogue(Protocol):
+    """The models that agents may name."""
+
+    async def knows(self, model: str) -> bool:
+        """Whether the provider has it, or the price list.
+
+        Raises:
+            domain.errors.Unavailable: nobody can say now.
+        """
+        ...
 
 
 class AgentReads(Protocol):
@@ -43,4 +64,18 @@ class AgentReads(Protocol):
         Raises:
             domain.errors.NotFound: there is none.
         """
+        ...
+
+    def version(self, agent_id: str, version: int) -> AgentVersionRow:
+        """The same, and who made it when.
+
+        Raises:
+            domain.errors.NotFound: there is none.
+        """
+        ...
+
+    def versions(self, agent_id: str, *, skip: int, limit: int) -> VersionPage: ...
+
+    def names(self) -> list[Known]:
+        """The names of all agents."""
         ...

@@ -16,7 +16,8 @@ from domain.projection import Key, Row, Rows
 class AgentRow:
     """An agent as its deployed version describes it, or its newest while none is.
 
-    `version` counts every change of the agent; `deployed_version` is the one that new work gets.
+    `version` counts every change of the agent; `deployed_version` is the one that new work gets, in the `environment`
+    that was named then.
     """
 
     TABLE: ClassVar[str] = "agents"
@@ -37,6 +38,10 @@ class AgentRow:
     deployed_version: int | None
     created_at: datetime
     updated_at: datetime
+    approval: str
+    environment: str | None
+    newest_version: int
+    retired_at: datetime | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,17 +78,17 @@ class AgentsProjection:
         match recorded.event:
             case AgentDefined() as event:
                 _defined(recorded, event, rows)
-            case AgentDeployed(agent_version=version, at=at):
+            case AgentDeployed(agent_version=version, environment=environment, at=at):
                 row = _row(recorded, rows)
                 written = rows.get(AgentVersionRow, row.id, version)
                 if written is None:
                     raise NotFound(f"{recorded.stream} has no version {version} to deploy")
                 row = _described(row, AgentDefinition.model_validate(written.definition))
-                deployed = replace(row, status="active", deployed_version=version)
+                deployed = replace(row, status="active", deployed_version=version, environment=environment)
                 rows.put(replace(deployed, version=recorded.version, updated_at=at))
             case AgentRetired(at=at):
-                retired = replace(_row(recorded, rows), status="inactive", deployed_version=None)
-                rows.put(replace(retired, version=recorded.version, updated_at=at))
+                row = replace(_row(recorded, rows), version=recorded.version, updated_at=at)
+                rows.put(replace(row, status="inactive", deployed_version=None, environment=None, retired_at=at))
 
 
 def _defined(recorded: Recorded, event: AgentDefined, rows: Rows) -> None:
@@ -97,7 +102,7 @@ def _defined(recorded: Recorded, event: AgentDefined, rows: Rows) -> None:
     row = rows.get(AgentRow, agent_id) or _new(definition, event.at)
     if row.deployed_version is None:
         row = _described(row, definition)
-    rows.put(replace(row, version=recorded.version, updated_at=event.at))
+    rows.put(replace(row, version=recorded.version, newest_version=event.agent_version, updated_at=event.at))
 
 
 def _new(definition: AgentDefinition, at: datetime) -> AgentRow:
@@ -117,6 +122,10 @@ def _new(definition: AgentDefinition, at: datetime) -> AgentRow:
         deployed_version=None,
         created_at=at,
         updated_at=at,
+        approval="none",
+        environment=None,
+        newest_version=0,
+        retired_at=None,
     )
 
 
@@ -132,6 +141,7 @@ def _described(row: AgentRow, definition: AgentDefinition) -> AgentRow:
         model=definition.model,
         temperature=definition.temperature,
         fingerprint=fingerprint(definition),
+        approval=definition.approval,
     )
 
 

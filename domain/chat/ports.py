@@ -176,11 +176,15 @@ class Recall:
 
 @dataclass(frozen=True, slots=True)
 class Door:
-    """What the ledger tells when somebody comes to speak: the session so far, and the agent as it is deployed."""
+    """What the ledger tells when somebody comes to speak: the session so far, and the agent as it is deployed.
+
+    `hold` is the risk at which a person has to let this agent's answers go, or None.
+    """
 
     session: Session
     agent_id: str
     agent_version: int
+    hold: str | None = None
 
 
 class Admission(Protocol):
@@ -219,5 +223,5 @@ class ChatReads(Protocol):
         ...
 
     def overdue_turns(self, before: datetime, limit: int) -> list[TurnRow]:
-        """Turns that still run and began before this moment."""
+        """Turns that still run or wait for a person and began before this moment, `limit` of each at most."""
         ...

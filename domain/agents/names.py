@@ -1,0 +1,143 @@
+"""Names of agents: what an id is made of, and whose a name is.
+
+An agent holds its id for ever, and the names and aliases of its deployed and its newest version while it lives. Each
+name is a stream of its own that only one agent can be the holder of: of two who want it at once, one is refused.
+"""
+
+import re
+import unicodedata
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from hashlib import sha256
+from typing import Literal
+
+from domain.agents.aggregate import Agent
+from domain.agents.definition import AgentDefinition
+from domain.agents.events import NameClaimed, NameReleased
+from domain.errors import Conflict, Invalid
+from domain.events import Cause, Event
+from domain.ledger import Change
+
+RESERVED = frozenset({"ali", "chat", "create", "signatures", "validate"})
+"""Ids that are parts of paths."""
+
+_LONGEST_ID = 64
+_OTHER = re.compile(r"[^a-z0-9]+")
+
+
+@dataclass(frozen=True, slots=True)
+class Name:
+    """What people call an agent by, folded: its `name`, or its `id`, which aliases are too."""
+
+    kind: Literal["name", "id"]
+    text: str
+
+    @property
+    def stream(self) -> str:
+        return f"agent_name:{self.kind}:{self.text}"
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """An agent of the registry by its names. One that is retired keeps its id only."""
+
+    agent_id: str
+    name: str
+    aliases: Sequence[str]
+    retired: bool
+
+    def names(self) -> frozenset[Name]:
+        named = {Name("name", folded(self.name)), *(Name("id", alias) for alias in self.aliases)}
+        return frozenset({Name("id", self.agent_id)} | (set() if self.retired else named))
+
+
+def folded(name: str) -> str:
+    """Names that look the same are the same: whatever their case, spacing or way of encoding."""
+    return " ".join(unicodedata.normalize("NFKC", name).casefold().split())
+
+
+def slug(name: str) -> str:
+    """The id of an agent of this name: letters, digits and underscores, 2 to 64 of them, a letter first."""
+    plain = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode().lower()
+    words = _OTHER.sub("_", plain).strip("_")
+    if not words:
+        words = sha256(folded(name).encode()).hexdigest()[:8]
+    if len(words) == 1 or not words[0].isalpha():
+        words = f"agent_{words}"
+    if words in RESERVED:
+        words = f"{words}_agent"
+    return words[:_LONGEST_ID].rstrip("_")
+
+
+def refuse_reserved(aliases: Iterable[str]) -> None:
+    """Return if none of them is part of a path.
+
+    Raises:
+        Invalid: one is.
+    """
+    if reserved := sorted(RESERVED & set(aliases)):
+        reason = f"{', '.join(reserved)}: part of a path"
+        raise Invalid(f"aliases: {reason}", field="aliases", reason=reason)
+
+
+def of(definition: AgentDefinition) -> frozenset[Name]:
+    """The names of one version."""
+    return Known(definition.id, definition.name, definition.aliases, retired=False).names()
+
+
+def held(agent: Agent) -> frozenset[Name]:
+    """The names that are the agent's."""
+    if not agent.versions:
+        return frozenset()
+    newest = agent.versions[-1].definition
+    if agent.retired:
+        return frozenset({Name("id", newest.id)})
+    return of(newest) | (of(agent.version(agent.deployed).definition) if agent.deployed else frozenset())
+
+
+def holder(claims: Iterable[Event]) -> str | None:
+    """Whose a name is, by the events of its stream."""
+    agent_id = None
+    for event in claims:
+        if isinstance(event, NameClaimed):
+            agent_id = event.agent_id
+        elif isinstance(event, NameReleased):
+            agent_id = None
+    return agent_id
+
+
+def refuse_taken(
+    agent_id: str, wanted: Collection[Name], claims: Mapping[str, Sequence[Event]], known: Iterable[Known]
+) -> None:
+    """Return if nobody else has one of these names: by the streams of the names, or in the registry.
+
+    Raises:
+        Conflict: somebody has; `agent_id` says who.
+    """
+    for name in sorted(wanted, key=lambda name: name.stream):
+        owner = holder(claims.get(name.stream, ()))
+        if owner is not None and owner != agent_id:
+            raise _taken(name, owner)
+    for other in known:
+        if other.agent_id != agent_id and (shared := other.names() & set(wanted)):
+            raise _taken(min(shared, key=lambda name: name.stream), other.agent_id)
+
+
+def passed_on(
+    agent_id: str, before: Agent, after: Agent, claims: Mapping[str, Sequence[Event]], cause: Cause
+) -> list[Change]:
+    """What a change of an agent does to the streams of names: new ones are claimed, those left behind released."""
+    had, has = held(before), held(after)
+    changes: list[Change] = []
+    for name in sorted(had ^ has, key=lambda name: name.stream):
+        stands = claims.get(name.stream, ())
+        is_ours = holder(stands) == agent_id
+        if (name in has) != is_ours:
+            event = NameClaimed if name in has else NameReleased
+            changes.append(Change(name.stream, len(stands), [event(agent_id=agent_id, **cause.fields())]))
+    return changes
+
+
+def _taken(name: Name, owner: str) -> Conflict:
+    field = "name" if name.kind == "name" else "aliases"
+    return Conflict(f"{name.text} already names {owner}", field=field, agent_id=owner)
