@@ -1,7 +1,7 @@
 """Putting right what a crash left open: reservations nobody speaks for, turns whose run is lost."""
 
 from asyncio import to_thread
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -15,6 +15,7 @@ from domain.chat.ports import ChatReads
 from domain.chat.projection import TurnRow
 from domain.costs.policy import OVERDUE
 from domain.costs.ports import CostReads
+from domain.ids import root
 
 LOST_AFTER = timedelta(minutes=2)
 """A turn that has run this long is looked up in Temporal."""
@@ -26,10 +27,11 @@ MOST = 500
 
 @dataclass(frozen=True)
 class Reconciled:
-    """How many calls were booked as unknown, and how many turns as failed."""
+    """How many calls were booked as unknown, and how many turns and swarms as failed."""
 
     calls: int = 0
     turns: int = 0
+    swarms: int = 0
 
 
 class ReconcileActivities:
@@ -64,22 +66,37 @@ class ReconcileActivities:
 
     @activity.defn(name="reconcile_turns")
     async def reconcile_turns(self) -> Reconciled:
-        """Fail turns that the ledger has as running and Temporal does not."""
+        """Fail turns that the ledger has as running, or as waiting for a person, and Temporal does not."""
         rows = await to_thread(self._chats.overdue_turns, self._now() - LOST_AFTER, MOST)
-        lost = [row for row in rows if not await self._works_on(row)]
+        began: dict[str, datetime | None] = {}
+        for workflow_id in {run for row in rows for run in _runs_of(row)}:
+            began[workflow_id] = await self._began(workflow_id)
+        lost = [row for row in rows if not _is_worked_on(row, began)]
         for row in lost:
             await to_thread(self._chat.fail_turn, _lost(row))
         return Reconciled(turns=len(lost))
 
-    async def _works_on(self, row: TurnRow) -> bool:
-        """Whether the run that began this turn still runs: a later one knows nothing of it unless it is asked again."""
+    async def _began(self, workflow_id: str) -> datetime | None:
+        """When the run that runs now began; None if none does."""
         try:
-            found = await self._client.get_workflow_handle(f"chat-{row.session_id}").describe()
+            found = await self._client.get_workflow_handle(workflow_id).describe()
         except RPCError as error:
             if error.status is RPCStatusCode.NOT_FOUND:
-                return False
+                return None
             raise
-        return found.status is WorkflowExecutionStatus.RUNNING and found.start_time <= row.at + _SKEW
+        return found.start_time if found.status is WorkflowExecutionStatus.RUNNING else None
+
+
+def _runs_of(row: TurnRow) -> list[str]:
+    """The runs that may work on a turn: the chat's, and for an inner session also the one that is named as its root."""
+    owner = root(row.session_id)
+    return [f"chat-{owner}"] if owner == row.session_id else [f"chat-{owner}", owner]
+
+
+def _is_worked_on(row: TurnRow, began: Mapping[str, datetime | None]) -> bool:
+    """Whether its run still runs. A later run of a chat knows nothing of the turn unless it is asked again."""
+    chat, *named = (began[workflow_id] for workflow_id in _runs_of(row))
+    return any(named) or (chat is not None and chat <= row.at + _SKEW)
 
 
 def _lost(row: TurnRow) -> GivenUp:

@@ -14,6 +14,8 @@ from domain.events import Cause, Event
 from domain.ledger import Change, Ledger, retrying
 from domain.swarm import aggregate
 from domain.swarm.events import Agent, EndStatus, SwarmEnded, SwarmHeld, SwarmRequested
+from domain.swarm.ports import SeenSwarm
+from domain.swarm.projection import contributions
 from domain.swarm.task import Mode
 
 MOST_RESULT = 400_000
@@ -114,7 +116,11 @@ class SwarmActivities:
             **self._cause(held.asked).fields(),
         )
         self._record(
-            event.task_id, lambda swarm: aggregate.hold(swarm, event), f"hold:{event.approval_id}", texts, held.seen
+            event.task_id,
+            lambda swarm: aggregate.hold(swarm, event),
+            f"hold:{event.approval_id}",
+            texts,
+            seen=held.seen,
         )
         return result_hash
 
@@ -124,7 +130,7 @@ class SwarmActivities:
         asked = ending.asked
         if not ending.seen:
             ask_for(self._ledger, asked, self._now())
-        result_hash, texts = self._left(ending)
+        result_hash, texts = self._stored(asked.task_id, ending.result)
         event = SwarmEnded(
             task_id=asked.task_id,
             status=ending.status,
@@ -135,15 +141,31 @@ class SwarmActivities:
             **self._cause(asked).fields(),
         )
         seen = max(ending.seen, 1)
-        self._record(asked.task_id, lambda swarm: aggregate.end(swarm, event), f"end:{asked.task_id}", texts, seen)
+        self._record(asked.task_id, lambda swarm: aggregate.end(swarm, event), f"end:{asked.task_id}", texts, seen=seen)
         return result_hash
 
-    def _left(self, ending: SwarmEnding) -> tuple[str | None, list[Content]]:
+    def lose(self, seen: SeenSwarm) -> None:
+        """Record that a swarm's run is lost. What its members have said stands, unless a person had to let it go."""
+        row, cause = seen.row, Cause("platform", "reconcile", self._now())
+        stands = () if row.require_approval else contributions(row, seen.seats)
+        result_hash, texts = self._stored(row.task_id, stands)
+        event = SwarmEnded(
+            task_id=row.task_id,
+            status="failed",
+            result_hash=result_hash,
+            partial=result_hash is not None,
+            code="INTERNAL_ERROR",
+            reason="the run that worked on it was lost",
+            **cause.fields(),
+        )
+        self._record(row.task_id, lambda swarm: aggregate.end(swarm, event), f"end:{row.task_id}", texts, seen=1)
+
+    def _stored(self, task_id: str, result: Sequence[Part]) -> tuple[str | None, list[Content]]:
         """What stands; nothing of it if a text was erased meanwhile, for that is no reason not to end."""
-        if not ending.result:
+        if not result:
             return None, []
         try:
-            return self._text(ending.asked.task_id, ending.result)
+            return self._text(task_id, result)
         except NotFound:
             return None, []
 
@@ -162,6 +184,7 @@ class SwarmActivities:
         decide: Callable[[aggregate.Swarm], list[Event]],
         key: str,
         content: Sequence[Content],
+        *,
         seen: int,
     ) -> None:
         """Decide and append where the stream is believed to stand; if it stands elsewhere, read it and decide again."""

@@ -11,6 +11,7 @@ from adapters.model_catalogue import ProviderCatalogue
 from adapters.no_model import NoModel
 from adapters.openai_model import OpenAIModel
 from adapters.postgres.agents import PostgresAgents
+from adapters.postgres.approvals import PostgresApprovals
 from adapters.postgres.chat import PostgresAdmission, PostgresChats
 from adapters.postgres.content import PostgresContent
 from adapters.postgres.costs import PostgresCosts
@@ -18,9 +19,14 @@ from adapters.postgres.idempotency import PostgresAnswers
 from adapters.postgres.pool import Database
 from adapters.postgres.positions import LivePositions
 from adapters.postgres.recorder import LedgerRecorder
+from adapters.postgres.swarm import PostgresSwarms
 from adapters.redis_rate_limit import RedisRateLimit
+from adapters.risk_policy import load_risk_policy
+from adapters.webhooks import HttpWebhooks
 from domain.agents.definition import AgentDefinition
 from domain.agents.projection import AgentsProjection
+from domain.approvals.projection import ApprovalsProjection
+from domain.approvals.rules import RiskPolicy
 from domain.chat.projection import ChatProjection
 from domain.costs.projection import CostsProjection
 from domain.events import Registry
@@ -28,6 +34,7 @@ from domain.governance.ports import Unlimited
 from domain.ledger import Ledger
 from domain.projection import Projection
 from domain.registry import registry
+from domain.swarm.projection import SwarmProjection
 from runtime.providers import Provider, provider
 from runtime.settings import Settings
 
@@ -36,7 +43,7 @@ AGENT_FILES = Path(__file__).parent.parent / "agents"
 
 def projections() -> tuple[Projection, ...]:
     """Every projection there is."""
-    return (AgentsProjection(), ChatProjection(), CostsProjection())
+    return (AgentsProjection(), ApprovalsProjection(), ChatProjection(), CostsProjection(), SwarmProjection())
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,12 +56,16 @@ class Parts:
     content: PostgresContent
     agents: PostgresAgents
     admission: PostgresAdmission
+    approvals: PostgresApprovals
     chats: PostgresChats
     costs: PostgresCosts
+    swarms: PostgresSwarms
     prices: GenaiPrices
     provider: Provider
     model: OpenAIModel | NoModel
     toolbox: JoinedToolbox
+    risks: RiskPolicy
+    webhooks: HttpWebhooks | None
 
 
 def make_parts(settings: Settings, *, connections: int = 8) -> Parts:
@@ -68,13 +79,22 @@ def make_parts(settings: Settings, *, connections: int = 8) -> Parts:
         content=PostgresContent(database),
         agents=PostgresAgents(database),
         admission=PostgresAdmission(database, events),
+        approvals=PostgresApprovals(database),
         chats=PostgresChats(database),
         costs=PostgresCosts(database),
+        swarms=PostgresSwarms(database),
         prices=GenaiPrices(settings.prices, named.url),
         provider=named,
         model=_model(settings, named),
         toolbox=JoinedToolbox(()),
+        risks=load_risk_policy(settings.risk_policy),
+        webhooks=_webhooks(settings),
     )
+
+
+def _webhooks(settings: Settings) -> HttpWebhooks | None:
+    url, secret = settings.approval_webhook_url, settings.approval_webhook_secret
+    return HttpWebhooks(url, secret.get_secret_value(), now) if url and secret else None
 
 
 def _model(settings: Settings, named: Provider) -> OpenAIModel | NoModel:

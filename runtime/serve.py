@@ -11,13 +11,18 @@ import uvicorn
 from fastapi import FastAPI
 from temporalio.client import Client
 
-from api import agent_management, agents, chat, chat_turns, costs
+from api import agent_management, agents, approvals, chat, chat_turns, costs, swarm
 from api.app import ApiParts, ApiSettings, create_app
+from api.approval_runs import ApprovalRuns
 from api.auth import key_hash
 from api.chat_runs import ChatRuns
 from api.conversations import Conversations
+from api.decisions import Decisions
+from api.dependencies import Positions
 from api.health import Probes
 from api.server import Http
+from api.swarm_runs import SwarmRuns
+from api.swarms import Swarms
 from domain.agents.commands import AgentCommands
 from domain.governance.ports import Unlimited
 from runtime import probes, temporal
@@ -54,6 +59,8 @@ async def _run(settings: Settings) -> None:
 
 def make_app(settings: Settings, parts: Parts, client: Client) -> FastAPI:
     """The API on these parts. It opens them when it starts and closes them when it stops."""
+    if not settings.auth_on:
+        parts.risks.refuse_without_keys()
     limiter, live = rate_limiter(settings), positions(parts)
     conversations = Conversations(
         ChatRuns(client),
@@ -63,6 +70,8 @@ def make_app(settings: Settings, parts: Parts, client: Client) -> FastAPI:
         call_timeout=timedelta(seconds=settings.model_timeout_s),
         pause=timedelta(seconds=settings.model_pause_s),
     )
+
+    swarms = _swarms(settings, parts, client, live)
 
     @asynccontextmanager
     async def lifespan(_: Any) -> AsyncIterator[None]:
@@ -93,11 +102,31 @@ def make_app(settings: Settings, parts: Parts, client: Client) -> FastAPI:
                         AgentCommands(parts.ledger, parts.agents), parts.agents, catalogue(settings, parts), live, now
                     )
                 ),
+                approvals.router(parts.approvals, _decisions(parts, client)),
                 costs.router(parts.costs, now),
+                swarm.router(swarms, parts.swarms, parts.content, now),
             ),
             lifespan=lifespan,
         )
     )
+
+
+def _swarms(settings: Settings, parts: Parts, client: Client, live: Positions) -> Swarms:
+    return Swarms(
+        SwarmRuns(client),
+        parts.swarms,
+        parts.swarms,
+        ledger=parts.ledger,
+        content=parts.content,
+        positions=live,
+        now=now,
+        call_timeout=timedelta(seconds=settings.model_timeout_s),
+        pause=timedelta(seconds=settings.model_pause_s),
+    )
+
+
+def _decisions(parts: Parts, client: Client) -> Decisions:
+    return Decisions(ApprovalRuns(client, notices=parts.webhooks is not None), parts.ledger, parts.content, now)
 
 
 def _api_settings(settings: Settings) -> ApiSettings:

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 import structlog
@@ -14,13 +15,16 @@ from temporalio.worker import Worker, WorkerDeploymentConfig
 from activities.books import Books
 from activities.calls import Calls
 from activities.chat import ChatActivities
+from activities.deciding import ApprovalActivities
 from activities.delegation import Delegating
 from activities.holding import HoldingActivities
 from activities.interceptor import RefusalInterceptor
+from activities.lost_swarms import LostSwarms
 from activities.memory import Memory
 from activities.offers import Offers
 from activities.reconcile import ReconcileActivities
 from activities.summarising import Summarising
+from activities.swarm import SwarmActivities
 from activities.thinking import Thinking
 from activities.tools import ToolActivities
 from domain.errors import Invalid
@@ -30,9 +34,12 @@ from runtime.loops import freeze, quick_loop, stop_on_signals
 from runtime.readiness import announce_ready
 from runtime.sandbox import QuickSandbox
 from runtime.settings import Settings
+from workflows.approval import Approval
+from workflows.approval_start import start_approval
 from workflows.chat import AgentChat
 from workflows.queues import FLOW, IO, model_queue
 from workflows.reconcile import Reconcile
+from workflows.swarm import Swarm
 
 THREADS = 16
 GRACE = timedelta(seconds=60)
@@ -49,15 +56,21 @@ def workers(settings: Settings, client: Client, parts: Parts, queues: Sequence[s
     """
     own = model_queue(parts.provider.name)
     books = Books(parts.ledger, parts.prices, now)
-    chat = ChatActivities(parts.ledger, now, model_queue=FLOW if settings.model_queue == "shared" else own)
+    calls_on = FLOW if settings.model_queue == "shared" else own
+    chat = ChatActivities(parts.ledger, now, model_queue=calls_on)
+    swarm = SwarmActivities(parts.ledger, parts.content, now, model_queue=calls_on)
+    swarms = [*swarm.all(), *LostSwarms(swarm, parts.swarms, client, now).all()]
     reconcile = ReconcileActivities(books, chat, costs=parts.costs, chats=parts.chats, client=client, now=now)
     calls_models = _model_activities(settings, parts, books)
     turns = [*HoldingActivities(parts.ledger, now).all(), *Delegating(parts.content, parts.agents).all()]
+    approvals = ApprovalActivities(
+        parts.ledger, parts.content, parts.risks, now, start=partial(start_approval, client), webhooks=parts.webhooks
+    )
     tools = ToolActivities(parts.ledger, parts.content, parts.toolbox, now)
     offered: dict[str, dict[str, Any]] = {
         FLOW: {
-            "workflows": [AgentChat, Reconcile],
-            "activities": [*chat.all(), *turns, *reconcile.all(), *calls_models],
+            "workflows": [AgentChat, Approval, Reconcile, Swarm],
+            "activities": [*chat.all(), *turns, *approvals.all(), *swarms, *reconcile.all(), *calls_models],
             "activity_executor": ThreadPoolExecutor(settings.model_concurrency, "ledger"),
             "workflow_runner": QuickSandbox(),
         },

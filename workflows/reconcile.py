@@ -1,4 +1,4 @@
-"""Each minute: overdue reservations become unknown, turns whose run Temporal lost become failed."""
+"""Each minute: overdue reservations become unknown, turns and swarms whose run Temporal lost become failed."""
 
 from datetime import timedelta
 
@@ -17,6 +17,7 @@ from temporalio.client import (
 from temporalio.common import SearchAttributePair, TypedSearchAttributes
 
 with workflow.unsafe.imports_passed_through():
+    from activities.lost_swarms import LostSwarms
     from activities.reconcile import ReconcileActivities, Reconciled
     from workflows.queues import FLOW
     from workflows.visibility import KIND
@@ -44,7 +45,17 @@ class Reconcile:
             schedule_to_close_timeout=timedelta(minutes=5),
             summary="turns whose run is lost",
         )
-        return Reconciled(calls.calls, turns.turns)
+        return Reconciled(calls.calls, turns.turns, await self._swarms())
+
+    async def _swarms(self) -> int:
+        if not workflow.patched("swarms"):
+            return 0
+        return await workflow.execute_activity_method(
+            LostSwarms.reconcile_swarms,
+            start_to_close_timeout=timedelta(seconds=50),
+            schedule_to_close_timeout=timedelta(minutes=5),
+            summary="swarms whose run is lost",
+        )
 
 
 async def ensure_schedule(client: Client) -> None:

@@ -6,12 +6,13 @@ from datetime import datetime
 from decimal import Decimal
 from typing import ClassVar, Literal
 
+from domain.brief import Part
 from domain.events import Recorded
 from domain.projection import Key, Row, Rows
 from domain.swarm.events import EndStatus, SwarmEnded, SwarmHeld, SwarmRequested
 from domain.swarm.plans import PLANS
 from domain.swarm.seats import Told, seat, told
-from domain.swarm.spoken import CONTRIBUTING
+from domain.swarm.spoken import ANSWER, CONTRIBUTING
 from domain.swarm.task import Mode, Task
 
 Status = Literal["pending", "running", "awaiting_approval"] | EndStatus
@@ -78,6 +79,22 @@ class SeatRow:
     error: str | None
 
 
+def contribution(swarm: SwarmRow, row: SeatRow) -> Part | None:
+    """The words of a seat's newest contribution."""
+    if row.reply_hash is None:
+        return None
+    return Part(hash=row.reply_hash, at=ANSWER if swarm.mode == "handoff" else ())
+
+
+def contributions(swarm: SwarmRow, seats: Iterable[SeatRow]) -> tuple[Part, ...]:
+    """The members' newest contributions one under the other, each under its speaker's id."""
+    parts: list[Part] = []
+    for row in seats:
+        if not row.coordinating and (words := contribution(swarm, row)):
+            parts += [Part("\n\n" if parts else ""), Part(f"## {row.agent_id}\n\n"), words]
+    return tuple(parts)
+
+
 class SwarmProjection:
     """`domain.projection.Projection` of swarms: their own events, and the turns on their seats."""
 
@@ -95,9 +112,9 @@ class SwarmProjection:
     def project(self, recorded: Recorded, rows: Rows) -> None:
         match recorded.event:
             case SwarmRequested() as event:
-                rows.put(_requested(event))
-                for row in _seats(event):
-                    rows.put(row)
+                rows.put(swarm_of(event))
+                for seated in seats_of(event):
+                    rows.put(seated)
             case SwarmHeld() as event:
                 swarm = _swarm(rows, event.task_id)
                 held = replace(swarm, status="awaiting_approval", held=swarm.held + 1, approval_id=event.approval_id)
@@ -116,7 +133,8 @@ def _swarm(rows: Rows, task_id: str) -> SwarmRow:
     return swarm
 
 
-def _requested(event: SwarmRequested) -> SwarmRow:
+def swarm_of(event: SwarmRequested) -> SwarmRow:
+    """A swarm as it is when it was just asked for."""
     members = tuple(agent.agent_id for agent in event.members)
     task = Task(event.mode, members, event.coordinator.agent_id, event.task_hash, rounds=event.rounds)
     return SwarmRow(
@@ -148,7 +166,8 @@ def _requested(event: SwarmRequested) -> SwarmRow:
     )
 
 
-def _seats(event: SwarmRequested) -> Iterable[SeatRow]:
+def seats_of(event: SwarmRequested) -> Iterable[SeatRow]:
+    """Its seats: the members in their order, the coordinator last."""
     everybody = [(agent, False) for agent in event.members] + [(event.coordinator, True)]
     for place, (agent, coordinating) in enumerate(everybody, 1):
         yield SeatRow(
