@@ -38,6 +38,7 @@ def up(
     from runtime.supervisor import up as run
 
     settings = _settings("up", host=host, port=port, data_dir=data_dir)
+    _refuse_rules_without_keys(settings)
     try:
         code = run(settings, llm=not no_llm)
     except (AlreadyRunning, StartFailed) as refusal:
@@ -51,6 +52,7 @@ def up(
 def api() -> None:
     """Serve the API against the servers named by the environment."""
     settings = _connected("api", "DATABASE_URL", "TEMPORAL_ADDRESS", "REDIS_URL")
+    _refuse_rules_without_keys(settings)
     from runtime.serve import run_api
 
     run_api(settings)
@@ -172,6 +174,19 @@ def _connected(part: str, *needs: str, data_dir: Path | None = None) -> "Setting
     if missing:
         _refuse(f"convergio {part} needs {' and '.join(missing)}: name the servers, or run everything: convergio up")
     return settings
+
+
+def _refuse_rules_without_keys(settings: "Settings") -> None:
+    """Approvals whose rules could not be kept are no safety: better not to start."""
+    from adapters.risk_policy import load_risk_policy
+    from domain.errors import Invalid
+
+    if settings.auth_on:
+        return
+    try:
+        load_risk_policy(settings.risk_policy).refuse_without_keys()
+    except Invalid as refusal:
+        _refuse(f"CONVERGIO_RISK_POLICY: {refusal.message}")
 
 
 def _sentence(place: tuple[int | str, ...], message: str) -> str:

@@ -1,5 +1,6 @@
 """Every setting there is. Nothing else reads the environment."""
 
+from base64 import b64decode
 from functools import cached_property
 from ipaddress import ip_address
 from pathlib import Path
@@ -7,6 +8,9 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from adapters.risk_policy import load_risk_policy
+from domain.errors import Invalid
 
 LOOPBACK_NAMES = ("localhost", "127.0.0.1", "[::1]", "::1")
 
@@ -24,6 +28,15 @@ class RateLimit(tuple[int, int]):
         if not (requests.strip().isdigit() and seconds.strip().isdigit() and int(requests) and int(seconds)):
             raise ValueError("use REQUESTS/SECONDS such as 100/60, or off")
         return cls((int(requests), int(seconds)))
+
+
+def _is_webhook_secret(secret: str) -> bool:
+    """Whether it is `whsec_` and the base64 of 24 to 64 bytes, as the Standard Webhooks specification has it."""
+    try:
+        key = b64decode(secret.removeprefix("whsec_"), validate=True)
+    except ValueError:
+        return False
+    return secret.startswith("whsec_") and len(key) in range(24, 65)
 
 
 class Settings(BaseSettings):
@@ -58,6 +71,12 @@ class Settings(BaseSettings):
     model_timeout_s: float = Field(120.0, gt=0, validation_alias="CONVERGIO_MODEL_TIMEOUT_S")
     model_pause_s: float = Field(1.0, gt=0, le=30, validation_alias="CONVERGIO_MODEL_PAUSE_S")
     prices: Path | None = Field(None, validation_alias="CONVERGIO_PRICES")
+
+    risk_policy: Path | None = Field(None, validation_alias="CONVERGIO_RISK_POLICY")
+    approval_webhook_url: str | None = Field(
+        None, pattern=r"^https?://[^\s/]+", validation_alias="CONVERGIO_APPROVAL_WEBHOOK_URL"
+    )
+    approval_webhook_secret: SecretStr | None = Field(None, validation_alias="CONVERGIO_APPROVAL_WEBHOOK_SECRET")
 
     ready_file: Path | None = Field(None, validation_alias="CONVERGIO_READY_FILE")
     deployment_version: str | None = Field(None, validation_alias="CONVERGIO_DEPLOYMENT_VERSION")
@@ -105,4 +124,18 @@ class Settings(BaseSettings):
             raise ValueError(f"binding to {self.host} needs CONVERGIO_AUTH=keys: without it anybody could spend money")
         if not self.loopback and "*" in (*self.cors_origins, *self.allowed_hosts):
             raise ValueError("* as CORS origin or host is allowed only while bound to loopback")
+        return self
+
+    @model_validator(mode="after")
+    def _approvals_can_be_kept(self) -> Self:
+        if self.risk_policy is not None:
+            try:
+                load_risk_policy(self.risk_policy)
+            except Invalid as refusal:
+                raise ValueError(f"CONVERGIO_RISK_POLICY: {refusal.message}") from refusal
+        secret = self.approval_webhook_secret
+        if self.approval_webhook_url is not None and secret is None:
+            raise ValueError("CONVERGIO_APPROVAL_WEBHOOK_URL needs CONVERGIO_APPROVAL_WEBHOOK_SECRET, which signs")
+        if secret is not None and not _is_webhook_secret(secret.get_secret_value()):
+            raise ValueError("CONVERGIO_APPROVAL_WEBHOOK_SECRET is whsec_ and the base64 of 24 to 64 random bytes")
         return self

@@ -1,11 +1,26 @@
 """Waiting for people: what any run does to have something decided."""
 
+import asyncio
+from collections.abc import Coroutine
 from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import TypeVar
 
 from temporalio import workflow
+from temporalio.exceptions import FailureError
 
 with workflow.unsafe.imports_passed_through():
-    from activities.approvals import ApprovalAsk, Decided
+    from activities.approvals import ApprovalAsk, Asked, Decided
+    from activities.deciding import ApprovalActivities
+    from workflows.approval_messages import Withdraw
+    from workflows.waits import LEDGER_RETRY, LEDGER_TIMEOUT
+
+T = TypeVar("T")
+
+_LOOK_AFTER = timedelta(hours=1)
+_LONGEST_LOOK = timedelta(hours=6)
+_GRACE = timedelta(minutes=1)
+"""How long after its expected end a decision may take to arrive."""
 
 
 @dataclass
@@ -20,9 +35,80 @@ class Holds:
         self.known.setdefault(decision.approval_id, decision)
 
     async def ask(self, ask: ApprovalAsk) -> Decided:
-        """Ask for a decision and wait for it, however long that takes: the approval's own rules bound it."""
-        raise NotImplementedError
+        """Ask for a decision and wait for it, however long that takes: the approval's own rules bound it.
+
+        Asked again, as a new run does, it is the same approval. Cancelled, it leaves the approval open: `withdraw` it.
+
+        Raises:
+            ActivityError: it cannot be asked, as when there is no such risk.
+        """
+        self.waiting.add(ask.approval_id)
+        looks, asked = 0, await _finished(self._request(ask))
+        while ask.approval_id not in self.known:
+            looks += 1
+            pause = min(_LOOK_AFTER * looks, _LONGEST_LOOK)
+            ends_in = asked.ends_at + _GRACE - workflow.now()
+            if not await self._hears(ask.approval_id, max(min(pause, ends_in), _GRACE)):
+                asked = await self._look(ask, asked)
+        self.waiting.discard(ask.approval_id)
+        return self.known[ask.approval_id]
 
     async def withdraw(self, reason: str) -> None:
-        """Nobody waits any more: take back what is still open."""
-        raise NotImplementedError
+        """Nobody waits any more: take back what is still open. Works while the run is being cancelled, too."""
+        open_ones = sorted(self.waiting - set(self.known))
+        self.waiting.clear()
+        await asyncio.gather(*(_take_back(approval_id, Withdraw(reason)) for approval_id in open_ones))
+
+    async def _request(self, ask: ApprovalAsk) -> Asked:
+        """Ask, or find how it stands. What has lost its run gets a new one."""
+        asked = await workflow.execute_activity_method(
+            ApprovalActivities.request_approval,
+            ask,
+            start_to_close_timeout=LEDGER_TIMEOUT,
+            retry_policy=LEDGER_RETRY,
+            summary=f"ask: {ask.title}"[:100],
+        )
+        if asked.decided is not None:
+            self.decided(asked.decided)
+        return asked
+
+    async def _hears(self, approval_id: str, within: timedelta) -> bool:
+        try:
+            await workflow.wait_condition(
+                lambda: approval_id in self.known, timeout=within, timeout_summary="look whether it is decided"
+            )
+        except TimeoutError:
+            return False
+        return True
+
+    async def _look(self, ask: ApprovalAsk, asked: Asked) -> Asked:
+        """Nothing was heard: look in the ledger. Past its end, make sure that there still is somebody to decide it."""
+        if workflow.now() >= asked.ends_at:
+            return await self._request(ask)
+        decided = await workflow.execute_activity_method(
+            ApprovalActivities.read_decision,
+            ask.approval_id,
+            start_to_close_timeout=LEDGER_TIMEOUT,
+            retry_policy=LEDGER_RETRY,
+            summary="is it decided?",
+        )
+        if decided is not None:
+            self.decided(decided)
+        return asked
+
+
+async def _finished(work: Coroutine[None, None, T]) -> T:
+    """Bring it to its end even when this is cancelled in between, so that what was begun is there to be withdrawn."""
+    task = asyncio.ensure_future(work)
+    try:
+        return await asyncio.shield(task)
+    except asyncio.CancelledError:
+        await workflow.wait([task])
+        raise
+
+
+async def _take_back(approval_id: str, withdraw: Withdraw) -> None:
+    try:
+        await workflow.get_external_workflow_handle(approval_id).signal("withdraw", withdraw)
+    except FailureError as error:
+        workflow.logger.info("approval %s is over: %s", approval_id, error)

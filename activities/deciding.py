@@ -1,0 +1,208 @@
+"""The facts of approvals, recorded one at a time for their run, and the word that is sent outside."""
+
+import json
+from asyncio import to_thread
+from collections.abc import Awaitable, Callable
+from datetime import datetime, timedelta
+from typing import cast
+
+from temporalio import activity
+from temporalio.exceptions import ApplicationError
+
+from activities.approvals import (
+    ApprovalAsk,
+    ApprovalStart,
+    Asked,
+    Claimed,
+    Decided,
+    Notice,
+    Ordered,
+    Passed,
+    Refusal,
+    Stands,
+    Withdrawn,
+    decided_of,
+    start_of,
+    state_of,
+)
+from domain.approvals import commands, instructions, policy
+from domain.approvals.aggregate import Approval
+from domain.approvals.commands import Command, Done
+from domain.approvals.events import ApprovalRequested
+from domain.approvals.policy import Choice, Due, Verdict, Who
+from domain.approvals.ports import DeliveryFailed, Webhooks
+from domain.approvals.rules import Risk, RiskPolicy
+from domain.content import Content, ContentStore
+from domain.errors import Forbidden, Invalid, Refused
+from domain.events import Cause, Event
+from domain.ledger import Ledger
+
+MOST_TITLE = 200
+PLATFORM = "platform"
+_LONGEST_DELAY = timedelta(hours=1)
+
+
+class ApprovalActivities:
+    """All of them are idempotent: a repeat changes nothing and returns what stands.
+
+    `start` sees to it that an approval has a run; without `webhooks` nobody outside is told anything.
+    """
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        content: ContentStore,
+        risks: RiskPolicy,
+        now: Callable[[], datetime],
+        *,
+        start: Callable[[ApprovalStart], Awaitable[None]],
+        webhooks: Webhooks | None = None,
+    ) -> None:
+        self._ledger = ledger
+        self._content = content
+        self._risks = risks
+        self._now = now
+        self._start = start
+        self._webhooks = webhooks
+
+    def all(self) -> list[Callable[..., object]]:
+        return [
+            self.request_approval,
+            self.read_decision,
+            self.carry_out,
+            self.record_claim,
+            self.pass_time,
+            self.withdraw,
+            self.deliver_webhook,
+        ]
+
+    @activity.defn(name="request_approval")
+    async def request_approval(self, ask: ApprovalAsk) -> Asked:
+        """Ask, unless that was done; see to it that an undecided approval has a run; say how it stands."""
+        approval = await to_thread(self._request, ask)
+        if approval.standing is None:
+            await self._start(start_of(approval, notices=self._webhooks is not None))
+        return Asked(decided_of(approval), approval.expires_at)
+
+    def _request(self, ask: ApprovalAsk) -> Approval:
+        asked = self._asked(ask)
+        command = Command(f"approval:{ask.approval_id}", lambda approval: policy.request(approval, asked))
+        return commands.change(self._ledger, ask.approval_id, command).approval
+
+    def _asked(self, ask: ApprovalAsk) -> ApprovalRequested:
+        rules, at = self._risks.of(ask.risk), self._now()
+        return ApprovalRequested(
+            approval_id=ask.approval_id,
+            kind=ask.kind,
+            risk=cast("Risk", ask.risk),
+            title=ask.title[:MOST_TITLE],
+            agent_id=ask.agent_id,
+            owner=ask.owner,
+            content_hash=ask.content_hash,
+            payload_hash=ask.payload_hash,
+            workflow_id=ask.workflow_id,
+            root_id=ask.root_id,
+            requested_by=ask.key_id,
+            project_id=ask.project_id,
+            session_id=ask.session_id,
+            turn=ask.turn,
+            rules=rules,
+            **policy.moments(rules, at),
+            **Cause(ask.key_id, ask.because, at).fields(),
+        )
+
+    @activity.defn(name="read_decision", no_thread_cancel_exception=True)
+    def read_decision(self, approval_id: str) -> Decided | None:
+        """The decision that stands; None while there is none."""
+        return decided_of(commands.load(self._ledger, approval_id))
+
+    @activity.defn(name="carry_out", no_thread_cancel_exception=True)
+    def carry_out(self, ordered: Ordered) -> Stands:
+        """Do what somebody with a key has ordered."""
+        order = ordered.order
+
+        def decide(approval: Approval) -> list[Event]:
+            text = self._content.get(ordered.owner, [order.instruction_hash]).get(order.instruction_hash)
+            instruction = instructions.read(text, ordered.approval_id)
+            if instruction.verb not in ordered.verbs or instruction.command_id != order.command_id:
+                raise Forbidden("this was said for something else")
+            return instruction.carried_out(approval, Cause(instruction.by, instruction.because, ordered.at))
+
+        return self._stands(ordered.approval_id, Command(_key(ordered.approval_id, order.command_id), decide))
+
+    @activity.defn(name="record_claim", no_thread_cancel_exception=True)
+    def record_claim(self, claim: Claimed) -> Stands:
+        """Decide by a signal, whose sender nobody has checked; one that may not decide is remembered as refused."""
+        cause = Cause(claim.by, f"signal {claim.verdict}", claim.at)
+        verdict = cast("Verdict", claim.verdict)
+        comment, edited = (
+            Content(claim.owner, text) if text else None for text in (claim.comment, claim.edited_content)
+        )
+        choice = Choice(verdict, claim.command_id, comment.hash if comment else None, edited.hash if edited else None)
+
+        def decide(approval: Approval) -> list[Event]:
+            if claim.problem:
+                raise Invalid(claim.problem)
+            policy.refuse_edit(approval, claim.edited_content if verdict == "approve" else None)
+            return policy.decide(approval, Who(claim.by, "claimed"), choice, cause)
+
+        def otherwise(approval: Approval, refusal: Refused) -> list[Event]:
+            return policy.refuse_signal(approval, verdict, refusal.message, cause)
+
+        texts = [text for text in (comment, edited) if text]
+        key = _key(claim.approval_id, claim.command_id)
+        return self._stands(claim.approval_id, Command(key, decide, texts, otherwise))
+
+    @activity.defn(name="pass_time", no_thread_cancel_exception=True)
+    def pass_time(self, passed: Passed) -> Stands:
+        """Remind, escalate or expire, unless something else happened since."""
+        cause, what = Cause(PLATFORM, f"approval {passed.approval_id}", passed.at), cast("Due", passed.what)
+
+        def decide(approval: Approval) -> list[Event]:
+            return policy.pass_time(approval, what, seen=passed.seen, cause=cause)
+
+        return self._stands(passed.approval_id, Command(_key(passed.approval_id, f"{what}:{passed.seen}"), decide))
+
+    @activity.defn(name="withdraw", no_thread_cancel_exception=True)
+    def withdraw(self, withdrawn: Withdrawn) -> Stands:
+        """Take an open approval back."""
+        reason = Content(withdrawn.owner, withdrawn.reason) if withdrawn.reason else None
+        cause = Cause(PLATFORM, f"approval {withdrawn.approval_id}", withdrawn.at)
+
+        def decide(approval: Approval) -> list[Event]:
+            return policy.withdraw(approval, reason.hash if reason else None, cause)
+
+        key = _key(withdrawn.approval_id, "withdraw")
+        return self._stands(withdrawn.approval_id, Command(key, decide, [reason] if reason else []))
+
+    def _stands(self, approval_id: str, command: Command) -> Stands:
+        done = commands.change(self._ledger, approval_id, command)
+        return Stands(state_of(done.approval), _refusal(done))
+
+    @activity.defn(name="deliver_webhook")
+    async def deliver_webhook(self, notice: Notice) -> str:
+        """Tell the receiver, once: `delivered`, or `gone` when it wants nothing any more."""
+        if self._webhooks is None:
+            return "gone"
+        payload = {"type": notice.type, "timestamp": _utc(notice.at), "data": notice.data}
+        try:
+            return await self._webhooks.deliver(notice.notice_id, json.dumps(payload, separators=(",", ":")))
+        except DeliveryFailed as failed:
+            delay = min(timedelta(seconds=failed.retry_after), _LONGEST_DELAY) if failed.retry_after else None
+            raise ApplicationError(str(failed), type="DeliveryFailed", next_retry_delay=delay) from failed
+
+
+def _key(approval_id: str, command_id: str) -> str:
+    return f"approval:{approval_id}:{command_id}"
+
+
+def _refusal(done: Done) -> Refusal | None:
+    refusal = done.refusal
+    if refusal is None:
+        return None
+    details = {name: str(value) for name, value in refusal.details.items()}
+    return Refusal(type(refusal).__name__, refusal.message, details)
+
+
+def _utc(at: datetime) -> str:
+    return at.isoformat().replace("+00:00", "Z")

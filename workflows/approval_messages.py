@@ -1,0 +1,67 @@
+"""What is said to the run of an approval, and how it is read. Fields are added with defaults, never removed."""
+
+from dataclasses import dataclass
+from typing import Any
+
+WAITER = "approval_decided"
+"""The signal by which the run that waits is told."""
+
+MOST_TEXT = 10_000
+"""Characters of a comment, or of an edited text, in a signal: they stand in the run's history."""
+_MOST_NAME = 64
+_NOBODY = "temporal"
+
+
+@dataclass(frozen=True)
+class Withdraw:
+    """Nobody waits any more, and why in a few words."""
+
+    reason: str = ""
+
+
+@dataclass(frozen=True)
+class Said:
+    """What a signal says. `problem` is why it cannot be read."""
+
+    by: str
+    comment: str | None = None
+    edited_content: str | None = None
+    problem: str | None = None
+
+
+def said(argument: Any) -> Said:
+    """Read a signal's argument: nothing, a comment, or an object `{comment, by, edited_content}`."""
+    if argument is None or isinstance(argument, str):
+        return _said({"comment": argument})
+    if isinstance(argument, dict):
+        return _said(argument)
+    return Said(f"claimed:{_NOBODY}", problem="the argument is a comment, or an object")
+
+
+def _said(given: dict[str, Any]) -> Said:
+    texts = {name: given.get(name) for name in ("comment", "by", "edited_content")}
+    by = f"claimed:{_name(texts['by'])}"
+    if unknown := sorted(set(given) - set(texts)):
+        return Said(by, problem=f"{unknown[0][:_MOST_NAME]} is not known: use comment, by and edited_content")
+    for name, text in texts.items():
+        if text is not None and not isinstance(text, str):
+            return Said(by, problem=f"{name} is no text")
+        if text is not None and (len(text) > MOST_TEXT or not _is_storable(text)):
+            return Said(by, problem=f"{name} is longer than {MOST_TEXT} characters, or holds what is no text")
+    return Said(by, texts["comment"] or None, texts["edited_content"] or None)
+
+
+def reason_of(argument: Any) -> str:
+    """Why it is withdrawn: an object with a `reason`, or the reason."""
+    reason = argument.get("reason") if isinstance(argument, dict) else argument
+    return reason[:MOST_TEXT] if isinstance(reason, str) and _is_storable(reason) else ""
+
+
+def _name(given: Any) -> str:
+    """Who it claims to be, as far as it can be printed."""
+    name = "".join(letter for letter in given if letter.isprintable()) if isinstance(given, str) else ""
+    return name.strip()[:_MOST_NAME] or _NOBODY
+
+
+def _is_storable(text: str) -> bool:
+    return "\0" not in text and not any("\ud800" <= letter <= "\udfff" for letter in text)
