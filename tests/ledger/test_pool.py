@@ -20,7 +20,7 @@ def _cut(connection: psycopg.Connection[object]) -> None:
 
 
 async def test_a_connection_lost_in_mid_statement_is_an_operational_error(database_url: str) -> None:
-    """libpq says so by itself, without the SQLSTATE that a server's word has."""
+    """It is the client library that says so, without the SQLSTATE that a server's word has."""
     with connect(database_url) as connection:
         slow = asyncio.create_task(asyncio.to_thread(run, connection, set(), _SLOW, []))
         await asyncio.sleep(0.3)
