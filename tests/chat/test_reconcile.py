@@ -13,10 +13,14 @@ from activities.books import Books, Companion
 from activities.chat import ChatActivities, Opening, TurnRef, started
 from activities.reconcile import LOST_AFTER, ReconcileActivities
 from domain.chat import aggregate
+from domain.chat.events import TurnHeld
+from domain.chat.projection import TurnRow
 from domain.content import content_hash
 from domain.costs.aggregate import Intent
 from domain.costs.policy import OVERDUE
 from domain.events import Cause
+from domain.ids import inner
+from domain.ledger import Change
 from runtime import temporal
 from runtime.bootstrap import now
 from tests.scripted_model import ScriptedModel
@@ -47,11 +51,15 @@ class Aftermath:
             self.books, self.chat, costs=parts.costs, chats=parts.chats, client=self.system.temporal, now=clock
         )
 
-    def turn_begun(self, *, at: datetime) -> str:
-        """A session whose first turn has begun: its call is reserved. Returns the session's id."""
-        session_id = f"session_{uuid4().hex}"
-        workflow_id = f"chat-{session_id}"
-        self.chat.open_session(Opening(session_id, AGENT, "anonymous", workflow_id, "req_1"))
+    def turn_begun(self, *, at: datetime, inside: str | None = None) -> str:
+        """A session whose first turn has begun: its call is reserved. Returns the session's id.
+
+        With `inside` it is an inner session of this run, which is never opened.
+        """
+        session_id = inner(inside, "antonio") if inside else f"session_{uuid4().hex}"
+        workflow_id = inside or f"chat-{session_id}"
+        if not inside:
+            self.chat.open_session(Opening(session_id, AGENT, "anonymous", workflow_id, "req_1"))
         ref = TurnRef(session_id, 1, f"{session_id}-1", content_hash("Hello."), AGENT, 1, "anonymous", "req_1")
         begin = started(ref, model="scripted", cause=Cause("anonymous", "req_1", at))
         intent = Intent(
@@ -71,6 +79,26 @@ class Aftermath:
         companion = Companion(aggregate.turn_stream(session_id, 1), lambda known: [] if known else [begin])
         self.books.reserve(intent, companion, "req_1", untried=True)
         return session_id
+
+    def held(self, session_id: str, *, at: datetime) -> None:
+        """Let the first turn wait for a person."""
+        stream = aggregate.turn_stream(session_id, 1)
+        cause = Cause("anonymous", "req_1", at).fields()
+        held = TurnHeld(
+            session_id=session_id, turn=1, message_id=f"{session_id}-1", approval_id=f"approval-{session_id}", **cause
+        )
+        stands = len(self.system.parts.ledger.read(stream))
+        self.system.parts.ledger.append(Change(stream, stands, [held]), key=f"hold:{session_id}")
+
+    async def turn(self, session_id: str) -> TurnRow:
+        """The first turn as its view has it, once that has seen it all."""
+        await self.states_of_all()
+        [spoken] = self.system.parts.chats.turns(session_id, skip=0, limit=1)
+        return spoken.row
+
+    async def states_of_all(self) -> None:
+        """Wait until the chats' view has seen all that was recorded."""
+        assert await self.system.app.state.positions.wait("chat")
 
     async def states(self, session_id: str) -> tuple[str, str]:
         """The state of the call, the status of the turn."""
@@ -133,6 +161,45 @@ async def test_a_young_turn_is_not_looked_up(aftermath: Aftermath) -> None:
     await aftermath.states(session_id)
     await aftermath.at(lambda: began + LOST_AFTER - timedelta(seconds=1)).reconcile_turns()
     assert (await aftermath.states(session_id))[1] == "running"
+
+
+async def test_a_held_turn_is_left_alone_while_its_run_lives(aftermath: Aftermath) -> None:
+    session_id = aftermath.turn_begun(at=now() + timedelta(seconds=1))
+    await opened(aftermath.system, session_id)
+    aftermath.held(session_id, at=now())
+    await aftermath.states_of_all()
+    await aftermath.reconcile.reconcile_turns()
+    assert (await aftermath.states(session_id))[1] == "awaiting_approval"
+    assert (await aftermath.system.session(session_id))["status"] == "awaiting_approval"
+
+
+async def test_a_held_turn_whose_run_is_gone_has_failed(aftermath: Aftermath) -> None:
+    session_id = aftermath.turn_begun(at=now())
+    aftermath.held(session_id, at=now())
+    await aftermath.states_of_all()
+    assert (await aftermath.reconcile.reconcile_turns()).turns >= 1
+    assert (await aftermath.states(session_id))[1] == "failed"
+
+
+async def test_a_turn_inside_a_run_is_lost_with_it(aftermath: Aftermath) -> None:
+    task_id = f"task_{uuid4().hex}"
+    session_id = aftermath.turn_begun(at=now(), inside=task_id)
+    await aftermath.system.temporal.start_workflow("AnyRun", id=task_id, task_queue="nobody-works-here")
+    await aftermath.states_of_all()
+    await aftermath.reconcile.reconcile_turns()
+    assert (await aftermath.turn(session_id)).status == "running"
+    await aftermath.system.temporal.get_workflow_handle(task_id).terminate()
+    await aftermath.reconcile.reconcile_turns()
+    assert (await aftermath.turn(session_id)).status == "failed"
+
+
+async def test_a_turn_inside_a_chat_is_worked_on_by_the_chats_run(aftermath: Aftermath) -> None:
+    outer = f"session_{uuid4().hex}"
+    session_id = aftermath.turn_begun(at=now() + timedelta(seconds=1), inside=outer)
+    await opened(aftermath.system, outer)
+    await aftermath.states_of_all()
+    await aftermath.reconcile.reconcile_turns()
+    assert (await aftermath.turn(session_id)).status == "running"
 
 
 async def opened(system: System, session_id: str) -> None:
