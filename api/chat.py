@@ -10,19 +10,12 @@ from api.chat_views import ChatAnswer, ChatRequest, ChatSession, SessionId, erro
 from api.context import RequestContext
 from api.conversations import Conversations, Outcome, Utterance
 from api.dependencies import CurrentCaller, CurrentRequest, IdempotencyKey, Paged, fresh, requires
+from api.failed_turns import failure_of_turn
 from api.models import Deleted
 from domain.chat.ports import ChatReads
 from domain.content import ContentStore
-from domain.errors import Conflict, NotFound, OverBudget, Refused, TooLarge, Unavailable, UpstreamFailed
+from domain.errors import NotFound, Unavailable
 from workflows.chat_messages import Said
-
-_FAILURES: dict[str, type[Refused]] = {
-    "UPSTREAM_ERROR": UpstreamFailed,
-    "PAYLOAD_TOO_LARGE": TooLarge,
-    "BUDGET_EXCEEDED": OverBudget,
-    "SERVICE_UNAVAILABLE": Unavailable,
-    "CANCELLED": Conflict,
-}
 
 
 def router(conversations: Conversations, reads: ChatReads, content: ContentStore) -> APIRouter:
@@ -117,11 +110,7 @@ async def _answer(outcome: Outcome, said: Said, content: ContentStore, request: 
     if said.status == "rejected":
         return _running(outcome, request)
     if said.status != "completed" or said.reply_hash is None:
-        details = {"session_id": outcome.session_id, "turn": said.turn, "workflow_id": outcome.workflow_id}
-        failure = _FAILURES.get(said.code or "")
-        if failure is None:
-            raise RuntimeError(f"turn {said.turn} of {outcome.workflow_id} failed: {said.error}")
-        raise failure(said.error or "the turn failed", status="failed", **details)
+        raise failure_of_turn(outcome, said)
     texts = await asyncio.to_thread(content.get, outcome.session_id, [said.reply_hash])
     return ChatAnswer(
         session_id=outcome.session_id,
