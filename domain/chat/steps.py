@@ -1,7 +1,7 @@
 """Steps of a turn before its answer: the model asked for tools, or has to put its answer right."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import orjson
 
@@ -52,8 +52,29 @@ def messages(steps: Sequence[Step], *, most: int) -> tuple[Message, ...]:
 def _of(step: Step, results: Sequence[str]) -> list[Message]:
     if not step.asks:
         return [Message("assistant", step.replied), Message("user", results[0])]
-    text, requests = asked(step.replied)
+    text, asked_for = asked(step.replied)
+    requests = _sendable(asked_for)
     answers = [
         Message("tool", result, tool_call_id=request.id) for request, result in zip(requests, results, strict=True)
     ]
     return [Message("assistant", text, tool_calls=requests), *answers]
+
+
+def _sendable(requests: Sequence[ToolRequest]) -> tuple[ToolRequest, ...]:
+    """What strict providers take back of their own requests: ids that differ, arguments that are JSON objects."""
+    ids = [request.id for request in requests]
+    return tuple(
+        replace(
+            request,
+            id=request.id if ids.count(request.id) == 1 else f"{request.id}_{index}",
+            arguments=request.arguments if _is_object(request.arguments) else "{}",
+        )
+        for index, request in enumerate(requests)
+    )
+
+
+def _is_object(arguments: str) -> bool:
+    try:
+        return isinstance(orjson.loads(arguments), dict)
+    except orjson.JSONDecodeError:
+        return False
