@@ -15,7 +15,7 @@ from adapters.openai_model import OpenAIModel
 from domain.chat.ports import ModelFailure
 from tests.models.conftest import KEY, asking
 from tests.scripted_model import ScriptedModel, start_scripted_model
-from tests.scripted_model.script import directives
+from tests.scripted_model.directives import directives
 
 
 def post(provider: ScriptedModel, body: dict[str, object]) -> dict[str, object]:

@@ -1,16 +1,21 @@
 """The provider's answers as bytes: texts, chunks of server-sent events, whole completions."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 from zlib import crc32
 
 import orjson
 
+from tests.scripted_model.asked import Asked, text_of
+from tests.scripted_model.directives import ToolCall
 from tests.scripted_model.script import Behaviour
+from tests.scripted_model.shaped import instance
 
 TOKEN_BYTES = 4
 TEMPLATE_TOKENS = 4  # what a chat template adds to each message
 FILLER = "and " * 64
+QUOTED = 200  # characters of each tool's result
 SEPARATOR = b"\n\n"
 
 
@@ -20,26 +25,32 @@ def tokens_in(text: str) -> int:
     return -(-size // TOKEN_BYTES)
 
 
-def prompt_tokens(messages: list[dict[str, Any]]) -> int:
-    return sum(tokens_in(str(message.get("content") or "")) + TEMPLATE_TOKENS for message in messages)
+def prompt_tokens(asked: Asked) -> int:
+    texts = sum(tokens_in(text_of(message)) + TEMPLATE_TOKENS for message in asked.messages)
+    return texts + -(-asked.prompt_bytes_of_extras // TOKEN_BYTES)
 
 
-def answer_text(behaviour: Behaviour, *, seen: int, last: str) -> str:
-    """What the model says after `seen` messages, the last of which is `last`; the same for the same prompt."""
-    if behaviour.empty:
+def answer_text(behaviour: Behaviour, asked: Asked, last: str) -> str:
+    """What the model says, the last message being `last` without directives; the same for the same prompt."""
+    seen = len(asked.messages)
+    if behaviour.empty or (behaviour.calls and behaviour.text is None):
         return ""
     if behaviour.text is not None:
         return behaviour.text
-    if behaviour.tokens is None:
-        return f"I have seen {seen} messages. The last one says: {last[:60]}"
-    size = behaviour.tokens * TOKEN_BYTES
-    start = f"{crc32(last.encode()) ^ seen:08x} "
-    return (start + FILLER * (size // len(FILLER) + 1))[:size]
+    if behaviour.tokens is not None:
+        size = behaviour.tokens * TOKEN_BYTES
+        start = f"{crc32(last.encode()) ^ seen:08x} "
+        return (start + FILLER * (size // len(FILLER) + 1))[:size]
+    if asked.schema is not None:
+        return orjson.dumps(instance(asked.schema)).decode()
+    if asked.results:
+        return "The tools say: " + " | ".join(result[:QUOTED] for result in asked.results)
+    return f"I have seen {seen} messages. The last one says: {last[:60]}"
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """One answer: its pieces of text, and how it ends."""
+    """One answer: its pieces of text, the tools it asks for, and how it ends."""
 
     id: str
     model: str
@@ -48,6 +59,7 @@ class Answer:
     prompt_tokens: int
     completion_tokens: int
     cached_tokens: int
+    calls: tuple[ToolCall, ...] = ()
 
     @property
     def usage(self) -> dict[str, Any]:
@@ -65,10 +77,24 @@ class Answer:
             orjson.dumps(self.model),
         )
 
-    def texts(self) -> list[bytes]:
-        head = self.head() + b'"choices":[{"index":0,"delta":{"content":'
-        tail = b'},"finish_reason":null}]}' + SEPARATOR
-        return [head + orjson.dumps(piece) + tail for piece in self.pieces]
+    def deltas(self) -> Iterator[tuple[str, bytes]]:
+        """What the model wrote piece by piece, and the chunk that each piece goes out in."""
+        head, tail = self.head() + b'"choices":[{"index":0,"delta":', b',"finish_reason":null}]}' + SEPARATOR
+        for piece in self.pieces:
+            yield piece, head + b'{"content":' + orjson.dumps(piece) + b"}" + tail
+        for index, call in enumerate(self.calls):
+            for written, fields in self._pieces_of(index, call):
+                yield written, head + orjson.dumps({"tool_calls": [{"index": index, **fields}]}) + tail
+
+    def _pieces_of(self, index: int, call: ToolCall) -> Iterator[tuple[str, dict[str, Any]]]:
+        """Id and name first, then the arguments in two halves."""
+        yield call.name, {**self._named(index), "function": {"name": call.name, "arguments": ""}}
+        half = len(call.arguments) // 2
+        for part in (call.arguments[:half], call.arguments[half:]):
+            yield part, {"function": {"arguments": part}}
+
+    def _named(self, index: int) -> dict[str, Any]:
+        return {"id": f"call_{self.id.removeprefix('chatcmpl-')}_{index}", "type": "function"}
 
     def end(self, *, with_finish: bool, with_usage: bool, with_done: bool = True) -> bytes:
         head = self.head()
@@ -83,7 +109,12 @@ class Answer:
         return b"".join(parts)
 
     def whole(self, *, with_usage: bool) -> bytes:
-        message = {"role": "assistant", "content": "".join(self.pieces)}
+        message: dict[str, Any] = {"role": "assistant", "content": "".join(self.pieces)}
+        if self.calls:
+            message["tool_calls"] = [
+                {**self._named(index), "function": {"name": call.name, "arguments": call.arguments}}
+                for index, call in enumerate(self.calls)
+            ]
         body = {
             "id": self.id,
             "object": "chat.completion",
@@ -94,23 +125,23 @@ class Answer:
         return orjson.dumps({**body, "usage": self.usage} if with_usage else body)
 
 
-def answer(
-    behaviour: Behaviour, *, call: int, model: str, seen: int, last: str, prompt: int, cap: int | None
-) -> Answer:
-    """The answer to call number `call`, not longer than `cap` tokens."""
-    text = answer_text(behaviour, seen=seen, last=last)
-    finish = behaviour.finish
+def answer(behaviour: Behaviour, asked: Asked, last: str, *, number: int) -> Answer:
+    """The answer to call number `number`, its text not longer than the cap that was sent."""
+    text = answer_text(behaviour, asked, last)
+    finish = "tool_calls" if behaviour.calls and behaviour.finish == "stop" else behaviour.finish
+    cap = asked.body.get("max_completion_tokens") or asked.body.get("max_tokens")
     if cap is not None and tokens_in(text) > cap:
         text = text.encode()[: cap * TOKEN_BYTES].decode(errors="ignore")
         finish = "length"
     return Answer(
-        id=f"chatcmpl-{call}",
-        model=model,
+        id=f"chatcmpl-{number}",
+        model=asked.model,
         pieces=pieces(text, behaviour),
         finish=finish,
-        prompt_tokens=prompt,
-        completion_tokens=tokens_in(text),
+        prompt_tokens=prompt_tokens(asked),
+        completion_tokens=tokens_in(text) + sum(tokens_in(call.name + call.arguments) for call in behaviour.calls),
         cached_tokens=behaviour.cached_tokens,
+        calls=behaviour.calls,
     )
 
 

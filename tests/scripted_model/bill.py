@@ -8,8 +8,10 @@ from typing import Any, BinaryIO
 import orjson
 
 Entry = dict[str, Any]
-"""`n, request_id, model, prompt_tokens, completion_tokens, state, at`; `at` is in Unix seconds.
+"""`n, request_id, model, prompt_tokens, completion_tokens, state, at, tools, shape, calls`; `at` is in Unix seconds.
 
+`tools` are the names of those that were offered, `shape` the name of the schema that the answer was to follow,
+`calls` the names of the tools that were asked for.
 `state` is `started`, then `finished`, `cut` (the provider broke off), `client_gone` or `refused` (no charge).
 """
 
@@ -25,15 +27,21 @@ class Bill:
             self.entries = list(read(path))
             self._file = path.open("ab", buffering=0)
 
-    def start(self, *, request_id: str | None, model: str, prompt_tokens: int) -> Entry:
+    @property
+    def next(self) -> int:
+        """The number of the next entry."""
+        return len(self.entries) + 1
+
+    def start(self, *, request_id: str | None, model: str, prompt_tokens: int, **more: Any) -> Entry:
         entry: Entry = {
-            "n": len(self.entries) + 1,
+            "n": self.next,
             "request_id": request_id,
             "model": model,
             "prompt_tokens": prompt_tokens,
             "completion_tokens": 0,
             "state": "started",
             "at": time(),
+            **more,
         }
         self.entries.append(entry)
         self._write(entry)

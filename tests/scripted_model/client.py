@@ -40,17 +40,14 @@ class ScriptedModel:
     def script(
         self,
         *rules: dict[str, Any],
-        default: dict[str, Any] | None = None,
-        out_of_quota_after: int | None = None,
-        props: dict[str, Any] | None = None,
+        **settings: Any,
     ) -> None:
-        """Add rules: fields of `script.Behaviour`, with the conditions `contains, nth, model, times` (1 if unset).
+        """Add rules: fields of `script.Behaviour`, with the conditions of `script.Rule` and `times` (1 if unset).
 
-        `default` is the behaviour where no rule takes a request; `props` is what llama.cpp would say at `/props`.
+        Settings: `default`, the behaviour where no rule takes a request; `out_of_quota_after` so many requests;
+        `no_tools` and `no_shapes` refuse requests with such; `props` is what llama.cpp would say at `/props`.
         """
-        settings = {"default": default, "out_of_quota_after": out_of_quota_after, "props": props}
-        given = {name: value for name, value in settings.items() if value is not None}
-        self._ask("POST", "/script", {"rules": rules, **given})
+        self._ask("POST", "/script", {"rules": rules, **settings})
 
     def reset(self) -> None:
         """Forget the script, the bill and the requests."""

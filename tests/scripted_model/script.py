@@ -1,11 +1,14 @@
 """What the provider is told to do: rules posted by a test, and directives inside a message."""
 
 import dataclasses
-import re
 from collections import Counter
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Literal
+
+import orjson
+
+from tests.scripted_model.asked import Asked
+from tests.scripted_model.directives import CALLS, ToolCall, change, directives, rounds
 
 Headers = dict[str, str]
 
@@ -26,6 +29,8 @@ class Behaviour:
     headers: Headers = field(default_factory=dict)
     text: str | None = None
     """The whole answer, word for word."""
+    calls: tuple[ToolCall, ...] = ()
+    """Tools that are asked for; a `text` goes along with them."""
     tokens: int | None = None
     """The length of a made answer. One token is four bytes."""
     tokens_per_chunk: int | None = None
@@ -71,32 +76,59 @@ class Behaviour:
 
 @dataclass(slots=True)
 class Rule:
-    """A behaviour and the requests it is for: all conditions given must hold, `times` says how often (null: always)."""
+    """A behaviour and the requests it is for: all conditions given must hold, `times` says how often (null: always).
+
+    `contains` looks at the last message of the user, `system` at what the agent was told, `wants` for a tool that is
+    offered, `shape` at the name of the schema that the answer is to follow, `role` at whose the very last message is.
+    A rule with `calls` takes only requests that offer tools, and, without a `role`, none that already brings results.
+    """
 
     behaviour: Behaviour
     contains: str | None = None
+    system: str | None = None
     nth: int | None = None
     model: str | None = None
+    wants: str | None = None
+    shape: str | None = None
+    role: str | None = None
     times: int | None = 1
 
-    def takes(self, *, nth: int, model: str, last: str) -> bool:
+    def takes(self, asked: Asked) -> bool:
         return (
             (self.times is None or self.times > 0)
-            and (self.contains is None or self.contains in last)
-            and (self.nth is None or self.nth == nth)
-            and (self.model is None or self.model == model)
+            and (self.contains is None or self.contains in asked.last)
+            and (self.system is None or self.system in asked.system)
+            and (self.nth is None or self.nth == asked.nth)
+            and (self.model is None or self.model == asked.model)
+            and (self.wants is None or self.wants in asked.tools)
+            and (self.shape is None or self.shape == asked.shape)
+            and (self.role is None or self.role == asked.role)
+            and (not self.behaviour.calls or self._may_call(asked))
         )
 
+    def _may_call(self, asked: Asked) -> bool:
+        return bool(asked.tools) and (self.role is not None or asked.role != "tool")
 
-RULE_FIELDS = ("contains", "nth", "model", "times")
-DIRECTIVES = re.compile(r"\s*\[\[([^\[\]]*)\]\]\s*")
+
+RULE_FIELDS = ("contains", "system", "nth", "model", "wants", "shape", "role", "times")
+SETTINGS = ("out_of_quota_after", "no_tools", "no_shapes", "props")
 DEFAULT = Behaviour()
 
 
 def rule_of(fields: dict[str, Any]) -> Rule:
     """Raises TypeError where a field is unknown."""
     conditions = {name: fields[name] for name in RULE_FIELDS if name in fields}
-    return Rule(Behaviour(**{name: fields[name] for name in fields if name not in conditions}), **conditions)
+    return Rule(behaviour_of({name: fields[name] for name in fields if name not in conditions}), **conditions)
+
+
+def behaviour_of(fields: dict[str, Any]) -> Behaviour:
+    """`calls` are `{"name": ..., "arguments": ...}`: an object is sent as JSON, a text as it is."""
+    calls = tuple(_call(**call) for call in fields.get("calls", ()))
+    return Behaviour(**{**fields, "calls": calls})
+
+
+def _call(name: str, arguments: Any = None) -> ToolCall:
+    return ToolCall(name, arguments if isinstance(arguments, str) else orjson.dumps(arguments or {}).decode())
 
 
 class Script:
@@ -106,34 +138,56 @@ class Script:
         self.rules: list[Rule] = []
         self.default = DEFAULT
         self.out_of_quota_after: int | None = None
+        self.no_tools = False
+        self.no_shapes = False
         self.props: dict[str, Any] | None = None
         self.seen: Counter[str] = Counter()
 
     def load(self, script: dict[str, Any]) -> None:
-        """`rules` are added to the queue; `default`, `out_of_quota_after` and `props` replace what was set."""
+        """`rules` are added to the queue; all else replaces what was set. Raises TypeError where a field is unknown."""
+        if unknown := set(script) - {"rules", "default", *SETTINGS}:
+            raise TypeError(f"there is no setting {', '.join(unknown)}")
         self.rules.extend(rule_of(fields) for fields in script.get("rules", ()))
         if "default" in script:
-            self.default = Behaviour(**script["default"])
-        self.props = script.get("props", self.props)
-        if "out_of_quota_after" in script:
-            self.out_of_quota_after = script["out_of_quota_after"]
+            self.default = behaviour_of(script["default"])
+        for name in SETTINGS:
+            setattr(self, name, script.get(name, getattr(self, name)))
 
-    def choose(self, *, nth: int, model: str, last: str) -> tuple[Behaviour, str]:
+    def choose(self, asked: Asked) -> tuple[Behaviour, str]:
         """The behaviour for a request, and its last message without directives."""
-        if self.out_of_quota_after is not None and nth > self.out_of_quota_after:
-            return OUT_OF_QUOTA, last
+        if (refusal := self._refusal(asked)) is not None:
+            return refusal, asked.last
         for rule in self.rules:
-            if rule.takes(nth=nth, model=model, last=last):
+            if rule.takes(asked):
                 rule.times = None if rule.times is None else rule.times - 1
-                return rule.behaviour, last
-        return self._directed(last) if "[[" in last else (self.default, last)
+                return rule.behaviour, asked.last
+        return self._directed(asked) if "[[" in asked.last else (self.default, asked.last)
 
-    def _directed(self, last: str) -> tuple[Behaviour, str]:
+    def _refusal(self, asked: Asked) -> Behaviour | None:
+        if self.out_of_quota_after is not None and asked.nth > self.out_of_quota_after:
+            return OUT_OF_QUOTA
+        if problem := asked.problem():
+            message, param = problem
+            return refusing(message, param)
+        if self.no_tools and asked.tools:
+            return refusing(f"{asked.model} does not support tools", "tools")
+        if self.no_shapes and asked.shape:
+            return refusing(
+                "'response_format' of type 'json_schema' is not supported with this model.", "response_format"
+            )
+        return None
+
+    def _directed(self, asked: Asked) -> tuple[Behaviour, str]:
+        last = asked.last
         self.seen[last] += 1
         words, plain = directives(last)
         changes: dict[str, Any] = {}
         for name, *values in words:
-            changes.update(change(name, values, seen=self.seen[last]))
+            if name not in {*CALLS, "again"}:
+                changes.update(change(name, values, seen=self.seen[last]))
+        wanted = rounds(words)
+        if asked.tools and asked.rounds < len(wanted):
+            changes.update(calls=wanted[asked.rounds], text=None)
         return dataclasses.replace(self.default, **changes), plain
 
 
@@ -143,44 +197,7 @@ OUT_OF_QUOTA = Behaviour(
 )
 
 
-def directives(text: str) -> tuple[list[list[str]], str]:
-    """The directives a message begins or ends with, as words, and the message without them.
-
-    Those in the middle are text: a summary that quotes a message must not do what the message asked for.
-    """
-    found: list[list[str]] = []
-    while match := DIRECTIVES.match(text):
-        found.append(match[1].split())
-        text = text[match.end() :]
-    while text.endswith("]]") and (match := DIRECTIVES.fullmatch(text, max(text.rfind("[["), 0))):
-        found.append(match[1].split())
-        text = text[: match.start()].rstrip()
-    return [words for words in found if words], text
-
-
-def change(name: str, values: list[str], *, seen: int) -> dict[str, Any]:
-    """What one directive changes in the behaviour.
-
-    `[[delay 3]]`, `[[first 0.5]]`, `[[pace 0.1]]` (seconds); `[[tokens 200]]`; `[[empty]]`; `[[nousage]]`;
-    `[[fail 500]]`, `[[cut 2]]`, `[[hang]]`, `[[garbage]]`. The last four take a number of times at the end: after so
-    many requests with this very message they do nothing, as in `[[fail 503 2]]`, `[[cut 2 1]]`, `[[hang 1]]`.
-    """
-    if name in SECONDS:
-        return {SECONDS[name]: float(values[0])}
-    arity = {"fail": 1, "cut": 1}.get(name, 0)
-    if name in PASSING and len(values) > arity and seen > int(values[arity]):
-        return {}
-    return COUNTED[name](values)
-
-
-SECONDS = {"delay": "delay_s", "first": "first_token_delay_s", "pace": "inter_chunk_delay_s"}
-PASSING = ("fail", "cut", "hang", "garbage")
-COUNTED: dict[str, Callable[[list[str]], dict[str, Any]]] = {
-    "tokens": lambda values: {"tokens": int(values[0])},
-    "empty": lambda _: {"empty": True},
-    "nousage": lambda _: {"no_usage": True},
-    "fail": lambda values: {"status": int(values[0])},
-    "cut": lambda values: {"cut_after_chunks": int(values[0])},
-    "hang": lambda _: {"hang": True},
-    "garbage": lambda _: {"garbage": "page"},
-}
+def refusing(message: str, param: str) -> Behaviour:
+    return Behaviour(
+        status=400, error={"message": message, "type": "invalid_request_error", "param": param, "code": None}
+    )

@@ -9,7 +9,8 @@ from typing import Any
 import orjson
 from aiohttp import web
 
-from tests.scripted_model.answer import Answer, answer, prompt_tokens, tokens_in
+from tests.scripted_model.answer import Answer, answer, tokens_in
+from tests.scripted_model.asked import Asked
 from tests.scripted_model.bill import Bill, Entry
 from tests.scripted_model.script import Behaviour, Script
 
@@ -93,10 +94,10 @@ class Provider:
         name = request.headers.get("X-Client-Request-Id")
         self.requests.append((name, raw))
         self.served += 1
-        body = orjson.loads(raw)
-        call = self._call(request, body, name)
+        asked = Asked(self.served, orjson.loads(raw))
+        call = self._call(request, asked, name)
         try:
-            response = await self._work(call, stream=bool(body.get("stream")))
+            response = await self._work(call, stream=bool(asked.body.get("stream")))
         except asyncio.CancelledError:
             self.bill.end(call.entry, "client_gone")
             raise
@@ -104,16 +105,20 @@ class Provider:
             self.bill.end(call.entry, "finished")
         return response
 
-    def _call(self, request: web.BaseRequest, body: dict[str, Any], name: str | None) -> Call:
-        messages, model = body["messages"], body["model"]
-        last = next((str(said["content"]) for said in reversed(messages) if said["role"] == "user"), "")
-        behaviour, last = self.script.choose(nth=self.served, model=model, last=last)
-        prompt = prompt_tokens(messages)
-        entry = self.bill.start(request_id=name, model=model, prompt_tokens=prompt)
-        cap = body.get("max_completion_tokens") or body.get("max_tokens")
-        told = answer(behaviour, call=entry["n"], model=model, seen=len(messages), last=last, prompt=prompt, cap=cap)
-        asked = not body.get("stream") or bool((body.get("stream_options") or {}).get("include_usage"))
-        return Call(request, behaviour, entry, told, with_usage=asked and not behaviour.no_usage)
+    def _call(self, request: web.BaseRequest, asked: Asked, name: str | None) -> Call:
+        behaviour, last = self.script.choose(asked)
+        told = answer(behaviour, asked, last, number=self.bill.next)
+        entry = self.bill.start(
+            request_id=name,
+            model=asked.model,
+            prompt_tokens=told.prompt_tokens,
+            tools=asked.tools,
+            shape=asked.shape,
+            calls=[call.name for call in told.calls],
+        )
+        body = asked.body
+        counted = not body.get("stream") or bool((body.get("stream_options") or {}).get("include_usage"))
+        return Call(request, behaviour, entry, told, with_usage=counted and not behaviour.no_usage)
 
     async def _work(self, call: Call, *, stream: bool) -> web.StreamResponse:
         behaviour = call.behaviour
@@ -152,7 +157,7 @@ def at_once(call: Call) -> web.Response:
     """The whole stream in one write: the cheapest way where the script asks for no timing."""
     call.entry["completion_tokens"] = call.answer.completion_tokens
     end = call.answer.end(with_finish=not call.behaviour.no_finish, with_usage=call.with_usage)
-    body = b"".join((*call.answer.texts(), end))
+    body = b"".join((*(chunk for _, chunk in call.answer.deltas()), end))
     if call.behaviour.crlf:
         body = with_crlf(body)
     return web.Response(body=body, content_type="text/event-stream", headers=call.behaviour.headers)
@@ -161,7 +166,8 @@ def at_once(call: Call) -> web.Response:
 async def piece_by_piece(call: Call, response: web.StreamResponse) -> None:
     behaviour, told = call.behaviour, call.answer
     await asyncio.sleep(behaviour.first_token_delay_s)
-    for number, (piece, chunk) in enumerate(zip(told.pieces, told.texts(), strict=True)):
+    deltas = list(told.deltas())
+    for number, (piece, chunk) in enumerate(deltas):
         if number and behaviour.inter_chunk_delay_s:
             await asyncio.sleep(behaviour.inter_chunk_delay_s)
         await break_off(call, after=number)
@@ -169,7 +175,8 @@ async def piece_by_piece(call: Call, response: web.StreamResponse) -> None:
         call.entry["completion_tokens"] += tokens_in(piece)
         if number == 0:
             await disturb(response, behaviour)
-    await break_off(call, after=len(told.pieces))
+    await break_off(call, after=len(deltas))
+    call.entry["completion_tokens"] = told.completion_tokens
     if behaviour.hang_after_finish:
         await write(response, told.end(with_finish=True, with_usage=False, with_done=False), behaviour)
         await asyncio.Event().wait()
