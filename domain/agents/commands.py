@@ -57,8 +57,8 @@ class AgentCommands:
             try:
                 return self._append(definition.id, Agent(), events, cause, key)
             except VersionConflict:  # a repeat would have been known by its key
-                if self._ledger.read(stream(definition.id)):
-                    raise Conflict(f"there is an agent {definition.id} already", field="name") from None
+                if past := self._ledger.read(stream(definition.id)):
+                    raise _taken(definition.id, evolved(Agent(), past)) from None
                 raise
 
         return retrying(write)
@@ -128,6 +128,11 @@ class AgentCommands:
         moved = names.passed_on(agent_id, before, after, claims, cause)
         self._ledger.append(Change(stream(agent_id), before.changes, events), *moved, key=key)
         return self.standing(agent_id)
+
+
+def _taken(agent_id: str, agent: Agent) -> Conflict:
+    what = "a retired agent" if agent.retired else "an agent"
+    return Conflict(f"there is {what} {agent_id} already", field="name", agent_id=agent_id)
 
 
 def seed(ledger: Ledger, definitions: Iterable[AgentDefinition], at: datetime) -> list[str]:
