@@ -20,6 +20,7 @@ from adapters.postgres.pool import Database
 from adapters.postgres.positions import LivePositions
 from adapters.postgres.recorder import LedgerRecorder
 from adapters.postgres.swarm import PostgresSwarms
+from adapters.postgres.tools import PostgresTools
 from adapters.redis_rate_limit import RedisRateLimit
 from adapters.risk_policy import load_risk_policy
 from adapters.webhooks import HttpWebhooks
@@ -35,15 +36,24 @@ from domain.ledger import Ledger
 from domain.projection import Projection
 from domain.registry import registry
 from domain.swarm.projection import SwarmProjection
+from domain.tools.projection import ToolsProjection
 from runtime.providers import Provider, provider
 from runtime.settings import Settings
+from runtime.tools import make_toolbox
 
 AGENT_FILES = Path(__file__).parent.parent / "agents"
 
 
 def projections() -> tuple[Projection, ...]:
     """Every projection there is."""
-    return (AgentsProjection(), ApprovalsProjection(), ChatProjection(), CostsProjection(), SwarmProjection())
+    return (
+        AgentsProjection(),
+        ApprovalsProjection(),
+        ChatProjection(),
+        CostsProjection(),
+        SwarmProjection(),
+        ToolsProjection(),
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,12 +74,13 @@ class Parts:
     provider: Provider
     model: OpenAIModel | NoModel
     toolbox: JoinedToolbox
+    tools: PostgresTools
     risks: RiskPolicy
     webhooks: HttpWebhooks | None
 
 
 def make_parts(settings: Settings, *, connections: int = 8) -> Parts:
-    """Everything but Temporal. Open `database` before use; close it and `model` in the end."""
+    """Everything but Temporal. Open `database` before use; close it, `model` and `toolbox` in the end."""
     events, database = registry(), Database(settings.database_url or "", size=connections)
     named = provider(settings)
     return Parts(
@@ -86,7 +97,8 @@ def make_parts(settings: Settings, *, connections: int = 8) -> Parts:
         prices=GenaiPrices(settings.prices, named.url),
         provider=named,
         model=_model(settings, named),
-        toolbox=JoinedToolbox(()),
+        toolbox=make_toolbox(settings, database, now),
+        tools=PostgresTools(database),
         risks=load_risk_policy(settings.risk_policy),
         webhooks=_webhooks(settings),
     )

@@ -83,6 +83,7 @@ def make_app(settings: Settings, parts: Parts, client: Client) -> FastAPI:
             live.close()
             if not isinstance(limiter, Unlimited):
                 await limiter.close()
+            await parts.toolbox.aclose()
             await parts.model.aclose()
             await asyncio.to_thread(parts.database.close)
 

@@ -78,6 +78,9 @@ class Settings(BaseSettings):
     )
     approval_webhook_secret: SecretStr | None = Field(None, validation_alias="CONVERGIO_APPROVAL_WEBHOOK_SECRET")
 
+    web_fetch: Literal["on", "off"] = Field("off", validation_alias="CONVERGIO_WEB_FETCH")
+    mcp_servers: Path | None = Field(None, validation_alias="CONVERGIO_MCP_SERVERS")
+
     ready_file: Path | None = Field(None, validation_alias="CONVERGIO_READY_FILE")
     deployment_version: str | None = Field(None, validation_alias="CONVERGIO_DEPLOYMENT_VERSION")
 

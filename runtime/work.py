@@ -153,5 +153,6 @@ async def _run(settings: Settings, queues: Sequence[str] | None) -> None:
         structlog.get_logger("worker").info("working", queues=[worker.task_queue for worker in running])
         await work(running, stop)
     finally:
+        await parts.toolbox.aclose()
         await parts.model.aclose()
         parts.database.close()

@@ -139,6 +139,7 @@ async def _working(settings: Settings, client: Client) -> AsyncIterator[None]:
     finally:
         stop.set()
         await task
+        await parts.toolbox.aclose()
         await parts.model.aclose()
         await asyncio.to_thread(parts.database.close)
 

@@ -27,6 +27,11 @@ class JoinedToolbox:
         self._sources = dict(sources or {})
         self._log = structlog.get_logger("tools")
 
+    @property
+    def servers(self) -> tuple[str, ...]:
+        """The names of the sources: agents may be given `<source>__<tool>` and `<source>__*`."""
+        return tuple(self._sources)
+
     async def offered(self, names: Sequence[str]) -> tuple[ToolSpec, ...]:
         """Those of these names that are there, each once. It waits for nothing unless a source is named."""
         wanted = canonical(names)

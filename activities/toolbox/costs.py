@@ -38,13 +38,13 @@ _SPEC = ToolSpec(
 
 
 class QueryCosts:
-    """`domain.tools.ports.Tool` over the books. `position` tells how far the books' view has come in the ledger."""
+    """`domain.tools.ports.Tool` over the books. `standing` tells where the ledger ends and where the view is."""
 
     spec = _SPEC
 
-    def __init__(self, costs: CostReads, position: Callable[[], int], now: Callable[[], datetime]) -> None:
+    def __init__(self, costs: CostReads, standing: Callable[[], tuple[int, int]], now: Callable[[], datetime]) -> None:
         self._costs = costs
-        self._position = position
+        self._standing = standing
         self._now = now
 
     async def call(self, arguments: Mapping[str, Any], context: ToolContext) -> ToolResult:
@@ -55,7 +55,7 @@ class QueryCosts:
     def _table(self, period: str, group_by: GroupBy) -> str:
         at = self._now()
         first, last = _days(period, at.date())
-        position = self._position()  # first, so that what is read is at least as new
+        head, position = self._standing()  # first, so that what is read is at least as new
         groups = self._costs.usage(first, last, group_by)
         shown = groups[-MOST_ROWS:] if group_by == "day" else sorted(groups, key=_dearest)[:MOST_ROWS]
         table = {
@@ -67,6 +67,7 @@ class QueryCosts:
             "totals": dict(zip(_COLUMNS, _figures(groups), strict=True)),
             "as_of": at,
             "position": position,
+            "events_not_counted_yet": head - position,
         }
         return orjson.dumps(table, option=orjson.OPT_UTC_Z | orjson.OPT_OMIT_MICROSECONDS).decode()
 

@@ -43,6 +43,16 @@ _STATES = Statement(
 _POSITIONS = "SELECT projection, position FROM projection_positions"
 
 
+def head_and_position(database: Database, projection: str) -> tuple[int, int]:
+    """Where the ledger ends, and how far a projection has come in it.
+
+    Raises:
+        domain.errors.Unavailable: the database cannot be reached.
+    """
+    result = database.execute(_HEAD_AND_POSITION, (projection.encode(),))
+    return integer(result.get_value(0, 0)), integer(result.get_value(0, 1))
+
+
 @dataclass(slots=True, eq=False)
 class _Waiter:
     """Somebody who waits for `head`, unknown at first; `position` is the newest that was heard of meanwhile."""
@@ -123,8 +133,7 @@ class LivePositions:
         return await asyncio.to_thread(self._ask_states)
 
     def _ask(self, projection: str) -> tuple[int, int]:
-        result = self._database.execute(_HEAD_AND_POSITION, (projection.encode(),))
-        return integer(result.get_value(0, 0)), integer(result.get_value(0, 1))
+        return head_and_position(self._database, projection)
 
     def _ask_states(self) -> list[ProjectionHealth]:
         result = self._database.execute(_STATES, ())

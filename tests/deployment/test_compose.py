@@ -27,7 +27,8 @@ SETTINGS = {str(field.validation_alias): name for name, field in Settings.model_
 
 NOT_IN_CONTAINERS = {
     "CONVERGIO_DATA_DIR",  # state of embedded servers, of which there are none
-    "CONVERGIO_PRICES",  # these five name files: mount them before you set them
+    "CONVERGIO_MCP_SERVERS",  # these six name files: mount them before you set them
+    "CONVERGIO_PRICES",
     "CONVERGIO_RISK_POLICY",
     "TEMPORAL_TLS_CA",
     "TEMPORAL_TLS_CERT",

@@ -1,0 +1,154 @@
+"""One MCP server's connection: made when it is needed, kept by a task of its own, made again when it is lost."""
+
+import asyncio
+import sys
+import time
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from importlib.metadata import version
+from typing import Any, TypeVar
+
+import httpx2
+import structlog
+from mcp import Client, Implementation, StdioServerParameters
+from mcp.client.stdio import stdio_client
+from mcp.client.streamable_http import streamable_http_client
+
+from adapters.mcp_servers import McpServer
+
+T = TypeVar("T")
+
+CONNECT_TIMEOUT_S = 30.0
+_FIRST_PAUSE_S = 1.0
+_LONGEST_PAUSE_S = 60.0
+_FAREWELL_S = 10.0
+
+
+class Away(Exception):  # noqa: N818  (a state, not a fault of ours)
+    """There is no connection, so nothing was sent."""
+
+
+class Lost(Exception):  # noqa: N818  (the same)
+    """The connection broke while something was under way."""
+
+
+class McpConnection:
+    """Connects to one server. Its methods belong to one event loop; after a failure it rests for a while."""
+
+    def __init__(self, name: str, server: McpServer) -> None:
+        self._server = server
+        self._owner: asyncio.Task[None] | None = None
+        self._ready: asyncio.Future[Client]
+        self._leave = asyncio.Event()
+        self._failures = 0
+        self._rests_until = 0.0
+        self._uses = 0
+        self._log = structlog.get_logger("mcp").bind(server=name)
+
+    async def use(self, work: Callable[[Client], Coroutine[Any, Any, T]], *, patience_s: float) -> T:
+        """Do something with the connection, once there is one.
+
+        Raises:
+            Away: there was none after `patience_s`, or one has failed a moment ago.
+            Lost: it broke off meanwhile.
+        """
+        owner, ready = self._connecting()
+        client = await _made(ready, patience_s)
+        task = asyncio.create_task(work(client))
+        self._uses += 1
+        try:
+            await asyncio.wait({task, owner}, return_when=asyncio.FIRST_COMPLETED)
+            if not task.done():
+                raise Lost
+            return task.result()
+        finally:
+            self._uses -= 1
+            if not task.done():
+                task.cancel()
+                await asyncio.wait({task})
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether nobody uses it now."""
+        return self._uses == 0
+
+    @property
+    def rests_for(self) -> float:
+        """Seconds until somebody may connect again."""
+        return max(0.0, self._rests_until - time.monotonic())
+
+    def rest(self) -> None:
+        """Something has failed: nobody tries again for a while, which is longer each time until something works."""
+        self._failures += 1
+        pause = min(_FIRST_PAUSE_S * 2 ** (self._failures - 1), _LONGEST_PAUSE_S)
+        self._rests_until = time.monotonic() + pause
+
+    def works(self) -> None:
+        """Something has worked."""
+        self._failures, self._rests_until = 0, 0.0
+
+    async def drop(self) -> None:
+        """Let go of this connection: the next use makes a new one."""
+        owner, self._owner = self._owner, None
+        if owner is None:
+            return
+        self._leave.set()
+        done, _ = await asyncio.wait({owner}, timeout=_FAREWELL_S)
+        if not done:
+            owner.cancel()
+            await asyncio.wait({owner})
+
+    def _connecting(self) -> "tuple[asyncio.Task[None], asyncio.Future[Client]]":
+        """The task that has the connection, or makes it, and the client that it will have."""
+        if self._owner is None or self._owner.done():
+            if self.rests_for:
+                raise Away
+            self._leave, self._ready = asyncio.Event(), asyncio.get_running_loop().create_future()
+            self._owner = asyncio.create_task(self._own(self._ready, self._leave))
+        return self._owner, self._ready
+
+    async def _own(self, ready: "asyncio.Future[Client]", leave: asyncio.Event) -> None:
+        """Enter the connection, wait, and leave it: all in one task, as its cancel scopes demand."""
+        try:
+            async with AsyncExitStack() as stack:
+                async with asyncio.timeout(CONNECT_TIMEOUT_S):
+                    client = await stack.enter_async_context(_opened(self._server))
+                self._log.info("connected")
+                ready.set_result(client)
+                await leave.wait()
+        except Exception as error:  # noqa: BLE001  (whatever a server does: it is away, and that is said)
+            self.rest()
+            self._log.warning("not connected", error=_words(error))
+        finally:
+            ready.cancel()
+
+
+async def _made(ready: "asyncio.Future[Client]", patience_s: float) -> Client:
+    done, _ = await asyncio.wait({ready}, timeout=patience_s)
+    if not done or ready.cancelled():
+        raise Away
+    return ready.result()
+
+
+@asynccontextmanager
+async def _opened(server: McpServer) -> AsyncIterator[Client]:
+    """A client of this server, past its handshake."""
+    async with AsyncExitStack() as stack:
+        if server.command is not None:
+            env = {name: value.get_secret_value() for name, value in server.env.items()}
+            parameters = StdioServerParameters(command=server.command, args=list(server.args), env=env)
+            transport: AbstractAsyncContextManager[Any] = stdio_client(parameters, errlog=sys.__stderr__ or sys.stderr)
+        else:
+            headers = {name: value.get_secret_value() for name, value in server.headers.items()}
+            timeout = httpx2.Timeout(CONNECT_TIMEOUT_S, read=server.timeout_s + CONNECT_TIMEOUT_S)
+            http = await stack.enter_async_context(httpx2.AsyncClient(headers=headers, timeout=timeout))
+            transport = streamable_http_client(server.url or "", http_client=http)
+        us = Implementation(name="convergio", version=version("convergio"))
+        yield await stack.enter_async_context(Client(transport, client_info=us, cache=None))
+
+
+def _words(error: BaseException) -> str:
+    """The first cause, in the few words that a log needs."""
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return f"{type(error).__name__}: {error}"[:300]

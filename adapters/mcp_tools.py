@@ -1,0 +1,237 @@
+"""The tools of MCP servers, behind our own port."""
+
+import asyncio
+import re
+import time
+from collections.abc import Callable, Coroutine, Mapping, Sequence
+from dataclasses import dataclass
+from hashlib import sha256
+from typing import Any, TypeVar, cast
+
+import orjson
+import structlog
+from mcp import Client, MCPError
+from mcp_types import (
+    CONNECTION_CLOSED,
+    INTERNAL_ERROR,
+    INVALID_REQUEST,
+    PARSE_ERROR,
+    REQUEST_TIMEOUT,
+    CallToolResult,
+    EmbeddedResource,
+    ResourceLink,
+    TextContent,
+    TextResourceContents,
+)
+from mcp_types import Tool as Offered
+from pydantic import ValidationError
+
+from adapters.mcp_connection import Away, Lost, McpConnection
+from adapters.mcp_servers import McpServer
+from domain.tools.arguments import problem_with_schema
+from domain.tools.ports import Tool, ToolContext, ToolFailed, ToolResult
+from domain.tools.spec import ToolSpec
+
+T = TypeVar("T")
+
+LISTED_FOR_S = 60.0
+"""How long a server's list of tools is believed."""
+PATIENCE_S = 5.0
+"""How long an agent's turn waits for that list."""
+
+_MOST_PAGES = 20
+_LONGEST_NAME = 64
+_LONGEST_DESCRIPTION = 1000
+_IN_DOUBT = frozenset({CONNECTION_CLOSED, REQUEST_TIMEOUT, INTERNAL_ERROR, PARSE_ERROR})
+"""Errors after which a request may have been carried out all the same."""
+_MARGIN_S = 5.0
+
+
+class McpTools:
+    """`domain.tools.ports.ToolSource` of one server. A server that is away has no tools, and that is logged."""
+
+    def __init__(self, name: str, server: McpServer) -> None:
+        self._name = name
+        self._server = server
+        self._connection = McpConnection(name, server)
+        self._listing = asyncio.Lock()
+        self._listed_at = float("-inf")
+        self._tools: dict[str, _McpTool] = {}
+        self._log = structlog.get_logger("mcp").bind(server=name)
+
+    async def specs(self) -> Sequence[ToolSpec]:
+        async with self._listing:
+            if time.monotonic() - self._listed_at > LISTED_FOR_S:
+                await self._list()
+        return tuple(tool.spec for tool in self._tools.values())
+
+    async def tool(self, name: str) -> Tool:
+        if name not in self._tools:
+            await self.specs()
+        if name not in self._tools:
+            raise ToolFailed(f"{name} is not there now: its server cannot be reached, or no longer has it.")
+        return self._tools[name]
+
+    async def aclose(self) -> None:
+        await self._connection.drop()
+
+    async def _list(self) -> None:
+        connection = self._connection
+        if connection.rests_for:
+            self._tools = {}
+            return
+        try:
+            offered = await connection.use(_all_tools, patience_s=PATIENCE_S)
+        except (Away, Lost, TimeoutError, MCPError, ValidationError) as error:
+            await self._not_listed(error)
+            return
+        connection.works()
+        self._tools = self._named(offered)
+        self._listed_at = time.monotonic()
+
+    async def _not_listed(self, error: Exception) -> None:
+        if not self._connection.is_idle and isinstance(error, TimeoutError):
+            return  # it is busy with a call, so it is there
+        self._tools = {}
+        if not isinstance(error, Away):  # else it may still be on its way
+            self._connection.rest()
+            await self._connection.drop()
+        self._log.warning("its tools are not offered", reason=type(error).__name__)
+
+    def _named(self, offered: Sequence[Offered]) -> "dict[str, _McpTool]":
+        """The tools that may be used, by the names that models get. What has not changed stays the same object."""
+        tools: dict[str, _McpTool] = {}
+        for tool in offered:
+            if self._server.tools is not None and tool.name not in self._server.tools:
+                continue
+            spec = _spec(self._name, self._server, tool)
+            problem = "another one has the same name" if spec.name in tools else problem_with_schema(spec)
+            if problem:
+                self._log.warning("a tool is not offered", tool=tool.name, reason=problem)
+                continue
+            known = self._tools.get(spec.name)
+            same = known is not None and known.spec == spec and known.name == tool.name
+            tools[spec.name] = known if known and same else _McpTool(spec, tool.name, self._name, self._connection)
+        return tools
+
+
+@dataclass(frozen=True, slots=True)
+class _McpTool:
+    """`domain.tools.ports.Tool` behind a server. `name` is the server's own name of it."""
+
+    spec: ToolSpec
+    name: str
+    server: str
+    connection: McpConnection
+
+    async def call(self, arguments: Mapping[str, Any], context: ToolContext) -> ToolResult:
+        async def work(client: Client) -> CallToolResult:
+            return await client.call_tool(
+                self.name,
+                dict(arguments),
+                self.spec.timeout_s - _MARGIN_S,
+                meta=cast("Any", {"convergio/tool_call_id": context.tool_call_id}),  # a map that is open to all keys
+            )
+
+        try:
+            if self.spec.effect == "read":
+                result = await self._twice(work)
+            else:
+                await self._reach()
+                result = await self.connection.use(work, patience_s=PATIENCE_S)
+        except Away:
+            raise self._unreached() from None
+        except (Lost, TimeoutError, ValidationError, RuntimeError) as error:
+            raise ToolFailed(
+                f"The server gave no answer to {self.spec.name} that can be read.", unknown=True
+            ) from error
+        except MCPError as error:
+            raise ToolFailed(f"The server says: {error.message}", unknown=error.code in _IN_DOUBT) from error
+        self.connection.works()
+        return _result(result, f"mcp:{self.server}/{self.name}")
+
+    async def _reach(self) -> None:
+        """Return if the server is there: what fails after this may have been carried out, what fails here was not."""
+        try:
+            await self._twice(_answers)
+        except (Away, Lost, TimeoutError, MCPError, ValidationError) as error:
+            raise self._unreached() from error
+
+    def _unreached(self) -> ToolFailed:
+        return ToolFailed(f"{self.spec.name} was not called: its server cannot be reached now.")
+
+    async def _twice(self, work: Callable[[Client], Coroutine[Any, Any, T]]) -> T:
+        """Do what may be repeated; once more on a new connection, if the one there is turns out to be gone."""
+        try:
+            return await self.connection.use(work, patience_s=PATIENCE_S)
+        except Lost:
+            pass
+        except MCPError as error:
+            if not _is_gone(error):
+                raise
+        await self.connection.drop()
+        await asyncio.sleep(self.connection.rests_for)
+        return await self.connection.use(work, patience_s=PATIENCE_S)
+
+
+async def _all_tools(client: Client) -> list[Offered]:
+    """Every tool that the server lists, within the time that a turn waits for it."""
+    tools: list[Offered] = []
+    cursor: str | None = None
+    async with asyncio.timeout(PATIENCE_S):
+        for _ in range(_MOST_PAGES):
+            page = await client.list_tools(cursor=cursor)
+            tools += page.tools
+            cursor = page.next_cursor
+            if cursor is None:
+                break
+    return tools
+
+
+async def _answers(client: Client) -> None:
+    """Return if the server is there. Listing is what every version of the protocol has, and it changes nothing."""
+    async with asyncio.timeout(PATIENCE_S):
+        await client.list_tools()
+
+
+def _is_gone(error: MCPError) -> bool:
+    """The connection has ended, or the server has forgotten its session: what was asked was not taken up."""
+    return error.code == CONNECTION_CLOSED or (error.code == INVALID_REQUEST and error.message == "Session terminated")
+
+
+def _spec(server: str, config: McpServer, tool: Offered) -> ToolSpec:
+    only_reads = bool(tool.annotations and tool.annotations.read_only_hint)
+    return ToolSpec(
+        name=_name(server, tool.name),
+        description=(tool.description or tool.title or tool.name)[:_LONGEST_DESCRIPTION],
+        parameters=tool.input_schema,
+        effect="read" if only_reads else "write",
+        policy=config.policy or ("free" if only_reads else "approval"),
+        timeout_s=config.timeout_s + _MARGIN_S,
+    )
+
+
+def _name(server: str, tool: str) -> str:
+    name = f"{server}__{re.sub('[^A-Za-z0-9_-]', '_', tool)}"
+    if len(name) <= _LONGEST_NAME:
+        return name
+    return f"{name[: _LONGEST_NAME - 9]}_{sha256(tool.encode()).hexdigest()[:8]}"
+
+
+def _result(result: CallToolResult, source: str) -> ToolResult:
+    text = "\n".join(words for part in result.content if (words := _words(part)))
+    if not text and result.structured_content is not None:
+        text = orjson.dumps(result.structured_content).decode()
+    if result.is_error:
+        raise ToolFailed(text or "The server says that it failed, and not why.")
+    return ToolResult(text, (source,))
+
+
+def _words(part: object) -> str:
+    match part:
+        case TextContent(text=text) | EmbeddedResource(resource=TextResourceContents(text=text)):
+            return text
+        case ResourceLink(uri=uri):
+            return f"[see {uri}]"
+        case _:
+            return "[something that is not text was left out]"
