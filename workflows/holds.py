@@ -1,7 +1,7 @@
 """Waiting for people: what any run does to have something decided."""
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import TypeVar
@@ -34,9 +34,10 @@ class Holds:
         """A decision has come; the first one of an approval stands."""
         self.known.setdefault(decision.approval_id, decision)
 
-    async def ask(self, ask: ApprovalAsk) -> Decided:
+    async def ask(self, ask: ApprovalAsk, on_wait: Callable[[str], None] | None = None) -> Decided:
         """Ask for a decision and wait for it, however long that takes: the approval's own rules bound it.
 
+        `on_wait` hears of the approval once it can be decided, if it is not yet.
         Asked again, as a new run does, it is the same approval. Cancelled, it leaves the approval open: `withdraw` it.
 
         Raises:
@@ -44,6 +45,8 @@ class Holds:
         """
         self.waiting.add(ask.approval_id)
         looks, asked = 0, await _finished(self._request(ask))
+        if on_wait is not None and ask.approval_id not in self.known:
+            on_wait(ask.approval_id)
         while ask.approval_id not in self.known:
             looks += 1
             pause = min(_LOOK_AFTER * looks, _LONGEST_LOOK)

@@ -145,8 +145,6 @@ class Turns:
         payload: str | None = None,
     ) -> Decided:
         """Have a person decide about a text of the turn's root; `payload` is one more, which is JSON."""
-        if self.on_hold is not None:
-            self.on_hold(approval)
         return await self.holds.ask(
             ApprovalAsk(
                 approval_id=approval,
@@ -164,7 +162,8 @@ class Turns:
                 project_id=self.project_id,
                 session_id=turn.session_id,
                 turn=turn.turn,
-            )
+            ),
+            self.on_hold,
         )
 
     @property
