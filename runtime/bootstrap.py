@@ -11,6 +11,7 @@ from adapters.model_catalogue import ProviderCatalogue
 from adapters.no_model import NoModel
 from adapters.openai_model import OpenAIModel
 from adapters.postgres.agents import PostgresAgents
+from adapters.postgres.ali import PostgresAli
 from adapters.postgres.approvals import PostgresApprovals
 from adapters.postgres.chat import PostgresAdmission, PostgresChats
 from adapters.postgres.content import PostgresContent
@@ -65,6 +66,7 @@ class Parts:
     ledger: Ledger
     content: PostgresContent
     agents: PostgresAgents
+    ali: PostgresAli
     admission: PostgresAdmission
     approvals: PostgresApprovals
     chats: PostgresChats
@@ -89,6 +91,7 @@ def make_parts(settings: Settings, *, connections: int = 8) -> Parts:
         ledger=Ledger(LedgerRecorder(database), events),
         content=PostgresContent(database),
         agents=PostgresAgents(database),
+        ali=PostgresAli(database),
         admission=PostgresAdmission(database, events),
         approvals=PostgresApprovals(database),
         chats=PostgresChats(database),

@@ -11,7 +11,9 @@ import uvicorn
 from fastapi import FastAPI
 from temporalio.client import Client
 
-from api import agent_management, agents, approvals, chat, chat_turns, costs, swarm
+from api import agent_management, agents, ali, ali_insights, approvals, chat, chat_turns, costs, swarm
+from api.ali_answers import Answers
+from api.ali_runs import Ali
 from api.app import ApiParts, ApiSettings, create_app
 from api.approval_runs import ApprovalRuns
 from api.auth import key_hash
@@ -24,6 +26,7 @@ from api.server import Http
 from api.swarm_runs import SwarmRuns
 from api.swarms import Swarms
 from domain.agents.commands import AgentCommands
+from domain.ali.thresholds import Thresholds
 from domain.governance.ports import Unlimited
 from runtime import probes, temporal
 from runtime.bootstrap import Parts, answers, catalogue, make_parts, now, positions, rate_limiter
@@ -97,6 +100,8 @@ def make_app(settings: Settings, parts: Parts, client: Client) -> FastAPI:
             routers=(
                 chat.router(conversations, parts.chats, parts.content),
                 chat_turns.router(parts.ledger, now),
+                ali.router(_ali(parts, live, conversations, swarms)),
+                ali_insights.router(ali_insights.Watch(parts.ali, now, Thresholds())),
                 agents.router(parts.agents),
                 agent_management.router(
                     agent_management.Desk(
@@ -123,6 +128,18 @@ def _swarms(settings: Settings, parts: Parts, client: Client, live: Positions) -
         now=now,
         call_timeout=timedelta(seconds=settings.model_timeout_s),
         pause=timedelta(seconds=settings.model_pause_s),
+    )
+
+
+def _ali(parts: Parts, live: Positions, conversations: Conversations, swarms: Swarms) -> ali.AliParts:
+    return ali.AliParts(
+        Ali(conversations, parts.agents, parts.chats, parts.content, live),
+        Answers(parts.tools, parts.content, live),
+        conversations,
+        swarms,
+        parts.chats,
+        parts.content,
+        now,
     )
 
 
