@@ -44,8 +44,8 @@ from workflows.swarm import Swarm
 THREADS = 16
 GRACE = timedelta(seconds=60)
 """How long a stopping worker waits for what it has begun."""
-_STICKY = timedelta(seconds=2)
-_THROTTLE = timedelta(seconds=1)
+STICKY = timedelta(seconds=2)
+THROTTLE = timedelta(seconds=1)
 
 
 def workers(settings: Settings, client: Client, parts: Parts, queues: Sequence[str] | None) -> list[Worker]:
@@ -106,9 +106,9 @@ def _worker(settings: Settings, client: Client, queue: str, offer: dict[str, Any
         max_concurrent_activities=settings.model_concurrency,
         interceptors=[RefusalInterceptor()],
         graceful_shutdown_timeout=GRACE,
-        sticky_queue_schedule_to_start_timeout=_STICKY,
-        max_heartbeat_throttle_interval=_THROTTLE,
-        default_heartbeat_throttle_interval=_THROTTLE,
+        sticky_queue_schedule_to_start_timeout=STICKY,
+        max_heartbeat_throttle_interval=THROTTLE,
+        default_heartbeat_throttle_interval=THROTTLE,
         deployment_config=_deployment(settings),
         **offer,
     )

@@ -1,0 +1,107 @@
+"""What benchmarks run on: servers of their own, processes beside each other, and what these cost the processors."""
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Mapping
+from contextlib import ExitStack
+from pathlib import Path
+
+import psutil
+
+from runtime.embedded import Ports, PostgresServer, TemporalServer, ValkeyServer, running
+from tests.scripted_model import start_scripted_model
+
+ROOT = Path(__file__).parents[1]
+READY_TIMEOUT_S = 60
+ROLES = ("temporal", "worker", "api", "postgres", "valkey", "projections", "provider")
+"""The processes that are looked at, in the order of the tables."""
+
+
+class Stage:
+    """Servers and a scripted model of zero latency, migrated and ready; all that is started ends with `stack`."""
+
+    def __init__(self, stack: ExitStack, directory: Path) -> None:
+        self._stack = stack
+        self.ports = Ports()
+        self.roles: dict[str, psutil.Process] = {}
+        postgres = PostgresServer(directory / "postgres", self.ports.pick())
+        temporal = TemporalServer(
+            directory / "temporal", port=self.ports.pick(), http_port=self.ports.pick(), ui_port=None
+        )
+        valkey = ValkeyServer(directory / "valkey", self.ports.pick())
+        for server in (postgres, temporal, valkey):
+            before = set(psutil.Process().children())
+            stack.enter_context(running(server, directory / f"{server.name}.log"))
+            self.roles[server.name] = (set(psutil.Process().children()) - before).pop()
+        before = set(psutil.Process().children())
+        self.model = stack.enter_context(start_scripted_model())
+        self.roles["provider"] = (set(psutil.Process().children()) - before).pop()
+        self.environment = {
+            **os.environ,
+            **postgres.environment,
+            **temporal.environment,
+            **valkey.environment,
+            "OPENAI_BASE_URL": self.model.url,
+            "CONVERGIO_MODEL": "scripted",
+            "CONVERGIO_RATE_LIMIT": "off",
+            "CONVERGIO_LOG_LEVEL": "warning",
+        }
+        subprocess.run(_convergio("migrate"), env=self.environment, check=True, cwd=ROOT)
+
+    def reference(self, module: str) -> tuple[str, dict[str, psutil.Process]]:
+        """The URL and the processes of `python -m module worker|api`."""
+        return self._started({part: [sys.executable, "-m", module, part] for part in ("worker", "api")})
+
+    def system(self) -> tuple[str, dict[str, psutil.Process]]:
+        """The URL and the processes of the system."""
+        return self._started({part: _convergio(part) for part in ("projections", "worker", "api")})
+
+    def _started(self, commands: Mapping[str, list[str]]) -> tuple[str, dict[str, psutil.Process]]:
+        port = self.ports.pick()
+        environment = {**self.environment, "CONVERGIO_PORT": str(port)}
+        parts = {part: self._start(command, environment) for part, command in commands.items()}
+        _await_port(port)
+        return f"http://127.0.0.1:{port}", {**self.roles, **parts}
+
+    def _start(self, command: list[str], environment: Mapping[str, str]) -> psutil.Process:
+        process = subprocess.Popen(command, env=dict(environment), cwd=ROOT)
+
+        def stop() -> None:
+            process.terminate()
+            process.wait(10)
+
+        self._stack.callback(stop)
+        return psutil.Process(process.pid)
+
+
+def cpu(roles: Mapping[str, psutil.Process]) -> dict[str, float]:
+    """CPU seconds of each role so far, its children and those that have ended included."""
+    used = {}
+    for role, process in roles.items():
+        times = [p.cpu_times() for p in _family(process)]
+        ended = process.cpu_times()
+        used[role] = sum(t.user + t.system for t in times) + ended.children_user + ended.children_system
+    return used
+
+
+def memory(roles: Mapping[str, psutil.Process]) -> dict[str, float]:
+    """MiB of each role, its children included."""
+    return {role: sum(p.memory_info().rss for p in _family(process)) / 2**20 for role, process in roles.items()}
+
+
+def _family(process: psutil.Process) -> list[psutil.Process]:
+    return [process, *process.children(recursive=True)]
+
+
+def _convergio(*arguments: str) -> list[str]:
+    return [sys.executable, "-m", "runtime.cli", *arguments]
+
+
+def _await_port(port: int) -> None:
+    deadline = time.monotonic() + READY_TIMEOUT_S
+    while not any(c.laddr.port == port and c.status == psutil.CONN_LISTEN for c in psutil.net_connections("tcp")):
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"nothing listens on {port}")
+        time.sleep(0.1)

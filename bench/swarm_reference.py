@@ -1,0 +1,163 @@
+"""The bare reference of swarms: a thin FastAPI route that starts a workflow of as many model calls. Nothing is kept.
+
+Side by side calls, then one that puts them together: the same prompts, model client, event loop and Temporal server as
+the system has. `python -m bench.swarm_reference api|worker`, configured by the environment as the system is.
+"""
+
+import asyncio
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+
+from temporalio import activity, workflow
+from temporalio.client import Client
+from temporalio.worker import Worker
+
+with workflow.unsafe.imports_passed_through():
+    import uvicorn
+    import uvloop
+    from fastapi import FastAPI
+    from pydantic import BaseModel
+
+    from adapters.openai_model import OpenAIModel
+    from domain.brief import written
+    from domain.chat.ports import Message, ModelRequest
+    from domain.swarm.modes import parallel
+    from domain.swarm.task import Speak, Spoken, Task
+    from runtime.bootstrap import agent_files
+    from runtime.sandbox import QuickSandbox
+    from runtime.settings import Settings
+    from runtime.work import STICKY, THROTTLE
+
+QUEUE = "swarm-reference"
+TASK = "task"
+
+
+@dataclass
+class Ask:
+    """One call: who answers, and what."""
+
+    request_id: str
+    agent_id: str
+    message: str
+
+
+@dataclass
+class Work:
+    """The task, the members and the coordinator."""
+
+    task: str
+    members: list[str]
+    coordinator: str
+
+
+class Reference:
+    """The activity. It knows the agents' instructions."""
+
+    def __init__(self, model: OpenAIModel) -> None:
+        self._model = model
+        self._instructions = {agent.id: agent.instructions for agent in agent_files()}
+
+    @activity.defn
+    async def call(self, ask: Ask) -> str:
+        """Ask the model."""
+        request = ModelRequest(
+            request_id=ask.request_id,
+            model=self._model.default,
+            messages=(Message("system", self._instructions[ask.agent_id]), Message("user", ask.message)),
+            max_tokens=1024,
+        )
+        return (await self._model.complete(request, lambda _: None)).text
+
+
+@workflow.defn
+class BareSwarm:
+    """All answer, then one puts it together."""
+
+    @workflow.run
+    async def run(self, work: Work) -> str:
+        """Make the calls."""
+        answers = await asyncio.gather(*(self._call(member, _to_member(work, member)) for member in work.members))
+        return await self._call(work.coordinator, _to_coordinator(work, answers))
+
+    async def _call(self, agent_id: str, message: str) -> str:
+        return await workflow.execute_activity_method(
+            Reference.call,
+            Ask(f"{workflow.info().workflow_id}.{agent_id}", agent_id, message),
+            start_to_close_timeout=timedelta(seconds=60),
+            heartbeat_timeout=timedelta(seconds=10),
+        )
+
+
+def _to_member(work: Work, member: str) -> str:
+    return _written(parallel.next_turns(_task(work), ())[work.members.index(member)], {TASK: work.task})
+
+
+def _to_coordinator(work: Work, answers: Sequence[str]) -> str:
+    said = [Spoken(who, "answer", 1, "completed", who) for who in work.members]
+    texts = {TASK: work.task, **dict(zip(work.members, answers, strict=True))}
+    return _written(parallel.next_turns(_task(work), said)[0], texts)
+
+
+def _task(work: Work) -> Task:
+    return Task("parallel", tuple(work.members), work.coordinator, TASK)
+
+
+def _written(speak: Speak, texts: Mapping[str, str]) -> str:
+    """The very words that the system's members and coordinator read."""
+    return written(speak.brief, texts, most=1_000_000)
+
+
+class Body(BaseModel):
+    """What the route takes."""
+
+    task_id: str
+    task: str
+    members: list[str]
+    coordinator: str
+
+
+def make_app(client: Client) -> FastAPI:
+    """One route."""
+    app = FastAPI()
+
+    @app.post("/swarm")
+    async def swarm(body: Body) -> dict[str, str]:
+        work = Work(body.task, body.members, body.coordinator)
+        await client.start_workflow(BareSwarm.run, work, id=body.task_id, task_queue=QUEUE)
+        return {"task_id": body.task_id}
+
+    return app
+
+
+async def _api(settings: Settings, client: Client) -> None:
+    config = uvicorn.Config(make_app(client), port=settings.port, http="httptools", log_config=None, access_log=False)
+    await uvicorn.Server(config).serve()
+
+
+async def _worker(settings: Settings, client: Client) -> None:
+    model = OpenAIModel(settings.openai_base_url or "", None, settings.model or "", 60)
+    worker = Worker(
+        client,
+        task_queue=QUEUE,
+        workflows=[BareSwarm],
+        activities=[Reference(model).call],
+        max_concurrent_activities=settings.model_concurrency,
+        workflow_runner=QuickSandbox(),
+        sticky_queue_schedule_to_start_timeout=STICKY,
+        max_heartbeat_throttle_interval=THROTTLE,
+        default_heartbeat_throttle_interval=THROTTLE,
+    )
+    await worker.run()
+
+
+async def _main(part: str) -> None:
+    settings = Settings()
+    client = await Client.connect(settings.temporal_address or "")
+    await {"api": _api, "worker": _worker}[part](settings, client)
+
+
+if __name__ == "__main__":
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(_main(sys.argv[1]))
