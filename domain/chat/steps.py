@@ -53,28 +53,17 @@ def _of(step: Step, results: Sequence[str]) -> list[Message]:
     if not step.asks:
         return [Message("assistant", step.replied), Message("user", results[0])]
     text, asked_for = asked(step.replied)
-    requests = _sendable(asked_for)
+    requests = _told_apart(asked_for)
     answers = [
         Message("tool", result, tool_call_id=request.id) for request, result in zip(requests, results, strict=True)
     ]
     return [Message("assistant", text, tool_calls=requests), *answers]
 
 
-def _sendable(requests: Sequence[ToolRequest]) -> tuple[ToolRequest, ...]:
-    """What strict providers take back of their own requests: ids that differ, arguments that are JSON objects."""
+def _told_apart(requests: Sequence[ToolRequest]) -> tuple[ToolRequest, ...]:
+    """Some providers give several requests the same id, and take none back that do not differ."""
     ids = [request.id for request in requests]
     return tuple(
-        replace(
-            request,
-            id=request.id if ids.count(request.id) == 1 else f"{request.id}_{index}",
-            arguments=request.arguments if _is_object(request.arguments) else "{}",
-        )
+        request if ids.count(request.id) == 1 else replace(request, id=f"{request.id}_{index}")
         for index, request in enumerate(requests)
     )
-
-
-def _is_object(arguments: str) -> bool:
-    try:
-        return isinstance(orjson.loads(arguments), dict)
-    except orjson.JSONDecodeError:
-        return False

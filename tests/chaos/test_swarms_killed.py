@@ -65,7 +65,7 @@ async def test_a_held_swarm_goes_on_after_everything_was_started_anew(tmp_path: 
         second = await stack.enter_async_context(whole(tmp_path, model))
         assert (await is_now(second, task_id, "awaiting_approval"))["approval_id"] == held["approval_id"]
         decision = await asked(
-            second, f"{APPROVALS}/{held['approval_id']}/approve", {"edited_content": "As I see it."}, "let it go"
+            second, f"{APPROVALS}/{held['approval_id']}/approve", {"edited_content": "As I see it."}, "let-it-go"
         )
         assert decision.status_code == httpx.codes.OK, decision.text
         started = time.monotonic()
