@@ -124,7 +124,7 @@ class ToolActivities:
             Unavailable: the ledger is away for the moment.
         """
         known = self._content.get(root(closing.run.turn.session_id), closing.added) if closing.added else {}
-        text = "\n\n".join([closing.text, *(known[added] for added in closing.added if added in known)])
+        text = "\n\n".join([closing.text, *(known[added] for added in closing.added if added in known)]).strip()
         end = _End(cast("Outcome", closing.outcome), text, tuple(closing.sources), closing.result_hash)
         return self._end(closing.run, self._arguments(closing.run), ToolCall(), end)
 

@@ -8,6 +8,7 @@ from typing import Any
 import orjson
 from jsonschema import Draft202012Validator
 from jsonschema.exceptions import SchemaError, ValidationError
+from jsonschema.validators import validator_for
 from referencing import Registry
 from referencing.exceptions import Unresolvable
 
@@ -51,7 +52,7 @@ def problem_with_schema(spec: ToolSpec) -> str | None:
     if spec.parameters.get("type") != "object":
         return "it is not of the type object"
     try:
-        Draft202012Validator.check_schema(spec.parameters)
+        validator_for(spec.parameters, default=Draft202012Validator).check_schema(spec.parameters)
     except SchemaError as error:
         return str(error.message)[:_LONGEST_PROBLEM]
     outside = next(_references_outside(spec.parameters), None)
@@ -85,9 +86,10 @@ def _canonical(spec: ToolSpec) -> bytes:
 
 
 @lru_cache(maxsize=512)
-def _validator(schema: bytes) -> Draft202012Validator:
+def _validator(schema: bytes) -> Any:
     # With a registry of its own the validator fetches nothing: the default one would follow a `$ref` to any URL.
-    return Draft202012Validator(orjson.loads(schema), registry=Registry())
+    read = orjson.loads(schema)
+    return validator_for(read, default=Draft202012Validator)(read, registry=Registry())
 
 
 def _sentence(error: ValidationError) -> str:

@@ -1,0 +1,132 @@
+"""Whether a model's arguments can be used, in sentences that it can act on."""
+
+import json
+import warnings
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from activities.toolbox.by_workflow import DELEGATE, REQUEST_APPROVAL
+from activities.toolbox.costs import QueryCosts
+from activities.toolbox.knowledge import SearchKnowledge
+from adapters.web_fetch import WebFetch
+from domain.tools.arguments import MOST_CHARACTERS, parsed, problem_with, problem_with_schema
+from tests.tools.calls import ANYTHING, spec
+
+COSTS = QueryCosts.spec
+OURS = (COSTS, SearchKnowledge.spec, WebFetch.spec, DELEGATE, REQUEST_APPROVAL)
+
+
+def test_arguments_that_follow_the_schema_have_no_problem() -> None:
+    text = '{"period": "7d", "group_by": "agent"}'
+    assert problem_with(COSTS, text) is None
+    assert parsed(text) == {"period": "7d", "group_by": "agent"}
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("{", "not JSON"),
+        ("[1]", "not a JSON object"),
+        ("{}", "'period' is a required property"),
+        ('{"period": "week", "group_by": "agent"}', "period: 'week' is not one of ['today', '7d', '30d', 'month']"),
+        ('{"period": "7d", "group_by": "agent", "limit": 3}', "'limit' was unexpected"),
+    ],
+)
+def test_a_problem_names_the_tool_the_place_and_what_to_do(text: str, told: str) -> None:
+    problem = problem_with(COSTS, text)
+    assert problem is not None
+    assert problem.startswith("query_costs was not called")
+    assert told in problem
+    assert problem.endswith("Call it again with better ones.")
+
+
+def test_a_model_that_writes_nothing_says_nothing() -> None:
+    anything = spec()
+    assert problem_with(anything, " ") is None
+    assert parsed("") == {}
+
+
+def test_texts_that_cannot_be_stored_are_refused() -> None:
+    assert "U+0000" in (problem_with(spec(), '{"a": ["b\\u0000"]}') or "")
+    assert "U+0000" in (problem_with(spec(), '{"a\\u0000": 1}') or "")
+    assert problem_with(spec(), '{"a": "\\ud800"}') is not None
+
+
+def test_arguments_are_bounded() -> None:
+    assert "characters" in (problem_with(spec(), json.dumps({"a": "x" * MOST_CHARACTERS})) or "")
+    assert "nested" in (problem_with(spec(), '{"a":' + "[" * 200 + "]" * 200 + "}") or "")
+
+
+def test_long_problems_are_cut() -> None:
+    problem = problem_with(
+        spec(parameters={**ANYTHING, "properties": {"a": {"enum": [1]}}}), f'{{"a": "{"x" * 5000}"}}'
+    )
+    assert problem is not None
+    assert len(problem) < 600
+
+
+def test_a_schema_is_never_fetched() -> None:
+    outside = spec(parameters={"type": "object", "properties": {"a": {"$ref": "http://127.0.0.1:1/schema.json"}}})
+    assert "127.0.0.1" in (problem_with_schema(outside) or "")
+    with warnings.catch_warnings(record=True) as raised:
+        assert "its own schema" in (problem_with(outside, '{"a": 1}') or "")
+    assert raised == []
+
+
+@pytest.mark.parametrize(
+    "schema",
+    [
+        {"type": "string"},
+        {},
+        {"type": "object", "properties": {"a": {"type": "colour"}}},
+        {"type": "object", "$ref": "x"},
+    ],
+)
+def test_a_schema_that_cannot_be_used_is_found_before_it_is_offered(schema: dict[str, Any]) -> None:
+    assert problem_with_schema(spec(parameters=schema))
+
+
+def test_a_schema_may_say_which_draft_it_follows() -> None:
+    old = "http://json-schema.org/draft-07/schema#"
+    schema = {"$schema": old, "type": "object", "properties": {"a": {"type": "array", "items": [{"type": "string"}]}}}
+    assert problem_with_schema(spec(parameters=schema)) is None
+    assert problem_with(spec(parameters=schema), '{"a": [1]}') is not None
+
+
+def test_references_inside_a_schema_are_followed() -> None:
+    schema = {"type": "object", "$defs": {"n": {"type": "integer"}}, "properties": {"a": {"$ref": "#/$defs/n"}}}
+    assert problem_with_schema(spec(parameters=schema)) is None
+    assert "is not of type 'integer'" in (problem_with(spec(parameters=schema), '{"a": "b"}') or "")
+
+
+@pytest.mark.parametrize("tool", OURS, ids=lambda tool: tool.name)
+def test_the_schemas_of_our_own_tools_can_be_used(tool: Any) -> None:
+    assert problem_with_schema(tool) is None
+    assert tool.parameters["additionalProperties"] is False
+    assert all(field["description"] for field in tool.parameters["properties"].values())
+
+
+@given(st.text(max_size=60))
+def test_any_text_has_a_problem_or_can_be_read(text: str) -> None:
+    if problem_with(spec(), text) is None:
+        assert isinstance(parsed(text), dict)
+
+
+_JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+    max_leaves=8,
+)
+
+
+@given(st.dictionaries(st.sampled_from(["period", "group_by", "x"]), _JSON | st.sampled_from(["7d", "agent"])))
+def test_only_what_follows_the_schema_passes(arguments: dict[str, Any]) -> None:
+    good = (
+        arguments.keys() == {"period", "group_by"}
+        and arguments["period"] in ["today", "7d", "30d", "month"]
+        and arguments["group_by"] in ["agent", "model", "day", "session", "workflow", "key"]
+    )
+    assert (problem_with(COSTS, json.dumps(arguments)) is None) == good
