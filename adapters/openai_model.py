@@ -36,6 +36,9 @@ MAX_BODY_BYTES = 2**20  # of anything that is not an answer
 OK = 200
 LOADING = 503
 DEFAULT_WINDOW = 8192
+CLOSES_UNSAID = (
+    "llama.cpp"  # closes a connection after a stream though it says it would not: the next call would be lost
+)
 COMPLETION_CAP_HOST = "api.openai.com"  # its reasoning models refuse `max_tokens`; most others know only that
 
 
@@ -152,6 +155,7 @@ class OpenAIModel:
             raise await refused(response, arriving.extras)
         if response.content_type != "text/event-stream":
             raise not_a_stream(await body_of(response), arriving.extras)
+        used_once(response)
         events = Events()
         while not arriving.ending and (received := await content.readany()):
             arriving.take_all(events.feed(received))
@@ -200,6 +204,13 @@ class OpenAIModel:
         if self._key:
             failed.args = (str(failed).replace(self._key, "[key]"),)
         return failed
+
+
+def used_once(response: aiohttp.ClientResponse) -> None:
+    """Keep no connection that the server is about to close without a word."""
+    protocol = response.connection.protocol if response.connection else None
+    if protocol is not None and response.headers.get("Server") == CLOSES_UNSAID:
+        protocol.force_close()
 
 
 async def body_of(response: aiohttp.ClientResponse) -> bytes:

@@ -7,14 +7,15 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from subprocess import PIPE
 
+import orjson
 import pytest
 
 from adapters.local_model import MODEL_NAME, model_file
 from adapters.openai_model import OpenAIModel
-from domain.chat.ports import Message, ModelFailure, ModelRequest
+from domain.chat.ports import Message, ModelFailure, ModelRequest, ReplySchema
 
 
 @dataclass(frozen=True)
@@ -59,7 +60,7 @@ def test_the_weights_are_found_without_their_plugin() -> None:
 
 
 async def test_the_local_model_answers_refuses_and_ends_in_good_order(server: Server) -> None:
-    """One life of the server, since each costs seconds: answer, window, too long a prompt, taken port, SIGTERM."""
+    """One life of the server, since each costs seconds: answer, shape, window, too long a prompt, taken port, end."""
     model = OpenAIModel(server.url, None, MODEL_NAME, timeout_s=30)
     await ready(model)
     deltas: list[str] = []
@@ -73,9 +74,14 @@ async def test_the_local_model_answers_refuses_and_ends_in_good_order(server: Se
     assert reply.usage.prompt_tokens > 3
     assert not reply.usage.estimated
 
+    schema = {"type": "object", "properties": {"colour": {"enum": ["red", "blue"]}}, "required": ["colour"]}
+    shaped = replace(asked, request_id="local.2", max_tokens=48, reply_schema=ReplySchema("colour", schema))
+    at_once = await model.complete(shaped, deltas.append)
+    assert orjson.loads(at_once.text)["colour"] in {"red", "blue"}
+
     assert await model.window(MODEL_NAME) == 8192
     with pytest.raises(ModelFailure) as caught:
-        await model.complete(ModelRequest("local.2", MODEL_NAME, (Message("user", "word " * 9000),), 8), deltas.append)
+        await model.complete(ModelRequest("local.3", MODEL_NAME, (Message("user", "word " * 9000),), 8), deltas.append)
     assert (caught.value.kind, caught.value.charge, caught.value.permanent) == ("too_long", "none", True)
 
     second = await asyncio.create_subprocess_exec(*command(server.port), stdout=PIPE, stderr=PIPE)
@@ -84,7 +90,7 @@ async def test_the_local_model_answers_refuses_and_ends_in_good_order(server: Se
     assert b"cannot serve on 127.0.0.1" in err
     assert out == b""
 
-    story = ModelRequest("local.3", MODEL_NAME, (Message("user", "Tell a long story."),), 2000)
+    story = ModelRequest("local.4", MODEL_NAME, (Message("user", "Tell a long story."),), 2000)
     begun = asyncio.Event()
     telling = asyncio.create_task(model.complete(story, lambda _: begun.set()))
     await begun.wait()

@@ -315,6 +315,30 @@ async def test_a_refusal_whose_body_breaks_off_is_still_that_refusal() -> None:
     await server.wait_closed()
 
 
+@pytest.mark.parametrize(("server", "connections"), [("llama.cpp", 3), ("another", 1)])
+async def test_a_connection_is_used_again_unless_the_server_is_known_to_close_it(server: str, connections: int) -> None:
+    opened: list[asyncio.StreamWriter] = []
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        opened.append(writer)
+        head = f"HTTP/1.1 200 OK\r\nServer: {server}\r\nContent-Type: text/event-stream\r\nContent-Length: "
+        stream = b'data: {"id":"c","choices":[{"delta":{"content":"hi"},"finish_reason":"stop"}]}\n\ndata: [DONE]\n\n'
+        while await reader.read(65536):
+            writer.write(f"{head}{len(stream)}\r\n\r\n".encode())
+            await asyncio.sleep(0.01)  # as a model does before its first word
+            writer.write(stream)
+        writer.close()
+
+    listening = await asyncio.start_server(serve, "127.0.0.1", 0)
+    model = OpenAIModel(f"http://127.0.0.1:{listening.sockets[0].getsockname()[1]}/v1", None, "scripted", 5)
+    for _ in range(3):
+        assert (await model.complete(asking(), lambda _: None)).text == "hi"
+    assert len(opened) == connections
+    await model.aclose()
+    listening.close()
+    await listening.wait_closed()
+
+
 async def test_cancelling_closes_the_connection_at_once(provider: ScriptedModel, model: OpenAIModel) -> None:
     begun = asyncio.Event()
     provider.script({"tokens": 400, "inter_chunk_delay_s": 0.05})
