@@ -90,7 +90,8 @@ class WebFetch:
         return ToolResult(text, (str(page.url.with_fragment(None)),))
 
     async def _followed(self, url: URL) -> _Page:
-        connector = TCPConnector(resolver=CheckedResolver(self._rules, self._find), use_dns_cache=False)
+        resolver = CheckedResolver(self._rules, self._find)
+        connector = TCPConnector(resolver=resolver, use_dns_cache=False, force_close=True)
         async with ClientSession(
             connector=connector,
             cookie_jar=DummyCookieJar(),
