@@ -29,7 +29,7 @@ def _named_once(names: tuple[str, ...]) -> tuple[str, ...]:
     return names
 
 
-AgentId = Annotated[str, Field(pattern=r"\A[a-z][a-z0-9_]{1,63}\z")]
+AgentId = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{1,63}$")]
 Phrase = Annotated[str, Field(max_length=80), AfterValidator(_one_line)]
 
 
@@ -37,7 +37,7 @@ Name = Annotated[str, Field(max_length=120), AfterValidator(_one_line)]
 Description = Annotated[str, Field(max_length=500), AfterValidator(_one_line)]
 Capabilities = Annotated[tuple[Phrase, ...], Field(max_length=20), AfterValidator(_named_once)]
 Tools = Annotated[tuple[Phrase, ...], Field(max_length=50), AfterValidator(_named_once)]
-Color = Annotated[str, StringConstraints(pattern=r"\A#[0-9A-Fa-f]{6}\z", to_upper=True)]
+Color = Annotated[str, StringConstraints(pattern=r"^#[0-9A-Fa-f]{6}$", to_upper=True)]
 Aliases = Annotated[tuple[AgentId, ...], Field(max_length=10), AfterValidator(_named_once)]
 Model = Annotated[str, Field(max_length=200), AfterValidator(_one_line)]
 Temperature = Annotated[float, Field(ge=0, le=2, allow_inf_nan=False)]
