@@ -7,7 +7,7 @@ from domain.ali.thresholds import Thresholds
 from tests.servers import ROOT
 
 PAGE = (ROOT / "docs/ali.md").read_text()
-ROWS = {kind: row for kind, row in re.findall(r"^\| `(\w+)` \| (.+) \|$", PAGE, re.MULTILINE)}
+ROWS = dict(re.findall(r"^\| `(\w+)` \| (.+) \|$", PAGE, re.MULTILINE))
 LIMITS = Thresholds()
 
 
