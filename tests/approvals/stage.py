@@ -1,0 +1,139 @@
+"""Approvals with everything real but the run that waits, which is as small as can be."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from typing import Any
+from uuid import uuid4
+
+from temporalio.client import Client, WorkflowHandle
+from temporalio.service import RPCError
+from temporalio.worker import Worker
+
+from activities.approvals import ApprovalAsk, Decided, Order
+from activities.deciding import ApprovalActivities
+from activities.interceptor import RefusalInterceptor
+from adapters.postgres.content import PostgresContent
+from adapters.postgres.pool import Database
+from adapters.postgres.recorder import LedgerRecorder
+from adapters.risk_policy import load_risk_policy
+from domain.approvals import aggregate
+from domain.approvals.instructions import Instruction
+from domain.approvals.ports import Webhooks
+from domain.approvals.rules import RiskPolicy, Rules
+from domain.content import Content
+from domain.events import Event
+from domain.ledger import Ledger
+from domain.registry import registry
+from runtime.sandbox import QuickSandbox
+from tests.approvals.waiter import Heard, Waiter
+from tests.system import until
+from workflows.approval import Approval
+from workflows.approval_start import start_approval
+from workflows.queues import FLOW
+
+OWNER = "chat-1"
+TEXT = "The answer that somebody has to look at."
+
+
+@dataclass
+class Stage:
+    """Ledger, texts and runs of approvals on one database and one Temporal."""
+
+    client: Client
+    database: Database
+    risks: RiskPolicy
+    webhooks: Webhooks | None = None
+
+    @property
+    def ledger(self) -> Ledger:
+        return Ledger(LedgerRecorder(self.database), registry())
+
+    @property
+    def content(self) -> PostgresContent:
+        return PostgresContent(self.database)
+
+    def activities(self) -> ApprovalActivities:
+        return ApprovalActivities(
+            self.ledger,
+            self.content,
+            self.risks,
+            lambda: datetime.now(UTC),
+            start=partial(start_approval, self.client),
+            webhooks=self.webhooks,
+        )
+
+    @asynccontextmanager
+    async def working(self) -> AsyncIterator[None]:
+        """A worker, for the block."""
+        with ThreadPoolExecutor(8) as threads:
+            async with Worker(
+                self.client,
+                task_queue=FLOW,
+                workflows=[Approval, Waiter],
+                activities=self.activities().all(),
+                activity_executor=threads,
+                workflow_runner=QuickSandbox(),
+                interceptors=[RefusalInterceptor()],
+                sticky_queue_schedule_to_start_timeout=timedelta(seconds=2),
+            ):
+                yield
+
+    def ask(self, **more: Any) -> ApprovalAsk:
+        """An ask about a text that is there."""
+        number = uuid4().hex
+        ask = ApprovalAsk(
+            approval_id=f"approval_{number}",
+            kind="agent_response",
+            risk="medium",
+            title="Answer of ali",
+            agent_id="ali",
+            owner=OWNER,
+            content_hash=self.content.put(Content(OWNER, TEXT)),
+            workflow_id=f"waiter_{number}",
+            root_id=f"waiter_{number}",
+            key_id="key_asker",
+            because="req_1",
+        )
+        return replace(ask, **more)
+
+    async def waiting(self, ask: ApprovalAsk, *, deaf: bool = False) -> WorkflowHandle[Waiter, Heard]:
+        """A run that waits for this, once it has asked."""
+        handle = await self.client.start_workflow(Waiter.run, args=[ask, deaf], id=ask.workflow_id, task_queue=FLOW)
+        await until(lambda: self._has_run(ask), bool, seconds=20)
+        return handle
+
+    async def _has_run(self, ask: ApprovalAsk) -> bool:
+        try:
+            await self.run_of(ask).describe()
+        except RPCError:
+            return False
+        return True
+
+    def run_of(self, ask: ApprovalAsk) -> WorkflowHandle[Approval, Decided]:
+        return self.client.get_workflow_handle_for(Approval.run, ask.approval_id)
+
+    def events(self, ask: ApprovalAsk) -> list[Event]:
+        return self.ledger.read(aggregate.stream(ask.approval_id))
+
+    def names(self, ask: ApprovalAsk) -> list[str]:
+        """What happened, without `approval.`."""
+        return [event.NAME.removeprefix("approval.") for event in self.events(ask)]
+
+    def order(self, ask: ApprovalAsk, verb: str, by: str = "key_a", **more: Any) -> Order:
+        """What somebody with a key wants, written down as the API does it."""
+        command_id = uuid4().hex
+        fields = {"approval_id": ask.approval_id, "command_id": command_id, "identity": "proven", "because": "req_2"}
+        instruction = Instruction(**{**fields, "verb": verb, "by": by, **more})  # type: ignore[arg-type]
+        return Order(command_id, self.content.put(Content(ask.owner, instruction.model_dump_json())))
+
+
+def risks(**rules: Any) -> RiskPolicy:
+    """A policy with these rules for `medium`."""
+    packaged = load_risk_policy()
+    medium = {**packaged.medium.model_dump(), **rules}
+    return packaged.model_copy(update={"medium": Rules.model_validate(medium)})
