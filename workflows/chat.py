@@ -1,8 +1,7 @@
 """A chat: one session with one agent, one message at a time, for as long as anybody speaks."""
 
 import asyncio
-from collections import deque
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import timedelta
 
 from temporalio import workflow
@@ -10,24 +9,15 @@ from temporalio.exceptions import ActivityError, ApplicationError
 
 with workflow.unsafe.imports_passed_through():
     from activities.approvals import Decided
-    from activities.chat import ChatActivities, Ending, Head, KnownTurn, Opening, TurnRef
+    from activities.chat import ChatActivities, Ending, Head, Opening, TurnRef
     from domain.chat import policy
     from domain.chat.events import FailureCode
     from workflows.chat_messages import MOVED, ChatStart, ChatStatus, Said, Say
+    from workflows.chat_queue import Messages, Waiting
     from workflows.holds import Holds
     from workflows.turn import Turns
     from workflows.waits import LEDGER_RETRY, LEDGER_TIMEOUT
     from workflows.wanted import Remembered, Taken, Wanted
-
-
-@dataclass
-class _Waiting:
-    """A message on its way. `moved`: the next run answers it, and is to be asked."""
-
-    say: Say
-    turn: TurnRef | None = None
-    said: Said | None = None
-    moved: bool = False
 
 
 @workflow.defn(name="AgentChat")
@@ -38,16 +28,13 @@ class AgentChat:
     def __init__(self, start: ChatStart) -> None:
         self._start = start
         self._head: Head | None = None
-        self._queue: deque[_Waiting] = deque()
-        self._known: dict[tuple[str, int], _Waiting] = {}
-        self._completed: dict[str, Said] = {}
-        self._begun: dict[str, KnownTurn] = {}
+        self._messages = Messages(start.queued)
         self._arriving = 0
         self._ending = 0
         self._turn = 0
         self._turns_of_run = 0
         self._holds = Holds()
-        self._answering: _Waiting | None = None
+        self._answering: Waiting | None = None
         self._turns = Turns(
             "", start.call_timeout_s, start.pause_s, start.project_id, holds=self._holds, on_hold=self._held
         )
@@ -56,8 +43,6 @@ class AgentChat:
         self._idle = False
         self._stopped = False
         self._last_at = workflow.now()
-        for say in start.queued:
-            self._enqueue(say)
 
     @workflow.run
     async def run(self, start: ChatStart) -> None:
@@ -70,7 +55,7 @@ class AgentChat:
                 raise
             await self._stop()
             raise asyncio.CancelledError from None
-        queued = [waiting.say for waiting in self._queue]
+        queued = [waiting.say for waiting in self._messages.queue]
         if queued or not (self._ended or self._idle):
             workflow.continue_as_new(replace(start, queued=queued))
 
@@ -80,12 +65,12 @@ class AgentChat:
         self._arriving += 1
         await self._opened()
         self._arriving -= 1
-        if said := self._completed.get(say.message_id):
+        if said := self._messages.answer(say.message_id):
             return said
-        waiting = self._known.get((say.message_id, say.visit))
+        waiting = self._messages.known(say)
         if waiting is None:
             self._admit(say.key_id, say.agent_id)
-            waiting = self._enqueue(say)
+            waiting = self._messages.add(say)
         await workflow.wait_condition(lambda: waiting.said is not None or (waiting.moved and not self._ending))
         if waiting.said is None:
             raise ApplicationError("the next run answers it", type=MOVED, non_retryable=True)
@@ -117,40 +102,31 @@ class AgentChat:
     @workflow.query
     def status(self) -> ChatStatus:
         """What is going on in this run."""
-        pending = self._arriving + sum(waiting.said is None for waiting in self._known.values())
+        pending = self._arriving + self._messages.unanswered
         return ChatStatus(pending, self._turn, self._ended, self._head.key_id if self._head else self._start.key_id)
 
     async def _converse(self) -> None:
         self._watch_idleness(policy.IDLE)
         while not self._may_leave():
-            await workflow.wait_condition(lambda: self._has_news() or self._may_leave())
-            while self._queue and not self._is_long():
-                await self._answer(self._queue.popleft())
+            await workflow.wait_condition(lambda: self._messages.has_news or self._may_leave())
+            while self._messages.queue and not self._is_long():
+                await self._answer(self._messages.queue.popleft())
                 if workflow.cancellation_reason() is not None:  # it came with the answer, which hid it
                     raise asyncio.CancelledError
-            for waiting in self._queue:
-                waiting.moved = True
+            self._messages.leave_to_the_next_run()
 
     async def _stop(self) -> None:
         """Somebody cancelled this run: give up what has no answer, and tell those who wait."""
         self._stopped = True
         await self._holds.withdraw("the chat was cancelled")
-        for waiting in [waiting for waiting in self._known.values() if _is_open(waiting.said)]:
+        for waiting in self._messages.open():
             turn = waiting.turn or self._begin(waiting)
             waiting.said = await self._give_up(turn, waiting.say.visit, "SERVICE_UNAVAILABLE", "the chat was cancelled")
         await workflow.wait_condition(workflow.all_handlers_finished)
 
-    def _enqueue(self, say: Say) -> _Waiting:
-        waiting = self._known[say.message_id, say.visit] = _Waiting(say)
-        self._queue.append(waiting)
-        return waiting
-
-    def _has_news(self) -> bool:
-        return any(not waiting.moved for waiting in self._queue)
-
     def _may_leave(self) -> bool:
         """Whether nobody waits for anything here: a handler may still queue a message."""
-        return self._over() and not self._has_news() and workflow.all_handlers_finished()
+        return self._over() and not self._messages.has_news and workflow.all_handlers_finished()
 
     def _over(self) -> bool:
         return self._ended or self._idle or self._is_long()
@@ -184,32 +160,9 @@ class AgentChat:
         self._turn, self._ended = head.turn, head.ended
         self._remembered = Remembered(head.first, head.summary_hash, head.lineage)
         for turn in head.recent:
-            self._recall(turn)
+            self._messages.recall(turn)
         self._head = head
         self._show("ended" if head.ended else "waiting for a message")
-
-    def _recall(self, turn: KnownTurn) -> None:
-        """What a run before this one left: answers, failures, and a turn that it was stopped in."""
-        if turn.running:
-            self._begun[turn.message_id] = turn
-            return
-        said = Said(
-            turn=turn.turn,
-            status="completed" if turn.completed else "rejected" if turn.code == "REJECTED" else "failed",
-            reply_hash=turn.reply_hash,
-            model=turn.model,
-            prompt_tokens=turn.prompt_tokens,
-            completion_tokens=turn.completion_tokens,
-            cost=turn.cost,
-            code=turn.code,
-            error=turn.error,
-            visit=turn.visits,
-        )
-        if turn.completed:
-            self._completed[turn.message_id] = said
-        else:
-            say = Say(turn.message_id, "", "", 0, "", "", visit=turn.visits)
-            self._known[turn.message_id, turn.visits] = _Waiting(say, said=said)
 
     async def _opened(self) -> None:
         await workflow.wait_condition(lambda: self._head is not None or self._stopped)
@@ -229,7 +182,7 @@ class AgentChat:
         if head.agent_id != agent_id:
             raise ApplicationError(f"this session is with {head.agent_id}", type="Conflict", non_retryable=True)
 
-    async def _answer(self, waiting: _Waiting) -> None:
+    async def _answer(self, waiting: Waiting) -> None:
         """One turn: steps until there is an answer, or a record that there is none."""
         turn, say = self._begin(waiting), waiting.say
         self._show(f"answering turn {turn.turn}")
@@ -238,25 +191,21 @@ class AgentChat:
         self._answering = None
         waiting.said = _said(turn, say.visit, taken)
         if taken.status == "completed" and taken.answer is not None:
-            self._completed[say.message_id] = waiting.said
+            self._messages.complete(waiting, waiting.said)
             self._remembered = await self._turns.summarise(turn, taken.answer, self._remembered)
         self._last_at = workflow.now()
-        self._forget()
+        self._messages.forget()
         self._show("waiting for a message")
 
     def _held(self, approval_id: str) -> None:
         """Who waits for the answer is told that a person has to decide first."""
-        waiting = self._answering
-        if waiting is not None and waiting.turn is not None:
-            because, visit = waiting.say.because, waiting.say.visit
-            waiting.said = Said(
-                waiting.turn.turn, "awaiting_approval", approval_id=approval_id, visit=visit, because=because
-            )
+        if self._answering is not None:
+            self._answering.hold(approval_id)
         self._show(f"waiting for `{approval_id}`")
 
-    def _begin(self, waiting: _Waiting) -> TurnRef:
+    def _begin(self, waiting: Waiting) -> TurnRef:
         """The turn of a message: a new one, or the one that it has had before."""
-        say = waiting.say = self._placed(waiting.say)
+        say = waiting.say = self._messages.placed(waiting.say)
         self._turn = max(self._turn, say.again or self._turn + 1)
         self._turns_of_run += 1
         waiting.turn = TurnRef(
@@ -271,29 +220,16 @@ class AgentChat:
         )
         return waiting.turn
 
-    def _placed(self, say: Say) -> Say:
-        """A message that an earlier run was stopped in keeps its turn."""
-        begun = self._begun.pop(say.message_id, None)
-        return say if begun is None else replace(say, again=begun.turn, visit=max(say.visit, begun.visits))
-
     async def _give_up(self, turn: TurnRef, visit: int, code: FailureCode, message: str) -> Said:
         await self._turns.give_up(turn, visit, code, message)
         return Said(turn.turn, "failed", code=code, error=message, visit=visit, because=turn.because)
-
-    def _forget(self) -> None:
-        """Keep the newest messages only; older repeats are answered by the ledger's next head."""
-        answered = [key for key, waiting in self._known.items() if not _is_open(waiting.said)]
-        for key in answered[: -policy.REMEMBERED]:
-            del self._known[key]
-        for message_id in list(self._completed)[: -policy.REMEMBERED]:
-            del self._completed[message_id]
 
     def _watch_idleness(self, after: timedelta) -> None:
         asyncio.get_running_loop().call_later(after.total_seconds(), self._look)
 
     def _look(self) -> None:
         quiet = workflow.now() - self._last_at
-        if quiet < policy.IDLE or self._queue:
+        if quiet < policy.IDLE or self._messages.queue:
             self._watch_idleness(max(policy.IDLE - quiet, timedelta(minutes=1)))
         else:
             self._idle = True
@@ -302,10 +238,6 @@ class AgentChat:
         workflow.set_current_details(
             f"**{self._start.agent_id}** · {doing}\n\nsession `{self._start.session_id}` · turn {self._turn}"
         )
-
-
-def _is_open(said: Said | None) -> bool:
-    return said is None or said.status == "awaiting_approval"
 
 
 def _wanted(say: Say, remembered: Remembered) -> Wanted:
