@@ -105,7 +105,11 @@ def make_app(settings: Settings, parts: Parts, client: Client) -> FastAPI:
                 agents.router(parts.agents),
                 agent_management.router(
                     agent_management.Desk(
-                        AgentCommands(parts.ledger, parts.agents), parts.agents, catalogue(settings, parts), live, now
+                        AgentCommands(parts.ledger, parts.agents, parts.toolbox.servers),
+                        parts.agents,
+                        catalogue(settings, parts),
+                        live,
+                        now,
                     )
                 ),
                 approvals.router(parts.approvals, _decisions(parts, client)),
