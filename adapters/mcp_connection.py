@@ -10,9 +10,10 @@ from typing import Any, TypeVar
 
 import httpx2
 import structlog
-from mcp import Client, Implementation, StdioServerParameters
+from mcp import Client, Implementation, MCPError, StdioServerParameters
 from mcp.client.stdio import stdio_client
 from mcp.client.streamable_http import streamable_http_client
+from mcp_types import CONNECTION_CLOSED, INVALID_REQUEST
 
 from adapters.mcp_servers import McpServer
 
@@ -61,6 +62,12 @@ class McpConnection:
             if not task.done():
                 raise Lost
             return task.result()
+        except MCPError as error:
+            if not _is_lost(error):
+                raise
+            if self._is_over(error) and self._owner is owner:  # else somebody has connected again
+                await self.drop()
+            raise Lost from error
         finally:
             self._uses -= 1
             if not task.done():
@@ -98,6 +105,10 @@ class McpConnection:
             owner.cancel()
             await asyncio.wait({owner})
 
+    def _is_over(self, error: MCPError) -> bool:
+        """Whether nothing can be sent any more. Over HTTP each request has a stream of its own."""
+        return self._server.command is not None or error.code == INVALID_REQUEST
+
     def _connecting(self) -> "tuple[asyncio.Task[None], asyncio.Future[Client]]":
         """The task that has the connection, or makes it, and the client that it will have."""
         if self._owner is None or self._owner.done():
@@ -128,6 +139,11 @@ async def _made(ready: "asyncio.Future[Client]", patience_s: float) -> Client:
     if not done or ready.cancelled():
         raise Away
     return ready.result()
+
+
+def _is_lost(error: MCPError) -> bool:
+    """The answer's way has ended, or the server has forgotten our session."""
+    return error.code == CONNECTION_CLOSED or (error.code == INVALID_REQUEST and error.message == "Session terminated")
 
 
 @asynccontextmanager

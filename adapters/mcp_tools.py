@@ -12,9 +12,7 @@ import orjson
 import structlog
 from mcp import Client, MCPError
 from mcp_types import (
-    CONNECTION_CLOSED,
     INTERNAL_ERROR,
-    INVALID_REQUEST,
     PARSE_ERROR,
     REQUEST_TIMEOUT,
     CallToolResult,
@@ -42,7 +40,7 @@ PATIENCE_S = 5.0
 _MOST_PAGES = 20
 _LONGEST_NAME = 64
 _LONGEST_DESCRIPTION = 1000
-_IN_DOUBT = frozenset({CONNECTION_CLOSED, REQUEST_TIMEOUT, INTERNAL_ERROR, PARSE_ERROR})
+_IN_DOUBT = frozenset({REQUEST_TIMEOUT, INTERNAL_ERROR, PARSE_ERROR})
 """Errors after which a request may have been carried out all the same."""
 _MARGIN_S = 5.0
 
@@ -141,12 +139,12 @@ class _McpTool:
                 result = await self.connection.use(work, patience_s=PATIENCE_S)
         except Away:
             raise self._unreached() from None
-        except (Lost, TimeoutError, ValidationError, RuntimeError) as error:
-            raise ToolFailed(
-                f"The server gave no answer to {self.spec.name} that can be read.", unknown=True
-            ) from error
         except MCPError as error:
-            raise ToolFailed(f"The server says: {error.message}", unknown=error.code in _IN_DOUBT) from error
+            if error.code in _IN_DOUBT:
+                raise self._unanswered() from error
+            raise ToolFailed(f"The server says: {error.message}") from error
+        except (Lost, TimeoutError, ValidationError, RuntimeError) as error:
+            raise self._unanswered() from error
         self.connection.works()
         return _result(result, f"mcp:{self.server}/{self.name}")
 
@@ -157,6 +155,9 @@ class _McpTool:
         except (Away, Lost, TimeoutError, MCPError, ValidationError) as error:
             raise self._unreached() from error
 
+    def _unanswered(self) -> ToolFailed:
+        return ToolFailed(f"{self.spec.name} was called, and brought no answer that can be read.", unknown=True)
+
     def _unreached(self) -> ToolFailed:
         return ToolFailed(f"{self.spec.name} was not called: its server cannot be reached now.")
 
@@ -165,13 +166,8 @@ class _McpTool:
         try:
             return await self.connection.use(work, patience_s=PATIENCE_S)
         except Lost:
-            pass
-        except MCPError as error:
-            if not _is_gone(error):
-                raise
-        await self.connection.drop()
-        await asyncio.sleep(self.connection.rests_for)
-        return await self.connection.use(work, patience_s=PATIENCE_S)
+            await asyncio.sleep(self.connection.rests_for)
+            return await self.connection.use(work, patience_s=PATIENCE_S)
 
 
 async def _all_tools(client: Client) -> list[Offered]:
@@ -192,11 +188,6 @@ async def _answers(client: Client) -> None:
     """Return if the server is there. Listing is what every version of the protocol has, and it changes nothing."""
     async with asyncio.timeout(PATIENCE_S):
         await client.list_tools()
-
-
-def _is_gone(error: MCPError) -> bool:
-    """The connection has ended, or the server has forgotten its session: what was asked was not taken up."""
-    return error.code == CONNECTION_CLOSED or (error.code == INVALID_REQUEST and error.message == "Session terminated")
 
 
 def _spec(server: str, config: McpServer, tool: Offered) -> ToolSpec:

@@ -189,13 +189,13 @@ async def test_a_name_with_any_address_that_is_not_public_is_refused(server: Web
         "169.254.169.254",
         "224.0.0.1",
         "localhost",
-        "LOCALHOST.",
+        "127.0.0.1.",
+        "127。0。0。1",
     ],
 )
 async def test_addresses_of_this_machine_and_its_network_are_refused(server: Web, host: str) -> None:
     for path in (f"http://{host}/", f"https://{host}/", f"http://{host}:80/page"):
-        told = await server.refused(path, trusted=False)
-        assert "not on the public web" in told or "could not be fetched" in told, told
+        assert "not on the public web" in await server.refused(path, trusted=False)
     assert server.seen == []
 
 
