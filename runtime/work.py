@@ -1,10 +1,8 @@
 """A process of work: workflows, their activities, and the calls to the model provider."""
 
 import asyncio
-from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Sequence
 from datetime import timedelta
-from functools import partial
 from typing import Any
 
 import structlog
@@ -12,34 +10,14 @@ from temporalio.client import Client
 from temporalio.common import VersioningBehavior, WorkerDeploymentVersion
 from temporalio.worker import Worker, WorkerDeploymentConfig
 
-from activities.books import Books
-from activities.calls import Calls
-from activities.chat import ChatActivities
-from activities.deciding import ApprovalActivities
-from activities.delegation import Delegating
-from activities.holding import HoldingActivities
 from activities.interceptor import RefusalInterceptor
-from activities.lost_swarms import LostSwarms
-from activities.memory import Memory
-from activities.offers import Offers
-from activities.reconcile import ReconcileActivities
-from activities.summarising import Summarising
-from activities.swarm import SwarmActivities
-from activities.thinking import Thinking
-from activities.tools import ToolActivities
 from domain.errors import Invalid
 from runtime import temporal
-from runtime.bootstrap import Parts, make_parts, now
+from runtime.bootstrap import Parts, make_parts
 from runtime.loops import freeze, quick_loop, stop_on_signals
+from runtime.offers import offers
 from runtime.readiness import announce_ready
-from runtime.sandbox import QuickSandbox
 from runtime.settings import Settings
-from workflows.approval import Approval
-from workflows.approval_start import start_approval
-from workflows.chat import AgentChat
-from workflows.queues import FLOW, IO, model_queue
-from workflows.reconcile import Reconcile
-from workflows.swarm import Swarm
 
 THREADS = 16
 GRACE = timedelta(seconds=60)
@@ -54,49 +32,11 @@ def workers(settings: Settings, client: Client, parts: Parts, queues: Sequence[s
     Raises:
         Invalid: there is no such queue.
     """
-    own = model_queue(parts.provider.name)
-    books = Books(parts.ledger, parts.prices, now)
-    calls_on = FLOW if settings.model_queue == "shared" else own
-    chat = ChatActivities(parts.ledger, now, model_queue=calls_on)
-    swarm = SwarmActivities(parts.ledger, parts.content, now, model_queue=calls_on)
-    swarms = [*swarm.all(), *LostSwarms(swarm, parts.swarms, client, now).all()]
-    reconcile = ReconcileActivities(books, chat, costs=parts.costs, chats=parts.chats, client=client, now=now)
-    calls_models = _model_activities(settings, parts, books)
-    turns = [*HoldingActivities(parts.ledger, now).all(), *Delegating(parts.content, parts.agents).all()]
-    approvals = ApprovalActivities(
-        parts.ledger, parts.content, parts.risks, now, start=partial(start_approval, client), webhooks=parts.webhooks
-    )
-    tools = ToolActivities(parts.ledger, parts.content, parts.toolbox, now)
-    offered: dict[str, dict[str, Any]] = {
-        FLOW: {
-            "workflows": [AgentChat, Approval, Reconcile, Swarm],
-            "activities": [*chat.all(), *turns, *approvals.all(), *swarms, *reconcile.all(), *calls_models],
-            "activity_executor": ThreadPoolExecutor(settings.model_concurrency, "ledger"),
-            "workflow_runner": QuickSandbox(),
-        },
-        own: {"activities": calls_models},
-        IO: {"activities": tools.all(), "activity_executor": ThreadPoolExecutor(settings.model_concurrency, "tools")},
-    }
+    offered = offers(settings, client, parts)
     wanted = queues or tuple(offered)
     if unknown := sorted(set(wanted) - set(offered)):
         raise Invalid(f"no such queue: {', '.join(unknown)}; there are {', '.join(offered)}")
     return [_worker(settings, client, queue, offered[queue]) for queue in wanted]
-
-
-def _model_activities(settings: Settings, parts: Parts, books: Books) -> list[Callable[..., object]]:
-    memory = Memory(parts.ledger, parts.content, parts.agents)
-    calls = Calls(books, parts.model, now, timeout=timedelta(seconds=settings.model_timeout_s))
-    thinking = Thinking(
-        memory,
-        parts.content,
-        books,
-        calls,
-        offers=Offers(parts.toolbox),
-        now=now,
-        default_model=parts.model.default,
-        max_answer_tokens=parts.provider.max_answer_tokens,
-    )
-    return [*thinking.all(), *Summarising(memory, calls, now, default_model=parts.model.default).all()]
 
 
 def _worker(settings: Settings, client: Client, queue: str, offer: dict[str, Any]) -> Worker:

@@ -1,0 +1,89 @@
+"""What a worker offers on each task queue: workflows and activities, on the parts of this deployment."""
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+from functools import partial
+from typing import Any
+
+from temporalio.client import Client
+
+from activities.books import Books
+from activities.calls import Calls
+from activities.chat import ChatActivities
+from activities.deciding import ApprovalActivities
+from activities.delegation import Delegating
+from activities.holding import HoldingActivities
+from activities.lost_swarms import LostSwarms
+from activities.memory import Memory
+from activities.offers import Offers
+from activities.reconcile import ReconcileActivities
+from activities.summarising import Summarising
+from activities.swarm import SwarmActivities
+from activities.thinking import Thinking
+from activities.tools import ToolActivities
+from runtime.bootstrap import Parts, now
+from runtime.sandbox import QuickSandbox
+from runtime.settings import Settings
+from workflows.approval import Approval
+from workflows.approval_start import start_approval
+from workflows.chat import AgentChat
+from workflows.queues import FLOW, IO, model_queue
+from workflows.reconcile import Reconcile
+from workflows.swarm import Swarm
+
+Activities = list[Callable[..., object]]
+
+
+def offers(settings: Settings, client: Client, parts: Parts) -> dict[str, dict[str, Any]]:
+    """By the name of the queue, what `temporalio.worker.Worker` is to be given."""
+    own = model_queue(parts.provider.name)
+    books = Books(parts.ledger, parts.prices, now)
+    model = _model_activities(settings, parts, books)
+    flow = _flow_activities(parts, client, books, calls_on=FLOW if settings.model_queue == "shared" else own)
+    tools = ToolActivities(parts.ledger, parts.content, parts.toolbox, now).all()
+    return {
+        FLOW: {
+            "workflows": [AgentChat, Approval, Reconcile, Swarm],
+            "activities": [*flow, *model],
+            "activity_executor": ThreadPoolExecutor(settings.model_concurrency, "ledger"),
+            "workflow_runner": QuickSandbox(),
+        },
+        own: {"activities": model},
+        IO: {"activities": tools, "activity_executor": ThreadPoolExecutor(settings.model_concurrency, "tools")},
+    }
+
+
+def _flow_activities(parts: Parts, client: Client, books: Books, *, calls_on: str) -> Activities:
+    """The short ones on the ledger. Model calls go to the queue `calls_on`."""
+    chat = ChatActivities(parts.ledger, now, model_queue=calls_on)
+    swarm = SwarmActivities(parts.ledger, parts.content, now, model_queue=calls_on)
+    reconcile = ReconcileActivities(books, chat, costs=parts.costs, chats=parts.chats, client=client, now=now)
+    approvals = ApprovalActivities(
+        parts.ledger, parts.content, parts.risks, now, start=partial(start_approval, client), webhooks=parts.webhooks
+    )
+    return [
+        *chat.all(),
+        *HoldingActivities(parts.ledger, now).all(),
+        *Delegating(parts.content, parts.agents).all(),
+        *approvals.all(),
+        *swarm.all(),
+        *LostSwarms(swarm, parts.swarms, client, now).all(),
+        *reconcile.all(),
+    ]
+
+
+def _model_activities(settings: Settings, parts: Parts, books: Books) -> Activities:
+    memory = Memory(parts.ledger, parts.content, parts.agents)
+    calls = Calls(books, parts.model, now, timeout=timedelta(seconds=settings.model_timeout_s))
+    thinking = Thinking(
+        memory,
+        parts.content,
+        books,
+        calls,
+        offers=Offers(parts.toolbox),
+        now=now,
+        default_model=parts.model.default,
+        max_answer_tokens=parts.provider.max_answer_tokens,
+    )
+    return [*thinking.all(), *Summarising(memory, calls, now, default_model=parts.model.default).all()]

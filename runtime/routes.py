@@ -1,0 +1,84 @@
+"""The routes of every concept, on the parts of this deployment."""
+
+from datetime import timedelta
+
+from fastapi import APIRouter
+from temporalio.client import Client
+
+from api import agent_management, agents, ali, ali_insights, approvals, chat, chat_turns, costs, swarm
+from api.ali_answers import Answers
+from api.ali_runs import Ali
+from api.approval_runs import ApprovalRuns
+from api.chat_runs import ChatRuns
+from api.conversations import Conversations
+from api.decisions import Decisions
+from api.dependencies import Positions
+from api.swarm_runs import SwarmRuns
+from api.swarms import Swarms
+from domain.agents.commands import AgentCommands
+from domain.ali.thresholds import Thresholds
+from runtime.bootstrap import Parts, catalogue, now
+from runtime.settings import Settings
+
+
+def make_routers(settings: Settings, parts: Parts, client: Client, live: Positions) -> tuple[APIRouter, ...]:
+    """What the API serves besides health and its own description."""
+    conversations = _conversations(settings, parts, client, live)
+    swarms = _swarms(settings, parts, client, live)
+    return (
+        chat.router(conversations, parts.chats, parts.content),
+        chat_turns.router(parts.ledger, now),
+        ali.router(_ali(parts, live, conversations, swarms)),
+        ali_insights.router(ali_insights.Watch(parts.ali, now, Thresholds())),
+        agents.router(parts.agents),
+        agent_management.router(_desk(settings, parts, live)),
+        approvals.router(parts.approvals, _decisions(parts, client)),
+        costs.router(parts.costs, now),
+        swarm.router(swarms, parts.swarms, parts.content, now),
+    )
+
+
+def _conversations(settings: Settings, parts: Parts, client: Client, live: Positions) -> Conversations:
+    return Conversations(
+        ChatRuns(client),
+        parts.admission,
+        parts.chats,
+        live,
+        call_timeout=timedelta(seconds=settings.model_timeout_s),
+        pause=timedelta(seconds=settings.model_pause_s),
+    )
+
+
+def _desk(settings: Settings, parts: Parts, live: Positions) -> agent_management.Desk:
+    commands = AgentCommands(parts.ledger, parts.agents, parts.toolbox.servers)
+    return agent_management.Desk(commands, parts.agents, catalogue(settings, parts), live, now)
+
+
+def _swarms(settings: Settings, parts: Parts, client: Client, live: Positions) -> Swarms:
+    return Swarms(
+        SwarmRuns(client),
+        parts.swarms,
+        parts.swarms,
+        ledger=parts.ledger,
+        content=parts.content,
+        positions=live,
+        now=now,
+        call_timeout=timedelta(seconds=settings.model_timeout_s),
+        pause=timedelta(seconds=settings.model_pause_s),
+    )
+
+
+def _ali(parts: Parts, live: Positions, conversations: Conversations, swarms: Swarms) -> ali.AliParts:
+    return ali.AliParts(
+        Ali(conversations, parts.agents, parts.chats, parts.content, live),
+        Answers(parts.tools, parts.content, live),
+        conversations,
+        swarms,
+        parts.chats,
+        parts.content,
+        now,
+    )
+
+
+def _decisions(parts: Parts, client: Client) -> Decisions:
+    return Decisions(ApprovalRuns(client, notices=parts.webhooks is not None), parts.ledger, parts.content, now)
