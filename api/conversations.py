@@ -11,7 +11,9 @@ from api.chat_runs import ChatRuns, Standing, workflow_id
 from api.dependencies import Positions
 from domain.agents.definition import ApprovalRisk
 from domain.brief import Part
+from domain.chat.forks import OVER
 from domain.chat.ports import Admission, ChatReads, Door
+from domain.chat.projection import TurnRow
 from domain.content import Content
 from domain.errors import NotFound
 from domain.ids import derived, message_id, random_id
@@ -88,7 +90,7 @@ class Conversations:
         door = await self._door(utterance, message)
         say = await self._say(utterance, session_id, message.hash, door)
         told = partial(self._told, utterance, session_id, timeout_s=timeout_s, is_known=door.session.version > 0)
-        said = await told(say)
+        said = await self._by_now(session_id, say, await told(say))
         while said is not None and said.status == "failed" and said.because != say.because:
             # it failed before this request, unseen by the view, which may be more than one visit behind
             said = await told(replace(say, visit=said.visit + 1, again=said.turn))
@@ -150,6 +152,14 @@ class Conversations:
             parts=list(utterance.parts),
         )
 
+    async def _by_now(self, session_id: str, say: Say, said: Said | None) -> Said | None:
+        """A run only repeats that an answer was held: whether it still is stands in the view."""
+        if said is None or said.status != "awaiting_approval":
+            return said
+        await self._positions.wait("chat")
+        row = await asyncio.to_thread(self._reads.turn_of, session_id, say.message_id)
+        return _said(row) if row is not None and row.status in OVER else said
+
     async def _told(
         self, utterance: Utterance, session_id: str, say: Say, timeout_s: float, *, is_known: bool
     ) -> Said | None:
@@ -164,6 +174,23 @@ class Conversations:
             pause_s=self._pause_s,
         )
         return await self._runs.say(start, say, timeout_s=timeout_s, is_known=is_known)
+
+
+def _said(row: TurnRow) -> Said:
+    return Said(
+        turn=row.turn,
+        status=row.status,
+        reply_hash=row.reply_hash,
+        model=row.model,
+        prompt_tokens=row.prompt_tokens,
+        completion_tokens=row.completion_tokens,
+        cost=str(row.cost),
+        code=row.code,
+        error=row.error,
+        visit=row.visits,
+        approval_id=row.approval_id,
+        tools_used=row.tools,
+    )
 
 
 def _hold(of_agent: str | None, *, is_asked: bool) -> str | None:
