@@ -1,6 +1,5 @@
 """Approvals with everything real but the run that waits, which is as small as can be."""
 
-import asyncio
 from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager

@@ -5,12 +5,15 @@ from contextlib import AbstractAsyncContextManager
 from datetime import UTC, datetime
 
 import pytest
+from pydantic import SecretStr
 
 from adapters.webhooks import HttpWebhooks
 from domain.approvals.ports import DeliveryFailed
+from runtime.settings import Settings
 from tests.approvals.conftest import SECRET, Receiver
+from tests.approvals.desk import desk_of
 from tests.approvals.stage import TEXT, Stage, risks
-from tests.system import until
+from tests.system import running, until
 from workflows.approval import Approval
 
 
@@ -104,3 +107,12 @@ async def test_the_receivers_word_for_when_to_come_back_is_kept(webhooks: HttpWe
     with pytest.raises(DeliveryFailed) as failed:
         await webhooks.deliver("n1", "{}")
     assert failed.value.retry_after == 7
+
+
+async def test_the_whole_system_tells_whoever_the_settings_name(system_settings: Settings, receiver: Receiver) -> None:
+    told = {"approval_webhook_url": receiver.url, "approval_webhook_secret": SecretStr(SECRET)}
+    async with running(system_settings.model_copy(update=told)) as system, desk_of(system) as desk:
+        ask, _ = await desk.asked()
+        assert (await desk.post(ask, "approve", {"comment": "yes"})).status_code == 200
+        await asyncio.wait_for(system.temporal.get_workflow_handle(ask.approval_id).result(), 20)
+    assert sorted(receiver.types) == ["approval.decided", "approval.requested"]
