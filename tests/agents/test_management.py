@@ -8,6 +8,8 @@ from uuid import uuid4
 import httpx
 import pytest
 
+from adapters.postgres.rebuild import Rebuild
+from domain.agents.projection import AgentsProjection
 from tests.scripted_model import ScriptedModel
 from tests.system import CHAT, System, until
 
@@ -435,6 +437,13 @@ async def test_an_agent_is_heard_under_its_alias_as_soon_as_it_is_deployed(
     alias = f"al_{uuid4().hex[:8]}"
     agent_id = await in_service(shared, aliases=[alias])
     assert (await asked(shared, alias)).json()["agent_id"] == agent_id
+
+
+async def test_the_registry_equals_its_rebuild(shared: System) -> None:
+    database_url, registry = shared.settings.database_url or "", shared.parts.registry
+    rebuilt = await asyncio.to_thread(Rebuild(database_url, registry, AgentsProjection()).run, swap=False)
+    assert [comparison.equal for comparison in rebuilt.comparisons] == [True, True]
+    assert rebuilt.set_aside == 0
 
 
 async def test_agents_may_be_named_in_any_script(shared: System) -> None:

@@ -14,10 +14,12 @@ from hypothesis import strategies as st
 
 from activities.chat import Ancestor, ChatActivities, Head, Opening, TurnRef, started
 from activities.memory import Memory
+from adapters.postgres.rebuild import Rebuild
 from domain.chat import aggregate
 from domain.chat.commands import fork as fork_of
 from domain.chat.events import Origin, TurnAnswered
 from domain.chat.forks import home, inherited, lineage_at
+from domain.chat.projection import ChatProjection
 from domain.content import Content, content_hash
 from domain.events import Cause
 from domain.ledger import Change
@@ -351,6 +353,14 @@ async def test_what_a_fork_has_from_its_origin_is_rated_in_the_fork(
     assert (await rate(shared, fork_id, 1, rating=4)).status_code == 200
     assert [turn["rating"] for turn in (await shared.session(fork_id))["turns"]] == [4]
     assert [turn["rating"] for turn in (await shared.session(session_id))["turns"]] == [None]
+
+
+@in_the_system
+async def test_sessions_and_turns_equal_their_rebuild(shared: System) -> None:
+    database_url, registry = shared.settings.database_url or "", shared.parts.registry
+    rebuilt = await asyncio.to_thread(Rebuild(database_url, registry, ChatProjection()).run, swap=False)
+    assert [comparison.equal for comparison in rebuilt.comparisons] == [True, True]
+    assert rebuilt.set_aside == 0
 
 
 @st.composite

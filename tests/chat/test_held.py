@@ -7,6 +7,8 @@ from uuid import uuid4
 import httpx
 import pytest
 
+from adapters.postgres.rebuild import Rebuild
+from domain.chat.projection import ChatProjection
 from tests.scripted_model import ScriptedModel
 from tests.system import CHAT, System, until
 
@@ -143,3 +145,10 @@ async def test_a_held_turn_cannot_be_rated_or_forked_at(shared: System, scripted
     path = f"{CHAT}/{body['session_id']}"
     assert (await shared.http.post(f"{path}/fork", json={"turn": 1})).status_code == 409
     assert (await shared.http.post(f"{path}/turns/1/rating", json={"rating": 5})).status_code == 409
+
+
+async def test_sessions_and_turns_equal_their_rebuild(shared: System) -> None:
+    database_url, registry = shared.settings.database_url or "", shared.parts.registry
+    rebuilt = await asyncio.to_thread(Rebuild(database_url, registry, ChatProjection()).run, swap=False)
+    assert [comparison.equal for comparison in rebuilt.comparisons] == [True, True]
+    assert rebuilt.set_aside == 0
