@@ -20,8 +20,8 @@ from adapters.mcp_servers import McpServer
 T = TypeVar("T")
 
 CONNECT_TIMEOUT_S = 30.0
-_FIRST_PAUSE_S = 1.0
-_LONGEST_PAUSE_S = 60.0
+FIRST_PAUSE_S = 1.0
+LONGEST_PAUSE_S = 60.0
 _FAREWELL_S = 10.0
 
 
@@ -87,7 +87,7 @@ class McpConnection:
     def rest(self) -> None:
         """Something has failed: nobody tries again for a while, which is longer each time until something works."""
         self._failures += 1
-        pause = min(_FIRST_PAUSE_S * 2 ** (self._failures - 1), _LONGEST_PAUSE_S)
+        pause = min(FIRST_PAUSE_S * 2 ** (self._failures - 1), LONGEST_PAUSE_S)
         self._rests_until = time.monotonic() + pause
 
     def works(self) -> None:

@@ -1,0 +1,57 @@
+"""What operators are told of tools is what the code does."""
+
+import re
+from pathlib import Path
+
+from activities.toolbox.by_workflow import DELEGATE, REQUEST_APPROVAL
+from activities.toolbox.costs import QueryCosts
+from activities.toolbox.knowledge import SearchKnowledge
+from adapters import mcp_connection, mcp_tools, web_addresses, web_fetch
+from adapters.mcp_servers import McpServer, read_mcp_servers
+from domain.agents.tools import ALIASES, TOOLS
+from domain.tools import policy
+from tests.servers import ROOT
+from workflows.queues import IO
+
+TEXT = (ROOT / "docs/tools.md").read_text()
+PAGE = " ".join(TEXT.split())
+BUILT = (SearchKnowledge.spec, QueryCosts.spec, DELEGATE, REQUEST_APPROVAL, web_fetch.WebFetch.spec)
+
+
+def test_every_tool_is_described_and_those_that_nothing_stands_behind_are_named() -> None:
+    described = set(re.findall(r"^\| `([a-z_]+)` \| .+ \| .+ \|$", TEXT, re.MULTILINE)) & set(TOOLS)
+    assert described == {spec.name for spec in BUILT}
+    rest = PAGE.partition(" are known names")[0].rpartition("says")[2]
+    assert set(re.findall(r"`([a-z_]+)`", rest)) == set(TOOLS) - described
+
+
+def test_aliases_are_named_in_the_order_of_what_they_mean() -> None:
+    aliases, meant = PAGE.partition("`Task`")[2].partition(" are understood as ")[::2]
+    assert ["Task", *re.findall(r"`(\w+)`", aliases)] == list(ALIASES)
+    assert re.findall(r"`(\w+)`", meant)[: len(ALIASES)] == list(ALIASES.values())
+
+
+def test_bounds_are_as_in_the_code() -> None:
+    assert f"{policy.MOST_CHARACTERS:,} characters" in PAGE
+    assert f"{web_fetch.PATIENCE_S:.0f} s for everything, {web_fetch.MOST_BYTES // 2**20} MiB of a body" in PAGE
+    assert web_fetch.MOST_REDIRECTS == 5
+    assert "five at most" in PAGE
+    assert sorted(web_addresses.PORTS) == [80, 443]
+    assert "on ports 80 and 443" in PAGE
+    assert f"believed for {mcp_tools.LISTED_FOR_S:.0f} s" in PAGE
+    pauses = mcp_connection.FIRST_PAUSE_S, mcp_connection.LONGEST_PAUSE_S
+    assert "a pause of {:.0f} s, doubled up to {:.0f} s".format(*pauses) in PAGE
+    assert f"{McpServer(command='a').timeout_s:.0f} if left out" in PAGE
+    assert f"`{IO}`" in PAGE
+
+
+def test_the_file_that_is_shown_can_be_used(tmp_path: Path) -> None:
+    shown = re.search(r"```json\n(.+?)```", TEXT, re.DOTALL)
+    assert shown
+    (tmp_path / "servers.json").write_text(shown[1])
+    servers = read_mcp_servers(tmp_path / "servers.json")
+    assert [server.command is None for server in servers.values()] == [False, True]
+    told = set(
+        re.findall(r"`(\w+)`", "".join(re.findall(r"^\| (`.+?) \|", TEXT.partition("| Key |")[2], re.MULTILINE)))
+    )
+    assert told == set(McpServer.model_fields)
