@@ -80,7 +80,7 @@ class McpTools:
             return
         try:
             offered = await connection.use(_all_tools, patience_s=PATIENCE_S)
-        except (Away, Lost, TimeoutError, MCPError, ValidationError) as error:
+        except Exception as error:  # noqa: BLE001  (whatever a server does, no turn fails for it)
             await self._not_listed(error)
             return
         connection.works()
@@ -94,7 +94,7 @@ class McpTools:
         if not isinstance(error, Away):  # else it may still be on its way
             self._connection.rest()
             await self._connection.drop()
-        self._log.warning("its tools are not offered", reason=type(error).__name__)
+        self._log.warning("its tools are not offered", reason=f"{type(error).__name__}: {error}"[:300])
 
     def _named(self, offered: Sequence[Offered]) -> "dict[str, _McpTool]":
         """The tools that may be used, by the names that models get. What has not changed stays the same object."""
@@ -152,7 +152,7 @@ class _McpTool:
         """Return if the server is there: what fails after this may have been carried out, what fails here was not."""
         try:
             await self._twice(_answers)
-        except (Away, Lost, TimeoutError, MCPError, ValidationError) as error:
+        except Exception as error:  # whatever it is, nothing was sent
             raise self._unreached() from error
 
     def _unanswered(self) -> ToolFailed:

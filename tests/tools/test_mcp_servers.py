@@ -89,3 +89,14 @@ def test_a_file_that_is_not_there_or_no_json_is_refused(tmp_path: Path) -> None:
     (tmp_path / "broken.json").write_text("{")
     with pytest.raises(Invalid, match="cannot be used"):
         read_mcp_servers(tmp_path / "broken.json")
+
+
+async def test_a_server_that_answers_with_nonsense_offers_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    source = McpTools("small", McpServer(command="server"))
+
+    async def use(*_: object, **__: object) -> None:
+        raise RuntimeError("nonsense")
+
+    monkeypatch.setattr(source._connection, "use", use)  # noqa: SLF001  (no server does that on demand)
+    assert await source.specs() == ()
+    await source.aclose()
