@@ -70,12 +70,15 @@ class Ali:
         chats: ChatReads,
         content: ContentStore,
         positions: Positions,
+        *,
+        choosing_s: float = CHOOSING_S,
     ) -> None:
         self._conversations = conversations
         self._agents = agents
         self._chats = chats
         self._content = content
         self._positions = positions
+        self._choosing_s = choosing_s
 
     async def ask(
         self, query: str, context: Mapping[str, Any], asker: Asker, *, session_id: str | None, timeout_s: float
@@ -87,7 +90,7 @@ class Ali:
             Conflict: the session is with another agent, or has ended.
             Unavailable: Temporal, the database or every worker is away; nothing was accepted.
         """
-        candidates = await asyncio.to_thread(self._candidates)
+        candidates, _ = await self._candidates()
         utterance = Utterance(
             agent_id=ALI,
             message=f"{query}\n\nContext: {_json(context)}" if context else query,
@@ -111,8 +114,10 @@ class Ali:
             Conflict: there are not two agents to choose from, or a person has rejected the choice.
             Unavailable: it takes longer than it may, or waits for a person; the same key asks for it again.
         """
-        candidates = await asyncio.to_thread(self._candidates)
+        candidates, is_fresh = await self._candidates()
         if len(candidates) < LEAST_MEMBERS:
+            if not is_fresh:
+                raise Unavailable("the agents are not known yet", retry_after=1)
             raise Conflict("there are not two agents to choose from")
         session_id = f"session_{derived('team', asker.key)}" if asker.key else random_id("session")
         because = await self._given_up(session_id, asker)
@@ -133,7 +138,7 @@ class Ali:
 
     async def _asked(self, wish: Wish, candidates: list[Candidate], session_id: str, asker: Asker) -> Outcome:
         utterance = await asyncio.to_thread(self._question, wish, candidates, session_id, asker)
-        return await self._conversations.say(utterance, timeout_s=CHOOSING_S)
+        return await self._conversations.say(utterance, timeout_s=self._choosing_s)
 
     def _question(self, wish: Wish, candidates: list[Candidate], session_id: str, asker: Asker) -> Utterance:
         """The turn that chooses, its texts stored. The best fitting come first: a small window cuts the others."""
@@ -176,8 +181,12 @@ class Ali:
             raise Conflict("the choice was erased")
         return chosen(texts[said.reply_hash], coordinator=ALI, mode=wish.mode)
 
-    def _candidates(self) -> list[Candidate]:
-        """The agents that can be asked, Ali excepted, in the order of their ids."""
+    async def _candidates(self) -> tuple[list[Candidate], bool]:
+        """The agents that can be asked, Ali excepted, in the order of their ids; False while their view is behind."""
+        is_fresh = await self._positions.wait("agents")
+        return await asyncio.to_thread(self._deployed), is_fresh
+
+    def _deployed(self) -> list[Candidate]:
         rows = self._agents.page(AgentFilter(status="active"), skip=0, limit=_MOST_AGENTS).agents
         return [
             Candidate(row.id, row.name, row.description, tuple(row.capabilities))

@@ -1,0 +1,140 @@
+"""Where Ali's own answers need a person, so do her choices; and a choice that takes long can be asked for again."""
+
+import json
+from datetime import timedelta
+from typing import Any
+from uuid import uuid4
+
+import httpx
+import pytest
+
+from api.ali_runs import ALI, Ali, Asker, Wish
+from api.chat_runs import ChatRuns
+from api.conversations import Conversations
+from api.dependencies import NoPositions
+from domain.errors import Unavailable
+from tests.scripted_model import ScriptedModel
+from tests.system import System, until
+
+QUERY = "/api/v1/agents/ali/query"
+COORDINATE = "/api/v1/agents/ali/coordinate"
+PENDING = "/api/v1/approvals/pending"
+ANSWER = json.dumps({"answer": "Spend less.", "suggested_actions": []})
+TEAM = json.dumps(
+    {"members": ["amy_cfo", "oliver_pm"], "mode": "parallel", "coordinator": None, "rationale": "Money and product."}
+)
+
+
+@pytest.fixture
+async def careful(system: System, scripted_model: ScriptedModel) -> System:
+    """A system in which a person lets every answer of Ali's go."""
+    changed = await system.http.put(f"/api/v1/agent-management/{ALI}", json={"approval": "low"})
+    assert changed.status_code == 200, changed.text
+    deployed = await system.http.post(f"/api/v1/agent-management/{ALI}/deploy", json={})
+    assert deployed.status_code == 200, deployed.text
+    return system
+
+
+async def decide(system: System, approval_id: str, how: str, **body: Any) -> None:
+    await until(lambda: system.http.get(PENDING), lambda it: approval_id in it.text)
+    decided = await system.http.post(f"/api/v1/approvals/{approval_id}/{how}", json=body)
+    assert decided.status_code == 200, decided.text
+
+
+async def ended(system: System, location: str) -> dict[str, Any]:
+    told = await until(lambda: system.http.get(location), lambda it: it.json()["status"] != "awaiting_approval")
+    return dict(told.json())
+
+
+async def held_question(system: System) -> httpx.Response:
+    response = await system.http.post(QUERY, json={"query": "What do we spend?"})
+    assert (response.status_code, response.json()["status"]) == (202, "awaiting_approval"), response.text
+    assert response.json()["answer"] is None
+    return response
+
+
+async def test_a_held_answer_is_shown_once_a_person_lets_it_go(careful: System, scripted_model: ScriptedModel) -> None:
+    scripted_model.script({"shape": "ali_answer", "text": ANSWER})
+    held = await held_question(careful)
+    waiting = (await careful.http.get(held.headers["location"])).json()
+    assert (waiting["status"], waiting["answer"]) == ("awaiting_approval", None)
+    await decide(careful, held.json()["approval_id"], "approve")
+    told = await ended(careful, held.headers["location"])
+    assert (told["status"], told["answer"], told["approval_id"]) == (
+        "completed",
+        "Spend less.",
+        held.json()["approval_id"],
+    )
+
+
+async def test_an_answer_that_a_person_has_written_anew_is_shown_as_they_wrote_it(
+    careful: System, scripted_model: ScriptedModel
+) -> None:
+    scripted_model.script({"shape": "ali_answer", "text": ANSWER})
+    held = await held_question(careful)
+    await decide(careful, held.json()["approval_id"], "approve", edited_content="Spend nothing.")
+    told = await ended(careful, held.headers["location"])
+    assert (told["answer"], told["suggested_actions"]) == ("Spend nothing.", [])
+
+
+async def test_a_rejected_answer_is_not_shown(careful: System, scripted_model: ScriptedModel) -> None:
+    scripted_model.script({"shape": "ali_answer", "text": ANSWER})
+    held = await held_question(careful)
+    await decide(careful, held.json()["approval_id"], "reject", reason="Too harsh.")
+    told = await ended(careful, held.headers["location"])
+    assert (told["status"], told["answer"], told["error"]["code"]) == ("rejected", None, "REJECTED")
+
+
+async def test_a_choice_that_waits_for_a_person_goes_on_under_the_same_key(
+    careful: System, scripted_model: ScriptedModel
+) -> None:
+    scripted_model.script({"shape": "ali_team_5", "text": TEAM})
+    headers, task = {"Idempotency-Key": uuid4().hex}, {"task": "Plan the budget."}
+    waiting = await careful.http.post(COORDINATE, json=task, headers=headers)
+    assert (waiting.status_code, waiting.json()["error"]["code"]) == (503, "SERVICE_UNAVAILABLE")
+    assert waiting.headers["retry-after"] == "30"
+    approval_id = waiting.json()["error"]["details"]["approval_id"]
+    await decide(careful, approval_id, "approve")
+    made = await until(
+        lambda: careful.http.post(COORDINATE, json=task, headers=headers), lambda it: it.status_code != 503
+    )
+    assert (made.status_code, made.json()["members"]) == (202, ["amy_cfo", "oliver_pm"])
+
+
+async def test_a_rejected_choice_starts_nothing(careful: System, scripted_model: ScriptedModel) -> None:
+    scripted_model.script({"shape": "ali_team_5", "text": TEAM})
+    headers, task = {"Idempotency-Key": uuid4().hex}, {"task": "Plan the budget."}
+    waiting = await careful.http.post(COORDINATE, json=task, headers=headers)
+    await decide(careful, waiting.json()["error"]["details"]["approval_id"], "reject", reason="Not now.")
+    refused = await until(
+        lambda: careful.http.post(COORDINATE, json=task, headers=headers), lambda it: it.status_code != 503
+    )
+    assert (refused.status_code, refused.json()["error"]["code"]) == (409, "CONFLICT")
+    assert (await careful.http.get("/api/v1/swarm")).json()["data"] == []
+
+
+async def test_a_choice_that_takes_too_long_is_joined_by_who_asks_again(
+    system: System, scripted_model: ScriptedModel
+) -> None:
+    scripted_model.script({"shape": "ali_team_5", "text": TEAM, "delay_s": 1.0})
+    parts, key = system.parts, uuid4().hex
+    await until(lambda: system.http.get("/api/v1/agents"), lambda it: it.json()["total"] > 2)
+    conversations = Conversations(
+        ChatRuns(system.temporal),
+        parts.admission,
+        parts.chats,
+        NoPositions(),
+        call_timeout=timedelta(seconds=30),
+        pause=timedelta(seconds=1),
+    )
+    hurried, patient = (
+        Ali(conversations, parts.agents, parts.chats, parts.content, NoPositions(), choosing_s=seconds)
+        for seconds in (0.3, 30)
+    )
+    wish, asker = Wish("Plan the budget.", 5), Asker("anonymous", "req_1", key)
+    with pytest.raises(Unavailable, match="still being chosen"):
+        await hurried.choose(wish, asker)
+    choice = await patient.choose(wish, asker)
+    assert choice.team.members == ("amy_cfo", "oliver_pm")
+    assert await patient.choose(wish, asker) == choice
+    assert len(await system.calls(session_id=choice.session_id)) == 1
