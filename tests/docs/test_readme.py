@@ -92,7 +92,7 @@ def test_it_is_the_curl_that_a_start_prints(up: Up) -> None:
 
 
 def test_the_other_curls_answer_too(up: Up, model: ScriptedModel) -> None:
-    first, second, session, usage, ledger, agents, health = (pasted(command, up) for command in CURLS[1:])
+    first, second, session, usage, ledger, agents, health = (pasted(command, up) for command in CURLS[1:8])
     assert (first["turn"], second["turn"]) == (1, 2)
     assert [turn["message"] for turn in session["turns"]] == ["My name is Ada.", "What is my name?"]
     told = [message["content"] for message in model.requests()[-1]["messages"] if message["role"] == "user"]
@@ -104,6 +104,14 @@ def test_the_other_curls_answer_too(up: Up, model: ScriptedModel) -> None:
     again = pasted(CURLS[1], up)
     assert again["turn"] == 1
     assert len(pasted(CURLS[3], up)["turns"]) == 2
+
+
+def test_the_curls_of_teams_and_people_answer_too(up: Up) -> None:
+    swarm, swarms, held, pending = (pasted(command, up) for command in CURLS[8:])
+    assert (swarm["mode"], len(swarm["agents"])) == ("debate", 3)
+    assert swarm["task_id"] in {each["task_id"] for each in swarms["data"]}
+    assert (held["status"], held["response"]) == ("awaiting_approval", None)
+    assert held["approval_id"] in {approval["id"] for approval in pending["pending_approvals"]}
 
 
 def test_every_request_is_listed_and_no_other(up: Up) -> None:
