@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from temporalio import workflow
-from temporalio.exceptions import ActivityError, is_cancelled_exception
+from temporalio.exceptions import FailureError
 
 with workflow.unsafe.imports_passed_through():
     from activities.approvals import ApprovalAsk, Decided
@@ -92,16 +92,17 @@ class Swarm:
 
     async def _close(self, working: "asyncio.Task[_Outcome]", stopped: _Outcome | None) -> SwarmOver:
         """End the work if it has to stop, and record how it ended."""
-        if stopped is None or working.done():
-            return await self._end(working.result())
-        working.cancel()
-        await workflow.wait([working])
+        if stopped is not None:
+            working.cancel()
+            await workflow.wait([working])
         if not working.cancelled() and working.exception() is None:
             return await self._end(working.result())
-        await self._holds.withdraw(stopped.reason or stopped.status)
+        cut = stopped or _broken(working)
+        reason = cut.reason or cut.status
+        await self._holds.withdraw(reason)
         if self._turns is not None:
-            await self._seats.give_up(self._turns, stopped.reason or stopped.status)
-        return await self._end(self._cut(stopped))
+            await self._seats.give_up(self._turns, reason)
+        return await self._end(self._cut(cut))
 
     async def _work(self, start: SwarmStart) -> _Outcome:
         begun = await workflow.execute_local_activity_method(
@@ -133,12 +134,7 @@ class Swarm:
         risk = self._seats.risk
         if risk is None:
             return _Outcome("completed", over.result)
-        try:
-            return await self._let_go(over.result, risk)
-        except ActivityError as error:
-            if is_cancelled_exception(error):
-                raise
-            return _Outcome("failed", code="INTERNAL_ERROR", reason="the result could not be put before a person")
+        return await self._let_go(over.result, risk)
 
     async def _let_go(self, result: tuple[Part, ...], risk: str) -> _Outcome:
         """Wait for a person to let the result go; what that person makes of it is the result then."""
@@ -194,6 +190,15 @@ class Swarm:
         self._seats.show(outcome.status)
         partial = outcome.partial and result_hash is not None
         return SwarmOver(outcome.status, result_hash, partial, outcome.code, outcome.reason)
+
+
+def _broken(working: "asyncio.Task[_Outcome]") -> _Outcome:
+    """An activity that can never succeed ends the swarm; any other error is a fault of ours, and is not an end."""
+    error = working.exception()
+    if not isinstance(error, FailureError):
+        working.result()
+    cause = getattr(error, "cause", None) or error
+    return _Outcome("failed", code="INTERNAL_ERROR", reason=f"it could not go on: {getattr(cause, 'message', cause)}")
 
 
 async def _surely(step: Coroutine[Any, Any, T]) -> T:
