@@ -15,6 +15,7 @@ from temporalio import activity
 from activities import failures
 from activities.books import Books, Companion, Reservation
 from activities.chat import TurnRef
+from activities.surely import surely
 from domain.chat import policy
 from domain.chat.ports import (
     Message,
@@ -28,7 +29,7 @@ from domain.chat.ports import (
 )
 from domain.chat.steps import stored
 from domain.costs.aggregate import Call, Intent, Settled
-from domain.errors import TooLarge, Unavailable
+from domain.errors import TooLarge
 
 T = TypeVar("T")
 
@@ -87,12 +88,12 @@ class Calls:
             try:
                 reply = await self._called(reserved, ask, messages)
             except ModelFailure as failure:
-                call = await self._surely(partial(self._books.fail, reserved, failure, because))
+                call = await surely(partial(self._books.fail, reserved, failure, because), self._log)
                 ask = self._asked_differently(ask, messages, failure, call)
                 messages, reserved = await asyncio.to_thread(self._reserve, ask, untried=False)
             else:
                 answered = ask.answered(reply)
-                return await self._surely(partial(self._books.settle, reserved, reply, answered, because))
+                return await surely(partial(self._books.settle, reserved, reply, answered, because), self._log)
         raise TooLarge("the message does not fit the model's window")
 
     def _asked_differently(self, ask: Ask, messages: tuple[Message, ...], failure: ModelFailure, call: Call) -> Ask:
@@ -133,7 +134,7 @@ class Calls:
         except TimeoutError:
             raise ModelFailure("timeout", "no end within the time", charge="possible", permanent=False) from None
         except asyncio.CancelledError:
-            await self._surely(partial(self._books.lose, reserved, "cancelled", ask.ref.because))
+            await surely(partial(self._books.lose, reserved, "cancelled", ask.ref.because), self._log)
             raise
         if reply.tool_calls:
             return replace(reply, text=stored(_storable(reply.text), [_storable_call(c) for c in reply.tool_calls]))
@@ -167,25 +168,6 @@ class Calls:
             return await self._model.window(model)
         except ModelFailure as failure:
             raise failures.failed(failure, final=False) from failure
-
-    async def _surely(self, write: Callable[[], T]) -> T:
-        """Write what has happened, come what may: shielded from cancellation, retried while the database is away."""
-        task = asyncio.create_task(self._persist(write))
-        try:
-            return await asyncio.shield(task)
-        except asyncio.CancelledError:
-            await task
-            raise
-
-    async def _persist(self, write: Callable[[], T]) -> T:
-        pause = 0.2
-        while True:
-            try:
-                return await asyncio.to_thread(write)
-            except Unavailable as error:
-                self._log.warning("waiting to write the books", error=error.message, retry_in_s=pause)
-                await asyncio.sleep(pause)
-                pause = min(pause * 2, 5.0)
 
 
 def _storable(text: str) -> str:
