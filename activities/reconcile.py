@@ -12,7 +12,7 @@ from temporalio.service import RPCError, RPCStatusCode
 from activities.books import Books
 from activities.chat import ChatActivities, GivenUp, TurnRef
 from domain.chat.ports import ChatReads
-from domain.chat.projection import TurnRow
+from domain.chat.rows import TurnRow
 from domain.costs.policy import OVERDUE
 from domain.costs.ports import CostReads
 from domain.ids import root

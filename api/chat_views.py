@@ -11,7 +11,7 @@ from api.dependencies import Page
 from api.models import Body, Listing, Money, Timestamp, View
 from domain.chat.aggregate import TurnStatus
 from domain.chat.ports import SpokenTurn
-from domain.chat.projection import SessionRow, SessionStatus
+from domain.chat.rows import SessionRow, SessionStatus
 
 SESSION_ID = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$"
 MAX_MESSAGE = 100_000

@@ -13,7 +13,7 @@ from domain.agents.definition import ApprovalRisk
 from domain.brief import Part
 from domain.chat.forks import OVER
 from domain.chat.ports import Admission, ChatReads, Door
-from domain.chat.projection import TurnRow
+from domain.chat.rows import TurnRow
 from domain.content import Content
 from domain.errors import NotFound
 from domain.ids import derived, message_id, random_id

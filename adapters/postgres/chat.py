@@ -8,7 +8,7 @@ from adapters.postgres.pool import Database
 from adapters.postgres.prepared import Statement, integer, text
 from domain.chat import aggregate
 from domain.chat.ports import Door, SpokenTurn
-from domain.chat.projection import SessionRow, TurnRow
+from domain.chat.rows import SessionRow, TurnRow
 from domain.content import Content
 from domain.errors import NotFound
 from domain.events import Registry

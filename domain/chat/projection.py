@@ -1,10 +1,8 @@
 """Sessions and turns as people look at them."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
-from datetime import datetime
+from dataclasses import replace
 from decimal import Decimal
-from typing import ClassVar, Literal
 
 from domain.chat.aggregate import TurnStatus
 from domain.chat.events import (
@@ -19,13 +17,13 @@ from domain.chat.events import (
     TurnStepped,
 )
 from domain.chat.forks import OVER, home, inherited
+from domain.chat.rows import SessionRow, SessionStatus, TurnRow
 from domain.events import Recorded
 from domain.ids import root
 from domain.projection import Key, Row, Rows
 
 ZERO = Decimal(0)
 
-SessionStatus = Literal["running", "awaiting_approval", "idle", "ended"]
 _SHOWN: dict[TurnStatus, SessionStatus] = {
     "running": "running",
     "awaiting_approval": "awaiting_approval",
@@ -35,68 +33,6 @@ _SHOWN: dict[TurnStatus, SessionStatus] = {
 }
 OfTurn = TurnStarted | TurnStepped | TurnHeld | TurnResumed | TurnAnswered | TurnFailed
 AfterStart = TurnStepped | TurnHeld | TurnResumed | TurnAnswered | TurnFailed | TurnRated
-
-
-@dataclass(frozen=True, slots=True)
-class SessionRow:
-    """A session: `status` is `running` or `awaiting_approval` while a turn is, else `idle` or `ended`.
-
-    A fork has its first `origin_turn` turns from `origin_session_id`.
-    """
-
-    TABLE: ClassVar[str] = "chat_sessions"
-    KEY: ClassVar[tuple[str, ...]] = ("session_id",)
-
-    session_id: str
-    agent_id: str
-    key_id: str
-    workflow_id: str
-    user_id: str | None
-    project_id: str | None
-    status: SessionStatus
-    turns: int
-    opened_at: datetime
-    last_at: datetime
-    ended_at: datetime | None
-    origin_session_id: str | None
-    origin_turn: int | None
-
-
-@dataclass(frozen=True, slots=True)
-class TurnRow:
-    """A turn; `visits` is how often it was started.
-
-    `steps` are calls of the model that did not end it, `tools` what it asked for in them, each named once.
-    `approval_id` is what it waits or last waited for. A row with `origin_session_id` is a copy that a fork has from
-    that session: it happened once only, so whoever counts turns leaves copies out. Inner sessions have no session row.
-    """
-
-    TABLE: ClassVar[str] = "chat_turns"
-    KEY: ClassVar[tuple[str, ...]] = ("session_id", "turn")
-
-    session_id: str
-    turn: int
-    message_id: str
-    message_hash: str
-    reply_hash: str | None
-    agent_id: str
-    agent_version: int
-    status: TurnStatus
-    visits: int
-    model: str
-    finish: str | None
-    prompt_tokens: int
-    completion_tokens: int
-    cost: Decimal
-    code: str | None
-    error: str | None
-    at: datetime
-    ended_at: datetime | None
-    approval_id: str | None
-    rating: int | None
-    tools: list[str]
-    steps: int
-    origin_session_id: str | None
 
 
 class ChatProjection:

@@ -16,7 +16,7 @@ from domain.ali.insights import first_day, insights
 from domain.ali.ports import DayCost, DayTurns, Facts, RunningRun, UsualTime, WaitingApproval
 from domain.ali.thresholds import Thresholds
 from domain.approvals.projection import ApprovalRow
-from domain.chat.projection import TurnRow
+from domain.chat.rows import TurnRow
 from domain.costs.projection import UsageRow
 from domain.projection import Row
 from domain.swarm.projection import SwarmRow

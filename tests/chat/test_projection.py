@@ -35,7 +35,8 @@ from domain.chat.events import (
     TurnStepped,
 )
 from domain.chat.forks import lineage_at
-from domain.chat.projection import ChatProjection, SessionRow, TurnRow
+from domain.chat.projection import ChatProjection
+from domain.chat.rows import SessionRow, TurnRow
 from domain.events import Event, Recorded, Registry
 from domain.ids import random_id
 from domain.ledger import Change, Ledger

@@ -14,7 +14,7 @@ from activities.chat import ChatActivities, Opening, TurnRef, started
 from activities.reconcile import LOST_AFTER, ReconcileActivities
 from domain.chat import aggregate
 from domain.chat.events import TurnHeld
-from domain.chat.projection import TurnRow
+from domain.chat.rows import TurnRow
 from domain.content import content_hash
 from domain.costs.aggregate import Intent
 from domain.costs.policy import OVERDUE
