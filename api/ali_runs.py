@@ -15,6 +15,7 @@ from domain.ali.ranking import chosen_by_rule, ranked
 from domain.ali.shapes import ANSWER, team_shape
 from domain.ali.team import LEAST_MEMBERS, Candidate, Mode, Team, brief, catalogue, chosen
 from domain.chat.ports import ChatReads
+from domain.chat.steps import UNUSABLE
 from domain.content import Content, ContentStore
 from domain.errors import Conflict, Unavailable
 from domain.ids import derived, message_id, random_id
@@ -24,8 +25,6 @@ READING_TOOLS = ("query_costs", "search_knowledge", "find_talents", "query_proje
 """What Ali may use to answer a question: all of it reads, none of it changes anything."""
 CHOOSING_S = 120.0
 """How long the choice of a team is waited for, in seconds."""
-UNUSABLE = "the model's replies could not be used"
-"""How the error of a turn begins whose answers stayed wrong, repairs and all."""
 
 _MOST_AGENTS = 1_000
 _TOO_LONG = "the task and the agents do not fit its window"

@@ -19,7 +19,7 @@ with workflow.unsafe.imports_passed_through():
     from activities.thoughts import Answer, StepRef, Summary, Thought, ToSummarise
     from domain.chat import policy
     from domain.chat.events import FailureCode
-    from domain.chat.steps import MOST_STEPS, MOST_WRONG
+    from domain.chat.steps import MOST_STEPS, MOST_WRONG, UNUSABLE
     from domain.ids import root
     from workflows.holds import Holds
     from workflows.tool_use import ToolUse
@@ -81,7 +81,7 @@ class Turns:
                 over = taken(answers, use.used)
                 return over if hold is None else await self._held(turn, wanted, over, hold)
             if sum(_is_wrong(answer) for answer in answers) > MOST_WRONG:
-                raise TurnRefused("UPSTREAM_ERROR", f"the model's replies could not be used {MOST_WRONG + 1} times")
+                raise TurnRefused("UPSTREAM_ERROR", f"{UNUSABLE} {MOST_WRONG + 1} times")
         raise TurnRefused("UPSTREAM_ERROR", f"the model gave no answer in {MOST_STEPS} steps")
 
     async def _think(self, turn: TurnRef, wanted: Wanted, step: int, steps: list[StepRef], hold: str | None) -> Answer:

@@ -14,6 +14,9 @@ MOST_STEPS = 10
 MOST_WRONG = 2
 """How often in a turn the model may be told that its calls or its answer cannot be used."""
 
+UNUSABLE = "the model's replies could not be used"
+"""How the failure of a turn begins whose model was told that more often."""
+
 MOST_TOOLS = 16
 """Tools that one reply may ask for; the rest are answered with an error."""
 

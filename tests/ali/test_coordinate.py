@@ -8,7 +8,7 @@ from uuid import uuid4
 import httpx
 import pytest
 
-from api.ali_runs import UNUSABLE
+from domain.chat.steps import UNUSABLE
 from tests.scripted_model import ScriptedModel
 from tests.system import AGENT, System, until
 
