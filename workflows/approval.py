@@ -2,7 +2,7 @@
 
 import asyncio
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import timedelta
 from typing import Any, TypeVar
 
@@ -46,7 +46,10 @@ _DELIVERY_RETRY = RetryPolicy(
 
 @workflow.defn(name="Approval")
 class Approval:
-    """Handlers and timers record one after the other; the ledger says how it stands after each."""
+    """Handlers and timers record one after the other; the ledger says how it stands after each.
+
+    Signals take any number of arguments: one too many would fail the run's tasks for ever.
+    """
 
     @workflow.init
     def __init__(self, start: ApprovalStart) -> None:
@@ -105,19 +108,19 @@ class Approval:
         self._check(order)
 
     @workflow.signal
-    async def approve(self, argument: Any = None) -> None:
+    async def approve(self, *arguments: Any) -> None:
         """Approve, from the Web UI or the command line: a comment, or `{comment, by, edited_content}`."""
-        await self._claim("approve", argument)
+        await self._claim("approve", arguments)
 
     @workflow.signal
-    async def reject(self, argument: Any = None) -> None:
+    async def reject(self, *arguments: Any) -> None:
         """Reject, from the Web UI or the command line: a comment, or `{comment, by}`."""
-        await self._claim("reject", argument)
+        await self._claim("reject", arguments)
 
     @workflow.signal
-    async def withdraw(self, argument: Any = None) -> None:
+    async def withdraw(self, *arguments: Any) -> None:
         """Nobody waits any more: `{reason}`, or the reason."""
-        await self._take_back(reason_of(argument))
+        await self._take_back(reason_of(arguments))
 
     @workflow.query
     def state(self) -> ApprovalState:
@@ -146,12 +149,12 @@ class Approval:
             raise ApplicationError(refusal.message, refusal.details, type=refusal.name, non_retryable=True)
         return self._state
 
-    async def _claim(self, verdict: str, argument: Any) -> None:
+    async def _claim(self, verdict: str, arguments: Sequence[Any]) -> None:
         self._claims += 1
         if self._claims > _MOST_CLAIMS:
             workflow.logger.warning("too many signals: %s is not looked at", verdict)
             return
-        heard, ask = said(argument), self._ask
+        heard, ask = said(arguments), self._ask
         async with self._recording:
             claim = Claimed(
                 approval_id=ask.approval_id,

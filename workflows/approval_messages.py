@@ -1,5 +1,6 @@
 """What is said to the run of an approval, and how it is read. Fields are added with defaults, never removed."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -29,13 +30,12 @@ class Said:
     problem: str | None = None
 
 
-def said(argument: Any) -> Said:
-    """Read a signal's argument: nothing, a comment, or an object `{comment, by, edited_content}`."""
-    if argument is None or isinstance(argument, str):
-        return _said({"comment": argument})
-    if isinstance(argument, dict):
-        return _said(argument)
-    return Said(f"claimed:{_NOBODY}", problem="the argument is a comment, or an object")
+def said(arguments: Sequence[Any]) -> Said:
+    """Read a signal's arguments: none, a comment, or an object `{comment, by, edited_content}`."""
+    argument = arguments[0] if arguments else None
+    if len(arguments) > 1 or not isinstance(argument, str | dict | None):
+        return Said(f"claimed:{_NOBODY}", problem="there is one argument at most: a comment, or an object")
+    return _said(argument if isinstance(argument, dict) else {"comment": argument})
 
 
 def _said(given: dict[str, Any]) -> Said:
@@ -51,8 +51,9 @@ def _said(given: dict[str, Any]) -> Said:
     return Said(by, texts["comment"] or None, texts["edited_content"] or None)
 
 
-def reason_of(argument: Any) -> str:
+def reason_of(arguments: Sequence[Any]) -> str:
     """Why it is withdrawn: an object with a `reason`, or the reason."""
+    argument = arguments[0] if arguments else None
     reason = argument.get("reason") if isinstance(argument, dict) else argument
     return reason[:MOST_TEXT] if isinstance(reason, str) and _is_storable(reason) else ""
 

@@ -5,10 +5,9 @@ from temporalio.common import WorkflowIDConflictPolicy, WorkflowIDReusePolicy
 
 from activities.approvals import ApprovalStart
 from workflows.approval import Approval
+from workflows.approval_telling import short
 from workflows.queues import FLOW
 from workflows.visibility import attributes
-
-_MOST_SUMMARY = 160
 
 
 async def start_approval(client: Client, start: ApprovalStart) -> None:
@@ -23,6 +22,6 @@ async def start_approval(client: Client, start: ApprovalStart) -> None:
         id_reuse_policy=WorkflowIDReusePolicy.ALLOW_DUPLICATE,
         memo={"request_id": ask.because},
         search_attributes=attributes("approval", agent_id=ask.agent_id, key_id=ask.key_id, project_id=ask.project_id),
-        static_summary=f"{ask.risk} risk: {ask.title}"[:_MOST_SUMMARY],
+        static_summary=short(f"{ask.risk} risk: {ask.title}"),
         static_details=f"approval `{ask.approval_id}` · `{ask.workflow_id}` waits for it",
     )

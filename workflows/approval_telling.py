@@ -7,6 +7,13 @@ from activities.approvals import ApprovalAsk, ApprovalState, Notice
 from domain.approvals.rules import ANYBODY
 from domain.ids import derived
 
+_MOST_SUMMARY = 160
+
+
+def short(summary: str) -> str:
+    """A summary that the server takes: it counts bytes."""
+    return summary.encode()[:_MOST_SUMMARY].decode(errors="ignore")
+
 
 def happened(before: ApprovalState, after: ApprovalState) -> str | None:
     """What is worth telling between two states: the last word of a notice's type."""

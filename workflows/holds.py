@@ -13,6 +13,7 @@ with workflow.unsafe.imports_passed_through():
     from activities.approvals import ApprovalAsk, Asked, Decided
     from activities.deciding import ApprovalActivities
     from workflows.approval_messages import Withdraw
+    from workflows.approval_telling import short
     from workflows.waits import LEDGER_RETRY, LEDGER_TIMEOUT
 
 T = TypeVar("T")
@@ -69,7 +70,7 @@ class Holds:
             ask,
             start_to_close_timeout=LEDGER_TIMEOUT,
             retry_policy=LEDGER_RETRY,
-            summary=f"ask: {ask.title}"[:100],
+            summary=short(f"ask: {ask.title}"),
         )
         if asked.decided is not None:
             self.decided(asked.decided)

@@ -13,7 +13,9 @@ ANYBODY = "*"
 LONGEST_S = 90 * 24 * 3600
 
 _Seconds = Annotated[float, Field(gt=0, le=LONGEST_S, allow_inf_nan=False)]
-_Deciders = Annotated[tuple[Annotated[str, Field(min_length=1, max_length=128)], ...], Field(min_length=1)]
+_Deciders = Annotated[
+    tuple[Annotated[str, Field(min_length=1, max_length=128)], ...], Field(min_length=1, max_length=100)
+]
 
 
 class Rules(BaseModel):

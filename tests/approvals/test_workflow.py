@@ -151,11 +151,14 @@ async def test_delegation_and_escalation_change_who_decides(stage: Stage) -> Non
         assert (await waiter.result()).decided.outcome == "rejected"
 
 
-def temporal(stage: Stage, *words: str) -> None:
+def _command(stage: Stage, *words: str) -> list[str]:
     """What somebody types who has nothing but the command line."""
     address = stage.client.service_client.config.target_host
-    where = ["--address", address, "--namespace", stage.client.namespace]
-    subprocess.run([str(temporal_program()), "workflow", *words, *where], check=True, capture_output=True, timeout=30)
+    return [str(temporal_program()), "workflow", *words, "--address", address, "--namespace", stage.client.namespace]
+
+
+def temporal(stage: Stage, *words: str) -> None:
+    subprocess.run(_command(stage, *words), check=True, capture_output=True, timeout=30)
 
 
 @pytest.mark.parametrize(
@@ -298,3 +301,22 @@ async def test_the_run_shows_what_it_waits_for(working: Stage) -> None:
         assert words in details
     assert "somebody has to look at" not in details
     assert await (await run.describe()).static_summary() == "medium risk: Answer of ali"
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        ["--input", '"one"', "--input", '"two"'],
+        ["--input", "raw", "--input-meta", "encoding=binary/plain"],
+        ["--input", "not json", "--input-meta", "encoding=json/plain"],
+        ["--input", "x", "--input-meta", "encoding=what/ever"],
+    ],
+)
+async def test_a_broken_signal_breaks_nothing(working: Stage, more: list[str]) -> None:
+    ask = working.ask()
+    await working.waiting(ask)
+    words = ["signal", "--workflow-id", ask.approval_id, "--name", "reject", *more]
+    await asyncio.to_thread(
+        lambda: subprocess.run(_command(working, *words), check=False, capture_output=True, timeout=30)
+    )
+    assert await decide(working, ask, "approve") == "approved"
