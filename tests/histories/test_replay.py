@@ -15,6 +15,7 @@ from runtime.sandbox import QuickSandbox
 from tests.histories.record import SCENES
 from workflows.chat import AgentChat
 from workflows.reconcile import Reconcile
+from workflows.swarm import Swarm
 
 HISTORIES = sorted(Path(__file__).parent.glob("*.json"))
 MOST_BYTES = 256 * 1024
@@ -22,7 +23,7 @@ MOST_BYTES = 256 * 1024
 
 async def replay(text: str) -> None:
     replayer = Replayer(
-        workflows=[AgentChat, Reconcile], workflow_runner=QuickSandbox(), data_converter=pydantic_data_converter
+        workflows=[AgentChat, Reconcile, Swarm], workflow_runner=QuickSandbox(), data_converter=pydantic_data_converter
     )
     await replayer.replay_workflow(WorkflowHistory.from_json("replayed", text))
 
