@@ -15,7 +15,7 @@ from uuid import uuid4
 from temporalio.client import WorkflowHandle
 
 from adapters.postgres.migrate import migrate
-from tests.histories import swarms
+from tests.histories import approvals, swarms
 from tests.scripted_model import ScriptedModel, start_scripted_model
 from tests.servers import join
 from tests.system import AGENT, CHAT, System, new_namespace, running, settings_of, until
@@ -90,7 +90,17 @@ async def reconciled(system: System, model: ScriptedModel) -> str:
 Scene = Callable[[System, ScriptedModel], Awaitable[str]]
 SCENES: dict[str, Scene] = {
     scene.__name__: scene
-    for scene in (plain, failing, summarised, continued, taken_over, cancelled, reconciled, *swarms.SCENES)
+    for scene in (
+        plain,
+        failing,
+        summarised,
+        continued,
+        taken_over,
+        cancelled,
+        reconciled,
+        *approvals.SCENES,
+        *swarms.SCENES,
+    )
 }
 
 

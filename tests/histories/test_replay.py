@@ -13,6 +13,7 @@ from temporalio.workflow import NondeterminismError
 
 from runtime.sandbox import QuickSandbox
 from tests.histories.record import SCENES
+from workflows.approval import Approval
 from workflows.chat import AgentChat
 from workflows.reconcile import Reconcile
 from workflows.swarm import Swarm
@@ -23,7 +24,9 @@ MOST_BYTES = 256 * 1024
 
 async def replay(text: str) -> None:
     replayer = Replayer(
-        workflows=[AgentChat, Reconcile, Swarm], workflow_runner=QuickSandbox(), data_converter=pydantic_data_converter
+        workflows=[AgentChat, Approval, Reconcile, Swarm],
+        workflow_runner=QuickSandbox(),
+        data_converter=pydantic_data_converter,
     )
     await replayer.replay_workflow(WorkflowHistory.from_json("replayed", text))
 
