@@ -25,11 +25,12 @@ from activities.approvals import (
     start_of,
     state_of,
 )
-from domain.approvals import commands, instructions, policy
+from domain.approvals import commands, instructions, passing, policy
 from domain.approvals.aggregate import Approval
 from domain.approvals.commands import Command, Done
 from domain.approvals.events import ApprovalRequested
-from domain.approvals.policy import Choice, Due, Verdict, Who
+from domain.approvals.passing import Due
+from domain.approvals.policy import Choice, Verdict, Who
 from domain.approvals.ports import DeliveryFailed, Webhooks
 from domain.approvals.rules import Risk, RiskPolicy
 from domain.content import Content, ContentStore
@@ -107,7 +108,7 @@ class ApprovalActivities:
             session_id=ask.session_id,
             turn=ask.turn,
             rules=rules,
-            **policy.moments(rules, at),
+            **passing.moments(rules, at),
             **Cause(ask.key_id, ask.because, at).fields(),
         )
 
@@ -159,7 +160,7 @@ class ApprovalActivities:
         cause, what = Cause(PLATFORM, f"approval {passed.approval_id}", passed.at), cast("Due", passed.what)
 
         def decide(approval: Approval) -> list[Event]:
-            return policy.pass_time(approval, what, seen=passed.seen, cause=cause)
+            return passing.pass_time(approval, what, seen=passed.seen, cause=cause)
 
         return self._stands(passed.approval_id, Command(_key(passed.approval_id, f"{what}:{passed.seen}"), decide))
 
@@ -170,7 +171,7 @@ class ApprovalActivities:
         cause = Cause(PLATFORM, f"approval {withdrawn.approval_id}", withdrawn.at)
 
         def decide(approval: Approval) -> list[Event]:
-            return policy.withdraw(approval, reason.hash if reason else None, cause)
+            return passing.withdraw(approval, reason.hash if reason else None, cause)
 
         key = _key(withdrawn.approval_id, "withdraw")
         return self._stands(withdrawn.approval_id, Command(key, decide, [reason] if reason else []))

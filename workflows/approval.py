@@ -25,7 +25,7 @@ with workflow.unsafe.imports_passed_through():
         Withdrawn,
     )
     from activities.deciding import ApprovalActivities
-    from domain.approvals.policy import due
+    from domain.approvals.passing import due
     from workflows.approval_messages import WAITER, reason_of, said
     from workflows.approval_telling import details, happened, notice_of
     from workflows.waits import LEDGER_RETRY, LEDGER_TIMEOUT

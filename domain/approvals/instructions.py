@@ -8,9 +8,10 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from domain.approvals import policy
+from domain.approvals import passing, policy
 from domain.approvals.aggregate import Approval
-from domain.approvals.policy import Choice, Handover, Who
+from domain.approvals.passing import Handover
+from domain.approvals.policy import Choice, Who
 from domain.errors import Forbidden
 from domain.events import Cause, Event
 
@@ -36,14 +37,14 @@ class Instruction(BaseModel):
     content_hash: str | None = None
 
     def carried_out(self, approval: Approval, cause: Cause) -> list[Event]:
-        """The events of doing it now; see `domain.approvals.policy` for what refuses."""
+        """The events of doing it now; see `policy` and `passing` for what refuses."""
         who = Who(self.by, self.identity)
         if self.verb in {"approve", "reject"}:
             verdict: policy.Verdict = "approve" if self.verb == "approve" else "reject"
             choice = Choice(verdict, self.command_id, self.comment_hash, self.content_hash)
             return policy.decide(approval, who, choice, cause)
         handover = Handover(self.command_id, self.to, self.comment_hash)
-        passed_on = policy.delegate if self.verb == "delegate" else policy.escalate
+        passed_on = passing.delegate if self.verb == "delegate" else passing.escalate
         return passed_on(approval, who, handover, cause)
 
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from domain.approvals import policy
+from domain.approvals import passing, policy
 from domain.approvals.aggregate import AlreadyDecided, Approval, evolved, load
 from domain.approvals.events import (
     ApprovalDecided,
@@ -21,7 +21,8 @@ from domain.approvals.events import (
     ApprovalVoted,
     ApprovalWithdrawn,
 )
-from domain.approvals.policy import Choice, Handover, Who
+from domain.approvals.passing import Handover
+from domain.approvals.policy import Choice, Who
 from domain.approvals.projection import folded
 from domain.approvals.rules import Rules
 from domain.errors import Conflict, Forbidden, Invalid, NotFound, Refused
@@ -55,7 +56,7 @@ def asked(**rules: Any) -> Approval:
         root_id="chat-1",
         requested_by=ASKER,
         rules=kept,
-        **policy.moments(kept, T0),
+        **passing.moments(kept, T0),
         **Cause(ASKER, "req_0", T0).fields(),
     )
     return load(policy.request(Approval(), event))
@@ -203,7 +204,7 @@ def test_the_arguments_of_a_tool_stay_a_json_object() -> None:
 
 
 def delegate(approval: Approval, who: Who, to: str, command_id: str = "d1") -> list[Event]:
-    return policy.delegate(approval, who, Handover(command_id, to), cause(who.by))
+    return passing.delegate(approval, who, Handover(command_id, to), cause(who.by))
 
 
 def test_what_anybody_may_decide_is_assigned_by_delegation() -> None:
@@ -255,7 +256,7 @@ def test_it_is_delegated_to_one_other_key(to: str) -> None:
 
 def test_it_is_not_passed_on_for_ever() -> None:
     approval = asked()
-    for turn in range(policy.MOST_DELEGATIONS):
+    for turn in range(passing.MOST_DELEGATIONS):
         approval = evolved(approval, delegate(approval, ANONYMOUS, f"key_{turn}", f"d{turn}"))
     with pytest.raises(Conflict, match="somebody has to decide"):
         delegate(approval, ANONYMOUS, "key_last", "last")
@@ -263,7 +264,7 @@ def test_it_is_not_passed_on_for_ever() -> None:
 
 def test_escalation_gives_others_the_whole_time_again() -> None:
     approval = asked(remind_after_s=100, escalate_to=("key_boss",))
-    [event] = policy.escalate(approval, key("a"), Handover("e1", comment_hash=HASH), cause("key_a", 500))
+    [event] = passing.escalate(approval, key("a"), Handover("e1", comment_hash=HASH), cause("key_a", 500))
     assert isinstance(event, ApprovalEscalated)
     assert (event.why, event.deciders, event.expires_at, event.remind_at) == (
         "asked",
@@ -274,8 +275,8 @@ def test_escalation_gives_others_the_whole_time_again() -> None:
     approval = evolved(approval, [event])
     assert approval.status == "escalated"
     with pytest.raises(Conflict, match="went up already"):
-        policy.escalate(approval, key("boss"), Handover("e2"), cause())
-    assert policy.escalate(approval, key("a"), Handover("e1"), cause()) == []
+        passing.escalate(approval, key("boss"), Handover("e2"), cause())
+    assert passing.escalate(approval, key("a"), Handover("e1"), cause()) == []
     assert kinds(approve(approval, key("boss"))) == [ApprovalDecided]
 
 
@@ -283,9 +284,9 @@ def test_time_reminds_once_escalates_and_ends_it() -> None:
     approval = asked(remind_after_s=100, escalate_after_s=500, on_expiry="escalate")
     happened = []
     while approval.standing is None:
-        what, moment = policy.due(approval.expires_at, approval.remind_at, approval.escalate_at)
+        what, moment = passing.due(approval.expires_at, approval.remind_at, approval.escalate_at)
         when = Cause("platform", "time", moment)
-        events = policy.pass_time(approval, what, seen=approval.version, cause=when)
+        events = passing.pass_time(approval, what, seen=approval.version, cause=when)
         happened += [(type(event), round((moment - T0).total_seconds())) for event in events]
         approval = evolved(approval, events)
     assert happened == [
@@ -299,10 +300,10 @@ def test_time_reminds_once_escalates_and_ends_it() -> None:
 
 def test_what_expires_is_escalated_first_where_the_rules_say_so() -> None:
     approval = asked(on_expiry="escalate")
-    [event] = policy.pass_time(approval, "expire", seen=1, cause=cause(seconds=1000))
+    [event] = passing.pass_time(approval, "expire", seen=1, cause=cause(seconds=1000))
     assert isinstance(event, ApprovalEscalated)
     assert (event.why, event.expires_at) == ("expired", at(2000))
-    [end] = policy.pass_time(evolved(approval, [event]), "expire", seen=2, cause=cause(seconds=2000))
+    [end] = passing.pass_time(evolved(approval, [event]), "expire", seen=2, cause=cause(seconds=2000))
     assert isinstance(end, ApprovalExpired)
 
 
@@ -310,16 +311,16 @@ def test_time_does_nothing_to_what_has_changed_since() -> None:
     approval = asked(remind_after_s=100)
     passed = evolved(approval, delegate(approval, key("a"), "key_b"))
     for what in ("remind", "escalate", "expire"):
-        assert policy.pass_time(passed, what, seen=1, cause=cause()) == []  # type: ignore[arg-type]
+        assert passing.pass_time(passed, what, seen=1, cause=cause()) == []  # type: ignore[arg-type]
 
 
 def test_a_withdrawal_ends_what_is_open_and_nothing_else() -> None:
     approval = asked()
-    [event] = policy.withdraw(approval, HASH, cause())
+    [event] = passing.withdraw(approval, HASH, cause())
     assert isinstance(event, ApprovalWithdrawn)
     withdrawn = evolved(approval, [event])
     assert withdrawn.status == "withdrawn"
-    assert policy.withdraw(withdrawn, HASH, cause()) == []
+    assert passing.withdraw(withdrawn, HASH, cause()) == []
 
 
 def test_refused_signals_are_remembered_up_to_a_bound() -> None:
@@ -345,10 +346,10 @@ def _commands(draw: st.DrawFn) -> _Step:
     steps: list[_Step] = [
         lambda approval, by: policy.decide(approval, who, Choice(verdict, command_id), by),  # type: ignore[arg-type]
         lambda approval, by: policy.decide(approval, who, Choice("approve", command_id), by),
-        lambda approval, by: policy.delegate(approval, who, handover, by),
-        lambda approval, by: policy.escalate(approval, who, handover, by),
-        lambda approval, by: policy.pass_time(approval, what, seen=approval.version, cause=by),  # type: ignore[arg-type]
-        lambda approval, by: policy.withdraw(approval, None, by),
+        lambda approval, by: passing.delegate(approval, who, handover, by),
+        lambda approval, by: passing.escalate(approval, who, handover, by),
+        lambda approval, by: passing.pass_time(approval, what, seen=approval.version, cause=by),  # type: ignore[arg-type]
+        lambda approval, by: passing.withdraw(approval, None, by),
         lambda approval, by: policy.refuse_signal(approval, "approve", "it takes a key", by),
     ]
     return draw(st.sampled_from(steps))
