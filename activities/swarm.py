@@ -58,12 +58,20 @@ class Begun:
 
 
 @dataclass(frozen=True)
+class WholeResult:
+    """The texts that a swarm's result is made of."""
+
+    task_id: str
+    result: list[Part]
+
+
+@dataclass(frozen=True)
 class HeldResult:
     """A result that a person has to let go."""
 
     asked: Asked
     approval_id: str
-    result: list[Part]
+    result_hash: str
     seen: int = 1
 
 
@@ -93,7 +101,7 @@ class SwarmActivities:
         self._model_queue = model_queue
 
     def all(self) -> list[Callable[..., object]]:
-        return [self.begin_swarm, self.hold_swarm, self.end_swarm]
+        return [self.begin_swarm, self.write_result, self.hold_swarm, self.end_swarm]
 
     @activity.defn(name="begin_swarm", no_thread_cancel_exception=True)
     def begin_swarm(self, asked: Asked) -> Begun:
@@ -101,28 +109,30 @@ class SwarmActivities:
         ask_for(self._ledger, asked, self._now())
         return Begun(self._model_queue)
 
-    @activity.defn(name="hold_swarm", no_thread_cancel_exception=True)
-    def hold_swarm(self, held: HeldResult) -> str:
-        """Store the result and record that it waits for a person. Returns the text's hash.
+    @activity.defn(name="write_result", no_thread_cancel_exception=True)
+    def write_result(self, whole: WholeResult) -> str:
+        """Store the result, so that people can look at it. Returns the text's hash.
 
         Raises:
             NotFound: a text that it is made of was erased.
         """
-        result_hash, texts = self._text(held.asked.task_id, held.result)
+        result_hash, texts = self._text(whole.task_id, whole.result)
+        for text in texts:
+            self._content.put(text)
+        return result_hash
+
+    @activity.defn(name="hold_swarm", no_thread_cancel_exception=True)
+    def hold_swarm(self, held: HeldResult) -> None:
+        """Record that the result waits for a person."""
+        task_id = held.asked.task_id
         event = SwarmHeld(
-            task_id=held.asked.task_id,
+            task_id=task_id,
             approval_id=held.approval_id,
-            result_hash=result_hash,
+            result_hash=held.result_hash,
             **self._cause(held.asked).fields(),
         )
-        self._record(
-            event.task_id,
-            lambda swarm: aggregate.hold(swarm, event),
-            f"hold:{event.approval_id}",
-            texts,
-            seen=held.seen,
-        )
-        return result_hash
+        key = f"hold:{event.approval_id}"
+        self._record(task_id, lambda swarm: aggregate.hold(swarm, event), key, [], seen=held.seen)
 
     @activity.defn(name="end_swarm", no_thread_cancel_exception=True)
     def end_swarm(self, ending: SwarmEnding) -> str | None:

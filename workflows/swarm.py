@@ -10,7 +10,7 @@ from temporalio.exceptions import FailureError
 
 with workflow.unsafe.imports_passed_through():
     from activities.approvals import ApprovalAsk, Decided
-    from activities.swarm import HeldResult, SwarmActivities, SwarmEnding, seconds_left
+    from activities.swarm import HeldResult, SwarmActivities, SwarmEnding, WholeResult, seconds_left
     from domain.brief import Part
     from domain.swarm.events import EndStatus
     from domain.swarm.plans import PLANS, left
@@ -140,32 +140,44 @@ class Swarm:
         """Wait for a person to let the result go; what that person makes of it is the result then."""
         asked, approval = self._asked, approval_id("swarm", self._asked.task_id)
         result_hash = await workflow.execute_local_activity_method(
+            SwarmActivities.write_result,
+            WholeResult(asked.task_id, list(result)),
+            start_to_close_timeout=LEDGER_TIMEOUT,
+            retry_policy=LEDGER_RETRY,
+        )
+        ask = ApprovalAsk(
+            approval_id=approval,
+            kind="swarm_result",
+            risk=risk,
+            title=f"Result of {asked.coordinator.agent_id} and {len(asked.members)} members ({asked.mode})",
+            agent_id=asked.coordinator.agent_id,
+            owner=asked.task_id,
+            content_hash=result_hash,
+            workflow_id=workflow.info().workflow_id,
+            root_id=asked.task_id,
+            key_id=asked.key_id,
+            because=asked.because,
+            project_id=asked.project_id,
+        )
+        holding: list[asyncio.Task[None]] = []
+        decided = await self._holds.ask(
+            ask, lambda waits_for: holding.append(asyncio.create_task(self._hold(waits_for, result_hash)))
+        )
+        await asyncio.gather(*holding)
+        if decided.outcome != "approved":
+            return _Outcome("rejected", code="REJECTED", reason=said_no(decided))
+        return _Outcome("completed", (Part(hash=decided.content_hash or result_hash),))
+
+    async def _hold(self, approval: str, result_hash: str) -> None:
+        """Record that a person can decide now."""
+        await workflow.execute_local_activity_method(
             SwarmActivities.hold_swarm,
-            HeldResult(asked, approval, list(result), self._seen),
+            HeldResult(self._asked, approval, result_hash, self._seen),
             start_to_close_timeout=LEDGER_TIMEOUT,
             retry_policy=LEDGER_RETRY,
         )
         self._seen += 1
         self._seats.held(approval)
-        decided = await self._holds.ask(
-            ApprovalAsk(
-                approval_id=approval,
-                kind="swarm_result",
-                risk=risk,
-                title=f"Result of {asked.coordinator.agent_id} and {len(asked.members)} members ({asked.mode})",
-                agent_id=asked.coordinator.agent_id,
-                owner=asked.task_id,
-                content_hash=result_hash,
-                workflow_id=workflow.info().workflow_id,
-                root_id=asked.task_id,
-                key_id=asked.key_id,
-                because=asked.because,
-                project_id=asked.project_id,
-            )
-        )
-        if decided.outcome != "approved":
-            return _Outcome("rejected", code="REJECTED", reason=said_no(decided))
-        return _Outcome("completed", (Part(hash=decided.content_hash or result_hash),))
 
     def _cut(self, outcome: _Outcome) -> _Outcome:
         """An end before the end: what was done stands, unless a person would have had to let the result go."""

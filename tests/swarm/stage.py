@@ -16,7 +16,7 @@ from temporalio.worker import Worker
 from activities.chat import GivenUp
 from activities.heartbeat import beating
 from activities.interceptor import RefusalInterceptor
-from activities.swarm import Asked, Begun, HeldResult, Seated, SwarmEnding
+from activities.swarm import Asked, Begun, Seated, SwarmEnding, WholeResult
 from activities.thoughts import Answer, Thought
 from domain.swarm.task import Mode
 from runtime.sandbox import QuickSandbox
@@ -43,11 +43,11 @@ class Stage:
     unready: int = 0
     thoughts: list[Thought] = field(default_factory=list)
     given_up: list[GivenUp] = field(default_factory=list)
-    held: list[HeldResult] = field(default_factory=list)
+    written: list[WholeResult] = field(default_factory=list)
     endings: list[SwarmEnding] = field(default_factory=list)
 
     def all(self) -> list[Callable[..., object]]:
-        return [self.begin_swarm, self.hold_swarm, self.end_swarm, self.think, self.fail_turn]
+        return [self.begin_swarm, self.write_result, self.end_swarm, self.think, self.fail_turn]
 
     @activity.defn(name="begin_swarm")
     async def begin_swarm(self, asked: Asked) -> Begun:
@@ -56,9 +56,9 @@ class Stage:
             raise ApplicationError("not yet", type="SERVICE_UNAVAILABLE")
         return Begun(self.queue)
 
-    @activity.defn(name="hold_swarm")
-    async def hold_swarm(self, held: HeldResult) -> str:
-        self.held.append(held)
+    @activity.defn(name="write_result")
+    async def write_result(self, whole: WholeResult) -> str:
+        self.written.append(whole)
         raise ApplicationError("a text was erased", type="NotFound", non_retryable=True)
 
     @activity.defn(name="end_swarm")

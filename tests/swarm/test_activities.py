@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from activities.swarm import Asked, HeldResult, Seated, SwarmActivities, SwarmEnding, ask_for, seconds_left
+from activities.swarm import Asked, HeldResult, Seated, SwarmActivities, SwarmEnding, WholeResult, ask_for, seconds_left
 from adapters.postgres.content import PostgresContent
 from adapters.postgres.pool import Database
 from adapters.postgres.recorder import LedgerRecorder
@@ -97,7 +97,7 @@ def test_an_end_without_a_beginning_records_both(place: Place) -> None:
 
 def test_the_first_end_stands_though_the_run_knows_less_than_the_ledger(place: Place) -> None:
     place.swarms.begin_swarm(ASKED)
-    place.swarms.hold_swarm(HeldResult(ASKED, "approval_1", [Part("Held.")]))
+    place.swarms.hold_swarm(HeldResult(ASKED, "approval_1", "result"))
     place.swarms.end_swarm(ending(status="rejected", seen=1))
     place.swarms.end_swarm(ending(status="completed", seen=2))
     assert [event.NAME for event in place.events()] == ["swarm.requested", "swarm.held", "swarm.ended"]
@@ -106,22 +106,22 @@ def test_the_first_end_stands_though_the_run_knows_less_than_the_ledger(place: P
     assert last.status == "rejected"
 
 
-def test_a_held_result_is_there_to_be_looked_at(place: Place) -> None:
+def test_a_result_is_there_to_be_looked_at_before_it_is_said_to_be_held(place: Place) -> None:
     place.swarms.begin_swarm(ASKED)
-    held = HeldResult(ASKED, "approval_1", [Part("## ada\n\n"), Part("Words.")])
-    hashes = {place.swarms.hold_swarm(held) for _ in range(2)}
-    assert place.text(hashes.pop()) == "## ada\n\nWords."
-    assert not hashes
+    result_hash = place.swarms.write_result(WholeResult("task_1", [Part("## ada\n\n"), Part("Words.")]))
+    assert place.text(result_hash) == "## ada\n\nWords."
+    for _ in range(2):
+        place.swarms.hold_swarm(HeldResult(ASKED, "approval_1", result_hash))
     _, event = place.events()
     assert isinstance(event, SwarmHeld)
-    assert event.approval_id == "approval_1"
+    assert (event.approval_id, event.result_hash) == ("approval_1", result_hash)
 
 
 def test_texts_that_were_erased_are_no_reason_not_to_end(place: Place) -> None:
     place.swarms.begin_swarm(ASKED)
     gone = [Part("## ada\n\n"), Part(hash="gone")]
     with pytest.raises(NotFound):
-        place.swarms.hold_swarm(HeldResult(ASKED, "approval_1", gone))
+        place.swarms.write_result(WholeResult("task_1", gone))
     assert place.swarms.end_swarm(ending(status="cancelled", result=gone, partial=True)) is None
     _, event = place.events()
     assert isinstance(event, SwarmEnded)

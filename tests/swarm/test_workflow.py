@@ -142,7 +142,7 @@ async def test_what_can_never_succeed_ends_it_as_failed(client: Client) -> None:
     async with performing(client, Stage()) as stage:
         over = await (await swarm(client, stage, asked(require_approval=True))).result()
     assert over == SwarmOver("failed", None, code="INTERNAL_ERROR", reason="it could not go on: a text was erased")
-    assert [part.hash for part in stage.held[0].result] == [f"{LEADER}-1"]
+    assert [part.hash for part in stage.written[0].result] == [f"{LEADER}-1"]
 
 
 async def test_a_coordinator_that_is_a_member_speaks_on_two_seats(client: Client) -> None:
