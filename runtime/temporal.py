@@ -8,9 +8,9 @@ from temporalio.api.namespace.v1 import NamespaceConfig
 from temporalio.api.operatorservice.v1 import AddSearchAttributesRequest, ListSearchAttributesRequest
 from temporalio.api.workflowservice.v1 import UpdateNamespaceRequest
 from temporalio.client import Client
-from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.service import RetryConfig, TLSConfig
 
+from runtime.converter import data_converter
 from runtime.settings import Settings
 from workflows.reconcile import ensure_schedule
 from workflows.visibility import ALL
@@ -26,7 +26,7 @@ async def connect(settings: Settings, *, lazy: bool = False) -> Client:
     return await Client.connect(
         settings.temporal_address or "",
         namespace=settings.temporal_namespace,
-        data_converter=pydantic_data_converter,
+        data_converter=data_converter,
         api_key=key.get_secret_value() if key else None,
         tls=_tls(settings),
         lazy=lazy,
