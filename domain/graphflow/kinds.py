@@ -1,0 +1,59 @@
+"""The types of values, as expressions see them: read from JSON Schemas, written as CEL writes its types."""
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from cel_expr_python import cel
+
+Kind = str
+"""As in `STRING`, `LIST<STRING>`, `MAP<STRING, DYN>`; `DYN` is a value of any type."""
+
+OBJECT: Kind = "MAP<STRING, DYN>"
+
+_SCALARS: Mapping[str, Any] = {
+    name: getattr(cel.Type, name)
+    for name in ("BOOL", "BYTES", "DOUBLE", "DURATION", "DYN", "INT", "NULL", "STRING", "TIMESTAMP", "TYPE", "UINT")
+}
+_OF_SCHEMA = {"string": "STRING", "integer": "INT", "boolean": "BOOL", "null": "NULL", "object": OBJECT}
+_IDENTIFIER = re.compile(r"^[A-Za-z_][A-Za-z0-9_]*$")
+_DEEPEST = 6
+_MOST = 500
+
+
+def kind_of(schema: Any) -> Kind:
+    """The type that a JSON Schema gives a value. A `number` may be whole or not, so it is `DYN`."""
+    if not isinstance(schema, Mapping):
+        return "DYN"
+    name = schema.get("type")
+    if name == "array":
+        return f"LIST<{kind_of(schema.get('items'))}>"
+    return _OF_SCHEMA.get(name, "DYN") if isinstance(name, str) else "DYN"
+
+
+def kinds_in(schema: Mapping[str, Any], path: str) -> dict[str, Kind]:
+    """The types of a value and of what is inside it, by their paths, as in `input.customer.name`."""
+    found: dict[str, Kind] = {}
+    _gather(schema, path, found, 0)
+    return found
+
+
+def cel_type(kind: Kind) -> Any:
+    """The library's type; what it has no simple one for is `DYN`."""
+    if kind.startswith("LIST<"):
+        return cel.Type.List(cel_type(kind[5:-1]))
+    if kind.startswith("MAP<"):
+        key, _, value = kind[4:-1].partition(", ")
+        return cel.Type.Map(cel_type(key), cel_type(value))
+    return _SCALARS.get(kind, cel.Type.DYN)
+
+
+def _gather(schema: Any, path: str, found: dict[str, Kind], depth: int) -> None:
+    if depth > _DEEPEST or len(found) >= _MOST:
+        return
+    found[path] = kind_of(schema)
+    properties = schema.get("properties") if isinstance(schema, Mapping) else None
+    if found[path] == OBJECT and isinstance(properties, Mapping):
+        for name, inner in properties.items():
+            if _IDENTIFIER.match(name):
+                _gather(inner, f"{path}.{name}", found, depth + 1)

@@ -1,0 +1,51 @@
+"""Where the texts and brackets of an expression are: as much as it takes to find its end, or a `has(…)`."""
+
+import re
+from collections.abc import Iterator
+
+_TOKEN = re.compile(
+    r"""
+      (?P<text> [bB]?[rR][bB]?(?: \"{3}.*?\"{3} | '{3}.*?'{3} | "[^"\n]*" | '[^'\n]*' )
+              | [bB]?(?: \"{3}(?:\\.|[^\\])*?\"{3} | '{3}(?:\\.|[^\\])*?'{3} | "(?:\\.|[^"\\\n])*"
+                        | '(?:\\.|[^'\\\n])*' ) )
+    | (?P<comment> //[^\n]* )
+    | (?P<word> [A-Za-z_][A-Za-z0-9_]* )
+    | (?P<other> . )
+    """,
+    re.VERBOSE | re.DOTALL,
+)
+
+
+def end_of_expression(text: str, start: int) -> int | None:
+    """Where the `}}` is that ends the expression which begins at `start`, or None."""
+    depth = 0
+    for kind, piece, at in _tokens(text, start):
+        if kind != "other":
+            continue
+        if piece == "{":
+            depth += 1
+        elif piece == "}":
+            if depth == 0:
+                return at if text.startswith("}}", at) else None
+            depth -= 1
+    return None
+
+
+def without_tests(expression: str) -> str:
+    """The expression with `true` in the place of each `has(…)`, all else where it was."""
+    out = list(expression)
+    waiting: int | None = None  # where a `has` stands whose bracket is still to come
+    opened: list[int | None] = []  # for each open bracket, where the `has` before it stands
+    for kind, piece, at in _tokens(expression, 0):
+        if piece == "(":
+            opened.append(waiting)
+        elif piece == ")" and opened and (begun := opened.pop()) is not None:
+            out[begun : at + 1] = "true".ljust(at + 1 - begun)
+        if not piece.isspace():
+            waiting = at if kind == "word" and piece == "has" and not expression[:at].rstrip().endswith(".") else None
+    return "".join(out)
+
+
+def _tokens(text: str, start: int) -> Iterator[tuple[str, str, int]]:
+    for match in _TOKEN.finditer(text, start):
+        yield str(match.lastgroup), match.group(), match.start()
