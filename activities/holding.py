@@ -45,7 +45,7 @@ class HoldingActivities:
 
     @activity.defn(name="hold_turn", no_thread_cancel_exception=True)
     def hold_turn(self, holding: Holding) -> None:
-        """Record that a step of the turn waits for a person."""
+        """Record that the turn waits for a person, who can decide now."""
         held = TurnHeld(approval_id=holding.approval_id, **self._fields(holding.turn))
         self._record(holding.turn, f"hold:{holding.approval_id}", partial(aggregate.hold, held=held))
 

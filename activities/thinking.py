@@ -21,7 +21,7 @@ from activities.replies import Meaning, Wanted, bare, meaning
 from activities.thoughts import Answer, Thought
 from domain.agents.definition import AgentDefinition
 from domain.chat import aggregate, policy
-from domain.chat.events import AskedTool, TurnAnswered, TurnHeld, TurnStepped
+from domain.chat.events import AskedTool, TurnAnswered, TurnProposed, TurnStepped
 from domain.chat.ports import Message, ModelReply, Recall
 from domain.content import ContentStore, content_hash
 from domain.costs.aggregate import Settled
@@ -161,9 +161,8 @@ class Thinking:
         meant = meaning(reply.text, reply.finish, asking.wanted, asking.call_id)
         if not meant.is_answer:
             return aggregate.step(turn, TurnStepped(step=thought.step, tools=_asked_tools(meant), **fields))
-        if thought.hold is not None:
-            held = TurnHeld(approval_id=thought.hold, finish=reply.finish, model=model, **fields)
-            return aggregate.hold(turn, held)
+        if thought.is_held:
+            return aggregate.propose(turn, TurnProposed(finish=reply.finish, model=model, **fields))
         return aggregate.answer(turn, TurnAnswered(finish=reply.finish, model=model, **fields))
 
     async def _answer(self, asking: _Asking, settled: Settled, recall: Recall) -> Answer:
@@ -184,7 +183,7 @@ class Thinking:
         )
         if asking.wanted.shape is not None or settled.finish == "tool_calls":
             return await asyncio.to_thread(self._read, asking, answer)
-        if not thought.parts and thought.hold is None:
+        if not thought.parts and not thought.is_held:
             self._memory.keep(ref.session_id, ref.turn, ref.message_hash, settled.reply_hash)
         return answer
 

@@ -23,8 +23,8 @@ class Thought:
     """What is asked of `think`: a turn, its steps so far, and what its prompt remembers.
 
     `visit` and `step` count from 1. With `parts` the message is made of these. `shape` is what the answer has to be
-    like, with `options` to choose from. `tools` are offered instead of the agent's own; with `hold` the answer is held
-    for this approval. `depth` counts the turns that it was delegated through. `budget_usd` is what its root run may
+    like, with `options` to choose from. `tools` are offered instead of the agent's own; with `is_held` a person has to
+    let the answer go. `depth` counts the turns that it was delegated through. `budget_usd` is what its root run may
     cost in all, US dollars as exact text.
     """
 
@@ -41,7 +41,7 @@ class Thought:
     shape: str | None = None
     options: list[str] = field(default_factory=list)
     tools: list[str] | None = None
-    hold: str | None = None
+    is_held: bool = False
     depth: int = 0
     budget_usd: str | None = None
 

@@ -1,10 +1,10 @@
 """Waiting for people: what any run does to have something decided."""
 
 import asyncio
-from collections.abc import Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from temporalio import workflow
 from temporalio.exceptions import FailureError
@@ -35,10 +35,10 @@ class Holds:
         """A decision has come; the first one of an approval stands."""
         self.known.setdefault(decision.approval_id, decision)
 
-    async def ask(self, ask: ApprovalAsk, on_wait: Callable[[str], None] | None = None) -> Decided:
+    async def ask(self, ask: ApprovalAsk, on_wait: Callable[[str], Awaitable[None]] | None = None) -> Decided:
         """Ask for a decision and wait for it, however long that takes: the approval's own rules bound it.
 
-        `on_wait` hears of the approval once it can be decided, if it is not yet.
+        `on_wait` is run with the approval's id once it can be decided, if it is not yet.
         Asked again, as a new run does, it is the same approval. Cancelled, it leaves the approval open: `withdraw` it.
 
         Raises:
@@ -47,7 +47,7 @@ class Holds:
         self.waiting.add(ask.approval_id)
         looks, asked = 0, await _finished(self._request(ask))
         if on_wait is not None and ask.approval_id not in self.known:
-            on_wait(ask.approval_id)
+            await on_wait(ask.approval_id)
         while ask.approval_id not in self.known:
             looks += 1
             pause = min(_LOOK_AFTER * looks, _LONGEST_LOOK)
@@ -116,3 +116,10 @@ async def _take_back(approval_id: str, withdraw: Withdraw) -> None:
         await workflow.get_external_workflow_handle(approval_id).signal("withdraw", withdraw)
     except FailureError as error:
         workflow.logger.info("approval %s is over: %s", approval_id, error)
+
+
+async def recorded(record: Callable[[Any, T], None], fact: T, summary: str) -> None:
+    """Have an activity record a fact of a turn that waits, or waits no more."""
+    await workflow.execute_activity_method(
+        record, fact, start_to_close_timeout=LEDGER_TIMEOUT, retry_policy=LEDGER_RETRY, summary=summary
+    )

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Coroutine
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, TypeVar
 
 from temporalio import workflow
@@ -159,16 +160,12 @@ class Swarm:
             because=asked.because,
             project_id=asked.project_id,
         )
-        holding: list[asyncio.Task[None]] = []
-        decided = await self._holds.ask(
-            ask, lambda waits_for: holding.append(asyncio.create_task(self._hold(waits_for, result_hash)))
-        )
-        await asyncio.gather(*holding)
+        decided = await self._holds.ask(ask, partial(self._hold, result_hash))
         if decided.outcome != "approved":
             return _Outcome("rejected", code="REJECTED", reason=said_no(decided))
         return _Outcome("completed", (Part(hash=decided.content_hash or result_hash),))
 
-    async def _hold(self, approval: str, result_hash: str) -> None:
+    async def _hold(self, result_hash: str, approval: str) -> None:
         """Record that a person can decide now."""
         await workflow.execute_local_activity_method(
             SwarmActivities.hold_swarm,

@@ -1,7 +1,6 @@
 """The tools of a turn: each call that a model asks for is done once, by an activity, another turn, or a person."""
 
 import asyncio
-from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING
@@ -17,6 +16,7 @@ with workflow.unsafe.imports_passed_through():
     from activities.holding import Holding, HoldingActivities
     from activities.thoughts import Answer, ToolCall
     from activities.tools import ToolActivities, ToolClosing, ToolDone, ToolRun
+    from workflows.holds import recorded
     from workflows.queues import IO
     from workflows.waits import HEARTBEAT_TIMEOUT, LEDGER_RETRY, LEDGER_TIMEOUT
     from workflows.wanted import Wanted, approval_id, said_no
@@ -99,17 +99,15 @@ class ToolUse:
         """One question at a time: a turn waits for one approval."""
         holding = Holding(self.turn, approval_id("tool", run.tool_call_id))
         async with self.asking:
-            await _recorded(HoldingActivities.hold_turn, holding, "wait for a person")
             decided = await self.turns.ask(
-                self.turn,
-                holding.approval_id,
+                holding,
                 kind=kind,
                 risk=call.risk or "medium",
                 title=title,
                 text=call.content or "",
                 payload=call.arguments,
             )
-            await _recorded(HoldingActivities.resume_turn, holding, f"go on: {decided.outcome}")
+            await recorded(HoldingActivities.resume_turn, holding, f"go on: {decided.outcome}")
         return decided
 
     async def _delegated(self, run: ToolRun) -> ToolDone:
@@ -148,9 +146,3 @@ class ToolUse:
             retry_policy=LEDGER_RETRY,
             summary=f"{run.name}: {outcome}",
         )
-
-
-async def _recorded(record: Callable[[HoldingActivities, Holding], None], holding: Holding, summary: str) -> None:
-    await workflow.execute_activity_method(
-        record, holding, start_to_close_timeout=LEDGER_TIMEOUT, retry_policy=LEDGER_RETRY, summary=summary
-    )

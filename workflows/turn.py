@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
+from functools import partial
 from typing import cast, get_args
 
 from temporalio import workflow
@@ -13,7 +14,7 @@ from temporalio.exceptions import TimeoutError as TemporalTimeoutError
 with workflow.unsafe.imports_passed_through():
     from activities.approvals import ApprovalAsk, Decided
     from activities.chat import ChatActivities, GivenUp, TurnRef
-    from activities.holding import HoldingActivities, Release
+    from activities.holding import Holding, HoldingActivities, Release
     from activities.summarising import Summarising
     from activities.thinking import Thinking
     from activities.thoughts import Answer, StepRef, Summary, Thought, ToSummarise
@@ -21,7 +22,7 @@ with workflow.unsafe.imports_passed_through():
     from domain.chat.events import FailureCode
     from domain.chat.steps import MOST_STEPS, MOST_WRONG, UNUSABLE
     from domain.ids import root
-    from workflows.holds import Holds
+    from workflows.holds import Holds, recorded
     from workflows.tool_use import ToolUse
     from workflows.waits import BOOKS_TIMEOUT, HEARTBEAT_TIMEOUT, LEDGER_RETRY, LEDGER_TIMEOUT, LONGEST_PAUSE
     from workflows.wanted import Remembered, Taken, TurnRefused, Wanted, approval_id, said_no, taken
@@ -69,9 +70,8 @@ class Turns:
         steps: list[StepRef] = []
         answers: list[Answer] = []
         use = ToolUse(self, turn, wanted)
-        hold = approval_id("answer", turn.message_id, wanted.visit) if wanted.hold is not None else None
         for step in range(1, MOST_STEPS + 1):
-            answer = await self._think(turn, wanted, step, steps, hold)
+            answer = await self._think(turn, wanted, step, steps)
             answers.append(answer)
             if answer.problem is not None:
                 steps.append(StepRef(answer.reply_hash, [answer.problem], asks=False))
@@ -79,12 +79,12 @@ class Turns:
                 steps.append(StepRef(answer.reply_hash, await use.all(step, answer)))
             else:
                 over = taken(answers, use.used)
-                return over if hold is None else await self._held(turn, wanted, over, hold)
+                return over if wanted.hold is None else await self._held(turn, wanted, over, wanted.hold)
             if sum(_is_wrong(answer) for answer in answers) > MOST_WRONG:
                 raise TurnRefused("UPSTREAM_ERROR", f"{UNUSABLE} {MOST_WRONG + 1} times")
         raise TurnRefused("UPSTREAM_ERROR", f"the model gave no answer in {MOST_STEPS} steps")
 
-    async def _think(self, turn: TurnRef, wanted: Wanted, step: int, steps: list[StepRef], hold: str | None) -> Answer:
+    async def _think(self, turn: TurnRef, wanted: Wanted, step: int, steps: list[StepRef]) -> Answer:
         thought = Thought(
             turn=turn,
             workflow_id=self.root,
@@ -99,7 +99,7 @@ class Turns:
             shape=wanted.shape,
             options=wanted.options,
             tools=wanted.tools,
-            hold=hold,
+            is_held=wanted.hold is not None,
             depth=wanted.depth,
             budget_usd=self.budget_usd,
         )
@@ -116,55 +116,48 @@ class Turns:
             summary=_summary(turn, step),
         )
 
-    async def _held(self, turn: TurnRef, wanted: Wanted, over: Taken, hold: str) -> Taken:
+    async def _held(self, turn: TurnRef, wanted: Wanted, over: Taken, risk: str) -> Taken:
         """Wait for a person to let the answer go."""
-        risk, title = wanted.hold or "medium", f"Answer of {turn.agent_id}"
-        decided = await self.ask(turn, hold, kind="agent_response", risk=risk, title=title, text=over.reply_hash or "")
+        held = Holding(turn, approval_id("answer", turn.message_id, wanted.visit))
+        decided = await self.ask(
+            held, kind="agent_response", risk=risk, title=f"Answer of {turn.agent_id}", text=over.reply_hash or ""
+        )
         reply_hash = (decided.content_hash or over.reply_hash) if decided.outcome == "approved" else None
         reason = "" if reply_hash else said_no(decided)
-        await workflow.execute_activity_method(
-            HoldingActivities.release_turn,
-            Release(turn, hold, reply_hash, reason),
-            start_to_close_timeout=LEDGER_TIMEOUT,
-            retry_policy=LEDGER_RETRY,
-            summary=f"turn {turn.turn} is {decided.outcome}",
-        )
-        if reply_hash is None:
-            return replace(over, status="rejected", reply_hash=None, code="REJECTED", error=reason, approval_id=hold)
-        return replace(over, reply_hash=reply_hash, approval_id=hold)
+        release = Release(turn, held.approval_id, reply_hash, reason)
+        await recorded(HoldingActivities.release_turn, release, f"turn {turn.turn} is {decided.outcome}")
+        over = replace(over, reply_hash=reply_hash, approval_id=held.approval_id)
+        return over if reply_hash else replace(over, status="rejected", code="REJECTED", error=reason)
 
     async def ask(
-        self,
-        turn: TurnRef,
-        approval: str,
-        *,
-        kind: str,
-        risk: str,
-        title: str,
-        text: str,
-        payload: str | None = None,
+        self, held: Holding, *, kind: str, risk: str, title: str, text: str, payload: str | None = None
     ) -> Decided:
-        """Have a person decide about a text of the turn's root; `payload` is one more, which is JSON."""
-        return await self.holds.ask(
-            ApprovalAsk(
-                approval_id=approval,
-                kind=kind,
-                risk=risk,
-                title=title,
-                agent_id=turn.agent_id,
-                owner=root(turn.session_id),
-                content_hash=text,
-                payload_hash=payload,
-                workflow_id=workflow.info().workflow_id,
-                root_id=self.root,
-                key_id=turn.key_id,
-                because=turn.because,
-                project_id=self.project_id,
-                session_id=turn.session_id,
-                turn=turn.turn,
-            ),
-            self.on_hold,
+        """Hold a turn until a person has decided about a text of its root; `payload` is one more, which is JSON."""
+        turn = held.turn
+        asked = ApprovalAsk(
+            approval_id=held.approval_id,
+            kind=kind,
+            risk=risk,
+            title=title,
+            agent_id=turn.agent_id,
+            owner=root(turn.session_id),
+            content_hash=text,
+            payload_hash=payload,
+            workflow_id=workflow.info().workflow_id,
+            root_id=self.root,
+            key_id=turn.key_id,
+            because=turn.because,
+            project_id=self.project_id,
+            session_id=turn.session_id,
+            turn=turn.turn,
         )
+        return await self.holds.ask(asked, partial(self._waits, held))
+
+    async def _waits(self, held: Holding, approval: str) -> None:
+        """Nobody hears of an approval before it can be decided."""
+        await recorded(HoldingActivities.hold_turn, held, f"wait for {approval}")
+        if self.on_hold is not None:
+            self.on_hold(approval)
 
     @property
     def root(self) -> str:

@@ -15,6 +15,7 @@ from domain.chat.events import (
     TurnAnswered,
     TurnFailed,
     TurnHeld,
+    TurnProposed,
     TurnResumed,
     TurnStarted,
     TurnStepped,
@@ -151,10 +152,10 @@ def evolve_turn(turn: Turn, event: Event) -> Turn:
                 completion_tokens=turn.completion_tokens + event.completion_tokens,
                 cost=turn.cost + event.cost,
             )
-        case TurnAnswered() | TurnHeld():
+        case TurnAnswered() | TurnProposed():
             return replace(_replied(turn, event), version=version)
-        case TurnResumed():
-            return replace(turn, version=version, status="running")
+        case TurnHeld() | TurnResumed():
+            return replace(_waiting(turn, event), version=version)
         case TurnFailed():
             status: TurnStatus = "rejected" if event.code == "REJECTED" else "failed"
             return replace(turn, version=version, status=status, code=event.code, error=event.message)
@@ -162,20 +163,22 @@ def evolve_turn(turn: Turn, event: Event) -> Turn:
             return replace(turn, version=version)
 
 
-def _replied(turn: Turn, event: TurnAnswered | TurnHeld) -> Turn:
-    status: TurnStatus = "completed" if isinstance(event, TurnAnswered) else "awaiting_approval"
-    if event.reply_hash is None:
-        return replace(turn, status=status, approval_id=event.approval_id)
+def _waiting(turn: Turn, event: TurnHeld | TurnResumed) -> Turn:
+    if isinstance(event, TurnResumed):
+        return replace(turn, status="running")
+    return replace(turn, status="awaiting_approval", approval_id=event.approval_id)
+
+
+def _replied(turn: Turn, event: TurnAnswered | TurnProposed) -> Turn:
     return replace(
         turn,
-        status=status,
+        status="completed" if isinstance(event, TurnAnswered) else turn.status,
         reply_hash=event.reply_hash,
         finish=event.finish,
         model=event.model,
         prompt_tokens=event.prompt_tokens,
         completion_tokens=event.completion_tokens,
         cost=event.cost,
-        approval_id=event.approval_id,
     )
 
 
@@ -206,11 +209,16 @@ def answer(turn: Turn, answered: TurnAnswered) -> list[Event]:
     return [answered.model_copy(update=_summed(turn, answered)) if turn.steps else answered]
 
 
-def hold(turn: Turn, held: TurnHeld) -> list[Event]:
-    """Wait for a person. With an answer, tokens and cost are the last step's."""
-    if turn.status != "running":
+def propose(turn: Turn, proposed: TurnProposed) -> list[Event]:
+    """The first answer stands, and waits for a person. Tokens and cost are the last step's."""
+    if turn.status != "running" or turn.reply_hash is not None:
         return []
-    return [held.model_copy(update=_summed(turn, held)) if held.reply_hash and turn.steps else held]
+    return [proposed.model_copy(update=_summed(turn, proposed)) if turn.steps else proposed]
+
+
+def hold(turn: Turn, held: TurnHeld) -> list[Event]:
+    """Wait for a person."""
+    return [held] if turn.status == "running" else []
 
 
 def resume(turn: Turn, resumed: TurnResumed) -> list[Event]:
@@ -244,7 +252,7 @@ def fail(turn: Turn, failed: TurnFailed) -> list[Event]:
     return [failed] if turn.status in {None, "running", "awaiting_approval"} else []
 
 
-def _summed(turn: Turn, last: TurnAnswered | TurnHeld) -> dict[str, Any]:
+def _summed(turn: Turn, last: TurnAnswered | TurnProposed) -> dict[str, Any]:
     return {
         "prompt_tokens": turn.prompt_tokens + last.prompt_tokens,
         "completion_tokens": turn.completion_tokens + last.completion_tokens,

@@ -79,23 +79,29 @@ class TurnStepped(Event):
     cost: Decimal
 
 
-class TurnHeld(Event):
-    """A person has to decide before the turn goes on.
+class TurnProposed(Event):
+    """There is an answer that a person has to let go. Tokens and cost are those of the whole turn."""
 
-    With `reply_hash` it is the answer that is held (tokens and cost are those of the whole turn); else a step of it.
-    """
+    NAME = "chat.turn_proposed"
+    session_id: str
+    turn: int
+    message_id: str
+    reply_hash: str
+    finish: str
+    model: str
+    prompt_tokens: int
+    completion_tokens: int
+    cost: Decimal
+
+
+class TurnHeld(Event):
+    """A person can decide now whether the turn's answer goes out, or a step of it goes on."""
 
     NAME = "chat.turn_held"
     session_id: str
     turn: int
     message_id: str
     approval_id: str
-    reply_hash: str | None = None
-    finish: str | None = None
-    model: str | None = None
-    prompt_tokens: int = 0
-    completion_tokens: int = 0
-    cost: Decimal = Decimal(0)
 
 
 class TurnResumed(Event):
@@ -174,6 +180,7 @@ EVENTS: tuple[type[Event], ...] = (
     SessionEnded,
     TurnStarted,
     TurnStepped,
+    TurnProposed,
     TurnHeld,
     TurnResumed,
     TurnAnswered,

@@ -11,6 +11,7 @@ from domain.chat.events import (
     TurnAnswered,
     TurnFailed,
     TurnHeld,
+    TurnProposed,
     TurnRated,
     TurnResumed,
     TurnStarted,
@@ -31,8 +32,9 @@ _SHOWN: dict[TurnStatus, SessionStatus] = {
     "rejected": "idle",
     "failed": "idle",
 }
-OfTurn = TurnStarted | TurnStepped | TurnHeld | TurnResumed | TurnAnswered | TurnFailed
-AfterStart = TurnStepped | TurnHeld | TurnResumed | TurnAnswered | TurnFailed | TurnRated
+Moving = TurnStepped | TurnProposed | TurnHeld | TurnResumed | TurnAnswered | TurnFailed
+AfterStart = Moving | TurnRated
+OfTurn = TurnStarted | Moving
 
 
 class ChatProjection:
@@ -49,7 +51,7 @@ class ChatProjection:
                     yield from ((TurnRow, place) for place in _homes(event))
             case TurnRated() as event:
                 yield TurnRow, (event.session_id, event.turn)
-            case TurnStarted() | TurnStepped() | TurnHeld() | TurnResumed() | TurnAnswered() | TurnFailed() as event:
+            case event if isinstance(event, OfTurn):
                 yield SessionRow, (event.session_id,)
                 yield TurnRow, (event.session_id, event.turn)
 
@@ -66,7 +68,7 @@ class ChatProjection:
             case TurnStarted() as event:
                 rows.put(_started(event, rows.get(TurnRow, event.session_id, event.turn)))
                 _touch(rows, event, "running")
-            case TurnStepped() | TurnHeld() | TurnResumed() | TurnAnswered() | TurnFailed() as event:
+            case event if isinstance(event, Moving):
                 turn = _moved(_turn(rows, event), event)
                 rows.put(turn)
                 _touch(rows, event, turn.status)
@@ -145,12 +147,14 @@ def _started(event: TurnStarted, before: TurnRow | None) -> TurnRow:
     )
 
 
-def _moved(turn: TurnRow, event: TurnStepped | TurnHeld | TurnResumed | TurnAnswered | TurnFailed) -> TurnRow:
+def _moved(turn: TurnRow, event: Moving) -> TurnRow:
     match event:
         case TurnStepped():
             return _stepped(turn, event)
+        case TurnProposed():
+            return _proposed(turn, event)
         case TurnHeld():
-            return _held(turn, event)
+            return replace(turn, status="awaiting_approval", approval_id=event.approval_id)
         case TurnResumed():
             return replace(turn, status="running")
         case TurnAnswered():
@@ -172,15 +176,12 @@ def _stepped(turn: TurnRow, event: TurnStepped) -> TurnRow:
     )
 
 
-def _held(turn: TurnRow, event: TurnHeld) -> TurnRow:
+def _proposed(turn: TurnRow, event: TurnProposed) -> TurnRow:
     """The row does not name the answer that is held: nobody reads it in the chat before it is let go."""
-    held = replace(turn, status="awaiting_approval", approval_id=event.approval_id)
-    if event.reply_hash is None:
-        return held
     return replace(
-        held,
+        turn,
         finish=event.finish,
-        model=event.model or turn.model,
+        model=event.model,
         prompt_tokens=event.prompt_tokens,
         completion_tokens=event.completion_tokens,
         cost=event.cost,

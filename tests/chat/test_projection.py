@@ -29,6 +29,7 @@ from domain.chat.events import (
     TurnAnswered,
     TurnFailed,
     TurnHeld,
+    TurnProposed,
     TurnRated,
     TurnResumed,
     TurnStarted,
@@ -117,10 +118,12 @@ def stepped(minute: int = 2, step: int = 1, turn: int = 1, session_id: str = "s1
     )
 
 
-def held(minute: int = 3, turn: int = 1, session_id: str = "s1", **answer: Any) -> TurnHeld:
-    return TurnHeld(
-        session_id=session_id, turn=turn, message_id=f"m{turn}", approval_id="approval_1", **answer, **cause(minute)
-    )
+def proposed(minute: int = 3, turn: int = 1, session_id: str = "s1") -> TurnProposed:
+    return TurnProposed(session_id=session_id, turn=turn, message_id=f"m{turn}", **ANSWER, **cause(minute))
+
+
+def held(minute: int = 3, turn: int = 1, session_id: str = "s1") -> TurnHeld:
+    return TurnHeld(session_id=session_id, turn=turn, message_id=f"m{turn}", approval_id="approval_1", **cause(minute))
 
 
 def resumed(minute: int = 4, turn: int = 1, session_id: str = "s1") -> TurnResumed:
@@ -253,7 +256,7 @@ def test_a_turn_that_starts_again_counts_its_steps_anew() -> None:
 
 
 def test_a_held_answer_names_its_approval_and_not_its_text() -> None:
-    row = turn(opened(), started(), held(**ANSWER))
+    row = turn(opened(), started(), proposed(), held())
     assert (row.status, row.approval_id, row.reply_hash) == ("awaiting_approval", "approval_1", None)
     assert (row.model, row.finish, row.prompt_tokens, row.cost) == ("some/model-2026", "stop", 70, Decimal("0.00130"))
 
@@ -266,7 +269,7 @@ def test_a_held_step_goes_on_after_the_decision() -> None:
 
 
 def test_a_turn_that_a_person_refused_is_rejected() -> None:
-    row = turn(opened(), started(), held(**ANSWER), failed(4, code="REJECTED"))
+    row = turn(opened(), started(), proposed(), held(), failed(4, code="REJECTED"))
     assert (row.status, row.code, row.reply_hash) == ("rejected", "REJECTED", None)
 
 
@@ -370,7 +373,8 @@ def worked_on(draw: st.DrawFn, session_id: str, n: int) -> list[Placed]:
         case "given up":
             events.append(failed(n, **of))
         case _:
-            events.append(held(n, **of, **(ANSWER if draw(st.booleans()) else {})))
+            events += [proposed(n, **of)] if draw(st.booleans()) else []
+            events.append(held(n, **of))
             last = {"let go": [resumed(n, **of), answered(n, **of)], "edited": [answered(n, **of)]}
             events += last.get(end, [failed(n, **of, code="REJECTED")] if end == "rejected" else [])
     given = [(turn_stream(session_id, n), event) for event in events]
