@@ -12,11 +12,13 @@ class Ports:
     """Hands out ports, each once, and keeps them from others of our kind for as long as this object lives.
 
     Two that start at the same moment would both find a default port free. So each takes a name for its port first, in
-    the space of abstract sockets: the kernel gives it to one, and takes it back when that one dies.
+    the space of abstract sockets: the kernel gives it to one, and takes it back when that one dies. And each keeps a
+    socket bound to the port, which does not listen: the server that the port is for can bind to it all the same, now
+    and after a restart, but the kernel gives it to no outgoing connection meanwhile.
     """
 
     def __init__(self) -> None:
-        self._held: dict[int, int] = {}
+        self._held: dict[int, tuple[int, int]] = {}
         weakref.finalize(self, _release, self._held)
 
     def pick(self, preferred: int = 0, host: str = _LOOPBACK) -> int:
@@ -30,10 +32,10 @@ class Ports:
         """Whether the port is ours now."""
         if port == 0 or port in self._held or (name := _named(port)) is None:
             return False
-        if not _is_free(port, host):
+        if (bound := _bound(port, host)) is None:
             os.close(name)
             return False
-        self._held[port] = name
+        self._held[port] = (name, bound)
         return True
 
 
@@ -49,20 +51,23 @@ def _named(port: int) -> int | None:
     return holder.detach()
 
 
-def _release(held: dict[int, int]) -> None:
-    for descriptor in held.values():
-        os.close(descriptor)
+def _release(held: dict[int, tuple[int, int]]) -> None:
+    for descriptors in held.values():
+        for descriptor in descriptors:
+            os.close(descriptor)
 
 
-def _is_free(port: int, host: str) -> bool:
+def _bound(port: int, host: str) -> int | None:
+    """The descriptor of a socket that is bound to the port, None if somebody listens there or may not."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    with socket.socket(family, socket.SOCK_STREAM) as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # what has just been closed is free
-        try:
-            probe.bind((host, port))
-        except OSError:
-            return False
-    return True
+    probe = socket.socket(family, socket.SOCK_STREAM)
+    probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # what has just been closed is free
+    try:
+        probe.bind((host, port))
+    except OSError:
+        probe.close()
+        return None
+    return probe.detach()
 
 
 def _from_the_system() -> int:

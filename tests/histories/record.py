@@ -15,7 +15,7 @@ from uuid import uuid4
 from temporalio.client import WorkflowHandle
 
 from adapters.postgres.migrate import migrate
-from tests.histories import approvals, swarms
+from tests.histories import approvals, steps, swarms
 from tests.scripted_model import ScriptedModel, start_scripted_model
 from tests.servers import join
 from tests.system import AGENT, CHAT, System, new_namespace, running, settings_of, until
@@ -98,6 +98,7 @@ SCENES: dict[str, Scene] = {
         taken_over,
         cancelled,
         reconciled,
+        *steps.SCENES,
         *approvals.SCENES,
         *swarms.SCENES,
     )

@@ -46,7 +46,7 @@ def test_recorded_histories_are_small_and_hold_no_words() -> None:
         payloads = [b64decode(data).decode() for data in re.findall(r'"data":\s*"([^"]*)"', text)]
         assert len(text) < MOST_BYTES
         assert payloads
-        for words in ("Hello.", "Good bye", "word word", "I have seen"):
+        for words in ("Hello.", "Good bye", "word word", "I have seen", "customer", "As I see it"):
             assert words not in "".join([text, *payloads])
 
 
