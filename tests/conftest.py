@@ -8,6 +8,7 @@ from uuid import uuid4
 
 import psycopg
 import pytest
+import pytest_asyncio
 from psycopg.sql import SQL, Identifier
 from redis import Redis
 
@@ -15,7 +16,7 @@ from adapters.postgres.migrate import migrate
 from runtime.settings import Settings
 from tests.scripted_model import ScriptedModel, start_scripted_model
 from tests.servers import VALKEY_DATABASES, Joined, join
-from tests.system import System, new_namespace, running, settings_of
+from tests.system import ADMIN_KEY, System, new_namespace, running, settings_of
 
 _TEMPLATE = "migrated"
 _TEMPLATE_LOCK = 7350001
@@ -164,4 +165,26 @@ async def system_settings(
 async def system(system_settings: Settings) -> AsyncIterator[System]:
     """The whole system in this process: API, worker and projections."""
     async with running(system_settings) as started:
+        yield started
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def shared_settings(
+    module_database_url: str, temporal_address: str, valkey_server: str, model_process: ScriptedModel
+) -> Settings:
+    """Settings of the system that the tests of a module share."""
+    return settings_of(
+        database_url=module_database_url,
+        temporal_address=temporal_address,
+        redis_url=valkey_server,
+        model_url=model_process.url,
+        namespace=await new_namespace(temporal_address),
+        admin_key=ADMIN_KEY,
+    )
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def shared(shared_settings: Settings) -> AsyncIterator[System]:
+    """A whole system that the module's tests share. Ask for `scripted_model` as well: that empties its script."""
+    async with running(shared_settings) as started:
         yield started

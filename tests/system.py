@@ -28,6 +28,7 @@ T = TypeVar("T")
 
 CHAT = "/api/v1/agents/chat"
 AGENT = "ali_chief_of_staff"
+ADMIN_KEY = "cvg_the-first-admin-key"
 
 
 @dataclass

@@ -11,12 +11,12 @@ import pytest
 from adapters.postgres.rebuild import Rebuild
 from domain.agents.projection import AgentsProjection
 from tests.scripted_model import ScriptedModel
-from tests.system import CHAT, System, until
+from tests.system import ADMIN_KEY, CHAT, System, until
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 MANAGED = "/api/v1/agent-management"
-OTHER_KEY = {"Authorization": "Bearer cvg_the-first-admin-key"}
+OTHER_KEY = {"Authorization": f"Bearer {ADMIN_KEY}"}
 REFERENCE: dict[str, Any] = {
     "name": "Custom Agent",
     "description": "Specialized agent for custom tasks",

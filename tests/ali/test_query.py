@@ -9,7 +9,7 @@ import pytest
 
 from api.ali_answers import NO_CALLS, NO_TOOLS
 from tests.scripted_model import ScriptedModel
-from tests.system import AGENT, CHAT, System, until
+from tests.system import ADMIN_KEY, AGENT, CHAT, System, until
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -175,9 +175,9 @@ async def test_who_does_not_wait_polls_for_the_answer(shared: System, scripted_m
 
 async def test_another_keys_answers_are_not_shown(shared: System, scripted_model: ScriptedModel) -> None:
     scripted_model.script(answering())
-    told = await asked(shared, headers={"X-API-Key": "cvg_the-first-admin-key"})
+    told = await asked(shared, headers={"X-API-Key": ADMIN_KEY})
     assert (await shared.http.get(f"{QUERY}/{told['session_id']}")).status_code == 404
-    own = await shared.http.get(f"{QUERY}/{told['session_id']}", headers={"X-API-Key": "cvg_the-first-admin-key"})
+    own = await shared.http.get(f"{QUERY}/{told['session_id']}", headers={"X-API-Key": ADMIN_KEY})
     assert own.json()["answer"] == "Spend less."
     assert (await shared.http.get(f"{QUERY}/{told['session_id']}", params={"turn": 2})).status_code == 404
 

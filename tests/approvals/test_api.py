@@ -16,12 +16,11 @@ from domain.approvals.projection import ApprovalsProjection
 from domain.content import Content
 from tests.approvals.desk import APPROVALS, TEXT, Desk, desk_of
 from tests.scripted_model import ScriptedModel
-from tests.system import new_namespace, running, settings_of
+from tests.system import ADMIN_KEY, new_namespace, running, settings_of
 from workflows.approval import Approval
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
-ADMIN_KEY = "cvg_the-first-admin-key"
 AS_ADMIN = {"X-API-Key": ADMIN_KEY}
 
 

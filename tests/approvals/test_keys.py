@@ -18,10 +18,9 @@ from runtime.settings import Settings
 from tests.approvals.conftest import SECRET
 from tests.approvals.desk import APPROVALS, desk_of
 from tests.servers import ROOT
-from tests.system import running
+from tests.system import ADMIN_KEY, running
 from workflows.approval import Approval
 
-ADMIN_KEY = "cvg_the-first-admin-key"
 AS_ADMIN = {"X-API-Key": ADMIN_KEY}
 
 

@@ -10,9 +10,8 @@ from temporalio.client import WorkflowHandle
 
 from domain.chat.policy import MOST_FAILURES
 from tests.chaos.books import assert_books_agree
-from tests.chat.conftest import ADMIN_KEY
 from tests.scripted_model import ScriptedModel
-from tests.system import AGENT, CHAT, System, until
+from tests.system import ADMIN_KEY, AGENT, CHAT, System, until
 from workflows.chat import AgentChat
 from workflows.chat_messages import ChatStart
 from workflows.queues import FLOW

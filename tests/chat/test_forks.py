@@ -24,9 +24,8 @@ from domain.content import Content, content_hash
 from domain.events import Cause
 from domain.ledger import Change
 from runtime.bootstrap import now
-from tests.chat.conftest import ADMIN_KEY
 from tests.scripted_model import ScriptedModel
-from tests.system import AGENT, CHAT, System, until
+from tests.system import ADMIN_KEY, AGENT, CHAT, System, until
 
 CAUSE = Cause("key_1", "req_1", datetime(2026, 11, 23, tzinfo=UTC))
 

@@ -10,9 +10,8 @@ import pytest
 import pytest_asyncio
 
 from tests.scripted_model import ScriptedModel
-from tests.system import System, new_namespace, running, settings_of
+from tests.system import ADMIN_KEY, System, new_namespace, running, settings_of
 
-ADMIN_KEY = "cvg_the-first-admin-key"
 PRICES = {"scripted": {"input_per_million": "0.1", "output_per_million": "0.7", "from": "2020-01-01"}}
 
 

@@ -29,7 +29,7 @@ from tests.swarm.talk import (
     status,
     voting,
 )
-from tests.system import System, until
+from tests.system import ADMIN_KEY, System, until
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -267,7 +267,7 @@ async def test_the_same_key_joins_the_swarm_that_was_started(shared: System, scr
 
 
 async def test_a_swarm_is_its_keys_own(shared: System, scripted_model: ScriptedModel) -> None:
-    admin = {"X-API-Key": "cvg_the-first-admin-key"}
+    admin = {"X-API-Key": ADMIN_KEY}
     mine = (await coordinate(shared))["task_id"]
     theirs = (await coordinate(shared, headers=admin))["task_id"]
     for path, headers in ((theirs, {}), (mine, admin), ("task_nothing", {}), ("chat-x", {})):
