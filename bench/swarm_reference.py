@@ -6,50 +6,24 @@ the system has. `python -m bench.swarm_reference api|worker`, configured by the 
 
 import asyncio
 import sys
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from datetime import timedelta
 
-from temporalio import activity, workflow
+import uvicorn
+import uvloop
+from fastapi import FastAPI
+from pydantic import BaseModel
+from temporalio import activity
 from temporalio.client import Client
 from temporalio.worker import Worker
 
-with workflow.unsafe.imports_passed_through():
-    import uvicorn
-    import uvloop
-    from fastapi import FastAPI
-    from pydantic import BaseModel
-
-    from adapters.openai_model import OpenAIModel
-    from domain.brief import written
-    from domain.chat.ports import Message, ModelRequest
-    from domain.swarm.modes import parallel
-    from domain.swarm.task import Speak, Spoken, Task
-    from runtime.bootstrap import agent_files
-    from runtime.sandbox import QuickSandbox
-    from runtime.settings import Settings
-    from runtime.work import STICKY, THROTTLE
+from adapters.openai_model import OpenAIModel
+from bench.swarm_bare import Ask, BareSwarm, Work
+from domain.chat.ports import Message, ModelRequest
+from runtime.bootstrap import agent_files
+from runtime.sandbox import QuickSandbox
+from runtime.settings import Settings
+from runtime.work import STICKY, THROTTLE
 
 QUEUE = "swarm-reference"
-TASK = "task"
-
-
-@dataclass
-class Ask:
-    """One call: who answers, and what."""
-
-    request_id: str
-    agent_id: str
-    message: str
-
-
-@dataclass
-class Work:
-    """The task, the members and the coordinator."""
-
-    task: str
-    members: list[str]
-    coordinator: str
 
 
 class Reference:
@@ -69,44 +43,6 @@ class Reference:
             max_tokens=1024,
         )
         return (await self._model.complete(request, lambda _: None)).text
-
-
-@workflow.defn
-class BareSwarm:
-    """All answer, then one puts it together."""
-
-    @workflow.run
-    async def run(self, work: Work) -> str:
-        """Make the calls."""
-        answers = await asyncio.gather(*(self._call(member, _to_member(work, member)) for member in work.members))
-        return await self._call(work.coordinator, _to_coordinator(work, answers))
-
-    async def _call(self, agent_id: str, message: str) -> str:
-        return await workflow.execute_activity_method(
-            Reference.call,
-            Ask(f"{workflow.info().workflow_id}.{agent_id}", agent_id, message),
-            start_to_close_timeout=timedelta(seconds=60),
-            heartbeat_timeout=timedelta(seconds=10),
-        )
-
-
-def _to_member(work: Work, member: str) -> str:
-    return _written(parallel.next_turns(_task(work), ())[work.members.index(member)], {TASK: work.task})
-
-
-def _to_coordinator(work: Work, answers: Sequence[str]) -> str:
-    said = [Spoken(who, "answer", 1, "completed", who) for who in work.members]
-    texts = {TASK: work.task, **dict(zip(work.members, answers, strict=True))}
-    return _written(parallel.next_turns(_task(work), said)[0], texts)
-
-
-def _task(work: Work) -> Task:
-    return Task("parallel", tuple(work.members), work.coordinator, TASK)
-
-
-def _written(speak: Speak, texts: Mapping[str, str]) -> str:
-    """The very words that the system's members and coordinator read."""
-    return written(speak.brief, texts, most=1_000_000)
 
 
 class Body(BaseModel):
