@@ -5,10 +5,12 @@ from domain.approvals import events as approvals
 from domain.chat import events as chat
 from domain.costs import events as costs
 from domain.events import Registry
+from domain.graphflow import events as graphflow
 from domain.swarm import events as swarm
 from domain.tools import events as tools
 
 
 def registry() -> Registry:
     """All events of all concepts."""
-    return Registry((*agents.EVENTS, *approvals.EVENTS, *chat.EVENTS, *costs.EVENTS, *swarm.EVENTS, *tools.EVENTS))
+    concepts = (agents, approvals, chat, costs, graphflow, swarm, tools)
+    return Registry(event for concept in concepts for event in concept.EVENTS)

@@ -4,11 +4,8 @@ An agent holds its id for ever, and the names and aliases of its deployed and it
 name is a stream of its own that only one agent can be the holder of: of two who want it at once, one is refused.
 """
 
-import re
-import unicodedata
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from hashlib import sha256
 from typing import Literal
 
 from domain.agents.aggregate import Agent
@@ -17,12 +14,12 @@ from domain.agents.events import NameClaimed, NameReleased
 from domain.errors import Conflict, Invalid
 from domain.events import Cause, Event
 from domain.ledger import Change
+from domain.names import folded, plain
 
 RESERVED = frozenset({"ali", "chat", "create", "signatures", "validate"})
 """Ids that are parts of paths."""
 
 _LONGEST_ID = 64
-_OTHER = re.compile(r"[^a-z0-9]+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,17 +48,9 @@ class Known:
         return frozenset({Name("id", self.agent_id)} | (set() if self.retired else named))
 
 
-def folded(name: str) -> str:
-    """Names that look the same are the same: whatever their case, spacing or way of encoding."""
-    return " ".join(unicodedata.normalize("NFKC", name).casefold().split())
-
-
 def slug(name: str) -> str:
     """The id of an agent of this name: letters, digits and underscores, 2 to 64 of them, a letter first."""
-    plain = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode().lower()
-    words = _OTHER.sub("_", plain).strip("_")
-    if not words:
-        words = sha256(folded(name).encode()).hexdigest()[:8]
+    words = plain(name)
     if len(words) == 1 or not words[0].isalpha():
         words = f"agent_{words}"
     if words in RESERVED:
