@@ -76,12 +76,16 @@ def regions(graph: Graph) -> tuple[Region, ...]:
     while waiting:
         around = waiting.pop()
         inside = [index for index in _inside(graph, found[around].members) if index not in cut]
+        repeated = {
+            graph.edges[index].source for index in inside if graph.edges[index].source == graph.edges[index].target
+        }
         for members in _components(graph, found[around].members, inside):
+            if len(members) == 1 and not members & repeated:
+                continue
             region = _region(graph, around, members, inside)
-            if region.back:
-                cut |= region.back
-                waiting.append(len(found))
-                found.append(region)
+            cut |= region.back
+            waiting.append(len(found))
+            found.append(region)
     return tuple(found)
 
 
