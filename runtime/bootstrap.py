@@ -16,6 +16,7 @@ from adapters.postgres.approvals import PostgresApprovals
 from adapters.postgres.chat import PostgresAdmission, PostgresChats
 from adapters.postgres.content import PostgresContent
 from adapters.postgres.costs import PostgresCosts
+from adapters.postgres.executions import PostgresRuns
 from adapters.postgres.idempotency import PostgresAnswers
 from adapters.postgres.pool import Database
 from adapters.postgres.positions import LivePositions
@@ -33,6 +34,7 @@ from domain.chat.projection import ChatProjection
 from domain.costs.projection import CostsProjection
 from domain.events import Registry
 from domain.governance.ports import Unlimited
+from domain.graphflow.executions import ExecutionsProjection
 from domain.ledger import Ledger
 from domain.projection import Projection
 from domain.registry import registry
@@ -52,6 +54,7 @@ def projections() -> tuple[Projection, ...]:
         ApprovalsProjection(),
         ChatProjection(),
         CostsProjection(),
+        ExecutionsProjection(),
         SwarmProjection(),
         ToolsProjection(),
     )
@@ -71,6 +74,7 @@ class Parts:
     approvals: PostgresApprovals
     chats: PostgresChats
     costs: PostgresCosts
+    runs: PostgresRuns
     swarms: PostgresSwarms
     prices: GenaiPrices
     provider: Provider
@@ -96,6 +100,7 @@ def make_parts(settings: Settings, *, connections: int = 8) -> Parts:
         approvals=PostgresApprovals(database),
         chats=PostgresChats(database),
         costs=PostgresCosts(database),
+        runs=PostgresRuns(database),
         swarms=PostgresSwarms(database),
         prices=GenaiPrices(settings.prices, named.url),
         provider=named,

@@ -3,6 +3,7 @@
 from typing import Any
 
 from domain.events import Event
+from domain.graphflow.run_events import RUN_EVENTS
 
 
 class WorkflowDefined(Event):
@@ -50,4 +51,4 @@ DEFINITION_EVENTS: tuple[type[Event], ...] = (
     WorkflowNameClaimed,
     WorkflowNameReleased,
 )
-EVENTS: tuple[type[Event], ...] = (*DEFINITION_EVENTS,)
+EVENTS: tuple[type[Event], ...] = (*DEFINITION_EVENTS, *RUN_EVENTS)

@@ -1,0 +1,96 @@
+"""Runs of workflows: the views."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import fields
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+
+from adapters.postgres.pool import Database
+from domain.graphflow.executions import ExecutionRow, NodeRow
+from domain.graphflow.run_ports import RunFilter, RunPage, SeenRun, Spent
+
+_COLUMNS = ", ".join(field.name for field in fields(ExecutionRow))
+_NODE_COLUMNS = ", ".join(field.name for field in fields(NodeRow))
+_RUN = f"SELECT {_COLUMNS} FROM executions WHERE execution_id = %s"  # noqa: S608  (column names)
+_NEWEST = f"""
+    SELECT {_COLUMNS} FROM executions
+    WHERE workflow_id = %(workflow_id)s AND (key_id = %(key_id)s OR %(key_id)s::text IS NULL)
+    ORDER BY started_at DESC, execution_id DESC LIMIT 1
+"""  # noqa: S608  (the same)
+_NODES = f"SELECT {_NODE_COLUMNS} FROM execution_nodes WHERE execution_id = %s ORDER BY place"  # noqa: S608  (the same)
+_UNENDED = f"""
+    SELECT {_COLUMNS} FROM executions WHERE ended_at IS NULL AND started_at < %s ORDER BY started_at LIMIT %s
+"""  # noqa: S608  (the same)
+_SPENT = """
+    SELECT workflow_id, session_id, sum(total_tokens)::bigint, sum(cost) FROM cost_calls
+    WHERE workflow_id = ANY(%s) GROUP BY 1, 2
+"""
+_PASSING = {
+    "workflow_id": "workflow_id = %(workflow_id)s",
+    "key_id": "key_id = %(key_id)s",
+    "status": "status = %(status)s",
+}
+
+
+class PostgresRuns:
+    """`domain.graphflow.run_ports.RunReads` on the views; what was spent is read from the books."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def run(self, execution_id: str) -> SeenRun | None:
+        return self._seen(self._rows(_RUN, (execution_id,)))
+
+    def newest(self, workflow_id: str, key_id: str | None = None) -> SeenRun | None:
+        return self._seen(self._rows(_NEWEST, {"workflow_id": workflow_id, "key_id": key_id}))
+
+    def page(self, wanted: RunFilter, *, skip: int, limit: int) -> RunPage:
+        values = {name: value for name in _PASSING if (value := getattr(wanted, name)) is not None}
+        conditions = [_PASSING[name] for name in values] + ([] if wanted.parts else ["parent_id IS NULL"])
+        passing = " AND ".join(conditions) or "true"
+        page = f"""
+            SELECT {_COLUMNS} FROM executions WHERE {passing}
+            ORDER BY started_at DESC, execution_id DESC OFFSET %(skip)s LIMIT %(limit)s
+        """  # noqa: S608  (column names and the conditions above)
+        count = f"SELECT count(*) FROM executions WHERE {passing}"  # noqa: S608  (the same)
+        rows = self._rows(page, {**values, "skip": skip, "limit": limit})
+        [[total]] = self._rows(count, values)
+        return RunPage([ExecutionRow(*row) for row in rows], total)
+
+    def unended(self, before: datetime, limit: int) -> list[ExecutionRow]:
+        return [ExecutionRow(*row) for row in self._rows(_UNENDED, (before, limit))]
+
+    def _seen(self, rows: list[tuple[Any, ...]]) -> SeenRun | None:
+        if not rows:
+            return None
+        row = ExecutionRow(*rows[0])
+        nodes = tuple(NodeRow(*each) for each in self._rows(_NODES, (row.execution_id,)))
+        children = {node.child_id: node.node for node in nodes if node.child_id}
+        spent = self._rows(_SPENT, ([row.root_id, *children],))
+        return _with(row, nodes, children, spent)
+
+    def _rows(self, statement: str, values: Any) -> list[tuple[Any, ...]]:
+        with self._database.connection() as connection:
+            return connection.execute(statement.encode(), values, prepare=True, binary=True).fetchall()
+
+
+def _with(
+    row: ExecutionRow,
+    nodes: tuple[NodeRow, ...],
+    children: Mapping[str, str],
+    calls: Iterable[tuple[str, str, int, Decimal]],
+) -> SeenRun:
+    """A run is charged with what is done in its sessions, in its children's, and, if people know it, in all of it."""
+    spent: dict[str, Spent] = {}
+    total = Spent()
+    for workflow_id, session_id, tokens, cost in calls:
+        run, _, seat = session_id.partition("/")
+        child = children.get(run) or children.get(workflow_id)
+        if not child and row.execution_id not in {run, workflow_id}:
+            continue
+        total = Spent(total.tokens + tokens, total.cost + cost)
+        node = child or seat.partition(".")[0]
+        before = spent.get(node, Spent())
+        spent[node] = Spent(before.tokens + tokens, before.cost + cost)
+    return SeenRun(row, nodes, spent, total)
