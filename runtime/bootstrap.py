@@ -23,9 +23,11 @@ from adapters.postgres.positions import LivePositions
 from adapters.postgres.recorder import LedgerRecorder
 from adapters.postgres.swarm import PostgresSwarms
 from adapters.postgres.tools import PostgresTools
+from adapters.postgres.workflows import PostgresWorkflows
 from adapters.redis_rate_limit import RedisRateLimit
 from adapters.risk_policy import load_risk_policy
 from adapters.webhooks import HttpWebhooks
+from adapters.workflow_files import load_workflow_files
 from domain.agents.definition import AgentDefinition
 from domain.agents.projection import AgentsProjection
 from domain.approvals.projection import ApprovalsProjection
@@ -34,6 +36,8 @@ from domain.chat.projection import ChatProjection
 from domain.costs.projection import CostsProjection
 from domain.events import Registry
 from domain.governance.ports import Unlimited
+from domain.graphflow.catalogue import WorkflowsProjection
+from domain.graphflow.definition import Definition
 from domain.graphflow.executions import ExecutionsProjection
 from domain.ledger import Ledger
 from domain.projection import Projection
@@ -45,6 +49,7 @@ from runtime.settings import Settings
 from runtime.tools import make_toolbox
 
 AGENT_FILES = Path(__file__).parent.parent / "agents"
+WORKFLOW_FILES = Path(__file__).parent.parent / "domain/graphflow/readymade"
 
 
 def projections() -> tuple[Projection, ...]:
@@ -57,6 +62,7 @@ def projections() -> tuple[Projection, ...]:
         ExecutionsProjection(),
         SwarmProjection(),
         ToolsProjection(),
+        WorkflowsProjection(),
     )
 
 
@@ -83,6 +89,7 @@ class Parts:
     tools: PostgresTools
     risks: RiskPolicy
     webhooks: HttpWebhooks | None
+    workflows: PostgresWorkflows
 
 
 def make_parts(settings: Settings, *, connections: int = 8) -> Parts:
@@ -109,6 +116,7 @@ def make_parts(settings: Settings, *, connections: int = 8) -> Parts:
         tools=PostgresTools(database),
         risks=load_risk_policy(settings.risk_policy),
         webhooks=_webhooks(settings),
+        workflows=PostgresWorkflows(database),
     )
 
 
@@ -163,6 +171,11 @@ def positions(parts: Parts) -> LivePositions:
 def agent_files() -> list[AgentDefinition]:
     """The agents that the registry is seeded with."""
     return load_agent_files(AGENT_FILES)
+
+
+def workflow_files() -> dict[str, Definition]:
+    """The workflows that are ready to run, by their ids."""
+    return load_workflow_files(WORKFLOW_FILES)
 
 
 def now() -> datetime:

@@ -13,26 +13,36 @@ from adapters.postgres.migrate import migrate
 from adapters.postgres.projection_runner import ProjectionRunner
 from adapters.postgres.rebuild import Rebuild, Rebuilt
 from domain.agents.commands import seed
+from domain.graphflow.commands import seed as seed_workflows
 from domain.registry import registry
 from runtime import temporal
-from runtime.bootstrap import agent_files, make_parts, now, projections
+from runtime.bootstrap import agent_files, make_parts, now, projections, workflow_files
 from runtime.loops import freeze
 from runtime.readiness import announce_ready
 from runtime.settings import Settings
 
 
 def run_migrations(settings: Settings) -> None:
-    """The command `convergio migrate`: tables, agents, search attributes, retention, schedules. Safe to repeat."""
+    """The command `convergio migrate`: tables, agents, workflows, search attributes, retention, schedules.
+
+    Safe to repeat.
+    """
     log = structlog.get_logger("migrate")
     applied = migrate(settings.database_url or "")
     parts = make_parts(settings, connections=1)
     parts.database.open()
     try:
         changed = seed(parts.ledger, agent_files(), now())
+        ready = seed_workflows(parts.ledger, workflow_files(), now())
     finally:
         parts.database.close()
     asyncio.run(_register(settings))
-    log.info("migrated", tables=applied or "up to date", agents=len(changed) or "up to date")
+    log.info(
+        "migrated",
+        tables=applied or "up to date",
+        agents=len(changed) or "up to date",
+        workflows=len(ready) or "up to date",
+    )
 
 
 async def _register(settings: Settings) -> None:

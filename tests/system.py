@@ -18,8 +18,9 @@ from temporalio.client import Client
 
 from adapters.postgres.projection_runner import ProjectionRunner
 from domain.agents.commands import seed
+from domain.graphflow.commands import seed as seed_workflows
 from runtime import temporal
-from runtime.bootstrap import Parts, agent_files, make_parts, projections
+from runtime.bootstrap import Parts, agent_files, make_parts, projections, workflow_files
 from runtime.serve import make_app
 from runtime.settings import Settings
 from runtime.work import work, workers
@@ -118,6 +119,7 @@ async def running(settings: Settings, *, working: bool = True) -> AsyncIterator[
         parts = make_parts(settings)
         parts.database.open()
         await asyncio.to_thread(seed, parts.ledger, agent_files(), datetime.now(UTC))
+        await asyncio.to_thread(seed_workflows, parts.ledger, workflow_files(), datetime.now(UTC))
         stack.enter_context(_projecting(settings, parts))
         if working:
             await stack.enter_async_context(_working(settings, client))

@@ -17,7 +17,7 @@ class WorkflowFilter:
 
 @dataclass(frozen=True, slots=True)
 class Runs:
-    """What became of a workflow's runs, whoever began them.
+    """What became of a workflow's newest runs, 1,000 at most, whoever began them.
 
     `ended` leaves out those that were cancelled, and `success_rate` is the share of it that completed, 0 to 1; the
     durations are of completed ones, in seconds. None where there is nothing to tell of.
