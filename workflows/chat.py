@@ -3,12 +3,12 @@
 import asyncio
 from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
 from temporalio import workflow
 from temporalio.exceptions import ActivityError, ApplicationError
 
 with workflow.unsafe.imports_passed_through():
-    from activities.approvals import Decided
     from activities.chat import ChatActivities, Ending, Head, Opening, TurnRef
     from domain.chat import policy
     from domain.chat.events import FailureCode
@@ -95,9 +95,9 @@ class AgentChat:
         self._show("ended")
 
     @workflow.signal
-    def approval_decided(self, decided: Decided) -> None:
+    def approval_decided(self, *arguments: Any) -> None:
         """A person has decided what a turn waits for."""
-        self._holds.decided(decided)
+        self._holds.decided(*arguments)
 
     @workflow.query
     def status(self) -> ChatStatus:

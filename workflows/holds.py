@@ -29,11 +29,15 @@ class Holds:
     """The decisions that one run waits for. Its workflow hands the signal `approval_decided` to `decided`."""
 
     waiting: set[str] = field(default_factory=set)
+    heard: set[str] = field(default_factory=set)
     known: dict[str, Decided] = field(default_factory=dict)
 
-    def decided(self, decision: Decided) -> None:
-        """A decision has come; the first one of an approval stands."""
-        self.known.setdefault(decision.approval_id, decision)
+    def decided(self, *arguments: Any) -> None:
+        """Somebody says that an approval is decided: the ledger is asked, for anybody can send a signal."""
+        for said in arguments:
+            approval_id = said.get("approval_id") if isinstance(said, dict) else getattr(said, "approval_id", None)
+            if approval_id in self.waiting:
+                self.heard.add(approval_id)
 
     async def ask(self, ask: ApprovalAsk, on_wait: Callable[[str], Awaitable[None]] | None = None) -> Decided:
         """Ask for a decision and wait for it, however long that takes: the approval's own rules bound it.
@@ -52,8 +56,8 @@ class Holds:
             looks += 1
             pause = min(_LOOK_AFTER * looks, _LONGEST_LOOK)
             ends_in = asked.ends_at + _GRACE - workflow.now()
-            if not await self._hears(ask.approval_id, max(min(pause, ends_in), _GRACE)):
-                asked = await self._look(ask, asked)
+            has_heard = await self._hears(ask.approval_id, max(min(pause, ends_in), _GRACE))
+            asked = await self._look(ask, asked, has_heard=has_heard)
         self.waiting.discard(ask.approval_id)
         return self.known[ask.approval_id]
 
@@ -73,21 +77,22 @@ class Holds:
             summary=short(f"ask: {ask.title}"),
         )
         if asked.decided is not None:
-            self.decided(asked.decided)
+            self.known[ask.approval_id] = asked.decided
         return asked
 
     async def _hears(self, approval_id: str, within: timedelta) -> bool:
         try:
             await workflow.wait_condition(
-                lambda: approval_id in self.known, timeout=within, timeout_summary="look whether it is decided"
+                lambda: approval_id in self.heard, timeout=within, timeout_summary="look whether it is decided"
             )
         except TimeoutError:
             return False
+        self.heard.discard(approval_id)
         return True
 
-    async def _look(self, ask: ApprovalAsk, asked: Asked) -> Asked:
-        """Nothing was heard: look in the ledger. Past its end, make sure that there still is somebody to decide it."""
-        if workflow.now() >= asked.ends_at:
+    async def _look(self, ask: ApprovalAsk, asked: Asked, *, has_heard: bool) -> Asked:
+        """Look in the ledger. Past its end, make sure that there still is somebody to decide it."""
+        if not has_heard and workflow.now() >= asked.ends_at:
             return await self._request(ask)
         decided = await workflow.execute_activity_method(
             ApprovalActivities.read_decision,
@@ -97,7 +102,7 @@ class Holds:
             summary="is it decided?",
         )
         if decided is not None:
-            self.decided(decided)
+            self.known[ask.approval_id] = decided
         return asked
 
 

@@ -10,7 +10,7 @@ from temporalio import workflow
 from temporalio.exceptions import FailureError
 
 with workflow.unsafe.imports_passed_through():
-    from activities.approvals import ApprovalAsk, Decided
+    from activities.approvals import ApprovalAsk
     from activities.swarm import HeldResult, SwarmActivities, SwarmEnding, WholeResult, seconds_left
     from domain.brief import Part
     from domain.swarm.events import EndStatus
@@ -78,9 +78,9 @@ class Swarm:
         self._cancelled = True
 
     @workflow.signal
-    def approval_decided(self, decided: Decided) -> None:
+    def approval_decided(self, *arguments: Any) -> None:
         """A person has decided what a turn, or the result, waits for."""
-        self._holds.decided(decided)
+        self._holds.decided(*arguments)
 
     async def _awaited(self, working: "asyncio.Task[_Outcome]") -> _Outcome | None:
         """Wait for the work. None when it has come to its end by itself, else why it has to stop."""

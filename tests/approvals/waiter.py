@@ -2,6 +2,7 @@
 
 import asyncio
 from dataclasses import dataclass
+from typing import Any
 
 from temporalio import workflow
 
@@ -39,8 +40,8 @@ class Waiter:
         return Heard(decided, self._told)
 
     @workflow.signal
-    def approval_decided(self, decided: Decided) -> None:
+    def approval_decided(self, *arguments: Any) -> None:
         """What an approval's run says."""
         self._told += 1
         if not self._deaf:
-            self._holds.decided(decided)
+            self._holds.decided(*arguments)

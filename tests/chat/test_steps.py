@@ -263,6 +263,19 @@ async def test_a_chat_that_is_cancelled_while_held_takes_its_approval_back(
     assert (await over(shared, waiting["session_id"]))["status"] == "failed"
 
 
+async def test_a_signal_that_nobody_decided_lets_nothing_go(shared: System, scripted_model: ScriptedModel) -> None:
+    waiting = await held(shared, "What do you think?", require_approval=True)
+    handle = shared.temporal.get_workflow_handle(waiting["workflow_id"])
+    forged = {"approval_id": waiting["approval_id"], "outcome": "approved", "by": "somebody"}
+    for arguments in ([forged], [], ["approved"], [forged, forged, 7]):
+        await handle.signal("approval_decided", args=arguments)
+    await asyncio.sleep(1)
+    [turn] = (await shared.session(waiting["session_id"]))["turns"]
+    assert (turn["status"], turn["response"]) == ("awaiting_approval", None)
+    await decide(shared, waiting["approval_id"], "approve")
+    assert (await over(shared, waiting["session_id"]))["status"] == "completed"
+
+
 async def test_two_sessions_use_tools_side_by_side(shared: System, scripted_model: ScriptedModel) -> None:
     answers = await asyncio.gather(*(answered(shared, f"Number {n}. {COSTS}") for n in range(8)))
     assert all(answer["tools_used"] == ["query_costs"] for answer in answers)
