@@ -5,7 +5,8 @@ from datetime import timedelta
 from fastapi import APIRouter
 from temporalio.client import Client
 
-from api import agent_management, agents, ali, ali_insights, approvals, chat, chat_turns, costs, swarm
+from activities.proving import Calls, Proving
+from api import agent_management, agents, ali, ali_insights, approvals, chat, chat_turns, costs, swarm, workflows
 from api.ali_answers import Answers
 from api.ali_runs import Ali
 from api.approval_runs import ApprovalRuns
@@ -15,8 +16,10 @@ from api.decisions import Decisions
 from api.dependencies import Positions
 from api.swarm_runs import SwarmRuns
 from api.swarms import Swarms
+from api.workflow_desk import Desk as WorkflowDesk
 from domain.agents.commands import AgentCommands
 from domain.ali.thresholds import Thresholds
+from domain.graphflow.commands import WorkflowCommands
 from runtime.bootstrap import Parts, catalogue, now
 from runtime.settings import Settings
 
@@ -35,6 +38,7 @@ def make_routers(settings: Settings, parts: Parts, client: Client, live: Positio
         approvals.router(parts.approvals, _decisions(parts, client)),
         costs.router(parts.costs, now),
         swarm.router(swarms, parts.swarms, parts.content, now),
+        workflows.router(_workflows(parts, live)),
     )
 
 
@@ -52,6 +56,14 @@ def _conversations(settings: Settings, parts: Parts, client: Client, live: Posit
 def _desk(settings: Settings, parts: Parts, live: Positions) -> agent_management.Desk:
     commands = AgentCommands(parts.ledger, parts.agents, parts.toolbox.servers)
     return agent_management.Desk(commands, parts.agents, catalogue(settings, parts), live, now)
+
+
+def _workflows(parts: Parts, live: Positions) -> WorkflowDesk:
+    calls = Calls(parts.provider.max_answer_tokens, parts.provider.takes_tools)
+    proving = Proving(
+        parts.agents, parts.workflows, parts.toolbox, model=parts.model, prices=parts.prices, calls=calls, now=now
+    )
+    return WorkflowDesk(WorkflowCommands(parts.ledger), parts.workflows, parts.agents, proving, live, now)
 
 
 def _swarms(settings: Settings, parts: Parts, client: Client, live: Positions) -> Swarms:
