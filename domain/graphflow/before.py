@@ -1,8 +1,9 @@
 """Which nodes can have run before another begins, and which surely have finished well.
 
 `sure` follows the tokens. Whatever begins has a live token, so what all its possible live tokens have in common has
-run. What runs always leads on to what follows it without a condition. And what a join waits for is settled before it
-begins.
+run. What runs leads on: along every edge without a condition, and, where an edge is `otherwise`, along one of the edges
+that have one, so that what all of them lead to runs too. A cycle that is entered is left, or the run fails: a node that
+runs in each of its rounds takes one of the edges that do not lead back. And what a join waits for is settled before.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -29,18 +30,79 @@ class Before:
 
 def before(graph: Graph) -> Before:
     shape = topology(graph)
+    order = _ordered(graph, shape)
+    follows = _following(graph, shape, order)
+    several = _union([region.entries for region in shape.regions if len(region.entries) > 1])
     settled: dict[int, Nodes] = {}
     implied: dict[int, Nodes] = {}
-    for node in _ordered(graph, shape):
+    for node in order:
+        join = graph.nodes[node].join
+        # an edge from inside the cycle may be the first to lead here; a join that cannot be is skipped at once
+        if node in several or (isinstance(join, int) and join > len(shape.incoming[node])):
+            settled[node] = implied[node] = frozenset()
+            continue
         edges = shape.incoming[node]
-        sources = [graph.edges[edge].source for edge in edges]
-        waited = [settled[source] | {source} for source in sources]
-        settled[node] = _union(waited) if graph.nodes[node].join == "all" else _common(waited)
+        waited = [settled[source] | {source} for source in (graph.edges[edge].source for edge in edges)]
+        settled[node] = _union(waited) if join == "all" else _common(waited)
         common = _common([_if_live(graph, edge, implied) for edge in edges])
-        implied[node] = _led_to(graph, shape, common) & settled[node] | common
+        implied[node] = _led_to(graph, shape, common, follows) & settled[node] | common
     many = range(len(graph.nodes))
-    starts = frozenset(node for node in many if not shape.incoming[node] and graph.nodes[node].on_error != "goto")
-    return Before(_ancestors(graph), tuple(implied[node] for node in many), _led_to(graph, shape, starts))
+    starts = frozenset(node for node in many if not shape.incoming[node])
+    always = _led_to(graph, shape, starts, follows)
+    return Before(_ancestors(graph), tuple(implied[node] for node in many), always)
+
+
+def _following(graph: Graph, shape: Topology, order: Sequence[int]) -> dict[int, Nodes]:
+    """For each node what surely finishes well if it runs, itself included if it does; unless the run fails."""
+    left: dict[int, Nodes] = {}
+    while True:
+        found: dict[int, Nodes] = {}
+        for node in reversed(order):
+            beyond = _union([left.get(region, frozenset()) for region in shape.around(node)])
+            found[node] = _following_node(graph, shape, node, found) | beyond
+        more = {region: _left(graph, shape, region, found) for region in range(1, len(shape.regions))}
+        if more == left:
+            return found
+        left = more
+
+
+def _following_node(graph: Graph, shape: Topology, node: int, found: Mapping[int, Nodes]) -> Nodes:
+    ways = {edge: _way(graph, shape, edge, found) for edge in shape.outgoing[node]}
+    always = [way for edge, way in ways.items() if graph.edges[edge].kind == "always"]
+    errors = [way for edge, way in ways.items() if graph.edges[edge].kind == "error"]
+    chosen = [way for edge, way in ways.items() if graph.edges[edge].kind in {"when", "otherwise"}]
+    one = _common(chosen) if not always and _has_otherwise(graph, ways) else frozenset()
+    sure = _union(always) | one | {node}
+    return sure & _common(errors) if errors else sure
+
+
+def _left(graph: Graph, shape: Topology, index: int, found: Mapping[int, Nodes]) -> Nodes:
+    """What surely follows once a cycle is entered: it is left from those nodes that run in each of its rounds."""
+    region = shape.regions[index]
+    if len(region.entries) > 1:
+        return frozenset()
+    entry = min(region.entries)
+    each_round = [node for node in found[entry] & region.members if shape.innermost[node] == index]
+    return _union([_leaving(graph, shape, index, node, found) for node in each_round])
+
+
+def _leaving(graph: Graph, shape: Topology, index: int, node: int, found: Mapping[int, Nodes]) -> Nodes:
+    edges = [edge for edge in shape.outgoing[node] if edge not in shape.regions[index].back]
+    kinds = {graph.edges[edge].kind for edge in shape.outgoing[node]}
+    stays = any(graph.edges[edge].target in shape.regions[index].members for edge in edges)
+    if stays or kinds & {"always", "error"} or "otherwise" not in kinds:
+        return frozenset()
+    return _common([_way(graph, shape, edge, found) for edge in edges])
+
+
+def _way(graph: Graph, shape: Topology, index: int, found: Mapping[int, Nodes]) -> Nodes:
+    target = graph.edges[index].target
+    leads = index not in shape.back and graph.nodes[target].join in {"all", "any", 1}
+    return found[target] if leads else frozenset()
+
+
+def _has_otherwise(graph: Graph, edges: Iterable[int]) -> bool:
+    return any(graph.edges[edge].kind == "otherwise" for edge in edges)
 
 
 def _if_live(graph: Graph, index: int, implied: Mapping[int, Nodes]) -> Nodes:
@@ -49,24 +111,20 @@ def _if_live(graph: Graph, index: int, implied: Mapping[int, Nodes]) -> Nodes:
     return implied[edge.source] | ({edge.source} if edge.kind != "error" else frozenset())
 
 
-def _led_to(graph: Graph, shape: Topology, run: Nodes) -> Nodes:
-    """What runs and finishes well whenever these do, unless the run fails."""
-    sure = set(run)
-    waiting = [*run]
-    while waiting:
-        for edge in shape.outgoing[waiting.pop()]:
-            node = graph.edges[edge].target
-            if node not in sure and _begins(graph, shape, node, sure):
-                sure.add(node)
-                waiting.append(node)
-    return frozenset(sure)
+def _led_to(graph: Graph, shape: Topology, run: Nodes, follows: Mapping[int, Nodes]) -> Nodes:
+    """What runs and finishes well whenever these run, unless the run fails."""
+    sure = _union([follows[node] for node in run])
+    counting = [node for node in range(len(graph.nodes)) if isinstance(graph.nodes[node].join, int)]
+    while more := [node for node in counting if not follows[node] <= sure and _enough(graph, shape, node, sure)]:
+        sure |= _union([follows[node] for node in more])
+    return sure
 
 
-def _begins(graph: Graph, shape: Topology, node: int, sure: Iterable[int]) -> bool:
-    spec = graph.nodes[node]
-    live = [edge for edge in shape.incoming[node] if graph.edges[edge].kind == "always"]
-    many = sum(graph.edges[edge].source in sure for edge in live)
-    return spec.on_error != "goto" and many >= (spec.join if isinstance(spec.join, int) else 1)
+def _enough(graph: Graph, shape: Topology, node: int, sure: Nodes) -> bool:
+    edges = [graph.edges[edge] for edge in shape.incoming[node]]
+    many = sum(edge.kind == "always" and edge.source in sure for edge in edges)
+    join = graph.nodes[node].join
+    return isinstance(join, int) and many >= join
 
 
 def _ordered(graph: Graph, shape: Topology) -> list[int]:
