@@ -1,0 +1,89 @@
+"""Upper bounds of the sizes of values, and of the parts inside them."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+_MOST_VALUES = 20_000
+"""That are looked at one by one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Size:
+    """`whole` is the size in all; `count` how many parts there are, 0 for a text or number.
+
+    `element` bounds each part. `values` are the values that it can be, where they are at hand.
+    """
+
+    whole: int = 1
+    count: int = 0
+    element: "Size | None" = None
+    values: tuple[Any, ...] | None = None
+
+
+NOTHING = Size(0)
+
+
+class Weights:
+    """The sizes of values at hand, each weighed once."""
+
+    def __init__(self) -> None:
+        self._known: dict[int, int] = {}
+
+    def of(self, values: Sequence[Any]) -> Size:
+        """The bound of any one of these values."""
+        whole = max(map(self._whole, values), default=0)
+        count = max((len(value) for value in values if isinstance(value, dict | list)), default=0)
+        return Size(whole, count, None, tuple(values) if len(values) <= _MOST_VALUES else None)
+
+    def field(self, size: Size, name: str) -> Size:
+        """The bound of a field of it."""
+        if size.values is None:
+            return inside(size, self)
+        return self.of([value[name] for value in size.values if isinstance(value, dict) and name in value])
+
+    def _whole(self, value: Any) -> int:
+        if isinstance(value, str):
+            return len(value) + 1
+        if not isinstance(value, dict | list):
+            return 1
+        if id(value) not in self._known:
+            keys = sum(len(str(key)) for key in value) if isinstance(value, dict) else 0
+            self._known[id(value)] = 1 + keys + sum(map(self._whole, _parts(value)))
+        return self._known[id(value)]
+
+
+def inside(size: Size, weights: Weights) -> Size:
+    """The bound of any part of it: of the elements of a list, of the keys and values of a map."""
+    if size.values is not None:
+        return weights.of([part for value in size.values for part in (*_parts(value), *_keys(value))])
+    return size.element or Size(size.whole, size.whole)
+
+
+def larger(one: Size, other: Size) -> Size:
+    """The bound of a value that is one or the other."""
+    values = None if one.values is None or other.values is None else (*one.values, *other.values)
+    elements = [size.element for size in (one, other) if size.element]
+    both = one.element is not None and other.element is not None
+    element = larger(*elements) if both else elements[0] if elements and not (one.count and other.count) else None
+    return Size(max(one.whole, other.whole), max(one.count, other.count), element, values)
+
+
+def joined(sizes: Sequence[Size]) -> Size:
+    """The bound of a list of these."""
+    element = sizes[0] if sizes else None
+    for size in sizes[1:]:
+        element = larger(element, size) if element else size
+    return Size(1 + sum(size.whole for size in sizes), len(sizes), element)
+
+
+def _parts(value: Any) -> Iterator[Any]:
+    if isinstance(value, Mapping):
+        yield from value.values()
+    elif isinstance(value, list):
+        yield from value
+
+
+def _keys(value: Any) -> Iterator[Any]:
+    if isinstance(value, Mapping):
+        yield from value
