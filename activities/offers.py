@@ -1,12 +1,15 @@
 """What a model may do in a step: the tools it is offered, and the shape that its answer has to have."""
 
-from collections.abc import Sequence
+from asyncio import to_thread
+from collections.abc import Callable, Sequence
 
 from activities.replies import Wanted, shape_of
+from activities.shapes import SHAPES
 from activities.thoughts import Thought
 from domain.agents.definition import AgentDefinition
 from domain.chat.ports import ToolOffer
 from domain.chat.steps import MOST_STEPS
+from domain.shapes import Shape
 from domain.tools.ports import Toolbox
 from domain.tools.spec import ToolSpec
 
@@ -20,8 +23,10 @@ NOTHING = Wanted()
 class Offers:
     """Looks up an agent's tools. Offers of the same tools are the same object, so that they need be encoded once."""
 
-    def __init__(self, toolbox: Toolbox) -> None:
+    def __init__(self, toolbox: Toolbox, shapes: Callable[[str], Shape | None] = lambda _: None) -> None:
+        """`shapes` makes those that are declared elsewhere, by their names; None for the others."""
         self._toolbox = toolbox
+        self._shapes = shapes
         self._known: dict[tuple[int, ...], tuple[tuple[ToolSpec, ...], tuple[ToolOffer, ...]]] = {}
 
     async def wanted(self, thought: Thought, definition: AgentDefinition, *, takes_tools: bool) -> Wanted:
@@ -34,7 +39,11 @@ class Offers:
         if not names and thought.shape is None:
             return NOTHING
         specs, offers = self._same(await self._toolbox.offered(names)) if names else ((), ())
-        return Wanted(specs, offers, shape_of(thought.shape), tuple(thought.options))
+        return Wanted(specs, offers, await self._shape(thought.shape), tuple(thought.options))
+
+    async def _shape(self, name: str | None) -> Shape | None:
+        declared = await to_thread(self._shapes, name) if name and name not in SHAPES else None
+        return declared or shape_of(name)
 
     def _names(self, thought: Thought, definition: AgentDefinition) -> Sequence[str]:
         if thought.step >= MOST_STEPS:

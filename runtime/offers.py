@@ -13,6 +13,10 @@ from activities.calls import Calls
 from activities.chat import ChatActivities
 from activities.deciding import ApprovalActivities
 from activities.delegation import Delegating
+from activities.graphflow.journal import Journal
+from activities.graphflow.nodes import NodeActivities
+from activities.graphflow.plans import Plans
+from activities.graphflow.running import RunActivities
 from activities.holding import HoldingActivities
 from activities.lost_swarms import LostSwarms
 from activities.memory import Memory
@@ -28,6 +32,8 @@ from runtime.settings import Settings
 from workflows.approval import Approval
 from workflows.approval_start import start_approval
 from workflows.chat import AgentChat
+from workflows.graph_map import GraphItems
+from workflows.graph_run import GraphRun
 from workflows.queues import FLOW, IO, model_queue
 from workflows.reconcile import Reconcile
 from workflows.swarm import Swarm
@@ -44,7 +50,7 @@ def offers(settings: Settings, client: Client, parts: Parts) -> dict[str, dict[s
     tools = ToolActivities(parts.ledger, parts.content, parts.toolbox, now).all()
     return {
         FLOW: {
-            "workflows": [AgentChat, Approval, Reconcile, Swarm],
+            "workflows": [AgentChat, Approval, GraphItems, GraphRun, Reconcile, Swarm],
             "activities": [*flow, *model],
             "activity_executor": ThreadPoolExecutor(settings.model_concurrency, "ledger"),
             "workflow_runner": QuickSandbox(),
@@ -68,9 +74,27 @@ def _flow_activities(parts: Parts, client: Client, books: Books, *, calls_on: st
         *Delegating(parts.content, parts.agents).all(),
         *approvals.all(),
         *swarm.all(),
+        *_graph_activities(parts, calls_on),
         *LostSwarms(swarm, parts.swarms, client, now).all(),
         *reconcile.all(),
     ]
+
+
+def _graph_activities(parts: Parts, calls_on: str) -> Activities:
+    """Runs of workflows and their nodes: they share what they know of the ledger."""
+    journal, plans = Journal(parts.ledger), Plans(parts.ledger)
+    runs = RunActivities(
+        parts.ledger,
+        parts.content,
+        parts.swarms,
+        parts.toolbox,
+        now,
+        journal=journal,
+        plans=plans,
+        model_queue=calls_on,
+    )
+    nodes = NodeActivities(parts.ledger, parts.content, parts.toolbox, now, journal=journal, plans=plans)
+    return [*runs.all(), *nodes.all()]
 
 
 def _model_activities(settings: Settings, parts: Parts, books: Books) -> Activities:
@@ -81,7 +105,7 @@ def _model_activities(settings: Settings, parts: Parts, books: Books) -> Activit
         parts.content,
         books,
         calls,
-        offers=Offers(parts.toolbox),
+        offers=Offers(parts.toolbox, Plans(parts.ledger).shape),
         now=now,
         default_model=parts.model.default,
         max_answer_tokens=parts.provider.max_answer_tokens,

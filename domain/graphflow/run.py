@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import reduce
+from typing import Any
 
 from domain.errors import Conflict, NotFound
 from domain.events import Event
@@ -31,13 +32,12 @@ def item_stream(execution_id: str, node: str, visit: int, item: int) -> str:
 
 @dataclass(frozen=True, slots=True)
 class NodeRun:
-    """Where a node stands in its newest visit. `output` is the event of its newest end that has one."""
+    """Where a node stands in its newest visit; `begun` and `ended` may be of one before."""
 
     visit: int = 0
     attempt: int = 0
     begun: NodeBegun | None = None
     ended: NodeEnded | None = None
-    output: NodeEnded | None = None
     skipped: bool = False
     held: str | None = None
 
@@ -47,7 +47,11 @@ NEVER = NodeRun()
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """Where a run stands. `ended` is its newest end, None while it goes on."""
+    """Where a run stands. `ended` is its newest end, None while it goes on.
+
+    `completed` are nodes with their visits, in the order in which they did. `reopened` is when it was last gone on
+    with, `stood` where its schedule stood then.
+    """
 
     version: int = 0
     started: RunStarted | None = None
@@ -55,6 +59,9 @@ class Run:
     paused: bool = False
     ended: RunEnded | None = None
     undone: frozenset[tuple[str, int]] = frozenset()
+    completed: tuple[tuple[str, int], ...] = ()
+    reopened: RunReopened | None = None
+    stood: Mapping[str, Any] | None = None
 
     @property
     def known(self) -> RunStarted:
@@ -77,13 +84,15 @@ def evolve(run: Run, event: Event) -> Run:  # noqa: PLR0911  (one return for eac
         case RunStarted():
             return replace(run, started=event)
         case NodeEvent():
-            return replace(run, nodes=_moved(run, event))
+            done = isinstance(event, NodeEnded) and event.status == "completed"
+            completed = (*run.completed, (event.node, event.visit)) if done else run.completed
+            return replace(run, nodes=_moved(run, event), completed=completed)
         case NodeCompensated():
             return replace(run, undone=run.undone | {(event.node, event.visit)})
         case RunPaused() | RunResumed():
             return replace(run, paused=isinstance(event, RunPaused))
         case RunReopened():
-            return replace(run, ended=None, paused=False)
+            return replace(run, ended=None, paused=False, reopened=event, stood=run.ended.state if run.ended else None)
         case RunEnded():
             return replace(run, ended=event, nodes=_skipped(run, event.skipped))
         case _:
@@ -134,13 +143,15 @@ def end(run: Run, event: RunEnded) -> list[Event]:
 
 
 def reopen(run: Run, event: RunReopened) -> list[Event]:
-    """Go on with a run that is over.
+    """Go on with a run that is over, once for each request.
 
     Raises:
         NotFound: it has not begun.
         Conflict: it is not over, has completed, or what it did was undone.
     """
     ended = run.ended if run.known else None
+    if ended is None and run.reopened and run.reopened.because == event.because:
+        return []
     if ended is None:
         raise Conflict("the run is not over")
     if ended.status == "completed":
@@ -162,8 +173,13 @@ def _moved(run: Run, event: NodeEvent) -> Mapping[str, NodeRun]:
         case NodeHeld():
             node = replace(node, held=event.approval_id)
         case NodeEnded():
-            node = replace(node, ended=event, output=event if event.output_hash else node.output)
+            node = replace(node, ended=event)
     return {**nodes, event.node: node}
+
+
+def skip(run: Run, skipped: Iterable[str]) -> Run:
+    """The run with these nodes skipped, as it will be once that is recorded."""
+    return replace(run, nodes=_skipped(run, skipped))
 
 
 def _skipped(run: Run, skipped: Iterable[str]) -> Mapping[str, NodeRun]:

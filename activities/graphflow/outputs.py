@@ -1,0 +1,148 @@
+"""What nodes put out, made of what their work has brought."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+from jsonschema import Draft202012Validator
+
+from activities.approvals import Decided
+from activities.graphflow.asked import Ending
+from activities.graphflow.plans import Plan
+from activities.graphflow.scope import Values
+from domain.content import Content, ContentStore
+from domain.errors import NotFound
+from domain.graphflow import run as runs
+from domain.graphflow.definition import MapNode
+from domain.graphflow.run_events import ItemEnded
+from domain.graphflow.work import AgentWork
+from domain.ledger import Ledger
+
+_MOST_PROBLEMS = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How an attempt ends, before that is recorded. The output is `value`; with `hash` it is stored already."""
+
+    status: str
+    value: Any = None
+    hash: str | None = None
+    as_text: bool = False
+    code: str | None = None
+    error: str | None = None
+
+    def text(self, owner: str) -> Content | None:
+        """What is to be stored."""
+        if self.status != "completed" or self.hash is not None:
+            return None
+        return Content(owner, self.value if self.as_text else orjson.dumps(self.value).decode())
+
+
+class Outputs:
+    """Reads what work has brought, and makes the output of it."""
+
+    def __init__(self, ledger: Ledger, content: ContentStore, values: Values) -> None:
+        self._ledger = ledger
+        self._content = content
+        self._values = values
+
+    def outcome(self, plan: Plan, ending: Ending) -> Outcome:  # noqa: PLR0911  (one return for each thing brought)
+        """The end of an attempt, and what was put out.
+
+        Raises:
+            NotFound: a text was erased.
+        """
+        if ending.status != "completed":
+            return Outcome(ending.status, code=ending.code, error=ending.error)
+        match ending.made:
+            case "answer":
+                return self._answer(plan, ending)
+            case "result":
+                return self._result(ending)
+            case "decision":
+                return self._decision(ending)
+            case "waited":
+                payload = self._values.one(_owner(ending), ending.hash) if ending.hash else None
+                return Outcome("completed", {"timed_out": ending.timed_out, "payload": payload})
+            case "items":
+                return self._items(plan, ending)
+            case "swarm":
+                return Outcome("completed", self._text(ending.owner or "", ending.hash), as_text=True)
+        return Outcome("completed", orjson.loads(self._text(ending.owner or "", ending.hash)))
+
+    def _answer(self, plan: Plan, ending: Ending) -> Outcome:
+        spot = ending.spot
+        work = plan.work(spot.node, item=spot.item is not None, undo=spot.undo)
+        text = self._text(_owner(ending), ending.hash)
+        if not isinstance(work, AgentWork) or work.output is None:
+            return Outcome("completed", text, ending.hash, as_text=True)
+        try:
+            value = orjson.loads(text)
+        except orjson.JSONDecodeError:
+            return Outcome("failed", code="OUTPUT_INVALID", error="the answer is not JSON")
+        if problem := problem_with(work.output, value):
+            return Outcome("failed", code="OUTPUT_INVALID", error=problem)
+        return Outcome("completed", value, ending.hash)
+
+    def _result(self, ending: Ending) -> Outcome:
+        """What a tool returned: JSON where it is an object or a list, else the text."""
+        text = self._text(_owner(ending), ending.hash)
+        value = _structure(text)
+        return Outcome("completed", text if value is None else value, ending.hash, as_text=value is None)
+
+    def _decision(self, ending: Ending) -> Outcome:
+        """What was decided; an edited text takes the place of what was asked about."""
+        decided = ending.decided or Decided("", "withdrawn", "")
+        content_hash = decided.content_hash or ending.hash or ""
+        wanted = {each for each in (content_hash, decided.comment_hash) if each}
+        texts = self._content.get(_owner(ending), wanted)
+        output = {
+            "approved": decided.outcome == "approved",
+            "status": decided.outcome,
+            "content": texts.get(content_hash, ""),
+            "comment": texts.get(decided.comment_hash or "", ""),
+        }
+        return Outcome("completed", output)
+
+    def _items(self, plan: Plan, ending: Ending) -> Outcome:
+        spot, node, count = ending.spot, plan.nodes[ending.spot.node], ending.count
+        ended = self._ended_items(_owner(ending), spot.node, spot.visit, count)
+        wanted = {item: (e.output_hash, e.as_text) for item, e in ended.items() if e.output_hash}
+        found = self._values.get(_owner(ending), wanted.values())
+        if len(wanted) < count and isinstance(node, MapNode) and node.on_item_error == "fail":
+            return Outcome("failed", code="ITEM_FAILED", error=f"{count - len(wanted)} items have no output")
+        return Outcome("completed", [found[wanted[item]] if item in wanted else None for item in range(count)])
+
+    def _ended_items(self, owner: str, node: str, visit: int, count: int) -> Mapping[int, ItemEnded]:
+        streams = {runs.item_stream(owner, node, visit, item): item for item in range(count)}
+        events = self._ledger.read_many(list(streams)) if streams else {}
+        newest = {streams[name]: known[-1] for name, known in events.items()}
+        return {item: event for item, event in newest.items() if isinstance(event, ItemEnded)}
+
+    def _text(self, owner: str, text_hash: str | None) -> str:
+        text = self._content.get(owner, [text_hash]).get(text_hash) if text_hash else None
+        if text is None:
+            raise NotFound("what this node has put out was erased")
+        return text
+
+
+def problem_with(schema: Mapping[str, Any], value: Any) -> str | None:
+    """Why a value does not follow a schema, without quoting it; None if it does."""
+    errors = sorted(Draft202012Validator(schema).iter_errors(value), key=lambda error: list(error.path))
+    told = [f"{error.json_path} does not meet {error.validator}" for error in errors[:_MOST_PROBLEMS]]
+    return "; ".join(told) or None
+
+
+def _owner(ending: Ending) -> str:
+    return ending.spot.asked.execution_id
+
+
+def _structure(text: str) -> Any:
+    if not text.lstrip().startswith(("{", "[")):
+        return None
+    try:
+        return orjson.loads(text)
+    except orjson.JSONDecodeError:
+        return None

@@ -1,0 +1,113 @@
+"""The definitions that runs keep, read once: they never change."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from domain.errors import NotFound
+from domain.graphflow.definition import Definition, MapNode, Node
+from domain.graphflow.documents import of_document
+from domain.graphflow.events import WorkflowDefined
+from domain.graphflow.graph import packed
+from domain.graphflow.outline import graph_of
+from domain.graphflow.schedule import Schedule
+from domain.graphflow.sites import reads
+from domain.graphflow.templates import references_in
+from domain.graphflow.work import AgentWork
+from domain.ledger import Ledger
+from domain.shapes import Shape
+
+_MOST = 500
+_PREFIX = "graphflow/"
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A version of a workflow, ready to be run."""
+
+    workflow_id: str
+    version: int
+    definition: Definition
+    schedule: Schedule
+    packed: str
+    nodes: Mapping[str, Node]
+    _reads: dict[str, frozenset[str]] = field(default_factory=dict)
+
+    def reads(self, node: str) -> frozenset[str]:
+        """The nodes that the expressions of a node read."""
+        if node not in self._reads:
+            self._reads[node] = reads(self.definition, node)
+        return self._reads[node]
+
+    def output_reads(self) -> frozenset[str]:
+        """The nodes that the output of the whole reads."""
+        paths = [reference.path for reference in references_in(self.definition.output) if reference.path[0] == "nodes"]
+        if any(len(path) == 1 for path in paths):
+            return frozenset(self.nodes)
+        return frozenset(path[1] for path in paths)
+
+    def work(self, node: str, *, item: bool, undo: bool) -> Any:
+        """What is done there: by the node, for an item of its list, or to undo it."""
+        found = self.nodes[node]
+        if undo:
+            return found.compensate
+        return found.node if item and isinstance(found, MapNode) else found
+
+    def conditions(self, node: str) -> dict[int, str]:
+        """The conditions of the edges that leave a node, by the edges' indices."""
+        return {at: e.when for at, e in enumerate(self.definition.edges) if e.source == node and e.when is not None}
+
+
+class Plans:
+    """Reads versions from the ledger, and keeps them."""
+
+    def __init__(self, ledger: Ledger) -> None:
+        self._ledger = ledger
+        self._known: dict[tuple[str, int], Plan] = {}
+
+    def plan(self, workflow_id: str, version: int) -> Plan:
+        """A version of a workflow.
+
+        Raises:
+            NotFound: there is none.
+        """
+        known = self._known.get((workflow_id, version))
+        if known is not None:
+            return known
+        defined = next((event for event in self._defined(workflow_id) if event.version == version), None)
+        if defined is None:
+            raise NotFound(f"there is no version {version} of {workflow_id}")
+        definition = of_document(defined.definition)
+        graph = graph_of(definition)
+        plan = Plan(workflow_id, version, definition, Schedule(graph), packed(graph), definition.by_id())
+        if len(self._known) >= _MOST:
+            self._known.clear()
+        self._known[workflow_id, version] = plan
+        return plan
+
+    def newest(self, workflow_id: str) -> int | None:
+        """The newest version of a workflow."""
+        return max((event.version for event in self._defined(workflow_id)), default=None)
+
+    def shape(self, name: str) -> Shape | None:
+        """The shape that an agent node's answer has to have, by the name that `shape_name` made; None for others.
+
+        Raises:
+            NotFound: there is no such version.
+        """
+        if not name.startswith(_PREFIX):
+            return None
+        workflow_id, version, node, part = name.removeprefix(_PREFIX).rsplit("/", 3)
+        work = self.plan(workflow_id, int(version)).work(node, item=part == "item", undo=part == "undo")
+        if not isinstance(work, AgentWork) or work.output is None:
+            raise NotFound(f"{node} of {workflow_id} declares no output")
+        schema = work.output
+        return Shape(f"{node}_output", lambda _: schema)
+
+    def _defined(self, workflow_id: str) -> list[WorkflowDefined]:
+        return [e for e in self._ledger.read(f"workflow:{workflow_id}") if isinstance(e, WorkflowDefined)]
+
+
+def shape_name(workflow_id: str, version: int, node: str, *, item: bool, undo: bool) -> str:
+    """How the shape of an answer is called."""
+    return f"{_PREFIX}{workflow_id}/{version}/{node}/{'undo' if undo else 'item' if item else 'node'}"

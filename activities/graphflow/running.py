@@ -1,0 +1,267 @@
+"""Runs of workflows, begun and ended."""
+
+from asyncio import to_thread
+from collections.abc import Callable, Collection, Iterator, Mapping
+from datetime import datetime
+from decimal import Decimal
+from typing import Any, cast
+
+import orjson
+from temporalio import activity
+
+from activities.graphflow.asked import Request, RunAsked, RunBegun, RunEnding, RunOver
+from activities.graphflow.journal import Decided, Journal
+from activities.graphflow.making import COORDINATOR, impossible
+from activities.graphflow.outputs import problem_with
+from activities.graphflow.plans import Plan, Plans
+from activities.graphflow.scope import Values, scope, with_defaults
+from domain.content import Content, ContentStore
+from domain.errors import Conflict
+from domain.events import Cause
+from domain.graphflow import run as runs
+from domain.graphflow.expressions import BadExpression
+from domain.graphflow.known import names_in
+from domain.graphflow.run import Run
+from domain.graphflow.run_events import (
+    EndStatus,
+    PinnedAgent,
+    PinnedWorkflow,
+    PlannedNode,
+    RunEnded,
+    RunPaused,
+    RunReopened,
+    RunResumed,
+    RunStarted,
+)
+from domain.graphflow.schedule import Over, State
+from domain.graphflow.templates import filled
+from domain.ledger import Ledger
+from domain.swarm.plans import PLANS
+from domain.swarm.ports import Agents
+from domain.tools.ports import Toolbox
+
+DEEPEST = 5
+"""How deep workflows may stand inside each other."""
+
+
+class RunActivities:
+    """All of them are idempotent: a repeat changes nothing and returns what stands."""
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        content: ContentStore,
+        agents: Agents,
+        toolbox: Toolbox,
+        now: Callable[[], datetime],
+        *,
+        journal: Journal,
+        plans: Plans,
+        model_queue: str,
+    ) -> None:
+        self._ledger = ledger
+        self._values = Values(content)
+        self._agents = agents
+        self._toolbox = toolbox
+        self._now = now
+        self._journal = journal
+        self._plans = plans
+        self._model_queue = model_queue
+
+    def all(self) -> list[Callable[..., object]]:
+        return [self.begin_run, self.reopen_run, self.record_request, self.end_run]
+
+    @activity.defn(name="begin_run")
+    async def begin_run(self, asked: RunAsked) -> RunBegun:
+        """Record that a run has begun, with the versions that it keeps. One that cannot run has ended as failed.
+
+        Raises:
+            NotFound: there is no such version of the workflow.
+        """
+        plan = await to_thread(self._plans.plan, asked.workflow_id, asked.version)
+        tools = names_in(plan.definition).tools
+        there = {spec.name for spec in await self._toolbox.offered(sorted(tools))} if tools else set()
+        return await to_thread(self._begin, asked, plan, sorted(tools - there))
+
+    @activity.defn(name="reopen_run", no_thread_cancel_exception=True)
+    def reopen_run(self, asked: RunAsked, request: Request) -> RunBegun:
+        """Go on with a run that failed, was rejected or was cancelled.
+
+        Raises:
+            NotFound: there is no such run.
+            Conflict: there is nothing to go on with.
+        """
+        plan = self._plans.plan(asked.workflow_id, asked.version)
+
+        def decide(run: Run) -> Decided:
+            stood = (run.ended.state if run.ended else None) or run.stood or {}
+            if run.ended and run.ended.status != "completed" and not stood:
+                raise Conflict("the run has not begun its work: start a new one")
+            ready = plan.schedule.reopened(state_of(stood)).ready if run.ended and stood else ()
+            cause = Cause(request.by, request.because, self._now())
+            nodes = tuple(visit.node for visit in ready)
+            event = RunReopened(execution_id=asked.execution_id, nodes=nodes, **cause.fields())
+            return runs.reopen(run, event), []
+
+        run = self._journal.write(asked.execution_id, decide, key=f"reopen:{request.because}")
+        stood = dict(run.stood or {})
+        again = plan.schedule.reopened(state_of(stood)).ready
+        return RunBegun(
+            plan.packed,
+            self._model_queue,
+            attempts={visit.node: run.node(visit.node).attempt for visit in again},
+            completed=[done for done in run.completed if plan.nodes[done[0]].compensate is not None],
+            state=stood,
+        )
+
+    @activity.defn(name="record_request", no_thread_cancel_exception=True)
+    def record_request(self, asked: RunAsked, request: Request) -> None:
+        """Record that a run is paused, or goes on."""
+        kind = RunPaused if request.verb == "pause" else RunResumed
+        cause = Cause(request.by, request.because, self._now())
+        event = kind(execution_id=asked.execution_id, **cause.fields())
+
+        def decide(run: Run) -> Decided:
+            same = run.paused == (request.verb == "pause")
+            return [] if same or run.ended else [event], []
+
+        self._journal.write(asked.execution_id, decide, key=f"{request.verb}:{request.because}")
+
+    @activity.defn(name="end_run", no_thread_cancel_exception=True)
+    def end_run(self, ending: RunEnding) -> RunOver:
+        """Store what the run gives, and record its end."""
+        asked = ending.asked
+        plan = self._plans.plan(asked.workflow_id, asked.version)
+
+        def decide(run: Run) -> Decided:
+            ended, texts = self._ending(plan, run, ending)
+            return runs.end(run, ended), texts
+
+        again = self._journal.read(asked.execution_id).reopened
+        key = f"end:{again.because if again else ''}"
+        ended = self._journal.write(asked.execution_id, decide, key=key).ended
+        if ended is None:
+            raise LookupError("a run was ended and has no end")
+        return RunOver(ended.status, ended.output_hash, ended.node, ended.code, ended.reason)
+
+    def _begin(self, asked: RunAsked, plan: Plan, no_tools: list[str]) -> RunBegun:
+        cause = Cause(asked.key_id, asked.because, self._now())
+
+        def decide(run: Run) -> Decided:
+            if run.started:
+                return [], []
+            started, problem = self._started(asked, plan, cause, no_tools)
+            if problem is None:
+                return [started], []
+            code, reason = problem
+            refused = RunEnded(
+                execution_id=asked.execution_id, status="failed", code=code, reason=reason, **cause.fields()
+            )
+            return [started, refused], []
+
+        run = self._journal.write(asked.execution_id, decide, key="start")
+        ended = run.ended
+        return RunBegun(
+            plan.packed,
+            self._model_queue,
+            code=ended.code or "ENDED" if ended else None,
+            reason=ended.reason if ended else None,
+        )
+
+    def _started(
+        self, asked: RunAsked, plan: Plan, cause: Cause, no_tools: list[str]
+    ) -> tuple[RunStarted, tuple[str, str] | None]:
+        """The beginning of a run, and why it cannot run."""
+        named = names_in(plan.definition)
+        wanted = {*named.agents, *([COORDINATOR] if named.modes else [])}
+        agents = self._agents.deployed(sorted(wanted)) if wanted else {}
+        newest = {name: self._plans.newest(name) for name, version in named.workflows if version is None}
+        started = RunStarted(
+            execution_id=asked.execution_id,
+            workflow_id=asked.workflow_id,
+            version=asked.version,
+            name=plan.definition.name,
+            key_id=asked.key_id,
+            input_hash=asked.input_hash,
+            root_id=asked.root,
+            nodes=tuple(PlannedNode(id=node.id, type=node.type) for node in plan.definition.nodes),
+            agents=tuple(
+                PinnedAgent(name=name, agent_id=agent.agent_id, version=agent.agent_version, hold=agent.hold)
+                for name, agent in sorted(agents.items())
+            ),
+            workflows=tuple(
+                PinnedWorkflow(workflow_id=name, version=version) for name, version in sorted(newest.items()) if version
+            ),
+            context_hash=asked.context_hash,
+            project_id=asked.project_id,
+            parent_id=asked.parent_id,
+            budget_usd=Decimal(asked.budget_usd) if asked.budget_usd else None,
+            **cause.fields(),
+        )
+        problems = [*self._problems(asked, plan, named.agents - agents.keys(), newest)]
+        problems += [("TOOL_UNKNOWN", f"there is no tool {name} here") for name in no_tools]
+        return started, problems[0] if problems else None
+
+    def _problems(
+        self, asked: RunAsked, plan: Plan, no_agents: Collection[str], newest: Mapping[str, int | None]
+    ) -> Iterator[tuple[str, str]]:
+        given = with_defaults(plan.definition.input, self._values.one(asked.execution_id, asked.input_hash))
+        if problem := problem_with(plan.definition.input, given):
+            yield "INPUT_INVALID", f"the input: {problem}"
+        if asked.depth > DEEPEST:
+            yield "TOO_DEEP", f"workflows stand inside each other more than {DEEPEST} deep"
+        for name in sorted(no_agents):
+            yield "AGENT_UNKNOWN", f"there is no agent {name}, or it is not deployed"
+        for name, version in newest.items():
+            if version is None:
+                yield "WORKFLOW_UNKNOWN", f"there is no workflow {name}"
+        for mode in sorted(names_in(plan.definition).modes - PLANS.keys()):
+            yield "MODE_UNKNOWN", f"there is no swarm mode {mode}"
+
+    def _ending(self, plan: Plan, run: Run, ending: RunEnding) -> tuple[RunEnded, list[Content]]:
+        asked = ending.asked
+        status, code, reason, text = ending.status, ending.code, ending.reason, None
+        if status == "completed":
+            try:
+                text = Content(asked.execution_id, orjson.dumps(self._output(plan, run, ending)).decode())
+            except BadExpression as error:
+                status, code, reason = "failed", "EXPRESSION_FAILED", f"the output: {error.reason}"
+        cause = Cause(asked.key_id, asked.because, self._now())
+        event = RunEnded(
+            execution_id=asked.execution_id,
+            status=cast("EndStatus", status),
+            output_hash=text.hash if text else None,
+            node=ending.node,
+            code=code,
+            reason=reason,
+            skipped=tuple(ending.skipped),
+            state=ending.state,
+            **cause.fields(),
+        )
+        return event, [text] if text else []
+
+    def _output(self, plan: Plan, run: Run, ending: RunEnding) -> Any:
+        """What the definition says, or else the outputs of the ends that were reached."""
+        run = runs.skip(run, ending.skipped)
+        if plan.definition.output is not None:
+            return filled(plan.definition.output, scope(self._values, plan, run, plan.output_reads()))
+        nodes = scope(self._values, plan, run, ending.ends)["nodes"]
+        return {name: nodes[name].get("output") for name in ending.ends}
+
+
+def state_of(fields: Mapping[str, Any]) -> State:
+    """The state of a schedule as it was recorded.
+
+    Raises:
+        ApplicationError: it cannot be read.
+    """
+    try:
+        over = fields.get("over")
+        return State(
+            fields["nodes"],
+            fields["edges"],
+            tuple(fields["visits"]),
+            Over(**{**over, "ends": tuple(over.get("ends", ()))}) if over else None,
+        )
+    except KeyError as error:
+        raise impossible("INTERNAL_ERROR", f"the state of the run has no {error}") from None

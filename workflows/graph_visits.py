@@ -1,0 +1,158 @@
+"""The visits of nodes: tried as often as the node allows, within its time, to an end that is recorded."""
+
+import asyncio
+from collections import deque
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+
+from temporalio import workflow
+from temporalio.exceptions import FailureError
+
+with workflow.unsafe.imports_passed_through():
+    from activities.graphflow.asked import Begun, Ended, Ending, RunAsked, Spot, Undone
+    from activities.graphflow.nodes import FINAL, NodeActivities
+    from domain.graphflow.graph import GraphNode
+    from domain.graphflow.schedule import Visit
+    from workflows.graph_board import Board
+    from workflows.graph_map import ended, mapped
+    from workflows.graph_messages import Heard
+    from workflows.graph_tasks import is_cancellation, why, within
+    from workflows.graph_work import Work
+    from workflows.waits import LEDGER_RETRY, LEDGER_TIMEOUT
+
+_MOST_KNOWN = 200
+
+
+@dataclass
+class Events:
+    """Events that have come, until a wait takes them. The same event is heard once. `frozen`: nobody takes one now."""
+
+    heard: deque[Heard] = field(default_factory=deque)
+    known: deque[str] = field(default_factory=lambda: deque(maxlen=_MOST_KNOWN))
+    frozen: bool = False
+
+    def hear(self, event: Heard) -> None:
+        if event.event_id not in self.known:
+            self.known.append(event.event_id)
+            self.heard.append(event)
+
+    def take(self, name: str) -> Heard | None:
+        """The oldest event of this name, which no other wait gets."""
+        found = next((event for event in self.heard if event.name == name), None) if not self.frozen else None
+        if found is not None:
+            self.heard.remove(found)
+        return found
+
+    def has(self, name: str) -> bool:
+        return not self.frozen and any(event.name == name for event in self.heard)
+
+
+@dataclass(frozen=True)
+class Visits:
+    """Takes nodes through their visits. `asked` is their run's."""
+
+    asked: RunAsked
+    board: Board
+    work: Work
+    events: Events
+
+    async def take(self, visit: Visit) -> Ended:
+        """Try a node until it has ended for good."""
+        spec, had = self.board.spec(visit.node), self.board.attempts.get(visit.node, 0)
+        pause = spec.pause_s
+        for attempt in range(had + 1, had + spec.attempts + 1):
+            skipped = [*self.board.skipped]
+            spot = Spot(self.asked, visit.node, visit.visit, attempt, skipped=skipped, now=workflow.now())
+            tried = await self._try(spot, spec, again=attempt < had + spec.attempts)
+            self.board.recorded(skipped)
+            if tried.status == "completed" or tried.final:
+                break
+            self.board.attempts[visit.node] = attempt
+            self.board.mark(visit.node, f"attempt {attempt} failed: {tried.code}")
+            await asyncio.sleep(pause)
+            pause *= spec.backoff
+        return tried
+
+    async def undo(self, visit: Visit) -> None:
+        """Undo what a node has done, or record that it could not be undone."""
+        spot = Spot(self.asked, visit.node, visit.visit, 1, undo=True)
+        self.board.mark(visit.node, "is being undone")
+        try:
+            ending = await self.work.done(spot, await self.work.begun(spot))
+        except FailureError as error:
+            ending = Ending(spot, "failed", code=why(error)[0], error=why(error)[1])
+        undone = Undone(spot, ending.status, ending.error)
+        await workflow.execute_local_activity_method(
+            NodeActivities.end_undo, undone, start_to_close_timeout=LEDGER_TIMEOUT, retry_policy=LEDGER_RETRY
+        )
+
+    async def _try(self, spot: Spot, spec: GraphNode, *, again: bool) -> Ended:
+        if spec.type == "transform" or spec.more.get("does") == "transform":
+            return await self._transformed(spot)
+        bound = None if spec.type == "wait" else spec.timeout_s
+        ending = await within(self._brought(spot, spec), bound)
+        if ending is None:
+            ending = Ending(spot, "failed", code="TIMEOUT", error=f"it took more than {bound} seconds")
+        if self._is_rejected(spec, ending):
+            decided = ending.decided.outcome if ending.decided else ""
+            ending = replace(ending, status="rejected", code="REJECTED", error=f"it was {decided}")
+        return await ended(replace(ending, again=again and ending.code not in FINAL))
+
+    async def _transformed(self, spot: Spot) -> Ended:
+        try:
+            return await workflow.execute_local_activity_method(
+                NodeActivities.transform_node, spot, start_to_close_timeout=LEDGER_TIMEOUT, retry_policy=LEDGER_RETRY
+            )
+        except FailureError as error:
+            if is_cancellation(error):
+                raise
+            code, message = why(error)
+            return await ended(Ending(spot, "failed", code=code, error=message))
+
+    async def _brought(self, spot: Spot, spec: GraphNode) -> Ending:
+        try:
+            begun = await self.work.begun(spot)
+            self.board.mark(spot.node, "is working")
+            if begun.type == "wait":
+                self.work.people.resting.add(spot.node)
+                try:
+                    return await self._waited(spot, begun)
+                finally:
+                    self.work.people.resting.discard(spot.node)
+            if begun.type == "map":
+                return await mapped(self.work, spot, begun, spec.more["parallel"])
+            return await self.work.done(spot, begun)
+        except FailureError as error:
+            if is_cancellation(error):
+                raise
+            code, message = why(error)
+            return Ending(spot, "failed", code=code, error=message)
+
+    async def _waited(self, spot: Spot, begun: Begun) -> Ending:
+        self.board.mark(spot.node, f"waits for {begun.event}" if begun.event else f"waits until {begun.until}")
+        if begun.event is None:
+            await _until(begun.until)
+            return Ending(spot, "completed", "waited")
+        name = begun.event
+        while (event := self.events.take(name)) is None:
+            try:
+                await workflow.wait_condition(lambda: self.events.has(name), timeout=_left(begun.until))
+            except TimeoutError:
+                return Ending(spot, "completed", "waited", timed_out=True)
+        return Ending(spot, "completed", "waited", event.payload_hash)
+
+    @staticmethod
+    def _is_rejected(spec: GraphNode, ending: Ending) -> bool:
+        """A person said no, and no edge has a condition on it."""
+        decided = ending.decided
+        return decided is not None and decided.outcome != "approved" and not spec.more.get("decides")
+
+
+async def _until(moment: datetime | None) -> None:
+    left = _left(moment)
+    if left:
+        await asyncio.sleep(left)
+
+
+def _left(moment: datetime | None) -> float | None:
+    return None if moment is None else max(0.0, (moment - workflow.now()).total_seconds())
