@@ -48,7 +48,8 @@ async def test_agents_answer_for_each_item_in_their_order(shared: System, script
 async def test_a_long_list_is_done_in_parts_and_no_history_grows_long(
     shared: System, scripted_model: ScriptedModel
 ) -> None:
-    started = await run(shared, workflow(mapping(ASKING, parallel=20), COUNTED, edges=[("each", "end")], input=LIST), given(120))  # fmt: skip
+    document = workflow(mapping(ASKING, parallel=20), COUNTED, edges=[("each", "end")], input=LIST)
+    started = await run(shared, document, given(120))
     assert (await started.output())["end"]["count"] == 120
     assert len((await started.handle.fetch_history()).events) < 100
     part = shared.temporal.get_workflow_handle(f"{started.id}/each/1/1/50")

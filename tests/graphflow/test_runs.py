@@ -157,9 +157,8 @@ async def test_an_input_that_does_not_fit_ends_the_run_before_it_begins(shared: 
 
 
 async def test_a_workflow_inside_a_workflow_gives_its_output(shared: System, scripted_model: ScriptedModel) -> None:
-    inner = await asyncio.to_thread(
-        define, shared.parts, workflow(agent("ask", "Say {{ input.word }}"), input={"type": "object", "properties": {"word": {"type": "string"}}})
-    )  # fmt: skip
+    word = {"type": "object", "properties": {"word": {"type": "string"}}}
+    inner = await asyncio.to_thread(define, shared.parts, workflow(agent("ask", "Say {{ input.word }}"), input=word))
     scripted_model.script(said("Say Find a way.", "Said."))
     document = workflow(
         {"id": "inner", "type": "workflow", "workflow": inner, "input": {"word": "{{ input.request }}"}},
@@ -184,6 +183,14 @@ async def test_a_swarm_works_on_its_task(shared: System, scripted_model: Scripte
 
 
 async def test_a_tool_is_called_and_its_result_can_be_read(shared: System) -> None:
-    node = {"id": "costs", "type": "tool", "tool": "query_costs", "arguments": {"period": "7d", "group_by": "agent"}}
-    document = workflow(node, transform("end", kind="type(nodes.costs.output) == string ? 'text' : 'data'"), edges=[("costs", "end")])  # fmt: skip
-    assert (await (await run(shared, document)).output())["end"]["kind"] in {"text", "data"}
+    arguments = {"period": "{{ input.request }}", "group_by": "agent"}
+    node = {"id": "costs", "type": "tool", "tool": "query_costs", "arguments": arguments}
+    started = await run(shared, workflow(node), {"request": "7d"})
+    assert (await started.output())["costs"]
+    assert [row.outcome for row in shared.parts.tools.of_workflow(started.id)] in ([], ["ok"])
+
+
+async def test_a_tool_that_fails_fails_its_node(shared: System) -> None:
+    node = {"id": "costs", "type": "tool", "tool": "query_costs", "arguments": {"period": "never"}}
+    over = await (await run(shared, workflow(node))).over()
+    assert (over.status, over.code, over.reason) == ("failed", "TOOL_FAILED", "query_costs: error")

@@ -23,7 +23,7 @@ APPROVAL = {
     "title": "Look at {{ input.request }}",
     "content": "It is {{ input.request }}",
 }
-END = transform("end", **{"said": "nodes.ask.output.content", "comment": "nodes.ask.output.comment"})
+END = transform("end", said="nodes.ask.output.content", comment="nodes.ask.output.comment")
 
 
 def agent(node: str, prompt: str, **more: Any) -> dict[str, Any]:
