@@ -107,14 +107,6 @@ class WorkflowVersions(View):
     pagination: Pagination
 
 
-class Diagram(View):
-    """A flowchart in Mermaid's language."""
-
-    workflow_id: str
-    version: int
-    mermaid: str
-
-
 def summary(seen: SeenWorkflow) -> WorkflowSummary:
     return WorkflowSummary.model_validate(_facts(seen))
 

@@ -1,4 +1,4 @@
-"""Workflows over HTTP: the catalogue, definitions, versions, diagrams."""
+"""Workflows over HTTP: the catalogue, definitions, versions."""
 
 import asyncio
 from typing import Annotated, Any, Literal
@@ -10,7 +10,6 @@ from api.models import MAX_INT, Deleted
 from api.workflow_bodies import NO_NUL, ChangesBody, ComponentBody, DefinitionBody, DocumentBody
 from api.workflow_desk import STAND_IN, Desk
 from api.workflow_views import (
-    Diagram,
     ImportedWorkflow,
     ValidationResult,
     Workflow,
@@ -23,8 +22,6 @@ from api.workflow_views import (
     whole,
     written,
 )
-from domain.graphflow.diagram import mermaid
-from domain.graphflow.documents import of_document
 from domain.graphflow.ports import WorkflowFilter
 
 PREFIX = "/api/v1/workflows"
@@ -64,13 +61,6 @@ def _catalogue(routes: APIRouter, desk: Desk) -> None:
         seen = desk.reads.get(workflow_id)
         set_etag(response, seen.row.changes)
         return whole(seen, desk.reads.version(workflow_id, seen.row.version))
-
-    @routes.get("/{workflow_id}/diagram", response_model=Diagram, dependencies=reading)
-    def get_diagram(workflow_id: WorkflowId, version: _Version = None) -> Any:
-        """A version as a Mermaid flowchart."""
-        number = version or desk.reads.get(workflow_id).row.version
-        drawn = mermaid(of_document(desk.reads.version(workflow_id, number).definition))
-        return Diagram(workflow_id=workflow_id, version=number, mermaid=drawn)
 
 
 def _writing(routes: APIRouter, desk: Desk) -> None:

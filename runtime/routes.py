@@ -21,6 +21,7 @@ from domain.agents.commands import AgentCommands
 from domain.ali.thresholds import Thresholds
 from domain.graphflow.commands import WorkflowCommands
 from runtime.bootstrap import Parts, catalogue, now
+from runtime.execution_routes import execution_routers
 from runtime.settings import Settings
 
 
@@ -39,6 +40,7 @@ def make_routers(settings: Settings, parts: Parts, client: Client, live: Positio
         costs.router(parts.costs, now),
         swarm.router(swarms, parts.swarms, parts.content, now),
         workflows.router(_workflows(parts, live)),
+        *execution_routers(settings, parts, client, live),
     )
 
 

@@ -1,0 +1,64 @@
+"""The routes of runs of workflows, on the parts of this deployment."""
+
+from datetime import timedelta
+
+from fastapi import APIRouter
+from temporalio.client import Client
+
+from activities.graphflow.asked import Request, RunAsked, RunBegun
+from activities.graphflow.journal import Journal
+from activities.graphflow.plans import Plans
+from activities.graphflow.running import RunActivities
+from api import workflow_diagrams, workflow_executions
+from api.dependencies import Positions
+from api.executions import Executions, Recording
+from api.graph_runs import GraphRuns
+from domain.graphflow.commands import WorkflowCommands
+from runtime.bootstrap import Parts, now
+from runtime.settings import Settings
+from workflows.queues import FLOW, model_queue
+
+
+def execution_routers(settings: Settings, parts: Parts, client: Client, live: Positions) -> tuple[APIRouter, ...]:
+    """Runs, and drawings of them."""
+    executions = Executions(
+        GraphRuns(client),
+        parts.runs,
+        WorkflowCommands(parts.ledger),
+        _recording(settings, parts),
+        ledger=parts.ledger,
+        content=parts.content,
+        positions=live,
+        now=now,
+        call_timeout=timedelta(seconds=settings.model_timeout_s),
+        pause=timedelta(seconds=settings.model_pause_s),
+    )
+    return (
+        workflow_diagrams.router(parts.workflows, executions),
+        workflow_executions.router(workflow_executions.RunDesk(executions, parts.runs, parts.content, now)),
+    )
+
+
+def _recording(settings: Settings, parts: Parts) -> Recording:
+    queue, plans = FLOW if settings.model_queue == "shared" else model_queue(parts.provider.name), Plans(parts.ledger)
+
+    def runs() -> RunActivities:
+        journal = Journal(parts.ledger)  # the workers write on: nothing that was read here may be kept
+        return RunActivities(
+            parts.ledger,
+            parts.content,
+            parts.swarms,
+            parts.toolbox,
+            now,
+            journal=journal,
+            plans=plans,
+            model_queue=queue,
+        )
+
+    async def begun(asked: RunAsked) -> RunBegun:
+        return await runs().begin_run(asked)
+
+    def reopened(asked: RunAsked, request: Request) -> RunBegun:
+        return runs().reopen_run(asked, request)
+
+    return Recording(begun, reopened)
