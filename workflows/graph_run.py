@@ -25,6 +25,7 @@ with workflow.unsafe.imports_passed_through():
 
 MOST_AT_ONCE = 50
 """Nodes that are under way at the same time."""
+_EVENTS_OF_A_NODE = 2
 MOST_EVENTS = 1_000
 """Events that may wait to be taken."""
 
@@ -87,6 +88,7 @@ class GraphRun:
         self._cancelled: Request | None = None
         self._flow: _Flow | None = None
         self._closing = False
+        self._settled = 0
         if carried is not None:
             self._events.heard.extend(carried.heard)
             self._events.known.extend(carried.known_events)
@@ -175,6 +177,7 @@ class GraphRun:
             if self._is_long() and flow.rests():
                 self._events.frozen = True
                 return None
+            self._settled += len(flow.ended)
             flow.settle()
         return None
 
@@ -187,8 +190,10 @@ class GraphRun:
         return not self._paused and not self._is_long()
 
     def _is_long(self) -> bool:
-        info = workflow.info()
-        return info.get_current_history_length() >= self._start.events_per_run or info.is_continue_as_new_suggested()
+        """Whether its history is long, or will be: the ends of one task's nodes do not count before it is over."""
+        info, most = workflow.info(), self._start.events_per_run
+        settled = _EVENTS_OF_A_NODE * self._settled
+        return max(settled, info.get_current_history_length()) >= most or info.is_continue_as_new_suggested()
 
     async def _begun(self) -> RunBegun:
         reopen = self._start.reopen

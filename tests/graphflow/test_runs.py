@@ -64,6 +64,7 @@ async def test_a_loop_of_fifty_rounds_ends_and_continues_as_new_on_the_way(share
     started = await run(shared, document, events_per_run=30)
     assert await started.output() == {"end": {"rounds": 50}}
     assert len(started.ends("step")) == 50
+    assert (await started.handle.describe()).run_id != started.handle.first_execution_run_id
 
 
 async def test_an_agent_answers_and_the_next_reads_it(shared: System, scripted_model: ScriptedModel) -> None:

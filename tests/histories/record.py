@@ -15,7 +15,7 @@ from uuid import uuid4
 from temporalio.client import WorkflowHandle
 
 from adapters.postgres.migrate import migrate
-from tests.histories import approvals, steps, swarms
+from tests.histories import approvals, graphs, steps, swarms
 from tests.scripted_model import ScriptedModel, start_scripted_model
 from tests.servers import join
 from tests.system import AGENT, CHAT, System, new_namespace, running, settings_of, until
@@ -27,6 +27,7 @@ from workflows.reconcile import Reconcile
 HERE = Path(__file__).parent
 _ANONYMOUS = re.compile(r'("(?:identity|stackTrace|binaryChecksum)":\s*|"name":\s*(?="\d+@))"(?:[^"\\]|\\.)*"')
 """What tells of the machine that recorded it."""
+_UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 
 async def plain(system: System, model: ScriptedModel) -> str:
@@ -101,6 +102,7 @@ SCENES: dict[str, Scene] = {
         *steps.SCENES,
         *approvals.SCENES,
         *swarms.SCENES,
+        *graphs.SCENES,
     )
 }
 
@@ -130,11 +132,17 @@ async def record(names: list[str]) -> None:
     async with a_system() as (system, model):
         for name in names:
             model.reset()
-            workflow_id, _, run_id = (await SCENES[name](system, model)).partition("/")
+            workflow_id, run_id = _run_of(await SCENES[name](system, model))
             handle = system.temporal.get_workflow_handle(workflow_id, run_id=run_id or None)
             history = await handle.fetch_history()
             text = _ANONYMOUS.sub(r'\1"recorder"', history.to_json())
             await asyncio.to_thread((HERE / f"{name}.json").write_text, text + "\n")
+
+
+def _run_of(told: str) -> tuple[str, str]:
+    """`workflow`, or `workflow/run`: a run's id is a UUID."""
+    workflow_id, _, run_id = told.rpartition("/")
+    return (workflow_id, run_id) if _UUID.fullmatch(run_id) else (told, "")
 
 
 @asynccontextmanager

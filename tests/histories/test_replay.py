@@ -15,6 +15,8 @@ from runtime.sandbox import QuickSandbox
 from tests.histories.record import SCENES
 from workflows.approval import Approval
 from workflows.chat import AgentChat
+from workflows.graph_map import GraphItems
+from workflows.graph_run import GraphRun
 from workflows.reconcile import Reconcile
 from workflows.swarm import Swarm
 
@@ -24,7 +26,7 @@ MOST_BYTES = 256 * 1024
 
 async def replay(text: str) -> None:
     replayer = Replayer(
-        workflows=[AgentChat, Approval, Reconcile, Swarm],
+        workflows=[AgentChat, Approval, GraphItems, GraphRun, Reconcile, Swarm],
         workflow_runner=QuickSandbox(),
         data_converter=pydantic_data_converter,
     )
