@@ -6,7 +6,19 @@ from fastapi import APIRouter
 from temporalio.client import Client
 
 from activities.proving import Calls, Proving
-from api import agent_management, agents, ali, ali_insights, approvals, chat, chat_turns, costs, swarm, workflows
+from api import (
+    agent_management,
+    agents,
+    ali,
+    ali_insights,
+    approvals,
+    chat,
+    chat_turns,
+    costs,
+    swarm,
+    workflow_generation,
+    workflows,
+)
 from api.ali_answers import Answers
 from api.ali_runs import Ali
 from api.approval_runs import ApprovalRuns
@@ -16,8 +28,11 @@ from api.decisions import Decisions
 from api.dependencies import Positions
 from api.swarm_runs import SwarmRuns
 from api.swarms import Swarms
+from api.workflow_designer import Designer
 from api.workflow_desk import Desk as WorkflowDesk
+from api.workflow_names import Naming
 from domain.agents.commands import AgentCommands
+from domain.agents.tools import TOOLS
 from domain.ali.thresholds import Thresholds
 from domain.graphflow.commands import WorkflowCommands
 from runtime.bootstrap import Parts, catalogue, now
@@ -29,6 +44,7 @@ def make_routers(settings: Settings, parts: Parts, client: Client, live: Positio
     """What the API serves besides health and its own description."""
     conversations = _conversations(settings, parts, client, live)
     swarms = _swarms(settings, parts, client, live)
+    desk = _workflows(parts, live)
     return (
         chat.router(conversations, parts.chats, parts.content),
         chat_turns.router(parts.ledger, now),
@@ -39,8 +55,9 @@ def make_routers(settings: Settings, parts: Parts, client: Client, live: Positio
         approvals.router(parts.approvals, _decisions(parts, client)),
         costs.router(parts.costs, now),
         swarm.router(swarms, parts.swarms, parts.content, now),
-        workflows.router(_workflows(parts, live)),
+        workflows.router(desk),
         *execution_routers(settings, parts, client, live),
+        workflow_generation.router(_designer(parts, live, conversations, desk), desk),
     )
 
 
@@ -66,6 +83,12 @@ def _workflows(parts: Parts, live: Positions) -> WorkflowDesk:
         parts.agents, parts.workflows, parts.toolbox, model=parts.model, prices=parts.prices, calls=calls, now=now
     )
     return WorkflowDesk(WorkflowCommands(parts.ledger), parts.workflows, parts.agents, proving, live, now)
+
+
+def _designer(parts: Parts, live: Positions, conversations: Conversations, desk: WorkflowDesk) -> Designer:
+    tools = (*TOOLS, *(f"{server}__*" for server in sorted(parts.toolbox.servers)))
+    naming = Naming(parts.agents, parts.workflows, parts.toolbox, live, tools)
+    return Designer(conversations, desk, parts.chats, content=parts.content, ledger=parts.ledger, naming=naming)
 
 
 def _swarms(settings: Settings, parts: Parts, client: Client, live: Positions) -> Swarms:
