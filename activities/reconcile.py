@@ -27,11 +27,12 @@ MOST = 500
 
 @dataclass(frozen=True)
 class Reconciled:
-    """How many calls were booked as unknown, and how many turns and swarms as failed."""
+    """How many calls were booked as unknown, and how many turns, swarms and executions as failed."""
 
     calls: int = 0
     turns: int = 0
     swarms: int = 0
+    executions: int = 0
 
 
 class ReconcileActivities:

@@ -14,6 +14,7 @@ from activities.chat import ChatActivities
 from activities.deciding import ApprovalActivities
 from activities.delegation import Delegating
 from activities.graphflow.journal import Journal
+from activities.graphflow.lost import LostRuns
 from activities.graphflow.nodes import NodeActivities
 from activities.graphflow.plans import Plans
 from activities.graphflow.running import RunActivities
@@ -74,13 +75,13 @@ def _flow_activities(parts: Parts, client: Client, books: Books, *, calls_on: st
         *Delegating(parts.content, parts.agents).all(),
         *approvals.all(),
         *swarm.all(),
-        *_graph_activities(parts, calls_on),
+        *_graph_activities(parts, client, calls_on),
         *LostSwarms(swarm, parts.swarms, client, now).all(),
         *reconcile.all(),
     ]
 
 
-def _graph_activities(parts: Parts, calls_on: str) -> Activities:
+def _graph_activities(parts: Parts, client: Client, calls_on: str) -> Activities:
     """Runs of workflows and their nodes: they share what they know of the ledger."""
     journal, plans = Journal(parts.ledger), Plans(parts.ledger)
     runs = RunActivities(
@@ -94,7 +95,7 @@ def _graph_activities(parts: Parts, calls_on: str) -> Activities:
         model_queue=calls_on,
     )
     nodes = NodeActivities(parts.ledger, parts.content, parts.toolbox, now, journal=journal, plans=plans)
-    return [*runs.all(), *nodes.all()]
+    return [*runs.all(), *nodes.all(), *LostRuns(journal, parts.runs, client, now).all()]
 
 
 def _model_activities(settings: Settings, parts: Parts, books: Books) -> Activities:

@@ -28,6 +28,10 @@ class Board:
     skipped: dict[str, None] = field(default_factory=dict)
     code: str | None = None
     _doing: dict[str, str] = field(default_factory=dict)
+    _specs: dict[str, GraphNode] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self._specs = {node.id: node for node in self.schedule.graph.nodes}
 
     def take(self, step: Step) -> None:
         """Go on to where this step leads."""
@@ -57,7 +61,7 @@ class Board:
             self.skipped.pop(node, None)
 
     def spec(self, node: str) -> GraphNode:
-        return next(each for each in self.schedule.graph.nodes if each.id == node)
+        return self._specs[node]
 
     @property
     def over(self) -> Over | None:

@@ -1,4 +1,4 @@
-"""Each minute: overdue reservations become unknown, turns and swarms whose run Temporal lost become failed."""
+"""Each minute: overdue reservations become unknown, turns, swarms and executions that Temporal lost become failed."""
 
 from datetime import timedelta
 
@@ -17,6 +17,7 @@ from temporalio.client import (
 from temporalio.common import SearchAttributePair, TypedSearchAttributes
 
 with workflow.unsafe.imports_passed_through():
+    from activities.graphflow.lost import LostRuns
     from activities.lost_swarms import LostSwarms
     from activities.reconcile import ReconcileActivities, Reconciled
     from workflows.queues import FLOW
@@ -45,7 +46,7 @@ class Reconcile:
             schedule_to_close_timeout=timedelta(minutes=5),
             summary="turns whose run is lost",
         )
-        return Reconciled(calls.calls, turns.turns, await self._swarms())
+        return Reconciled(calls.calls, turns.turns, await self._swarms(), await self._runs())
 
     async def _swarms(self) -> int:
         if not workflow.patched("swarms"):
@@ -55,6 +56,16 @@ class Reconcile:
             start_to_close_timeout=timedelta(seconds=50),
             schedule_to_close_timeout=timedelta(minutes=5),
             summary="swarms whose run is lost",
+        )
+
+    async def _runs(self) -> int:
+        if not workflow.patched("runs"):
+            return 0
+        return await workflow.execute_activity_method(
+            LostRuns.reconcile_runs,
+            start_to_close_timeout=timedelta(seconds=50),
+            schedule_to_close_timeout=timedelta(minutes=5),
+            summary="executions that are lost",
         )
 
 

@@ -1,0 +1,59 @@
+"""Putting right what a crash left open of runs of workflows: those that Temporal has lost have failed."""
+
+from asyncio import to_thread
+from collections.abc import Callable
+from datetime import datetime
+
+from temporalio import activity
+from temporalio.client import Client, WorkflowExecutionStatus
+from temporalio.service import RPCError, RPCStatusCode
+
+from activities.graphflow.journal import Journal
+from activities.reconcile import LOST_AFTER, MOST
+from domain.events import Cause
+from domain.graphflow import run as runs
+from domain.graphflow.executions import ExecutionRow
+from domain.graphflow.run_events import RunEnded
+from domain.graphflow.run_ports import RunReads
+
+
+class LostRuns:
+    """What the `Reconcile` workflow does for runs of workflows."""
+
+    def __init__(self, journal: Journal, reads: RunReads, client: Client, now: Callable[[], datetime]) -> None:
+        self._journal = journal
+        self._reads = reads
+        self._client = client
+        self._now = now
+
+    def all(self) -> list[Callable[..., object]]:
+        return [self.reconcile_runs]
+
+    @activity.defn(name="reconcile_runs")
+    async def reconcile_runs(self) -> int:
+        """End runs that the ledger has as going on and Temporal does not. Returns how many."""
+        rows = await to_thread(self._reads.unended, self._now() - LOST_AFTER, MOST)
+        lost = [row for row in rows if not await self._runs(row.execution_id)]
+        for row in lost:
+            await to_thread(self._lose, row)
+        return len(lost)
+
+    def _lose(self, row: ExecutionRow) -> None:
+        event = RunEnded(
+            execution_id=row.execution_id,
+            status="failed",
+            code="INTERNAL_ERROR",
+            reason="the run that worked on it was lost",
+            **Cause("platform", "reconcile", self._now()).fields(),
+        )
+        version = self._journal.read(row.execution_id).version
+        self._journal.write(row.execution_id, lambda run: (runs.end(run, event), []), key=f"lose:{version}")
+
+    async def _runs(self, execution_id: str) -> bool:
+        try:
+            found = await self._client.get_workflow_handle(execution_id).describe()
+        except RPCError as error:
+            if error.status is RPCStatusCode.NOT_FOUND:
+                return False
+            raise
+        return found.status is WorkflowExecutionStatus.RUNNING
