@@ -23,10 +23,14 @@ from domain.ledger import Change, Ledger, retrying
 
 @dataclass(frozen=True, slots=True)
 class Companion:
-    """What is decided for another stream in the same append: its new events, given those it has."""
+    """What is decided for another stream in the same append: its new events, given those it has.
+
+    `texts` are those that the new events name and nobody has stored yet.
+    """
 
     stream: str
     decide: Callable[[Sequence[Event]], list[Event]]
+    texts: tuple[Content, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +103,8 @@ class Books:
             changes.append(Change(companion.stream, len(known), beside))
         attempt = call.next_attempt
         changes += self._budgets.reserving(intent, attempt, cause)
-        if self._ledger.append(*changes, key=f"reserve:{intent.call_id}:{attempt}") is None:
+        texts = companion.texts if beside else ()
+        if self._ledger.append(*changes, key=f"reserve:{intent.call_id}:{attempt}", content=texts) is None:
             raise VersionConflict(f"attempt {attempt} was reserved meanwhile")
         return Reservation(intent, attempt, (*called, *events), (*known, *beside))
 

@@ -9,17 +9,14 @@ from domain.agents.definition import AgentDefinition
 from domain.brief import hashes, written
 from domain.chat import policy, steps
 from domain.chat.ports import Recall
-from domain.content import Content, ContentStore
 from domain.errors import NotFound
-from domain.ids import root
 
 
 class Prompts:
-    """Reads texts and stores the messages that runs write."""
+    """Reads texts, and writes the messages of runs."""
 
-    def __init__(self, memory: Memory, content: ContentStore) -> None:
+    def __init__(self, memory: Memory) -> None:
         self._memory = memory
-        self._content = content
 
     def recall(
         self, thought: Thought, definition: AgentDefinition, wanted: Wanted, *, window: int, max_answer: int
@@ -56,10 +53,7 @@ class Prompts:
     def _message(self, thought: Thought, words: Words, room: int) -> str:
         if not thought.parts:
             return self._memory.message(words, thought.turn.message_hash)
-        text = written(thought.parts, words.texts, most=room)
-        if thought.step == 1:
-            self._content.put(Content(root(thought.turn.session_id), text))
-        return text
+        return written(thought.parts, words.texts, most=room)
 
 
 def _step(step: StepRef, words: Words) -> steps.Step:

@@ -23,7 +23,7 @@ from domain.agents.definition import AgentDefinition
 from domain.chat import aggregate, policy
 from domain.chat.events import AskedTool, TurnAnswered, TurnProposed, TurnStepped
 from domain.chat.ports import Message, ModelReply, Recall
-from domain.content import ContentStore, content_hash
+from domain.content import Content, ContentStore, content_hash
 from domain.costs.aggregate import Settled
 from domain.errors import NotFound
 from domain.events import Cause, Event
@@ -59,7 +59,7 @@ class Thinking:
         max_answer_tokens: int,
     ) -> None:
         self._memory = memory
-        self._prompts = Prompts(memory, content)
+        self._prompts = Prompts(memory)
         self._content = content
         self._books = books
         self._calls = calls
@@ -84,7 +84,7 @@ class Thinking:
                 )
                 recalled.append(recall)
                 fitting = policy.fit(recall, window=asking.window, max_answer=asking.max_answer)
-                return self._ask(asking, _message_hash(thought, recall), _ever_shorter(fitting))
+                return self._ask(asking, recall.message, _ever_shorter(fitting))
 
             settled = await self._calls.settled(prepare)
             if settled.reply_hash == _NOTHING:
@@ -112,9 +112,10 @@ class Thinking:
             return known
         return await asyncio.to_thread(self._memory.definition, ref.agent_id, ref.agent_version)
 
-    def _ask(self, asking: _Asking, message_hash: str, prompts: Iterator[tuple[Message, ...]]) -> Ask:
+    def _ask(self, asking: _Asking, message: str, prompts: Iterator[tuple[Message, ...]]) -> Ask:
         thought, wanted = asking.thought, asking.wanted
-        ref = replace(thought.turn, message_hash=message_hash)
+        said = Content(root(thought.turn.session_id), message) if thought.parts else None
+        ref = replace(thought.turn, message_hash=said.hash) if said else thought.turn
         stream = aggregate.turn_stream(ref.session_id, ref.turn)
         begin = started(ref, model=asking.model, cause=self._cause(ref))
 
@@ -130,7 +131,9 @@ class Thinking:
             max_tokens=asking.max_answer,
             temperature=asking.definition.temperature,
             prompts=prompts,
-            begun=Companion(stream, lambda known: aggregate.start(aggregate.load_turn(known), begin)),
+            begun=Companion(
+                stream, lambda known: aggregate.start(aggregate.load_turn(known), begin), (said,) if said else ()
+            ),
             answered=answered,
             tools=wanted.offers,
             reply_schema=wanted.reply_schema,
@@ -208,10 +211,6 @@ class Thinking:
 def visited(message_id: str, visit: int) -> str:
     """The intent of a message's `visit`-th try as a whole: the first is the message itself."""
     return message_id if visit == 1 else derived(message_id, visit)
-
-
-def _message_hash(thought: Thought, recall: Recall) -> str:
-    return content_hash(recall.message) if thought.parts else thought.turn.message_hash
 
 
 def _ever_shorter(recall: Recall) -> Iterator[tuple[Message, ...]]:
