@@ -78,9 +78,9 @@ class ProjectionRunner:
         connection.execute("LISTEN wanted")
         while not stop.is_set():
             started = time.monotonic()
-            if self.step(connection) >= BATCH or _rest(
-                connection, min(REST * (time.monotonic() - started), LONGEST_REST_S)
-            ):
+            if moved := self.step(connection):
+                if moved < BATCH:
+                    _rest(connection, min(REST * (time.monotonic() - started), LONGEST_REST_S))
                 continue
             for timeout in (_POLL_S, 0):  # wait for a notice, then forget those that came with it
                 for _ in connection.notifies(timeout=timeout, stop_after=1 if timeout else None):
@@ -150,18 +150,17 @@ class ProjectionRunner:
         log.set_aside(connection, name, position, stream, error)
 
 
-def _rest(connection: Connection, seconds: float) -> bool:
+def _rest(connection: Connection, seconds: float) -> None:
     """Let events gather, so that a busy ledger is folded in few large batches; not while somebody waits for a view.
 
-    Returns whether there was a notice: then there is something to do at once.
+    Appends go unheard meanwhile, so whoever has rested looks at the ledger.
     """
-    until, noticed = time.monotonic() + seconds, False
+    connection.execute("UNLISTEN ledger")
+    until = time.monotonic() + seconds
     while (left := until - time.monotonic()) > 0:
-        for notice in connection.notifies(timeout=left, stop_after=1):
-            noticed = True
-            if notice.channel == "wanted":
-                return True
-    return noticed
+        if any(notice.channel == "wanted" for notice in connection.notifies(timeout=left, stop_after=1)):
+            break
+    connection.execute("LISTEN ledger")
 
 
 def _unmoved(held: Mapping[str, log.Held], position: int) -> bool:
