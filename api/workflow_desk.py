@@ -60,7 +60,7 @@ class Desk:
             Invalid: it cannot run; `errors` name each place.
             Conflict: its name is another's.
         """
-        validation = await self._proven(definition, None)
+        validation = await self._sound(definition, None)
         once = f"workflow.create:{key or random_id('create')}"
         standing = await asyncio.to_thread(self.commands.create, definition, cause, key=once, note=note)
         return Written(standing, validation)
@@ -80,7 +80,7 @@ class Desk:
             standing = await asyncio.to_thread(self.commands.standing, workflow_id)
             expected.check(standing.workflow.changes)
             definition = read({**standing.workflow.newest.document, **changes})
-            validation = await self._proven(definition, workflow_id)
+            validation = await self._sound(definition, workflow_id)
             try:
                 after = await asyncio.to_thread(self.commands.redefine, standing, definition, cause, note=note)
             except VersionConflict:
@@ -94,7 +94,7 @@ class Desk:
             definition = of_document(document)
         except Invalid as error:
             return no_definition(error)
-        return await self.proving.prove(definition)
+        return await self.proven(definition)
 
     async def imported(self, component: Any, stand_in: str) -> Imported:
         """The workflow that a component of AutoGen is.
@@ -102,6 +102,7 @@ class Desk:
         Raises:
             Invalid: it is none, or `lost` lists what cannot be carried over.
         """
+        await self.positions.wait("agents")
         found = await asyncio.to_thread(self.agents.page, AgentFilter(status="active"), skip=0, limit=_ALL_AGENTS)
         agents = {agent.id for agent in found.agents}
         if stand_in not in agents:
@@ -115,7 +116,13 @@ class Desk:
         if not await self.positions.wait("workflows"):
             request.add_header("X-Convergio-Stale", "true")
 
-    async def _proven(self, definition: Definition, itself: str | None) -> Validation:
-        validation = await self.proving.prove(definition, itself=itself)
+    async def proven(self, definition: Definition, *, itself: str | None = None) -> Validation:
+        """Whether a definition can run, by all that was written down until now."""
+        for view in ("agents", "workflows"):
+            await self.positions.wait(view)
+        return await self.proving.prove(definition, itself=itself)
+
+    async def _sound(self, definition: Definition, itself: str | None) -> Validation:
+        validation = await self.proven(definition, itself=itself)
         refuse_flawed(validation)
         return validation

@@ -121,16 +121,12 @@ def _proving(routes: APIRouter, desk: Desk) -> None:
         """Whether a definition could run: what is wrong where, what to do, and the most that a run can take."""
         return result(await desk.validated(body))
 
-    @routes.post(
-        "/{workflow_id}/validate",
-        response_model=ValidationResult,
-        dependencies=[requires("read"), fresh("workflows")],
-    )
+    @routes.post("/{workflow_id}/validate", response_model=ValidationResult, dependencies=[requires("read")])
     async def validate_workflow(workflow_id: WorkflowId, version: _Version = None) -> Any:
         """Whether a version can run as things are now: an agent that it names may be gone."""
         standing = await asyncio.to_thread(desk.commands.standing, workflow_id)
         definition = standing.workflow.version(version).definition
-        return result(await desk.proving.prove(definition, itself=workflow_id))
+        return result(await desk.proven(definition, itself=workflow_id))
 
 
 def _versions(routes: APIRouter, desk: Desk) -> None:
