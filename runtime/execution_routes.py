@@ -9,6 +9,7 @@ from activities.graphflow.asked import Request, RunAsked, RunBegun
 from activities.graphflow.journal import Journal
 from activities.graphflow.plans import Plans
 from activities.graphflow.running import RunActivities
+from activities.graphflow.scope import Values
 from api import workflow_diagrams, workflow_executions
 from api.dependencies import Positions
 from api.executions import Executions, Recording
@@ -45,13 +46,12 @@ def _recording(settings: Settings, parts: Parts) -> Recording:
     def runs() -> RunActivities:
         journal = Journal(parts.ledger)  # the workers write on: nothing that was read here may be kept
         return RunActivities(
-            parts.ledger,
-            parts.content,
             parts.swarms,
             parts.toolbox,
             now,
             journal=journal,
             plans=plans,
+            values=Values(parts.content),
             model_queue=queue,
         )
 

@@ -18,6 +18,7 @@ from activities.graphflow.lost import LostRuns
 from activities.graphflow.nodes import NodeActivities
 from activities.graphflow.plans import Plans
 from activities.graphflow.running import RunActivities
+from activities.graphflow.scope import Values
 from activities.holding import HoldingActivities
 from activities.lost_swarms import LostSwarms
 from activities.memory import Memory
@@ -83,18 +84,17 @@ def _flow_activities(parts: Parts, client: Client, books: Books, *, calls_on: st
 
 def _graph_activities(parts: Parts, client: Client, calls_on: str) -> Activities:
     """Runs of workflows and their nodes: they share what they know of the ledger."""
-    journal, plans = Journal(parts.ledger), Plans(parts.ledger)
+    journal, plans, values = Journal(parts.ledger), Plans(parts.ledger), Values(parts.content)
     runs = RunActivities(
-        parts.ledger,
-        parts.content,
         parts.swarms,
         parts.toolbox,
         now,
         journal=journal,
         plans=plans,
+        values=values,
         model_queue=calls_on,
     )
-    nodes = NodeActivities(parts.ledger, parts.content, parts.toolbox, now, journal=journal, plans=plans)
+    nodes = NodeActivities(parts.ledger, parts.content, parts.toolbox, now, journal=journal, plans=plans, values=values)
     return [*runs.all(), *nodes.all(), *LostRuns(journal, parts.runs, client, now).all()]
 
 

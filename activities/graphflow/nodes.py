@@ -66,6 +66,7 @@ class NodeActivities:
         *,
         journal: Journal,
         plans: Plans,
+        values: Values,
     ) -> None:
         self._ledger = ledger
         self._content = content
@@ -73,8 +74,8 @@ class NodeActivities:
         self._now = now
         self._journal = journal
         self._plans = plans
-        self._values = Values(content)
-        self._outputs = Outputs(ledger, content, self._values)
+        self._values = values
+        self._outputs = Outputs(ledger, content, values)
 
     def all(self) -> list[Callable[..., object]]:
         return [self.transform_node, self.begin_node, self.hold_node, self.end_node, self.end_undo]
@@ -232,6 +233,8 @@ class NodeActivities:
         except BadExpression as error:
             outcome, text = Outcome("failed", code=FAILED_EXPRESSION, error=f"a condition: {error.reason}"), None
             taken = self._taken(plan, run, spot, outcome)
+        if text:
+            self._values.keep(_id(spot), (text.hash, outcome.as_text), outcome.value, size=len(text.text))
         event = NodeEnded(
             status=cast("NodeEnd", outcome.status),
             output_hash=text.hash if text else outcome.hash,

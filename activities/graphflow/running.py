@@ -15,7 +15,7 @@ from activities.graphflow.making import COORDINATOR, impossible
 from activities.graphflow.outputs import problem_with
 from activities.graphflow.plans import Plan, Plans
 from activities.graphflow.scope import Values, scope, with_defaults
-from domain.content import Content, ContentStore
+from domain.content import Content
 from domain.errors import Conflict
 from domain.events import Cause
 from domain.graphflow import run as runs
@@ -35,7 +35,6 @@ from domain.graphflow.run_events import (
 )
 from domain.graphflow.schedule import Over, State
 from domain.graphflow.templates import filled
-from domain.ledger import Ledger
 from domain.swarm.plans import PLANS
 from domain.swarm.ports import Agents
 from domain.tools.ports import Toolbox
@@ -49,18 +48,16 @@ class RunActivities:
 
     def __init__(
         self,
-        ledger: Ledger,
-        content: ContentStore,
         agents: Agents,
         toolbox: Toolbox,
         now: Callable[[], datetime],
         *,
         journal: Journal,
         plans: Plans,
+        values: Values,
         model_queue: str,
     ) -> None:
-        self._ledger = ledger
-        self._values = Values(content)
+        self._values = values
         self._agents = agents
         self._toolbox = toolbox
         self._now = now

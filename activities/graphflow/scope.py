@@ -49,13 +49,17 @@ class Values:
         """One value."""
         return self.get(owner, [(text_hash, as_text)])[text_hash, as_text]
 
-    def _keep(self, owner: str, text: Text, body: str) -> Any:
-        value = body if text[1] else orjson.loads(body)
-        if len(body) <= _LARGEST_KEPT:
+    def keep(self, owner: str, text: Text, value: Any, *, size: int) -> None:
+        """Remember a value that was just made of, or into, a text of so many characters."""
+        if size <= _LARGEST_KEPT:
             with self._lock:
                 self._kept[owner, text] = value
                 while len(self._kept) > _MOST_KEPT:
                     self._kept.popitem(last=False)
+
+    def _keep(self, owner: str, text: Text, body: str) -> Any:
+        value = body if text[1] else orjson.loads(body)
+        self.keep(owner, text, value, size=len(body))
         return value
 
 
