@@ -39,15 +39,17 @@ class LostRuns:
         return len(lost)
 
     def _lose(self, row: ExecutionRow) -> None:
+        """End it. One that nobody has gone on with yet since it was reopened can be gone on with again."""
+        known = self._journal.read(row.execution_id)
         event = RunEnded(
             execution_id=row.execution_id,
             status="failed",
             code="INTERNAL_ERROR",
             reason="the run that worked on it was lost",
+            state=dict(known.stood) if known.stood and not known.moved else None,
             **Cause("platform", "reconcile", self._now()).fields(),
         )
-        version = self._journal.read(row.execution_id).version
-        self._journal.write(row.execution_id, lambda run: (runs.end(run, event), []), key=f"lose:{version}")
+        self._journal.write(row.execution_id, lambda run: (runs.end(run, event), []), key=f"lose:{known.version}")
 
     async def _runs(self, execution_id: str) -> bool:
         try:

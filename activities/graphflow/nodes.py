@@ -2,8 +2,9 @@
 
 from asyncio import to_thread
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 
 from temporalio import activity
 from temporalio.exceptions import ApplicationError
@@ -33,6 +34,8 @@ from domain.graphflow.work import ToolWork, TransformWork
 from domain.ledger import Change, Ledger
 from domain.tools.ports import Toolbox
 from domain.tools.spec import ToolSpec
+
+E = TypeVar("E", NodeBegun, NodeEnded)
 
 FAILED_EXPRESSION = "EXPRESSION_FAILED"
 FINAL = frozenset(
@@ -176,12 +179,14 @@ class NodeActivities:
         return self._stands(run, spot, made[0].begun)
 
     def _stands(self, run: Run, spot: Spot, begun: Begun) -> Begun:
-        """What was recorded stands: a repeat later on waits until the same moment."""
+        """What was recorded stands: a repeat waits until the same moment, and goes over the same list."""
         recorded = run.node(spot.node).begun
-        until = recorded.until if recorded else None
-        return Begun(
-            **{**begun.__dict__, "until": datetime.fromisoformat(until) if until else None, "seen": run.version}
-        )
+        if recorded is None or (recorded.visit, recorded.attempt) != (spot.visit, spot.attempt):
+            recorded = self._recorded(spot, NodeBegun)
+        if recorded is None:
+            return replace(begun, seen=run.version)
+        until = datetime.fromisoformat(recorded.until) if recorded.until else None
+        return replace(begun, until=until, items=recorded.items or 0, seen=run.version)
 
     def _made(self, plan: Plan, run: Run, spot: Spot, work: Any, spec: ToolSpec | None) -> Made:
         try:
@@ -297,12 +302,20 @@ class NodeActivities:
         known = self._ledger.read(runs.item_stream(_id(spot), spot.node, spot.visit, spot.item or 0))
         return next((event for event in reversed(known) if isinstance(event, ItemEnded)), None)
 
-    @staticmethod
-    def _ended(run: Run, spot: Spot) -> Ended:
+    def _ended(self, run: Run, spot: Spot) -> Ended:
+        """The end of this very attempt: a run that is gone through again may be far ahead in the ledger."""
         ended = run.node(spot.node).ended
+        if ended is None or (ended.visit, ended.attempt) != (spot.visit, spot.attempt):
+            ended = self._recorded(spot, NodeEnded)
         if ended is None:
-            raise LookupError("a node was ended and has no end")
+            raise LookupError(f"{spot.node} was ended and has no end")
         return Ended(ended.status, list(ended.taken), ended.code, ended.error, final=True)
+
+    def _recorded(self, spot: Spot, kind: type[E]) -> E | None:
+        """What is recorded of an attempt, read from its beginning."""
+        known = (event for event in self._ledger.read(runs.stream(_id(spot))) if isinstance(event, kind))
+        place = (spot.node, spot.visit, spot.attempt)
+        return next((event for event in known if (event.node, event.visit, event.attempt) == place), None)
 
     async def _spec(self, name: str) -> ToolSpec | None:
         return next(iter(await self._toolbox.offered([name])), None)

@@ -50,7 +50,7 @@ class Run:
     """Where a run stands. `ended` is its newest end, None while it goes on.
 
     `completed` are nodes with their visits, in the order in which they did. `reopened` is when it was last gone on
-    with, `stood` where its schedule stood then.
+    with, `stood` where its schedule stood then, and `moved` whether something has happened to a node since.
     """
 
     version: int = 0
@@ -62,6 +62,7 @@ class Run:
     completed: tuple[tuple[str, int], ...] = ()
     reopened: RunReopened | None = None
     stood: Mapping[str, Any] | None = None
+    moved: bool = False
 
     @property
     def known(self) -> RunStarted:
@@ -86,13 +87,14 @@ def evolve(run: Run, event: Event) -> Run:  # noqa: PLR0911  (one return for eac
         case NodeEvent():
             done = isinstance(event, NodeEnded) and event.status == "completed"
             completed = (*run.completed, (event.node, event.visit)) if done else run.completed
-            return replace(run, nodes=_moved(run, event), completed=completed)
+            return replace(run, nodes=_moved(run, event), completed=completed, moved=True)
         case NodeCompensated():
             return replace(run, undone=run.undone | {(event.node, event.visit)})
         case RunPaused() | RunResumed():
             return replace(run, paused=isinstance(event, RunPaused))
         case RunReopened():
-            return replace(run, ended=None, paused=False, reopened=event, stood=run.ended.state if run.ended else None)
+            stood = run.ended.state if run.ended else None
+            return replace(run, ended=None, paused=False, reopened=event, stood=stood, moved=False)
         case RunEnded():
             return replace(run, ended=event, nodes=_skipped(run, event.skipped))
         case _:
