@@ -58,12 +58,19 @@ def drawn(text: str, options: Sequence[str]) -> Drawn:
     """What an answer says, and all that is wrong with it."""
     try:
         value = json.loads(text)
-    except (ValueError, RecursionError):
-        return Drawn(problems=(Problem("no_json", "answer", "", "it is no JSON", "Answer with one JSON object"),))
+    except (ValueError, RecursionError) as error:
+        return Drawn(problems=(_no_json(text, error),))
     fix = "Write it as the schema of the answer says"
     errors = sorted(_VALIDATOR.iter_errors(value), key=lambda error: list(map(str, error.path)))
     wrong = [Problem("malformed", "answer", each.json_path[2:], each.message[:_LONGEST], fix) for each in errors[:50]]
     return Drawn(problems=tuple(wrong)) if wrong else _drawn(value, options)
+
+
+def _no_json(text: str, error: Exception) -> Problem:
+    if text.startswith("{") and isinstance(error, json.JSONDecodeError) and not text.rstrip().endswith("}"):
+        fix = "Ask for less, or let models answer at greater length (CONVERGIO_MAX_ANSWER_TOKENS)"
+        return Problem("cut", "answer", "", f"it ends in its middle, after {len(text):,} characters", fix)
+    return Problem("no_json", "answer", "", "it is no JSON", "Answer with one JSON object")
 
 
 def _drawn(value: Mapping[str, Any], options: Sequence[str]) -> Drawn:

@@ -18,7 +18,8 @@ MODES: Mapping[str, str] = {
 
 _RULES = """\
 Draw a workflow that does what is described and meets every requirement. You do not carry it out. It is proven before \
-it is kept: use only the names below, lead to every node, let every way end.
+it is kept: use only the names below, lead to every node, let every way end. There is little room: prompts of one or \
+two sentences, no field that is not needed, JSON without line breaks.
 
 `definition` has name, description, input (a JSON Schema of type object; without it there is input.request, a text), \
 nodes, edges and output (a template, or an object of templates). A node has an id ([a-z][a-z0-9_]*), a type, a short \

@@ -21,8 +21,8 @@ from domain.graphflow.work import AgentWork, ApprovalWork, SwarmWork, ToolWork, 
 
 MOST_WALKS = 41
 """The walk as it goes, and twenty conditions with both of their outcomes."""
-MOST_VISITS = 3_000
-"""Of all walks together; a walk that would take more is cut, and no further one begins."""
+MOST_STEPS = 6_000
+"""Visits, and texts and expressions evaluated, of all walks together: one that takes more is cut, and is the last."""
 _MOST_PROBLEMS = 50
 _MOST_ITEMS = 3
 
@@ -74,11 +74,11 @@ def rehearse(definition: Definition) -> Rehearsal:
     wanted = [None, *(Forced(edge, taken) for edge in conditions for taken in (True, False))]
     walks: list[Walk] = []
     problems: dict[Problem, None] = {}
-    left = MOST_VISITS
+    left = MOST_STEPS
     for forced in wanted[:MOST_WALKS]:
         actor = _Actor(definition, schedule, forced, left)
         walk = actor.walk()
-        left -= len(actor.visited)
+        left -= actor.steps
         problems |= actor.problems
         if forced is None or actor.has_turned:
             walks.append(walk)
@@ -113,6 +113,7 @@ class _Actor:
         self._nodes = definition.by_id()
         self._seen: dict[str, Any] = {name: {"status": "pending", "visit": 0} for name in self._nodes}
         self._input = instance(definition.input, "input")
+        self.steps = 0
         self.visited: list[str] = []
         self.problems: dict[Problem, None] = {}
         self._has_come = False
@@ -121,7 +122,7 @@ class _Actor:
     def walk(self) -> Walk:
         step = self._skipping(self._schedule.start())
         ready = [*step.ready]
-        while ready and step.over is None and len(self.visited) < self._most:
+        while ready and step.over is None and self.steps < self._most:
             visit = ready.pop(0)
             self._visit(visit)
             step = self._skipping(self._schedule.finished(step.state, visit, self._taken(visit)))
@@ -148,6 +149,7 @@ class _Actor:
 
     def _visit(self, visit: Visit) -> None:
         self.visited.append(visit.node)
+        self.steps += 1
         node = self._nodes[visit.node]
         self._seen[visit.node] = {**self._seen[visit.node], "status": "running", "visit": visit.visit}
         output = self._put_out(node, self._data(visit.visit))
@@ -210,6 +212,7 @@ class _Actor:
 
     def _tried(self, where: str, field: str, make: Any) -> Any:
         """What it gives, or None and a problem."""
+        self.steps += 1
         try:
             return make()
         except BadExpression as error:
