@@ -1,0 +1,84 @@
+"""The bare reference of graphs: a thin FastAPI route that starts a workflow written by hand, an activity for each node.
+
+`python -m bench.graph_reference api|worker`, configured by the environment as the system is.
+"""
+
+import asyncio
+import sys
+
+import uvicorn
+import uvloop
+from fastapi import FastAPI
+from pydantic import BaseModel
+from temporalio import activity
+from temporalio.client import Client
+from temporalio.worker import Worker
+
+from adapters.openai_model import OpenAIModel
+from bench.graph_bare import BareChain, BareFan, Work
+from bench.swarm_reference import Reference
+from runtime.sandbox import QuickSandbox
+from runtime.settings import Settings
+from runtime.work import STICKY, THROTTLE
+
+QUEUE = "graph-reference"
+WORKFLOWS = {"chain": BareChain, "fan": BareFan}
+
+
+@activity.defn
+async def step(number: int) -> int:
+    """The computation of a node."""
+    return number + 1
+
+
+class Body(BaseModel):
+    """What the route takes."""
+
+    run_id: str
+    request: str
+    agents: list[str]
+
+
+def make_app(client: Client) -> FastAPI:
+    """One route."""
+    app = FastAPI()
+
+    @app.post("/{name}")
+    async def execute(name: str, body: Body) -> dict[str, str]:
+        work = Work(body.request, body.agents)
+        await client.start_workflow(WORKFLOWS[name].run, work, id=body.run_id, task_queue=QUEUE)
+        return {"execution_id": body.run_id}
+
+    return app
+
+
+async def _api(settings: Settings, client: Client) -> None:
+    config = uvicorn.Config(make_app(client), port=settings.port, http="httptools", log_config=None, access_log=False)
+    await uvicorn.Server(config).serve()
+
+
+async def _worker(settings: Settings, client: Client) -> None:
+    model = OpenAIModel(settings.openai_base_url or "", None, settings.model or "", 60)
+    worker = Worker(
+        client,
+        task_queue=QUEUE,
+        workflows=list(WORKFLOWS.values()),
+        activities=[Reference(model).call, step],
+        max_concurrent_activities=settings.model_concurrency,
+        workflow_runner=QuickSandbox(),
+        sticky_queue_schedule_to_start_timeout=STICKY,
+        max_heartbeat_throttle_interval=THROTTLE,
+        default_heartbeat_throttle_interval=THROTTLE,
+    )
+    await worker.run()
+
+
+async def _main(part: str) -> None:
+    settings = Settings()
+    client = await Client.connect(settings.temporal_address or "")
+    await {"api": _api, "worker": _worker}[part](settings, client)
+
+
+if __name__ == "__main__":
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(_main(sys.argv[1]))

@@ -1,0 +1,104 @@
+"""Random workflows come to the same outcome whether workers live or die, and nothing in them happens twice."""
+
+import asyncio
+import random
+import signal
+import time
+from collections import Counter
+from typing import Any
+
+import httpx
+import psycopg
+import pytest
+
+from tests.chaos.books import assert_books_agree
+from tests.chaos.conftest import Say
+from tests.chaos.graphs import random_definition
+from tests.chaos.swarms import asked
+from tests.chaos.whole import Whole, eventually
+
+pytestmark = pytest.mark.prove
+
+WORKFLOWS = "/api/v1/workflows"
+GRAPHS, AT_ONCE = 200, 20
+OVER = {"completed", "rejected", "failed", "cancelled"}
+PATIENCE_S = 240.0
+_TWICE = """
+    SELECT originator_id, state ->> 'node', state ->> 'visit', count(*)
+    FROM (SELECT originator_id, convert_from(state, 'UTF8')::jsonb AS state FROM ledger_events
+          WHERE topic LIKE 'graphflow.node_ended/%') AS ended
+    WHERE state ->> 'item' IS NULL GROUP BY 1, 2, 3 HAVING count(*) > 1
+"""
+
+Outcome = dict[str, Any]
+
+
+async def test_random_graphs_end_the_same_while_workers_are_killed(system: Whole, measured: Say) -> None:
+    system.model.script(default={"delay_s": 0.3})
+    workflows = [await _defined(system, seed) for seed in range(GRAPHS)]
+    undisturbed = await _all(system, workflows, "undisturbed")
+    over = asyncio.Event()
+    killing = asyncio.create_task(_kill_workers(system, over))
+    disturbed = await _all(system, workflows, "disturbed")
+    over.set()
+    kills = await killing
+    assert disturbed == undisturbed
+    assert _recorded_twice(system) == []
+    agreed = assert_books_agree(await system.ended_calls(), system.model.bill())
+    ends = Counter(outcome["status"] for outcome in undisturbed)
+    measured(
+        f"{GRAPHS} random graphs, each run twice, the second time with {kills} workers killed: the same outcome,"
+        f" each node's recorded once; {dict(ends)}; calls {dict(agreed)}"
+    )
+
+
+async def _defined(system: Whole, seed: int) -> str:
+    response = await asked(system, WORKFLOWS, random_definition(seed), f"define-{seed}")
+    assert response.status_code == httpx.codes.CREATED, response.text
+    return str(response.json()["id"])
+
+
+async def _all(system: Whole, workflows: list[str], name: str) -> list[Outcome]:
+    room = asyncio.Semaphore(AT_ONCE)
+
+    async def one(number: int, workflow_id: str) -> Outcome:
+        async with room:
+            return await _run(system, workflow_id, f"{name}-{number}", request="x" * (number % 7))
+
+    return list(await asyncio.gather(*(one(number, each) for number, each in enumerate(workflows))))
+
+
+async def _run(system: Whole, workflow_id: str, key: str, request: str) -> Outcome:
+    response = await asked(system, f"{WORKFLOWS}/{workflow_id}/execute", {"input": {"request": request}}, key)
+    assert response.status_code == httpx.codes.ACCEPTED, response.text
+    execution_id = response.json()["execution_id"]
+
+    async def over() -> Outcome | None:
+        try:
+            found = await system.http.get(f"{WORKFLOWS}/{workflow_id}/status", params={"execution_id": execution_id})
+        except httpx.TransportError:
+            return None
+        if found.status_code != httpx.codes.OK or "x-convergio-stale" in found.headers:
+            return None
+        run = found.json()
+        return run if run["status"] in OVER else None
+
+    run = await eventually(over, PATIENCE_S)
+    assert run is not None
+    nodes = {node["id"]: (node["status"], node["output"]) for node in run["nodes"]}
+    return {"status": run["status"], "result": run["result"], "nodes": nodes}
+
+
+async def _kill_workers(system: Whole, over: asyncio.Event) -> int:
+    chance, kills = random.Random(time.time_ns()), 0  # noqa: S311  (chance, not secrecy)
+    while not over.is_set():
+        await asyncio.sleep(chance.uniform(5, 8))  # it takes some seconds to be there again
+        mark = system.up.run().children["worker"]
+        kills += mark.alive()
+        mark.kill(signal.SIGKILL)
+    return kills
+
+
+def _recorded_twice(system: Whole) -> list[Any]:
+    with psycopg.connect(system.environment["DATABASE_URL"]) as connection:
+        return connection.execute(_TWICE).fetchall()
