@@ -197,6 +197,23 @@ async def test_a_requirement_that_is_passed_over_is_asked_for(shared: System, sc
     assert "requirement 1: there is no node nobody" in told[1]
 
 
+async def test_a_window_without_room_for_another_try_ends_it(shared: System, scripted_model: ScriptedModel) -> None:
+    scripted_model.script(says("I would begin with the tickets. " * 1_000, times=None))
+    answer = await generate(shared, description="There are many kinds of tickets. " * 150)
+    details = answer.json()["error"]["details"]
+    assert (answer.status_code, details["attempts"]) == (422, 2)
+    assert [each["code"] for each in details["errors"]] == ["no_json"]
+    assert len(scripted_model.requests()) == 2
+
+
+async def test_an_answer_that_was_cut_is_told_to_be(shared: System, scripted_model: ScriptedModel) -> None:
+    scripted_model.script(says(json.dumps(a_drawing())[:500], times=None))
+    error = (await generate(shared)).json()["error"]
+    assert error["details"]["attempts"] == 3
+    assert [each["code"] for each in error["details"]["errors"]] == ["cut"]
+    assert "CONVERGIO_MAX_ANSWER_TOKENS" in error["message"]
+
+
 async def test_where_the_model_is_down_nothing_is_kept(shared: System, scripted_model: ScriptedModel) -> None:
     before = await kept(shared)
     scripted_model.script({"status": 401, "times": None})
