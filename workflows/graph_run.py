@@ -239,6 +239,8 @@ class GraphRun:
             await stopped([working])
         broken = _broken(working)
         if stop is None and broken is None and (refused := working.result()) is not None:
+            self._closing = True
+            await workflow.wait_condition(workflow.all_handlers_finished)
             return refused
         flow = self._flow
         if stop is None and broken is None and flow is not None and flow.visits.board.over is None:
@@ -290,6 +292,9 @@ class GraphRun:
         return await _recorded(RunEnding(self._asked, why_not.status, code=why_not.code, reason=why_not.reason))
 
     async def _record(self, request: Request) -> None:
+        """Record it, once the run has begun."""
+        await workflow.wait_condition(lambda: self._flow is not None or self._closing)
+        self._refuse_if_over()
         await workflow.execute_local_activity_method(
             RunActivities.record_request,
             args=[self._asked, request],

@@ -55,6 +55,12 @@ def is_cancellation(error: BaseException) -> bool:
     return isinstance(error, asyncio.CancelledError) or is_cancelled_exception(error)
 
 
+def is_being_stopped() -> bool:
+    """Whether this task was cancelled, so that what it waits for was cancelled with it."""
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0
+
+
 def why(error: FailureError) -> tuple[str, str]:
     """The code and sentence of a failed activity or child."""
     cause = error.cause or error

@@ -17,7 +17,7 @@ with workflow.unsafe.imports_passed_through():
     from activities.swarm import Asked
     from activities.tools import ToolActivities, ToolClosing, ToolDone, ToolRun
     from workflows.graph_messages import GraphStart
-    from workflows.graph_tasks import is_cancellation, why
+    from workflows.graph_tasks import is_being_stopped, is_cancellation, why
     from workflows.holds import Holds
     from workflows.queues import IO
     from workflows.swarm import Swarm
@@ -226,8 +226,11 @@ async def held(spot: Spot, approval: str) -> None:
 
 
 def _broken(spot: Spot, error: FailureError) -> Ending:
+    """A child that did not come to its end. One that somebody else has cancelled has failed."""
     if is_cancellation(error):
-        raise error
+        if is_being_stopped():
+            raise error
+        return Ending(spot, "failed", code="CANCELLED", error="what it stands for was cancelled")
     code, message = why(error)
     return Ending(spot, "failed", code=code, error=message)
 

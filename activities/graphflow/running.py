@@ -16,7 +16,7 @@ from activities.graphflow.outputs import problem_with
 from activities.graphflow.plans import Plan, Plans
 from activities.graphflow.scope import Values, scope, with_defaults
 from domain.content import Content
-from domain.errors import Conflict
+from domain.errors import Conflict, NotFound
 from domain.events import Cause
 from domain.graphflow import run as runs
 from domain.graphflow.expressions import BadExpression
@@ -113,12 +113,18 @@ class RunActivities:
 
     @activity.defn(name="record_request", no_thread_cancel_exception=True)
     def record_request(self, asked: RunAsked, request: Request) -> None:
-        """Record that a run is paused, or goes on."""
+        """Record that a run is paused, or goes on.
+
+        Raises:
+            NotFound: it has not begun.
+        """
         kind = RunPaused if request.verb == "pause" else RunResumed
         cause = Cause(request.by, request.because, self._now())
         event = kind(execution_id=asked.execution_id, **cause.fields())
 
         def decide(run: Run) -> Decided:
+            if run.started is None:
+                raise NotFound("there is no such execution")
             same = run.paused == (request.verb == "pause")
             return [] if same or run.ended else [event], []
 

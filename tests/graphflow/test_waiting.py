@@ -4,11 +4,12 @@ import asyncio
 from typing import Any
 
 import pytest
+from temporalio.client import WorkflowFailureError
 from temporalio.service import RPCError
 
 from domain.content import Content
 from domain.graphflow.run_events import NodeCompensated
-from tests.graphflow.runs import ANTONIO, Run, again, run, transform, workflow
+from tests.graphflow.runs import ANTONIO, Run, again, define, run, transform, workflow
 from tests.scripted_model import ScriptedModel
 from tests.system import ADMIN_KEY, System, until
 from workflows.graph_messages import Heard
@@ -157,6 +158,44 @@ async def test_an_attempt_that_takes_too_long_fails_and_is_made_again(
     started = await run(shared, workflow(node))
     await started.output()
     assert started.story()[:2] == ["NodeBegun slow 1.1", "AttemptFailed slow 1.1"]
+
+
+@pytest.mark.parametrize("how", ["parent", "child"])
+async def test_a_workflow_inside_is_stopped_with_the_one_around_it_and_fails_it_when_stopped_alone(
+    shared: System, how: str
+) -> None:
+    wait = workflow({"id": "paid", "type": "wait", "event": "payment"})
+    inner = await asyncio.to_thread(define, shared.parts, wait)
+    node = {"id": "inner", "type": "workflow", "workflow": inner, "input": {"request": "x"}}
+    started = await run(shared, workflow(node))
+    seen = await until(
+        lambda: asyncio.to_thread(started.parts.runs.run, started.id),
+        lambda it: it is not None and it.nodes[0].child_id is not None,
+    )
+    assert seen is not None
+    child_id = seen.nodes[0].child_id or ""
+    await until(lambda: asyncio.to_thread(started.parts.runs.run, child_id), lambda it: it is not None)
+    if how == "parent":
+        await started.asking("cancel")
+        assert (await started.over()).status == "cancelled"
+    else:
+        await shared.temporal.get_workflow_handle(child_id).cancel()
+        over = await started.over()
+        assert (over.status, over.node, over.code) == ("failed", "inner", "CANCELLED")
+    child = await until(
+        lambda: asyncio.to_thread(started.parts.runs.run, child_id),
+        lambda it: it is not None and it.row.ended_at is not None,
+    )
+    assert child is not None
+    assert child.row.status == "cancelled"
+
+
+async def test_a_run_that_is_cancelled_at_once_has_ended_all_the_same(shared: System) -> None:
+    started = await run(shared, workflow({"id": "paid", "type": "wait", "event": "payment"}))
+    await started.handle.cancel()
+    with pytest.raises(WorkflowFailureError):
+        await started.over()
+    assert (await started.seen("cancelled")).row.reason == "its run was cancelled"
 
 
 def _put(started: Run, text: str) -> str:
