@@ -40,7 +40,6 @@ class ExecutionSummary(ExecutionRef):
     """A run, without its texts."""
 
     name: str
-    progress: float
     started_at: Timestamp
     ended_at: Timestamp | None
     duration_s: float
@@ -78,6 +77,7 @@ class ExecutionNode(View):
 class ExecutionStatus(ExecutionSummary):
     """A run, node by node. `current_nodes` are under way; `progress`, 0 to 1, is 1 once it has completed."""
 
+    progress: float
     current_nodes: list[str]
     nodes: list[ExecutionNode]
     result: Any
@@ -120,14 +120,15 @@ def hashes_of(seen: SeenRun) -> set[str]:
     return {text for text in (*own, *(node.output_hash for node in seen.nodes)) if text}
 
 
-def summary(row: ExecutionRow, now: datetime, *, done: float | None = None) -> ExecutionSummary:
-    return ExecutionSummary.model_validate(_facts(row, now, done))
+def summary(row: ExecutionRow, now: datetime) -> ExecutionSummary:
+    return ExecutionSummary.model_validate(_facts(row, now))
 
 
 def status(seen: SeenRun, texts: Mapping[str, str], now: datetime) -> ExecutionStatus:
     """A run with its texts; those that were erased are null."""
     row = seen.row
     own = {
+        "progress": _progress(seen),
         "current_nodes": [node.node for node in seen.nodes if node.status in _UNDER_WAY],
         "nodes": [_node(node, seen.spent.get(node.node, Spent()), texts) for node in seen.nodes],
         "result": _json(texts.get(row.output_hash or "")),
@@ -137,26 +138,28 @@ def status(seen: SeenRun, texts: Mapping[str, str], now: datetime) -> ExecutionS
         "budget_usd": row.budget_usd,
         "parent_id": row.parent_id,
     }
-    return ExecutionStatus.model_validate({**_facts(row, now, _progress(seen)), **own})
+    return ExecutionStatus.model_validate({**_facts(row, now), **own})
 
 
 def _progress(seen: SeenRun) -> float:
+    if seen.row.status == "completed":
+        return 1.0
     ended = sum(node.status not in _LEFT for node in seen.nodes)
     return round(min(ended / len(seen.nodes), 0.99), 2) if seen.nodes else 0.0
 
 
-def _facts(row: ExecutionRow, now: datetime, done: float | None) -> dict[str, object]:
+def _facts(row: ExecutionRow, now: datetime) -> dict[str, object]:
+    is_short = row.ended_at is not None and row.status != "completed"
     return {
         "execution_id": row.execution_id,
         "workflow_id": row.workflow_id,
         "version": row.version,
         "name": row.name,
         "status": standing(row),
-        "progress": 1.0 if row.status == "completed" else done or 0.0,
         "started_at": row.started_at,
         "ended_at": row.ended_at,
         "duration_s": round(((row.ended_at or now) - row.started_at).total_seconds(), 3),
-        "error": _error(row.code, row.reason, row.node) if row.ended_at and row.status != "completed" else None,
+        "error": _error(row.code or row.status.upper(), row.reason, row.node) if is_short else None,
         "project_id": row.project_id,
     }
 
@@ -187,8 +190,8 @@ def _node(node: NodeRow, spent: Spent, texts: Mapping[str, str]) -> ExecutionNod
     )
 
 
-def _error(code: str | None, message: str | None, node: str | None) -> ExecutionError:
-    return ExecutionError(code=code or "FAILED", message=message or "no reason is known", node=node)
+def _error(code: str, message: str | None, node: str | None) -> ExecutionError:
+    return ExecutionError(code=code, message=message or "no reason is known", node=node)
 
 
 def _json(text: str | None) -> Any:

@@ -205,6 +205,29 @@ async def test_workflows_inside_one_are_counted_and_may_not_include_it(shared: S
     assert "includes_itself" in {each["code"] for each in refusal["details"]["errors"]}
 
 
+async def test_what_runs_inside_one_is_proven_too(shared: System) -> None:
+    managed = "/api/v1/agent-management"
+    body = {"name": f"Agent {uuid4().hex[:12]}", "description": "Passes.", "system_prompt": "You pass."}
+    agent_id = (await shared.http.post(f"{managed}/create", json=body)).json()["id"]
+    await shared.http.post(f"{managed}/{agent_id}/deploy", json={})
+    inner = await made(shared, nodes=[{**LOOK, "agent": agent_id}], edges=[])
+    call = {"id": "call", "type": "workflow", "workflow": inner["id"], "input": {"request": "{{ input.request }}"}}
+    outer = await made(shared, nodes=[call], edges=[])
+    await shared.http.delete(f"{managed}/{agent_id}")
+    found = (await shared.http.post(f"{WORKFLOWS}/{outer['id']}/validate")).json()
+    assert [(each["code"], each["where"]) for each in found["errors"]] == [("flawed_workflow", "node call")]
+    assert found["worst_case_cost_usd"] is None
+
+
+async def test_tools_are_known_by_their_arguments(shared: System) -> None:
+    call = {"id": "call", "type": "tool", "tool": "query_costs", "arguments": {"group_by": "agent", "period": "today"}}
+    workflow = await made(shared, nodes=[call], edges=[])
+    assert workflow["validation"]["worst_case_model_calls"] == 0
+    for changed in ({"tool": "query_cost"}, {"arguments": {"group_by": "agent"}}):
+        answer = await shared.http.post(WORKFLOWS, json=a_definition(nodes=[{**call, **changed}], edges=[]))
+        assert error(answer)["details"]["errors"][0]["where"] == "node call"
+
+
 async def test_a_diagram_is_drawn_of_any_version(shared: System) -> None:
     workflow = await made(shared)
     await shared.http.put(f"{WORKFLOWS}/{workflow['id']}", json={"nodes": [LOOK], "edges": []})
