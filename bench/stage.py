@@ -50,9 +50,9 @@ class Stage:
         }
         subprocess.run(_convergio("migrate"), env=self.environment, check=True, cwd=ROOT)
 
-    def reference(self, module: str) -> tuple[str, dict[str, psutil.Process]]:
-        """The URL and the processes of `python -m module worker|api`."""
-        return self._started({part: [sys.executable, "-m", module, part] for part in ("worker", "api")})
+    def reference(self, module: str, *options: str) -> tuple[str, dict[str, psutil.Process]]:
+        """The URL and the processes of `python -m module worker|api [options]`."""
+        return self._started({part: [sys.executable, "-m", module, part, *options] for part in ("worker", "api")})
 
     def system(self) -> tuple[str, dict[str, psutil.Process]]:
         """The URL and the processes of the system."""

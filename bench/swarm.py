@@ -1,8 +1,10 @@
 """Swarms through the whole system, beside bare Temporal workflows of as many model calls.
 
-`python -m bench.swarm [--swarms 50] [--members 5] [--rounds 4]`. So many swarms (mode `parallel`) are asked for at
-once, and all of them waited for; that in turn with the reference, on the same servers, against the same scripted model
-of zero latency and with the same prompts. Prints swarms/s, latency and CPU seconds per 1,000 model calls, with ratios.
+`python -m bench.swarm [--swarms 50] [--members 5] [--rounds 4] [--quick]`. So many swarms (mode `parallel`) are asked
+for at once, and all of them waited for; that in turn with the reference, on the same servers, against the same scripted
+model of zero latency, with the same prompts and worker settings. Only the sandbox of the reference's workflows is the
+SDK's own, as in the bench of chats; with `--quick` it is the system's. Prints swarms/s, latency and CPU seconds per
+1,000 model calls, with ratios.
 """
 
 import argparse
@@ -65,12 +67,13 @@ def main() -> None:
     options.add_argument("--swarms", type=int, default=50)
     options.add_argument("--members", type=int, default=5)
     options.add_argument("--rounds", type=int, default=4)
+    options.add_argument("--quick", action="store_true")
     given = options.parse_args()
     members = [agent.id for agent in agent_files() if agent.id != CHIEF][: given.members]
     with tempfile.TemporaryDirectory(prefix="convergio-bench-") as directory, ExitStack() as stack:
         Path(directory).chmod(0o755)
-        stage = Stage(stack, Path(directory))
-        (bare, bare_roles), (url, roles) = stage.reference("bench.swarm_reference"), stage.system()
+        stage, sandbox = Stage(stack, Path(directory)), ["quick"] if given.quick else []
+        (bare, bare_roles), (url, roles) = stage.reference("bench.swarm_reference", *sandbox), stage.system()
         targets = [
             Target("reference", f"{bare}/swarm", bare_roles),
             Target("convergio", f"{url}/api/v1/swarm/coordinate", roles),

@@ -1,7 +1,8 @@
 """The bare reference of swarms: a thin FastAPI route that starts a workflow of as many model calls. Nothing is kept.
 
 Side by side calls, then one that puts them together: the same prompts, model client, event loop and Temporal server as
-the system has. `python -m bench.swarm_reference api|worker`, configured by the environment as the system is.
+the system has. `python -m bench.swarm_reference api|worker [quick]`, configured by the environment as the system is;
+with `quick` its workflows run in the system's own sandbox instead of the SDK's.
 """
 
 import asyncio
@@ -14,6 +15,7 @@ from pydantic import BaseModel
 from temporalio import activity
 from temporalio.client import Client
 from temporalio.worker import Worker
+from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner
 
 from adapters.openai_model import OpenAIModel
 from bench.swarm_bare import Ask, BareSwarm, Work
@@ -72,7 +74,7 @@ async def _api(settings: Settings, client: Client) -> None:
     await uvicorn.Server(config).serve()
 
 
-async def _worker(settings: Settings, client: Client) -> None:
+async def _worker(settings: Settings, client: Client, sandbox: SandboxedWorkflowRunner) -> None:
     model = OpenAIModel(settings.openai_base_url or "", None, settings.model or "", 60)
     worker = Worker(
         client,
@@ -80,7 +82,7 @@ async def _worker(settings: Settings, client: Client) -> None:
         workflows=[BareSwarm],
         activities=[Reference(model).call],
         max_concurrent_activities=settings.model_concurrency,
-        workflow_runner=QuickSandbox(),
+        workflow_runner=sandbox,
         sticky_queue_schedule_to_start_timeout=STICKY,
         max_heartbeat_throttle_interval=THROTTLE,
         default_heartbeat_throttle_interval=THROTTLE,
@@ -88,12 +90,15 @@ async def _worker(settings: Settings, client: Client) -> None:
     await worker.run()
 
 
-async def _main(part: str) -> None:
+async def _main(part: str, *options: str) -> None:
     settings = Settings()
     client = await Client.connect(settings.temporal_address or "")
-    await {"api": _api, "worker": _worker}[part](settings, client)
+    if part == "api":
+        await _api(settings, client)
+    else:
+        await _worker(settings, client, QuickSandbox() if "quick" in options else SandboxedWorkflowRunner())
 
 
 if __name__ == "__main__":
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(_main(sys.argv[1]))
+        runner.run(_main(*sys.argv[1:]))
