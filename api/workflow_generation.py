@@ -3,6 +3,7 @@
 import asyncio
 from dataclasses import asdict
 from decimal import Decimal
+from time import monotonic
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Query, Response
@@ -25,6 +26,8 @@ from domain.graphflow.rehearsal import rehearse
 from domain.ids import random_id
 
 _SAYS_SOMETHING = r"^[^\x00]*[^\s\x00][^\x00]*$"
+_REHEARSING_S = 5.0
+"""How long a rehearsal may take, in seconds, before it is cut."""
 _MOST_ALIKE = 20
 """Workflows of one name, before a further one is refused."""
 
@@ -162,7 +165,8 @@ async def _kept(desk: Desk, wish: Wish, design: Design, request: RequestContext,
 
 
 async def _rehearsed(wish: Wish, design: Design) -> dict[str, Any]:
-    shown = await asyncio.to_thread(rehearse, design.definition)
+    end = monotonic() + _REHEARSING_S
+    shown = await asyncio.to_thread(rehearse, design.definition, is_late=lambda: monotonic() > end)
     return {**_drawn(wish, design), "rehearsal": asdict(shown)}
 
 

@@ -6,7 +6,7 @@ condition each. It shows where a definition can lead, and what its expressions m
 what a model would answer.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -67,8 +67,12 @@ class Rehearsal:
     complete: bool
 
 
-def rehearse(definition: Definition) -> Rehearsal:
-    """Walk through a definition that is valid."""
+def _in_time() -> bool:
+    return False
+
+
+def rehearse(definition: Definition, *, is_late: Callable[[], bool] = _in_time) -> Rehearsal:
+    """Walk through a definition that is valid, until it is late."""
     schedule = Schedule(graph_of(definition))
     conditions = [at for at, edge in enumerate(definition.edges) if edge.when is not None]
     wanted = [None, *(Forced(edge, taken) for edge in conditions for taken in (True, False))]
@@ -76,13 +80,13 @@ def rehearse(definition: Definition) -> Rehearsal:
     problems: dict[Problem, None] = {}
     left = MOST_STEPS
     for forced in wanted[:MOST_WALKS]:
-        actor = _Actor(definition, schedule, forced, left)
+        actor = _Actor(definition, schedule, forced, left, is_late)
         walk = actor.walk()
         left -= actor.steps
         problems |= actor.problems
         if forced is None or actor.has_turned:
             walks.append(walk)
-        if left <= 0:
+        if left <= 0 or is_late():
             break
     else:
         return _told(definition, walks, problems, complete=len(wanted) <= MOST_WALKS)
@@ -108,8 +112,16 @@ def _told(
 class _Actor:
     """One walk through a definition."""
 
-    def __init__(self, definition: Definition, schedule: Schedule, forced: Forced | None, most: int) -> None:
-        self._definition, self._schedule, self._forced, self._most = definition, schedule, forced, most
+    def __init__(
+        self,
+        definition: Definition,
+        schedule: Schedule,
+        forced: Forced | None,
+        most: int,
+        is_late: Callable[[], bool],
+    ) -> None:
+        self._definition, self._schedule, self._forced = definition, schedule, forced
+        self._most, self._is_late = most, is_late
         self._nodes = definition.by_id()
         self._seen: dict[str, Any] = {name: {"status": "pending", "visit": 0} for name in self._nodes}
         self._input = instance(definition.input, "input")
@@ -122,7 +134,7 @@ class _Actor:
     def walk(self) -> Walk:
         step = self._skipping(self._schedule.start())
         ready = [*step.ready]
-        while ready and step.over is None and self.steps < self._most:
+        while ready and step.over is None and self.steps < self._most and not self._is_late():
             visit = ready.pop(0)
             self._visit(visit)
             step = self._skipping(self._schedule.finished(step.state, visit, self._taken(visit)))
@@ -211,8 +223,10 @@ class _Actor:
         return {"timed_out": False, "payload": {}}
 
     def _tried(self, where: str, field: str, make: Any) -> Any:
-        """What it gives, or None and a problem."""
+        """What it gives; None where it fails, which is a problem, or where it is late."""
         self.steps += 1
+        if self._is_late():
+            return None
         try:
             return make()
         except BadExpression as error:

@@ -179,6 +179,19 @@ def test_more_than_it_may_take_is_cut_and_it_is_said() -> None:
     assert ([walk.status for walk in found.walks], found.complete) == (["cut"], False)
 
 
+def test_what_is_late_is_cut_and_it_is_said() -> None:
+    asked: list[None] = []
+
+    def is_late() -> bool:
+        asked.append(None)
+        return len(asked) > 5
+
+    nodes = [a_text(f"n{at}") for at in range(9)]
+    edges = [{"from": f"n{at}", "to": f"n{at + 1}"} for at in range(8)]
+    found = rehearse(of_document({"name": "W", "nodes": nodes, "edges": edges}), is_late=is_late)
+    assert ([walk.status for walk in found.walks], found.complete) == (["cut"], False)
+
+
 SCHEMAS: list[dict[str, Any]] = [
     {"type": "object", "properties": {"a": {"type": "string", "minLength": 30}}, "required": ["a"]},
     {"type": "array", "items": {"type": "integer", "minimum": 7}, "minItems": 2},
