@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from domain.errors import NotFound
+from domain.errors import Invalid, NotFound
 from domain.graphflow.definition import Definition, MapNode, Node
 from domain.graphflow.documents import of_document
 from domain.graphflow.events import WorkflowDefined
@@ -70,6 +70,7 @@ class Plans:
 
         Raises:
             NotFound: there is none.
+            Invalid: an edge leads nowhere.
         """
         known = self._known.get((workflow_id, version))
         if known is not None:
@@ -78,7 +79,10 @@ class Plans:
         if defined is None:
             raise NotFound(f"there is no version {version} of {workflow_id}")
         definition = of_document(defined.definition)
-        graph = graph_of(definition)
+        try:
+            graph = graph_of(definition)
+        except KeyError as error:
+            raise Invalid(f"an edge of {workflow_id} leads to {error}, and there is no such node") from None
         plan = Plan(workflow_id, version, definition, Schedule(graph), packed(graph), definition.by_id())
         if len(self._known) >= _MOST:
             self._known.clear()

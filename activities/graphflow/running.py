@@ -16,10 +16,9 @@ from activities.graphflow.outputs import problem_with
 from activities.graphflow.plans import Plan, Plans
 from activities.graphflow.scope import Values, scope, with_defaults
 from domain.content import Content
-from domain.errors import Conflict, NotFound
+from domain.errors import Conflict, Invalid, NotFound
 from domain.events import Cause
 from domain.graphflow import run as runs
-from domain.graphflow.expressions import BadExpression
 from domain.graphflow.known import names_in
 from domain.graphflow.run import Run
 from domain.graphflow.run_events import (
@@ -227,8 +226,8 @@ class RunActivities:
         if status == "completed":
             try:
                 text = Content(asked.execution_id, orjson.dumps(self._output(plan, run, ending)).decode())
-            except BadExpression as error:
-                status, code, reason = "failed", "EXPRESSION_FAILED", f"the output: {error.reason}"
+            except (Invalid, NotFound) as error:
+                status, code, reason = "failed", "EXPRESSION_FAILED", f"the output: {error.message}"
         cause = Cause(asked.key_id, asked.because, self._now())
         event = RunEnded(
             execution_id=asked.execution_id,

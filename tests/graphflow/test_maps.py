@@ -45,19 +45,20 @@ async def test_agents_answer_for_each_item_in_their_order(shared: System, script
     assert (seen.nodes[0].items, seen.nodes[0].items_ended) == (5, 5)
 
 
+@pytest.mark.parametrize("count", [120, pytest.param(500, marks=pytest.mark.prove)])
 async def test_a_long_list_is_done_in_parts_and_no_history_grows_long(
-    shared: System, scripted_model: ScriptedModel
+    shared: System, scripted_model: ScriptedModel, count: int
 ) -> None:
     document = workflow(mapping(ASKING, parallel=20), COUNTED, edges=[("each", "end")], input=LIST)
-    started = await run(shared, document, given(120))
-    assert (await started.output())["end"]["count"] == 120
-    assert len((await started.handle.fetch_history()).events) < 100
+    started = await run(shared, document, given(count))
+    assert (await started.output())["end"]["count"] == count
+    assert len((await started.handle.fetch_history()).events) < 150
     part = shared.temporal.get_workflow_handle(f"{started.id}/each/1/1/50")
     assert len((await part.fetch_history()).events) < 1_000
     ends = await asyncio.to_thread(
-        shared.parts.ledger.read_many, [item_stream(started.id, "each", 1, at) for at in range(120)]
+        shared.parts.ledger.read_many, [item_stream(started.id, "each", 1, at) for at in range(count)]
     )
-    assert [len(events) for events in ends.values()] == [1] * 120
+    assert [len(events) for events in ends.values()] == [1] * count
 
 
 async def test_an_item_that_fails_fails_the_map_unless_it_goes_on(

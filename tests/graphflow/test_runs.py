@@ -157,6 +157,12 @@ async def test_an_input_that_does_not_fit_ends_the_run_before_it_begins(shared: 
     assert (over.code, over.reason) == ("AGENT_UNKNOWN", "there is no agent nobody_at_all, or it is not deployed")
 
 
+async def test_an_output_that_cannot_be_made_fails_the_run(shared: System) -> None:
+    over = await (await run(shared, workflow(transform("a", x="1"), output="{{ nodes.a.output.y }}"))).over()
+    assert (over.status, over.node, over.code) == ("failed", None, "EXPRESSION_FAILED")
+    assert (over.reason or "").startswith("the output: ")
+
+
 async def test_a_workflow_inside_a_workflow_gives_its_output(shared: System, scripted_model: ScriptedModel) -> None:
     word = {"type": "object", "properties": {"word": {"type": "string"}}}
     inner = await asyncio.to_thread(define, shared.parts, workflow(agent("ask", "Say {{ input.word }}"), input=word))
