@@ -6,7 +6,7 @@ from functools import reduce
 from threading import Lock
 
 from domain.content import Content
-from domain.errors import VersionConflict
+from domain.errors import Refused
 from domain.events import Event
 from domain.graphflow import run as runs
 from domain.graphflow.run import Run
@@ -43,10 +43,14 @@ class Journal:
             VersionConflict: others came first again and again.
         """
         with self._gates[hash(execution_id) % _GATES]:
+            known = self.read(execution_id)
             try:
-                return self._written(execution_id, self.read(execution_id), decide, key)
-            except VersionConflict:
-                return retrying(lambda: self._written(execution_id, self._fresh(execution_id), decide, key), tries=8)
+                written = self._written(execution_id, known, decide, key)
+            except Refused:  # a conflict of versions, or of what was known here with what others have written since
+                written = known
+            if written is not known:
+                return written
+            return retrying(lambda: self._written(execution_id, self._fresh(execution_id), decide, key), tries=8)
 
     def _written(self, execution_id: str, run: Run, decide: Decide, key: str) -> Run:
         events, content = decide(run)
