@@ -1,69 +1,12 @@
-"""What the API says of itself is true: fuzzed over the wire, by everything `/openapi.json` describes."""
+"""What the API says of itself is true for what happens seldom by chance."""
 
 from typing import Any
 from uuid import uuid4
 
-import httpx
-import pytest
-import schemathesis
-from hypothesis import HealthCheck, given, settings
-from hypothesis.errors import Unsatisfiable
-from schemathesis import GenerationMode
-from schemathesis.checks import not_a_server_error
-from schemathesis.specs.openapi.checks import (
-    content_type_conformance,
-    response_headers_conformance,
-    response_schema_conformance,
-    status_code_conformance,
-)
-
+from tests.contracts.fuzzing import CHECKS, assert_enveloped
 from tests.system import AGENT, CHAT
 
-EXAMPLES = 60
-FIRST_ERROR, UPSTREAM = 400, 502
-CHECKS = [
-    not_a_server_error,
-    status_code_conformance,
-    content_type_conformance,
-    response_schema_conformance,
-    response_headers_conformance,
-]
-
-
-def assert_enveloped(response: Any) -> None:
-    """Every answer from 400 up is in the error envelope."""
-    if response.status_code >= FIRST_ERROR:
-        body = response.json()
-        assert body["success"] is False
-        assert set(body) == {"success", "error", "timestamp", "request_id"}
-        assert set(body["error"]) == {"code", "message", "details"}
-        assert response.headers["x-request-id"]
-
-
-@pytest.mark.parametrize("mode", list(GenerationMode), ids=lambda mode: mode.value)
-def test_the_fuzzer_finds_no_answer_outside_the_description(described: Any, mode: GenerationMode) -> None:
-    tried = []
-    for found in described.get_all_operations():
-        operation = found.ok()
-        fuzz(operation, mode)
-        tried.append(operation.label)
-    assert len(tried) > 10
-
-
-def fuzz(operation: Any, mode: GenerationMode) -> None:
-    """Send what fits the description (or, in the other mode, what does not) and compare the answers with it."""
-
-    @given(operation.as_strategy(mode))
-    @settings(
-        max_examples=EXAMPLES, deadline=None, database=None, derandomize=True, suppress_health_check=list(HealthCheck)
-    )
-    def send(case: schemathesis.Case[Any]) -> None:
-        assert_enveloped(case.call_and_validate(checks=CHECKS))
-
-    try:
-        send()
-    except Unsatisfiable:  # nothing can be wrong about a request without parameters
-        assert mode is GenerationMode.NEGATIVE
+UPSTREAM = 502
 
 
 def test_what_happens_seldom_by_chance_fits_the_description_too(described: Any) -> None:
