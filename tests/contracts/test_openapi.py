@@ -3,6 +3,8 @@
 from typing import Any
 from uuid import uuid4
 
+import httpx
+
 from tests.contracts.fuzzing import CHECKS, assert_enveloped
 from tests.system import AGENT, CHAT
 
