@@ -48,7 +48,7 @@ def _unknown(kind: str, where: str, field: str, names: Iterable[str], known: Ite
     for name in names:
         if name not in there:
             near = get_close_matches(name, there, n=3)
-            fix = f"Did you mean {' or '.join(near)}?" if near else f"Name {'an' if kind[0] in 'aeiou' else 'a'} {kind} that exists"
+            fix = f"Did you mean {' or '.join(near)}?" if near else f"Name one that exists: there is no such {kind}"
             yield Problem(f"unknown_{kind}", where, field, f"there is no {kind} {name}", fix.rstrip("?"))
 
 
