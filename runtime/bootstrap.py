@@ -24,6 +24,7 @@ from adapters.postgres.recorder import LedgerRecorder
 from adapters.postgres.swarm import PostgresSwarms
 from adapters.postgres.tools import PostgresTools
 from adapters.postgres.workflows import PostgresWorkflows
+from adapters.recent_content import RecentContent
 from adapters.redis_rate_limit import RedisRateLimit
 from adapters.risk_policy import load_risk_policy
 from adapters.webhooks import HttpWebhooks
@@ -33,6 +34,7 @@ from domain.agents.projection import AgentsProjection
 from domain.approvals.projection import ApprovalsProjection
 from domain.approvals.rules import RiskPolicy
 from domain.chat.projection import ChatProjection
+from domain.content import ContentStore
 from domain.costs.projection import CostsProjection
 from domain.events import Registry
 from domain.governance.ports import Unlimited
@@ -73,7 +75,7 @@ class Parts:
     registry: Registry
     database: Database
     ledger: Ledger
-    content: PostgresContent
+    content: ContentStore
     agents: PostgresAgents
     ali: PostgresAli
     admission: PostgresAdmission
@@ -95,12 +97,13 @@ class Parts:
 def make_parts(settings: Settings, *, connections: int = 8) -> Parts:
     """Everything but Temporal. Open `database` before use; close it, `model` and `toolbox` in the end."""
     events, database = registry(), Database(settings.database_url or "", size=connections)
+    content = RecentContent(PostgresContent(database))
     named = provider(settings)
     return Parts(
         registry=events,
         database=database,
-        ledger=Ledger(LedgerRecorder(database), events),
-        content=PostgresContent(database),
+        ledger=Ledger(LedgerRecorder(database, content.note), events),
+        content=content,
         agents=PostgresAgents(database),
         ali=PostgresAli(database),
         admission=PostgresAdmission(database, events),

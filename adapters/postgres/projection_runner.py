@@ -22,10 +22,11 @@ BATCH = 500
 """Events per transaction."""
 REST = 50
 """After a batch that was not full the runner rests this many times as long as it worked, unless somebody waits."""
-LONGEST_REST_S = 0.25
+LONGEST_REST_S = 0.4
 _POLL_S = 1.0
 _LONGEST_PAUSE_S = 5.0
 _LEASE = 7152349
+_NOTICES = "SELECT setval('ledger_notices', %s)"
 
 
 class ProjectionRunner:
@@ -76,6 +77,7 @@ class ProjectionRunner:
         self._begin(connection)
         connection.execute("LISTEN ledger")
         connection.execute("LISTEN wanted")
+        _want_notices(connection, wanted=True)
         while not stop.is_set():
             started = time.monotonic()
             if moved := self.step(connection):
@@ -153,14 +155,20 @@ class ProjectionRunner:
 def _rest(connection: Connection, seconds: float) -> None:
     """Let events gather, so that a busy ledger is folded in few large batches; not while somebody waits for a view.
 
-    Appends go unheard meanwhile, so whoever has rested looks at the ledger.
+    Appends send no notices meanwhile, so whoever has rested looks at the ledger. One that is under way as the rest ends
+    may send none either: then it is seen with the next, or by the clock.
     """
-    connection.execute("UNLISTEN ledger")
+    _want_notices(connection, wanted=False)
     until = time.monotonic() + seconds
     while (left := until - time.monotonic()) > 0:
         if any(notice.channel == "wanted" for notice in connection.notifies(timeout=left, stop_after=1)):
             break
-    connection.execute("LISTEN ledger")
+    _want_notices(connection, wanted=True)
+
+
+def _want_notices(connection: Connection, *, wanted: bool) -> None:
+    """Have appends send notices, or not, from now on and whoever makes them."""
+    connection.execute(_NOTICES, (int(wanted),), prepare=True)
 
 
 def _unmoved(held: Mapping[str, log.Held], position: int) -> bool:

@@ -1,6 +1,6 @@
 """The ledger's recorder: one SQL function call appends everything, in one round trip and one order."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 from uuid import UUID
 
@@ -60,8 +60,10 @@ class LedgerRecorder(StreamsRecorder):
     The lock makes the order of positions the order of commits, so that no reader ever passes an event over.
     """
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, noted: Callable[[Sequence[Content]], None] | None = None) -> None:
+        """`noted` hears of texts that were stored with events."""
         self._database = database
+        self._noted = noted
 
     def insert_events(
         self, stored_events: Sequence[StoredEvent], *, key: str = "", content: Sequence[Content] = (), **_: Any
@@ -81,6 +83,8 @@ class LedgerRecorder(StreamsRecorder):
             raise IntegrityError(str(error)) from error
         except (psycopg.DataError, UnicodeEncodeError) as error:
             raise Invalid(f"the ledger cannot store this: {error}") from error
+        if content and self._noted is not None:
+            self._noted(content)
         return bigint_array(result.get_value(0, 0))
 
     def select_events(

@@ -151,6 +151,12 @@ class LiveRows:
         self.prefetch([(kind, key)])
         return cast("R | None", self._rows[kind][key])
 
+    def several(self, kind: type[R], keys: Iterable[Key]) -> list[R]:
+        wanted = list(keys)
+        self.prefetch((kind, key) for key in wanted)
+        found = (self._rows[kind][key] for key in wanted)
+        return [cast("R", row) for row in found if row is not None]
+
     def put(self, row: Row) -> None:
         key = key_of(row)
         self._rows.setdefault(type(row), {})[key] = row
@@ -193,6 +199,9 @@ class RowsInMemory:
 
     def get(self, kind: type[R], *key: object) -> R | None:
         return cast("R | None", self._tables.get(kind, {}).get(key))
+
+    def several(self, kind: type[R], keys: Iterable[Key]) -> list[R]:
+        return [row for key in keys if (row := self.get(kind, *key)) is not None]
 
     def put(self, row: Row) -> None:
         self._change(type(row), key_of(row), row)

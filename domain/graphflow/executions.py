@@ -103,6 +103,8 @@ class ExecutionsProjection:
             yield ExecutionRow, (event.execution_id,)
         if isinstance(event, NodeEvent | ItemEnded | NodeCompensated):
             yield NodeRow, (event.execution_id, event.node)
+        if isinstance(event, NodeEvent | RunEnded):
+            yield from ((NodeRow, (event.execution_id, node)) for node in event.skipped)
 
     def project(self, recorded: Recorded, rows: Rows) -> None:
         match recorded.event:
@@ -232,9 +234,8 @@ def _reopen(event: RunReopened, rows: Rows) -> None:
 def _end(event: RunEnded, rows: Rows) -> None:
     run = _run(rows, event.execution_id)
     _skip(event.execution_id, event.skipped, event.at, rows)
-    for node in run.nodes:
-        row = rows.get(NodeRow, event.execution_id, node)
-        if row is not None and row.status in _LEFT:
+    for row in rows.several(NodeRow, [(event.execution_id, node) for node in run.nodes]):
+        if row.status in _LEFT:
             rows.put(replace(row, status=_LEFT[row.status], approval_id=None, ended_at=row.started_at and event.at))
     rows.put(
         replace(

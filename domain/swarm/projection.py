@@ -243,9 +243,9 @@ def _end(swarm: SwarmRow, event: SwarmEnded, rows: Rows) -> None:
             ended_at=event.at,
         )
     )
-    for name in (*swarm.members, seat(swarm.coordinator, coordinating=True)):
-        row = rows.get(SeatRow, swarm.task_id, name)
-        if row is not None and row.status in _LEFT:
+    seats = (*swarm.members, seat(swarm.coordinator, coordinating=True))
+    for row in rows.several(SeatRow, [(swarm.task_id, name) for name in seats]):
+        if row.status in _LEFT:
             rows.put(replace(row, status=_LEFT[row.status], stage=None))
 
 

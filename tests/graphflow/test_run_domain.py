@@ -64,6 +64,9 @@ class Table:
     def get(self, kind: Any, *key: object) -> Any:
         return self.rows.get((kind, *key))
 
+    def several(self, kind: Any, keys: Any) -> list[Any]:
+        return [row for key in keys if (row := self.get(kind, *key))]
+
     def put(self, row: Any) -> None:
         self.rows[(type(row), *(getattr(row, name) for name in row.KEY))] = row
 

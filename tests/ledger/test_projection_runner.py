@@ -1,7 +1,7 @@
 """Views that keep up with the ledger, whatever an event or the database does."""
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from decimal import Decimal
 from pathlib import Path
@@ -11,7 +11,8 @@ from threading import Thread
 import psycopg
 import pytest
 
-from adapters.postgres import projection_runner
+from adapters.postgres import projection_runner, views
+from adapters.postgres.pool import Connection, connect
 from adapters.postgres.projection_runner import ProjectionRunner
 from domain.errors import Unavailable
 from domain.events import Recorded
@@ -22,6 +23,7 @@ from tests.ledger.toys import (
     CAUSE,
     REGISTRY,
     Counted,
+    CounterRow,
     Emptied,
     Foreseen,
     Platform,
@@ -351,3 +353,40 @@ def test_hints_load_rows_together(platform: Platform, monkeypatch: pytest.Monkey
     monkeypatch.setattr(projection_runner.LiveRows, "prefetch", counted)
     runner(platform.dsn).catch_up()
     assert loads[0] == 20
+
+
+def test_rows_asked_for_together_are_loaded_together(platform: Platform, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("a", "b"):
+        platform.count(name)
+    runner(platform.dsn).catch_up()
+    loads: list[list[tuple[object, ...]]] = []
+    load = views.load
+
+    def counted(connection: Connection, kind: type[CounterRow], keys: Iterable[tuple[object, ...]]) -> list[CounterRow]:
+        wanted = sorted(keys, key=str)
+        loads.append(wanted)
+        return load(connection, kind, wanted)
+
+    monkeypatch.setattr(views, "load", counted)
+    with connect(platform.dsn) as connection:
+        found = views.LiveRows(connection).several(CounterRow, [("a",), ("none",), ("b",)])
+    assert [row.counter for row in found] == ["a", "b"]
+    assert loads == [[("a",), ("b",), ("none",)]]
+
+
+def test_appends_send_notices_only_while_they_are_wanted(platform: Platform) -> None:
+    """A runner that rests looks at the ledger afterwards, and need not be woken."""
+    with connect(platform.dsn) as connection:
+        connection.execute("LISTEN ledger")
+        heard = []
+        for wanted in (1, 0, 1):
+            connection.execute("SELECT setval('ledger_notices', %s)", (wanted,))
+            platform.count("a")
+            heard.append(len(list(connection.notifies(timeout=0.2, stop_after=1))))
+    assert heard == [1, 0, 1]
+
+
+def test_a_runner_that_takes_over_from_one_that_died_resting_is_told_of_appends(platform: Platform) -> None:
+    platform.do("SELECT setval('ledger_notices', 0)")
+    with following(runner(platform.dsn)):
+        eventually(lambda: platform.rows("SELECT last_value FROM ledger_notices") == [(1,)])
