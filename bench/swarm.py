@@ -2,9 +2,9 @@
 
 `python -m bench.swarm [--swarms 50] [--members 5] [--rounds 4] [--quick]`. So many swarms (mode `parallel`) are asked
 for at once, and all of them waited for; that in turn with the reference, on the same servers, against the same scripted
-model of zero latency, with the same prompts and worker settings. Only the sandbox of the reference's workflows is the
-SDK's own, as in the bench of chats; with `--quick` it is the system's. Prints swarms/s, latency and CPU seconds per
-1,000 model calls, with ratios.
+model of zero latency, with the same prompts and timeouts. The sandbox of the reference's workflows, and how many
+activities of a step may begin in their own process, are as the SDK has them; with `--quick` they are the system's.
+Prints swarms/s, latency and CPU seconds per 1,000 model calls, with ratios.
 """
 
 import argparse

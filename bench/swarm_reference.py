@@ -2,7 +2,7 @@
 
 Side by side calls, then one that puts them together: the same prompts, model client, event loop and Temporal server as
 the system has. `python -m bench.swarm_reference api|worker [quick]`, configured by the environment as the system is;
-with `quick` its workflows run in the system's own sandbox instead of the SDK's.
+with `quick` its workflows run in the system's own sandbox, and begin activities as the system does.
 """
 
 import asyncio
@@ -23,7 +23,7 @@ from domain.chat.ports import Message, ModelRequest
 from runtime.bootstrap import agent_files
 from runtime.sandbox import QuickSandbox
 from runtime.settings import Settings
-from runtime.work import STICKY, THROTTLE
+from runtime.work import EAGER, STICKY, THROTTLE
 
 QUEUE = "swarm-reference"
 
@@ -74,7 +74,7 @@ async def _api(settings: Settings, client: Client) -> None:
     await uvicorn.Server(config).serve()
 
 
-async def _worker(settings: Settings, client: Client, sandbox: SandboxedWorkflowRunner) -> None:
+async def _worker(settings: Settings, client: Client, *, quick: bool) -> None:
     model = OpenAIModel(settings.openai_base_url or "", None, settings.model or "", 60)
     worker = Worker(
         client,
@@ -82,7 +82,8 @@ async def _worker(settings: Settings, client: Client, sandbox: SandboxedWorkflow
         workflows=[BareSwarm],
         activities=[Reference(model).call],
         max_concurrent_activities=settings.model_concurrency,
-        workflow_runner=sandbox,
+        workflow_runner=QuickSandbox() if quick else SandboxedWorkflowRunner(),
+        max_eager_activity_reservations_per_workflow_task=EAGER if quick else 3,
         sticky_queue_schedule_to_start_timeout=STICKY,
         max_heartbeat_throttle_interval=THROTTLE,
         default_heartbeat_throttle_interval=THROTTLE,
@@ -96,7 +97,7 @@ async def _main(part: str, *options: str) -> None:
     if part == "api":
         await _api(settings, client)
     else:
-        await _worker(settings, client, QuickSandbox() if "quick" in options else SandboxedWorkflowRunner())
+        await _worker(settings, client, quick="quick" in options)
 
 
 if __name__ == "__main__":

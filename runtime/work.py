@@ -24,6 +24,8 @@ GRACE = timedelta(seconds=60)
 """How long a stopping worker waits for what it has begun."""
 STICKY = timedelta(seconds=2)
 THROTTLE = timedelta(seconds=1)
+EAGER = 10
+"""Activities that one step of a workflow may have begun in its own process, without a way through the server."""
 
 
 def workers(settings: Settings, client: Client, parts: Parts, queues: Sequence[str] | None) -> list[Worker]:
@@ -44,6 +46,7 @@ def _worker(settings: Settings, client: Client, queue: str, offer: dict[str, Any
         client,
         task_queue=queue,
         max_concurrent_activities=settings.model_concurrency,
+        max_eager_activity_reservations_per_workflow_task=EAGER,
         interceptors=[RefusalInterceptor()],
         graceful_shutdown_timeout=GRACE,
         sticky_queue_schedule_to_start_timeout=STICKY,
