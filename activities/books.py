@@ -5,8 +5,10 @@ other.
 """
 
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Protocol, TypeVar
 
 from activities.budgets import Budgets
 from domain.chat.ports import ModelFailure, ModelReply
@@ -20,6 +22,12 @@ from domain.events import Cause, Event
 from domain.ids import root
 from domain.ledger import Change, Ledger, retrying
 
+T = TypeVar("T")
+
+
+def _nobody() -> None:
+    """Nobody wants to know."""
+
 
 @dataclass(frozen=True, slots=True)
 class Companion:
@@ -31,6 +39,48 @@ class Companion:
     stream: str
     decide: Callable[[Sequence[Event]], list[Event]]
     texts: tuple[Content, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """Changes of other streams and texts that are appended with a call's events; `appended` is told that they were."""
+
+    changes: Sequence[Change] = ()
+    texts: Sequence[Content] = ()
+    appended: Callable[[], None] = _nobody
+
+
+class Beside(Protocol):
+    """What else comes of a call: decided for each try to append it, and with `fresh` anew because others came first."""
+
+    def gate(self) -> AbstractContextManager[object]:
+        """Held while it is decided and appended."""
+        ...
+
+    def begun(self, *, fresh: bool) -> Written:
+        """What a reservation brings about."""
+        ...
+
+    def ended(self, turn: Sequence[Event], text: str, *, fresh: bool) -> Written:
+        """What a settlement brings about that adds these events to the turn, with this text. It must not fail."""
+        ...
+
+
+class Alone:
+    """Nothing else comes of a call."""
+
+    def gate(self) -> AbstractContextManager[object]:
+        return nullcontext()
+
+    def begun(self, *, fresh: bool) -> Written:  # noqa: ARG002  (as the protocol has it)
+        return _NOTHING
+
+    def ended(self, turn: Sequence[Event], text: str, *, fresh: bool) -> Written:  # noqa: ARG002  (as the protocol has it)
+        return _NOTHING
+
+
+ALONE = Alone()
+_NOTHING = Written()
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +117,9 @@ class Books:
             at=self._now(),
         )
 
-    def reserve(self, intent: Intent, companion: Companion, because: str, *, untried: bool) -> Reservation | Settled:
+    def reserve(
+        self, intent: Intent, companion: Companion, because: str, *, untried: bool, beside: Beside = ALONE
+    ) -> Reservation | Settled:
         """Reserve the next attempt, or return the reply that stands.
 
         With `untried` the streams are taken to be empty; if they are not, they are read and it is decided again. So it
@@ -77,38 +129,57 @@ class Books:
             OverBudget: the run's budget does not cover it; then nothing is recorded.
         """
         cause = Cause(intent.key_id, because, self._now())
+        call = aggregate.stream(intent.call_id)
+
+        def write(called: list[Event], known: list[Event], *, fresh: bool) -> Reservation | Settled:
+            return self._reserve(intent, companion, cause, called, known, more=beside.begun(fresh=fresh))
+
+        def again() -> Reservation | Settled:
+            return write(self._ledger.read(call), self._ledger.read(companion.stream), fresh=True)
+
         if untried:
             try:
-                return self._budgets.alone(intent, lambda: self._reserve(intent, companion, cause, [], []))
+                return self._budgets.alone(intent, _inside(beside, lambda: write([], [], fresh=False)))
             except (VersionConflict, OverBudget):
                 pass
-        call = aggregate.stream(intent.call_id)
-        return self._budgets.retrying(
-            intent,
-            lambda: self._reserve(
-                intent, companion, cause, self._ledger.read(call), self._ledger.read(companion.stream)
-            ),
-        )
+
+        return self._budgets.retrying(intent, _inside(beside, again), shared=beside is not ALONE)
 
     def _reserve(
-        self, intent: Intent, companion: Companion, cause: Cause, called: list[Event], known: list[Event]
+        self,
+        intent: Intent,
+        companion: Companion,
+        cause: Cause,
+        called: list[Event],
+        known: list[Event],
+        *,
+        more: Written,
     ) -> Reservation | Settled:
         call = aggregate.load(called)
         if call.reply is not None:
             return call.reply
         events = aggregate.reserve(call, intent, cause)
-        beside = companion.decide(known)
+        turn = companion.decide(known)
         changes = [Change(aggregate.stream(intent.call_id), len(called), events)]
-        if beside:
-            changes.append(Change(companion.stream, len(known), beside))
+        if turn:
+            changes.append(Change(companion.stream, len(known), turn))
         attempt = call.next_attempt
         changes += self._budgets.reserving(intent, attempt, cause)
-        texts = companion.texts if beside else ()
-        if self._ledger.append(*changes, key=f"reserve:{intent.call_id}:{attempt}", content=texts) is None:
+        texts = [*(companion.texts if turn else ()), *more.texts]
+        key = f"reserve:{intent.call_id}:{attempt}"
+        if self._ledger.append(*changes, *more.changes, key=key, content=texts) is None:
             raise VersionConflict(f"attempt {attempt} was reserved meanwhile")
-        return Reservation(intent, attempt, (*called, *events), (*known, *beside))
+        more.appended()
+        return Reservation(intent, attempt, (*called, *events), (*known, *turn))
 
-    def settle(self, reservation: Reservation, reply: ModelReply, companion: Companion, because: str) -> Settled:
+    def settle(
+        self,
+        reservation: Reservation,
+        reply: ModelReply,
+        companion: Companion,
+        because: str,
+        beside: Beside = ALONE,
+    ) -> Settled:
         """Book the reply, store its text, and return the reply that stands: this one, unless another came first."""
         intent = reservation.intent
         usage = reply.usage
@@ -131,7 +202,7 @@ class Books:
             **Cause(intent.key_id, because, self._now()).fields(),
         )
         text = Content(root(intent.session_id), reply.text)
-        call = self._end(reservation, lambda call: aggregate.end(call, settled), companion, text)
+        call = self._end(reservation, lambda call: aggregate.end(call, settled), companion, text, beside)
         if call.reply is None:
             raise LookupError(f"{intent.call_id} was settled and has no reply")
         return call.reply
@@ -199,27 +270,45 @@ class Books:
         decide: Callable[[Call], list[Event]],
         companion: Companion | None = None,
         text: Content | None = None,
+        beside: Beside = ALONE,
     ) -> Call:
         """Append the end of an attempt at the streams as they are known; if they moved, read and decide again."""
         intent = reservation.intent
         stream = aggregate.stream(intent.call_id)
 
-        def write(called: Sequence[Event], known: Sequence[Event]) -> Call:
+        def write(called: Sequence[Event], known: Sequence[Event], *, fresh: bool) -> Call:
             events = decide(aggregate.load(called))
             changes = [Change(stream, len(called), events)] if events else []
-            beside = companion.decide(known) if companion else []
-            if companion and beside:
-                changes.append(Change(companion.stream, len(known), beside))
+            turn = companion.decide(known) if companion else []
+            if companion and turn:
+                changes.append(Change(companion.stream, len(known), turn))
             changes += self._budgets.settling(intent, events)
             if changes:
+                more = beside.ended(turn, text.text if text else "", fresh=fresh)
                 key = f"end:{reservation.request_id}:{len(called)}:{len(known)}"
-                self._ledger.append(*changes, key=key, content=[text] if text else [])
+                texts = [*([text] if text else []), *more.texts]
+                if self._ledger.append(*changes, *more.changes, key=key, content=texts) is not None:
+                    more.appended()
             return aggregate.load([*called, *events])
 
         def again() -> Call:
-            return write(self._ledger.read(stream), self._ledger.read(companion.stream) if companion else [])
+            known = self._ledger.read(companion.stream) if companion else []
+            return write(self._ledger.read(stream), known, fresh=True)
+
+        def first() -> Call:
+            return write(reservation.call_events, reservation.companion_events, fresh=False)
 
         try:
-            return self._budgets.alone(intent, lambda: write(reservation.call_events, reservation.companion_events))
+            return self._budgets.alone(intent, _inside(beside, first))
         except VersionConflict:
-            return self._budgets.retrying(intent, again)
+            return self._budgets.retrying(intent, _inside(beside, again), shared=beside is not ALONE)
+
+
+def _inside(beside: Beside, write: Callable[[], T]) -> Callable[[], T]:
+    """A command that runs while nobody else in this process moves what is written beside it."""
+
+    def inside() -> T:
+        with beside.gate():
+            return write()
+
+    return inside

@@ -64,13 +64,15 @@ class Budgets:
         with self._gates[hash(intent.root_id) % _GATES]:
             return write()
 
-    def retrying(self, intent: Intent, write: Callable[[], T]) -> T:
+    def retrying(self, intent: Intent, write: Callable[[], T], *, shared: bool = False) -> T:
         """The same, again when somebody else appended first: with a budget that is to be expected, and soon over.
+
+        So it is when the call has another stream that is `shared` with other calls.
 
         Raises:
             VersionConflict: it happened too often.
         """
-        if intent.budget_usd is None:
+        if intent.budget_usd is None and not shared:
             return retrying(write)
         for tried in range(1, _TRIES):
             try:

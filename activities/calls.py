@@ -13,7 +13,7 @@ import structlog
 from temporalio import activity
 
 from activities import failures
-from activities.books import Books, Companion, Reservation
+from activities.books import ALONE, Beside, Books, Companion, Reservation
 from activities.chat import TurnRef
 from activities.surely import surely
 from domain.chat import policy
@@ -56,6 +56,7 @@ class Ask:
     cleaned: Callable[[str], str] = str
     is_first: bool = True
     budget_usd: Decimal | None = None
+    beside: Beside = ALONE
 
 
 class Calls:
@@ -93,7 +94,8 @@ class Calls:
                 messages, reserved = await asyncio.to_thread(self._reserve, ask, untried=False)
             else:
                 answered = ask.answered(reply)
-                return await surely(partial(self._books.settle, reserved, reply, answered, because), self._log)
+                settle = partial(self._books.settle, reserved, reply, answered, because, ask.beside)
+                return await surely(settle, self._log)
         raise TooLarge("the message does not fit the model's window")
 
     def _asked_differently(self, ask: Ask, messages: tuple[Message, ...], failure: ModelFailure, call: Call) -> Ask:
@@ -122,7 +124,8 @@ class Calls:
         messages = next(ask.prompts, None)
         if messages is None:
             return (), None
-        return messages, self._books.reserve(self._intent(ask, messages), ask.begun, ask.ref.because, untried=untried)
+        intent, because = self._intent(ask, messages), ask.ref.because
+        return messages, self._books.reserve(intent, ask.begun, because, untried=untried, beside=ask.beside)
 
     async def _called(self, reserved: Reservation, ask: Ask, messages: tuple[Message, ...]) -> ModelReply:
         request = ModelRequest(

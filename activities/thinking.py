@@ -9,7 +9,7 @@ from decimal import Decimal
 from temporalio import activity
 from temporalio.exceptions import ApplicationError
 
-from activities.books import Books, Companion
+from activities.books import ALONE, Beside, Books, Companion
 from activities.calls import Ask, Calls
 from activities.chat import TurnRef, started
 from activities.heartbeat import beating
@@ -75,21 +75,25 @@ class Thinking:
     async def think(self, thought: Thought) -> Answer:
         """Take one step of a turn."""
         with beating():
-            asking = await self._asking(thought)
-            recalled: list[Recall] = []
+            return await self.step(thought)
 
-            def prepare() -> Ask:
-                recall = self._prompts.recall(
-                    thought, asking.definition, asking.wanted, window=asking.window, max_answer=asking.max_answer
-                )
-                recalled.append(recall)
-                fitting = policy.fit(recall, window=asking.window, max_answer=asking.max_answer)
-                return self._ask(asking, recall.message, _ever_shorter(fitting))
+    async def step(self, thought: Thought, beside: Beside = ALONE) -> Answer:
+        """The same inside another activity, which heartbeats; what comes of it `beside` is written with it."""
+        asking = await self._asking(thought)
+        recalled: list[Recall] = []
 
-            settled = await self._calls.settled(prepare)
-            if settled.reply_hash == _NOTHING:
-                raise ApplicationError("the model gave an empty answer", type="UPSTREAM_ERROR", non_retryable=True)
-            return await self._answer(asking, settled, recalled[0])
+        def prepare() -> Ask:
+            recall = self._prompts.recall(
+                thought, asking.definition, asking.wanted, window=asking.window, max_answer=asking.max_answer
+            )
+            recalled.append(recall)
+            fitting = policy.fit(recall, window=asking.window, max_answer=asking.max_answer)
+            return replace(self._ask(asking, recall.message, _ever_shorter(fitting)), beside=beside)
+
+        settled = await self._calls.settled(prepare)
+        if settled.reply_hash == _NOTHING:
+            raise ApplicationError("the model gave an empty answer", type="UPSTREAM_ERROR", non_retryable=True)
+        return await self._answer(asking, settled, recalled[0])
 
     async def _asking(self, thought: Thought) -> _Asking:
         ref = thought.turn

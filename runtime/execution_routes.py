@@ -6,10 +6,8 @@ from fastapi import APIRouter
 from temporalio.client import Client
 
 from activities.graphflow.asked import Request, RunAsked, RunBegun
-from activities.graphflow.journal import Journal
-from activities.graphflow.plans import Plans
+from activities.graphflow.parts import graph_parts
 from activities.graphflow.running import RunActivities
-from activities.graphflow.scope import Values
 from api import workflow_diagrams, workflow_executions
 from api.dependencies import Positions
 from api.executions import Executions, Recording
@@ -41,19 +39,11 @@ def execution_routers(settings: Settings, parts: Parts, client: Client, live: Po
 
 
 def _recording(settings: Settings, parts: Parts) -> Recording:
-    queue, plans = FLOW if settings.model_queue == "shared" else model_queue(parts.provider.name), Plans(parts.ledger)
+    queue = FLOW if settings.model_queue == "shared" else model_queue(parts.provider.name)
 
     def runs() -> RunActivities:
-        journal = Journal(parts.ledger)  # the workers write on: nothing that was read here may be kept
-        return RunActivities(
-            parts.swarms,
-            parts.toolbox,
-            now,
-            journal=journal,
-            plans=plans,
-            values=Values(parts.content),
-            model_queue=queue,
-        )
+        graphs = graph_parts(parts.ledger, parts.content, now)  # the workers write on: nothing that was read is kept
+        return RunActivities(parts.swarms, parts.toolbox, now, parts=graphs, model_queue=queue)
 
     async def begun(asked: RunAsked) -> RunBegun:
         return await runs().begin_run(asked)

@@ -13,12 +13,11 @@ from activities.calls import Calls
 from activities.chat import ChatActivities
 from activities.deciding import ApprovalActivities
 from activities.delegation import Delegating
-from activities.graphflow.journal import Journal
+from activities.graphflow.answering import Answering
 from activities.graphflow.lost import LostRuns
 from activities.graphflow.nodes import NodeActivities
-from activities.graphflow.plans import Plans
+from activities.graphflow.parts import GraphParts, graph_parts
 from activities.graphflow.running import RunActivities
-from activities.graphflow.scope import Values
 from activities.holding import HoldingActivities
 from activities.lost_swarms import LostSwarms
 from activities.memory import Memory
@@ -47,8 +46,9 @@ def offers(settings: Settings, client: Client, parts: Parts) -> dict[str, dict[s
     """By the name of the queue, what `temporalio.worker.Worker` is to be given."""
     own = model_queue(parts.provider.name)
     books = Books(parts.ledger, parts.prices, now)
-    model = _model_activities(settings, parts, books)
-    flow = _flow_activities(parts, client, books, calls_on=FLOW if settings.model_queue == "shared" else own)
+    graphs = graph_parts(parts.ledger, parts.content, now)
+    model = _model_activities(settings, parts, graphs, books)
+    flow = _flow_activities(parts, graphs, client, books, calls_on=FLOW if settings.model_queue == "shared" else own)
     tools = ToolActivities(parts.ledger, parts.content, parts.toolbox, now).all()
     return {
         FLOW: {
@@ -62,7 +62,7 @@ def offers(settings: Settings, client: Client, parts: Parts) -> dict[str, dict[s
     }
 
 
-def _flow_activities(parts: Parts, client: Client, books: Books, *, calls_on: str) -> Activities:
+def _flow_activities(parts: Parts, graphs: GraphParts, client: Client, books: Books, *, calls_on: str) -> Activities:
     """The short ones on the ledger. Model calls go to the queue `calls_on`."""
     chat = ChatActivities(parts.ledger, now, model_queue=calls_on)
     swarm = SwarmActivities(parts.ledger, parts.content, now, model_queue=calls_on)
@@ -76,29 +76,20 @@ def _flow_activities(parts: Parts, client: Client, books: Books, *, calls_on: st
         *Delegating(parts.content, parts.agents).all(),
         *approvals.all(),
         *swarm.all(),
-        *_graph_activities(parts, client, calls_on),
+        *_graph_activities(parts, graphs, client, calls_on),
         *LostSwarms(swarm, parts.swarms, client, now).all(),
         *reconcile.all(),
     ]
 
 
-def _graph_activities(parts: Parts, client: Client, calls_on: str) -> Activities:
-    """Runs of workflows and their nodes: they share what they know of the ledger."""
-    journal, plans, values = Journal(parts.ledger), Plans(parts.ledger), Values(parts.content)
-    runs = RunActivities(
-        parts.swarms,
-        parts.toolbox,
-        now,
-        journal=journal,
-        plans=plans,
-        values=values,
-        model_queue=calls_on,
-    )
-    nodes = NodeActivities(parts.ledger, parts.content, parts.toolbox, now, journal=journal, plans=plans, values=values)
-    return [*runs.all(), *nodes.all(), *LostRuns(journal, parts.runs, client, now).all()]
+def _graph_activities(parts: Parts, graphs: GraphParts, client: Client, calls_on: str) -> Activities:
+    """Runs of workflows and their nodes."""
+    runs = RunActivities(parts.swarms, parts.toolbox, now, parts=graphs, model_queue=calls_on)
+    nodes = NodeActivities(graphs, parts.toolbox, now)
+    return [*runs.all(), *nodes.all(), *LostRuns(graphs.journal, parts.runs, client, now).all()]
 
 
-def _model_activities(settings: Settings, parts: Parts, books: Books) -> Activities:
+def _model_activities(settings: Settings, parts: Parts, graphs: GraphParts, books: Books) -> Activities:
     memory = Memory(parts.ledger, parts.content, parts.agents)
     calls = Calls(books, parts.model, now, timeout=timedelta(seconds=settings.model_timeout_s))
     thinking = Thinking(
@@ -106,9 +97,10 @@ def _model_activities(settings: Settings, parts: Parts, books: Books) -> Activit
         parts.content,
         books,
         calls,
-        offers=Offers(parts.toolbox, Plans(parts.ledger).shape),
+        offers=Offers(parts.toolbox, graphs.plans.shape),
         now=now,
         default_model=parts.model.default,
         max_answer_tokens=parts.provider.max_answer_tokens,
     )
-    return [*thinking.all(), *Summarising(memory, calls, now, default_model=parts.model.default).all()]
+    summarising = Summarising(memory, calls, now, default_model=parts.model.default)
+    return [*thinking.all(), *summarising.all(), *Answering(thinking, graphs).all()]

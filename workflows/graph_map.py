@@ -36,7 +36,7 @@ class GraphItems:
             root_id=start.spot.asked.root,
             budget_usd=start.spot.asked.budget_usd,
         )
-        self._items = Items(Work(turns, self._people), start.spot, start.parallel, goes_on=start.goes_on)
+        self._items = Items(Work(turns, self._people), start.spot, start.parallel, start.goes_on, start.agents)
 
     @workflow.run
     async def run(self, start: ItemsStart) -> ItemsOver:
@@ -52,12 +52,16 @@ class GraphItems:
 
 @dataclass(frozen=True)
 class Items:
-    """Does items of a map, `parallel` at a time; unless it `goes_on`, the first failure stops the others."""
+    """Does items of a map, `parallel` at a time; unless it `goes_on`, the first failure stops the others.
+
+    With `agents` the items are for agents to answer, each in one activity if one answer is all it takes.
+    """
 
     work: Work
     spot: Spot
     parallel: int
     goes_on: bool
+    agents: bool
 
     async def each(self, first: int, count: int) -> Ended | None:
         """Do these; the failure that counts, if there was one."""
@@ -82,30 +86,33 @@ class Items:
 
     async def _one(self, spot: Spot) -> Ended:
         try:
-            begun = await self.work.begun(spot)
-            if begun.is_done:
-                return Ended("completed")
-            ending = await self.work.done(spot, begun)
+            ending = await self._brought(spot)
         except FailureError as error:
             if is_cancellation(error):
                 raise
             code, message = why(error)
             ending = Ending(spot, "failed", code=code, error=message)
-        return await ended(ending)
+        return ending if isinstance(ending, Ended) else await ended(ending)
+
+    async def _brought(self, spot: Spot) -> Ended | Ending:
+        if self.agents:
+            return await self.work.answered(spot)
+        begun = await self.work.begun(spot)
+        return Ended("completed") if begun.is_done else await self.work.done(spot, begun)
 
 
-async def mapped(work: Work, spot: Spot, begun: Begun, parallel: int) -> Ending:
-    """Do all items of a map."""
+async def mapped(work: Work, spot: Spot, begun: Begun, parallel: int, *, agents: bool) -> Ending:
+    """Do all items of a map; they may be for `agents` to answer."""
     spot = replace(spot, seen=begun.seen, skipped=[])
-    failed = await _all(work, spot, begun, parallel)
+    failed = await _all(work, spot, begun, parallel, agents=agents)
     if failed is None:
         return Ending(spot, "completed", "items", count=begun.items)
     return Ending(spot, "failed", code=failed.code or "ITEM_FAILED", error=f"an item: {failed.error}")
 
 
-async def _all(work: Work, spot: Spot, begun: Begun, parallel: int) -> Ended | None:
+async def _all(work: Work, spot: Spot, begun: Begun, parallel: int, *, agents: bool) -> Ended | None:
     if begun.items <= PART:
-        return await Items(work, spot, parallel, goes_on=begun.goes_on).each(0, begun.items)
+        return await Items(work, spot, parallel, begun.goes_on, agents).each(0, begun.items)
     for first in range(0, begun.items, PART):
         part = ItemsStart(
             spot,
@@ -116,6 +123,7 @@ async def _all(work: Work, spot: Spot, begun: Begun, parallel: int) -> Ended | N
             work.turns.model_queue,
             work.turns.call_timeout_s,
             work.turns.pause_s,
+            agents,
         )
         over = await workflow.execute_child_workflow(
             GraphItems.run,

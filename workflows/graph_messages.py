@@ -46,7 +46,7 @@ class GraphStart:
 
 @dataclass(frozen=True)
 class ItemsStart:
-    """Items `first` and on, `count` of them, of a map's list, `parallel` at a time."""
+    """Items `first` and on, `count` of them, of a map's list, `parallel` at a time; `agents` are to answer them."""
 
     spot: Spot
     first: int
@@ -56,6 +56,7 @@ class ItemsStart:
     model_queue: str
     call_timeout_s: float = 120.0
     pause_s: float = 1.0
+    agents: bool = False
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,8 @@ from temporalio.exceptions import FailureError
 
 with workflow.unsafe.imports_passed_through():
     from activities.graphflow.asked import Begun, Ended, Ending, RunAsked, Spot, Undone
-    from activities.graphflow.nodes import FINAL, NodeActivities
+    from activities.graphflow.ends import FINAL
+    from activities.graphflow.nodes import NodeActivities
     from domain.graphflow.graph import GraphNode
     from domain.graphflow.schedule import Visit
     from workflows.graph_board import Board
@@ -21,6 +22,8 @@ with workflow.unsafe.imports_passed_through():
     from workflows.waits import LEDGER_RETRY, LEDGER_TIMEOUT
 
 _MOST_KNOWN = 200
+IN_ONE = "agents-answer-in-one"
+"""Runs that began before it begin and end the work of agents by activities of its own."""
 
 
 @dataclass
@@ -91,6 +94,8 @@ class Visits:
             return await self._transformed(spot)
         bound = None if spec.type == "wait" else spec.timeout_s
         ending = await within(self._brought(spot, spec), bound)
+        if isinstance(ending, Ended):
+            return ending
         if ending is None:
             ending = Ending(spot, "failed", code="TIMEOUT", error=f"it took more than {bound} seconds")
         if self._is_rejected(spec, ending):
@@ -109,8 +114,11 @@ class Visits:
             code, message = why(error)
             return await ended(Ending(spot, "failed", code=code, error=message))
 
-    async def _brought(self, spot: Spot, spec: GraphNode) -> Ending:
+    async def _brought(self, spot: Spot, spec: GraphNode) -> Ended | Ending:
         try:
+            if spec.type == "agent" and workflow.patched(IN_ONE):
+                self.board.mark(spot.node, "is working")
+                return await self.work.answered(spot)
             begun = await self.work.begun(spot)
             self.board.mark(spot.node, "is working")
             if begun.type == "wait":
@@ -120,7 +128,7 @@ class Visits:
                 finally:
                     self.work.people.resting.discard(spot.node)
             if begun.type == "map":
-                return await mapped(self.work, spot, begun, spec.more["parallel"])
+                return await mapped(self.work, spot, begun, spec.more["parallel"], agents=self._maps_agents(spec))
             return await self.work.done(spot, begun)
         except FailureError as error:
             if is_cancellation(error):
@@ -140,6 +148,10 @@ class Visits:
             except TimeoutError:
                 return Ending(spot, "completed", "waited", timed_out=True)
         return Ending(spot, "completed", "waited", event.payload_hash)
+
+    @staticmethod
+    def _maps_agents(spec: GraphNode) -> bool:
+        return spec.more.get("does") == "agent" and workflow.patched(IN_ONE)
 
     @staticmethod
     def _is_rejected(spec: GraphNode, ending: Ending) -> bool:

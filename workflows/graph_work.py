@@ -1,7 +1,8 @@
 """What nodes do, by their type: each way ends with what has been brought, whatever it is."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 
@@ -12,10 +13,13 @@ from temporalio.workflow import ActivityCancellationType, ChildWorkflowCancellat
 
 with workflow.unsafe.imports_passed_through():
     from activities.approvals import ApprovalAsk, Decided
-    from activities.graphflow.asked import Begun, Ending, Held, RunOver, Spot
+    from activities.graphflow.answering import Answering
+    from activities.graphflow.asked import Begun, Ended, Ending, Held, RunOver, Spot
     from activities.graphflow.nodes import NodeActivities
     from activities.swarm import Asked
+    from activities.thoughts import Answer
     from activities.tools import ToolActivities, ToolClosing, ToolDone, ToolRun
+    from domain.chat.events import FailureCode
     from workflows.graph_messages import GraphStart
     from workflows.graph_tasks import is_being_stopped, is_cancellation, why
     from workflows.holds import Holds
@@ -23,6 +27,7 @@ with workflow.unsafe.imports_passed_through():
     from workflows.swarm import Swarm
     from workflows.swarm_messages import SwarmStart
     from workflows.turn import Turns
+    from workflows.turn import why as turn_failed
     from workflows.visibility import attributes
     from workflows.waits import HEARTBEAT_TIMEOUT, LEDGER_RETRY, LEDGER_TIMEOUT
     from workflows.wanted import Remembered, Wanted, approval_id, said_no
@@ -70,10 +75,51 @@ class Work:
         Raises:
             asyncio.CancelledError, ActivityError, ChildWorkflowError: it was cancelled; things are in order.
         """
+        async with self._holding() as holds:
+            return await self._done(spot, begun, holds)
+
+    async def answered(self, spot: Spot) -> Ended | Ending:
+        """The same for an agent's work, from its beginning on; if one answer was all it took, its end is recorded.
+
+        Raises:
+            asyncio.CancelledError, ActivityError: it was cancelled; things are in order.
+        """
+        try:
+            first = await self.turns.call(Answering.answer_node, spot, spot.asked.key_id, _summary(spot))
+        except asyncio.CancelledError:
+            await self._unanswered(spot, "CANCELLED", "its node was stopped")
+            raise
+        except ActivityError as error:
+            if is_cancellation(error):
+                await self._unanswered(spot, "CANCELLED", "its node was stopped")
+                raise
+            return await self._unanswered(spot, *turn_failed(error))
+        if first.ended is not None:
+            return first.ended
+        if first.begun is None:
+            raise ValueError("an answer that is no end has a beginning")
+        async with self._holding() as holds:
+            return await self._agent(spot, first.begun, holds, first.answer)
+
+    async def _unanswered(self, spot: Spot, code: FailureCode, message: str) -> Ending:
+        """Record that the turn has no answer. What cannot even begin has no turn, and fails for its own reason."""
+        try:
+            begun = await self.begun(spot)
+        except ActivityError as error:
+            if is_cancellation(error):
+                raise
+            return Ending(spot, "failed", code=why(error)[0], error=why(error)[1])
+        if begun.turn is not None:
+            await self.turns.give_up(begun.turn, spot.attempt, code, message)
+        return Ending(spot, "failed", code=code, error=message)
+
+    @asynccontextmanager
+    async def _holding(self) -> AsyncIterator[Holds]:
+        """The decisions that an attempt waits for; they are withdrawn if it is stopped."""
         holds = Holds()
         self.people.waiting.append(holds)
         try:
-            return await self._done(spot, begun, holds)
+            yield holds
         except BaseException as error:
             if is_cancellation(error):
                 await holds.withdraw("the work that it was for was stopped")
@@ -92,7 +138,7 @@ class Work:
             return await self._swarm(spot, begun.swarm)
         return await self._run(spot, begun)
 
-    async def _agent(self, spot: Spot, begun: Begun, holds: Holds) -> Ending:
+    async def _agent(self, spot: Spot, begun: Begun, holds: Holds, first: Answer | None = None) -> Ending:
         turn = begun.turn
         if turn is None:
             raise ValueError("an agent's work is a turn")
@@ -106,7 +152,7 @@ class Work:
         alone = Remembered(first=turn.turn)
         wanted = Wanted(spot.attempt, alone, shape=begun.shape, tools=begun.tools, hold=begun.hold)
         try:
-            taken = await turns.take(turn, wanted)
+            taken = await turns.take(turn, wanted, first)
         except (asyncio.CancelledError, ActivityError) as error:
             if is_cancellation(error):
                 await turns.give_up(turn, spot.attempt, "CANCELLED", "its node was stopped")
@@ -213,6 +259,12 @@ class Work:
             return Ending(spot, "completed", "run", over.output_hash, owner=asked.execution_id)
         status = "rejected" if over.status == "rejected" else "failed"
         return Ending(spot, status, code=over.code or over.status.upper(), error=over.reason or over.status)
+
+
+def _summary(spot: Spot) -> str:
+    """What the Web UI shows of an agent's work."""
+    visit = f" · visit {spot.visit}" if spot.visit > 1 else ""
+    return f"{spot.node}{visit}" if spot.item is None else f"{spot.node}{visit} · item {spot.item + 1}"
 
 
 async def held(spot: Spot, approval: str) -> None:

@@ -1,10 +1,10 @@
 """One turn as any workflow runs it: steps until there is an answer, or a record that there is none."""
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from functools import partial
-from typing import cast, get_args
+from typing import Any, TypeVar, cast, get_args
 
 from temporalio import workflow
 from temporalio.common import Priority, RetryPolicy
@@ -26,6 +26,9 @@ with workflow.unsafe.imports_passed_through():
     from workflows.tool_use import ToolUse
     from workflows.waits import BOOKS_TIMEOUT, HEARTBEAT_TIMEOUT, LEDGER_RETRY, LEDGER_TIMEOUT, LONGEST_PAUSE
     from workflows.wanted import Remembered, Taken, TurnRefused, Wanted, approval_id, said_no, taken
+
+P = TypeVar("P")
+T = TypeVar("T")
 
 TURN_TIMEOUT = timedelta(minutes=15)
 """A step of a turn that has no answer by then, retries and all, has failed."""
@@ -49,14 +52,14 @@ class Turns:
     budget_usd: str | None = None
     on_hold: Callable[[str], None] | None = None
 
-    async def take(self, turn: TurnRef, wanted: Wanted) -> Taken:
-        """Take a turn to its end, whatever it is, and record a failure.
+    async def take(self, turn: TurnRef, wanted: Wanted, first: Answer | None = None) -> Taken:
+        """Take a turn to its end, whatever it is, and record a failure. Its `first` step may have been taken already.
 
         Raises:
             ActivityError, asyncio.CancelledError: the run, or the task that this is part of, was cancelled.
         """
         try:
-            return await self._taken(turn, wanted)
+            return await self._taken(turn, wanted, first)
         except ActivityError as error:
             if is_cancelled_exception(error) or workflow.cancellation_reason() is not None:
                 raise
@@ -66,12 +69,13 @@ class Turns:
         await self.give_up(turn, wanted.visit, code, message)
         return Taken("failed", code=code, error=message)
 
-    async def _taken(self, turn: TurnRef, wanted: Wanted) -> Taken:
+    async def _taken(self, turn: TurnRef, wanted: Wanted, first: Answer | None) -> Taken:
         steps: list[StepRef] = []
         answers: list[Answer] = []
         use = ToolUse(self, turn, wanted)
         for step in range(1, MOST_STEPS + 1):
-            answer = await self._think(turn, wanted, step, steps)
+            taken_before = first if step == 1 else None
+            answer = taken_before or await self._think(turn, wanted, step, steps)
             answers.append(answer)
             if answer.problem is not None:
                 steps.append(StepRef(answer.reply_hash, [answer.problem], asks=False))
@@ -103,17 +107,21 @@ class Turns:
             depth=wanted.depth,
             budget_usd=self.budget_usd,
         )
+        return await self.call(Thinking.think, thought, turn.key_id, _summary(turn, step))
+
+    async def call(self, method: Callable[[Any, P], Awaitable[T]], asked: P, key_id: str, summary: str) -> T:
+        """An activity that calls the model: tried again as long as that is worth it."""
         return await workflow.execute_activity_method(
-            Thinking.think,
-            thought,
+            method,
+            asked,
             task_queue=self.model_queue,
             start_to_close_timeout=self._attempt_timeout(),
             schedule_to_close_timeout=TURN_TIMEOUT,
             heartbeat_timeout=HEARTBEAT_TIMEOUT,
             retry_policy=self._retry(),
             cancellation_type=workflow.ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
-            priority=Priority(fairness_key=turn.key_id[:64]),
-            summary=_summary(turn, step),
+            priority=Priority(fairness_key=key_id[:64]),
+            summary=summary,
         )
 
     async def _held(self, turn: TurnRef, wanted: Wanted, over: Taken, risk: str) -> Taken:

@@ -7,6 +7,7 @@ from typing import Any
 from activities.approvals import ApprovalAsk, Decided
 from activities.chat import TurnRef
 from activities.swarm import Asked
+from activities.thoughts import Answer
 from activities.tools import ToolRun
 
 
@@ -147,6 +148,15 @@ class Ended:
     code: str | None = None
     error: str | None = None
     final: bool = False
+
+
+@dataclass(frozen=True)
+class Answered:
+    """What came of an agent's work in one step: its end; or, without `ended`, the `answer` to go on with as `begun`."""
+
+    ended: Ended | None = None
+    begun: Begun | None = None
+    answer: Answer | None = None
 
 
 @dataclass(frozen=True)

@@ -2,21 +2,35 @@
 
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
 from functools import reduce
 from threading import Lock
+from typing import TypeVar
 
 from domain.content import Content
 from domain.errors import Refused
 from domain.events import Event
 from domain.graphflow import run as runs
 from domain.graphflow.run import Run
+from domain.graphflow.run_events import NodeBegun, NodeEnded
 from domain.ledger import Change, Ledger, retrying
 
 Decided = tuple[list[Event], list[Content]]
 Decide = Callable[[Run], Decided]
+E = TypeVar("E", NodeBegun, NodeEnded)
 
 _GATES = 64
 _MOST = 1_000
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """What is to be appended to a run's stream, the texts that go with it, and the run as it stands then."""
+
+    changes: tuple[Change, ...]
+    content: tuple[Content, ...]
+    run: Run
 
 
 class Journal:
@@ -36,13 +50,41 @@ class Journal:
         known = self._recall(execution_id)
         return known if known.version >= max(seen, 1) else self._caught_up(execution_id, known)
 
+    def recorded(self, execution_id: str, kind: type[E], place: tuple[str, int, int]) -> E | None:
+        """The event of this kind that is about this very attempt (node, visit, attempt), from the run's beginning on.
+
+        For runs that are gone through again: they may be far ahead in the ledger.
+        """
+        known = (event for event in self._ledger.read(runs.stream(execution_id)) if isinstance(event, kind))
+        return next((event for event in known if (event.node, event.visit, event.attempt) == place), None)
+
+    def gate(self, execution_id: str) -> AbstractContextManager[object]:
+        """Keeps the other nodes of this run from appending in this process."""
+        return self._gates[hash(execution_id) % _GATES]
+
+    def entry(self, execution_id: str, decide: Decide, *, fresh: bool = False) -> Entry:
+        """What is decided, to be appended by somebody else together with events of other streams, inside the `gate`.
+
+        With `fresh` the stream is read, as it has to be when others came first.
+        """
+        run = self._fresh(execution_id) if fresh else self.read(execution_id)
+        events, content = decide(run)
+        if not events and not fresh:
+            return self.entry(execution_id, decide, fresh=True)
+        changes = [Change(runs.stream(execution_id), run.version, events)] if events else []
+        return Entry(tuple(changes), tuple(content), reduce(runs.evolve, events, run))
+
+    def appended(self, execution_id: str, entry: Entry) -> None:
+        """The entry was appended."""
+        self._keep(execution_id, entry.run)
+
     def write(self, execution_id: str, decide: Decide, *, key: str) -> Run:
         """Append what is decided, under an idempotency key. Returns the run as it stands then.
 
         Raises:
             VersionConflict: others came first again and again.
         """
-        with self._gates[hash(execution_id) % _GATES]:
+        with self.gate(execution_id):
             known = self.read(execution_id)
             try:
                 written = self._written(execution_id, known, decide, key)

@@ -8,7 +8,7 @@ import orjson
 from jsonschema import Draft202012Validator
 
 from activities.approvals import Decided
-from activities.graphflow.asked import Ending
+from activities.graphflow.asked import Ending, Spot
 from activities.graphflow.plans import Plan
 from activities.graphflow.scope import Values
 from domain.content import Content, ContentStore
@@ -73,18 +73,7 @@ class Outputs:
         return Outcome("completed", orjson.loads(self._text(ending.owner or "", ending.hash)))
 
     def _answer(self, plan: Plan, ending: Ending) -> Outcome:
-        spot = ending.spot
-        work = plan.work(spot.node, item=spot.item is not None, undo=spot.undo)
-        text = self._text(_owner(ending), ending.hash)
-        if not isinstance(work, AgentWork) or work.output is None:
-            return Outcome("completed", text, ending.hash, as_text=True)
-        try:
-            value = orjson.loads(text)
-        except orjson.JSONDecodeError:
-            return Outcome("failed", code="OUTPUT_INVALID", error="the answer is not JSON")
-        if problem := problem_with(work.output, value):
-            return Outcome("failed", code="OUTPUT_INVALID", error=problem)
-        return Outcome("completed", value, ending.hash)
+        return answered(plan, ending.spot, self._text(_owner(ending), ending.hash), ending.hash)
 
     def _result(self, ending: Ending) -> Outcome:
         """What a tool returned: JSON where it is an object or a list, else the text."""
@@ -126,6 +115,20 @@ class Outputs:
         if text is None:
             raise NotFound("what this node has put out was erased")
         return text
+
+
+def answered(plan: Plan, spot: Spot, text: str, text_hash: str | None) -> Outcome:
+    """What an agent's answer is as an output."""
+    work = plan.work(spot.node, item=spot.item is not None, undo=spot.undo)
+    if not isinstance(work, AgentWork) or work.output is None:
+        return Outcome("completed", text, text_hash, as_text=True)
+    try:
+        value = orjson.loads(text)
+    except orjson.JSONDecodeError:
+        return Outcome("failed", code="OUTPUT_INVALID", error="the answer is not JSON")
+    if problem := problem_with(work.output, value):
+        return Outcome("failed", code="OUTPUT_INVALID", error=problem)
+    return Outcome("completed", value, text_hash)
 
 
 def problem_with(schema: Mapping[str, Any], value: Any) -> str | None:

@@ -10,11 +10,12 @@ import orjson
 from temporalio import activity
 
 from activities.graphflow.asked import Request, RunAsked, RunBegun, RunEnding, RunOver
-from activities.graphflow.journal import Decided, Journal
+from activities.graphflow.journal import Decided
 from activities.graphflow.making import COORDINATOR, impossible
 from activities.graphflow.outputs import problem_with
-from activities.graphflow.plans import Plan, Plans
-from activities.graphflow.scope import Values, scope, with_defaults
+from activities.graphflow.parts import GraphParts
+from activities.graphflow.plans import Plan
+from activities.graphflow.scope import scope, with_defaults
 from domain.content import Content
 from domain.errors import Conflict, Invalid, NotFound
 from domain.events import Cause
@@ -51,17 +52,15 @@ class RunActivities:
         toolbox: Toolbox,
         now: Callable[[], datetime],
         *,
-        journal: Journal,
-        plans: Plans,
-        values: Values,
+        parts: GraphParts,
         model_queue: str,
     ) -> None:
-        self._values = values
+        self._values = parts.values
         self._agents = agents
         self._toolbox = toolbox
         self._now = now
-        self._journal = journal
-        self._plans = plans
+        self._journal = parts.journal
+        self._plans = parts.plans
         self._model_queue = model_queue
 
     def all(self) -> list[Callable[..., object]]:

@@ -7,11 +7,9 @@ from dataclasses import replace
 import pytest
 
 from activities.graphflow.asked import Begun, Ended, Ending, RunEnding, Spot
-from activities.graphflow.journal import Journal
 from activities.graphflow.nodes import NodeActivities
-from activities.graphflow.plans import Plans
+from activities.graphflow.parts import graph_parts
 from activities.graphflow.running import RunActivities
-from activities.graphflow.scope import Values
 from domain.content import Content
 from domain.graphflow.run import load, stream
 from domain.graphflow.run_events import NodeEnded
@@ -31,16 +29,7 @@ LOOP = workflow(
 def nodes_of(system: System) -> NodeActivities:
     """A worker's activities that know nothing yet."""
     parts = system.parts
-    ledger = parts.ledger
-    return NodeActivities(
-        ledger,
-        parts.content,
-        parts.toolbox,
-        now,
-        journal=Journal(ledger),
-        plans=Plans(ledger),
-        values=Values(parts.content),
-    )
+    return NodeActivities(graph_parts(parts.ledger, parts.content, now), parts.toolbox, now)
 
 
 async def over(system: System, document: dict[str, object]) -> Run:
@@ -90,9 +79,7 @@ async def test_ends_that_race_in_two_workers_are_recorded_once_each(shared: Syst
         parts.swarms,
         parts.toolbox,
         now,
-        journal=Journal(ledger),
-        plans=Plans(ledger),
-        values=Values(parts.content),
+        parts=graph_parts(ledger, parts.content, now),
         model_queue="",
     )
     assert (await first.begin_run(asked)).code is None

@@ -1,0 +1,44 @@
+"""What the activities of runs share: what they know of the ledger, and how attempts begin and end."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+
+from activities.graphflow.begins import Begins
+from activities.graphflow.ends import Ends
+from activities.graphflow.journal import Journal
+from activities.graphflow.outputs import Outputs
+from activities.graphflow.plans import Plans
+from activities.graphflow.scope import Values
+from domain.content import ContentStore
+from domain.ledger import Ledger
+
+
+@dataclass(frozen=True, slots=True)
+class GraphParts:
+    """Made once in a process: what one activity has read, another need not read again."""
+
+    ledger: Ledger
+    content: ContentStore
+    journal: Journal
+    plans: Plans
+    values: Values
+    begins: Begins
+    ends: Ends
+    outputs: Outputs
+
+
+def graph_parts(ledger: Ledger, content: ContentStore, now: Callable[[], datetime]) -> GraphParts:
+    """Parts that know nothing yet."""
+    journal, plans, values = Journal(ledger), Plans(ledger), Values(content)
+    begins = Begins(journal, plans, values, now)
+    return GraphParts(
+        ledger=ledger,
+        content=content,
+        journal=journal,
+        plans=plans,
+        values=values,
+        begins=begins,
+        ends=Ends(ledger, journal, begins, values, now),
+        outputs=Outputs(ledger, content, values),
+    )
