@@ -7,6 +7,7 @@ from temporalio.client import Client
 
 from activities.graphflow.asked import Request, RunAsked, RunBegun
 from activities.graphflow.parts import graph_parts
+from activities.graphflow.plans import Plans
 from activities.graphflow.running import RunActivities
 from api import workflow_diagrams, workflow_executions
 from api.dependencies import Positions
@@ -39,10 +40,10 @@ def execution_routers(settings: Settings, parts: Parts, client: Client, live: Po
 
 
 def _recording(settings: Settings, parts: Parts) -> Recording:
-    queue = FLOW if settings.model_queue == "shared" else model_queue(parts.provider.name)
+    queue, plans = FLOW if settings.model_queue == "shared" else model_queue(parts.provider.name), Plans(parts.ledger)
 
     def runs() -> RunActivities:
-        graphs = graph_parts(parts.ledger, parts.content, now)  # the workers write on: nothing that was read is kept
+        graphs = graph_parts(parts.ledger, parts.content, now, plans=plans)  # of runs nothing is kept: workers write on
         return RunActivities(parts.swarms, parts.toolbox, now, parts=graphs, model_queue=queue)
 
     async def begun(asked: RunAsked) -> RunBegun:

@@ -47,7 +47,7 @@ def offers(settings: Settings, client: Client, parts: Parts) -> dict[str, dict[s
     own = model_queue(parts.provider.name)
     books = Books(parts.ledger, parts.prices, now)
     graphs = graph_parts(parts.ledger, parts.content, now)
-    model = _model_activities(settings, parts, graphs, books)
+    model = model_activities(settings, parts, graphs, books)
     flow = _flow_activities(parts, graphs, client, books, calls_on=FLOW if settings.model_queue == "shared" else own)
     tools = ToolActivities(parts.ledger, parts.content, parts.toolbox, now).all()
     return {
@@ -89,7 +89,8 @@ def _graph_activities(parts: Parts, graphs: GraphParts, client: Client, calls_on
     return [*runs.all(), *nodes.all(), *LostRuns(graphs.journal, parts.runs, client, now).all()]
 
 
-def _model_activities(settings: Settings, parts: Parts, graphs: GraphParts, books: Books) -> Activities:
+def model_activities(settings: Settings, parts: Parts, graphs: GraphParts, books: Books) -> Activities:
+    """Those that call a model."""
     memory = Memory(parts.ledger, parts.content, parts.agents)
     calls = Calls(books, parts.model, now, timeout=timedelta(seconds=settings.model_timeout_s))
     thinking = Thinking(

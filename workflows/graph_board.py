@@ -1,5 +1,6 @@
 """Where a run stands: what is ready, what is done, and how that looks in the Web UI."""
 
+import asyncio
 from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -28,6 +29,8 @@ class Board:
     skipped: dict[str, None] = field(default_factory=dict)
     code: str | None = None
     _doing: dict[str, str] = field(default_factory=dict)
+    _what: str = "running"
+    _shows: bool = False
     _specs: dict[str, GraphNode] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -81,8 +84,15 @@ class Board:
         self._doing[node] = doing
         self.show()
 
-    def show(self, what: str = "running") -> None:
-        """Tell whoever looks at the run in the Web UI."""
+    def show(self, what: str | None = None) -> None:
+        """Tell whoever looks at the run in the Web UI, once for all that happens in the same moment."""
+        self._what = what or self._what
+        if not self._shows:
+            self._shows = True
+            asyncio.get_running_loop().call_soon(self._show)
+
+    def _show(self) -> None:
+        self._shows = False
         statuses = self.schedule.statuses(self.state)
         visits = dict(zip(statuses, self.state.visits, strict=True))
         rows = [
@@ -91,4 +101,6 @@ class Board:
         ]
         done = sum(status in {"completed", "skipped"} for status in statuses.values())
         table = "\n".join(["| node | visits | state |", "|---|---|---|", *rows])
-        workflow.set_current_details(f"**{self.name}** · {what} · {done} of {len(statuses)} nodes settled\n\n{table}")
+        workflow.set_current_details(
+            f"**{self.name}** · {self._what} · {done} of {len(statuses)} nodes settled\n\n{table}"
+        )

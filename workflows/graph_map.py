@@ -19,6 +19,8 @@ with workflow.unsafe.imports_passed_through():
 
 PART = 50
 """Items that are done in one history."""
+PART_OF_ANSWERS = 100
+"""The same where agents answer each in one activity, which takes fewer events."""
 
 
 @workflow.defn(name="GraphItems")
@@ -111,13 +113,14 @@ async def mapped(work: Work, spot: Spot, begun: Begun, parallel: int, *, agents:
 
 
 async def _all(work: Work, spot: Spot, begun: Begun, parallel: int, *, agents: bool) -> Ended | None:
-    if begun.items <= PART:
+    most = PART_OF_ANSWERS if agents else PART
+    if begun.items <= most:
         return await Items(work, spot, parallel, begun.goes_on, agents).each(0, begun.items)
-    for first in range(0, begun.items, PART):
+    for first in range(0, begun.items, most):
         part = ItemsStart(
             spot,
             first,
-            min(PART, begun.items - first),
+            min(most, begun.items - first),
             parallel,
             begun.goes_on,
             work.turns.model_queue,

@@ -28,9 +28,12 @@ class GraphParts:
     outputs: Outputs
 
 
-def graph_parts(ledger: Ledger, content: ContentStore, now: Callable[[], datetime]) -> GraphParts:
-    """Parts that know nothing yet."""
-    journal, plans, values = Journal(ledger), Plans(ledger), Values(content)
+def graph_parts(
+    ledger: Ledger, content: ContentStore, now: Callable[[], datetime], *, plans: Plans | None = None
+) -> GraphParts:
+    """Parts that know nothing yet but, with `plans`, definitions that were read before."""
+    journal, values = Journal(ledger), Values(content)
+    plans = plans or Plans(ledger)
     begins = Begins(journal, plans, values, now)
     return GraphParts(
         ledger=ledger,

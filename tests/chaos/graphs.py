@@ -1,4 +1,4 @@
-"""Random workflows, the same for the same seed: branches, joins, loops and agents, told apart by what they compute."""
+"""Random workflows, the same for the same seed: branches, joins, loops, agents, maps, known by what they compute."""
 
 import random
 from typing import Any
@@ -9,7 +9,7 @@ ROUNDS = 3
 
 
 def random_definition(seed: int) -> dict[str, Any]:
-    """A workflow of transforms (and an agent now and then) whose conditions look at numbers that its input decides."""
+    """A workflow of transforms, here and there an agent or a map of them; its conditions look at the input's size."""
     chance = random.Random(seed)  # noqa: S311  (chance, not secrecy)
     names = [f"n{number}" for number in range(chance.randint(3, MOST_NODES))]
     nodes: list[dict[str, Any]] = [_node(chance, name, place) for place, name in enumerate(names)]
@@ -27,6 +27,9 @@ def random_definition(seed: int) -> dict[str, Any]:
 def _node(chance: random.Random, name: str, place: int) -> dict[str, Any]:
     if place and chance.random() < 0.2:
         return {"id": name, "type": "agent", "agent": "amy_cfo", "prompt": "Say it: {{ input.request }}"}
+    if place and chance.random() < 0.1:
+        asking = {"type": "agent", "agent": "ava_analytics_virtuoso", "prompt": "Say {{ item }}"}
+        return {"id": name, "type": "map", "over": '["one", "two", "three"]', "parallel": 2, "node": asking}
     return {
         "id": name,
         "type": "transform",

@@ -1,9 +1,6 @@
 """Random workflows come to the same outcome whether workers live or die, and nothing in them happens twice."""
 
 import asyncio
-import random
-import signal
-import time
 from collections import Counter
 from typing import Any
 
@@ -13,6 +10,7 @@ import pytest
 
 from tests.chaos.books import assert_books_agree
 from tests.chaos.conftest import Say
+from tests.chaos.fleet import fleet
 from tests.chaos.graphs import random_definition
 from tests.chaos.swarms import asked
 from tests.chaos.whole import Whole, eventually
@@ -20,7 +18,7 @@ from tests.chaos.whole import Whole, eventually
 pytestmark = pytest.mark.prove
 
 WORKFLOWS = "/api/v1/workflows"
-GRAPHS, AT_ONCE = 200, 20
+GRAPHS, AT_ONCE, WORKERS = 200, 20, 3
 OVER = {"completed", "rejected", "failed", "cancelled"}
 PATIENCE_S = 240.0
 _TWICE = """
@@ -37,18 +35,19 @@ async def test_random_graphs_end_the_same_while_workers_are_killed(system: Whole
     system.model.script(default={"delay_s": 0.3})
     workflows = [await _defined(system, seed) for seed in range(GRAPHS)]
     undisturbed = await _all(system, workflows, "undisturbed")
-    over = asyncio.Event()
-    killing = asyncio.create_task(_kill_workers(system, over))
-    disturbed = await _all(system, workflows, "disturbed")
-    over.set()
-    kills = await killing
+    async with fleet(system, WORKERS - 1) as workers:
+        over = asyncio.Event()
+        killing = asyncio.create_task(workers.kill_until(over, 1.5, 4))
+        disturbed = await _all(system, workflows, "disturbed")
+        over.set()
+        await killing
     assert disturbed == undisturbed
     assert _recorded_twice(system) == []
     agreed = assert_books_agree(await system.ended_calls(), system.model.bill())
     ends = Counter(outcome["status"] for outcome in undisturbed)
     measured(
-        f"{GRAPHS} random graphs, each run twice, the second time with {kills} workers killed: the same outcome,"
-        f" each node's recorded once; {dict(ends)}; calls {dict(agreed)}"
+        f"{GRAPHS} random graphs, each run twice, the second time with {workers.kills} kills among {WORKERS} workers:"
+        f" the same outcome, each node's recorded once; {dict(ends)}; calls {dict(agreed)}"
     )
 
 
@@ -87,16 +86,6 @@ async def _run(system: Whole, workflow_id: str, key: str, request: str) -> Outco
     assert run is not None
     nodes = {node["id"]: (node["status"], node["output"]) for node in run["nodes"]}
     return {"status": run["status"], "result": run["result"], "nodes": nodes}
-
-
-async def _kill_workers(system: Whole, over: asyncio.Event) -> int:
-    chance, kills = random.Random(time.time_ns()), 0  # noqa: S311  (chance, not secrecy)
-    while not over.is_set():
-        await asyncio.sleep(chance.uniform(5, 8))  # it takes some seconds to be there again
-        mark = system.up.run().children["worker"]
-        kills += mark.alive()
-        mark.kill(signal.SIGKILL)
-    return kills
 
 
 def _recorded_twice(system: Whole) -> list[Any]:

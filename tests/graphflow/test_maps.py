@@ -53,7 +53,7 @@ async def test_a_long_list_is_done_in_parts_and_no_history_grows_long(
     started = await run(shared, document, given(count))
     assert (await started.output())["end"]["count"] == count
     assert len((await started.handle.fetch_history()).events) < 100
-    part = shared.temporal.get_workflow_handle(f"{started.id}/each/1/1/50")
+    part = shared.temporal.get_workflow_handle(f"{started.id}/each/1/1/100")
     assert len((await part.fetch_history()).events) < 1_000
     ends = await asyncio.to_thread(
         shared.parts.ledger.read_many, [item_stream(started.id, "each", 1, at) for at in range(count)]
