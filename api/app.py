@@ -15,7 +15,7 @@ from starlette.responses import Response
 
 from api import context, docs, health, openapi
 from api.auth import Identity
-from api.bodies import Bodies
+from api.bodies import Bodies, Yaml
 from api.dependencies import NoPositions, Positions
 from api.envelope import Envelope
 from api.errors import failure_of
@@ -58,6 +58,7 @@ class ApiParts:
     routers: tuple[APIRouter, ...] = ()
     registry: CollectorRegistry = field(default_factory=CollectorRegistry)
     lifespan: Lifespan | None = None
+    yaml: Yaml | None = None
 
 
 class Api(FastAPI):
@@ -107,7 +108,7 @@ def _rules(parts: ApiParts, metrics: WebMetrics) -> list[Middleware]:
         Middleware(TrustedHosts, hosts=settings.allowed_hosts),
         Middleware(Origins, origins=settings.cors_origins, loopback=settings.loopback),
         Middleware(Gate, identity=identity, limiter=limiter),
-        Middleware(Bodies, larger=settings.larger_bodies),
+        Middleware(Bodies, larger=settings.larger_bodies, yaml=parts.yaml),
         Middleware(Envelope),
         Middleware(Idempotency, answers=parts.answers, wait_s=settings.idempotency_wait_s),
     ]

@@ -8,6 +8,8 @@ from typing import Any
 from api.idempotency import MAX_KEY
 from api.models import ErrorEnvelope
 
+TAKES_YAML = "x-takes-yaml"
+"""Marks an operation whose body may be YAML; it is described as such, and the mark is taken away."""
 TITLE = "Convergio API"
 SUMMARY = "AI agents that never lose their place."
 DESCRIPTION = """\
@@ -28,7 +30,8 @@ as the first time (`Idempotency-Replayed: true`), the same key with another body
 
 **Reads** show what was written before them; one that could not wait long enough says `X-Convergio-Stale: true`.
 
-Times are UTC, money is US dollars with up to 6 decimals. Bodies are JSON of 1 MiB at most.
+Times are UTC, money is US dollars with up to 6 decimals. Bodies are JSON of 1 MiB at most; definitions of workflows
+may be YAML of 128 KiB.
 """
 TAGS = (
     "Health", "Monitoring", "Talents", "AI Agents", "Ali Intelligence", "Vector Search", "Cost Management", "Analytics",
@@ -45,7 +48,7 @@ _REASONS = {
     409: "It contradicts what has already happened",
     412: "`If-Match` names another version",
     413: "The body is too large",
-    415: "The body is not JSON",
+    415: "The body is not of a media type that is read here",
     422: "The request says something that cannot be",
     429: "Too many requests, or over budget",
     500: "Something went wrong here",
@@ -87,6 +90,7 @@ def complete(schema: dict[str, Any], *, auth_on: bool) -> dict[str, Any]:
     used, names = set(), Counter(operation["summary"] for _, _, operation in _operations(schema))
     for path, method, operation in _operations(schema):
         _extend(path, method, operation)
+        _also_yaml(operation)
         used.update(operation.get("tags", ()))
         if names[operation["summary"]] == 1:
             operation["operationId"] = operation["summary"].lower().replace(" ", "_")
@@ -94,6 +98,13 @@ def complete(schema: dict[str, Any], *, auth_on: bool) -> dict[str, Any]:
             operation["security"] = _KEYS
     schema["tags"] = [{"name": tag} for tag in TAGS if tag in used]
     return schema
+
+
+def _also_yaml(operation: dict[str, Any]) -> None:
+    """Where a body may be YAML, it is described as that too."""
+    if operation.pop(TAKES_YAML, False):
+        content = operation["requestBody"]["content"]
+        content["application/yaml"] = content["application/json"]
 
 
 def _operations(schema: Mapping[str, Any]) -> Iterator[tuple[str, str, dict[str, Any]]]:

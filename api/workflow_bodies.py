@@ -8,12 +8,15 @@ from fastapi import Body
 from pydantic import BaseModel, Field, JsonValue, PlainValidator
 
 from activities.proving import told
+from api.bodies import Yaml
 from domain.errors import Invalid
 from domain.graphflow import definition as language
 from domain.graphflow.definition import Definition
-from domain.graphflow.documents import of_document
+from domain.graphflow.documents import of_document, of_yaml
 from domain.graphflow.problems import Problem, Validation
 
+YAML = Yaml(re.compile(r"/api/v1/workflows(?:/(?!(?:import|generate)$)[A-Za-z0-9_-]+)?"), of_yaml)
+"""Definitions may be sent as YAML."""
 NO_NUL = r"^[^\x00]*$"
 
 

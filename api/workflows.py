@@ -7,6 +7,7 @@ from fastapi import APIRouter, Path, Query, Response
 
 from api.dependencies import CurrentRequest, IdempotencyKey, IfMatch, Paged, fresh, requires, set_etag
 from api.models import MAX_INT, Deleted
+from api.openapi import TAKES_YAML
 from api.workflow_bodies import NO_NUL, ChangesBody, ComponentBody, DefinitionBody, DocumentBody
 from api.workflow_desk import STAND_IN, Desk
 from api.workflow_views import (
@@ -26,6 +27,7 @@ from domain.graphflow.ports import WorkflowFilter
 
 PREFIX = "/api/v1/workflows"
 WorkflowId = Annotated[str, Path(max_length=128, pattern=r"^[A-Za-z0-9_-]+$")]
+_YAML = {TAKES_YAML: True}
 _Number = Annotated[int, Path(ge=1, le=MAX_INT)]
 _Version = Annotated[int | None, Query(ge=1, le=MAX_INT, description="The newest, if none is named.")]
 _Note = Annotated[str | None, Query(max_length=500, pattern=NO_NUL, description="What is new, in your words.")]
@@ -64,7 +66,9 @@ def _catalogue(routes: APIRouter, desk: Desk) -> None:
 
 
 def _writing(routes: APIRouter, desk: Desk) -> None:
-    @routes.post("", status_code=201, response_model=WrittenWorkflow, dependencies=[requires("write")])
+    @routes.post(
+        "", status_code=201, response_model=WrittenWorkflow, dependencies=[requires("write")], openapi_extra=_YAML
+    )
     async def create_workflow(
         body: DefinitionBody, request: CurrentRequest, key: IdempotencyKey, response: Response, note: _Note = None
     ) -> Any:
@@ -89,7 +93,7 @@ def _writing(routes: APIRouter, desk: Desk) -> None:
         response.headers["location"] = f"{PREFIX}/{made.standing.workflow_id}"
         return {**dict(written(made.standing, made.validation)), "notes": found.notes}
 
-    @routes.put("/{workflow_id}", response_model=WrittenWorkflow, dependencies=[requires("write")])
+    @routes.put("/{workflow_id}", response_model=WrittenWorkflow, dependencies=[requires("write")], openapi_extra=_YAML)
     async def change_workflow(
         workflow_id: WorkflowId,
         body: ChangesBody,
@@ -116,7 +120,7 @@ def _writing(routes: APIRouter, desk: Desk) -> None:
 
 
 def _proving(routes: APIRouter, desk: Desk) -> None:
-    @routes.post("/validate", response_model=ValidationResult, dependencies=[requires("read")])
+    @routes.post("/validate", response_model=ValidationResult, dependencies=[requires("read")], openapi_extra=_YAML)
     async def validate_definition(body: DocumentBody) -> Any:
         """Whether a definition could run: what is wrong where, what to do, and the most that a run can take."""
         return result(await desk.validated(body))

@@ -14,6 +14,7 @@ from api.app import ApiParts, ApiSettings, create_app
 from api.auth import key_hash
 from api.health import Probes
 from api.server import Http
+from api.workflow_bodies import YAML
 from domain.governance.ports import Unlimited
 from runtime import probes, temporal
 from runtime.bootstrap import Parts, answers, make_parts, positions, rate_limiter
@@ -77,6 +78,7 @@ def make_app(settings: Settings, parts: Parts, client: Client) -> FastAPI:
             positions=live,
             routers=make_routers(settings, parts, client, live),
             lifespan=lifespan,
+            yaml=YAML,
         )
     )
 

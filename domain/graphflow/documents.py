@@ -29,11 +29,7 @@ def parse(text: str) -> Definition:
     """
     if len(text) > LONGEST_DOCUMENT:
         raise Malformed(f"a definition has {LONGEST_DOCUMENT:,} characters at most")
-    try:
-        document = _from_json(text) if text.lstrip().startswith("{") else _from_yaml(text)
-    except RecursionError:
-        raise Malformed(f"the document is nested more than {_DEEPEST} deep") from None
-    return of_document(document)
+    return of_document(_from_json(text) if text.lstrip().startswith("{") else of_yaml(text))
 
 
 def of_document(document: Any) -> Definition:
@@ -82,6 +78,8 @@ def _plain(value: Any) -> Any:
 def _from_json(text: str) -> Any:
     try:
         return json.loads(text, object_pairs_hook=_once, parse_constant=_no_constant)
+    except RecursionError:
+        raise _too_deep() from None
     except json.JSONDecodeError as error:
         raise Malformed(f"line {error.lineno}, column {error.colno}: this is not JSON ({error.msg})") from None
 
@@ -132,15 +130,26 @@ def _at(message: str, mark: Any) -> Malformed:
     return Malformed(f"line {mark.line + 1}, column {mark.column + 1}: {message}")
 
 
-def _from_yaml(text: str) -> Any:
+def of_yaml(text: str) -> Any:
+    """The values that YAML text stands for: no more than JSON has.
+
+    Raises:
+        Malformed: it is no YAML, or more than JSON has; the message says where.
+    """
     try:
         return yaml.load(text, _Yaml)  # noqa: S506  (a safe loader, made safer)
+    except RecursionError:
+        raise _too_deep() from None
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         where = f"line {mark.line + 1}, column {mark.column + 1}: " if mark else ""
         raise Malformed(f"{where}this is not YAML ({error.problem})") from None
     except (yaml.YAMLError, ValueError) as error:
         raise Malformed(f"this is not YAML ({error})") from None
+
+
+def _too_deep() -> Malformed:
+    return Malformed(f"the document is nested more than {_DEEPEST} deep")
 
 
 def _flaw(value: Any, depth: int) -> str | None:
