@@ -8,27 +8,23 @@ from datetime import timedelta
 
 from temporalio import workflow
 from temporalio.common import RetryPolicy
-from temporalio.exceptions import ActivityError, FailureError
-from temporalio.workflow import ActivityCancellationType, ChildWorkflowCancellationType, ParentClosePolicy
+from temporalio.exceptions import ActivityError
+from temporalio.workflow import ActivityCancellationType
 
 with workflow.unsafe.imports_passed_through():
     from activities.approvals import ApprovalAsk, Decided
     from activities.graphflow.answering import Answering
-    from activities.graphflow.asked import Begun, Ended, Ending, Held, RunOver, Spot
+    from activities.graphflow.asked import Begun, Ended, Ending, Held, Spot
     from activities.graphflow.nodes import NodeActivities
-    from activities.swarm import Asked
     from activities.thoughts import Answer
     from activities.tools import ToolActivities, ToolClosing, ToolDone, ToolRun
     from domain.chat.events import FailureCode
-    from workflows.graph_messages import GraphStart
-    from workflows.graph_tasks import is_being_stopped, is_cancellation, why
+    from workflows.graph_children import run, swarm
+    from workflows.graph_tasks import is_cancellation, why
     from workflows.holds import Holds
     from workflows.queues import IO
-    from workflows.swarm import Swarm
-    from workflows.swarm_messages import SwarmStart
     from workflows.turn import Turns
     from workflows.turn import why as turn_failed
-    from workflows.visibility import attributes
     from workflows.waits import HEARTBEAT_TIMEOUT, LEDGER_RETRY, LEDGER_TIMEOUT
     from workflows.wanted import Remembered, Wanted, approval_id, said_no
 
@@ -135,8 +131,8 @@ class Work:
         if begun.approval is not None:
             return await self._approval(spot, begun.approval, holds)
         if begun.swarm is not None:
-            return await self._swarm(spot, begun.swarm)
-        return await self._run(spot, begun)
+            return await swarm(spot, begun.swarm, self.turns)
+        return await run(spot, begun, self.turns)
 
     async def _agent(self, spot: Spot, begun: Begun, holds: Holds, first: Answer | None = None) -> Ending:
         turn = begun.turn
@@ -213,53 +209,6 @@ class Work:
         finally:
             self.people.resting.discard(spot.node)
 
-    async def _swarm(self, spot: Spot, asked: Asked) -> Ending:
-        try:
-            over = await workflow.execute_child_workflow(
-                Swarm.run,
-                SwarmStart(asked, self.turns.call_timeout_s, self.turns.pause_s),
-                id=asked.task_id,
-                cancellation_type=ChildWorkflowCancellationType.WAIT_CANCELLATION_COMPLETED,
-                parent_close_policy=ParentClosePolicy.REQUEST_CANCEL,
-                search_attributes=attributes(
-                    "swarm",
-                    agent_id=asked.coordinator.agent_id,
-                    key_id=asked.key_id,
-                    project_id=asked.project_id,
-                ),
-                static_summary=f"Swarm, {asked.mode}, of {spot.asked.execution_id}: {spot.node}"[:160],
-            )
-        except FailureError as error:
-            return _broken(spot, error)
-        if over.status == "completed":
-            return Ending(spot, "completed", "swarm", over.result_hash, owner=asked.task_id)
-        status = "rejected" if over.status == "rejected" else "failed"
-        return Ending(spot, status, code=over.code or over.status.upper(), error=over.reason or over.status)
-
-    async def _run(self, spot: Spot, begun: Begun) -> Ending:
-        asked = begun.run
-        if asked is None:
-            return Ending(spot, "failed", code="UNSUPPORTED_NODE", error=f"a {begun.type} cannot be done here")
-        try:
-            over = await workflow.execute_child_workflow(
-                "GraphRun",
-                GraphStart(asked, self.turns.call_timeout_s, self.turns.pause_s),
-                id=asked.execution_id,
-                result_type=RunOver,
-                cancellation_type=ChildWorkflowCancellationType.WAIT_CANCELLATION_COMPLETED,
-                parent_close_policy=ParentClosePolicy.REQUEST_CANCEL,
-                search_attributes=attributes(
-                    "graph", agent_id=asked.workflow_id, key_id=asked.key_id, project_id=asked.project_id
-                ),
-                static_summary=f"Workflow {asked.workflow_id}, of {spot.asked.execution_id}: {spot.node}"[:160],
-            )
-        except FailureError as error:
-            return _broken(spot, error)
-        if over.status == "completed":
-            return Ending(spot, "completed", "run", over.output_hash, owner=asked.execution_id)
-        status = "rejected" if over.status == "rejected" else "failed"
-        return Ending(spot, status, code=over.code or over.status.upper(), error=over.reason or over.status)
-
 
 def _summary(spot: Spot) -> str:
     """What the Web UI shows of an agent's work."""
@@ -275,16 +224,6 @@ async def held(spot: Spot, approval: str) -> None:
         start_to_close_timeout=LEDGER_TIMEOUT,
         retry_policy=LEDGER_RETRY,
     )
-
-
-def _broken(spot: Spot, error: FailureError) -> Ending:
-    """A child that did not come to its end. One that somebody else has cancelled has failed."""
-    if is_cancellation(error):
-        if is_being_stopped():
-            raise error
-        return Ending(spot, "failed", code="CANCELLED", error="what it stands for was cancelled")
-    code, message = why(error)
-    return Ending(spot, "failed", code=code, error=message)
 
 
 async def _called(run: ToolRun, bound: timedelta) -> ToolDone:
