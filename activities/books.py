@@ -5,11 +5,10 @@ other.
 """
 
 from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Protocol, TypeVar
 
+from activities.beside import ALONE, Beside, Companion, Written, inside
 from activities.budgets import Budgets
 from domain.chat.ports import ModelFailure, ModelReply
 from domain.content import Content, content_hash
@@ -21,66 +20,6 @@ from domain.errors import OverBudget, VersionConflict
 from domain.events import Cause, Event
 from domain.ids import root
 from domain.ledger import Change, Ledger, retrying
-
-T = TypeVar("T")
-
-
-def _nobody() -> None:
-    """Nobody wants to know."""
-
-
-@dataclass(frozen=True, slots=True)
-class Companion:
-    """What is decided for another stream in the same append: its new events, given those it has.
-
-    `texts` are those that the new events name and nobody has stored yet.
-    """
-
-    stream: str
-    decide: Callable[[Sequence[Event]], list[Event]]
-    texts: tuple[Content, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Written:
-    """Changes of other streams and texts that are appended with a call's events; `appended` is told that they were."""
-
-    changes: Sequence[Change] = ()
-    texts: Sequence[Content] = ()
-    appended: Callable[[], None] = _nobody
-
-
-class Beside(Protocol):
-    """What else comes of a call: decided for each try to append it, and with `fresh` anew because others came first."""
-
-    def gate(self) -> AbstractContextManager[object]:
-        """Held while it is decided and appended."""
-        ...
-
-    def begun(self, *, fresh: bool) -> Written:
-        """What a reservation brings about."""
-        ...
-
-    def ended(self, turn: Sequence[Event], text: str, *, fresh: bool) -> Written:
-        """What a settlement brings about that adds these events to the turn, with this text. It must not fail."""
-        ...
-
-
-class Alone:
-    """Nothing else comes of a call."""
-
-    def gate(self) -> AbstractContextManager[object]:
-        return nullcontext()
-
-    def begun(self, *, fresh: bool) -> Written:  # noqa: ARG002  (as the protocol has it)
-        return _NOTHING
-
-    def ended(self, turn: Sequence[Event], text: str, *, fresh: bool) -> Written:  # noqa: ARG002  (as the protocol has it)
-        return _NOTHING
-
-
-ALONE = Alone()
-_NOTHING = Written()
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,11 +78,10 @@ class Books:
 
         if untried:
             try:
-                return self._budgets.alone(intent, _inside(beside, lambda: write([], [], fresh=False)))
+                return self._budgets.alone(intent, inside(beside, lambda: write([], [], fresh=False)))
             except (VersionConflict, OverBudget):
                 pass
-
-        return self._budgets.retrying(intent, _inside(beside, again), shared=beside is not ALONE)
+        return self._budgets.retrying(intent, inside(beside, again), shared=beside is not ALONE)
 
     def _reserve(
         self,
@@ -299,16 +237,6 @@ class Books:
             return write(reservation.call_events, reservation.companion_events, fresh=False)
 
         try:
-            return self._budgets.alone(intent, _inside(beside, first))
+            return self._budgets.alone(intent, inside(beside, first))
         except VersionConflict:
-            return self._budgets.retrying(intent, _inside(beside, again), shared=beside is not ALONE)
-
-
-def _inside(beside: Beside, write: Callable[[], T]) -> Callable[[], T]:
-    """A command that runs while nobody else in this process moves what is written beside it."""
-
-    def inside() -> T:
-        with beside.gate():
-            return write()
-
-    return inside
+            return self._budgets.retrying(intent, inside(beside, again), shared=beside is not ALONE)

@@ -13,7 +13,8 @@ import structlog
 from temporalio import activity
 
 from activities import failures
-from activities.books import ALONE, Beside, Books, Companion, Reservation
+from activities.beside import ALONE, Beside, Companion
+from activities.books import Books, Reservation
 from activities.chat import TurnRef
 from activities.surely import surely
 from domain.chat import policy

@@ -7,7 +7,7 @@ from datetime import datetime
 from temporalio import activity
 from temporalio.exceptions import ApplicationError
 
-from activities.books import Companion
+from activities.beside import Companion
 from activities.calls import Ask, Calls
 from activities.heartbeat import beating
 from activities.memory import Memory

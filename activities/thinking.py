@@ -9,7 +9,8 @@ from decimal import Decimal
 from temporalio import activity
 from temporalio.exceptions import ApplicationError
 
-from activities.books import ALONE, Beside, Books, Companion
+from activities.beside import ALONE, Beside, Companion
+from activities.books import Books
 from activities.calls import Ask, Calls
 from activities.chat import TurnRef, started
 from activities.heartbeat import beating

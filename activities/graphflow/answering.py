@@ -11,7 +11,7 @@ from contextlib import AbstractContextManager, nullcontext
 import structlog
 from temporalio import activity
 
-from activities.books import Beside, Written
+from activities.beside import Beside, Written
 from activities.graphflow import spots
 from activities.graphflow.asked import Answered, Begun, Ended, Spot
 from activities.graphflow.ends import of_item

@@ -9,7 +9,8 @@ import pytest
 import pytest_asyncio
 from temporalio.client import ScheduleActionStartWorkflow
 
-from activities.books import Books, Companion
+from activities.beside import Companion
+from activities.books import Books
 from activities.chat import ChatActivities, Opening, TurnRef, started
 from activities.reconcile import LOST_AFTER, ReconcileActivities
 from domain.chat import aggregate

@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 from eventsourcing.persistence import StoredEvent
 
-from activities.books import Books, Companion, Reservation
+from activities.beside import Companion
+from activities.books import Books, Reservation
 from activities.budgets import Budgets
 from adapters.postgres.pool import Database
 from adapters.postgres.recorder import LedgerRecorder
