@@ -21,6 +21,7 @@ from domain.errors import Conflict, NotFound, Unavailable
 from domain.events import Cause
 from domain.graphflow import run as runs
 from domain.graphflow.commands import WorkflowCommands
+from domain.graphflow.definition import Definition
 from domain.graphflow.executions import ExecutionRow
 from domain.graphflow.run_events import RunReopened
 from domain.graphflow.run_ports import RunReads, SeenRun
@@ -60,10 +61,14 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class Recording:
-    """What a run records first of all, done here too, so that whoever reads after the answer meets it."""
+    """What a run records first of all, done here too, so that whoever reads after the answer meets it.
+
+    `definition` is that of a version of a workflow, read once.
+    """
 
     begun: Callable[[RunAsked], Awaitable[RunBegun]]
     reopened: Callable[[RunAsked, Request], RunBegun]
+    definition: Callable[[str, int], Definition]
 
 
 class Executions:
@@ -198,14 +203,16 @@ class Executions:
         workflow = self._commands.standing(order.workflow_id).workflow
         if workflow.retired:
             raise Conflict("the workflow is retired", workflow_id=order.workflow_id)
-        definition = workflow.version(order.version).definition
+        workflow.version(order.version)  # refuses where there is none
+        version = order.version or len(workflow.versions)
+        definition = self._recording.definition(order.workflow_id, version)
         refuse_unfit(definition.input, order.input)
         execution_id = PREFIX + derived("execution", order.key).replace("-", "") if order.key else random_id("exec")
         store = partial(_stored, self._content, execution_id)
         asked = RunAsked(
             execution_id=execution_id,
             workflow_id=order.workflow_id,
-            version=order.version or len(workflow.versions),
+            version=version,
             key_id=order.key_id,
             because=order.request_id,
             input_hash=store(order.input),

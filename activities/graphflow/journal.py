@@ -67,9 +67,10 @@ class Journal:
 
         With `fresh` the stream is read, as it has to be when others came first.
         """
+        recalled = self._recall(execution_id)
         run = self._fresh(execution_id) if fresh else self.read(execution_id)
         events, content = decide(run)
-        if not events and not fresh:
+        if not events and run is recalled and not fresh:
             return self.entry(execution_id, decide, fresh=True)
         changes = [Change(runs.stream(execution_id), run.version, events)] if events else []
         return Entry(tuple(changes), tuple(content), reduce(runs.evolve, events, run))
@@ -85,13 +86,14 @@ class Journal:
             VersionConflict: others came first again and again.
         """
         with self.gate(execution_id):
+            recalled = self._recall(execution_id)
             known = self.read(execution_id)
             try:
                 written = self._written(execution_id, known, decide, key)
+                if written is not recalled:
+                    return written
             except Refused:  # a conflict of versions, or of what was known here with what others have written since
-                written = known
-            if written is not known:
-                return written
+                pass
             return retrying(lambda: self._written(execution_id, self._fresh(execution_id), decide, key), tries=8)
 
     def _written(self, execution_id: str, run: Run, decide: Decide, key: str) -> Run:

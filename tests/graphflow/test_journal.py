@@ -59,3 +59,31 @@ def test_nothing_to_do_is_decided_on_what_others_have_written(
 def test_what_is_refused_stays_refused(two: tuple[Journal, Journal]) -> None:
     with pytest.raises(Conflict):
         two[0].write(RUN, resume_or_refuse, key="1")
+
+
+def test_what_was_just_read_is_not_read_again_to_find_that_there_is_nothing_to_do(
+    two: tuple[Journal, Journal], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    here, there = two
+    here.write(RUN, pause, key="1")
+    reads: list[str] = []
+    read = Ledger.read
+    monkeypatch.setattr(
+        Ledger, "read", lambda self, stream, after=0: reads.append(stream) or read(self, stream, after=after)
+    )
+    assert there.write(RUN, pause, key="2").paused
+    assert reads == [f"run:{RUN}"]
+    assert there.write(RUN, pause, key="3").paused
+    assert len(reads) == 2, "what was read before may have moved on since"
+
+
+def test_an_entry_is_decided_again_on_what_others_have_written(two: tuple[Journal, Journal]) -> None:
+    """Somebody else appends it, so a conflict shows there; the next try asks for a fresh one."""
+    here, there = two
+    here.write(RUN, pause, key="1")
+    there.write(RUN, resume, key="2")
+    stale = here.entry(RUN, resume)
+    assert stale.changes[0].expected == 1
+    fresh = here.entry(RUN, pause, fresh=True)
+    assert fresh.changes[0].expected == 2
+    assert here.entry(RUN, resume).changes == (), "nothing to do: so it was found on what stands"
