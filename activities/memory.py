@@ -35,11 +35,18 @@ class Words:
 
 
 class Memory:
-    """Reads definitions and texts. Answered turns do not change, so their hashes are kept; texts are not."""
+    """Reads definitions and texts. Answered turns do not change, so their hashes are kept; texts are not.
 
-    def __init__(self, ledger: Ledger, content: ContentStore, agents: AgentReads) -> None:
+    `recent` may have texts in memory for a moment. It is asked where a run reads its own only: what people have said in
+    earlier turns is read where it stands, so that what was erased is gone at once.
+    """
+
+    def __init__(
+        self, ledger: Ledger, content: ContentStore, agents: AgentReads, *, recent: ContentStore | None = None
+    ) -> None:
         self._ledger = ledger
         self._content = content
+        self._recent = recent or content
         self._answered: dict[str, tuple[str, str]] = {}
         self._agents = agents
         self._definitions: dict[tuple[str, int], AgentDefinition] = {}
@@ -70,7 +77,8 @@ class Memory:
         wanted: dict[str, set[str]] = {own: {h for h in hashes if h}}
         for owner, pair in spoken:
             wanted.setdefault(owner, set()).update(pair)
-        texts = {owner: self._texts(owner, of_owner) for owner, of_owner in wanted.items()}
+        store = self._content if spoken or lineage else self._recent
+        texts = {owner: _texts(store, owner, of_owner) for owner, of_owner in wanted.items()}
         turns = tuple(
             (texts[owner][said], texts[owner][reply])
             for owner, (said, reply) in spoken
@@ -92,13 +100,10 @@ class Memory:
         """A turn has just been answered here: the next one need not look it up."""
         self._remember(turn_stream(session_id, turn), (message_hash, reply_hash))
 
-    def _texts(self, owner: str, hashes: set[str]) -> dict[str, str]:
-        return dict(self._content.get(owner, hashes)) if hashes else {}
-
     def _with_inherited(self, texts: dict[str, str], hashes: set[str], lineage: Sequence[Stretch]) -> dict[str, str]:
         for origin in reversed(lineage):
             if missing := hashes - texts.keys():
-                texts = {**self._texts(root(origin.session_id), missing), **texts}
+                texts = {**_texts(self._content, root(origin.session_id), missing), **texts}
         return texts
 
     def _spoken(self, places: Sequence[tuple[str, int]]) -> list[tuple[str, tuple[str, str]]]:
@@ -117,3 +122,7 @@ class Memory:
         if len(self._answered) >= _MOST_KNOWN:
             self._answered.clear()
         self._answered[stream] = pair
+
+
+def _texts(store: ContentStore, owner: str, hashes: set[str]) -> dict[str, str]:
+    return dict(store.get(owner, hashes)) if hashes else {}

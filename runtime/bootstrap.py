@@ -34,7 +34,6 @@ from domain.agents.projection import AgentsProjection
 from domain.approvals.projection import ApprovalsProjection
 from domain.approvals.rules import RiskPolicy
 from domain.chat.projection import ChatProjection
-from domain.content import ContentStore
 from domain.costs.projection import CostsProjection
 from domain.events import Registry
 from domain.governance.ports import Unlimited
@@ -75,7 +74,8 @@ class Parts:
     registry: Registry
     database: Database
     ledger: Ledger
-    content: ContentStore
+    content: PostgresContent
+    recent: RecentContent
     agents: PostgresAgents
     ali: PostgresAli
     admission: PostgresAdmission
@@ -97,13 +97,15 @@ class Parts:
 def make_parts(settings: Settings, *, connections: int = 8) -> Parts:
     """Everything but Temporal. Open `database` before use; close it, `model` and `toolbox` in the end."""
     events, database = registry(), Database(settings.database_url or "", size=connections)
-    content = RecentContent(PostgresContent(database))
+    content = PostgresContent(database)
+    recent = RecentContent(content)
     named = provider(settings)
     return Parts(
         registry=events,
         database=database,
-        ledger=Ledger(LedgerRecorder(database, content.note), events),
+        ledger=Ledger(LedgerRecorder(database, recent.note), events),
         content=content,
+        recent=recent,
         agents=PostgresAgents(database),
         ali=PostgresAli(database),
         admission=PostgresAdmission(database, events),

@@ -46,7 +46,7 @@ def offers(settings: Settings, client: Client, parts: Parts) -> dict[str, dict[s
     """By the name of the queue, what `temporalio.worker.Worker` is to be given."""
     own = model_queue(parts.provider.name)
     books = Books(parts.ledger, parts.prices, now)
-    graphs = graph_parts(parts.ledger, parts.content, now)
+    graphs = graph_parts(parts.ledger, parts.recent, now)
     model = model_activities(settings, parts, graphs, books)
     flow = _flow_activities(parts, graphs, client, books, calls_on=FLOW if settings.model_queue == "shared" else own)
     tools = ToolActivities(parts.ledger, parts.content, parts.toolbox, now).all()
@@ -91,11 +91,11 @@ def _graph_activities(parts: Parts, graphs: GraphParts, client: Client, calls_on
 
 def model_activities(settings: Settings, parts: Parts, graphs: GraphParts, books: Books) -> Activities:
     """Those that call a model."""
-    memory = Memory(parts.ledger, parts.content, parts.agents)
+    memory = Memory(parts.ledger, parts.content, parts.agents, recent=parts.recent)
     calls = Calls(books, parts.model, now, timeout=timedelta(seconds=settings.model_timeout_s))
     thinking = Thinking(
         memory,
-        parts.content,
+        parts.recent,
         books,
         calls,
         offers=Offers(parts.toolbox, graphs.plans.shape),

@@ -25,6 +25,11 @@ _TEMPLATE_LOCK = 7350001
 _OUTSIDE = ("CONVERGIO_", "DATABASE_URL", "OPENAI_", "OTEL_", "REDIS_URL", "TEMPORAL_", "WEAVIATE_")
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The longest first: so the two that fuzz the API run side by side, and all others beside the slower one."""
+    items.sort(key=lambda item: "/contracts/" not in item.path.as_posix())
+
+
 @pytest.fixture(scope="session", autouse=True)
 def _nothing_outside() -> None:
     """No setting of the shell that runs the tests reaches them, so no real provider or server does."""
