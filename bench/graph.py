@@ -1,8 +1,10 @@
 """Graphs through the whole system, beside the same written by hand as Temporal workflows with an activity a node.
 
-`python -m bench.graph [--runs 40] [--rounds 4]`. A chain of ten `transform` nodes, and ten `agent` nodes side by side:
-so many runs of each are asked for at once and all waited for, in turn with the reference, on the same servers, against
-the same scripted model of zero latency. Prints runs/s, latency and CPU seconds per 1,000 nodes, with ratios.
+`python -m bench.graph [--runs 40] [--rounds 4] [--quick]`. A chain of ten `transform` nodes, and ten `agent` nodes side
+by side: so many runs of each are asked for at once and all waited for, in turn with the reference, on the same servers,
+against the same scripted model of zero latency. The sandbox of the reference's workflows, and how many activities of a
+step may begin in their own process, are as the SDK has them, as in the benches of chats and swarms; with `--quick` they
+are the system's. Prints runs/s, latency and CPU seconds per 1,000 nodes, with ratios.
 """
 
 import argparse
@@ -87,12 +89,14 @@ def main() -> None:
     options = argparse.ArgumentParser()
     options.add_argument("--runs", type=int, default=40)
     options.add_argument("--rounds", type=int, default=4)
+    options.add_argument("--quick", action="store_true")
     given = options.parse_args()
     agents = [agent.id for agent in agent_files()][:AGENTS]
     with tempfile.TemporaryDirectory(prefix="convergio-bench-") as directory, ExitStack() as stack:
         Path(directory).chmod(0o755)
         stage = Stage(stack, Path(directory))
-        (bare, bare_roles), (url, roles) = stage.reference("bench.graph_reference"), stage.system()
+        sandbox = ["quick"] if given.quick else []
+        (bare, bare_roles), (url, roles) = stage.reference("bench.graph_reference", *sandbox), stage.system()
         reference = Target("reference", {name: f"{bare}/{name}" for name in NODES}, bare_roles, agents)
         found = asyncio.run(_measure(reference, url, roles, stage, given))
     _show(found, given.runs)

@@ -1,6 +1,7 @@
 """The bare reference of graphs: a thin FastAPI route that starts a workflow written by hand, an activity for each node.
 
-`python -m bench.graph_reference api|worker`, configured by the environment as the system is.
+`python -m bench.graph_reference api|worker [quick]`, configured by the environment as the system is; with `quick` its
+workflows run in the system's own sandbox, and begin activities as the system does.
 """
 
 import asyncio
@@ -13,13 +14,14 @@ from pydantic import BaseModel
 from temporalio import activity
 from temporalio.client import Client
 from temporalio.worker import Worker
+from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner
 
 from adapters.openai_model import OpenAIModel
 from bench.graph_bare import BareChain, BareFan, Work
 from bench.swarm_reference import Reference
 from runtime.sandbox import QuickSandbox
 from runtime.settings import Settings
-from runtime.work import STICKY, THROTTLE
+from runtime.work import EAGER, STICKY, THROTTLE
 
 QUEUE = "graph-reference"
 WORKFLOWS = {"chain": BareChain, "fan": BareFan}
@@ -57,7 +59,7 @@ async def _api(settings: Settings, client: Client) -> None:
     await uvicorn.Server(config).serve()
 
 
-async def _worker(settings: Settings, client: Client) -> None:
+async def _worker(settings: Settings, client: Client, *, quick: bool) -> None:
     model = OpenAIModel(settings.openai_base_url or "", None, settings.model or "", 60)
     worker = Worker(
         client,
@@ -65,7 +67,8 @@ async def _worker(settings: Settings, client: Client) -> None:
         workflows=list(WORKFLOWS.values()),
         activities=[Reference(model).call, step],
         max_concurrent_activities=settings.model_concurrency,
-        workflow_runner=QuickSandbox(),
+        workflow_runner=QuickSandbox() if quick else SandboxedWorkflowRunner(),
+        max_eager_activity_reservations_per_workflow_task=EAGER if quick else 3,
         sticky_queue_schedule_to_start_timeout=STICKY,
         max_heartbeat_throttle_interval=THROTTLE,
         default_heartbeat_throttle_interval=THROTTLE,
@@ -73,12 +76,15 @@ async def _worker(settings: Settings, client: Client) -> None:
     await worker.run()
 
 
-async def _main(part: str) -> None:
+async def _main(part: str, *options: str) -> None:
     settings = Settings()
     client = await Client.connect(settings.temporal_address or "")
-    await {"api": _api, "worker": _worker}[part](settings, client)
+    if part == "api":
+        await _api(settings, client)
+    else:
+        await _worker(settings, client, quick="quick" in options)
 
 
 if __name__ == "__main__":
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(_main(sys.argv[1]))
+        runner.run(_main(*sys.argv[1:]))
