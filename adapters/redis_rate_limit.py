@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable
+from contextlib import suppress
 from typing import Self, cast
 
 from redis.asyncio import Redis
@@ -62,6 +63,16 @@ class RedisRateLimit:
             retry=Retry(NoBackoff(), 0),
         )
         return cls(client, requests=requests, seconds=seconds)
+
+    async def warm(self) -> None:
+        """Make the connections and have the server know the script, before there are requests that would wait for both.
+
+        A process that begins under load would take its own slow start for the server's, and let everybody through. A
+        server that is away is found out about by the first request.
+        """
+        with suppress(RedisError, OSError):  # TimeoutError is an OSError
+            async with asyncio.timeout(_PATIENCE_S):
+                await asyncio.gather(*(self._client.script_load(_TAKE) for _ in range(_CONNECTIONS)))
 
     async def close(self) -> None:
         await self._client.aclose()

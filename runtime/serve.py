@@ -59,6 +59,8 @@ def make_app(settings: Settings, parts: Parts, client: Client) -> FastAPI:
     async def lifespan(_: Any) -> AsyncIterator[None]:
         parts.database.open()
         live.start()
+        if not isinstance(limiter, Unlimited):
+            await limiter.warm()
         try:
             yield
         finally:

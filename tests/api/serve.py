@@ -43,6 +43,7 @@ def served(redis_url: str, database_url: str) -> FastAPI:
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
         database.open()
+        await limiter.warm()
         yield
         database.close()
         await limiter.close()

@@ -8,6 +8,7 @@ from math import floor
 
 import httpx
 import pytest
+from redis.asyncio import Redis
 from structlog.testing import capture_logs
 
 from adapters.memory_rate_limit import MemoryRateLimit
@@ -145,6 +146,24 @@ async def test_of_150_quick_calls_to_two_processes_exactly_what_the_bucket_holds
 async def test_concurrent_calls_take_exactly_one_token_each(shared_limiter: RedisRateLimit) -> None:
     verdicts = await asyncio.gather(*(taken(shared_limiter) for _ in range(100)))
     assert sorted(verdict.remaining for verdict in verdicts) == list(range(100))
+
+
+async def test_a_limiter_that_was_warmed_asks_one_question_a_request(redis_url: str) -> None:
+    limiter = RedisRateLimit.connect(redis_url, requests=5, seconds=60)
+    await limiter.warm()
+    async with Redis.from_url(redis_url) as seen:
+        before = await seen.info("stats")
+        await limiter.take("somebody")
+        after = await seen.info("stats")
+    await limiter.close()
+    assert after["total_connections_received"] == before["total_connections_received"]
+    assert after["total_commands_processed"] - before["total_commands_processed"] == 5, "script, its three, and ours"
+
+
+async def test_a_server_that_is_away_is_no_reason_not_to_start() -> None:
+    limiter = RedisRateLimit.connect("redis://127.0.0.1:1", requests=5, seconds=1)
+    await limiter.warm()
+    await limiter.close()
 
 
 async def test_requests_pass_while_the_buckets_cannot_be_reached_and_are_counted() -> None:
