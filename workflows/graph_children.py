@@ -10,7 +10,7 @@ with workflow.unsafe.imports_passed_through():
     from workflows.graph_messages import GraphStart
     from workflows.graph_tasks import is_being_stopped, is_cancellation, why
     from workflows.swarm import Swarm
-    from workflows.swarm_messages import SwarmStart
+    from workflows.swarm_messages import SwarmOver, SwarmStart
     from workflows.turn import Turns
     from workflows.visibility import attributes
 
@@ -40,8 +40,7 @@ async def swarm(spot: Spot, asked: Asked, turns: Turns) -> Ending:
         return _broken(spot, error)
     if over.status == "completed":
         return Ending(spot, "completed", "swarm", over.result_hash, owner=asked.task_id)
-    status = "rejected" if over.status == "rejected" else "failed"
-    return Ending(spot, status, code=over.code or over.status.upper(), error=over.reason or over.status)
+    return _incomplete(spot, over)
 
 
 async def run(spot: Spot, begun: Begun, turns: Turns) -> Ending:
@@ -70,6 +69,11 @@ async def run(spot: Spot, begun: Begun, turns: Turns) -> Ending:
         return _broken(spot, error)
     if over.status == "completed":
         return Ending(spot, "completed", "run", over.output_hash, owner=asked.execution_id)
+    return _incomplete(spot, over)
+
+
+def _incomplete(spot: Spot, over: SwarmOver | RunOver) -> Ending:
+    """A child that came to an end that is not what was wanted."""
     status = "rejected" if over.status == "rejected" else "failed"
     return Ending(spot, status, code=over.code or over.status.upper(), error=over.reason or over.status)
 
