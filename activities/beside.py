@@ -7,13 +7,9 @@ from typing import Protocol, TypeVar
 
 from domain.content import Content
 from domain.events import Event
-from domain.ledger import Change
+from domain.ledger import Change, Underway, nobody
 
 T = TypeVar("T")
-
-
-def _nobody() -> None:
-    """Nobody wants to know."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,14 +30,15 @@ class Written:
 
     changes: Sequence[Change] = ()
     texts: Sequence[Content] = ()
-    appended: Callable[[], None] = _nobody
+    underway: Underway | None = None
+    appended: Callable[[], None] = nobody
 
 
 class Beside(Protocol):
     """What else comes of a call: decided for each try to append it, and with `fresh` anew because others came first."""
 
     def gate(self) -> AbstractContextManager[object]:
-        """Held while it is decided and appended."""
+        """Entered while it is decided and appended."""
         ...
 
     def begun(self, *, fresh: bool) -> Written:

@@ -105,7 +105,7 @@ class Books:
         changes += self._budgets.reserving(intent, attempt, cause)
         texts = [*(companion.texts if turn else ()), *more.texts]
         key = f"reserve:{intent.call_id}:{attempt}"
-        if self._ledger.append(*changes, *more.changes, key=key, content=texts) is None:
+        if self._ledger.append(*changes, *more.changes, key=key, content=texts, underway=more.underway) is None:
             raise VersionConflict(f"attempt {attempt} was reserved meanwhile")
         more.appended()
         return Reservation(intent, attempt, (*called, *events), (*known, *turn))
@@ -225,7 +225,8 @@ class Books:
                 more = beside.ended(turn, text.text if text else "", fresh=fresh)
                 key = f"end:{reservation.request_id}:{len(called)}:{len(known)}"
                 texts = [*([text] if text else []), *more.texts]
-                if self._ledger.append(*changes, *more.changes, key=key, content=texts) is not None:
+                done = self._ledger.append(*changes, *more.changes, key=key, content=texts, underway=more.underway)
+                if done is not None:
                     more.appended()
             return aggregate.load([*called, *events])
 

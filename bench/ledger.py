@@ -32,13 +32,14 @@ from rich.console import Console
 from rich.table import Table
 
 from adapters.postgres import log
+from adapters.postgres.group_commit import APPEND, Append, appending
 from adapters.postgres.migrate import migrate
 from adapters.postgres.pool import Database, connect
 from adapters.postgres.positions import LivePositions
 from adapters.postgres.prepared import run
 from adapters.postgres.projection_runner import ProjectionRunner
 from adapters.postgres.rebuild import Rebuild
-from adapters.postgres.recorder import APPEND, LedgerRecorder, appending
+from adapters.postgres.recorder import LedgerRecorder
 from domain.chat.aggregate import session_stream, turn_stream
 from domain.chat.events import SessionOpened, TurnAnswered, TurnStarted
 from domain.chat.projection import ChatProjection
@@ -164,7 +165,7 @@ def _bare(database: Database) -> Iterator[Callable[[], object]]:
     for turn in itertools.count(1):
         call_id = f"{session}-{turn}"
         stored = [ledger.mapper.to_stored_event(e) for c in _changes(session, turn, call_id) for e in c.placed()]
-        yield partial(run, connection, prepared, APPEND, appending(f"bare:{call_id}", stored, []))
+        yield partial(run, connection, prepared, APPEND, appending([Append(f"bare:{call_id}", stored, [])]))
 
 
 def _read_streams(ledger: Ledger) -> Iterator[Callable[[], object]]:

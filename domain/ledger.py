@@ -17,6 +17,32 @@ from domain.events import Event, Recorded, Registry
 T = TypeVar("T")
 
 
+def nobody() -> None:
+    """Nobody wants to know."""
+
+
+@dataclass(eq=False, slots=True)
+class Underway:
+    """An append that others may go on from before it stands.
+
+    `in_line` is called as soon as what comes later, in this process, is written later. `failed` is set before any of
+    that is written, which fails too if it goes on from this: `after` is what this one goes on from.
+    """
+
+    after: "Underway | None" = None
+    in_line: Callable[[], None] = nobody
+    failed: bool = False
+
+    @property
+    def is_void(self) -> bool:
+        """Whether what it goes on from has failed."""
+        return self.after is not None and self.after.failed
+
+    def over(self, *, failed: bool) -> None:
+        """It stands, or it does not."""
+        self.failed, self.after = failed, None
+
+
 @dataclass(frozen=True, slots=True)
 class InStream:
     """An event at its place in a stream, as the event store library wants to see it."""
@@ -94,22 +120,26 @@ class Ledger(Application[str]):
     def construct_recorder(self) -> StreamsRecorder:
         return self._recorder
 
-    def append(self, *changes: Change, key: str, content: Sequence[Content] = ()) -> int | None:
+    def append(
+        self, *changes: Change, key: str, content: Sequence[Content] = (), underway: Underway | None = None
+    ) -> int | None:
         """Append all changes in one transaction, under an idempotency key.
+
+        With `underway`, what is decided once it is in line may go on from these changes, before they stand.
 
         Returns:
             The position of the last event, or None if the key was used before: then nothing is written, and what
             stands can be read.
 
         Raises:
-            VersionConflict: a stream does not stand where its change was decided.
+            VersionConflict: a stream does not stand where its change was decided, or what it goes on from has failed.
             domain.errors.Unavailable: the ledger cannot be reached.
         """
         stored = [self.mapper.to_stored_event(event) for change in changes for event in change.placed()]
         if not stored:
             raise ValueError(f"nothing to append under {key}")
         try:
-            positions = self._recorder.insert_events(stored, key=key, content=content)
+            positions = self._recorder.insert_events(stored, key=key, content=content, underway=underway)
         except IntegrityError as error:
             raise VersionConflict(f"{', '.join(change.stream for change in changes)}: changed meanwhile") from error
         return positions[-1] if positions else None

@@ -88,10 +88,10 @@ class _Node(Beside):
         self._plan = plan
         self._spot = spot
         self._made = made
-        self._owner = spots.owner(spot)
+        self._writing = parts.journal.writing(spots.owner(spot))
 
     def gate(self) -> AbstractContextManager[object]:
-        return self._parts.journal.gate(self._owner)
+        return self._writing
 
     def begun(self, *, fresh: bool) -> Written:
         begun = self._parts.begins.event(self._spot, self._made)
@@ -113,14 +113,15 @@ class _Node(Beside):
             return _NOTHING
 
     def _written(self, decide: Decide, *, fresh: bool, then: Callable[[Entry], None] | None = None) -> Written:
-        entry = self._parts.journal.entry(self._owner, decide, fresh=fresh)
+        writing = self._writing
+        entry = writing.entry(decide, fresh=fresh)
 
         def appended() -> None:
-            self._parts.journal.appended(self._owner, entry)
+            writing.appended(entry)
             if then is not None:
                 then(entry)
 
-        return Written(entry.changes, entry.content, appended)
+        return Written(entry.changes, entry.content, entry.underway, appended)
 
     def _has_ended(self, entry: Entry) -> None:
         self.end = self._parts.ends.standing(entry.run, self._spot)
@@ -152,7 +153,7 @@ class _Item(Beside):
         def appended() -> None:
             self.end = of_item(event)
 
-        return Written([change], texts, appended)
+        return Written([change], texts, appended=appended)
 
 
 def _thought(spot: Spot, made: Made) -> Thought:

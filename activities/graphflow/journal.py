@@ -2,11 +2,10 @@
 
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import reduce
 from threading import Lock
-from typing import TypeVar
+from typing import Self, TypeVar
 
 from domain.content import Content
 from domain.errors import Refused
@@ -14,7 +13,7 @@ from domain.events import Event
 from domain.graphflow import run as runs
 from domain.graphflow.run import Run
 from domain.graphflow.run_events import NodeBegun, NodeEnded
-from domain.ledger import Change, Ledger, retrying
+from domain.ledger import Change, Ledger, Underway, retrying
 
 Decided = tuple[list[Event], list[Content]]
 Decide = Callable[[Run], Decided]
@@ -31,17 +30,20 @@ class Entry:
     changes: tuple[Change, ...]
     content: tuple[Content, ...]
     run: Run
+    underway: Underway
 
 
 class Journal:
     """What is decided is decided again when the stream stood elsewhere, so nothing stale is ever written.
 
-    The nodes of one run append one at a time in this process; among processes whoever comes second tries again.
+    The nodes of one run decide one after the other in this process, each on what those before are about to append;
+    among processes whoever comes second tries again.
     """
 
     def __init__(self, ledger: Ledger) -> None:
         self._ledger = ledger
         self._known: OrderedDict[str, Run] = OrderedDict()
+        self._ahead: dict[str, tuple[Run, Underway]] = {}
         self._gates = tuple(Lock() for _ in range(_GATES))
         self._lock = Lock()
 
@@ -58,26 +60,9 @@ class Journal:
         known = (event for event in self._ledger.read(runs.stream(execution_id)) if isinstance(event, kind))
         return next((event for event in known if (event.node, event.visit, event.attempt) == place), None)
 
-    def gate(self, execution_id: str) -> AbstractContextManager[object]:
-        """Keeps the other nodes of this run from appending in this process."""
-        return self._gates[hash(execution_id) % _GATES]
-
-    def entry(self, execution_id: str, decide: Decide, *, fresh: bool = False) -> Entry:
-        """What is decided, to be appended by somebody else together with events of other streams, inside the `gate`.
-
-        With `fresh` the stream is read, as it has to be when others came first.
-        """
-        recalled = self._recall(execution_id)
-        run = self._fresh(execution_id) if fresh else self.read(execution_id)
-        events, content = decide(run)
-        if not events and run is recalled and not fresh:
-            return self.entry(execution_id, decide, fresh=True)
-        changes = [Change(runs.stream(execution_id), run.version, events)] if events else []
-        return Entry(tuple(changes), tuple(content), reduce(runs.evolve, events, run))
-
-    def appended(self, execution_id: str, entry: Entry) -> None:
-        """The entry was appended."""
-        self._keep(execution_id, entry.run)
+    def writing(self, execution_id: str) -> "Writing":
+        """Somebody is about to write to a run."""
+        return Writing(self, execution_id, self._gates[hash(execution_id) % _GATES])
 
     def write(self, execution_id: str, decide: Decide, *, key: str) -> Run:
         """Append what is decided, under an idempotency key. Returns the run as it stands then.
@@ -85,38 +70,47 @@ class Journal:
         Raises:
             VersionConflict: others came first again and again.
         """
-        with self.gate(execution_id):
-            recalled = self._recall(execution_id)
-            known = self.read(execution_id)
-            try:
-                written = self._written(execution_id, known, decide, key)
-                if written is not recalled:
-                    return written
-            except Refused:  # a conflict of versions, or of what was known here with what others have written since
-                pass
-            return retrying(lambda: self._written(execution_id, self._fresh(execution_id), decide, key), tries=8)
+        try:
+            return self._written(execution_id, decide, key, fresh=False)
+        except Refused:  # a conflict of versions, or of what was known here with what others have written since
+            return retrying(lambda: self._written(execution_id, decide, key, fresh=True), tries=8)
 
-    def _written(self, execution_id: str, run: Run, decide: Decide, key: str) -> Run:
-        events, content = decide(run)
-        if not events:
-            return run
-        change = Change(runs.stream(execution_id), run.version, events)
-        if self._ledger.append(change, key=f"run:{execution_id}:{key}", content=content) is None:
-            return self._fresh(execution_id)
-        return self._keep(execution_id, reduce(runs.evolve, events, run))
+    def _written(self, execution_id: str, decide: Decide, key: str, *, fresh: bool) -> Run:
+        with self.writing(execution_id) as writing:
+            entry = writing.entry(decide, fresh=fresh)
+            if not entry.changes:
+                return entry.run
+            key = f"run:{execution_id}:{key}"
+            if self._ledger.append(*entry.changes, key=key, content=entry.content, underway=entry.underway) is None:
+                return self.fresh(execution_id)
+            writing.appended(entry)
+            return entry.run
 
-    def _fresh(self, execution_id: str) -> Run:
+    def fresh(self, execution_id: str) -> Run:
+        """A run as it stands in the ledger."""
         return self._caught_up(execution_id, self._recall(execution_id))
 
-    def _caught_up(self, execution_id: str, run: Run) -> Run:
-        newer: Sequence[Event] = self._ledger.read(runs.stream(execution_id), after=run.version)
-        return self._keep(execution_id, reduce(runs.evolve, newer, run))
-
-    def _recall(self, execution_id: str) -> Run:
+    def newest(self, execution_id: str) -> tuple[Run, Underway | None]:
+        """A run as it will stand if what is under way here is appended; not read yet, if nothing is known of it."""
         with self._lock:
-            return self._known.get(execution_id, Run())
+            known, ahead = self._known.get(execution_id, Run()), self._ahead.get(execution_id)
+        if ahead is None or ahead[1].failed or ahead[0].version <= known.version:
+            return known, None
+        return ahead
 
-    def _keep(self, execution_id: str, run: Run) -> Run:
+    def expect(self, execution_id: str, run: Run, underway: Underway) -> None:
+        """A run will stand so if this is appended."""
+        with self._lock:
+            self._ahead[execution_id] = run, underway
+
+    def over(self, execution_id: str, underway: Underway) -> None:
+        """This has been appended, or will not be."""
+        with self._lock:
+            if (ahead := self._ahead.get(execution_id)) is not None and ahead[1] is underway:
+                del self._ahead[execution_id]
+
+    def keep(self, execution_id: str, run: Run) -> Run:
+        """A run stands so in the ledger."""
         with self._lock:
             if run.version >= self._known.get(execution_id, run).version:
                 self._known[execution_id] = run
@@ -124,3 +118,60 @@ class Journal:
             while len(self._known) > _MOST:
                 self._known.popitem(last=False)
         return run
+
+    def _caught_up(self, execution_id: str, run: Run) -> Run:
+        newer: Sequence[Event] = self._ledger.read(runs.stream(execution_id), after=run.version)
+        return self.keep(execution_id, reduce(runs.evolve, newer, run))
+
+    def _recall(self, execution_id: str) -> Run:
+        with self._lock:
+            return self._known.get(execution_id, Run())
+
+
+class Writing:
+    """Nobody else in this process decides on a run until what is decided here is in line to be appended."""
+
+    def __init__(self, journal: Journal, execution_id: str, gate: Lock) -> None:
+        self._journal = journal
+        self._execution_id = execution_id
+        self._gate = gate
+        self._holds = False
+        self._underway: Underway | None = None
+
+    def __enter__(self) -> Self:
+        self._holds = self._gate.acquire()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._underway is not None:
+            self._journal.over(self._execution_id, self._underway)
+            self._underway = None
+        if self._holds:
+            self._pass_on()
+
+    def entry(self, decide: Decide, *, fresh: bool = False) -> Entry:
+        """What is decided. With `fresh` the stream is read, as it has to be when others came first."""
+        run, after = self._journal.newest(self._execution_id)
+        is_read = fresh or not run.version
+        if is_read:
+            run, after = self._journal.fresh(self._execution_id), None
+        events, content = decide(run)
+        if not events and not is_read:
+            return self.entry(decide, fresh=True)
+        changes = [Change(runs.stream(self._execution_id), run.version, events)] if events else []
+        stands = reduce(runs.evolve, events, run)
+        underway = Underway(after, lambda: self._in_line(stands, underway))
+        return Entry(tuple(changes), tuple(content), stands, underway)
+
+    def appended(self, entry: Entry) -> None:
+        """The entry was appended."""
+        self._journal.keep(self._execution_id, entry.run)
+
+    def _in_line(self, run: Run, underway: Underway) -> None:
+        self._journal.expect(self._execution_id, run, underway)
+        self._underway = underway
+        self._pass_on()
+
+    def _pass_on(self) -> None:
+        self._holds = False
+        self._gate.release()

@@ -13,14 +13,12 @@ from eventsourcing.persistence import (
     Subscription,
 )
 
+from adapters.postgres.group_commit import Append, GroupCommit
 from adapters.postgres.pool import Database
-from adapters.postgres.prepared import Statement, bigint, bigint_array, bigints, byteas, integer, text, texts
+from adapters.postgres.prepared import Statement, bigint, integer, text, texts
 from domain.content import Content
 from domain.errors import Invalid
-from domain.ledger import StreamsRecorder
-
-APPEND = Statement(b"ledger_append", b"SELECT ledger_append($1, $2, $3, $4, $5, $6, $7, $8)")
-"""Key; streams, versions, topics and states of the events; owners, hashes and bodies of the texts."""
+from domain.ledger import StreamsRecorder, Underway
 
 _STREAM = Statement(
     b"ledger_stream",
@@ -55,7 +53,7 @@ _LAST = 2**63 - 1
 
 
 class LedgerRecorder(StreamsRecorder):
-    """Appends by the function `ledger_append`: content first, then, under an advisory lock, key, notice and events.
+    """Appends by the function `ledger_append_group`: content, then, under an advisory lock, keys, notice and events.
 
     The lock makes the order of positions the order of commits, so that no reader ever passes an event over.
     """
@@ -63,29 +61,37 @@ class LedgerRecorder(StreamsRecorder):
     def __init__(self, database: Database, noted: Callable[[Sequence[Content]], None] | None = None) -> None:
         """`noted` hears of texts that were stored with events."""
         self._database = database
+        self._appends = GroupCommit(database)
         self._noted = noted
 
     def insert_events(
-        self, stored_events: Sequence[StoredEvent], *, key: str = "", content: Sequence[Content] = (), **_: Any
+        self,
+        stored_events: Sequence[StoredEvent],
+        *,
+        key: str = "",
+        content: Sequence[Content] = (),
+        underway: Underway | None = None,
+        **_: Any,
     ) -> Sequence[int] | None:
         """Positions of the events, in order; empty if the key was used before.
 
         Raises:
-            eventsourcing.persistence.IntegrityError: a stream already has such a version, or not yet the one before.
+            eventsourcing.persistence.IntegrityError: a stream already has such a version, or not yet the one before;
+                or what it goes on from has failed.
             domain.errors.Invalid: the key or a stream's name holds what the database cannot store.
             domain.errors.Unavailable: the database cannot be reached.
         """
         if not key:
             raise ValueError("every append carries an idempotency key")
         try:
-            result = self._database.execute(APPEND, appending(key, stored_events, content))
+            positions = self._appends.write(Append(key, stored_events, content, underway or Underway()))
         except psycopg.IntegrityError as error:
             raise IntegrityError(str(error)) from error
         except (psycopg.DataError, UnicodeEncodeError) as error:
             raise Invalid(f"the ledger cannot store this: {error}") from error
         if content and self._noted is not None:
             self._noted(content)
-        return bigint_array(result.get_value(0, 0))
+        return positions
 
     def select_events(
         self,
@@ -151,17 +157,3 @@ class LedgerRecorder(StreamsRecorder):
     def subscribe(self, gt: int | None = None, topics: Sequence[str] = ()) -> Subscription[ApplicationRecorder]:
         """Not offered: the projection runner tails the ledger itself, in batches and on its lease's connection."""
         raise NotImplementedError
-
-
-def appending(key: str, events: Sequence[StoredEvent], content: Sequence[Content]) -> tuple[bytes, ...]:
-    """The parameters of `APPEND`."""
-    return (
-        key.encode(),
-        texts([str(e.originator_id) for e in events]),
-        bigints([e.originator_version for e in events]),
-        texts([e.topic for e in events]),
-        byteas([e.state for e in events]),
-        texts([c.owner for c in content]),
-        texts([c.hash for c in content]),
-        texts([c.text for c in content]),
-    )

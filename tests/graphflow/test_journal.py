@@ -82,8 +82,9 @@ def test_an_entry_is_decided_again_on_what_others_have_written(two: tuple[Journa
     here, there = two
     here.write(RUN, pause, key="1")
     there.write(RUN, resume, key="2")
-    stale = here.entry(RUN, resume)
-    assert stale.changes[0].expected == 1
-    fresh = here.entry(RUN, pause, fresh=True)
-    assert fresh.changes[0].expected == 2
-    assert here.entry(RUN, resume).changes == (), "nothing to do: so it was found on what stands"
+    with here.writing(RUN) as writing:
+        stale = writing.entry(resume)
+        assert stale.changes[0].expected == 1
+        fresh = writing.entry(pause, fresh=True)
+        assert fresh.changes[0].expected == 2
+        assert writing.entry(resume).changes == (), "nothing to do: so it was found on what stands"
