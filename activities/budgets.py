@@ -2,21 +2,16 @@
 
 from collections.abc import Callable, Sequence
 from threading import Lock
-from time import sleep
 from typing import TypeVar
 
 from domain.costs import budget
 from domain.costs.aggregate import Intent
 from domain.costs.events import CallCut, CallFailed, CallSettled
-from domain.errors import VersionConflict
 from domain.events import Cause, Event
-from domain.ledger import Change, Ledger, retrying
+from domain.ledger import BRIEF_S, MANY_TRIES, Change, Ledger, retrying
 
 T = TypeVar("T")
 
-_TRIES = 200
-_PAUSE_S = 0.001
-_LONGEST_PAUSE_S = 0.02
 _GATES = 64
 
 
@@ -74,9 +69,4 @@ class Budgets:
         """
         if intent.budget_usd is None and not shared:
             return retrying(write)
-        for tried in range(1, _TRIES):
-            try:
-                return self.alone(intent, write)
-            except VersionConflict:
-                sleep(min(tried * _PAUSE_S, _LONGEST_PAUSE_S))
-        return self.alone(intent, write)
+        return retrying(lambda: self.alone(intent, write), tries=MANY_TRIES, pause_s=BRIEF_S)

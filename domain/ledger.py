@@ -3,6 +3,7 @@
 from abc import abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from time import sleep
 from typing import TypeVar
 
 from eventsourcing.application import Application
@@ -15,6 +16,12 @@ from domain.errors import VersionConflict
 from domain.events import Event, Recorded, Registry
 
 T = TypeVar("T")
+
+MANY_TRIES = 200
+"""For streams that many append to at once."""
+BRIEF_S = 0.001
+"""A first pause, in seconds."""
+_LONGEST_PAUSE_S = 0.02
 
 
 def nobody() -> None:
@@ -183,15 +190,15 @@ class Ledger(Application[str]):
         ]
 
 
-def retrying(decide_and_append: Callable[[], T], *, tries: int = 4) -> T:
-    """Run a command again when somebody else appended first.
+def retrying(decide_and_append: Callable[[], T], *, tries: int = 4, pause_s: float = 0.0) -> T:
+    """Run a command again when somebody else appended first, after a pause that grows with each try.
 
     Raises:
         VersionConflict: it happened `tries` times.
     """
-    for _ in range(tries - 1):
+    for tried in range(1, tries):
         try:
             return decide_and_append()
         except VersionConflict:
-            continue
+            sleep(min(tried * pause_s, _LONGEST_PAUSE_S))
     return decide_and_append()

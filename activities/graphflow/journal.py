@@ -3,7 +3,7 @@
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import reduce
+from functools import partial, reduce
 from threading import Lock
 from typing import Self, TypeVar
 
@@ -13,7 +13,7 @@ from domain.events import Event
 from domain.graphflow import run as runs
 from domain.graphflow.run import Run
 from domain.graphflow.run_events import NodeBegun, NodeEnded
-from domain.ledger import Change, Ledger, Underway, retrying
+from domain.ledger import BRIEF_S, MANY_TRIES, Change, Ledger, Underway, retrying
 
 Decided = tuple[list[Event], list[Content]]
 Decide = Callable[[Run], Decided]
@@ -73,7 +73,8 @@ class Journal:
         try:
             return self._written(execution_id, decide, key, fresh=False)
         except Refused:  # a conflict of versions, or of what was known here with what others have written since
-            return retrying(lambda: self._written(execution_id, decide, key, fresh=True), tries=8)
+            again = partial(self._written, execution_id, decide, key, fresh=True)
+            return retrying(again, tries=MANY_TRIES, pause_s=BRIEF_S)
 
     def _written(self, execution_id: str, decide: Decide, key: str, *, fresh: bool) -> Run:
         with self.writing(execution_id) as writing:
@@ -150,17 +151,20 @@ class Writing:
             self._pass_on()
 
     def entry(self, decide: Decide, *, fresh: bool = False) -> Entry:
-        """What is decided. With `fresh` the stream is read, as it has to be when others came first."""
+        """What is decided. With `fresh` the stream is read, as it has to be when others came first.
+
+        Then nobody goes on from it before it stands: it may be that others come first again.
+        """
         run, after = self._journal.newest(self._execution_id)
         is_read = fresh or not run.version
         if is_read:
-            run, after = self._journal.fresh(self._execution_id), None
+            run = self._journal.fresh(self._execution_id)
         events, content = decide(run)
         if not events and not is_read:
             return self.entry(decide, fresh=True)
         changes = [Change(runs.stream(self._execution_id), run.version, events)] if events else []
         stands = reduce(runs.evolve, events, run)
-        underway = Underway(after, lambda: self._in_line(stands, underway))
+        underway = Underway() if is_read else Underway(after, lambda: self._in_line(stands, underway))
         return Entry(tuple(changes), tuple(content), stands, underway)
 
     def appended(self, entry: Entry) -> None:

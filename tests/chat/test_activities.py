@@ -33,7 +33,7 @@ from tests.scripted_model import ScriptedModel
 from tests.system import AGENT, System
 
 LEDGER_LOCK = 7152348
-"""What `ledger_append` takes: who holds it keeps everybody from writing."""
+"""What every append takes: who holds it keeps everybody from writing."""
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 

@@ -1,9 +1,13 @@
 """Several processes that know the same run, each as it stood when it looked last."""
 
+import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager, closing
 from datetime import UTC, datetime
 from typing import Any
 
+import psycopg
 import pytest
 
 from activities.graphflow.journal import Decided, Journal
@@ -11,8 +15,8 @@ from adapters.postgres.pool import Database
 from adapters.postgres.recorder import LedgerRecorder
 from domain.errors import Conflict
 from domain.events import Cause
-from domain.graphflow.run import Run
-from domain.graphflow.run_events import RunPaused, RunResumed
+from domain.graphflow.run import Run, begin, load, stream
+from domain.graphflow.run_events import NodeBegun, RunPaused, RunResumed
 from domain.ledger import Ledger
 from domain.registry import registry
 
@@ -20,13 +24,22 @@ CAUSE: dict[str, Any] = Cause("key_1", "req_1", datetime(2026, 11, 23, tzinfo=UT
 RUN = "exec_1"
 
 
+def a_ledger(database: Database) -> Ledger:
+    """The ledger as a process of its own has it."""
+    return Ledger(LedgerRecorder(database), registry())
+
+
 @pytest.fixture
-def two(database_url: str) -> Iterator[tuple[Journal, Journal]]:
+def database(database_url: str) -> Iterator[Database]:
     database = Database(database_url)
     database.open()
-    ledger = Ledger(LedgerRecorder(database), registry())
-    yield Journal(ledger), Journal(ledger)
+    yield database
     database.close()
+
+
+@pytest.fixture
+def two(database: Database) -> tuple[Journal, Journal]:
+    return Journal(a_ledger(database)), Journal(a_ledger(database))
 
 
 def pause(run: Run) -> Decided:
@@ -88,3 +101,49 @@ def test_an_entry_is_decided_again_on_what_others_have_written(two: tuple[Journa
         fresh = writing.entry(pause, fresh=True)
         assert fresh.changes[0].expected == 2
         assert writing.entry(resume).changes == (), "nothing to do: so it was found on what stands"
+
+
+def held(database_url: str) -> AbstractContextManager[object]:
+    """Nobody can append while this is open."""
+    holder = psycopg.connect(database_url, autocommit=True)
+    holder.execute("SELECT pg_advisory_lock(7152348)")
+    return closing(holder)
+
+
+def begins(node: str) -> Callable[[Run], Decided]:
+    event = NodeBegun(execution_id=RUN, node=node, visit=1, attempt=1, **CAUSE)
+    return lambda run: (begin(run, event), [])
+
+
+def test_a_node_goes_on_from_what_another_is_about_to_append(
+    two: tuple[Journal, Journal], database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    here, _ = two
+    here.write(RUN, pause, key="0")
+    tried: list[str] = []
+    append = Ledger.append
+
+    def noted(self: Ledger, *changes: Any, key: str, **more: Any) -> int | None:
+        tried.append(key)
+        return append(self, *changes, key=key, **more)
+
+    monkeypatch.setattr(Ledger, "append", noted)
+    nodes = [f"n{at}" for at in range(6)]
+    with ThreadPoolExecutor(6) as pool, held(database_url):
+        done = [pool.submit(here.write, RUN, begins(node), key=node) for node in nodes]
+        while len(tried) < len(nodes):
+            time.sleep(0.01)
+        assert here.read(RUN).version == 1, "what does not stand yet is known to nobody"
+    assert sorted(run.result().version for run in done) == [2, 3, 4, 5, 6, 7]
+    assert len(tried) == len(nodes), "none was tried again"
+
+
+def test_what_did_not_come_to_stand_is_known_to_nobody(two: tuple[Journal, Journal], database: Database) -> None:
+    """Two processes begin the nodes of one run at once, each going on from what it is about to append itself."""
+    nodes = [f"n{at}" for at in range(40)]
+    with ThreadPoolExecutor(12) as pool:
+        list(pool.map(lambda at: two[at % 2].write(RUN, begins(nodes[at]), key=nodes[at]), range(len(nodes))))
+    stands = load(a_ledger(database).read(stream(RUN)))
+    assert sorted(stands.nodes) == sorted(nodes)
+    for journal in two:
+        assert journal.read(RUN, seen=len(nodes)) == stands
