@@ -21,7 +21,10 @@ APPEND = Statement(b"ledger_append_group", b"SELECT ledger_append_group($1, $2, 
 
 MOST_APPENDS = 64
 MOST_SIZE = 1_000_000
-"""Of the states (bytes) and texts (characters) of a group. What is larger by itself keeps nobody waiting."""
+"""Of the states (bytes) and texts (characters) of a group.
+
+What is larger by itself keeps nobody waiting, unless it goes on from another.
+"""
 
 
 @dataclass(eq=False, slots=True)
@@ -65,7 +68,7 @@ class GroupCommit:
             psycopg.Error, UnicodeEncodeError: it cannot be written, or what it goes on from was not.
             domain.errors.Unavailable: the database cannot be reached.
         """
-        if append.size > MOST_SIZE:
+        if append.size > MOST_SIZE and append.underway.after is None:
             self._write_one(append)
             append.underway.in_line()
         else:

@@ -104,6 +104,14 @@ def test_one_goes_on_from_another_before_it_stands(platform: Platform) -> None:
     assert len(set(platform.rows("SELECT xmin::text FROM ledger_events"))) == 2
 
 
+def test_what_is_large_waits_for_what_it_goes_on_from(platform: Platform, monkeypatch: pytest.MonkeyPatch) -> None:
+    with held(platform) as line:
+        first, underway = line.append("a", 0)
+        monkeypatch.setattr(group_commit, "MOST_SIZE", 1)
+        second, _ = line.append("a", 1, after=underway)
+    assert [first.result(), second.result()] == [1, 2]
+
+
 def test_what_goes_on_from_what_was_not_written_is_not_written_either(platform: Platform) -> None:
     """Although its version fits: another process has brought the stream there, by another event."""
     with held(platform) as line:
