@@ -246,3 +246,14 @@ def another(platform: Platform) -> Iterator[Ledger]:
     database.open()
     yield Ledger(LedgerRecorder(database), REGISTRY)
     database.close()
+
+
+def test_processes_of_the_release_before_append_as_they_did(platform: Platform) -> None:
+    state = counted("a").model_dump_json().encode()
+    append = (
+        "SELECT ledger_append('k', ARRAY['a'], ARRAY[1::bigint], ARRAY['toy.counted/1'], ARRAY[%s::bytea],"
+        " ARRAY['a'], ARRAY['hash'], ARRAY['text'])"
+    )
+    assert platform.rows(append, state) == [([1],)]
+    assert platform.rows(append, state) == [([],)]
+    assert platform.ledger.read("a") == [counted("a")]

@@ -1,7 +1,6 @@
 -- Appends of several commands in one transaction, all or none: they share its lock and its flush to disk. Returns the
 -- positions, in order; an empty array if there is one key and it was used before. One used key among several violates
--- their uniqueness, as a wrong version does: then each is to be appended by itself. `ledger_append` stays for processes
--- of the release before.
+-- their uniqueness, as a wrong version does: then each is to be appended by itself.
 CREATE FUNCTION ledger_append_group(
     p_keys text[], p_streams text[], p_versions bigint[], p_topics text[], p_states bytea[],
     p_owners text[], p_hashes text[], p_texts text[]
@@ -44,4 +43,14 @@ BEGIN
     END LOOP;
     RETURN positions;
 END
+$$;
+
+-- For processes of the release before.
+CREATE OR REPLACE FUNCTION ledger_append(
+    p_key text, p_streams text[], p_versions bigint[], p_topics text[], p_states bytea[],
+    p_owners text[], p_hashes text[], p_texts text[]
+) RETURNS bigint[] LANGUAGE sql AS $$
+    SELECT ledger_append_group(
+        ARRAY[p_key], p_streams, p_versions, p_topics, p_states, p_owners, p_hashes, p_texts
+    )
 $$;
