@@ -1,6 +1,7 @@
 """One supervised process: started until it is ready, restarted when it dies, stopped when asked."""
 
 import asyncio
+import signal
 from asyncio.subprocess import DEVNULL, PIPE, STDOUT, Process
 from collections.abc import Callable, Mapping
 from contextlib import suppress
@@ -16,6 +17,8 @@ _LONGEST_LINE = 1 << 20
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.2, 10.0
 _HEALTHY_AFTER_S = 60.0
 _POLL_S = 0.05
+_BY_OTHERS = {signal.SIGKILL, signal.SIGTERM}
+"""Signals that say nothing of the process that they end."""
 
 
 class Child:
@@ -59,20 +62,22 @@ class Child:
                 return
 
     async def keep(self) -> None:
-        """Start it again whenever it ends, for ever; ever later if it does so within a minute."""
+        """Start it again whenever it ends, for ever; ever later if it does so of itself within a minute."""
         clock = asyncio.get_running_loop().time
-        pause = _FIRST_PAUSE_S
+        pause, was_ready = _FIRST_PAUSE_S, True
         while self._process is not None:
             since = clock()
             code = await self._process.wait()
-            if clock() - since >= _HEALTHY_AFTER_S:
+            if clock() - since >= _HEALTHY_AFTER_S or (was_ready and -code in _BY_OTHERS):
                 pause = _FIRST_PAUSE_S
             self._log.warning("ended, starting it again", code=code, in_s=pause)
             await asyncio.sleep(pause)
             pause = min(pause * 2, _LONGEST_PAUSE_S)
             try:
                 await self._start_once()
+                was_ready = True
             except (StartFailed, OSError) as failure:
+                was_ready = False
                 self._log.error("did not start", reason=str(failure))
 
     async def stop(self, timeout_s: float) -> None:

@@ -90,6 +90,18 @@ def test_what_is_killed_starts_again_on_its_port(up: Up, part: str) -> None:
     assert up.run().environment == before.environment
 
 
+def test_who_is_killed_again_and_again_starts_again_each_time_at_once(up: Up) -> None:
+    """It was ready each time, so it is not what is wrong."""
+    before = up.output.count("starting it again")
+    for _ in range(4):
+        dead = up.pid("projections")
+        up.kill("projections")
+        up.wait_until_reborn("projections", dead)
+    told = [line for line in up.output.splitlines() if "starting it again" in line][before:]
+    assert len(told) == 4
+    assert all('"in_s":0.2' in line for line in told), told
+
+
 def test_whatever_is_killed_the_next_one_picks_up(tmp_path: Path) -> None:
     with start_up(tmp_path / "data") as first:
         first.wait_until_ready()
