@@ -111,11 +111,22 @@ async def test_waits_and_approvals_are_waited_on_for_after_continuing_as_new(sha
 async def test_a_paused_run_begins_nothing_until_it_is_resumed(shared: System) -> None:
     wait = {"id": "paid", "type": "wait", "event": "payment"}
     started = await run(shared, workflow(wait, transform("end", x="1"), edges=[("paid", "end")]))
+    await until(lambda: asyncio.to_thread(started.story), lambda story: "NodeBegun paid 1.1" in story)
     await started.asking("pause")
     await started.handle.execute_update(GraphRun.event, Heard("event_1", "payment"))
     seen = await started.seen("paused")
     await until(lambda: asyncio.to_thread(started.ends), lambda ends: len(ends) == 1)
     assert seen.nodes[1].status == "pending"
+    await started.asking("resume")
+    assert await started.output() == {"end": {"x": 1}}
+
+
+async def test_a_run_that_is_paused_before_it_begins_anything_goes_on_where_it_would_have(shared: System) -> None:
+    wait = {"id": "paid", "type": "wait", "event": "payment"}
+    started = await run(shared, workflow(wait, transform("end", x="1"), edges=[("paid", "end")]))
+    await started.asking("pause")
+    await started.handle.execute_update(GraphRun.event, Heard("event_1", "payment"))
+    await started.seen("paused")
     await started.asking("resume")
     assert await started.output() == {"end": {"x": 1}}
 
