@@ -26,7 +26,7 @@ _OUTSIDE = ("CONVERGIO_", "DATABASE_URL", "OPENAI_", "OTEL_", "REDIS_URL", "TEMP
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The longest first: so the two that fuzz the API run side by side, and all others beside the slower one."""
+    """The longest first: those that fuzz the API run side by side, and none of them is left for the end."""
     items.sort(key=lambda item: "/contracts/" not in item.path.as_posix())
 
 

@@ -1,5 +1,6 @@
 """Fuzzing every operation that `/openapi.json` describes, over the wire."""
 
+from collections.abc import Callable
 from typing import Any
 
 import schemathesis
@@ -35,11 +36,20 @@ def assert_enveloped(response: Any) -> None:
         assert response.headers["x-request-id"]
 
 
-def assert_nothing_is_found(described: Any, mode: GenerationMode) -> None:
-    """No answer to any operation is outside its description."""
+def of_runs(path: str) -> bool:
+    """Whether an operation is about runs of workflows and swarms: half of the work, for one process of two."""
+    return path.startswith(("/api/v1/workflows", "/api/v1/swarm"))
+
+
+def assert_nothing_is_found(
+    described: Any, mode: GenerationMode, wanted: Callable[[str], bool] = lambda _: True
+) -> None:
+    """No answer to any operation, of those whose path is `wanted`, is outside its description."""
     tried = []
     for found in described.get_all_operations():
         operation = found.ok()
+        if not wanted(operation.path):
+            continue
         fuzz(operation, mode)
         tried.append(operation.label)
     assert len(tried) > 10
