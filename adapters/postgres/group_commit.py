@@ -94,7 +94,7 @@ class GroupCommit:
             group = self._group()
         try:
             self._write_together(group)
-        except BaseException as error:
+        except BaseException as error:  # a fault of ours: whoever is in the group is told of it
             for append in group:
                 if append.positions is None:
                     _end(append, error=error)
