@@ -1,11 +1,15 @@
 """One MCP server's connection: made when it is needed, kept by a task of its own, made again when it is lost."""
 
 import asyncio
+import os
+import shutil
 import sys
 import time
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from http import HTTPStatus
 from importlib.metadata import version
+from pathlib import Path
 from typing import Any, TypeVar
 
 import httpx2
@@ -15,6 +19,7 @@ from mcp.client.stdio import stdio_client
 from mcp.client.streamable_http import streamable_http_client
 from mcp_types import CONNECTION_CLOSED, INVALID_REQUEST
 
+from adapters.mcp_listing import Quarantine, ToolListing
 from adapters.mcp_servers import McpServer
 
 T = TypeVar("T")
@@ -23,6 +28,11 @@ CONNECT_TIMEOUT_S = 30.0
 FIRST_PAUSE_S = 1.0
 LONGEST_PAUSE_S = 60.0
 _FAREWELL_S = 10.0
+_GUARD = str(Path(__file__).with_name("mcp_guard.py"))
+_SESSION = "mcp-session-id"
+_SESSION_STATUSES = frozenset({HTTPStatus.BAD_REQUEST, HTTPStatus.NOT_FOUND, HTTPStatus.GONE})
+_NO_SESSION = "Session terminated"
+"""How the SDK tells a 404 to a request of a session, where the answer has no words of its own."""
 
 
 class Away(Exception):  # noqa: N818  (a state, not a fault of ours)
@@ -33,11 +43,17 @@ class Lost(Exception):  # noqa: N818  (the same)
     """The connection broke while something was under way."""
 
 
+class _Forgotten(Exception):  # noqa: N818  (the same)
+    """The server does not know the session, so nothing was done."""
+
+
 class McpConnection:
     """Connects to one server. Its methods belong to one event loop; after a failure it rests for a while."""
 
-    def __init__(self, name: str, server: McpServer) -> None:
+    def __init__(self, name: str, server: McpServer, quarantine: Quarantine = lambda _, __: None) -> None:
+        """`quarantine` is told of each tool in a list that cannot be read, and why."""
         self._server = server
+        self._quarantine = quarantine
         self._owner: asyncio.Task[None] | None = None
         self._ready: asyncio.Future[Client]
         self._leave = asyncio.Event()
@@ -49,10 +65,22 @@ class McpConnection:
     async def use(self, work: Callable[[Client], Coroutine[Any, Any, T]], *, patience_s: float) -> T:
         """Do something with the connection, once there is one.
 
+        A server that has forgotten the session has done nothing: it is asked once more, in a new session.
+
         Raises:
             Away: there was none after `patience_s`, or one has failed a moment ago.
             Lost: it broke off meanwhile.
         """
+        try:
+            return await self._use(work, patience_s)
+        except _Forgotten:
+            pass
+        try:
+            return await self._use(work, patience_s)
+        except _Forgotten:
+            raise Away from None
+
+    async def _use(self, work: Callable[[Client], Coroutine[Any, Any, T]], patience_s: float) -> T:
         owner, ready = self._connecting()
         client = await _made(ready, patience_s)
         task = asyncio.create_task(work(client))
@@ -63,11 +91,14 @@ class McpConnection:
                 raise Lost
             return task.result()
         except MCPError as error:
-            if not _is_lost(error):
+            forgotten = _is_forgotten(error)
+            if not forgotten and error.code != CONNECTION_CLOSED:
                 raise
-            if self._is_over(error) and self._owner is owner:  # else somebody has connected again
+            # Over HTTP each request has a stream of its own, so that one which breaks off ends no other.
+            is_over = forgotten or self._server.command is not None
+            if is_over and self._owner is owner:  # else somebody has connected again
                 await self.drop()
-            raise Lost from error
+            raise (_Forgotten if forgotten else Lost) from error
         finally:
             self._uses -= 1
             if not task.done():
@@ -105,10 +136,6 @@ class McpConnection:
             owner.cancel()
             await asyncio.wait({owner})
 
-    def _is_over(self, error: MCPError) -> bool:
-        """Whether nothing can be sent any more. Over HTTP each request has a stream of its own."""
-        return self._server.command is not None or error.code == INVALID_REQUEST
-
     def _connecting(self) -> "tuple[asyncio.Task[None], asyncio.Future[Client]]":
         """The task that has the connection, or makes it, and the client that it will have."""
         if self._owner is None or self._owner.done():
@@ -123,7 +150,7 @@ class McpConnection:
         try:
             async with AsyncExitStack() as stack:
                 async with asyncio.timeout(CONNECT_TIMEOUT_S):
-                    client = await stack.enter_async_context(_opened(self._server))
+                    client = await stack.enter_async_context(_opened(self._server, self._quarantine))
                 self._log.info("connected")
                 ready.set_result(client)
                 await leave.wait()
@@ -141,26 +168,53 @@ async def _made(ready: "asyncio.Future[Client]", patience_s: float) -> Client:
     return ready.result()
 
 
-def _is_lost(error: MCPError) -> bool:
-    """The answer's way has ended, or the server has forgotten our session."""
-    return error.code == CONNECTION_CLOSED or (error.code == INVALID_REQUEST and error.message == "Session terminated")
+def _is_forgotten(error: MCPError) -> bool:
+    """Whether the server no longer knows our session, so that it has not looked at the request."""
+    return error.code == INVALID_REQUEST and error.message == _NO_SESSION
 
 
 @asynccontextmanager
-async def _opened(server: McpServer) -> AsyncIterator[Client]:
+async def _opened(server: McpServer, quarantine: Quarantine) -> AsyncIterator[Client]:
     """A client of this server, past its handshake."""
     async with AsyncExitStack() as stack:
-        if server.command is not None:
-            env = {name: value.get_secret_value() for name, value in server.env.items()}
-            parameters = StdioServerParameters(command=server.command, args=list(server.args), env=env)
-            transport: AbstractAsyncContextManager[Any] = stdio_client(parameters, errlog=sys.__stderr__ or sys.stderr)
-        else:
-            headers = {name: value.get_secret_value() for name, value in server.headers.items()}
-            timeout = httpx2.Timeout(CONNECT_TIMEOUT_S, read=server.timeout_s + CONNECT_TIMEOUT_S)
-            http = await stack.enter_async_context(httpx2.AsyncClient(headers=headers, timeout=timeout))
-            transport = streamable_http_client(server.url or "", http_client=http)
+        transport = _stdio(server) if server.command else await stack.enter_async_context(_http(server))
+        listing = ToolListing(quarantine)
         us = Implementation(name="convergio", version=version("convergio"))
-        yield await stack.enter_async_context(Client(transport, client_info=us, cache=None))
+        client = await stack.enter_async_context(Client(listing.over(transport), client_info=us, cache=None))
+        listing.version = client.protocol_version
+        yield client
+
+
+def _stdio(server: McpServer) -> AbstractAsyncContextManager[Any]:
+    """The server's program, which does not outlive this process however it ends."""
+    if shutil.which(server.command or "") is None:
+        raise FileNotFoundError(f"there is no program {server.command}")
+    env = {name: value.get_secret_value() for name, value in server.env.items()}
+    guarded = ["-I", "-S", _GUARD, str(os.getpid()), server.command or "", *server.args]
+    parameters = StdioServerParameters(command=sys.executable, args=guarded, env=env)
+    return stdio_client(parameters, errlog=sys.__stderr__ or sys.stderr)
+
+
+@asynccontextmanager
+async def _http(server: McpServer) -> AsyncIterator[AbstractAsyncContextManager[Any]]:
+    headers = {name: value.get_secret_value() for name, value in server.headers.items()}
+    timeout = httpx2.Timeout(CONNECT_TIMEOUT_S, read=server.timeout_s + CONNECT_TIMEOUT_S)
+    hooks = {"response": [_recognise_lost_session]}
+    async with httpx2.AsyncClient(headers=headers, timeout=timeout, event_hooks=hooks) as http:
+        yield streamable_http_client(server.url or "", http_client=http)
+
+
+async def _recognise_lost_session(response: httpx2.Response) -> None:
+    """Make every way in which a server says that it does not know our session the one that the SDK understands.
+
+    By the specification a 404 to a request with a session's id means that, whatever its body says; the SDK believes the
+    body. Some servers answer 400 or 410, and name the session in words.
+    """
+    if _SESSION not in response.request.headers or response.status_code not in _SESSION_STATUSES:
+        return
+    if response.status_code == HTTPStatus.NOT_FOUND or b"session" in (await response.aread()).lower():
+        response.status_code = HTTPStatus.NOT_FOUND
+        response.headers["content-type"] = "text/plain"
 
 
 def _words(error: BaseException) -> str:

@@ -27,7 +27,7 @@ from pydantic import ValidationError
 from adapters.mcp_connection import Away, Lost, McpConnection
 from adapters.mcp_servers import McpServer
 from domain.tools.arguments import problem_with_schema
-from domain.tools.ports import Tool, ToolContext, ToolFailed, ToolResult
+from domain.tools.ports import SourceStatus, Tool, ToolContext, ToolFailed, ToolResult
 from domain.tools.spec import ToolSpec
 
 T = TypeVar("T")
@@ -43,6 +43,7 @@ _LONGEST_DESCRIPTION = 1000
 _IN_DOUBT = frozenset({REQUEST_TIMEOUT, INTERNAL_ERROR, PARSE_ERROR})
 """Errors after which a request may have been carried out all the same."""
 _MARGIN_S = 5.0
+_MOST_QUARANTINED = 100
 
 
 class McpTools:
@@ -51,10 +52,12 @@ class McpTools:
     def __init__(self, name: str, server: McpServer) -> None:
         self._name = name
         self._server = server
-        self._connection = McpConnection(name, server)
+        self._connection = McpConnection(name, server, self._quarantine)
         self._listing = asyncio.Lock()
         self._listed_at = float("-inf")
         self._tools: dict[str, _McpTool] = {}
+        self._quarantined: dict[str, str] = {}
+        self._problem: str | None = None
         self._log = structlog.get_logger("mcp").bind(server=name)
 
     async def specs(self) -> Sequence[ToolSpec]:
@@ -70,20 +73,32 @@ class McpTools:
             raise ToolFailed(f"{name} is not there now: its server cannot be reached, or no longer has it.")
         return self._tools[name]
 
+    async def status(self) -> SourceStatus:
+        await self.specs()
+        return SourceStatus(self._name, self._problem, tuple(self._tools), dict(self._quarantined))
+
     async def aclose(self) -> None:
         await self._connection.drop()
+
+    def _quarantine(self, tool: str, reason: str) -> None:
+        """Set one tool aside, by the server's own name of it; the log says so once."""
+        if self._quarantined.get(tool) != reason and len(self._quarantined) < _MOST_QUARANTINED:
+            self._log.warning("a tool is not offered", tool=tool, reason=reason)
+            self._quarantined[tool] = reason
 
     async def _list(self) -> None:
         connection = self._connection
         if connection.rests_for:
             self._tools = {}
             return
+        self._quarantined = {}
         try:
             offered = await connection.use(_all_tools, patience_s=PATIENCE_S)
         except Exception as error:  # noqa: BLE001  (whatever a server does, no turn fails for it)
             await self._not_listed(error)
             return
         connection.works()
+        self._problem = None
         self._tools = self._named(offered)
         self._listed_at = time.monotonic()
 
@@ -94,7 +109,9 @@ class McpTools:
         if not isinstance(error, Away):  # else it may still be on its way
             self._connection.rest()
             await self._connection.drop()
-        self._log.warning("its tools are not offered", reason=f"{type(error).__name__}: {error}"[:300])
+        words = "it cannot be reached" if isinstance(error, Away) else f"{type(error).__name__}: {error}"
+        self._problem = words[:300]
+        self._log.warning("its tools are not offered", reason=self._problem)
 
     def _named(self, offered: Sequence[Offered]) -> "dict[str, _McpTool]":
         """The tools that may be used, by the names that models get. What has not changed stays the same object."""
@@ -105,7 +122,7 @@ class McpTools:
             spec = _spec(self._name, self._server, tool)
             problem = "another one has the same name" if spec.name in tools else problem_with_schema(spec)
             if problem:
-                self._log.warning("a tool is not offered", tool=tool.name, reason=problem)
+                self._quarantine(tool.name, problem)
                 continue
             known = self._tools.get(spec.name)
             same = known is not None and known.spec == spec and known.name == tool.name

@@ -1,5 +1,6 @@
 """The registry of agents over HTTP."""
 
+from asyncio import to_thread
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Path, Query, Response
@@ -7,6 +8,7 @@ from fastapi import APIRouter, Path, Query, Response
 from api.dependencies import Paged, fresh, requires, set_etag
 from api.models import Listing, Timestamp, View
 from domain.agents.ports import AgentFilter, AgentReads
+from domain.tools.ports import Toolbox
 
 _NO_NUL = r"^[^\x00]*$"
 _Text = Annotated[str | None, Query(min_length=1, max_length=200, pattern=_NO_NUL)]
@@ -47,7 +49,26 @@ class AgentList(Listing):
     agents: list[Agent]
 
 
-def router(agents: AgentReads) -> APIRouter:
+class AgentTool(View):
+    """A tool that the agent's definition names.
+
+    `unavailable`: its server cannot be reached, or does not list it; `quarantined`: its server lists it in a way that
+    cannot be used; `not_configured`: nothing stands behind the name in this deployment. `reason` says more.
+    """
+
+    name: str
+    state: Literal["offered", "not_configured", "unavailable", "quarantined"]
+    reason: str | None
+
+
+class AgentTools(View):
+    """The tools of an agent in the order of its definition; `server__*` is shown as the tools that it stands for."""
+
+    agent_id: str
+    tools: list[AgentTool]
+
+
+def router(agents: AgentReads, toolbox: Toolbox) -> APIRouter:
     """`/api/v1/agents` and `/api/v1/agents/{agent_id}`. Routes below `/agents` with a fixed name must come before."""
     routes = APIRouter(prefix="/api/v1/agents", tags=["AI Agents"], dependencies=[requires("read"), fresh("agents")])
 
@@ -71,5 +92,14 @@ def router(agents: AgentReads) -> APIRouter:
         agent = agents.get(agent_id)
         set_etag(response, agent.version)
         return agent
+
+    @routes.get("/{agent_id}/tools", response_model=AgentTools)
+    async def list_agent_tools(agent_id: _Id) -> Any:
+        """Whether each tool that an agent names is offered to it now, and why not.
+
+        MCP servers are asked, which takes some seconds where one does not answer.
+        """
+        agent = await to_thread(agents.get, agent_id)
+        return AgentTools.model_validate({"agent_id": agent.id, "tools": await toolbox.states(agent.tools)})
 
     return routes

@@ -1,10 +1,10 @@
 """Health, and the figures for Prometheus."""
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from time import monotonic, perf_counter
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 import structlog
 from fastapi import APIRouter, Response
@@ -15,7 +15,17 @@ from api import context
 from api.errors import now
 from api.metrics import CONTENT_TYPE, WebMetrics
 from api.models import View
-from domain.health.ports import Probe, ProjectionHealth, ProjectionsProbe, no_projections
+from domain.health.ports import (
+    Probe,
+    ProjectionHealth,
+    ProjectionsProbe,
+    ToolServerHealth,
+    ToolServersProbe,
+    no_projections,
+    no_tool_servers,
+)
+
+T = TypeVar("T")
 
 Connection = Literal["connected", "disconnected", "not_configured"]
 Status = Literal["healthy", "degraded", "unhealthy"]
@@ -34,6 +44,18 @@ class ProjectionState(View):
     dead_letters: int
 
 
+class ToolServerState(View):
+    """One configured tool server: tools that it offers, and names of those that it lists in a way that cannot be used.
+
+    Why is in the log, and in `/api/v1/agents/{agent_id}/tools`.
+    """
+
+    name: str
+    status: Literal["connected", "disconnected"]
+    tools: int
+    quarantined: list[str]
+
+
 class Health(View):
     """`unhealthy` when the database or Temporal does not answer, `degraded` when something else is wrong."""
 
@@ -46,6 +68,7 @@ class Health(View):
     vector_store: Connection
     llm: Connection
     projections: list[ProjectionState]
+    tool_servers: list[ToolServerState]
     latency_ms: dict[str, float]
 
 
@@ -61,6 +84,7 @@ class Probes:
 
     servers: Mapping[str, Probe] = field(default_factory=dict)
     projections: ProjectionsProbe = no_projections
+    tool_servers: ToolServersProbe = no_tool_servers
 
 
 class Checkup:
@@ -92,16 +116,19 @@ class Checkup:
 
     async def _look(self) -> Health:
         asked = [(name, self._probes.servers[name]) for name in ASKED if name in self._probes.servers]
-        answers, projections = await asyncio.gather(
-            asyncio.gather(*(self._ask(name, probe) for name, probe in asked)), self._projections()
+        answers, projections, tool_servers = await asyncio.gather(
+            asyncio.gather(*(self._ask(name, probe) for name, probe in asked)),
+            self._told("projections", self._probes.projections),
+            self._told("tool servers", self._probes.tool_servers),
         )
         found = dict(zip((name for name, _ in asked), answers, strict=True))
         return Health(
-            status=_judged(found, projections),
+            status=_judged(found, projections, tool_servers),
             timestamp=now(),
             version=self._version,
             **{name: _connection(name, found) for name in ASKED},
             projections=[ProjectionState.model_validate(projection) for projection in projections or ()],
+            tool_servers=[_server_state(server) for server in tool_servers or ()],
             latency_ms={name: latency for name, latency in found.items() if latency is not None},
         )
 
@@ -116,13 +143,19 @@ class Checkup:
             return None
         return round((perf_counter() - started) * 1000, 2)
 
-    async def _projections(self) -> Sequence[ProjectionHealth] | None:
+    async def _told(self, what: str, probe: Callable[[], Awaitable[Sequence[T]]]) -> Sequence[T] | None:
+        """What a probe tells; None when it tells nothing in time."""
         try:
             async with asyncio.timeout(self._timeout_s):
-                return await self._probes.projections()
+                return await probe()
         except Exception as error:  # noqa: BLE001  (the same)
-            self._log.warning("health: projections unknown", reason=repr(error))
+            self._log.warning(f"health: {what} unknown", reason=repr(error))
             return None
+
+
+def _server_state(server: ToolServerHealth) -> ToolServerState:
+    status: Literal["connected", "disconnected"] = "connected" if server.answers else "disconnected"
+    return ToolServerState(name=server.name, status=status, tools=server.tools, quarantined=sorted(server.quarantined))
 
 
 def _connection(name: str, found: Mapping[str, float | None]) -> Any:
@@ -131,12 +164,17 @@ def _connection(name: str, found: Mapping[str, float | None]) -> Any:
     return "disconnected" if found[name] is None else "connected"
 
 
-def _judged(found: Mapping[str, float | None], projections: Sequence[ProjectionHealth] | None) -> Status:
+def _judged(
+    found: Mapping[str, float | None],
+    projections: Sequence[ProjectionHealth] | None,
+    tool_servers: Sequence[ToolServerHealth] | None,
+) -> Status:
     silent = {name for name, latency in found.items() if latency is None}
     if silent & _VITAL:
         return "unhealthy"
     behind = projections is None or any(each.dead_letters or each.lag > _MAX_LAG for each in projections)
-    return "degraded" if silent or behind else "healthy"
+    without_tools = tool_servers is None or not all(server.answers for server in tool_servers)
+    return "degraded" if silent or behind or without_tools else "healthy"
 
 
 def router(checkup: Checkup, metrics: WebMetrics) -> APIRouter:

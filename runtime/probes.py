@@ -1,14 +1,15 @@
 """A sign of life from every server, for `/health`."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import timedelta
 
 from redis.asyncio import Redis
 from temporalio.client import Client
 
+from activities.toolbox.box import JoinedToolbox
 from adapters.postgres.pool import Database
-from domain.health.ports import Probe
+from domain.health.ports import Probe, ToolServerHealth
 from runtime.bootstrap import Parts
 from runtime.settings import Settings
 
@@ -28,6 +29,14 @@ def servers(settings: Settings, parts: Parts, client: Client) -> Mapping[str, Pr
     if parts.provider.url is not None:
         found["llm"] = parts.model.probe
     return found
+
+
+async def tool_servers(toolbox: JoinedToolbox) -> Sequence[ToolServerHealth]:
+    """How every MCP server is, as this process sees it."""
+    statuses = await toolbox.source_statuses()
+    return [
+        ToolServerHealth(each.name, each.problem is None, len(each.tools), tuple(each.quarantined)) for each in statuses
+    ]
 
 
 def _ask(database: Database, question: bytes) -> None:

@@ -50,7 +50,7 @@ def make_routers(settings: Settings, parts: Parts, client: Client, live: Positio
         chat_turns.router(parts.ledger, now),
         ali.router(_ali(parts, live, conversations, swarms)),
         ali_insights.router(ali_insights.Watch(parts.ali, now, Thresholds())),
-        agents.router(parts.agents),
+        agents.router(parts.agents, parts.toolbox),
         agent_management.router(_desk(settings, parts, live)),
         approvals.router(parts.approvals, _decisions(parts, client)),
         costs.router(parts.costs, now),

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
 from importlib.metadata import version
 from typing import Any
 
@@ -76,7 +77,9 @@ def make_app(settings: Settings, parts: Parts, client: Client) -> FastAPI:
             settings=_api_settings(settings),
             answers=answers(parts),
             limiter=limiter,
-            probes=Probes(probes.servers(settings, parts, client), live.states),
+            probes=Probes(
+                probes.servers(settings, parts, client), live.states, partial(probes.tool_servers, parts.toolbox)
+            ),
             positions=live,
             routers=make_routers(settings, parts, client, live),
             lifespan=lifespan,

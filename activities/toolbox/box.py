@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 import structlog
 
 from domain.agents.tools import canonical
-from domain.tools.ports import Tool, ToolFailed, ToolSource
+from domain.tools.ports import SourceStatus, Tool, ToolFailed, ToolSource, ToolState
 from domain.tools.spec import ToolSpec
 
 MOST_OFFERED = 128
@@ -41,6 +41,15 @@ class JoinedToolbox:
             self._log.warning("too many tools for one agent", offered=MOST_OFFERED, there=len(specs))
         return tuple(self._own.get(name) or there[self._source(name)][name] for name in list(specs)[:MOST_OFFERED])
 
+    async def states(self, names: Sequence[str]) -> tuple[ToolState, ...]:
+        wanted = canonical(names)
+        sources = {source for name in wanted if (source := self._source(name))}
+        statuses = {status.name: status for status in await self._statuses(sources)}
+        return tuple(state for name in wanted for state in self._states(name, statuses.get(self._source(name))))
+
+    async def source_statuses(self) -> tuple[SourceStatus, ...]:
+        return await self._statuses(self._sources)
+
     async def tool(self, name: str) -> Tool:
         if name in self._tools:
             return self._tools[name]
@@ -55,6 +64,24 @@ class JoinedToolbox:
         """The source that a name points at; empty if it points at none."""
         source, separator, _ = name.partition("__")
         return source if separator and source in self._sources else ""
+
+    async def _statuses(self, sources: Iterable[str]) -> tuple[SourceStatus, ...]:
+        return tuple(await asyncio.gather(*(self._sources[source].status() for source in sorted(sources))))
+
+    def _states(self, name: str, source: SourceStatus | None) -> Iterable[ToolState]:
+        if source is None:
+            yield ToolState(name, "offered" if name in self._own else "not_configured")
+        elif source.problem is not None:
+            yield ToolState(name, "unavailable", source.problem)
+        elif name.endswith("__*"):
+            yield from (ToolState(tool, "offered") for tool in source.tools)
+            quarantined = source.quarantined.items()
+            yield from (ToolState(f"{source.name}__{tool}", "quarantined", reason) for tool, reason in quarantined)
+        elif name in source.tools:
+            yield ToolState(name, "offered")
+        else:
+            reason = source.quarantined.get(name.removeprefix(f"{source.name}__"))
+            yield ToolState(name, "quarantined" if reason else "unavailable", reason or "its server does not list it")
 
     async def _there(self, sources: Iterable[str]) -> dict[str, dict[str, ToolSpec]]:
         named = sorted(sources)

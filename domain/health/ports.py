@@ -23,3 +23,22 @@ ProjectionsProbe = Callable[[], Awaitable[Sequence[ProjectionHealth]]]
 async def no_projections() -> Sequence[ProjectionHealth]:
     """The null object of `ProjectionsProbe`: a process without a ledger."""
     return ()
+
+
+@dataclass(frozen=True, slots=True)
+class ToolServerHealth:
+    """Whether a tool server answers, how many tools it offers, and which it lists in a way that cannot be used."""
+
+    name: str
+    answers: bool
+    tools: int
+    quarantined: Sequence[str]
+
+
+ToolServersProbe = Callable[[], Awaitable[Sequence[ToolServerHealth]]]
+"""Tells how every configured tool server is."""
+
+
+async def no_tool_servers() -> Sequence[ToolServerHealth]:
+    """The null object of `ToolServersProbe`: a deployment without any."""
+    return ()

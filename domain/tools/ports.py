@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 from domain.tools.projection import ToolCallRow
 from domain.tools.spec import ToolSpec
@@ -52,6 +52,28 @@ class Tool(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class SourceStatus:
+    """How a source of tools is: `problem` says why it cannot be used now.
+
+    `tools` are offered; `quarantined` ones are not, by the source's own names of them, each with the reason.
+    """
+
+    name: str
+    problem: str | None
+    tools: tuple[str, ...]
+    quarantined: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class ToolState:
+    """Whether a tool that an agent names is offered to it here, and if not, why."""
+
+    name: str
+    state: Literal["offered", "not_configured", "unavailable", "quarantined"]
+    reason: str | None = None
+
+
 class ToolSource(Protocol):
     """Tools that live elsewhere, may come and go, and are named `<source>__<tool>`: those of an MCP server."""
 
@@ -67,6 +89,10 @@ class ToolSource(Protocol):
         """
         ...
 
+    async def status(self) -> SourceStatus:
+        """How it is now. It takes seconds at most."""
+        ...
+
     async def aclose(self) -> None: ...
 
 
@@ -75,6 +101,14 @@ class Toolbox(Protocol):
 
     async def offered(self, names: Sequence[str]) -> tuple[ToolSpec, ...]:
         """The specs of those that are configured here, in this order; `server__*` stands for all of an MCP server."""
+        ...
+
+    async def states(self, names: Sequence[str]) -> tuple[ToolState, ...]:
+        """The state of each of these names, in this order; `server__*` is followed by what its server sets aside."""
+        ...
+
+    async def source_statuses(self) -> tuple[SourceStatus, ...]:
+        """How every source is, by name."""
         ...
 
     async def tool(self, name: str) -> Tool:

@@ -7,6 +7,8 @@ from pathlib import Path
 import httpx
 import pytest
 
+from activities.toolbox.box import JoinedToolbox
+from activities.toolbox.knowledge import SearchKnowledge
 from adapters.agent_files import load_agent_files
 from adapters.memory_idempotency import MemoryAnswers
 from adapters.postgres.agents import PostgresAgents
@@ -20,6 +22,7 @@ from domain.agents.events import EVENTS
 from domain.agents.projection import AgentsProjection
 from domain.events import Registry
 from domain.ledger import Ledger
+from domain.tools.ports import NoKnowledge
 
 DIRECTORY = Path(__file__).parents[2] / "agents"
 REFERENCE_KEYS = {"id", "name", "description", "status", "capabilities", "tools", "color"}
@@ -38,7 +41,8 @@ def database(module_database_url: str) -> Iterator[Database]:
 
 @pytest.fixture
 async def client(database: Database) -> AsyncIterator[httpx.AsyncClient]:
-    parts = ApiParts(ApiSettings(version="test"), MemoryAnswers(), routers=(agents.router(PostgresAgents(database)),))
+    routers = (agents.router(PostgresAgents(database), JoinedToolbox([SearchKnowledge(NoKnowledge())])),)
+    parts = ApiParts(ApiSettings(version="test"), MemoryAnswers(), routers=routers)
     transport = httpx.ASGITransport(create_app(parts), raise_app_exceptions=False)
     async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as client:
         yield client
@@ -109,3 +113,11 @@ async def test_an_unknown_agent_is_not_found(client: httpx.AsyncClient, agent_id
 async def test_what_cannot_be_asked_is_refused(client: httpx.AsyncClient, path: str) -> None:
     answer = await client.get(f"/api/v1/agents{path}")
     assert (answer.status_code, answer.json()["error"]["code"]) == (422, "VALIDATION_ERROR")
+
+
+async def test_the_state_of_each_tool_of_an_agent_is_told(client: httpx.AsyncClient) -> None:
+    body = (await client.get("/api/v1/agents/ali_chief_of_staff/tools")).json()
+    states = {tool["name"]: tool["state"] for tool in body["tools"]}
+    assert states["search_knowledge"] == "offered"
+    assert states["query_costs"] == "not_configured"
+    assert (await client.get("/api/v1/agents/nobody/tools")).status_code == 404
