@@ -17,10 +17,11 @@ from domain.ledger import Change, Ledger, retrying
 
 @dataclass(frozen=True)
 class Holding:
-    """A turn and the approval that it waits for."""
+    """A turn and the approval that it waits for. `refused_tool` is the name of a tool whose call was not let go."""
 
     turn: TurnRef
     approval_id: str
+    refused_tool: str | None = None
 
 
 @dataclass(frozen=True)
@@ -52,7 +53,9 @@ class HoldingActivities:
     @activity.defn(name="resume_turn", no_thread_cancel_exception=True)
     def resume_turn(self, holding: Holding) -> None:
         """Record that the turn goes on."""
-        resumed = TurnResumed(approval_id=holding.approval_id, **self._fields(holding.turn))
+        resumed = TurnResumed(
+            approval_id=holding.approval_id, refused_tool=holding.refused_tool, **self._fields(holding.turn)
+        )
         self._record(holding.turn, f"resume:{holding.approval_id}", partial(aggregate.resume, resumed=resumed))
 
     @activity.defn(name="release_turn", no_thread_cancel_exception=True)

@@ -11,7 +11,8 @@ MAX_BATCH = 100
 _Comment = Annotated[str, Field(max_length=MAX_COMMENT)]
 _Reason = Annotated[str, Field(min_length=1, max_length=MAX_COMMENT, pattern=r"\S")]
 _Edited = Annotated[
-    str, Field(min_length=1, description="Goes on instead of the content; a JSON object for a tool's call.")
+    str,
+    Field(min_length=1, pattern=r"\S", description="Goes on instead of the content; a JSON object for a tool's call."),
 ]
 
 
@@ -42,7 +43,7 @@ class EscalateRequest(Body):
 
 
 class BatchDecision(Body):
-    """One decision of several: `comment` or `reason`, and `edited_content` with `approve` only."""
+    """One decision of several: `approve` takes what approving one takes, and `reject` needs a `reason` as that does."""
 
     id: Annotated[str, Field(min_length=1, max_length=200)]
     decision: Literal["approve", "reject"]
@@ -52,10 +53,12 @@ class BatchDecision(Body):
 
     @model_validator(mode="after")
     def _one_thing(self) -> Self:
-        if self.comment is not None and self.reason is not None:
-            raise ValueError("give a comment or a reason")
-        if self.decision == "reject" and self.edited_content is not None:
-            raise ValueError("what is rejected is not edited")
+        taken = {"approve": {"comment", "edited_content"}, "reject": {"reason"}}[self.decision]
+        given = {name for name in ("comment", "reason", "edited_content") if getattr(self, name) is not None}
+        if given - taken:
+            raise ValueError(f"{self.decision} takes no {' and no '.join(sorted(given - taken))}")
+        if self.decision == "reject" and self.reason is None:
+            raise ValueError("reject needs a reason")
         return self
 
 

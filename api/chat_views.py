@@ -183,7 +183,7 @@ def _turn(turn: SpokenTurn) -> ChatTurn:
         usage=usage_of(row.prompt_tokens, row.completion_tokens, row.cost) if is_used else None,
         error=error_of(row.code, row.error),
         at=row.at,
-        tools_used=row.tools,
+        tools_used=list(dict.fromkeys(row.tools)),
         approval_id=row.approval_id,
         rating=row.rating,
         origin_session_id=row.origin_session_id,

@@ -189,7 +189,7 @@ def _said(row: TurnRow) -> Said:
         error=row.error,
         visit=row.visits,
         approval_id=row.approval_id,
-        tools_used=row.tools,
+        tools_used=list(dict.fromkeys(row.tools)),
     )
 
 

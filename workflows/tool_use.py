@@ -31,7 +31,10 @@ _MARGIN = timedelta(seconds=60)
 
 @dataclass
 class ToolUse:
-    """What one turn has done with tools: `used` are the names of those that were really called, in order."""
+    """What one turn has done with tools: `used` are the names of those that are called, in order.
+
+    A call that a person did not let go is none.
+    """
 
     turns: "Turns"
     turn: TurnRef
@@ -107,6 +110,9 @@ class ToolUse:
                 text=call.content or "",
                 payload=call.arguments,
             )
+            if kind == "tool_call" and decided.outcome != "approved":
+                self.used.remove(call.name)
+                holding = replace(holding, refused_tool=call.name)
             await recorded(HoldingActivities.resume_turn, holding, f"go on: {decided.outcome}")
         return decided
 

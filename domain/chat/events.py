@@ -105,13 +105,14 @@ class TurnHeld(Event):
 
 
 class TurnResumed(Event):
-    """The decision has come and the turn goes on."""
+    """The decision has come and the turn goes on. `refused_tool` is the name of a tool whose call was not let go."""
 
     NAME = "chat.turn_resumed"
     session_id: str
     turn: int
     message_id: str
     approval_id: str
+    refused_tool: str | None = None
 
 
 class TurnAnswered(Event):

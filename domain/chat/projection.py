@@ -156,7 +156,7 @@ def _moved(turn: TurnRow, event: Moving) -> TurnRow:
         case TurnHeld():
             return replace(turn, status="awaiting_approval", approval_id=event.approval_id)
         case TurnResumed():
-            return replace(turn, status="running")
+            return replace(turn, status="running", tools=_without(turn.tools, event.refused_tool))
         case TurnAnswered():
             return _answered(turn, event)
         case TurnFailed():
@@ -169,11 +169,17 @@ def _stepped(turn: TurnRow, event: TurnStepped) -> TurnRow:
     return replace(
         turn,
         steps=event.step,
-        tools=list(dict.fromkeys([*turn.tools, *asked])),
+        tools=[*turn.tools, *asked],
         prompt_tokens=turn.prompt_tokens + event.prompt_tokens,
         completion_tokens=turn.completion_tokens + event.completion_tokens,
         cost=turn.cost + event.cost,
     )
+
+
+def _without(tools: list[str], refused: str | None) -> list[str]:
+    """The tools less one call of the one that was refused."""
+    place = tools.index(refused) if refused in tools else len(tools)
+    return [*tools[:place], *tools[place + 1 :]]
 
 
 def _proposed(turn: TurnRow, event: TurnProposed) -> TurnRow:

@@ -39,7 +39,7 @@ class SessionRow:
 class TurnRow:
     """A turn; `visits` is how often it was started.
 
-    `steps` are calls of the model that did not end it, `tools` what it asked for in them, each named once.
+    `steps` are calls of the model that did not end it, `tools` what it called in them, one name a call.
     `approval_id` is what it waits or last waited for. A row with `origin_session_id` is a copy that a fork has from
     that session: it happened once only, so whoever counts turns leaves copies out. Inner sessions have no session row.
     """

@@ -227,7 +227,7 @@ async def test_several_are_decided_at_once(desk: Desk) -> None:
                 {"id": second.approval_id, "decision": "reject", "reason": "not so"},
                 {"id": third.approval_id, "decision": "approve"},
                 {"id": "approval_of_nobody", "decision": "approve"},
-                {"id": fourth.approval_id, "decision": "reject"},
+                {"id": fourth.approval_id, "decision": "reject", "reason": "no"},
             ]
         },
     )
@@ -256,6 +256,12 @@ async def test_several_are_decided_at_once(desk: Desk) -> None:
         [{"id": "a", "decision": "approve"}, {"id": "a", "decision": "reject"}],
         [{"id": "a", "decision": "reject", "edited_content": "x"}],
         [{"id": "a", "decision": "reject", "reason": "x", "comment": "y"}],
+        [{"id": "a", "decision": "reject"}],
+        [{"id": "a", "decision": "reject", "comment": "why not"}],
+        [{"id": "a", "decision": "reject", "reason": " "}],
+        [{"id": "a", "decision": "approve", "reason": "because"}],
+        [{"id": "a", "decision": "approve", "edited_content": " \n"}],
+        [{"id": "b", "decision": "approve"}, {"id": "a", "decision": "reject"}],
         [{"id": f"a{number}", "decision": "approve"} for number in range(101)],
     ],
 )

@@ -240,7 +240,7 @@ def test_a_turn_counts_its_steps_and_names_the_tools_that_were_called() -> None:
         stepped(2, 1, query_costs=True, no_such_tool=False),
         stepped(3, 2, find_talents=True, query_costs=True),
     )
-    assert (row.status, row.steps, row.tools) == ("running", 2, ["query_costs", "find_talents"])
+    assert (row.status, row.steps, row.tools) == ("running", 2, ["query_costs", "find_talents", "query_costs"])
     assert (row.prompt_tokens, row.completion_tokens, row.cost) == (60, 10, Decimal("0.00020"))
 
 
@@ -458,3 +458,13 @@ def test_live_tables_hold_what_memory_holds(database: Database, history: list[tu
     rebuilt = Rebuild(database.dsn, REGISTRY, ChatProjection()).run()
     assert all(comparison.equal for comparison in rebuilt.comparisons)
     assert rebuilt.set_aside == 0
+
+
+def test_a_call_that_was_not_let_go_is_no_use_of_its_tool() -> None:
+    refused = resumed().model_copy(update={"refused_tool": "query_costs"})
+    row = turn(opened(), started(), stepped(2, 1, query_costs=True, find_talents=True), refused)
+    assert row.tools == ["find_talents"]
+    row = turn(opened(), started(), stepped(2, 1, query_costs=True), stepped(3, 2, query_costs=True), refused)
+    assert row.tools == ["query_costs"]
+    row = turn(opened(), started(), stepped(2, 1, find_talents=True), refused)
+    assert row.tools == ["find_talents"]

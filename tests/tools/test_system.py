@@ -37,16 +37,24 @@ class Office:
 
     async def decide(self, session_id: str, decision: str, **body: Any) -> str:
         """Decide what the session waits for, and return the answer that follows."""
-        listed = (await self.system.http.get(APPROVALS)).json()
-        [waiting] = [each for each in listed["data"] if each["status"] == "pending"]
-        response = await self.system.http.post(f"{APPROVALS}/{waiting['id']}/{decision}", json=body)
-        assert response.status_code == 200, response.text
+        await self.first_decided(decision, **body)
 
         async def last() -> dict[str, Any]:
             return dict((await self.system.session(session_id))["turns"][-1])
 
         turn = await until(last, lambda turn: turn["status"] == "completed", seconds=20)
         return str(turn["response"])
+
+    async def first_decided(self, decision: str, **body: Any) -> None:
+        """Decide the one thing that waits now, or will soon."""
+
+        async def pending() -> list[dict[str, Any]]:
+            listed = (await self.system.http.get(APPROVALS)).json()
+            return [each for each in listed["data"] if each["status"] == "pending"]
+
+        [waiting] = await until(pending, bool, seconds=20)
+        response = await self.system.http.post(f"{APPROVALS}/{waiting['id']}/{decision}", json=body)
+        assert response.status_code == 200, response.text
 
     async def calls(self, session_id: str) -> list[ToolCallRow]:
         async def rows() -> list[ToolCallRow]:
@@ -110,6 +118,26 @@ async def test_a_tool_that_a_person_refused_was_not_called(office: Office) -> No
     assert office.written() == []
     [call] = await office.calls(held["session_id"])
     assert (call.state, call.started_at) == ("refused", None)
+    assert await tools_used(office, held["session_id"]) == []
+
+
+async def test_of_two_calls_of_a_tool_the_one_that_was_let_go_was_used(office: Office) -> None:
+    held = await office.ask('Note. [[call small__note {"text": "one"}]][[call small__note {"text": "two"}]]')
+    await office.first_decided("reject", reason="Not this one.")
+    await office.decide(held["session_id"], "approve")
+    assert len(office.written()) == 1
+    assert await tools_used(office, held["session_id"]) == ["small__note"]
+
+
+async def test_a_call_that_nobody_has_decided_is_not_held_against_those_that_were_made(office: Office) -> None:
+    held = await office.ask('Both. [[call small__add {"a": 1, "b": 2}]][[call small__note {"text": "mine"}]]')
+    await office.decide(held["session_id"], "reject", reason="No.")
+    assert await tools_used(office, held["session_id"]) == ["small__add"]
+
+
+async def tools_used(office: Office, session_id: str) -> list[str]:
+    [turn] = (await office.system.session(session_id))["turns"]
+    return list(turn["tools_used"])
 
 
 async def test_a_write_that_broke_off_is_told_as_unknown_and_not_done_twice(office: Office) -> None:
