@@ -96,7 +96,11 @@ class Order:
 
 @dataclass(frozen=True)
 class Ordered:
-    """An order, and where and when it came. `verbs` are those that the place it came to stands for."""
+    """An order, and where it came. `verbs` are those that the place it came to stands for.
+
+    `owner` and `at`, here and below, are not believed: whoever reaches Temporal can start a run that says anything.
+    The owner is the aggregate's, the time is the server's. They stay for what was recorded with them.
+    """
 
     approval_id: str
     owner: str
@@ -162,12 +166,16 @@ class Stands:
 
 @dataclass(frozen=True)
 class Notice:
-    """What the receiver of webhooks is told: `type` is `approval.<what>`, `data` are ids and states."""
+    """What the receiver of webhooks is told: `type` is `approval.<what>`, `data` are ids and states.
+
+    It is about the first `version` events of the approval; 0 where an older release has not said so.
+    """
 
     notice_id: str
     type: str
     at: datetime
     data: dict[str, Any] = field(default_factory=dict)
+    version: int = 0
 
 
 def decided_of(approval: Approval) -> Decided | None:

@@ -9,6 +9,7 @@ from typing import cast
 from temporalio import activity
 from temporalio.exceptions import ApplicationError
 
+from activities.approval_notices import true_notice
 from activities.approvals import (
     ApprovalAsk,
     ApprovalStart,
@@ -25,15 +26,15 @@ from activities.approvals import (
     start_of,
     state_of,
 )
-from domain.approvals import commands, instructions, passing, policy
+from domain.approvals import aggregate, commands, passing, policy
 from domain.approvals.aggregate import Approval
 from domain.approvals.commands import Command, Done
 from domain.approvals.events import ApprovalRequested
 from domain.approvals.passing import Due
 from domain.approvals.policy import Choice, Verdict, Who
-from domain.approvals.ports import DeliveryFailed, Webhooks
+from domain.approvals.ports import DeliveryFailed, InstructionStore, Webhooks
 from domain.approvals.rules import Risk, RiskPolicy
-from domain.content import Content, ContentStore
+from domain.content import content_hash
 from domain.errors import Forbidden, Invalid, Refused
 from domain.events import Cause, Event
 from domain.ledger import Ledger
@@ -46,21 +47,24 @@ _LONGEST_DELAY = timedelta(hours=1)
 class ApprovalActivities:
     """All of them are idempotent: a repeat changes nothing and returns what stands.
 
-    `start` sees to it that an approval has a run; without `webhooks` nobody outside is told anything.
+    Their arguments come through Temporal, where anybody who reaches it can put anything. So whose a text is, who may
+    decide and what has happened is read in the ledger, and what a person with a key wants among the `instructions`.
+
+    `start` starts an approval's run unless there is one; without `webhooks` nobody outside is told anything.
     """
 
     def __init__(
         self,
         ledger: Ledger,
-        content: ContentStore,
-        risks: RiskPolicy,
+        instructions: InstructionStore,
+        risks: Callable[[], RiskPolicy],
         now: Callable[[], datetime],
         *,
         start: Callable[[ApprovalStart], Awaitable[None]],
         webhooks: Webhooks | None = None,
     ) -> None:
         self._ledger = ledger
-        self._content = content
+        self._instructions = instructions
         self._risks = risks
         self._now = now
         self._start = start
@@ -88,10 +92,12 @@ class ApprovalActivities:
     def _request(self, ask: ApprovalAsk) -> Approval:
         asked = self._asked(ask)
         command = Command(f"approval:{ask.approval_id}", lambda approval: policy.request(approval, asked))
-        return commands.change(self._ledger, ask.approval_id, command).approval
+        approval = commands.change(self._ledger, ask.approval_id, command).approval
+        policy.refuse_other_question(approval, asked)
+        return approval
 
     def _asked(self, ask: ApprovalAsk) -> ApprovalRequested:
-        rules, at = self._risks.of(ask.risk), self._now()
+        rules, at = self._risks().of(ask.risk), self._now()
         return ApprovalRequested(
             approval_id=ask.approval_id,
             kind=ask.kind,
@@ -120,44 +126,44 @@ class ApprovalActivities:
     @activity.defn(name="carry_out", no_thread_cancel_exception=True)
     def carry_out(self, ordered: Ordered) -> Stands:
         """Do what somebody with a key has ordered."""
-        order = ordered.order
+        order, at = ordered.order, self._time()
 
         def decide(approval: Approval) -> list[Event]:
-            text = self._content.get(ordered.owner, [order.instruction_hash]).get(order.instruction_hash)
-            instruction = instructions.read(text, ordered.approval_id)
+            instruction = self._instructions.get(ordered.approval_id, order.instruction_hash)
+            if instruction is None:
+                raise Forbidden("nobody who checks keys has said this")
             if instruction.verb not in ordered.verbs or instruction.command_id != order.command_id:
                 raise Forbidden("this was said for something else")
-            return instruction.carried_out(approval, Cause(instruction.by, instruction.because, ordered.at))
+            return instruction.carried_out(approval, Cause(instruction.by, instruction.because, at))
 
         return self._stands(ordered.approval_id, Command(_key(ordered.approval_id, order.command_id), decide))
 
     @activity.defn(name="record_claim", no_thread_cancel_exception=True)
     def record_claim(self, claim: Claimed) -> Stands:
         """Decide by a signal, whose sender nobody has checked; one that may not decide is remembered as refused."""
-        cause = Cause(claim.by, f"signal {claim.verdict}", claim.at)
-        verdict = cast("Verdict", claim.verdict)
-        comment, edited = (
-            Content(claim.owner, text) if text else None for text in (claim.comment, claim.edited_content)
-        )
-        choice = Choice(verdict, claim.command_id, comment.hash if comment else None, edited.hash if edited else None)
+        by, verdict = policy.claimed(claim.by), cast("Verdict", claim.verdict)
+        cause = Cause(by, f"signal {verdict}", self._time())
+        texts = [claim.comment or None, claim.edited_content or None]
+        choice = Choice(verdict, claim.command_id, *(content_hash(text) if text else None for text in texts))
 
         def decide(approval: Approval) -> list[Event]:
             if claim.problem:
                 raise Invalid(claim.problem)
             policy.refuse_edit(approval, claim.edited_content if verdict == "approve" else None)
-            return policy.decide(approval, Who(claim.by, "claimed"), choice, cause)
+            return policy.decide(approval, Who(by, "claimed"), choice, cause)
 
         def otherwise(approval: Approval, refusal: Refused) -> list[Event]:
             return policy.refuse_signal(approval, verdict, refusal.message, cause)
 
-        texts = [text for text in (comment, edited) if text]
-        key = _key(claim.approval_id, claim.command_id)
-        return self._stands(claim.approval_id, Command(key, decide, texts, otherwise))
+        command = Command(
+            _key(claim.approval_id, f"signal:{claim.command_id}"), decide, [text for text in texts if text], otherwise
+        )
+        return self._stands(claim.approval_id, command)
 
     @activity.defn(name="pass_time", no_thread_cancel_exception=True)
     def pass_time(self, passed: Passed) -> Stands:
         """Remind, escalate or expire, unless something else happened since."""
-        cause, what = Cause(PLATFORM, f"approval {passed.approval_id}", passed.at), cast("Due", passed.what)
+        cause, what = Cause(PLATFORM, f"approval {passed.approval_id}", self._time()), cast("Due", passed.what)
 
         def decide(approval: Approval) -> list[Event]:
             return passing.pass_time(approval, what, seen=passed.seen, cause=cause)
@@ -167,11 +173,11 @@ class ApprovalActivities:
     @activity.defn(name="withdraw", no_thread_cancel_exception=True)
     def withdraw(self, withdrawn: Withdrawn) -> Stands:
         """Take an open approval back."""
-        reason = Content(withdrawn.owner, withdrawn.reason) if withdrawn.reason else None
-        cause = Cause(PLATFORM, f"approval {withdrawn.approval_id}", withdrawn.at)
+        reason = withdrawn.reason
+        cause = Cause(PLATFORM, f"approval {withdrawn.approval_id}", self._time())
 
         def decide(approval: Approval) -> list[Event]:
-            return passing.withdraw(approval, reason.hash if reason else None, cause)
+            return passing.withdraw(approval, content_hash(reason) if reason else None, cause)
 
         key = _key(withdrawn.approval_id, "withdraw")
         return self._stands(withdrawn.approval_id, Command(key, decide, [reason] if reason else []))
@@ -180,14 +186,29 @@ class ApprovalActivities:
         done = commands.change(self._ledger, approval_id, command)
         return Stands(state_of(done.approval), _refusal(done))
 
+    def _time(self) -> datetime:
+        """When this was wanted, by the clock of Temporal's server, which also runs the timers."""
+        return activity.info().scheduled_time if activity.in_activity() else self._now()
+
     @activity.defn(name="deliver_webhook")
     async def deliver_webhook(self, notice: Notice) -> str:
-        """Tell the receiver, once: `delivered`, or `gone` when it wants nothing any more."""
+        """Tell the receiver, once: `delivered`, or `gone` when it wants nothing any more.
+
+        Raises:
+            Forbidden: what the notice says has not happened.
+        """
         if self._webhooks is None:
             return "gone"
+        stream = aggregate.stream(str(notice.data.get("approval_id")))
+        true = true_notice(notice, await to_thread(self._ledger.read, stream))
+        if true is None:
+            raise Forbidden(f"{notice.type}: this has not happened")
+        return await self._delivered(self._webhooks, true)
+
+    async def _delivered(self, webhooks: Webhooks, notice: Notice) -> str:
         payload = {"type": notice.type, "timestamp": _utc(notice.at), "data": notice.data}
         try:
-            return await self._webhooks.deliver(notice.notice_id, json.dumps(payload, separators=(",", ":")))
+            return await webhooks.deliver(notice.notice_id, json.dumps(payload, separators=(",", ":")))
         except DeliveryFailed as failed:
             delay = min(timedelta(seconds=failed.retry_after), _LONGEST_DELAY) if failed.retry_after else None
             raise ApplicationError(str(failed), type="DeliveryFailed", next_retry_delay=delay) from failed

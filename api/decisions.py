@@ -11,7 +11,7 @@ from api.caller import Caller
 from domain.approvals import aggregate, policy
 from domain.approvals.aggregate import AlreadyDecided, Approval
 from domain.approvals.instructions import Instruction, Verb
-from domain.approvals.ports import ReadApproval
+from domain.approvals.ports import InstructionStore, ReadApproval
 from domain.approvals.projection import folded
 from domain.content import Content, ContentStore
 from domain.errors import Unavailable
@@ -43,8 +43,16 @@ class Wish:
 class Decisions:
     """What is wished is refused at once if the ledger can tell; else the approval's run has it recorded."""
 
-    def __init__(self, runs: ApprovalRuns, ledger: Ledger, content: ContentStore, now: Callable[[], datetime]) -> None:
+    def __init__(
+        self,
+        runs: ApprovalRuns,
+        ledger: Ledger,
+        content: ContentStore,
+        instructions: InstructionStore,
+        now: Callable[[], datetime],
+    ) -> None:
         self._runs = runs
+        self._instructions = instructions
         self._ledger = ledger
         self._content = content
         self._now = now
@@ -92,11 +100,10 @@ class Decisions:
         except AlreadyDecided as refused:
             raise self._explained(refused, owner) from refused
         policy.refuse_edit(approval, wish.edited_content)
-        written = Content(owner, instruction.model_dump_json())
-        for text in (comment, edited, written):
+        for text in (comment, edited):
             if text is not None:
                 self._content.put(text)
-        return Order(command_id, written.hash)
+        return Order(command_id, self._instructions.put(instruction))
 
     def _explained(self, refused: AlreadyDecided, owner: str) -> AlreadyDecided:
         """The refusal with the words of the decision that stands."""

@@ -2,6 +2,7 @@
 
 from domain.agents import events as agents
 from domain.approvals import events as approvals
+from domain.approvals import policy_record as risk_policy
 from domain.chat import events as chat
 from domain.costs import events as costs
 from domain.events import Registry
@@ -12,5 +13,5 @@ from domain.tools import events as tools
 
 def registry() -> Registry:
     """All events of all concepts."""
-    concepts = (agents, approvals, chat, costs, graphflow, swarm, tools)
+    concepts = (agents, approvals, chat, costs, graphflow, risk_policy, swarm, tools)
     return Registry(event for concept in concepts for event in concept.EVENTS)

@@ -18,6 +18,7 @@ from adapters.postgres.content import PostgresContent
 from adapters.postgres.costs import PostgresCosts
 from adapters.postgres.executions import PostgresRuns
 from adapters.postgres.idempotency import PostgresAnswers
+from adapters.postgres.instructions import PostgresInstructions
 from adapters.postgres.pool import Database
 from adapters.postgres.positions import LivePositions
 from adapters.postgres.recorder import LedgerRecorder
@@ -82,6 +83,7 @@ class Parts:
     approvals: PostgresApprovals
     chats: PostgresChats
     costs: PostgresCosts
+    instructions: PostgresInstructions
     runs: PostgresRuns
     swarms: PostgresSwarms
     prices: GenaiPrices
@@ -112,6 +114,7 @@ def make_parts(settings: Settings, *, connections: int = 8) -> Parts:
         approvals=PostgresApprovals(database),
         chats=PostgresChats(database),
         costs=PostgresCosts(database),
+        instructions=PostgresInstructions(database),
         runs=PostgresRuns(database),
         swarms=PostgresSwarms(database),
         prices=GenaiPrices(settings.prices, named.url),

@@ -27,6 +27,7 @@ from activities.summarising import Summarising
 from activities.swarm import SwarmActivities
 from activities.thinking import Thinking
 from activities.tools import ToolActivities
+from domain.approvals import policy_record
 from runtime.bootstrap import Parts, now
 from runtime.sandbox import QuickSandbox
 from runtime.settings import Settings
@@ -68,7 +69,12 @@ def _flow_activities(parts: Parts, graphs: GraphParts, client: Client, books: Bo
     swarm = SwarmActivities(parts.ledger, parts.content, now, model_queue=calls_on)
     reconcile = ReconcileActivities(books, chat, costs=parts.costs, chats=parts.chats, client=client, now=now)
     approvals = ApprovalActivities(
-        parts.ledger, parts.content, parts.risks, now, start=partial(start_approval, client), webhooks=parts.webhooks
+        parts.ledger,
+        parts.instructions,
+        partial(policy_record.in_force, parts.ledger),
+        now,
+        start=partial(start_approval, client),
+        webhooks=parts.webhooks,
     )
     return [
         *chat.all(),

@@ -118,4 +118,5 @@ def _ali(parts: Parts, live: Positions, conversations: Conversations, swarms: Sw
 
 
 def _decisions(parts: Parts, client: Client) -> Decisions:
-    return Decisions(ApprovalRuns(client, notices=parts.webhooks is not None), parts.ledger, parts.content, now)
+    runs = ApprovalRuns(client, notices=parts.webhooks is not None)
+    return Decisions(runs, parts.ledger, parts.content, parts.instructions, now)

@@ -16,6 +16,7 @@ from api.auth import key_hash
 from api.health import Probes
 from api.server import Http
 from api.workflow_bodies import YAML
+from domain.approvals import policy_record
 from domain.governance.ports import Unlimited
 from runtime import probes, temporal
 from runtime.bootstrap import Parts, answers, make_parts, positions, rate_limiter
@@ -59,6 +60,7 @@ def make_app(settings: Settings, parts: Parts, client: Client) -> FastAPI:
     @asynccontextmanager
     async def lifespan(_: Any) -> AsyncIterator[None]:
         parts.database.open()
+        await asyncio.to_thread(policy_record.refuse_other, parts.ledger, parts.risks)
         live.start()
         if not isinstance(limiter, Unlimited):
             await limiter.warm()

@@ -12,18 +12,17 @@ from rich.table import Table
 from adapters.postgres.migrate import migrate
 from adapters.postgres.projection_runner import ProjectionRunner
 from adapters.postgres.rebuild import Rebuild, Rebuilt
-from domain.agents.commands import seed
-from domain.graphflow.commands import seed as seed_workflows
 from domain.registry import registry
 from runtime import temporal
-from runtime.bootstrap import agent_files, make_parts, now, projections, workflow_files
+from runtime.bootstrap import make_parts, projections
 from runtime.loops import freeze
 from runtime.readiness import announce_ready
+from runtime.seeding import seed_ledger
 from runtime.settings import Settings
 
 
 def run_migrations(settings: Settings) -> None:
-    """The command `convergio migrate`: tables, agents, workflows, search attributes, retention, schedules.
+    """The command `convergio migrate`: tables, agents, workflows, risk policy, search attributes, retention, schedules.
 
     Safe to repeat.
     """
@@ -32,16 +31,16 @@ def run_migrations(settings: Settings) -> None:
     parts = make_parts(settings, connections=1)
     parts.database.open()
     try:
-        changed = seed(parts.ledger, agent_files(), now())
-        ready = seed_workflows(parts.ledger, workflow_files(), now())
+        seeded = seed_ledger(settings, parts)
     finally:
         parts.database.close()
     asyncio.run(_register(settings))
     log.info(
         "migrated",
         tables=applied or "up to date",
-        agents=len(changed) or "up to date",
-        workflows=len(ready) or "up to date",
+        agents=len(seeded.agents) or "up to date",
+        workflows=len(seeded.workflows) or "up to date",
+        risk_policy=seeded.risk_policy or "up to date",
     )
 
 

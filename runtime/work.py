@@ -11,6 +11,7 @@ from temporalio.common import VersioningBehavior, WorkerDeploymentVersion
 from temporalio.worker import Worker, WorkerDeploymentConfig
 
 from activities.interceptor import RefusalInterceptor
+from domain.approvals import policy_record
 from domain.errors import Invalid
 from runtime import temporal
 from runtime.bootstrap import Parts, make_parts
@@ -89,6 +90,7 @@ async def _run(settings: Settings, queues: Sequence[str] | None) -> None:
     parts = make_parts(settings, connections=THREADS)
     parts.database.open()
     try:
+        await asyncio.to_thread(policy_record.refuse_other, parts.ledger, parts.risks)
         client = await temporal.connect(settings)
         running = workers(settings, client, parts, queues)
         freeze()

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from threading import Event as Flag
 from threading import Thread
 from typing import Any, TypeVar
@@ -17,10 +17,9 @@ from temporalio.api.workflowservice.v1 import RegisterNamespaceRequest
 from temporalio.client import Client
 
 from adapters.postgres.projection_runner import ProjectionRunner
-from domain.agents.commands import seed
-from domain.graphflow.commands import seed as seed_workflows
 from runtime import temporal
-from runtime.bootstrap import Parts, agent_files, make_parts, projections, workflow_files
+from runtime.bootstrap import Parts, make_parts, projections
+from runtime.seeding import seed_ledger
 from runtime.serve import make_app
 from runtime.settings import Settings
 from runtime.work import work, workers
@@ -118,8 +117,7 @@ async def running(settings: Settings, *, working: bool = True) -> AsyncIterator[
         client = await temporal.connect(settings)
         parts = make_parts(settings)
         parts.database.open()
-        await asyncio.to_thread(seed, parts.ledger, agent_files(), datetime.now(UTC))
-        await asyncio.to_thread(seed_workflows, parts.ledger, workflow_files(), datetime.now(UTC))
+        await asyncio.to_thread(seed_ledger, settings, parts)
         stack.enter_context(_projecting(settings, parts))
         if working:
             await stack.enter_async_context(_working(settings, client))

@@ -11,6 +11,7 @@ from temporalio.common import RetryPolicy
 from temporalio.exceptions import ActivityError, ApplicationError, FailureError
 
 with workflow.unsafe.imports_passed_through():
+    from activities.approval_notices import notice_of
     from activities.approvals import (
         ApprovalStart,
         ApprovalState,
@@ -27,7 +28,7 @@ with workflow.unsafe.imports_passed_through():
     from activities.deciding import ApprovalActivities
     from domain.approvals.passing import due
     from workflows.approval_messages import WAITER, reason_of, said
-    from workflows.approval_telling import details, happened, notice_of
+    from workflows.approval_telling import details, happened
     from workflows.waits import LEDGER_RETRY, LEDGER_TIMEOUT
 
 T = TypeVar("T")

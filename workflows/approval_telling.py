@@ -1,11 +1,9 @@
-"""What an approval's run tells of itself: to the receiver of webhooks, and to whoever looks at it in the Web UI."""
+"""What is worth telling of an approval, and what its run shows to whoever looks at it in the Web UI."""
 
 from datetime import datetime
-from typing import Any
 
-from activities.approvals import ApprovalAsk, ApprovalState, Notice
+from activities.approvals import ApprovalAsk, ApprovalState
 from domain.approvals.rules import ANYBODY
-from domain.ids import derived
 
 _MOST_SUMMARY = 160
 
@@ -26,26 +24,6 @@ def happened(before: ApprovalState, after: ApprovalState) -> str | None:
     if after.deciders != before.deciders:
         return "delegated"
     return "reminded" if before.remind_at is not None and after.remind_at is None else None
-
-
-def notice_of(ask: ApprovalAsk, state: ApprovalState, what: str, at: datetime) -> Notice:
-    """Ids and states, no contents. The same thing told again has the same id."""
-    data: dict[str, Any] = {
-        "approval_id": ask.approval_id,
-        "status": state.status,
-        "type": ask.kind,
-        "risk_level": ask.risk,
-        "agent_id": ask.agent_id,
-        "workflow_id": ask.root_id,
-        "requested_by": ask.key_id,
-        "deciders": state.deciders,
-        "agreed": state.agreed,
-        "quorum": state.quorum,
-        "expires_at": _utc(state.expires_at),
-        "decided_by": state.decided.by if state.decided else None,
-        "decided_at": _utc(state.decided_at) if state.decided_at else None,
-    }
-    return Notice(derived("webhook", ask.approval_id, what, state.version), f"approval.{what}", at, data)
 
 
 def details(ask: ApprovalAsk, state: ApprovalState) -> str:

@@ -13,14 +13,14 @@ from domain.ledger import Change, Ledger, retrying
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """What to decide, under which idempotency key, with which new texts.
+    """What to decide, under which idempotency key, with which new texts, which belong to the owner of what is asked.
 
     `otherwise`: what to record when it is refused.
     """
 
     key: str
     decide: Callable[[Approval], list[Event]]
-    content: Sequence[Content] = ()
+    texts: Sequence[str] = ()
     otherwise: Callable[[Approval, Refused], list[Event]] = lambda _approval, _refusal: []
 
 
@@ -49,7 +49,7 @@ def change(ledger: Ledger, approval_id: str, command: Command) -> Done:
 
 def _change(ledger: Ledger, approval_id: str, command: Command) -> Done:
     stream = aggregate.stream(approval_id)
-    approval, refusal, content = load(ledger, approval_id), None, command.content
+    approval, refusal, texts = load(ledger, approval_id), None, command.texts
     try:
         events = command.decide(approval)
     except Unavailable:
@@ -57,9 +57,11 @@ def _change(ledger: Ledger, approval_id: str, command: Command) -> Done:
     except Refused as refused:
         if approval.asked is None:
             raise
-        events, refusal, content = command.otherwise(approval, refused), refused, ()
+        events, refusal, texts = command.otherwise(approval, refused), refused, ()
     if not events:
         return Done(approval, refusal)
+    after = aggregate.evolved(approval, events)
+    content = [Content(after.known.owner, text) for text in texts]
     if ledger.append(Change(stream, approval.version, events), key=command.key, content=content) is None:
         return Done(load(ledger, approval_id), refusal)
-    return Done(aggregate.evolved(approval, events), refusal)
+    return Done(after, refusal)

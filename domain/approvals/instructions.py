@@ -1,18 +1,18 @@
 """What somebody wants done with an approval, written down by whoever has checked their key.
 
-It is kept as content and named by its hash, so that no words travel through Temporal, and so that nobody who only
-reaches Temporal can speak in another's name.
+It is kept in a place of its own, which only the API writes, and named by its hash. A text that a caller stores is never
+an instruction, whatever it says: otherwise whoever may write a message could decide in anybody's name.
 """
 
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict
 
 from domain.approvals import passing, policy
 from domain.approvals.aggregate import Approval
 from domain.approvals.passing import Handover
 from domain.approvals.policy import Choice, Who
-from domain.errors import Forbidden
+from domain.content import content_hash
 from domain.events import Cause, Event
 
 Verb = Literal["approve", "reject", "delegate", "escalate"]
@@ -36,6 +36,16 @@ class Instruction(BaseModel):
     comment_hash: str | None = None
     content_hash: str | None = None
 
+    @property
+    def text(self) -> str:
+        """As it is stored."""
+        return self.model_dump_json()
+
+    @property
+    def hash(self) -> str:
+        """Its id, among the instructions of its approval."""
+        return content_hash(self.text)
+
     def carried_out(self, approval: Approval, cause: Cause) -> list[Event]:
         """The events of doing it now; see `policy` and `passing` for what refuses."""
         who = Who(self.by, self.identity)
@@ -46,18 +56,3 @@ class Instruction(BaseModel):
         handover = Handover(self.command_id, self.to, self.comment_hash)
         passed_on = passing.delegate if self.verb == "delegate" else passing.escalate
         return passed_on(approval, who, handover, cause)
-
-
-def read(text: str | None, approval_id: str) -> Instruction:
-    """An instruction as it was written down.
-
-    Raises:
-        Forbidden: nobody who checks keys has written this for this approval.
-    """
-    try:
-        instruction = Instruction.model_validate_json(text or "")
-    except ValidationError as error:
-        raise Forbidden("nobody who checks keys has said this") from error
-    if instruction.approval_id != approval_id:
-        raise Forbidden("this was said about another approval")
-    return instruction

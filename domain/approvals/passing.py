@@ -151,9 +151,12 @@ def _escalation(
 
 
 def pass_time(approval: Approval, what: Due, *, seen: int, cause: Cause) -> list[Event]:
-    """What time does, to the approval as it was at version `seen`; nothing if it is another one by now."""
+    """What time does, to the approval as it was at version `seen`; nothing if it is another one by now.
+
+    Nothing either before its time, which the approval itself knows: whoever says that it has come may be mistaken.
+    """
     asked = approval.known
-    if approval.standing is not None or approval.version != seen:
+    if approval.standing is not None or approval.version != seen or not _is_due(approval, what, cause.at):
         return []
     by_itself = Handover(command_id=f"{what}:{seen}")
     if what == "remind":
@@ -165,6 +168,11 @@ def pass_time(approval: Approval, what: Due, *, seen: int, cause: Cause) -> list
     if asked.rules.on_expiry == "escalate" and approval.status == "pending":
         return [_escalation(approval, "expired", by_itself, cause)]
     return [ApprovalExpired(approval_id=asked.approval_id, **cause.fields())]
+
+
+def _is_due(approval: Approval, what: Due, at: datetime) -> bool:
+    moment = {"remind": approval.remind_at, "escalate": approval.escalate_at, "expire": approval.expires_at}[what]
+    return moment is not None and at >= moment
 
 
 def withdraw(approval: Approval, reason_hash: str | None, cause: Cause) -> list[Event]:

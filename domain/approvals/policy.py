@@ -15,6 +15,7 @@ Verdict = Literal["approve", "reject"]
 
 MOST_REFUSALS = 50
 """Refused signals that are recorded; those after them are not worth the room."""
+_CLAIMED = "claimed:"
 _SEVERAL = "several have to agree on the same text: reject it instead of editing it"
 
 
@@ -42,6 +43,28 @@ class Choice:
 def request(approval: Approval, asked: ApprovalRequested) -> list[Event]:
     """Ask for a decision; nothing if that was done already."""
     return [] if approval.version else [asked]
+
+
+_QUESTION = ("kind", "risk", "owner", "content_hash", "payload_hash", "workflow_id", "requested_by")
+
+
+def refuse_other_question(approval: Approval, asked: ApprovalRequested) -> None:
+    """Refuse to take the approval for one that was asked for differently: its decision would answer another question.
+
+    Ids of approvals can be foreseen, so whoever reaches Temporal could ask first, at a lower risk or about another
+    text, and have that decided.
+
+    Raises:
+        Forbidden: what was asked under this id is not this.
+    """
+    differing = [name for name in _QUESTION if getattr(approval.known, name) != getattr(asked, name)]
+    if differing:
+        raise Forbidden(f"another question was asked under this approval's id: {', '.join(differing)} differ")
+
+
+def claimed(name: str) -> str:
+    """The name of somebody whom nobody has checked, marked as such, so that it is never taken for a key."""
+    return name if name.startswith(_CLAIMED) else f"{_CLAIMED}{name}"
 
 
 def refuse_edit(approval: Approval, edited: str | None) -> None:

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal, Protocol
 
+from domain.approvals.instructions import Instruction
 from domain.approvals.projection import ApprovalRow, ApprovalStepRow
 
 
@@ -73,6 +74,18 @@ class ApprovalReads(Protocol):
 
     def counts(self) -> list[ApprovalCount]:
         """All approvals by status and risk."""
+        ...
+
+
+class InstructionStore(Protocol):
+    """Instructions of callers whose keys were checked. Nothing but the API may write to it."""
+
+    def put(self, instruction: Instruction) -> str:
+        """Store it, once, and return its hash."""
+        ...
+
+    def get(self, approval_id: str, instruction_hash: str) -> Instruction | None:
+        """The instruction for this approval; None where nobody who checks keys has written one."""
         ...
 
 

@@ -86,8 +86,8 @@ async def desk_of(system: System) -> AsyncIterator[Desk]:
     parts = system.parts
     activities = ApprovalActivities(
         parts.ledger,
-        parts.content,
-        parts.risks,
+        parts.instructions,
+        lambda: parts.risks,
         lambda: datetime.now(UTC),
         start=partial(start_approval, system.temporal),
         webhooks=parts.webhooks,

@@ -17,6 +17,7 @@ from activities.approvals import ApprovalAsk, Decided, Order
 from activities.deciding import ApprovalActivities
 from activities.interceptor import RefusalInterceptor
 from adapters.postgres.content import PostgresContent
+from adapters.postgres.instructions import PostgresInstructions
 from adapters.postgres.pool import Database
 from adapters.postgres.recorder import LedgerRecorder
 from adapters.risk_policy import load_risk_policy
@@ -56,11 +57,15 @@ class Stage:
     def content(self) -> PostgresContent:
         return PostgresContent(self.database)
 
+    @property
+    def instructions(self) -> PostgresInstructions:
+        return PostgresInstructions(self.database)
+
     def activities(self) -> ApprovalActivities:
         return ApprovalActivities(
             self.ledger,
-            self.content,
-            self.risks,
+            self.instructions,
+            lambda: self.risks,
             lambda: datetime.now(UTC),
             start=partial(start_approval, self.client),
             webhooks=self.webhooks,
@@ -128,7 +133,7 @@ class Stage:
         command_id = uuid4().hex
         fields = {"approval_id": ask.approval_id, "command_id": command_id, "identity": "proven", "because": "req_2"}
         instruction = Instruction(**{**fields, "verb": verb, "by": by, **more})  # type: ignore[arg-type]
-        return Order(command_id, self.content.put(Content(ask.owner, instruction.model_dump_json())))
+        return Order(command_id, self.instructions.put(instruction))
 
 
 def risks(**rules: Any) -> RiskPolicy:

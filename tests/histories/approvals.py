@@ -32,8 +32,8 @@ async def asked(system: System, **rules: Any) -> str:
     content_hash = await asyncio.to_thread(parts.content.put, Content(owner, "Good day."))
     activities = ApprovalActivities(
         parts.ledger,
-        parts.content,
-        risks(**rules),
+        parts.instructions,
+        lambda: risks(**rules),
         now,
         start=partial(start_approval, system.temporal),
         webhooks=_Told(),

@@ -1,0 +1,87 @@
+"""The risk policy in force: one versioned record in the ledger, written by `convergio migrate` and by nothing else.
+
+Each process has its own environment and files. If each went by its own, one without the operator's file would let
+everything through.
+"""
+
+from datetime import datetime
+from typing import Literal
+
+from domain.approvals.rules import RiskPolicy
+from domain.errors import Conflict
+from domain.events import Cause, Event
+from domain.ledger import Change, Ledger, retrying
+
+STREAM = "risk_policy"
+Source = Literal["packaged", "own"]
+"""The policy comes with the platform, or is the operator's own."""
+
+
+class RiskPolicySet(Event):
+    """From now on what is asked goes by this policy. Its version is its place in the stream."""
+
+    NAME = "risk_policy.set"
+    policy: RiskPolicy
+    source: Source
+
+
+EVENTS: tuple[type[Event], ...] = (RiskPolicySet,)
+
+
+def record(ledger: Ledger, policy: RiskPolicy, source: Source, at: datetime) -> int | None:
+    """Put this policy into force. Returns its version, None if it is in force already.
+
+    Raises:
+        Conflict: it would put the packaged policy in the place of the operator's own.
+        domain.errors.Unavailable: the ledger cannot be reached.
+    """
+    return retrying(lambda: _record(ledger, policy, source, at))
+
+
+def _record(ledger: Ledger, policy: RiskPolicy, source: Source, at: datetime) -> int | None:
+    version, standing = _newest(ledger)
+    if standing is not None and standing.policy == policy and standing.source == source:
+        return None
+    if standing is not None and (standing.source, source) == ("own", "packaged"):
+        raise Conflict(
+            f"the ledger has a risk policy of your own (version {version}), and CONVERGIO_RISK_POLICY names none: name"
+            " it again, or, to go back to the one that comes with the platform, a file that holds {}"
+        )
+    event = RiskPolicySet(policy=policy, source=source, **Cause("platform", "convergio migrate", at).fields())
+    ledger.append(Change(STREAM, version, [event]), key=f"{STREAM}:{version + 1}")
+    return version + 1
+
+
+def in_force(ledger: Ledger) -> RiskPolicy:
+    """The policy that what is asked now goes by.
+
+    Raises:
+        Conflict: there is none.
+        domain.errors.Unavailable: the ledger cannot be reached.
+    """
+    _, standing = _newest(ledger)
+    if standing is None:
+        raise Conflict("the ledger has no risk policy: run convergio migrate")
+    return standing.policy
+
+
+def refuse_other(ledger: Ledger, own: RiskPolicy) -> None:
+    """Refuse to start a process whose own idea of the policy is another one than the ledger's.
+
+    Raises:
+        Conflict: it is, or the ledger has none.
+        domain.errors.Unavailable: the ledger cannot be reached.
+    """
+    if in_force(ledger) != own:
+        raise Conflict(
+            "the risk policy of this process is not the one in the ledger: give it the file that convergio migrate had"
+            " (CONVERGIO_RISK_POLICY), or run convergio migrate with this one"
+        )
+
+
+def _newest(ledger: Ledger) -> tuple[int, RiskPolicySet | None]:
+    version, event = ledger.read_latest(STREAM)
+    if event is None:
+        return version, None
+    assert isinstance(event, RiskPolicySet)  # noqa: S101  (for the type checker: nothing else is in this stream)
+    return version, event

@@ -1,0 +1,34 @@
+"""What every ledger begins with: the agents, the workflows and the risk policy of this release and this operator."""
+
+from dataclasses import dataclass
+
+from domain.agents.commands import seed as seed_agents
+from domain.approvals import policy_record
+from domain.graphflow.commands import seed as seed_workflows
+from runtime.bootstrap import Parts, agent_files, now, workflow_files
+from runtime.settings import Settings
+
+
+@dataclass(frozen=True, slots=True)
+class Seeded:
+    """What changed: ids of agents and workflows, and the version of the risk policy if it is a new one."""
+
+    agents: list[str]
+    workflows: list[str]
+    risk_policy: int | None
+
+
+def seed_ledger(settings: Settings, parts: Parts) -> Seeded:
+    """Bring the ledger to what the files say. Safe to repeat.
+
+    Raises:
+        Conflict: the risk policy of the operator's own would be lost.
+        domain.errors.Unavailable: the ledger cannot be reached.
+    """
+    source: policy_record.Source = "packaged" if settings.risk_policy is None else "own"
+    policy = policy_record.record(parts.ledger, parts.risks, source, now())
+    return Seeded(
+        agents=seed_agents(parts.ledger, agent_files(), now()),
+        workflows=seed_workflows(parts.ledger, workflow_files(), now()),
+        risk_policy=policy,
+    )
