@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AwareDatetime, ConfigDict, Field
 
-from api.chat_views import MAX_MESSAGE, MAX_WAIT_S, SESSION_ID, ChatUsage, TurnError
+from api.chat_views import MAX_MESSAGE, MAX_WAIT_S, ChatUsage, NamedSession, TurnError
 from api.models import Body, View
 from api.swarm_views import SwarmStatus
 from domain.ali.team import LEAST_MEMBERS, MOST_MEMBERS, Mode
@@ -19,9 +19,7 @@ class QueryContext(Body):
     model_config = ConfigDict(extra="allow", str_max_length=10_000)
 
     user_id: Annotated[str, Field(max_length=128)] | None = None
-    session_id: Annotated[str, Field(pattern=SESSION_ID, description="Continues this session, or opens it.")] | None = (
-        None
-    )
+    session_id: NamedSession | None = None
     project_id: Annotated[str, Field(max_length=128)] | int | None = None
 
 

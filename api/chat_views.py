@@ -4,7 +4,7 @@ from decimal import Decimal
 from typing import Annotated, Literal
 
 from fastapi import Path
-from pydantic import ConfigDict, Field
+from pydantic import AfterValidator, ConfigDict, Field
 
 from api.chat_runs import workflow_id
 from api.dependencies import Page
@@ -12,6 +12,7 @@ from api.models import Body, Listing, Money, Timestamp, View
 from domain.chat.aggregate import TurnStatus
 from domain.chat.ports import SpokenTurn
 from domain.chat.rows import SessionRow, SessionStatus
+from domain.ids import RESERVED, is_reserved
 
 SESSION_ID = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$"
 MAX_MESSAGE = 100_000
@@ -21,15 +22,31 @@ MAX_WAIT_S = 300
 SessionId = Annotated[str, Path(pattern=SESSION_ID)]
 
 
+def _free(session_id: str) -> str:
+    if is_reserved(session_id):
+        raise ValueError(f"the platform's own ids begin like this: {', '.join(RESERVED)}")
+    return session_id
+
+
+NamedSession = Annotated[
+    str,
+    Field(
+        pattern=SESSION_ID,
+        description=f"Continues this session, or opens it. It does not begin with {', '.join(RESERVED)}.",
+        json_schema_extra={"not": {"pattern": f"^({'|'.join(RESERVED)})"}},
+    ),
+    AfterValidator(_free),
+]
+"""A session as a caller names it."""
+
+
 class ChatContext(Body):
     """Who speaks, and where. Other keys are allowed and not kept."""
 
     model_config = ConfigDict(extra="allow", str_max_length=10_000)
 
     user_id: Annotated[str, Field(max_length=128)] | None = None
-    session_id: Annotated[str, Field(pattern=SESSION_ID, description="Continues this session, or opens it.")] | None = (
-        None
-    )
+    session_id: NamedSession | None = None
     project_id: Annotated[str, Field(max_length=128)] | int | None = None
 
 

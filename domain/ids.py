@@ -6,6 +6,35 @@ NAMESPACE = UUID("6d0c5a3e-4a7f-5f0b-9c58-0f2d9e6b7a11")
 """Namespace of all name-based ids of this platform (RFC 9562, version 5)."""
 
 
+RESERVED = (
+    "approval_",
+    "chat-",
+    "cvg_",
+    "decision_",
+    "document_",
+    "event_",
+    "exec_",
+    "ingest-",
+    "insight_",
+    "key_",
+    "member_",
+    "req_",
+    "runbook_",
+    "task_",
+    "workflow_",
+)
+"""How the platform's own ids begin: of runs, of what owns texts, of requests and of keys.
+
+A session that a caller names like this would own the texts of a run, or be taken for one. Ids of sessions that the
+platform names begin with `session_`, which is free: callers go on with them.
+"""
+
+
+def is_reserved(name: str) -> bool:
+    """Whether this is for the platform to name, not for callers."""
+    return name.startswith(RESERVED)
+
+
 def derived(*parts: object) -> str:
     """The same parts always give the same id: `uuid5` over their text, separated by a character no part may hold."""
     return str(uuid5(NAMESPACE, "\x1f".join(str(part) for part in parts)))
