@@ -13,6 +13,7 @@ from structlog.dev import Column, ConsoleRenderer, KeyValueColumnFormatter, LogL
 from structlog.typing import EventDict, Processor, WrappedLogger
 
 from domain.errors import Refused
+from runtime.steady import steady
 
 _LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR}
 _QUIET = ("aiohttp.access", "asyncio", "httpcore", "httpx", "openai", "uvicorn.access", "uvicorn.error")
@@ -23,9 +24,9 @@ _EVENT_WIDTH = 28
 def configure_logging(level: str, part: str, stream: TextIO | None = None) -> None:
     """Write everything that structlog or the standard library logs to `stream` (standard error), marked with `part`.
 
-    `level` is `debug`, `info`, `warning` or `error`.
+    `level` is `debug`, `info`, `warning` or `error`. Whatever becomes of standard error, the process goes on.
     """
-    stream = stream or sys.stderr
+    stream = stream or steady(sys.stderr)
     shared: list[Processor] = [
         structlog.contextvars.merge_contextvars,
         structlog.processors.add_log_level,

@@ -9,6 +9,7 @@ import orjson
 from structlog.typing import EventDict
 
 from runtime.logs import renderers
+from runtime.steady import steady
 
 Show = Callable[[str, bytes], None]
 """Takes a part's name and one line of its output, without the line's end."""
@@ -18,7 +19,7 @@ class Relay:
     """Lines that are events already pass; anything else (a crash, a stray print) becomes one."""
 
     def __init__(self, stream: TextIO | None = None) -> None:
-        self._stream = stream or sys.stderr
+        self._stream = stream or steady(sys.stderr)
         self._renderers = renderers(self._stream)
 
     def __call__(self, part: str, line: bytes) -> None:

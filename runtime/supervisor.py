@@ -18,6 +18,7 @@ from runtime.plan import Plan, make_plan
 from runtime.relay import Relay
 from runtime.script import part_command
 from runtime.settings import Settings
+from runtime.steady import SteadyStream
 from runtime.welcome import welcome
 
 _STOP_WITHIN_S = {"api": 35.0, "worker": 65.0, "projections": 10.0}  # the first two finish what they have begun
@@ -105,8 +106,8 @@ class Supervisor:
                 group.create_task(self._bring_up(filter(_is_slow, self._plan.servers), to_files=True))
         except ExceptionGroup as failures:
             raise _first(failures) from None
-        sys.stdout.write(welcome(self._plan, self._settings, asyncio.get_running_loop().time() - began))
-        sys.stdout.flush()
+        took_s = asyncio.get_running_loop().time() - began
+        SteadyStream(sys.stdout).write(welcome(self._plan, self._settings, took_s))
 
     async def _start_in_order(self) -> None:
         await self._bring_up(filterfalse(_is_slow, self._plan.servers), to_files=True)

@@ -1,0 +1,95 @@
+"""Output that never stops the process that writes it."""
+
+import io
+import os
+import select
+import threading
+from datetime import UTC, datetime
+from typing import TextIO, cast
+
+_AT_ONCE = 4096
+"""Bytes that a pipe takes whole or not at all, when it says that it takes any (PIPE_BUF on Linux)."""
+_PATIENCE_MS = 100
+
+
+class SteadyStream(io.TextIOBase):
+    """Writes text to a file's descriptor, and goes on where that cannot be: the text is lost then, and counted.
+
+    A reader that has gone (`| head`) raises an error, and so does a full disk; one that reads no more (a stopped
+    pager, a log driver that hangs) would block the writer for ever, and with it whatever waits for it: the event
+    loop of the supervisor, so all parts that write to it, so the answer to `/health/live`. Such a reader is waited for
+    once, for a tenth of a second; from then on what it does not take at once is lost, until it takes something again.
+    """
+
+    def __init__(self, file: TextIO | None) -> None:
+        """None stands for a descriptor that was closed before this process began."""
+        self._file = file
+        self._descriptor = _descriptor(file)
+        self._patience_ms = _PATIENCE_MS
+        self._lost = 0
+        self._is_torn = False
+        self._lock = threading.RLock()
+
+    def isatty(self) -> bool:
+        return self._file is not None and self._file.isatty()
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, text: str) -> int:
+        """Write it whole, or lose it. Never blocks for more than a tenth of a second, and never raises."""
+        with self._lock:
+            if self._lost and self._put(_told(self._lost)):
+                self._lost = 0
+            if self._lost or not self._put(text):
+                self._lost += 1
+        return len(text)
+
+    def flush(self) -> None:
+        """Nothing is held back."""
+
+    def _put(self, text: str) -> bool:
+        data = text.encode("utf-8", "backslashreplace")
+        if self._is_torn:
+            data = b"\n" + data
+        for start in range(0, len(data), _AT_ONCE):
+            if not self._put_piece(data[start : start + _AT_ONCE]):
+                self._is_torn = self._is_torn or start > 0
+                return False
+        self._is_torn = False
+        return True
+
+    def _put_piece(self, piece: bytes) -> bool:
+        if self._descriptor is None:
+            return False
+        try:
+            written = os.write(self._descriptor, piece) if self._takes(self._descriptor) else 0
+        except OSError:
+            return False
+        self._is_torn = 0 < written < len(piece)
+        return written == len(piece)
+
+    def _takes(self, descriptor: int) -> bool:
+        """Whether it takes a piece without blocking us: files always do, pipes and terminals if they have room."""
+        poll = select.poll()
+        poll.register(descriptor, select.POLLOUT)
+        ready = bool(poll.poll(self._patience_ms))
+        self._patience_ms = _PATIENCE_MS if ready else 0
+        return ready
+
+
+def steady(file: TextIO | None) -> TextIO:
+    """The same file, for those that want to write text and flush."""
+    return cast("TextIO", SteadyStream(file))
+
+
+def _told(lost: int) -> str:
+    at = datetime.now(UTC).isoformat()
+    return f'{{"event":"log lines were lost","lost":{lost},"level":"warning","timestamp":"{at}"}}\n'
+
+
+def _descriptor(file: TextIO | None) -> int | None:
+    try:
+        return None if file is None else file.fileno()
+    except (OSError, ValueError):  # a stand-in without a descriptor, or closed
+        return None
