@@ -6,13 +6,13 @@ from dataclasses import dataclass
 from typing import Any
 
 import orjson
-from jsonschema import Draft202012Validator
 
 from activities.shapes import SHAPES
 from domain.chat.ports import ReplySchema, ToolOffer, ToolRequest
 from domain.chat.steps import MOST_TOOLS, asked
 from domain.errors import Invalid
 from domain.ids import derived
+from domain.schemas import UnusableSchema, flaws
 from domain.shapes import Shape
 from domain.tools.arguments import problem_with
 from domain.tools.spec import ToolSpec
@@ -123,9 +123,11 @@ def _parsed(text: str) -> Any:
 def _problem(value: Any, shape: Shape, options: Sequence[str]) -> str | None:
     if value is None:
         return "This is not JSON. Answer again with one JSON object that follows the schema, and nothing else."
-    errors = sorted(Draft202012Validator(shape.schema(options)).iter_errors(value), key=lambda error: list(error.path))
-    told = [f"{error.json_path}: {error.message[:200]}" for error in errors[:5]]
-    if not errors and (problem := shape.problem(value, options)):
+    try:
+        told = [str(flaw) for flaw in flaws(shape.schema(options), value, most=5)]
+    except UnusableSchema as error:
+        told = [f"the schema itself cannot be used ({error})"]
+    if not told and (problem := shape.problem(value, options)):
         told = [problem]
     if not told:
         return None

@@ -12,6 +12,7 @@ from activities.graphflow.outputs import Outcome
 from activities.graphflow.plans import Plan
 from activities.graphflow.scope import Values, ended_node
 from domain.content import Content
+from domain.depth import DEEPEST, is_too_deep
 from domain.graphflow import run as runs
 from domain.graphflow.expressions import BadExpression, holds
 from domain.graphflow.run import Run
@@ -55,12 +56,7 @@ class Ends:
         Raises:
             NotFound: a text was erased.
         """
-        text = outcome.text(spots.owner(spot))
-        if text is not None and len(text.text) > MOST_OUTPUT:
-            outcome, text = (
-                Outcome("failed", code="OUTPUT_TOO_LARGE", error=f"it has {len(text.text)} characters"),
-                None,
-            )
+        outcome, text = _stored(outcome, spots.owner(spot))
         try:
             taken = self._taken(plan, run, spot, outcome)
         except BadExpression as error:
@@ -81,7 +77,7 @@ class Ends:
 
     def item(self, spot: Spot, outcome: Outcome) -> tuple[Change, ItemEnded, list[Content]]:
         """The end of an item: what is to be appended, the event in it, and the texts."""
-        text = outcome.text(spots.owner(spot))
+        outcome, text = _stored(outcome, spots.owner(spot))
         event = ItemEnded(
             execution_id=spots.owner(spot),
             node=spot.node,
@@ -125,6 +121,16 @@ class Ends:
         data["nodes"][spot.node] = ended_node(outcome.status, spot.visit, outcome.value, error)
         holding = [at for at, condition in conditions.items() if _holds(condition, data, outcome.status)]
         return plan.schedule.taken(spot.node, holding)
+
+
+def _stored(outcome: Outcome, owner: str) -> tuple[Outcome, Content | None]:
+    """An outcome that can be stored, and the text of it that is not stored yet."""
+    if not outcome.as_text and is_too_deep(outcome.value):
+        return Outcome("failed", code="OUTPUT_INVALID", error=f"it is nested more than {DEEPEST} deep"), None
+    text = outcome.text(owner)
+    if text is not None and len(text.text) > MOST_OUTPUT:
+        return Outcome("failed", code="OUTPUT_TOO_LARGE", error=f"it has {len(text.text):,} characters"), None
+    return outcome, text
 
 
 def item_key(spot: Spot) -> str:

@@ -5,13 +5,13 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-import orjson
 from temporalio.exceptions import ApplicationError
 
 from activities.approvals import ApprovalAsk
 from activities.chat import TurnRef
 from activities.graphflow.asked import Begun, Spot
 from activities.graphflow.plans import Plan, shape_name
+from activities.graphflow.texts import json_text
 from activities.swarm import Asked, Seated
 from activities.tools import ToolRun
 from domain.content import Content
@@ -185,8 +185,8 @@ class Making:
         asked = self.spot.asked
         child_id = f"exec_{self._intent('run', self.spot.attempt).replace('-', '')}"
         pins = {pin.workflow_id: pin.version for pin in self.started.workflows}
-        text = Content(child_id, orjson.dumps(filled(work.input, self.data)).decode())
-        context = Content(child_id, orjson.dumps(self.data["context"]).decode())
+        text = Content(child_id, json_text(filled(work.input, self.data)))
+        context = Content(child_id, json_text(self.data["context"]))
         child = replace(
             asked,
             execution_id=child_id,
@@ -227,7 +227,7 @@ class Making:
         return Content(self.spot.asked.execution_id, text)
 
     def _json(self, value: Any) -> Content:
-        return self._text(orjson.dumps(value).decode())
+        return self._text(json_text(value))
 
 
 def impossible(code: str, message: str) -> ApplicationError:

@@ -5,12 +5,12 @@ from dataclasses import dataclass
 from typing import Any
 
 import orjson
-from jsonschema import Draft202012Validator
 
 from activities.approvals import Decided
 from activities.graphflow.asked import Ending, Spot
 from activities.graphflow.plans import Plan
 from activities.graphflow.scope import Values
+from activities.graphflow.texts import json_text
 from domain.content import Content, ContentStore
 from domain.errors import NotFound
 from domain.graphflow import run as runs
@@ -18,6 +18,7 @@ from domain.graphflow.definition import MapNode
 from domain.graphflow.run_events import ItemEnded
 from domain.graphflow.work import AgentWork
 from domain.ledger import Ledger
+from domain.schemas import UnusableSchema, flaws, unquoted
 
 _MOST_PROBLEMS = 3
 
@@ -37,7 +38,7 @@ class Outcome:
         """What is to be stored."""
         if self.status != "completed" or self.hash is not None:
             return None
-        return Content(owner, self.value if self.as_text else orjson.dumps(self.value).decode())
+        return Content(owner, self.value if self.as_text else json_text(self.value))
 
 
 class Outputs:
@@ -133,9 +134,11 @@ def answered(plan: Plan, spot: Spot, text: str, text_hash: str | None) -> Outcom
 
 def problem_with(schema: Mapping[str, Any], value: Any) -> str | None:
     """Why a value does not follow a schema, without quoting it; None if it does."""
-    errors = sorted(Draft202012Validator(schema).iter_errors(value), key=lambda error: list(error.path))
-    told = [f"{error.json_path} does not meet {error.validator}" for error in errors[:_MOST_PROBLEMS]]
-    return "; ".join(told) or None
+    try:
+        found = flaws(schema, value, most=_MOST_PROBLEMS)
+    except UnusableSchema as error:
+        return f"its schema cannot be used ({error})"
+    return unquoted(found) or None
 
 
 def _owner(ending: Ending) -> str:

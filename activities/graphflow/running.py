@@ -6,7 +6,6 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any, cast
 
-import orjson
 from temporalio import activity
 
 from activities.graphflow.asked import Request, RunAsked, RunBegun, RunEnding, RunOver
@@ -16,6 +15,7 @@ from activities.graphflow.outputs import problem_with
 from activities.graphflow.parts import GraphParts
 from activities.graphflow.plans import Plan
 from activities.graphflow.scope import scope, with_defaults
+from activities.graphflow.texts import json_text
 from domain.content import Content
 from domain.errors import Conflict, Invalid, NotFound
 from domain.events import Cause
@@ -224,7 +224,7 @@ class RunActivities:
         status, code, reason, text = ending.status, ending.code, ending.reason, None
         if status == "completed":
             try:
-                text = Content(asked.execution_id, orjson.dumps(self._output(plan, run, ending)).decode())
+                text = Content(asked.execution_id, json_text(self._output(plan, run, ending)))
             except (Invalid, NotFound) as error:
                 status, code, reason = "failed", "EXPRESSION_FAILED", f"the output: {error.message}"
         cause = Cause(asked.key_id, asked.because, self._now())

@@ -6,8 +6,6 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
-from jsonschema import Draft202012Validator
-
 from domain.errors import Invalid
 from domain.graphflow.definition import Definition
 from domain.graphflow.documents import of_document
@@ -15,10 +13,12 @@ from domain.graphflow.generation_schema import SCHEMA
 from domain.graphflow.known import Known, KnownWorkflow
 from domain.graphflow.problems import Problem
 from domain.graphflow.validation import validate
+from domain.schemas import flaws
 from domain.shapes import Shape
 
 MOST_REQUIREMENTS = 50
 _MOST_TOLD = 10
+_MOST_FLAWS = 50
 _LONGEST = 300
 """Characters of one problem."""
 
@@ -61,8 +61,8 @@ def drawn(text: str, options: Sequence[str]) -> Drawn:
     except (ValueError, RecursionError) as error:
         return Drawn(problems=(_no_json(text, error),))
     fix = "Write it as the schema of the answer says"
-    errors = sorted(_VALIDATOR.iter_errors(value), key=lambda error: list(map(str, error.path)))
-    wrong = [Problem("malformed", "answer", each.json_path[2:], each.message[:_LONGEST], fix) for each in errors[:50]]
+    errors = flaws(SCHEMA, value, most=_MOST_FLAWS)
+    wrong = [Problem("malformed", "answer", each.path, each.message[:_LONGEST], fix) for each in errors]
     return Drawn(problems=tuple(wrong)) if wrong else _drawn(value, options)
 
 
@@ -153,8 +153,6 @@ def _outlined(schema: Mapping[str, Any]) -> str:
     kept = {name: schema[name] for name in ("required", "additionalProperties") if name in schema}
     return json.dumps({"properties": typed, **kept}, separators=(",", ":"))
 
-
-_VALIDATOR = Draft202012Validator(SCHEMA)
 
 DESIGN = Shape("graphflow.design", lambda _: SCHEMA, problem=_problem)
 """A definition, and what in it meets each requirement. The options are those that `options` gives."""

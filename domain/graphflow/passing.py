@@ -3,10 +3,6 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from jsonschema import Draft202012Validator
-from jsonschema.exceptions import SchemaError
-from jsonschema.validators import validator_for
-
 from domain.graphflow.definition import Definition, MapNode
 from domain.graphflow.expressions import BadExpression
 from domain.graphflow.kinds import kind_of
@@ -15,9 +11,7 @@ from domain.graphflow.outputs import Outputs, kind_of_value
 from domain.graphflow.problems import Problem
 from domain.graphflow.sites import Site
 from domain.graphflow.work import AgentWork, ToolWork, WorkflowWork
-
-_LONGEST = 300
-_LARGEST = 50_000
+from domain.schemas import why_unusable
 
 
 def schemas(definition: Definition) -> Iterator[Problem]:
@@ -85,24 +79,6 @@ def _said(kind: str) -> str:
 def _schema(where: str, field: str, schema: Mapping[str, Any]) -> Iterator[Problem]:
     if schema.get("type") != "object":
         yield Problem("bad_schema", where, field, "it is not of the type object", "Begin with type: object")
-    if len(str(schema)) > _LARGEST:
-        fix = "Describe less"
-        yield Problem("bad_schema", where, field, f"it has more than {_LARGEST:,} characters", fix)
-        return
-    try:
-        validator_for(schema, default=Draft202012Validator).check_schema(schema)
-    except SchemaError as error:
-        place = error.json_path.removeprefix("$").lstrip(".")
-        message = f"it is no JSON Schema ({place}: {str(error.message)[:_LONGEST]})"
-        yield Problem("bad_schema", where, field, message, "Write it as JSON Schema 2020-12 has it")
-    for outside in _outside(schema):
-        message = f"it refers to {outside[:_LONGEST]}, which is not part of it"
-        yield Problem("bad_schema", where, field, message, "Refer to its own $defs only")
-
-
-def _outside(schema: Any) -> Iterator[str]:
-    items = schema.items() if isinstance(schema, dict) else enumerate(schema) if isinstance(schema, list) else ()
-    for key, value in items:
-        if key in {"$ref", "$dynamicRef"} and isinstance(value, str) and not value.startswith("#"):
-            yield value
-        yield from _outside(value)
+    if reason := why_unusable(schema):
+        fix = "Write it as JSON Schema 2020-12 has it, and refer to its own $defs only"
+        yield Problem("bad_schema", where, field, f"it is no JSON Schema ({reason})", fix)

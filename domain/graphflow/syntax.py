@@ -6,6 +6,8 @@ Only what this platform asks of a tree is kept: what is read, what is repeated, 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
+from domain.graphflow import wire
+
 
 @dataclass(frozen=True, slots=True)
 class Constant:
@@ -53,7 +55,7 @@ class Loop:
 
 Tree = Constant | Name | Select | Call | Collection | Loop
 
-_Fields = dict[int, list[bytes | int]]
+_Fields = dict[int, list[bytes]]
 
 
 def tree_of(serialized: bytes) -> Tree:
@@ -73,6 +75,11 @@ def children(tree: Tree) -> tuple[Tree, ...]:
     return ()
 
 
+def has_loops(tree: Tree) -> bool:
+    """Whether anything is repeated in it."""
+    return isinstance(tree, Loop) or any(map(has_loops, children(tree)))
+
+
 def _tree(data: bytes) -> Tree:
     expr = _fields(data)
     kind = next((number for number in _KINDS if number in expr), None)
@@ -84,7 +91,7 @@ def _constant(constant: _Fields) -> Constant:
 
 
 def _select(select: _Fields) -> Select:
-    return Select(_tree(_message(select, 1)), _text(select, 2), test=bool(select.get(3)))
+    return Select(_tree(_message(select, 1)), _text(select, 2), test=_message(select, 3) == b"\x01")
 
 
 def _call(call: _Fields) -> Call:
@@ -121,7 +128,7 @@ def _message(fields: _Fields, number: int) -> bytes:
 
 
 def _messages(fields: _Fields, number: int) -> list[bytes]:
-    return [value for value in fields.get(number, []) if isinstance(value, bytes)]
+    return fields.get(number, [])
 
 
 def _text(fields: _Fields, number: int) -> str:
@@ -131,29 +138,6 @@ def _text(fields: _Fields, number: int) -> str:
 def _fields(data: bytes) -> _Fields:
     """The fields of one protobuf message by their numbers, in the order of their appearance."""
     fields: _Fields = {}
-    at = 0
-    while at < len(data):
-        tag, at = _varint(data, at)
-        value: bytes | int
-        match tag & 7:
-            case 0:
-                value, at = _varint(data, at)
-            case 1:
-                value, at = 0, at + 8
-            case 2:
-                size, at = _varint(data, at)
-                value, at = data[at : at + size], at + size
-            case kind:
-                raise ValueError(f"wire type {kind} is not part of an expression")
-        fields.setdefault(tag >> 3, []).append(value)
+    for number, _, value in wire.read(data):
+        fields.setdefault(number, []).append(value)
     return fields
-
-
-def _varint(data: bytes, at: int) -> tuple[int, int]:
-    value = shift = 0
-    while True:
-        byte = data[at]
-        value |= (byte & 0x7F) << shift
-        at, shift = at + 1, shift + 7
-        if byte < 0x80:  # noqa: PLR2004  (the sign that another byte follows)
-            return value, at

@@ -1,0 +1,56 @@
+"""Work on what others wrote that may take long: done in a process of its own that can be given up.
+
+What is certain to be short need not go here: each caller bounds its work first, and brings what is left. A process
+that takes too long or too much memory is killed, and the next one starts afresh. It is given the work and nothing else.
+"""
+
+import resource
+import threading
+from collections.abc import Callable
+from concurrent.futures import TimeoutError as TookTooLong
+from functools import lru_cache
+from multiprocessing import get_context
+from typing import TypeVar
+
+from pebble import ProcessExpired, ProcessPool
+
+LONGEST_S = 2.0
+"""Seconds that one piece of work may take."""
+MOST_MEMORY = 768 * 2**20
+"""Bytes that it may take."""
+AT_ONCE = 2
+"""Processes of one process."""
+
+T = TypeVar("T")
+
+_start = threading.Lock()
+
+
+class TooMuch(Exception):  # noqa: N818  (it is an answer about the work, not a fault)
+    """The work took too long, or too much memory."""
+
+
+def apart(work: Callable[..., T], *given: object) -> T:
+    """What comes of it. The function is one of a module; what it is given and gives can be pickled.
+
+    Raises:
+        TooMuch: it was given up.
+    """
+    with _start:
+        pool = _pool()
+    try:
+        result: T = pool.schedule(work, args=given, timeout=LONGEST_S).result()
+    except (TookTooLong, ProcessExpired, MemoryError) as error:
+        raise TooMuch(f"it took more than {LONGEST_S:g} seconds, or too much memory") from error
+    return result
+
+
+@lru_cache(maxsize=1)
+def _pool() -> ProcessPool:
+    # a fork would copy locks that other threads hold, and sockets that are not its business
+    return ProcessPool(max_workers=AT_ONCE, initializer=_confine, context=get_context("spawn"))
+
+
+def _confine() -> None:
+    resource.setrlimit(resource.RLIMIT_DATA, (MOST_MEMORY, MOST_MEMORY))
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))

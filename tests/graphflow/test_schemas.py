@@ -1,0 +1,175 @@
+"""JSON Schemas that others wrote: they can be used or say why not, nothing is fetched, and everything ends."""
+
+import contextlib
+import socket
+import time
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from jsonschema import Draft202012Validator
+
+from domain.depth import DEEPEST
+from domain.graphflow.documents import of_document
+from domain.graphflow.known import Known
+from domain.graphflow.validation import validate
+from domain.schemas import DIALECT, UnusableSchema, flaws, why_unusable
+
+_WITHIN_S = 8
+"""Starting the process that can be given up is in it, on a machine that is busy."""
+DRAFT_7 = "http://json-schema.org/draft-07/schema#"
+
+
+def of_texts(pattern: str) -> dict[str, Any]:
+    return {"type": "object", "properties": {"a": {"type": "string", "pattern": pattern}}}
+
+
+def nested(depth: int) -> Any:
+    value: Any = 1
+    for _ in range(depth):
+        value = {"a": value}
+    return value
+
+
+UNUSABLE: list[tuple[str, dict[str, Any], str]] = [
+    ("a reference to nothing", {"properties": {"a": {"$ref": "#/$defs/no"}}}, "does not exist"),
+    ("a reference to nothing far below", {"$defs": {"b": {"items": {"anyOf": [{"$ref": "#/$defs/c"}]}}},
+                                          "properties": {"a": {"$ref": "#/$defs/b"}}}, "does not exist"),
+    ("a reference into a text", {"title": "t", "properties": {"a": {"$ref": "#/title"}}}, "title"),
+    ("an anchor that nobody set", {"properties": {"a": {"$ref": "#here"}}}, "does not exist"),
+    ("a dynamic anchor that nobody set", {"properties": {"a": {"$dynamicRef": "#here"}}}, "does not exist"),
+    ("a reference to the web", {"properties": {"a": {"$ref": "http://127.0.0.1:1/x.json"}}}, "127.0.0.1"),
+    ("a reference to a file", {"properties": {"a": {"$ref": "file:///etc/hostname"}}}, "hostname"),
+    ("a base on the web", {"$id": "http://127.0.0.1:1/", "properties": {"a": {"$ref": "x.json"}}}, "127.0.0.1"),
+    ("a pattern that is none", of_texts("(a"), "regex"),
+    ("a pattern too large to be compiled", of_texts("((a{1000}){1000}){1000}"), "regex"),
+    ("a key's pattern that is none", {"patternProperties": {"[": {}}}, "regex"),
+    ("an unknown type", {"properties": {"a": {"type": "colour"}}}, "colour"),
+    ("an older dialect", {"$schema": DRAFT_7}, "$schema"),
+    ("a dialect that nobody knows", {"$schema": "http://example.org/mine"}, "$schema"),
+    ("a dialect that is no text", {"$schema": 7}, "$schema"),
+    ("a list of items, as older dialects have it", {"properties": {"a": {"items": [{"type": "string"}]}}}, "items"),
+    ("a schema that is very deep", {"properties": nested(150)}, "nested"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("schema", "said"), [each[1:] for each in UNUSABLE], ids=[each[0] for each in UNUSABLE])
+def test_a_schema_that_cannot_be_used_says_why(schema: dict[str, Any], said: str) -> None:
+    assert said in (why_unusable({"type": "object", **schema}) or "")
+
+
+@pytest.mark.parametrize("field", ["input", "output", "output of an item"])
+@pytest.mark.parametrize("schema", [each[1] for each in UNUSABLE[:12]], ids=[each[0] for each in UNUSABLE[:12]])
+def test_a_definition_with_such_a_schema_is_not_proven(schema: dict[str, Any], field: str) -> None:
+    whole = {"type": "object", **schema}
+    answer = {"type": "agent", "agent": "ann", "prompt": "p"}
+    node: dict[str, Any] = {"id": "a", **answer}
+    if field == "output":
+        node["output"] = whole
+    if field == "output of an item":
+        node = {"id": "a", "type": "map", "over": "[1]", "node": {**answer, "output": whole}}
+    document = {"name": "x", "nodes": [node], **({"input": whole} if field == "input" else {})}
+    found = validate(of_document(document), Known(agents={"ann": 0}))  # type: ignore[dict-item]
+    assert [problem.code for problem in found.errors] == ["bad_schema"]
+
+
+def test_nothing_is_ever_fetched() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        server.settimeout(1)
+        there = f"http://127.0.0.1:{server.getsockname()[1]}/x.json"
+        for schema in ({"$ref": there}, {"$schema": there}, {"$id": there, "$ref": "y.json"}, {"$dynamicRef": there}):
+            assert why_unusable({"type": "object", **schema}, older=True)
+            with pytest.raises(UnusableSchema):
+                flaws({"type": "object", **schema}, {"a": 1}, most=3, older=True)
+        with pytest.raises(TimeoutError):
+            server.accept()
+
+
+LONG = "a" * 60_000 + "!"
+PATTERNS = ["^(a+)+$", "^(a|a)*$", "(a*)*b", "^(a|aa)+$", "(.*a){25}", "(a{100}){100}b", r"^(([a-z])+.)+[A-Z]([a-z])+$",
+            "^(?=(a+)+$)", r"^(a+)\1+$", r"^(?!(a|a)*b)(a|a)*$"]  # fmt: skip
+
+
+@pytest.mark.parametrize("pattern", PATTERNS)
+def test_patterns_end_whatever_the_text(pattern: str) -> None:
+    started = time.monotonic()
+    for schema, value in ((of_texts(pattern), {"a": LONG}), ({"patternProperties": {pattern: {}}}, {LONG: 1})):
+        assert why_unusable(schema) is None
+        with contextlib.suppress(UnusableSchema):
+            flaws(schema, value, most=3)
+    assert time.monotonic() - started < 2 * _WITHIN_S
+
+
+def test_look_arounds_are_matched() -> None:
+    schema = of_texts(r"^(?!.*\.\.)[a-z.]+$")
+    assert flaws(schema, {"a": "a.b"}, most=3) == ()
+    assert [flaw.path for flaw in flaws(schema, {"a": "a..b"}, most=3)] == ["a"]
+
+
+def test_schemas_that_branch_without_end_are_given_up() -> None:
+    branch = {"type": "object", "properties": {"a": {"$ref": "#/$defs/n"}}, "required": ["a"]}
+    schema = {"$defs": {"n": {"anyOf": [branch, branch]}}, "$ref": "#/$defs/n"}
+    started = time.monotonic()
+    with pytest.raises(UnusableSchema, match="it took more than"):
+        flaws(schema, nested(40), most=3)
+    assert time.monotonic() - started < _WITHIN_S
+
+
+def test_schemas_that_refer_to_themselves_are_followed() -> None:
+    tree = {"type": "object", "properties": {"a": {"$ref": "#"}}, "additionalProperties": False}
+    assert why_unusable(tree) is None
+    assert flaws(tree, {"a": {"a": {}}}, most=3) == ()
+    assert [flaw.path for flaw in flaws(tree, {"a": {"a": {"b": 1}}}, most=3)] == ["a.a"]
+    itself = {"$defs": {"a": {"$ref": "#/$defs/b"}, "b": {"$ref": "#/$defs/a"}}, "$ref": "#/$defs/a"}
+    assert flaws(itself, 1, most=3) == ()
+
+
+@pytest.mark.parametrize("depth", [DEEPEST + 1, 254, 255, 1_000, 100_000])
+def test_a_value_that_is_too_deep_has_a_flaw(depth: int) -> None:
+    assert "nested" in str(flaws({}, nested(depth), most=3)[0])
+
+
+@pytest.mark.parametrize("value", [{"a": 10**400}, {"a": "\ud800"}, {"\ud800": 1}, {"a": float}], ids=str)
+def test_a_value_that_is_no_json_has_a_flaw(value: Any) -> None:
+    assert "JSON" in str(flaws({}, value, most=3)[0])
+
+
+def test_a_tool_may_say_which_older_dialect_its_schema_is_of() -> None:
+    schema = {"$schema": DRAFT_7, "type": "object", "properties": {"a": {"items": [{"type": "string"}]}}}
+    assert why_unusable(schema, older=True) is None
+    assert why_unusable({**schema, "$schema": DIALECT}, older=True)
+    assert flaws(schema, {"a": [1]}, most=3, older=True)[0].path == "a[0]"
+
+
+def test_a_flaw_quotes_a_line_at_most() -> None:
+    schema = {"properties": {"a": {"enum": ["x" * 500] * 2}, "b": {"type": "integer"}}, "additionalProperties": False}
+    for value in ({"a": LONG}, {"b": LONG}, {LONG: 1}, {"b": [LONG] * 9}):
+        assert all(len(flaw.message) < 700 for flaw in flaws(schema, value, most=9))
+
+
+def test_so_many_flaws_are_told_as_are_asked_for() -> None:
+    assert len(flaws({"items": {"type": "string"}}, [*range(500)], most=7)) == 7
+
+
+def _larger(inner: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
+    properties = st.dictionaries(st.sampled_from("ab"), inner, max_size=2)
+    return (
+        st.fixed_dictionaries({"type": st.just("object"), "properties": properties, "required": st.just(["a"])})
+        | st.fixed_dictionaries({"items": inner})
+        | st.fixed_dictionaries({"anyOf": st.lists(inner, min_size=1, max_size=2)})
+    )
+
+
+_SMALL: list[Any] = [{}, {"type": "string"}, {"type": "integer", "minimum": 3}, {"enum": [1, "a"]}, {"const": None}]
+_SCHEMAS = st.recursive(st.sampled_from(_SMALL), _larger, max_leaves=5)
+_VALUES = st.recursive(
+    st.sampled_from([None, 1, 5, "a", "b", True]),
+    lambda inner: st.lists(inner, max_size=2) | st.dictionaries(st.sampled_from("abc"), inner, max_size=2),
+    max_leaves=6,
+)
+
+
+@given(_SCHEMAS, _VALUES)
+def test_another_library_finds_the_same_values_right(schema: dict[str, Any], value: Any) -> None:
+    assert (flaws(schema, value, most=3) == ()) == Draft202012Validator(schema).is_valid(value)
