@@ -5,8 +5,12 @@ from datetime import timedelta
 from temporalio.common import RetryPolicy
 
 LEDGER_RETRY = RetryPolicy(
-    initial_interval=timedelta(milliseconds=200), backoff_coefficient=2, maximum_interval=timedelta(seconds=10)
+    initial_interval=timedelta(milliseconds=200),
+    backoff_coefficient=2,
+    maximum_interval=timedelta(seconds=10),
+    maximum_attempts=10_000,
 )
+"""More than a day, as the database may be away so long. Faults of ours end sooner (`activities/interceptor.py`)."""
 LEDGER_TIMEOUT = timedelta(seconds=10)
 HEARTBEAT_TIMEOUT = timedelta(seconds=10)
 """After this much silence a worker counts as dead, and its call goes to another."""
