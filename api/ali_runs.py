@@ -87,7 +87,7 @@ class Ali:
         Raises:
             NotFound: there is no such session, or Ali is not deployed.
             Conflict: the session is with another agent, or has ended.
-            Unavailable: Temporal, the database or every worker is away; nothing was accepted.
+            Unavailable: Temporal or the database is away; nothing was accepted.
         """
         candidates, _ = await self._candidates()
         utterance = Utterance(

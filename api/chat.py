@@ -1,6 +1,7 @@
 """Chats over HTTP."""
 
 import asyncio
+from dataclasses import replace
 from decimal import Decimal
 from typing import Any, Literal
 
@@ -15,7 +16,6 @@ from api.models import Deleted
 from domain.chat.ports import ChatReads
 from domain.content import ContentStore
 from domain.errors import NotFound, Unavailable
-from workflows.chat_messages import Said
 
 
 def router(conversations: Conversations, reads: ChatReads, content: ContentStore) -> APIRouter:
@@ -34,11 +34,11 @@ def router(conversations: Conversations, reads: ChatReads, content: ContentStore
         """Say something to an agent and get its answer: 202 and a `Location` to poll when it takes too long."""
         utterance = _utterance(body, caller.id, request.request_id, key)
         outcome = await conversations.say(utterance, timeout_s=body.timeout_s if body.wait else 0)
-        if outcome.said is None or outcome.said.status == "awaiting_approval":
+        answer = await _answer(outcome, content, request)
+        if answer.status in {"running", "awaiting_approval"}:
             response.status_code = 202
             response.headers["location"] = f"{routes.prefix}/{outcome.session_id}"
-            return _running(outcome, request)
-        return await _answer(outcome, outcome.said, content, request)
+        return answer
 
     @routes.get("/{session_id}", response_model=ChatSession, dependencies=[requires("read"), fresh("chat")])
     async def get_session(session_id: SessionId, page: Paged, caller: CurrentCaller) -> Any:
@@ -54,11 +54,21 @@ def router(conversations: Conversations, reads: ChatReads, content: ContentStore
         turns = await asyncio.to_thread(reads.turns, session_id, skip=page.skip, limit=page.limit)
         return session_of(session_id, session, standing.pending, turns, page)
 
-    @routes.delete("/{session_id}", response_model=Deleted, dependencies=[requires("write"), fresh("chat")])
-    async def end_session(session_id: SessionId, request: CurrentRequest, caller: CurrentCaller) -> Any:
+    @routes.delete(
+        "/{session_id}",
+        response_model=Deleted,
+        responses={202: {"model": Deleted, "description": "Accepted; poll `Location`."}},
+        dependencies=[requires("write"), fresh("chat")],
+    )
+    async def end_session(
+        session_id: SessionId, request: CurrentRequest, caller: CurrentCaller, response: Response
+    ) -> Any:
         """End a session: nothing more can be said in it. What was said stays readable."""
-        await conversations.end(session_id, key_id=caller.id, request_id=request.request_id)
-        return Deleted(id=session_id)
+        if await conversations.end(session_id, key_id=caller.id, request_id=request.request_id):
+            return Deleted(id=session_id)
+        response.status_code = 202
+        response.headers["location"] = f"{routes.prefix}/{session_id}"
+        return Deleted(id=session_id, status="deleting")
 
     return routes
 
@@ -101,17 +111,23 @@ def _running(outcome: Outcome, request: RequestContext) -> ChatAnswer:
     )
 
 
-async def _answer(outcome: Outcome, said: Said, content: ContentStore, request: RequestContext) -> ChatAnswer:
+async def _answer(outcome: Outcome, content: ContentStore, request: RequestContext) -> ChatAnswer:
     """The answer with its words. A turn that failed is a failure; one that a person rejected is not.
+
+    While its words cannot be read it is told as running: it was accepted, and paid.
 
     Raises:
         UpstreamFailed, TooLarge, OverBudget, Unavailable, Conflict: the turn failed for this reason.
     """
-    if said.status == "rejected":
+    said = outcome.said
+    if said is None or said.status in {"awaiting_approval", "rejected"}:
         return _running(outcome, request)
     if said.status != "completed" or said.reply_hash is None:
         raise failure_of_turn(outcome, said)
-    texts = await asyncio.to_thread(content.get, outcome.session_id, [said.reply_hash])
+    try:
+        texts = await asyncio.to_thread(content.get, outcome.session_id, [said.reply_hash])
+    except Unavailable:
+        return _running(replace(outcome, said=None), request)
     return ChatAnswer(
         session_id=outcome.session_id,
         turn=said.turn,

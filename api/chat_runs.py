@@ -1,30 +1,25 @@
 """The runs of the workflow `AgentChat`: reach the one of a session, or open it; ask what is going on there."""
 
 import asyncio
-from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
-from datetime import timedelta
+from contextlib import contextmanager, suppress
+from functools import partial
 from typing import Any, TypeVar
 
-from temporalio.api.enums.v1 import EventType
 from temporalio.client import (
     Client,
     WithStartWorkflowOperation,
-    WorkflowExecutionStatus,
     WorkflowHandle,
-    WorkflowQueryFailedError,
-    WorkflowQueryRejectedError,
     WorkflowUpdateFailedError,
     WorkflowUpdateStage,
 )
 from temporalio.client import WorkflowUpdateRPCTimeoutOrCancelledError as UpdateCancelled
-from temporalio.common import QueryRejectCondition, WorkflowIDConflictPolicy
+from temporalio.common import WorkflowIDConflictPolicy
 from temporalio.exceptions import ApplicationError
 from temporalio.service import RPCError, RPCStatusCode
 
 from activities.chat import Ending
+from api.chat_standing import QUERY_TIMEOUT, Standing, standing_of
 from domain.errors import Conflict, NotFound, Refused, Unavailable
 from workflows.chat import AgentChat
 from workflows.chat_messages import MOVED, ChatStart, Said, Say
@@ -33,10 +28,10 @@ from workflows.visibility import API_KEY, attributes
 
 T = TypeVar("T")
 
-ACCEPT_TIMEOUT_S = 12.0
-"""A message that no worker has taken after this long (seconds) is refused, so that it is not believed to be safe."""
-_LOOK_AFTER_S = 10.0
-_QUERY_TIMEOUT = timedelta(seconds=1)
+LOOK_AFTER_S = 10.0
+"""What has no answer after this long (seconds) is made sure of."""
+ACCEPT_PATIENCE_S = 2.0
+"""A message that no worker has accepted after this long (seconds) is delivered without one."""
 _TRIES = 4
 _GONE = {RPCStatusCode.NOT_FOUND, RPCStatusCode.ABORTED, RPCStatusCode.FAILED_PRECONDITION}
 _ELSEWHERE = {"AcceptedUpdateCompletedWorkflow", MOVED}
@@ -45,20 +40,6 @@ _REFUSALS: dict[str | None, type[Refused]] = {
     "Conflict": Conflict,
     "SERVICE_UNAVAILABLE": Unavailable,
 }
-
-
-@dataclass(frozen=True, slots=True)
-class Standing:
-    """What Temporal knows of a session: whether it `is_open`, and the messages accepted and not yet answered.
-
-    None where nobody can say now. Another key's session is not open.
-    """
-
-    is_open: bool | None
-    pending: int | None
-
-
-_CLOSED = Standing(is_open=False, pending=0)
 
 
 def workflow_id(session_id: str) -> str:
@@ -72,56 +53,62 @@ class ChatRuns:
         self._client = client
 
     async def say(self, start: ChatStart, say: Say, *, timeout_s: float, is_known: bool) -> Said | None:
-        """Say it in the session's run; None when it is safe there and not answered after `timeout_s` seconds."""
-        patience = min(timeout_s, _LOOK_AFTER_S)
-        said = await self._answered_within(patience, start, say, is_known=is_known)
+        """Say it in the session's run; None when it is safe there and not answered after `timeout_s` seconds.
+
+        Raises:
+            NotFound, Conflict: the run refuses it.
+            Unavailable: Temporal cannot be reached.
+        """
+        loop = asyncio.get_running_loop()
+        end = loop.time() + timeout_s
+        answered = partial(self._answered, start, say, is_known=is_known)
+        try:
+            said = await _within(min(timeout_s, LOOK_AFTER_S), answered)
+            is_safe = said is not None or await _within(ACCEPT_PATIENCE_S, partial(self._is_accepted, start, say))
+        except Unavailable:  # it may have arrived all the same
+            said, is_safe = None, False
+        if not is_safe:
+            await self._deliver(start, say)
         if said is None:
-            await self._accepted(start, say, ACCEPT_TIMEOUT_S - patience)
-            said = await self._answered_within(timeout_s - patience, start, say, is_known=is_known)
+            with suppress(Unavailable):  # it is safe
+                said = await _within(end - loop.time(), answered)
         return said
 
-    async def end(self, ending: Ending, start: ChatStart | None) -> None:
-        """End the session in its run; with `start` a new run is opened where there is none."""
+    async def end(self, ending: Ending, start: ChatStart | None) -> bool:
+        """End the session in its run; with `start` a new run is opened where there is none.
+
+        False: it is not ended yet, and will be as soon as a worker is there.
+        """
         update_id = f"end-{ending.session_id}"
 
-        async def ask(_: int) -> None:
+        async def ask(_: int) -> bool:
             if start is None:
                 handle = self._run_of(ending.session_id)
                 await handle.execute_update(AgentChat.end, ending, id=update_id)
-                return
+                return True
             with self._opening(start) as opening:
                 await self._client.execute_update_with_start_workflow(
                     AgentChat.end, ending, id=update_id, start_workflow_operation=opening
                 )
+            return True
 
-        await _reaching(ask)
+        with suppress(Unavailable):  # it may have arrived all the same
+            if await _within(LOOK_AFTER_S, partial(_reaching, ask)):
+                return True
+        await self._signal(ending.session_id, start, "close", ending)
+        return False
+
+    async def stop(self, session_id: str) -> None:
+        """Have the run give up what it has no answer to, and end."""
+        with _reachable():
+            await self._run_of(session_id).cancel()
 
     async def standing(self, session_id: str, *, key_id: str) -> Standing:
         """What is going on in a session."""
-        handle = self._run_of(session_id)
-        try:
-            status = await handle.query(
-                AgentChat.status, reject_condition=QueryRejectCondition.NOT_OPEN, rpc_timeout=_QUERY_TIMEOUT
-            )
-        except WorkflowQueryRejectedError:
-            return _CLOSED
-        except WorkflowQueryFailedError:
-            return await _by_history(handle, key_id)
-        except RPCError as error:
-            return _CLOSED if error.status is RPCStatusCode.NOT_FOUND else await _by_history(handle, key_id)
-        return Standing(is_open=True, pending=status.pending) if status.key_id == key_id else _CLOSED
+        return await standing_of(self._run_of(session_id), key_id)
 
     def _run_of(self, session_id: str) -> WorkflowHandle[AgentChat, None]:
         return self._client.get_workflow_handle(workflow_id(session_id))
-
-    async def _answered_within(self, seconds: float, start: ChatStart, say: Say, *, is_known: bool) -> Said | None:
-        if seconds <= 0:
-            return None
-        try:
-            async with asyncio.timeout(seconds):
-                return await self._answered(start, say, is_known=is_known)
-        except (TimeoutError, UpdateCancelled):
-            return None
 
     async def _answered(self, start: ChatStart, say: Say, *, is_known: bool) -> Said:
         """Update the run that is there, or open one: a chat that was idle has none."""
@@ -137,10 +124,19 @@ class ChatRuns:
 
         return await _reaching(ask)
 
-    async def _accepted(self, start: ChatStart, say: Say, within_s: float) -> None:
-        """Make sure that the message is in the run's history."""
+    async def _deliver(self, start: ChatStart, say: Say) -> None:
+        """Have Temporal keep the message without a worker: an update that none has accepted is in memory only.
 
-        async def ask(_: int) -> None:
+        The run takes it once, from whichever way it comes first.
+        """
+        await self._signal(start.session_id, start, "deliver", say)
+        if await self._is_anothers(start):
+            raise NotFound("there is no such session")
+
+    async def _is_accepted(self, start: ChatStart, say: Say) -> bool:
+        """Whether the message is in the run's history."""
+
+        async def ask(_: int) -> bool:
             with self._opening(start) as opening:
                 await self._client.start_update_with_start_workflow(
                     AgentChat.say,
@@ -149,27 +145,32 @@ class ChatRuns:
                     wait_for_stage=WorkflowUpdateStage.ACCEPTED,
                     start_workflow_operation=opening,
                 )
+            return True
 
+        return await _reaching(ask)
+
+    async def _signal(self, session_id: str, start: ChatStart | None, signal: str, argument: Any) -> None:
+        """Signal the session's run; with `start` a new one where there is none."""
+        with _reachable():
+            if start is None:
+                await self._run_of(session_id).signal(signal, argument)
+            else:
+                await self._client.start_workflow(
+                    AgentChat.run, start, **_described(start), start_signal=signal, start_signal_args=[argument]
+                )
+
+    async def _is_anothers(self, start: ChatStart) -> bool:
+        """Whether another key has opened the session meanwhile: its run does not take this message."""
         try:
-            async with asyncio.timeout(within_s):
-                await _reaching(ask)
-        except (TimeoutError, UpdateCancelled) as error:
-            raise Unavailable("no worker takes messages now", retry_after=5) from error
+            run = await self._run_of(start.session_id).describe(rpc_timeout=QUERY_TIMEOUT)
+        except RPCError:
+            return False
+        return run.typed_search_attributes.get(API_KEY) not in {start.key_id, None}
 
     @contextmanager
     def _opening(self, start: ChatStart) -> Iterator[WithStartWorkflowOperation[Any, Any]]:
         opening: WithStartWorkflowOperation[Any, Any] = WithStartWorkflowOperation(
-            AgentChat.run,
-            start,
-            id=workflow_id(start.session_id),
-            task_queue=FLOW,
-            id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
-            memo={"request_id": start.because},
-            search_attributes=attributes(
-                "chat", agent_id=start.agent_id, key_id=start.key_id, project_id=start.project_id
-            ),
-            static_summary=f"Chat with {start.agent_id}",
-            static_details=f"session `{start.session_id}`",
+            AgentChat.run, start, **_described(start)
         )
         try:
             yield opening
@@ -179,28 +180,24 @@ class ChatRuns:
             raise
 
 
+def _described(start: ChatStart) -> dict[str, Any]:
+    """A run's id, queue, and what people see of it."""
+    return {
+        "id": workflow_id(start.session_id),
+        "task_queue": FLOW,
+        "id_conflict_policy": WorkflowIDConflictPolicy.USE_EXISTING,
+        "memo": {"request_id": start.because},
+        "search_attributes": attributes(
+            "chat", agent_id=start.agent_id, key_id=start.key_id, project_id=start.project_id
+        ),
+        "static_summary": f"Chat with {start.agent_id}",
+        "static_details": f"session `{start.session_id}`",
+    }
+
+
 def _asked(handle: "asyncio.Future[Any]") -> None:
     if not handle.cancelled():
         handle.exception()
-
-
-async def _by_history(handle: WorkflowHandle[Any, Any], key_id: str) -> Standing:
-    """The same from a run's history, for when no worker can say."""
-    try:
-        run = await handle.describe(rpc_timeout=_QUERY_TIMEOUT)
-        if run.status is not WorkflowExecutionStatus.RUNNING or run.typed_search_attributes.get(API_KEY) != key_id:
-            return _CLOSED
-        kinds = Counter([event.event_type async for event in handle.fetch_history_events(rpc_timeout=_QUERY_TIMEOUT)])
-    except RPCError:
-        return Standing(is_open=None, pending=None)
-    accepted, completed = (
-        kinds[kind]
-        for kind in (
-            EventType.EVENT_TYPE_WORKFLOW_EXECUTION_UPDATE_ACCEPTED,
-            EventType.EVENT_TYPE_WORKFLOW_EXECUTION_UPDATE_COMPLETED,
-        )
-    )
-    return Standing(is_open=True, pending=accepted - completed)
 
 
 def _update_id(say: Say) -> str:
@@ -231,6 +228,25 @@ def _refusal(error: WorkflowUpdateFailedError) -> Exception:
     if isinstance(cause, ApplicationError) and cause.type in _REFUSALS:
         return _REFUSALS[cause.type](cause.message)
     return RuntimeError(f"the chat's workflow failed: {cause}")
+
+
+async def _within(seconds: float, ask: Callable[[], Awaitable[T]]) -> T | None:
+    """What it gives; None when it gives nothing in time."""
+    if seconds <= 0:
+        return None
+    try:
+        async with asyncio.timeout(seconds):
+            return await ask()
+    except (TimeoutError, UpdateCancelled):
+        return None
+
+
+@contextmanager
+def _reachable() -> Iterator[None]:
+    try:
+        yield
+    except RPCError as error:
+        raise _away(error) from error
 
 
 def _away(error: RPCError) -> Unavailable:

@@ -7,7 +7,8 @@ from functools import partial
 from typing import get_args
 
 from activities.chat import Ending
-from api.chat_runs import ChatRuns, Standing, workflow_id
+from api.chat_runs import ChatRuns, workflow_id
+from api.chat_standing import Standing
 from api.dependencies import Positions
 from domain.agents.definition import ApprovalRisk
 from domain.brief import Part
@@ -15,7 +16,7 @@ from domain.chat.forks import OVER
 from domain.chat.ports import Admission, ChatReads, Door
 from domain.chat.rows import TurnRow
 from domain.content import Content
-from domain.errors import NotFound
+from domain.errors import NotFound, Unavailable
 from domain.ids import derived, message_id, random_id
 from workflows.chat_messages import ChatStart, Said, Say
 
@@ -83,7 +84,7 @@ class Conversations:
         Raises:
             NotFound: no such agent or session.
             Conflict: the session is with another agent, or has ended.
-            Unavailable: Temporal, the database or every worker is away; nothing was accepted.
+            Unavailable: Temporal or the database is away; nothing was accepted.
         """
         session_id = utterance.session_id or _new_session(utterance.key)
         message = Content(session_id, utterance.message)
@@ -96,8 +97,8 @@ class Conversations:
             said = await told(replace(say, visit=said.visit + 1, again=said.turn))
         return Outcome(session_id, door.agent_id, workflow_id(session_id), said)
 
-    async def end(self, session_id: str, *, key_id: str, request_id: str) -> None:
-        """End a session.
+    async def end(self, session_id: str, *, key_id: str, request_id: str) -> bool:
+        """End a session. False: it will be ended as soon as there is a worker.
 
         Raises:
             NotFound: there is no such session, or it is another key's.
@@ -105,12 +106,16 @@ class Conversations:
         ending = Ending(session_id, key_id, request_id)
         session = await asyncio.to_thread(self._reads.session, session_id)
         if session is None and (await self.standing(session_id, key_id=key_id)).is_open:
-            await self._runs.end(ending, None)
-            return
+            return await self._runs.end(ending, None)
         if session is None or session.key_id != key_id:
             raise NotFound("there is no such session")
-        if session.ended_at is None:
-            await self._runs.end(ending, ChatStart(session_id, session.agent_id, key_id, request_id))
+        if session.ended_at is not None:
+            return True
+        return await self._runs.end(ending, ChatStart(session_id, session.agent_id, key_id, request_id))
+
+    async def stop(self, session_id: str) -> None:
+        """Give up what has no answer yet in a session that nobody can come back to."""
+        await self._runs.stop(session_id)
 
     async def standing(self, session_id: str, *, key_id: str) -> Standing:
         """What is going on in a session."""
@@ -156,8 +161,11 @@ class Conversations:
         """A run only repeats that an answer was held: whether it still is stands in the view."""
         if said is None or said.status != "awaiting_approval":
             return said
-        await self._positions.wait("chat")
-        row = await asyncio.to_thread(self._reads.turn_of, session_id, say.message_id)
+        try:
+            await self._positions.wait("chat")
+            row = await asyncio.to_thread(self._reads.turn_of, session_id, say.message_id)
+        except Unavailable:
+            return said
         return _said(row) if row is not None and row.status in OVER else said
 
     async def _told(

@@ -12,6 +12,7 @@ _FAILURES: Mapping[str, type[Refused]] = {
     "BUDGET_EXCEEDED": OverBudget,
     "SERVICE_UNAVAILABLE": Unavailable,
     "CANCELLED": Conflict,
+    "CONFLICT": Conflict,
 }
 
 

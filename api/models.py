@@ -65,10 +65,10 @@ class Listing(View):
 
 
 class Deleted(View):
-    """The answer to a DELETE."""
+    """The answer to a DELETE; with 202 it is `deleting` until a worker is there."""
 
     id: str
-    status: Literal["deleted"] = "deleted"
+    status: Literal["deleted", "deleting"] = "deleted"
 
 
 class ErrorBody(View):

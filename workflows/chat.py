@@ -6,7 +6,7 @@ from datetime import timedelta
 from typing import Any
 
 from temporalio import workflow
-from temporalio.exceptions import ActivityError, ApplicationError
+from temporalio.exceptions import ActivityError, ApplicationError, FailureError
 
 with workflow.unsafe.imports_passed_through():
     from activities.chat import ChatActivities, Ending, Head, Opening, TurnRef
@@ -14,10 +14,11 @@ with workflow.unsafe.imports_passed_through():
     from domain.chat.events import FailureCode
     from workflows.chat_messages import MOVED, ChatStart, ChatStatus, Said, Say
     from workflows.chat_queue import Messages, Waiting
+    from workflows.chat_turn import said, wanted
     from workflows.holds import Holds
     from workflows.turn import Turns
     from workflows.waits import LEDGER_RETRY, LEDGER_TIMEOUT
-    from workflows.wanted import Remembered, Taken, Wanted
+    from workflows.wanted import Remembered
 
 
 @workflow.defn(name="AgentChat")
@@ -76,9 +77,42 @@ class AgentChat:
             raise ApplicationError("the next run answers it", type=MOVED, non_retryable=True)
         return waiting.said
 
+    @workflow.signal
+    def deliver(self, say: Say) -> None:
+        """Say something without waiting. It is answered once, whether it comes by its update too or not."""
+        if not workflow.patched("signals"):  # an older worker has ignored it: a replay has to do the same
+            return
+        self._messages.hand_over(say)
+        if self._head is not None:
+            self._messages.take_over(self._checked)
+
+    @workflow.signal
+    async def close(self, ending: Ending) -> None:
+        """End the session without waiting."""
+        if not workflow.patched("signals"):
+            return
+        try:
+            await self._end(ending)
+        except FailureError as error:
+            workflow.logger.warning("the session was not ended: %s", error)
+
     @workflow.update
     async def end(self, ending: Ending) -> None:
         """End the session; what was said before is still answered. Ending it again changes nothing."""
+        await self._end(ending)
+
+    @workflow.signal
+    def approval_decided(self, *arguments: Any) -> None:
+        """A person has decided what a turn waits for."""
+        self._holds.decided(*arguments)
+
+    @workflow.query
+    def status(self) -> ChatStatus:
+        """What is going on in this run."""
+        pending = self._arriving + self._messages.unanswered
+        return ChatStatus(pending, self._turn, self._ended, self._head.key_id if self._head else self._start.key_id)
+
+    async def _end(self, ending: Ending) -> None:
         await self._opened()
         self._ending += 1
         try:
@@ -93,17 +127,6 @@ class AgentChat:
             self._ending -= 1
         self._ended = True
         self._show("ended")
-
-    @workflow.signal
-    def approval_decided(self, *arguments: Any) -> None:
-        """A person has decided what a turn waits for."""
-        self._holds.decided(*arguments)
-
-    @workflow.query
-    def status(self) -> ChatStatus:
-        """What is going on in this run."""
-        pending = self._arriving + self._messages.unanswered
-        return ChatStatus(pending, self._turn, self._ended, self._head.key_id if self._head else self._start.key_id)
 
     async def _converse(self) -> None:
         self._watch_idleness(policy.IDLE)
@@ -162,6 +185,7 @@ class AgentChat:
         for turn in head.recent:
             self._messages.recall(turn)
         self._head = head
+        self._messages.take_over(self._checked)
         self._show("ended" if head.ended else "waiting for a message")
 
     async def _opened(self) -> None:
@@ -169,13 +193,21 @@ class AgentChat:
         if self._stopped:
             raise ApplicationError("the chat was cancelled", type="SERVICE_UNAVAILABLE", non_retryable=True)
 
-    def _admit(self, key_id: str, agent_id: str) -> None:
+    def _checked(self, say: Say) -> Say | None:
+        """A delivered message. What is refused gets a failed turn, or nothing at all in a session of another key."""
+        try:
+            self._admit(say.key_id, say.agent_id, is_delivered=True)
+        except ApplicationError as refusal:
+            return None if refusal.type == "NotFound" else replace(say, refusal=refusal.message)
+        return say
+
+    def _admit(self, key_id: str, agent_id: str, *, is_delivered: bool = False) -> None:
         head = self._head
         if head is None or head.key_id != key_id:
             raise ApplicationError("there is no such session", type="NotFound", non_retryable=True)
         if self._ended:
             raise ApplicationError("this session has ended", type="Conflict", non_retryable=True)
-        if self._holds.waiting:
+        if self._holds.waiting and not is_delivered:  # what was accepted is answered after the decision
             raise ApplicationError(
                 f"this session waits for {', '.join(sorted(self._holds.waiting))}", type="Conflict", non_retryable=True
             )
@@ -186,10 +218,13 @@ class AgentChat:
         """One turn: steps until there is an answer, or a record that there is none."""
         turn, say = self._begin(waiting), waiting.say
         self._show(f"answering turn {turn.turn}")
+        if say.refusal is not None:
+            waiting.said = await self._give_up(turn, say.visit, "CONFLICT", say.refusal)
+            return
         self._answering = waiting
-        taken = await self._turns.take(turn, _wanted(say, self._remembered))
+        taken = await self._turns.take(turn, wanted(say, self._remembered))
         self._answering = None
-        waiting.said = _said(turn, say.visit, taken)
+        waiting.said = said(turn, say.visit, taken)
         if taken.status == "completed" and taken.answer is not None:
             self._messages.complete(waiting, waiting.said)
             self._remembered = await self._turns.summarise(turn, taken.answer, self._remembered)
@@ -238,34 +273,3 @@ class AgentChat:
         workflow.set_current_details(
             f"**{self._start.agent_id}** · {doing}\n\nsession `{self._start.session_id}` · turn {self._turn}"
         )
-
-
-def _wanted(say: Say, remembered: Remembered) -> Wanted:
-    return Wanted(
-        visit=say.visit,
-        remembered=remembered,
-        parts=say.parts,
-        shape=say.shape,
-        options=say.options,
-        tools=say.tools,
-        hold=say.hold,
-    )
-
-
-def _said(turn: TurnRef, visit: int, taken: Taken) -> Said:
-    return Said(
-        turn=turn.turn,
-        status=taken.status,
-        reply_hash=taken.reply_hash,
-        model=taken.answer.model if taken.answer else None,
-        prompt_tokens=taken.prompt_tokens,
-        completion_tokens=taken.completion_tokens,
-        cost=str(taken.cost),
-        code=taken.code,
-        error=taken.error,
-        visit=visit,
-        because=turn.because,
-        approval_id=taken.approval_id,
-        tools_used=list(taken.tools_used),
-        has_no_tools=taken.answer is not None and taken.answer.has_no_tools,
-    )

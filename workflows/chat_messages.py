@@ -15,6 +15,7 @@ class Say:
 
     With `parts` the message is made of these; `shape` (with the `options` to choose from) is what the answer has to be
     like; `tools` are offered instead of the agent's own; `hold` is the risk at which a person has to let the answer go.
+    `refusal` is why a message that nobody waited with is not answered: its turn fails with this sentence.
     """
 
     message_id: str
@@ -30,6 +31,7 @@ class Say:
     options: list[str] = field(default_factory=list)
     tools: list[str] | None = None
     hold: str | None = None
+    refusal: str | None = None
 
 
 @dataclass(frozen=True)

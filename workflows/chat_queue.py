@@ -1,7 +1,7 @@
 """The messages of a chat's run: those that wait for an answer, and those whose repeats are known again."""
 
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 
 from temporalio import workflow
@@ -41,6 +41,7 @@ class Messages:
         self._known: dict[tuple[str, int], Waiting] = {}
         self._completed: dict[str, Said] = {}
         self._begun: dict[str, KnownTurn] = {}
+        self._handed_over: list[Say] = []
         for say in queued:
             self.add(say)
 
@@ -49,6 +50,19 @@ class Messages:
         waiting = self._known[say.message_id, say.visit] = Waiting(say)
         self.queue.append(waiting)
         return waiting
+
+    def hand_over(self, say: Say) -> None:
+        """Keep a message that came without a caller until it is known where the session stands."""
+        self._handed_over.append(say)
+
+    def take_over(self, checked: Callable[[Say], Say | None]) -> None:
+        """Queue what was handed over; what has come by its update, or was answered before, is here already."""
+        handed_over, self._handed_over = self._handed_over, []
+        for say in handed_over:
+            if self.answer(say.message_id) or self.known(say):
+                continue
+            if (allowed := checked(say)) is not None:
+                self.add(allowed)
 
     def answer(self, message_id: str) -> Said | None:
         """The answer that a message has had, whichever try brought it."""

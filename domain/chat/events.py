@@ -142,11 +142,12 @@ FailureCode = Literal[
     "INTERNAL_ERROR",
     "REJECTED",  # a person said no
     "CANCELLED",  # its run was stopped
+    "CONFLICT",  # the session takes no such message
 ]
 
 
 class TurnFailed(Event):
-    """There is no answer, and why: a code of the API's list (or `REJECTED`, `CANCELLED`) and a sentence."""
+    """There is no answer, and why: a code of the API's list (or `REJECTED`, `CANCELLED`, `CONFLICT`) and a sentence."""
 
     NAME = "chat.turn_failed"
     session_id: str

@@ -114,17 +114,31 @@ async def test_without_the_database_chats_are_unavailable(
     assert (response.status_code, response.json()["turn"]) == (200, 2), response.text
 
 
-async def test_a_message_no_worker_takes_is_refused_soon(
+async def test_messages_no_worker_takes_are_accepted_soon_and_answered_once_when_there_is_one(
     system_settings: Settings, scripted_model: ScriptedModel
 ) -> None:
     async with running(system_settings, working=False) as system:
         began = time.monotonic()
-        waiting, accepting = await asyncio.gather(system.say("Anybody?"), system.say("Anybody?", wait=False))
-        took = time.monotonic() - began
-        assert_unavailable(waiting)
-        assert_unavailable(accepting)
-        assert took < 14
+        answers = await asyncio.gather(
+            system.say("Anybody? 1", timeout_s=3, headers={"Idempotency-Key": "one"}),
+            system.say("Anybody? 2", wait=False),
+            system.say("Anybody? 3", timeout_s=1),
+        )
+        assert time.monotonic() - began < 10
+        assert [answer.status_code for answer in answers] == [202, 202, 202]
+        locations = [answer.headers["location"] for answer in answers]
+        for location in locations:
+            polled = (await system.http.get(location)).json()
+            assert (polled["status"], polled["pending"]) == ("running", 1)
         assert scripted_model.bill() == []
+    async with running(system_settings) as system:
+        for location in locations:
+            session = await system.settled(location.rpartition("/")[2], seconds=30)
+            assert [turn["status"] for turn in session["turns"]] == ["completed"]
+        again = await system.say("Anybody? 1", timeout_s=3, headers={"Idempotency-Key": "one"})
+        assert again.json()["session_id"] == answers[0].json()["session_id"]
+        assert len(scripted_model.bill()) == 3
+        assert_books_agree(await system.calls(), scripted_model.bill())
 
 
 async def test_an_accepted_message_can_be_polled_while_the_worker_is_away(
