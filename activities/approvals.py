@@ -79,11 +79,15 @@ class ApprovalState:
 
 @dataclass(frozen=True)
 class ApprovalStart:
-    """What the run of an approval begins with. With `notices` the receiver of webhooks is told of what happens."""
+    """What the run of an approval begins with. With `notices` the receiver of webhooks is told of what happens.
+
+    `awaits_request`: the run begins before the ledger has the approval, so that whoever reads it finds its run.
+    """
 
     ask: ApprovalAsk
     state: ApprovalState
     notices: bool = False
+    awaits_request: bool = False
 
 
 @dataclass(frozen=True)
@@ -209,7 +213,7 @@ def state_of(approval: Approval) -> ApprovalState:
     )
 
 
-def start_of(approval: Approval, *, notices: bool) -> ApprovalStart:
+def start_of(approval: Approval, *, notices: bool, awaits_request: bool = False) -> ApprovalStart:
     """What a run of this approval begins with, as it stands now."""
     asked = approval.known
     ask = ApprovalAsk(
@@ -229,4 +233,4 @@ def start_of(approval: Approval, *, notices: bool) -> ApprovalStart:
         session_id=asked.session_id,
         turn=asked.turn,
     )
-    return ApprovalStart(ask, state_of(approval), notices)
+    return ApprovalStart(ask, state_of(approval), notices, awaits_request)

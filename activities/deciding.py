@@ -13,6 +13,7 @@ from activities.approval_notices import true_notice
 from activities.approvals import (
     ApprovalAsk,
     ApprovalStart,
+    ApprovalState,
     Asked,
     Claimed,
     Decided,
@@ -73,6 +74,7 @@ class ApprovalActivities:
     def all(self) -> list[Callable[..., object]]:
         return [
             self.request_approval,
+            self.await_request,
             self.read_decision,
             self.carry_out,
             self.record_claim,
@@ -83,18 +85,43 @@ class ApprovalActivities:
 
     @activity.defn(name="request_approval")
     async def request_approval(self, ask: ApprovalAsk) -> Asked:
-        """Ask, unless that was done; see to it that an undecided approval has a run; say how it stands."""
-        approval = await to_thread(self._request, ask)
+        """Ask, unless that was done; see to it that an undecided approval has a run; say how it stands.
+
+        The run comes first: what can be read can be decided.
+        """
+        asked, known = await to_thread(self._prepared, ask)
+        approval = aggregate.evolve(Approval(), asked) if known.asked is None else known
         if approval.standing is None:
-            await self._start(start_of(approval, notices=self._webhooks is not None))
+            notices = self._webhooks is not None
+            await self._start(start_of(approval, notices=notices, awaits_request=known.asked is None))
+        if known.asked is None:
+            approval = await to_thread(self._request, asked)
         return Asked(decided_of(approval), approval.expires_at)
 
-    def _request(self, ask: ApprovalAsk) -> Approval:
-        asked = self._asked(ask)
-        command = Command(f"approval:{ask.approval_id}", lambda approval: policy.request(approval, asked))
-        approval = commands.change(self._ledger, ask.approval_id, command).approval
+    def _prepared(self, ask: ApprovalAsk) -> tuple[ApprovalRequested, Approval]:
+        """What is asked, by the rules in force, and the approval as it stands."""
+        asked, known = self._asked(ask), commands.load(self._ledger, ask.approval_id)
+        if known.asked is not None:
+            policy.refuse_other_question(known, asked)
+        return asked, known
+
+    def _request(self, asked: ApprovalRequested) -> Approval:
+        command = Command(f"approval:{asked.approval_id}", lambda approval: policy.request(approval, asked))
+        approval = commands.change(self._ledger, asked.approval_id, command).approval
         policy.refuse_other_question(approval, asked)
         return approval
+
+    @activity.defn(name="await_request", no_thread_cancel_exception=True)
+    def await_request(self, approval_id: str) -> ApprovalState:
+        """How an approval stands that is about to be recorded.
+
+        Raises:
+            ApplicationError: it is not yet; to be asked again.
+        """
+        approval = commands.load(self._ledger, approval_id)
+        if approval.asked is None:
+            raise ApplicationError("this approval is not recorded yet", type="NotRecorded")
+        return state_of(approval)
 
     def _asked(self, ask: ApprovalAsk) -> ApprovalRequested:
         rules, at = self._risks().of(ask.risk), self._now()

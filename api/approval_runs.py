@@ -15,7 +15,7 @@ from workflows.approval import Approval
 from workflows.approval_start import start_approval
 
 ANSWER_TIMEOUT_S = 12.0
-"""A decision that no worker has recorded after this long (seconds) is not believed to count."""
+"""A decision that no worker has recorded after this long (seconds) is handed over without one."""
 _BUSY_TRIES = 6
 _BUSY_PAUSE_S = 0.1
 _GONE = {RPCStatusCode.NOT_FOUND, RPCStatusCode.ABORTED, RPCStatusCode.FAILED_PRECONDITION}
@@ -33,8 +33,8 @@ _UPDATES = {
     "escalate": Approval.escalate,
 }
 
-Told = Literal["done", "over", "gone"]
-"""It was done; it was not, as the approval is decided; or there is no run (any more) that could say."""
+Told = Literal["done", "over", "gone", "handed_over"]
+"""It was done; it was not, as it is decided; there is no run (any more) that could say; or it will be done."""
 
 
 class ApprovalRuns:
@@ -49,13 +49,13 @@ class ApprovalRuns:
 
         Raises:
             Forbidden, Invalid, Conflict: it may not be done.
-            Unavailable: Temporal or every worker is away; whether it will be done is not known.
+            Unavailable: Temporal cannot be reached.
         """
         try:
             async with asyncio.timeout(ANSWER_TIMEOUT_S):
                 return await self._tell(approval_id, verb, order)
-        except (TimeoutError, UpdateCancelled) as error:
-            raise Unavailable("no worker takes decisions now", retry_after=5) from error
+        except (TimeoutError, UpdateCancelled, Unavailable):  # it may have arrived all the same
+            return await self._hand_over(approval_id, verb, order)
 
     async def start(self, start: ApprovalStart) -> None:
         """Give an approval that has lost its run another one."""
@@ -63,6 +63,17 @@ class ApprovalRuns:
             await start_approval(self._client, start)
         except RPCError as error:
             raise _away(error) from error
+
+    async def _hand_over(self, approval_id: str, verb: Verb, order: Order) -> Told:
+        """Have Temporal keep it until there is a worker. The run does it once, whichever way it comes first."""
+        handle = self._client.get_workflow_handle_for(Approval.run, approval_id)
+        try:
+            await handle.signal(Approval.carry, args=[order, verb])
+        except RPCError as error:
+            if error.status in _GONE:
+                return "gone"
+            raise _away(error) from error
+        return "handed_over"
 
     async def _tell(self, approval_id: str, verb: Verb, order: Order) -> Told:
         handle = self._client.get_workflow_handle_for(Approval.run, approval_id)

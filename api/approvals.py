@@ -4,7 +4,7 @@ import asyncio
 from dataclasses import dataclass, replace
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Path, Query
+from fastapi import APIRouter, Depends, Path, Query, Response
 from pydantic import AwareDatetime
 
 from api.approval_bodies import (
@@ -28,7 +28,7 @@ from api.approval_views import (
     with_history,
 )
 from api.caller import Caller
-from api.decisions import Decisions, Wish
+from api.decisions import Decisions, Taken, Wish
 from api.dependencies import CurrentCaller, IdempotencyKey, Paged, RequestId, fresh, requires
 from api.errors import failure_of
 from api.models import ErrorBody
@@ -38,7 +38,11 @@ from domain.approvals.ports import ApprovalFilter, ApprovalReads
 from domain.errors import NotFound, Refused
 
 _AT_ONCE = 10
-_OK = 200
+PREFIX = "/api/v1/approvals"
+_OK, _ACCEPTED = 200, 202
+_LATER: dict[int | str, dict[str, Any]] = {
+    _ACCEPTED: {"model": Approval, "description": "Accepted, and not done yet; poll `Location`."}
+}
 _NO_NUL = r"^[^\x00]*$"
 _AS_IT_IS = ApproveRequest()
 _UP = EscalateRequest()
@@ -93,7 +97,7 @@ Asking = Annotated[_Asking, Depends(_asking)]
 
 def router(reads: ApprovalReads, decisions: Decisions) -> APIRouter:
     """`/api/v1/approvals`."""
-    routes = APIRouter(prefix="/api/v1/approvals", tags=["Approvals"])
+    routes = APIRouter(prefix=PREFIX, tags=["Approvals"])
     _add_reads(routes, reads)
     _add_decisions(routes, decisions)
     return routes
@@ -151,34 +155,45 @@ def _add_decisions(routes: APIRouter, decisions: Decisions) -> None:
 
         return BatchResults(results=await asyncio.gather(*(one(decision) for decision in body.decisions)))
 
-    @routes.post("/{approval_id}/approve", response_model=Approval, dependencies=deciding)
-    async def approve(approval_id: ApprovalId, asking: Asking, body: ApproveRequest = _AS_IT_IS) -> Any:
+    @routes.post("/{approval_id}/approve", response_model=Approval, responses=_LATER, dependencies=deciding)
+    async def approve(
+        approval_id: ApprovalId, asking: Asking, response: Response, body: ApproveRequest = _AS_IT_IS
+    ) -> Any:
         """Let it go on, as it is or edited. Decided already: 409 with the decision that stands."""
         wish = asking.wish(approval_id, "approve", body.comment, edited_content=body.edited_content)
-        return approval_of(await decisions.take(wish))
+        return _shown(await decisions.take(wish), response)
 
-    @routes.post("/{approval_id}/reject", response_model=Approval, dependencies=deciding)
-    async def reject(approval_id: ApprovalId, asking: Asking, body: RejectRequest) -> Any:
+    @routes.post("/{approval_id}/reject", response_model=Approval, responses=_LATER, dependencies=deciding)
+    async def reject(approval_id: ApprovalId, asking: Asking, body: RejectRequest, response: Response) -> Any:
         """Refuse it. Decided already: 409 with the decision that stands."""
-        return approval_of(await decisions.take(asking.wish(approval_id, "reject", body.reason)))
+        return _shown(await decisions.take(asking.wish(approval_id, "reject", body.reason)), response)
 
-    @routes.post("/{approval_id}/delegate", response_model=Approval, dependencies=deciding)
-    async def delegate(approval_id: ApprovalId, asking: Asking, body: DelegateRequest) -> Any:
+    @routes.post("/{approval_id}/delegate", response_model=Approval, responses=_LATER, dependencies=deciding)
+    async def delegate(approval_id: ApprovalId, asking: Asking, body: DelegateRequest, response: Response) -> Any:
         """Put another key in one's place: it decides from now on."""
-        return approval_of(await decisions.take(asking.wish(approval_id, "delegate", body.comment, to=body.to)))
+        return _shown(await decisions.take(asking.wish(approval_id, "delegate", body.comment, to=body.to)), response)
 
-    @routes.post("/{approval_id}/escalate", response_model=Approval, dependencies=deciding)
-    async def escalate(approval_id: ApprovalId, asking: Asking, body: EscalateRequest = _UP) -> Any:
+    @routes.post("/{approval_id}/escalate", response_model=Approval, responses=_LATER, dependencies=deciding)
+    async def escalate(approval_id: ApprovalId, asking: Asking, response: Response, body: EscalateRequest = _UP) -> Any:
         """Let it go up: those decide whom the rules name for that, with their whole time before them."""
-        return approval_of(await decisions.take(asking.wish(approval_id, "escalate", body.comment)))
+        return _shown(await decisions.take(asking.wish(approval_id, "escalate", body.comment)), response)
+
+
+def _shown(taken: Taken, response: Response) -> Approval:
+    """The approval as it stands; 202 while what was wished is not recorded yet."""
+    if not taken.is_done:
+        response.status_code = _ACCEPTED
+        response.headers["location"] = f"{PREFIX}/{taken.read.row.id}"
+    return approval_of(taken.read)
 
 
 async def _result(decisions: Decisions, wish: Wish) -> BatchResult:
     """What becomes of one of several. An accident is an accident of all of them."""
     try:
-        read = await decisions.take(wish)
+        taken = await decisions.take(wish)
     except Refused as refused:
         failure = failure_of(refused)
         error = ErrorBody(code=failure.code, message=failure.message, details=dict(failure.details))
         return BatchResult(id=wish.approval_id, status=failure.status, error=error)
-    return BatchResult(id=wish.approval_id, status=_OK, approval=approval_of(read))
+    status = _OK if taken.is_done else _ACCEPTED
+    return BatchResult(id=wish.approval_id, status=status, approval=approval_of(taken.read))

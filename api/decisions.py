@@ -40,6 +40,14 @@ class Wish:
         return derived("decision", self.approval_id, self.key) if self.key else random_id("decision")
 
 
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """An approval as it stands. `is_done`: what was wished is recorded; else a worker will do it."""
+
+    read: ReadApproval
+    is_done: bool = True
+
+
 class Decisions:
     """What is wished is refused at once if the ledger can tell; else the approval's run has it recorded."""
 
@@ -57,24 +65,24 @@ class Decisions:
         self._content = content
         self._now = now
 
-    async def take(self, wish: Wish) -> ReadApproval:
+    async def take(self, wish: Wish) -> Taken:
         """Do it, and read the approval as it stands then.
 
         Raises:
             NotFound: there is no such approval.
             AlreadyDecided: another decision stands; `details` say which.
             Forbidden, Invalid, Conflict: it may not be done.
-            Unavailable: Temporal, the database or every worker is away.
+            Unavailable: Temporal or the database is away.
         """
         command_id = wish.command_id()
         for _ in range(_TRIES):
             approval = aggregate.load(await asyncio.to_thread(self._events, wish.approval_id))
             if command_id in approval.commands:
-                return await asyncio.to_thread(self._read, wish.approval_id)
+                return Taken(await asyncio.to_thread(self._read, wish.approval_id))
             order = await asyncio.to_thread(self._order, approval, wish, command_id)
             told = await self._runs.tell(wish.approval_id, wish.verb, order)
-            if told == "done":
-                return await asyncio.to_thread(self._read, wish.approval_id)
+            if told in {"done", "handed_over"}:
+                return Taken(await asyncio.to_thread(self._read, wish.approval_id), is_done=told == "done")
             approval = aggregate.load(await asyncio.to_thread(self._events, wish.approval_id))
             if told == "gone" and approval.standing is None:
                 await self._runs.start(start_of(approval, notices=self._runs.notices))

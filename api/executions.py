@@ -109,7 +109,8 @@ class Executions:
         """
         asked, name = await asyncio.to_thread(self._kept, order)
         if not await self._runs.start(GraphStart(asked, self._call_timeout_s, self._pause_s), name):
-            return ref((await self.seen(Place(asked.workflow_id, asked.execution_id, asked.key_id))).row)
+            place = Place(asked.workflow_id, asked.execution_id, asked.key_id)
+            return await self._after(place, SeenRun(_at_first(asked, self._now()), ()))
         row = _at_first(asked, self._now())
         try:
             begun = await self._recording.begun(asked)
@@ -154,9 +155,8 @@ class Executions:
                 return ref(seen.row)
             raise Conflict(f"this execution is over: {seen.row.status}", status=seen.row.status)
         request = Request(verb, place.key_id, because)
-        told = {"pause": self._runs.pause, "resume": self._runs.resume, "cancel": self._runs.cancel}
-        await told[verb](place.execution_id, request)
-        return await self._after(place)
+        await self._runs.tell(place.execution_id, request)
+        return await self._after(place, seen)
 
     async def hear(self, place: Place, name: str, payload: Any, key: str | None) -> str:
         """Tell it an event, and return the event's id.
@@ -180,7 +180,7 @@ class Executions:
             NotFound: there is none, or it is another key's.
             Conflict: it is not over, it has completed, what it did was undone, or it is a node of another run.
         """
-        await self.seen(place)
+        seen = await self.seen(place)
         request = Request("reopen", place.key_id, because)
         asked, name = await asyncio.to_thread(self._again, place.execution_id, request)
         start = GraphStart(asked, self._call_timeout_s, self._pause_s, reopen=request)
@@ -192,11 +192,16 @@ class Executions:
             raise Unavailable("the run is still ending", retry_after=1)
         with suppress(Unavailable):  # the run records it first of all
             await asyncio.to_thread(self._recording.reopened, asked, request)
-        return await self._after(place)
+        return await self._after(place, seen)
 
-    async def _after(self, place: Place) -> ExecutionRef:
-        await self._positions.wait("executions")
-        return ref((await self.seen(place)).row)
+    async def _after(self, place: Place, seen: SeenRun) -> ExecutionRef:
+        """How it stands now; as it was `seen` while nobody can say: what was asked of it is done all the same."""
+        try:
+            await self._positions.wait("executions")
+            seen = await self.seen(place)
+        except Unavailable:
+            pass
+        return ref(seen.row)
 
     def _kept(self, order: Order) -> tuple[RunAsked, str]:
         """What is asked for, by ids, its texts stored; and the workflow's name."""

@@ -1,8 +1,9 @@
 """The runs of the workflow `GraphRun`: start one, tell it something, and ask what it was started with."""
 
 import asyncio
-from collections.abc import Awaitable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 
 from temporalio.client import (
     Client,
@@ -23,7 +24,7 @@ from workflows.visibility import attributes
 
 PREFIX = "exec_"
 ANSWER_TIMEOUT_S = 12.0
-"""What no worker has taken after this long (seconds) is refused, so that it is not believed to be done."""
+"""What no worker has taken after this long (seconds) is handed over without one."""
 _GONE = {RPCStatusCode.NOT_FOUND, RPCStatusCode.ABORTED, RPCStatusCode.FAILED_PRECONDITION}
 _LONGEST_SUMMARY = 160
 
@@ -61,29 +62,18 @@ class GraphRuns:
                 return False
         return True
 
-    async def pause(self, execution_id: str, request: Request) -> None:
-        """Let nothing new begin in it; recorded when this returns.
+    async def tell(self, execution_id: str, request: Request) -> None:
+        """Pause it, let it go on, or stop it. Recorded when this returns, unless no worker has come to it in time.
 
         Raises:
             Conflict: it is over.
         """
-        await _answered(self._of(execution_id).execute_update(GraphRun.pause, request, id=_update_id(request)))
-
-    async def resume(self, execution_id: str, request: Request) -> None:
-        """Let it go on; recorded when this returns.
-
-        Raises:
-            Conflict: it is over.
-        """
-        await _answered(self._of(execution_id).execute_update(GraphRun.resume, request, id=_update_id(request)))
-
-    async def cancel(self, execution_id: str, request: Request) -> None:
-        """Have it stop; that it has stopped is told by its status.
-
-        Raises:
-            Conflict: it is over.
-        """
-        await _answered(self._of(execution_id).execute_update(GraphRun.cancel, request, id=_update_id(request)))
+        run, updates = self._of(execution_id), {"pause": GraphRun.pause, "resume": GraphRun.resume}
+        update = updates.get(request.verb, GraphRun.cancel)
+        await _answered(
+            run.execute_update(update, request, id=f"{request.verb}-{request.because}"),
+            otherwise=partial(run.signal, GraphRun.request, request),
+        )
 
     async def hear(self, execution_id: str, heard: Heard) -> None:
         """Tell it an event.
@@ -91,7 +81,11 @@ class GraphRuns:
         Raises:
             Conflict: it is over, or has too many that nobody takes.
         """
-        await _answered(self._of(execution_id).execute_update(GraphRun.event, heard, id=heard.event_id))
+        run = self._of(execution_id)
+        await _answered(
+            run.execute_update(GraphRun.event, heard, id=heard.event_id),
+            otherwise=partial(run.signal, "event", heard),
+        )
 
     async def asked(self, execution_id: str) -> RunAsked:
         """What a run was asked for, from its history: for when nothing of it is known elsewhere yet.
@@ -120,23 +114,29 @@ class GraphRuns:
         return self._client.get_workflow_handle(execution_id)
 
 
-def _update_id(request: Request) -> str:
-    return f"{request.verb}-{request.because}"
-
-
-async def _answered(update: Awaitable[None]) -> None:
+async def _answered(update: Awaitable[None], *, otherwise: Callable[[], Awaitable[None]]) -> None:
+    """What a worker says in time, or else the signal that says the same: the run takes it once."""
     with _reachable():
         try:
             async with asyncio.timeout(ANSWER_TIMEOUT_S):
                 await update
-        except (TimeoutError, UpdateCancelled) as error:
-            raise Unavailable("no worker takes this now", retry_after=5) from error
+        except (TimeoutError, UpdateCancelled):
+            await _told(otherwise)
         except WorkflowUpdateFailedError as error:
             raise _refusal(error) from error
         except RPCError as error:
             if error.status in _GONE:
                 raise Conflict("this execution is over") from error
-            raise
+            await _told(otherwise)  # it may have arrived all the same
+
+
+async def _told(signal: Callable[[], Awaitable[None]]) -> None:
+    try:
+        await signal()
+    except RPCError as error:
+        if error.status in _GONE:
+            raise Conflict("this execution is over") from error
+        raise
 
 
 def _refusal(error: WorkflowUpdateFailedError) -> Exception:

@@ -84,7 +84,8 @@ class Swarms:
         agents = await self._who(order)
         asked = await asyncio.to_thread(self._kept, order, agents)
         if not await self._runs.start(SwarmStart(asked, self._call_timeout_s, self._pause_s)):
-            return await self.seen(asked.task_id, key_id=order.key_id)
+            with suppress(Unavailable):  # it runs, whoever can say how far it is
+                return await self.seen(asked.task_id, key_id=order.key_id)
         with suppress(Unavailable):  # the run has begun, and records it first of all
             await asyncio.to_thread(ask_for, self._ledger, asked, self._now())
         return _at_first(asked, self._now())

@@ -37,6 +37,8 @@ _HASH = re.compile("[0-9a-f]{64}")
 _MOST_ID = 128
 _MOST_CLAIMS = 200
 """Signals that are looked at in all: their history has an end."""
+_REQUEST_PATIENCE = timedelta(hours=1)
+"""A run whose approval is not recorded after this long was begun by somebody who is gone."""
 _DELIVERY_TIMEOUT = timedelta(seconds=30)
 _DELIVERY_PATIENCE = timedelta(hours=24)
 """After this long a receiver is not told any more."""
@@ -59,11 +61,15 @@ class Approval:
         self._tells = start.notices
         self._told: list[asyncio.Task[None]] = []
         self._claims = 0
+        self._carried: set[str] = set()
+        self._is_recorded = not start.awaits_request
         self._recording = asyncio.Lock()
 
     @workflow.run
     async def run(self, start: ApprovalStart) -> Decided:  # noqa: ARG002  (kept by `__init__`)
         """Wait for the decision, tell who waits for it, and see the notices off."""
+        if not self._is_recorded:
+            await self._await_request()
         self._show()
         if self._state.decided is None:
             self._tell("requested")
@@ -119,6 +125,17 @@ class Approval:
         await self._claim("reject", arguments)
 
     @workflow.signal
+    async def carry(self, order: Order, verb: str) -> None:
+        """Do what an update was to have done, without an answer; once, should its update come as well."""
+        if not workflow.patched("carry"):  # an older worker has ignored it: a replay has to do the same
+            return
+        try:
+            self._check(order)
+            await self._carry_out(order, [verb])
+        except FailureError as error:  # nobody waits to hear it, and a failing handler would fail the run
+            workflow.logger.warning("%s was not done: %s", verb, error)
+
+    @workflow.signal
     async def withdraw(self, *arguments: Any) -> None:
         """Nobody waits any more: `{reason}`, or the reason."""
         await self._take_back(reason_of(arguments))
@@ -127,6 +144,22 @@ class Approval:
     def state(self) -> ApprovalState:
         """How it stands."""
         return self._state
+
+    async def _await_request(self) -> None:
+        """Wait until the ledger has the approval. Whoever asks for it began this run, and records it next."""
+        self._state = await workflow.execute_activity_method(
+            ApprovalActivities.await_request,
+            self._ask.approval_id,
+            start_to_close_timeout=LEDGER_TIMEOUT,
+            schedule_to_close_timeout=_REQUEST_PATIENCE,
+            retry_policy=LEDGER_RETRY,
+            summary="wait until it is recorded",
+        )
+        self._is_recorded = True
+
+    async def _recorded(self) -> None:
+        if not self._is_recorded:
+            await workflow.wait_condition(lambda: self._is_recorded)
 
     async def _next(self) -> None:
         """Wait for somebody to do something, or do what time has come for."""
@@ -142,12 +175,16 @@ class Approval:
                 await self._record(ApprovalActivities.pass_time, passed, what)
 
     async def _carry_out(self, order: Order, verbs: list[str]) -> ApprovalState:
+        await self._recorded()
         async with self._recording:
+            if order.command_id in self._carried:
+                return self._state
             self._refuse_decided()  # it may have been decided while this one waited
             ordered = Ordered(self._ask.approval_id, self._ask.owner, order, verbs, workflow.now())
             refusal = await self._record(ApprovalActivities.carry_out, ordered, " or ".join(verbs))
         if refusal is not None:
             raise ApplicationError(refusal.message, refusal.details, type=refusal.name, non_retryable=True)
+        self._carried.add(order.command_id)
         return self._state
 
     async def _claim(self, verdict: str, arguments: Sequence[Any]) -> None:
@@ -156,6 +193,7 @@ class Approval:
             workflow.logger.warning("too many signals: %s is not looked at", verdict)
             return
         heard, ask = said(arguments), self._ask
+        await self._recorded()
         async with self._recording:
             claim = Claimed(
                 approval_id=ask.approval_id,
@@ -171,6 +209,7 @@ class Approval:
             await self._record(ApprovalActivities.record_claim, claim, f"signal: {verdict}")
 
     async def _take_back(self, reason: str) -> None:
+        await self._recorded()
         async with self._recording:
             if self._state.decided is None:
                 withdrawn = Withdrawn(self._ask.approval_id, self._ask.owner, reason, workflow.now())

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections import deque
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -89,6 +90,7 @@ class GraphRun:
         self._flow: _Flow | None = None
         self._closing = False
         self._settled = 0
+        self._requests: set[Request] = set()
         if carried is not None:
             self._events.heard.extend(carried.heard)
             self._events.known.extend(carried.known_events)
@@ -112,21 +114,17 @@ class GraphRun:
     @workflow.update
     async def pause(self, request: Request) -> None:
         """Let nothing new begin; what is under way goes on."""
-        self._paused = True
-        await self._record(replace(request, verb="pause"))
-        self._show()
+        await self._set_paused(replace(request, verb="pause"), paused=True)
 
     @workflow.update
     async def resume(self, request: Request) -> None:
         """Let it go on."""
-        self._paused = False
-        await self._record(replace(request, verb="resume"))
-        self._show()
+        await self._set_paused(replace(request, verb="resume"), paused=False)
 
     @workflow.update
     def cancel(self, request: Request) -> None:
         """Stop; what has completed is undone where its node says how."""
-        self._cancelled = self._cancelled or request
+        self._stop(request)
 
     @workflow.update
     def event(self, heard: Heard) -> None:
@@ -156,6 +154,17 @@ class GraphRun:
         """The same, without an answer."""
         if len(self._events.heard) < MOST_EVENTS:
             self._events.hear(heard)
+
+    @workflow.signal
+    async def request(self, request: Request) -> None:
+        """Pause, resume or cancel, without an answer; once, should its update come as well."""
+        if not workflow.patched("request"):  # an older worker has ignored it: a replay has to do the same
+            return
+        if request.verb == "cancel":
+            self._stop(request)
+        elif not self._closing:
+            with suppress(ApplicationError):  # it is over, and nobody waits to hear it
+                await self._set_paused(request, paused=request.verb == "pause")
 
     @workflow.signal
     def approval_decided(self, decided: Decided) -> None:
@@ -290,6 +299,18 @@ class GraphRun:
             return RunOver(why_not.status, code=why_not.code, reason=why_not.reason)
         await self._begun()
         return await _recorded(RunEnding(self._asked, why_not.status, code=why_not.code, reason=why_not.reason))
+
+    def _stop(self, request: Request) -> None:
+        self._cancelled = self._cancelled or request
+
+    async def _set_paused(self, request: Request, *, paused: bool) -> None:
+        """Pause or go on, unless this very request has been heard before: its signal and its update may both come."""
+        if request in self._requests:
+            return
+        self._requests.add(request)
+        self._paused = paused
+        await self._record(request)
+        self._show()
 
     async def _record(self, request: Request) -> None:
         """Record it, once the run has begun."""

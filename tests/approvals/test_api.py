@@ -332,7 +332,7 @@ async def test_open_approvals_are_counted(desk: Desk) -> None:
     assert critical.oldest_at.tzinfo
 
 
-async def test_without_a_worker_nothing_is_decided_and_that_is_said(
+async def test_without_a_worker_a_decision_is_accepted_and_that_is_all_that_is_said(
     desk: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("api.approval_runs.ANSWER_TIMEOUT_S", 0.5)
@@ -342,7 +342,8 @@ async def test_without_a_worker_nothing_is_decided_and_that_is_said(
         async with desk_of(idle) as waiting:
             await waiting.asked(**{name: getattr(ask, name) for name in ("approval_id", "owner", "content_hash")})
         response = await idle.http.post(f"{APPROVALS}/{ask.approval_id}/approve")
-        assert response.status_code == 503
+        assert (response.status_code, response.json()["status"]) == (202, "pending")
+        assert response.headers["location"] == f"{APPROVALS}/{ask.approval_id}"
         assert response.json()["error"]["code"] == "SERVICE_UNAVAILABLE"
         assert int(response.headers["retry-after"]) > 0
 
