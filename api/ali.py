@@ -18,6 +18,7 @@ from api.conversations import Conversations
 from api.dependencies import CurrentCaller, CurrentRequest, IdempotencyKey, fresh, requires
 from api.failed_turns import failure_of_turn
 from api.models import MAX_INT
+from api.still_working import Accepted
 from api.swarm_views import hashes_of, status
 from api.swarms import Order, Swarms
 from domain.chat.ports import ChatReads
@@ -68,11 +69,16 @@ def router(parts: AliParts) -> APIRouter:
         """An answer of Ali's, or how far she is with it. Another key's session is 404."""
         return await _shown(parts, await _heard(parts, session_id, turn, caller.id), request)
 
-    @routes.post("/coordinate", response_model=Coordinated, status_code=202, dependencies=[requires("write")])
+    @routes.post(
+        "/coordinate", response_model=Coordinated | Accepted, status_code=202, dependencies=[requires("write")]
+    )
     async def coordinate(
         body: AliTask, request: CurrentRequest, caller: CurrentCaller, key: IdempotencyKey, response: Response
     ) -> Any:
-        """Have Ali choose agents and mode for a task, and start them: 202 and a `Location` to poll."""
+        """Have Ali choose agents and mode for a task, and start them: 202 and a `Location` to poll.
+
+        With `Retry-After` the choice is not made yet: the same request with the same `Idempotency-Key` goes on with it.
+        """
         if body.deadline is not None and body.deadline <= parts.now():
             raise Invalid("deadline: is in the past", field="deadline", reason="is in the past")
         asker = _asker(body.context, caller.id, request, key)

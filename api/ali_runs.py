@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import orjson
@@ -10,6 +11,7 @@ import orjson
 from api.conversations import Conversations, Outcome, Utterance
 from api.dependencies import Positions
 from api.failed_turns import failure_of_turn
+from api.still_working import to_be_asked_again
 from domain.agents.ports import AgentFilter, AgentReads
 from domain.ali.ranking import chosen_by_rule, ranked
 from domain.ali.shapes import ANSWER, team_shape
@@ -111,7 +113,8 @@ class Ali:
         Raises:
             UpstreamFailed: the model is down.
             Conflict: there are not two agents to choose from, or a person has rejected the choice.
-            Unavailable: it takes longer than it may, or waits for a person; the same key asks for it again.
+            StillWorking: it takes longer than it may, or waits for a person; the same key asks for it again.
+            Unavailable: the same without a key; then it was given up.
         """
         candidates, is_fresh = await self._candidates()
         if len(candidates) < LEAST_MEMBERS:
@@ -122,11 +125,19 @@ class Ali:
         because = await self._given_up(session_id, asker)
         if because is None:
             outcome = await self._asked(wish, candidates, session_id, asker)
+            await self._refuse_unfinished(outcome, asker)
             because = _why_not(outcome)
             if because is None:
                 return Choice(await self._chosen(outcome, wish), session_id)
         team = chosen_by_rule(wish.task, candidates, most=wish.most, coordinator=ALI, mode=wish.mode, because=because)
         return Choice(team, session_id)
+
+    async def _refuse_unfinished(self, outcome: Outcome, asker: Asker) -> None:
+        again = partial(to_be_asked_again, self._conversations, outcome, key=asker.key)
+        if outcome.said is None:
+            raise await again(message="the team is still being chosen", retry_after=5)
+        if outcome.said.status == "awaiting_approval":
+            raise await again(message="the choice waits for a person", retry_after=30)
 
     async def _given_up(self, session_id: str, asker: Asker) -> str | None:
         """Why the rule has chosen for this key before, if it has: then the model is not asked again."""
@@ -202,12 +213,10 @@ def _why_not(outcome: Outcome) -> str | None:
     """
     said = outcome.said
     if said is None:
-        raise Unavailable("the team is still being chosen", retry_after=5, session_id=outcome.session_id)
+        raise ValueError("it is not over yet")
     match said.status:
         case "completed":
             return None
-        case "awaiting_approval":
-            raise Unavailable("the choice waits for a person", retry_after=30, approval_id=said.approval_id)
         case "rejected":
             raise Conflict("a person has rejected the choice", approval_id=said.approval_id)
     if because := _unusable(said.code, said.error):

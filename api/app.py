@@ -25,6 +25,8 @@ from api.metrics import WebMetrics
 from api.observed import Observed
 from api.origins import Origins, TrustedHosts
 from api.routing import Literals, methods_of
+from api.still_working import StillWorking
+from api.still_working import answer as still_working
 from domain.errors import Refused
 from domain.governance.ports import RateLimiter, Unlimited
 from domain.idempotency.ports import Answers
@@ -95,6 +97,7 @@ def create_app(parts: ApiParts) -> FastAPI:
     app.router.routes.insert(0, Literals(app.router.routes))
     for kind in (Refused, HTTPException, RequestValidationError):
         app.add_exception_handler(kind, _refuse)
+    app.add_exception_handler(StillWorking, still_working)
     return app
 
 

@@ -27,8 +27,8 @@ RENEW_S = LEASE_S / 3
 
 _SANE = re.compile(rb"[\x21-\x7e]{1,%d}" % MAX_KEY)
 _FIRST_POLL_S, _LAST_POLL_S = 0.02, 0.5
-_NOT_KEPT = 429
 _SERVER_ERROR = 500
+_TOO_MANY = 429
 
 
 class Idempotency:
@@ -131,10 +131,16 @@ class _Keeping:
             return
         if self._start is not None:
             start, self._start = self._start, None
-            if not message.get("more_body") and start["status"] != _NOT_KEPT and start["status"] < _SERVER_ERROR:
+            if not message.get("more_body") and _is_final(start):
                 await self._claim.keep(_answer(start, message))
             await self._send(start)
         await self._send(message)
+
+
+def _is_final(start: Message) -> bool:
+    """Whether the same request is to be answered the same; who is asked to come again gets what there is then."""
+    comes_again = any(name.lower() == b"retry-after" for name, _ in start["headers"])
+    return start["status"] < _SERVER_ERROR and start["status"] != _TOO_MANY and not comes_again
 
 
 def _answer(start: Message, body: Message) -> Answer:

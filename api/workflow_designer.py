@@ -3,11 +3,13 @@
 import asyncio
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from activities.proving import told
 from api.ali_runs import Asker
 from api.conversations import Conversations, Outcome, Utterance
 from api.failed_turns import failure_of_turn
+from api.still_working import to_be_asked_again
 from api.workflow_desk import Desk
 from api.workflow_names import Names, Naming
 from domain.chat.aggregate import turn_stream
@@ -15,7 +17,7 @@ from domain.chat.events import TurnAnswered, TurnFailed, TurnProposed, TurnStepp
 from domain.chat.ports import ChatReads
 from domain.chat.steps import UNUSABLE
 from domain.content import Content, ContentStore
-from domain.errors import Conflict, Invalid, Unavailable
+from domain.errors import Conflict, Invalid
 from domain.events import Event
 from domain.graphflow.claims import name_stream, taken
 from domain.graphflow.definition import Definition
@@ -86,14 +88,15 @@ class Designer:
             UpstreamFailed: the model is down.
             TooLarge: the description does not fit the model's window.
             Conflict: the name is another workflow's, or a person has rejected the drawing.
-            Unavailable: it takes longer than it may, or waits for a person; the same key asks for it again.
+            StillWorking: it takes longer than it may, or waits for a person; the same key asks for it again.
+            Unavailable: the same without a key; then it was given up.
         """
         session_id = f"session_{derived('design', asker.key)}" if asker.key else random_id("session")
         await asyncio.to_thread(self._refuse_taken, wish, session_id, asker)
         names = await self._naming.names(f"{wish.description} {' '.join(wish.requirements)}", len(wish.requirements))
         utterance = await asyncio.to_thread(self._question, wish, names, session_id, asker)
         outcome = await self._conversations.say(utterance, timeout_s=self._drawing_s)
-        said, attempts = await self._answered(outcome)
+        said, attempts = await self._answered(outcome, asker)
         text = await asyncio.to_thread(self._text, outcome, said, attempts)
         found = drawn(text, names.options)
         if found.definition is None or found.problems or said.status == "failed":
@@ -113,14 +116,15 @@ class Designer:
             if name_stream(seen.row.name) == name_stream(wish.name):
                 raise taken(wish.name, seen.row.id)
 
-    async def _answered(self, outcome: Outcome) -> tuple[Said, list[str]]:
+    async def _answered(self, outcome: Outcome, asker: Asker) -> tuple[Said, list[str]]:
         """What became of it, and the hashes of the answers that it took; the last is the one that counts."""
         said = outcome.said
+        again = partial(to_be_asked_again, self._conversations, outcome, key=asker.key)
         if said is None:
-            raise Unavailable("the workflow is still being drawn", retry_after=10, session_id=outcome.session_id)
+            raise await again(message="the workflow is still being drawn", retry_after=10)
         match said.status:
             case "awaiting_approval":
-                raise Unavailable("the drawing waits for a person", retry_after=30, approval_id=said.approval_id)
+                raise await again(message="the drawing waits for a person", retry_after=30)
             case "rejected":
                 raise Conflict("a person has rejected the drawing", approval_id=said.approval_id)
         events = await asyncio.to_thread(self._ledger.read, turn_stream(outcome.session_id, said.turn))

@@ -14,6 +14,7 @@ from api.chat_views import ChatUsage, usage_of
 from api.context import RequestContext
 from api.dependencies import CurrentCaller, CurrentRequest, IdempotencyKey, requires
 from api.models import Body, Timestamp, View
+from api.still_working import Accepted
 from api.workflow_designer import Design, Designer, Wish
 from api.workflow_desk import Desk, Written
 from api.workflow_views import Problem, ValidationResult, result, written
@@ -118,7 +119,10 @@ def router(designer: Designer, desk: Desk) -> APIRouter:
         "/generate",
         status_code=201,
         response_model=GeneratedWorkflow,
-        responses={200: {"model": GeneratedWorkflow, "description": "A dry run: nothing is kept."}},
+        responses={
+            200: {"model": GeneratedWorkflow, "description": "A dry run: nothing is kept."},
+            202: {"model": Accepted, "description": "Not drawn yet; the same request with the same key asks again."},
+        },
         dependencies=[requires("write")],
     )
     async def generate_workflow(

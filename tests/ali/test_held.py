@@ -91,12 +91,13 @@ async def test_a_choice_that_waits_for_a_person_goes_on_under_the_same_key(
     scripted_model.script({"shape": "ali_team_5", "text": TEAM})
     headers, task = {"Idempotency-Key": uuid4().hex}, {"task": "Plan the budget."}
     waiting = await careful.http.post(COORDINATE, json=task, headers=headers)
-    assert (waiting.status_code, waiting.json()["error"]["code"]) == (503, "SERVICE_UNAVAILABLE")
+    assert (waiting.status_code, waiting.json()["status"]) == (202, "awaiting_approval")
     assert waiting.headers["retry-after"] == "30"
-    approval_id = waiting.json()["error"]["details"]["approval_id"]
-    await decide(careful, approval_id, "approve")
+    session = (await careful.http.get(waiting.headers["location"])).json()
+    assert session["turns"][0]["approval_id"] == waiting.json()["approval_id"]
+    await decide(careful, waiting.json()["approval_id"], "approve")
     made = await until(
-        lambda: careful.http.post(COORDINATE, json=task, headers=headers), lambda it: it.status_code != 503
+        lambda: careful.http.post(COORDINATE, json=task, headers=headers), lambda it: "retry-after" not in it.headers
     )
     assert (made.status_code, made.json()["members"]) == (202, ["amy_cfo", "oliver_pm"])
 
@@ -105,11 +106,25 @@ async def test_a_rejected_choice_starts_nothing(careful: System, scripted_model:
     scripted_model.script({"shape": "ali_team_5", "text": TEAM})
     headers, task = {"Idempotency-Key": uuid4().hex}, {"task": "Plan the budget."}
     waiting = await careful.http.post(COORDINATE, json=task, headers=headers)
-    await decide(careful, waiting.json()["error"]["details"]["approval_id"], "reject", reason="Not now.")
+    await decide(careful, waiting.json()["approval_id"], "reject", reason="Not now.")
     refused = await until(
-        lambda: careful.http.post(COORDINATE, json=task, headers=headers), lambda it: it.status_code != 503
+        lambda: careful.http.post(COORDINATE, json=task, headers=headers), lambda it: "retry-after" not in it.headers
     )
     assert (refused.status_code, refused.json()["error"]["code"]) == (409, "CONFLICT")
+    assert (await careful.http.get("/api/v1/swarm")).json()["data"] == []
+
+
+async def test_a_choice_that_nobody_can_come_back_for_is_given_up(
+    careful: System, scripted_model: ScriptedModel
+) -> None:
+    scripted_model.script({"shape": "ali_team_5", "text": TEAM})
+    refused = await careful.http.post(COORDINATE, json={"task": "Plan the budget."})
+    assert (refused.status_code, refused.json()["error"]["code"]) == (503, "SERVICE_UNAVAILABLE")
+    listed = await until(
+        lambda: careful.http.get("/api/v1/approvals"),
+        lambda it: [approval["status"] for approval in it.json()["data"]] == ["withdrawn"],
+    )
+    assert listed.json()["pagination"]["total"] == 1
     assert (await careful.http.get("/api/v1/swarm")).json()["data"] == []
 
 
