@@ -10,13 +10,14 @@ from datetime import datetime
 
 from activities.beside import ALONE, Beside, Companion, Written, inside
 from activities.budgets import Budgets
+from domain.chat import policy
 from domain.chat.ports import ModelFailure, ModelReply
 from domain.content import Content, content_hash
 from domain.costs import aggregate
 from domain.costs.aggregate import Call, Intent, Settled
 from domain.costs.events import CallCut, CallFailed, CallSettled
 from domain.costs.ports import Priced, Prices
-from domain.errors import OverBudget, VersionConflict
+from domain.errors import OverBudget, UpstreamFailed, VersionConflict
 from domain.events import Cause, Event
 from domain.ids import root
 from domain.ledger import Change, Ledger, retrying
@@ -57,7 +58,14 @@ class Books:
         )
 
     def reserve(
-        self, intent: Intent, companion: Companion, because: str, *, untried: bool, beside: Beside = ALONE
+        self,
+        intent: Intent,
+        companion: Companion,
+        because: str,
+        *,
+        untried: bool,
+        beside: Beside = ALONE,
+        most_failures: int = policy.MOST_ATTEMPTS,
     ) -> Reservation | Settled:
         """Reserve the next attempt, or return the reply that stands.
 
@@ -66,15 +74,21 @@ class Books:
 
         Raises:
             OverBudget: the run's budget does not cover it; then nothing is recorded.
+            UpstreamFailed: as many attempts as there may be have failed, or were made.
         """
         cause = Cause(intent.key_id, because, self._now())
-        call = aggregate.stream(intent.call_id)
+        stream = aggregate.stream(intent.call_id)
 
         def write(called: list[Event], known: list[Event], *, fresh: bool) -> Reservation | Settled:
+            call = aggregate.load(called)
+            if call.reply is not None:
+                return call.reply
+            if call.failures >= most_failures or call.next_attempt > policy.MOST_ATTEMPTS:
+                raise UpstreamFailed("the model provider was asked as often as it may be")
             return self._reserve(intent, companion, cause, called, known, more=beside.begun(fresh=fresh))
 
         def again() -> Reservation | Settled:
-            return write(self._ledger.read(call), self._ledger.read(companion.stream), fresh=True)
+            return write(self._ledger.read(stream), self._ledger.read(companion.stream), fresh=True)
 
         if untried:
             try:
@@ -92,10 +106,8 @@ class Books:
         known: list[Event],
         *,
         more: Written,
-    ) -> Reservation | Settled:
+    ) -> Reservation:
         call = aggregate.load(called)
-        if call.reply is not None:
-            return call.reply
         events = aggregate.reserve(call, intent, cause)
         turn = companion.decide(known)
         changes = [Change(aggregate.stream(intent.call_id), len(called), events)]

@@ -25,6 +25,9 @@ _CODES: tuple[tuple[type[Refused], FailureCode], ...] = (
 )
 _PASSING = (Unavailable, VersionConflict)
 
+LONGEST_WAIT_S = 24 * 3600.0
+"""No wait is longer, whatever a provider says: nothing here waits for so long."""
+
 _SENTENCES: dict[FailureKind, str] = {
     "unreachable": "the model provider cannot be reached",
     "timeout": "the model provider did not answer in time",
@@ -34,8 +37,9 @@ _SENTENCES: dict[FailureKind, str] = {
     "refused_key": "the model provider refused our key",
     "out_of_quota": "our quota at the model provider is used up",
     "not_found": "the model provider does not have this model",
+    "wrong_path": "the model provider has nothing at this path: the base URL is wrong",
     "too_long": "the prompt does not fit the model's window",
-    "unsupported": "the model takes no tools, or no schema for its answer",
+    "unsupported": "the model does not take what was asked",
     "bad_request": "the model provider did not accept the request",
     "unreadable": "the model provider's answer could not be read",
 }
@@ -53,10 +57,15 @@ def refused(refusal: Refused) -> ApplicationError:
     return ApplicationError(refusal.message, type=name, non_retryable=final)
 
 
+def unexpected(*, final: bool) -> ApplicationError:
+    """What nobody foresaw, in words that tell nothing of our insides: they are in the log."""
+    return ApplicationError("something broke on our side", type="INTERNAL_ERROR", non_retryable=final)
+
+
 def failed(failure: ModelFailure, *, final: bool) -> ApplicationError:
     """A model's failure as Temporal sees it, in our words: the provider's own may quote the prompt."""
     code: FailureCode = "PAYLOAD_TOO_LARGE" if failure.kind == "too_long" else "UPSTREAM_ERROR"
-    delay = timedelta(seconds=failure.retry_after) if failure.retry_after is not None else None
+    delay = timedelta(seconds=min(failure.retry_after, LONGEST_WAIT_S)) if failure.retry_after is not None else None
     return ApplicationError(
         _SENTENCES[failure.kind], type=code, non_retryable=final or failure.permanent, next_retry_delay=delay
     )

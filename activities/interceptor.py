@@ -1,7 +1,8 @@
 """Every activity goes through here: its failures are translated, so that Temporal knows what is worth a retry.
 
 A fault of ours would come again with every attempt. It is tried some times, because it may be one of a moment, and then
-it is the activity's end: nothing is tried for ever. What was raised is told in the log, and not to whoever waits.
+it is the activity's end: nothing is tried for ever. What was raised goes into the log. Histories, and whoever reads a
+run's error, learn that something broke and no more: an exception's text may hold a prompt, a key, or a statement of SQL.
 """
 
 import asyncio
@@ -13,7 +14,7 @@ from temporalio.exceptions import ApplicationError, TemporalError
 from temporalio.service import RPCError
 from temporalio.worker import ActivityInboundInterceptor, ExecuteActivityInput, Interceptor
 
-from activities.failures import refused
+from activities.failures import refused, unexpected
 from domain.errors import Refused
 
 MOST_TRIES = 8
@@ -34,19 +35,20 @@ class _Inbound(ActivityInboundInterceptor):
         try:
             return await super().execute_activity(input)
         except Refused as refusal:
-            raise refused(refusal) from refusal
-        except (TemporalError, asyncio.CancelledError, *_PASSING):
+            raise refused(refusal) from None
+        except asyncio.CancelledError:
             raise
+        except TemporalError as failure:
+            raise failure from None  # Temporal would store what it was raised from, word for word
         except Exception as fault:  # noqa: BLE001  (whatever it is, it has an end)
             raise _fault(fault) from None
 
 
 def _fault(fault: Exception) -> ApplicationError:
     info = activity.info()
-    is_last = info.attempt >= MOST_TRIES
+    is_last = info.attempt >= MOST_TRIES and not isinstance(fault, _PASSING)
     log = structlog.get_logger("activities")
     log.error(
         "a fault in an activity", activity=info.activity_type, attempt=info.attempt, final=is_last, exc_info=fault
     )
-    message = f"an error of the platform's own in {info.activity_type}; its log has it"
-    return ApplicationError(message, type="INTERNAL_ERROR", non_retryable=is_last)
+    return unexpected(final=is_last)

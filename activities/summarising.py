@@ -7,8 +7,9 @@ from datetime import datetime
 from temporalio import activity
 from temporalio.exceptions import ApplicationError
 
+from activities.asks import Ask
 from activities.beside import Companion
-from activities.calls import Ask, Calls
+from activities.calls import Calls
 from activities.heartbeat import beating
 from activities.memory import Memory
 from activities.thoughts import Summary, ToSummarise

@@ -9,9 +9,10 @@ from decimal import Decimal
 from temporalio import activity
 from temporalio.exceptions import ApplicationError
 
+from activities.asks import Ask
 from activities.beside import ALONE, Beside, Companion
 from activities.books import Books
-from activities.calls import Ask, Calls
+from activities.calls import Calls
 from activities.chat import TurnRef, started
 from activities.heartbeat import beating
 from activities.memory import Memory

@@ -1,24 +1,31 @@
 """What can go wrong with a call to an OpenAI-compatible API, as one `ModelFailure` each. No message holds a key."""
 
 import asyncio
-import math
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from typing import Any, Literal
 
 import aiohttp
-import orjson
 
-from domain.chat.ports import FailureKind, ModelFailure, Usage
+from adapters.openai_bounds import mended, name_from, parse
+from adapters.openai_waits import wait_of
+from domain.chat.ports import FailureKind, ModelFailure, Refusable
 
 Charge = Literal["none", "possible", "partial"]
-PERMANENT: frozenset[FailureKind] = frozenset({"refused_key", "out_of_quota", "not_found", "too_long", "bad_request"})
+PERMANENT: frozenset[FailureKind] = frozenset(
+    {"refused_key", "out_of_quota", "not_found", "wrong_path", "too_long", "bad_request"}
+)
 TOO_LONG = frozenset({"context_length_exceeded", "exceed_context_size_error", "string_above_max_length"})
-TOO_LONG_WORDS = ("context length", "context window", "context size")
-OUT_OF_QUOTA = frozenset({"insufficient_quota", "billing_hard_limit_reached", "billing_not_active"})
+TOO_LONG_WORDS = re.compile(
+    r"context[ _](?:length|window|size)|prompt is too long|prompt length|input (?:length|token count) .{0,60}exceed"
+    r"|reduce the length of|too many (?:input |prompt )?tokens|input is too long|token limit of"
+)
+OUT_OF_QUOTA = frozenset(
+    {"insufficient_quota", "billing_hard_limit_reached", "billing_not_active", "exceeded_current_quota_error"}
+    | {"insufficient_balance", "insufficient_credits", "payment_required"}
+)
 STATUSES: dict[int, FailureKind] = {
     401: "refused_key",
     402: "out_of_quota",
@@ -27,24 +34,48 @@ STATUSES: dict[int, FailureKind] = {
     408: "unavailable",
     409: "unavailable",
     413: "too_long",
+    420: "rate_limited",
+    424: "unavailable",
+    425: "unavailable",
     429: "rate_limited",
+    498: "rate_limited",
+    499: "unavailable",
 }
 GAVE_UP_WAITING = frozenset({504, 524})  # a gateway's answers: the provider behind it may still be at work
 CODES: dict[str, FailureKind] = {
     "invalid_api_key": "refused_key",
+    "api_key_invalid": "refused_key",
     "model_not_found": "not_found",
+    "deploymentnotfound": "not_found",
     "rate_limit_exceeded": "rate_limited",
+    "resource_exhausted": "rate_limited",
+    "too_many_requests": "rate_limited",
     "invalid_request_error": "bad_request",
 }
+KEY_WORDS = re.compile(
+    r"\bapi[ _-]?key\b.{0,20}(?:not valid|invalid|incorrect|missing|expired)|(?:invalid|incorrect) api[ _-]?key"
+)
+MODEL_WORDS = re.compile(r"\bmodels?\b|\bdeployment\b|\bendpoints found\b")
+NO_MODEL_WORDS = re.compile(
+    r"\bmodel\b.{0,200}?(?:not found|not exist|is invalid|not available|unknown)|(?:invalid|unknown|no such) model"
+)
+SLOW_DOWN_WORDS = re.compile(r"too many requests|rate[ _-]?limit")
 UNSUPPORTED_STATUSES = frozenset({400, 404, 405, 422, 500, 501})  # 500 is what llama.cpp says
 TOOL_WORDS = re.compile(r"\btools?\b|\btool[ _-](?:use|calls?|calling|choice)|\bfunctions?[ _-]call|\bfunctions\b")
-SCHEMA_WORDS = re.compile(r"response[ _]?format|json[ _]?schema|structured[ _]outputs?|\bgrammar\b")
+SCHEMA_WORDS = re.compile(
+    r"response[ _]?(?:format|mime[ _]type|schema)|json[ _]?(?:schema|mode)|structured[ _]outputs?|\bgrammar\b"
+)
 NO_WORDS = re.compile(
     r"(?:\bnot|n't|n\u2019t|\bno)(?: \w+){0,2} (?:support|enable|available|permitted|allowed|implemented|accept)"
     r"|unsupported|unavailable|unrecogni[sz]ed|extra_forbidden|no endpoints found|\brequires? --"
+    r"|\bcannot (?:use|be used)"
 )
 MAX_WORDS = 300  # characters of the provider's own message that are passed on
 MAX_SAID = 2000  # characters of it that are looked at: some go on to quote the whole request
+RATE_LIMITED = 429
+REFUSED_STATUSES = frozenset({400, 403, 422})
+NOT_FOUND = frozenset({404, 405})
+SERVER_ERRORS = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,8 +95,8 @@ def failure(
     *,
     charge: Charge,
     retry_after: float | None = None,
-    usage: Usage | None = None,
     provider_call_id: str | None = None,
+    refuses: Refusable | None = None,
 ) -> ModelFailure:
     return ModelFailure(
         kind,
@@ -73,8 +104,8 @@ def failure(
         charge=charge,
         permanent=kind in PERMANENT,
         retry_after=retry_after,
-        usage=usage,
         provider_call_id=provider_call_id,
+        refuses=refuses,
     )
 
 
@@ -86,6 +117,13 @@ def cut() -> ModelFailure:
     return failure("cut", "the model's answer broke off", charge="possible")
 
 
+def broken_off_as(reason: str) -> ModelFailure:
+    """The failure of an answer whose provider says that it did not end well."""
+    return failure(
+        "unavailable", f"{SENTENCES['unavailable']}: the answer ended with {reason[:80]!r}", charge="possible"
+    )
+
+
 def of_status(status: int, headers: Mapping[str, str], body: bytes, extras: Extras) -> ModelFailure:
     """The failure that an HTTP answer other than 200 stands for."""
     error = error_object(body)
@@ -94,19 +132,32 @@ def of_status(status: int, headers: Mapping[str, str], body: bytes, extras: Extr
         kind,
         f"{SENTENCES[kind]} (HTTP {status}){words_of(kind, error)}",
         charge="possible" if status in GAVE_UP_WAITING else "none",
-        retry_after=retry_after(headers) if kind in ("rate_limited", "unavailable") else None,
-        provider_call_id=headers.get("x-request-id"),
+        retry_after=_wait(kind, headers, error),
+        provider_call_id=name_from(headers.get("x-request-id")),
+        refuses=refused_extra(extras, error) if kind == "unsupported" else None,
     )
 
 
 def in_stream(error: Any, extras: Extras) -> ModelFailure:
     """The failure that an error object inside a stream stands for; the status was 200 by then."""
-    fields = error if isinstance(error, dict) else {"message": str(error)}
-    named = [fields.get("status"), fields.get("code")]
-    status = next((int(str(name)) for name in named if str(name).isdecimal() and len(str(name)) == 3), 500)  # noqa: PLR2004  (digits of a status)
+    fields = _fields_of(error)
+    status = _status_in(fields)
     kind = kind_of(status, fields, extras)
     charge: Charge = "possible" if kind == "unavailable" else "none"
-    return failure(kind, f"{SENTENCES[kind]} (inside its answer){words_of(kind, fields)}", charge=charge)
+    said = f"{SENTENCES[kind]} (inside its answer){words_of(kind, fields)}"
+    refuses = refused_extra(extras, fields) if kind == "unsupported" else None
+    return failure(kind, said, charge=charge, retry_after=_wait(kind, {}, fields), refuses=refuses)
+
+
+def _status_in(fields: Mapping[str, Any]) -> int:
+    named = [name_from(fields.get(name)) or "" for name in ("status", "code", "status_code", "http_code")]
+    return next((int(name) for name in named if name.isascii() and name.isdigit() and len(name) == 3), SERVER_ERRORS)  # noqa: PLR2004  (digits of a status)
+
+
+def _wait(kind: FailureKind, headers: Mapping[str, str], error: Mapping[str, Any]) -> float | None:
+    if kind not in ("rate_limited", "unavailable"):
+        return None
+    return wait_of(headers, error, said_in(error), datetime.now(UTC))
 
 
 def of_transport(fault: Exception) -> ModelFailure:
@@ -126,78 +177,100 @@ SENTENCES: dict[FailureKind, str] = {
     "refused_key": "the model provider refused the API key",
     "out_of_quota": "the account at the model provider is out of quota",
     "not_found": "the model provider has no such model",
+    "wrong_path": "the model provider has nothing at this path: check the base URL",
     "too_long": "the prompt does not fit the model's context window",
-    "unsupported": "the model takes no tools, or no schema for its answer",
+    "unsupported": "the model does not take all that was asked",
     "bad_request": "the model provider refused the request",
 }
 
 
 def kind_of(status: int, error: Mapping[str, Any], extras: Extras) -> FailureKind:
-    names = {str(error.get("code")), str(error.get("type"))}
-    if names & OUT_OF_QUOTA:
-        return "out_of_quota"
-    if names & TOO_LONG or (status < 429 and mentions_context(error)):  # noqa: PLR2004  (a limit passed, not a size)
-        return "too_long"
-    if status in UNSUPPORTED_STATUSES and refuses(extras, error):
-        return "unsupported"
-    if status in STATUSES:
-        return STATUSES[status]
-    if status >= 500:  # noqa: PLR2004  (server errors)
-        return next((CODES[name] for name in names if name in CODES), "unavailable")
-    return "bad_request"
+    """What kind of failure it is: by its codes and words first, since gateways wrap one status in another."""
+    told = next((kind for kind in _by_words(status, error, extras) if kind is not None), None)
+    return told or STATUSES.get(status) or ("unavailable" if status >= SERVER_ERRORS else "bad_request")
 
 
-def mentions_context(error: Mapping[str, Any]) -> bool:
-    message = str(error.get("message", "")).lower()
-    return any(words in message for words in TOO_LONG_WORDS)
+def _by_words(status: int, error: Mapping[str, Any], extras: Extras) -> Iterator[FailureKind | None]:
+    names, said = _names(error), said_in(error)
+    yield "out_of_quota" if names & OUT_OF_QUOTA else None
+    is_too_long = names & TOO_LONG or (status < RATE_LIMITED and TOO_LONG_WORDS.search(said))
+    yield "too_long" if is_too_long else None
+    if status in UNSUPPORTED_STATUSES:
+        yield "unsupported" if refused_extra(extras, error) else None
+    if status in REFUSED_STATUSES:
+        yield _told_otherwise(error)
+    if status in NOT_FOUND:
+        yield None if _is_about_a_model(error) else "wrong_path"
+    if status >= SERVER_ERRORS:
+        yield next((CODES[name] for name in names if name in CODES), None)
+        yield "rate_limited" if SLOW_DOWN_WORDS.search(said) else None
 
 
-def refuses(extras: Extras, error: Mapping[str, Any]) -> bool:
-    """Whether the error says that tools or schemas are not supported, of those that were asked for."""
+def _names(error: Mapping[str, Any]) -> set[str]:
+    return {name.lower() for field in ("code", "type", "status") if (name := name_from(error.get(field)))}
+
+
+def _told_otherwise(error: Mapping[str, Any]) -> FailureKind | None:
+    """What a refusal of the request is by its own words: about the key, the model, or the rate of requests."""
+    told = next((CODES[name] for name in _names(error) if CODES.get(name, "bad_request") != "bad_request"), None)
+    said = said_in(error)
+    if told is not None or KEY_WORDS.search(said):
+        return told or "refused_key"
+    return "not_found" if NO_MODEL_WORDS.search(said) else None
+
+
+def _is_about_a_model(error: Mapping[str, Any]) -> bool:
+    coded = any(CODES.get(name) == "not_found" for name in _names(error))
+    return coded or error.get("param") == "model" or MODEL_WORDS.search(said_in(error)) is not None
+
+
+def refused_extra(extras: Extras, error: Mapping[str, Any]) -> Refusable | None:
+    """What the error says is not supported, of tools and schema, if it was asked for.
+
+    An error that names both is about the two together: the schema stands in the instructions too, and goes first.
+    """
     if extras == NOTHING_MORE:
-        return False
-    said = " ".join(str(error.get(field, "")) for field in ("message", "code", "param", "detail"))[:MAX_SAID].lower()
-    asked = [words for words, was_asked in ((TOOL_WORDS, extras.tools), (SCHEMA_WORDS, extras.schema)) if was_asked]
-    return any(words.search(said) for words in asked) and NO_WORDS.search(said) is not None
+        return None
+    said = said_in(error)
+    if NO_WORDS.search(said) is None:
+        return None
+    tools, schema = extras.tools and TOOL_WORDS.search(said), extras.schema and SCHEMA_WORDS.search(said)
+    if tools and schema:
+        return "schema_with_tools"
+    return "tools" if tools else "schema" if schema else None
+
+
+def said_in(error: Mapping[str, Any]) -> str:
+    """What the error says in words, in lower case, as far as it is looked at."""
+    fields = ("message", "code", "param", "detail", "details", "msg", "status_msg", "metadata")
+    return " ".join(str(error[field]) for field in fields if error.get(field))[:MAX_SAID].lower()
 
 
 def words_of(kind: FailureKind, error: Mapping[str, Any]) -> str:
     """The provider's own words, unless they are about a key: those tend to quote it."""
-    message = error.get("message")
-    return f": {str(message)[:MAX_WORDS]}" if message and kind != "refused_key" else ""
+    said = next((error[field] for field in ("message", "detail", "msg", "status_msg") if error.get(field)), None)
+    return f": {mended(str(said)[:MAX_WORDS])}" if said and kind != "refused_key" else ""
 
 
 def error_object(body: bytes) -> dict[str, Any]:
     """The error in a refusal's body: `{"error": {...}}`, `{"error": "text"}`, a list of one, or the bare object."""
     try:
-        parsed = orjson.loads(body)
-    except orjson.JSONDecodeError:
+        parsed = parse(body)
+    except ValueError:
         return {}
     if isinstance(parsed, list) and parsed:
         parsed = parsed[0]
-    error = parsed.get("error", parsed) if isinstance(parsed, dict) else parsed
+    error = _error_in(parsed) if isinstance(parsed, dict) else parsed
+    return _fields_of(error)
+
+
+def _error_in(parsed: dict[str, Any]) -> Any:
+    """The part of an object that is the error, which may be all of it."""
+    errors = parsed.get("errors")
+    if isinstance(errors, list) and errors:
+        return errors[0]
+    return parsed.get("error") or parsed.get("base_resp") or parsed
+
+
+def _fields_of(error: Any) -> dict[str, Any]:
     return error if isinstance(error, dict) else {"message": str(error)}
-
-
-def retry_after(headers: Mapping[str, str]) -> float | None:
-    """Seconds, from `retry-after-ms` or from `Retry-After` as seconds or as a date; None where it says nothing."""
-    if (milliseconds := seconds_in(headers.get("retry-after-ms"))) is not None:
-        return milliseconds / 1000
-    text = headers.get("retry-after")
-    if (seconds := seconds_in(text)) is not None:
-        return seconds
-    try:
-        then = parsedate_to_datetime(text or "")
-    except ValueError:
-        return None
-    if then.tzinfo is None:
-        then = then.replace(tzinfo=UTC)
-    return max(0.0, (then - datetime.now(UTC)).total_seconds())
-
-
-def seconds_in(text: str | None) -> float | None:
-    try:
-        seconds = float(text or "")
-    except ValueError:
-        return None
-    return max(0.0, seconds) if math.isfinite(seconds) else None

@@ -6,36 +6,39 @@ takes 0.1 to 0.2 ms.
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
 from urllib.parse import urlsplit
 
 import aiohttp
 import orjson
 
 from adapters.genai_prices import known_context_window
+from adapters.openai_bounds import name_from
 from adapters.openai_failures import (
     NOTHING_MORE,
     Extras,
-    cut,
     error_object,
-    in_stream,
+    failure,
     of_status,
     of_transport,
-    unreadable,
 )
-from adapters.openai_stream import Arriving, Events
-from adapters.openai_tools import extras_of, message_of
+from adapters.openai_parameters import REFUSALS, Adaptation, Adaptations, adapted, request_body
+from adapters.openai_stream import Arriving, Reading
 from domain.chat.ports import ModelFailure, ModelReply, ModelRequest
 
 CONNECT_SECONDS = 5.0
 PROBE_SECONDS = 2.0
 KEEPALIVE_SECONDS = 4.0  # common servers close an idle connection after 5 s; a call that races with that is lost
-LAST_WORD_SECONDS = 5.0  # for usage and [DONE] after the finish reason
+LAST_WORD_SECONDS = 5.0  # of silence after the finish reason, while usage and [DONE] may come
+LATE_WORD_SECONDS = 30.0  # the same where text came after a finish reason: the next piece may be slow
 CLOSE_SECONDS = 0.05  # for the end of the body that follows [DONE], without which the connection is not used again
 MAX_BODY_BYTES = 2**20  # of anything that is not an answer
 OK = 200
 LOADING = 503
 DEFAULT_WINDOW = 8192
+MAX_WINDOW = 10**8
 CLOSES_UNSAID = (
     "llama.cpp"  # closes a connection after a stream though it says it would not: the next call would be lost
 )
@@ -67,7 +70,8 @@ class OpenAIModel:
         self.takes_tools = takes_tools
         self._key = api_key
         self._url = base_url.rstrip("/")
-        self._cap = "max_completion_tokens" if parts.hostname == COMPLETION_CAP_HOST else "max_tokens"
+        cap = "max_completion_tokens" if parts.hostname == COMPLETION_CAP_HOST else "max_tokens"
+        self._adaptations = Adaptations(Adaptation(cap))
         self._headers = {"Accept-Encoding": "identity", "Content-Type": "application/json"}
         if api_key:
             self._headers["Authorization"] = f"Bearer {api_key}"
@@ -81,22 +85,48 @@ class OpenAIModel:
 
         Once the provider has given its finish reason the answer stands, whatever happens to the rest of the stream.
         """
-        headers = {"X-Client-Request-Id": request.request_id}
         arriving = Arriving(on_delta, Extras(tools=bool(request.tools), schema=request.reply_schema is not None))
-        call_id: str | None = None
+        heads: list[str | None] = [None]
         try:
-            async with self._session.post(
-                f"{self._url}/chat/completions", data=self._body(request), headers=headers, allow_redirects=False
-            ) as response:
-                call_id = response.headers.get("x-request-id")
-                await self._receive(response, arriving)
+            async with asyncio.timeout(request.longest_s):
+                await self._exchange(request, arriving, heads)
         except ModelFailure as failed:
-            if arriving.finish is None:
-                raise self._told(failed, arriving, request, call_id) from failed.__cause__
+            if not arriving.stands:
+                raise self._told(failed, arriving, request, heads[0]) from failed.__cause__
         except (aiohttp.ClientError, TimeoutError, ConnectionError) as fault:
-            if arriving.finish is None:
-                raise self._told(of_transport(fault), arriving, request, call_id) from fault
-        return arriving.reply(request, call_id)
+            if not arriving.stands:
+                raise self._told(fault_of(fault, arriving), arriving, request, heads[0]) from fault
+        try:
+            return arriving.reply(request, heads[0])
+        except ModelFailure as failed:
+            raise self._told(failed, arriving, request, heads[0]) from None
+
+    async def _exchange(self, request: ModelRequest, arriving: Arriving, heads: list[str | None]) -> None:
+        """Ask, and take what comes."""
+        adaptation = self._adaptations.of(request.model)
+        body = request_body(request, adaptation)
+        headers = {"X-Client-Request-Id": request.request_id}
+        url = f"{self._url}/chat/completions"
+        data = orjson.dumps(body, default=dict)
+        async with self._session.post(url, data=data, headers=headers, allow_redirects=False) as response:
+            heads[0] = name_from(response.headers.get("x-request-id"))
+            if response.status != OK:
+                raise self._refused(await refusal_of(response), request, body, adaptation, arriving.extras)
+            used_once(response)
+            await receive(response.content, arriving)
+
+    def _refused(
+        self, refusal: "Refusal", request: ModelRequest, body: dict[str, Any], adaptation: Adaptation, extras: Extras
+    ) -> ModelFailure:
+        """The refusal; if it is one of a parameter, the model's next request is made without it."""
+        failed = of_status(refusal.status, refusal.headers, refusal.body, extras)
+        if refusal.status not in REFUSALS or failed.kind not in ("bad_request", "too_long"):
+            return failed
+        otherwise = adapted(error_object(refusal.body), body, adaptation)
+        if otherwise is None:
+            return failed
+        self._adaptations.learn(request.model, otherwise)
+        return failure("unsupported", str(failed), charge="none", refuses="parameter")
 
     async def window(self, model: str) -> int:
         """The model's window in tokens: what llama.cpp says of itself, else the price list, else 8192."""
@@ -115,7 +145,8 @@ class OpenAIModel:
         try:
             async with self._session.get(f"{self._url}/models", timeout=timeout, allow_redirects=False) as response:
                 if response.status != OK:
-                    raise self._without_key(await refused(response))
+                    refusal = await refusal_of(response)
+                    raise self._without_key(of_status(refusal.status, refusal.headers, refusal.body, NOTHING_MORE))
                 await body_of(response)
         except (aiohttp.ClientError, TimeoutError, ConnectionError) as fault:
             raise of_transport(fault) from fault
@@ -135,38 +166,6 @@ class OpenAIModel:
                 timeout=self._timeout,
             )
         return self._opened
-
-    def _body(self, request: ModelRequest) -> bytes:
-        body = {
-            "model": request.model,
-            "messages": [message_of(message) for message in request.messages],
-            self._cap: request.max_tokens,
-            "stream": True,
-            "stream_options": {"include_usage": True},
-            **extras_of(request),
-        }
-        if request.temperature is not None:
-            body["temperature"] = request.temperature
-        return orjson.dumps(body, default=dict)
-
-    async def _receive(self, response: aiohttp.ClientResponse, arriving: Arriving) -> None:
-        content = response.content
-        if response.status != OK:
-            raise await refused(response, arriving.extras)
-        if response.content_type != "text/event-stream":
-            raise not_a_stream(await body_of(response), arriving.extras)
-        used_once(response)
-        events = Events()
-        while not arriving.ending and (received := await content.readany()):
-            arriving.take_all(events.feed(received))
-        if not arriving.done:
-            async with asyncio.timeout(LAST_WORD_SECONDS):
-                while not arriving.done and (received := await content.readany()):
-                    arriving.take_all(events.feed(received))
-        if arriving.done:
-            await until_body_ends(content)
-        else:
-            finish_or_cut(events, arriving)
 
     def _told(
         self, failed: ModelFailure, arriving: Arriving, request: ModelRequest, call_id: str | None
@@ -194,7 +193,7 @@ class OpenAIModel:
             size = orjson.loads(body)["default_generation_settings"]["n_ctx"]
         except (ValueError, TypeError, LookupError):
             return None
-        return size if isinstance(size, int) and size > 0 else None
+        return size if isinstance(size, int) and not isinstance(size, bool) and 0 < size <= MAX_WINDOW else None
 
     def _bounded(self, offered: int | None) -> int:
         return min((size for size in (offered, self._context_window) if size), default=DEFAULT_WINDOW)
@@ -221,31 +220,55 @@ async def body_of(response: aiohttp.ClientResponse) -> bytes:
     return body
 
 
-async def refused(response: aiohttp.ClientResponse, extras: Extras = NOTHING_MORE) -> ModelFailure:
-    """The refusal that the status says, with the body's details as far as they come soon."""
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """An HTTP answer other than 200."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+
+async def refusal_of(response: aiohttp.ClientResponse) -> Refusal:
+    """The refusal, with the body's details as far as they come soon."""
     try:
         async with asyncio.timeout(PROBE_SECONDS):
             body = await body_of(response)
     except (aiohttp.ClientError, TimeoutError, ConnectionError):
         body = b""
-    return of_status(response.status, response.headers, body, extras)
+    return Refusal(response.status, response.headers, body)
 
 
-def not_a_stream(body: bytes, extras: Extras) -> ModelFailure:
-    """A 200 that is no stream: some gateways wrap their errors so."""
-    return in_stream(error_object(body), extras) if b'"error"' in body else unreadable("it is not an event stream")
+async def receive(content: aiohttp.StreamReader, arriving: Arriving) -> None:
+    """Take what comes until the answer is whole, or is not waited for any longer."""
+    reading = Reading(arriving)
+    while not (arriving.done or arriving.is_too_long):
+        received = await (last_words(content, arriving) if arriving.ending else content.readany())
+        if received:
+            reading.feed(received)
+        elif not arriving.done:
+            reading.end()
+            return
+    if arriving.done:
+        await until_body_ends(content)
 
 
-def finish_or_cut(events: Events, arriving: Arriving) -> None:
-    """The body ended without [DONE]: take what its last line holds; without a finish reason the answer was cut."""
-    for data in events.end():
-        try:
-            arriving.take(data)
-        except ModelFailure as failed:
-            if failed.kind != "unreadable":
-                raise
-    if not arriving.done and arriving.finish is None:
-        raise cut() if arriving.id else unreadable("it holds no answer")
+async def last_words(content: aiohttp.StreamReader, arriving: Arriving) -> bytes:
+    """What comes after the finish reason; silence makes the answer whole."""
+    try:
+        async with asyncio.timeout(LATE_WORD_SECONDS if arriving.is_late else LAST_WORD_SECONDS):
+            return await content.readany()
+    except TimeoutError:
+        arriving.done = True
+        return b""
+
+
+def fault_of(fault: Exception, arriving: Arriving) -> ModelFailure:
+    """What a broken connection or a time that ran out is. An answer that did not end in its time would not again."""
+    failed = of_transport(fault)
+    took_too_long = isinstance(fault, TimeoutError) and not isinstance(fault, aiohttp.ServerTimeoutError)
+    failed.permanent |= took_too_long and arriving.begun
+    return failed
 
 
 async def until_body_ends(content: aiohttp.StreamReader) -> None:

@@ -1,79 +1,50 @@
-"""The answer of an OpenAI-compatible API as it arrives: server-sent events, and what their chunks add up to."""
+"""The answer of an OpenAI-compatible API as it arrives, in one piece or in many, and what its chunks add up to.
 
-from collections.abc import Callable, Iterable, Iterator
+Nothing here knows of a connection: bytes go in, a reply or a `ModelFailure` comes out.
+"""
+
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
-from typing import Any, Literal
+from typing import Any
 
-import orjson
+from adapters.openai_bounds import (
+    MAX_ANSWER_BYTES,
+    MAX_BODY_BYTES,
+    MAX_STREAM_BYTES,
+    name_from,
+    object_from,
+    parse,
+)
+from adapters.openai_events import DONE, Events
+from adapters.openai_failures import Extras, broken_off_as, cut, in_stream, unreadable
+from adapters.openai_finish import Finish, finish_from, meaning_of
+from adapters.openai_message import MessageFields, Written
+from adapters.openai_tools import Requests
+from adapters.openai_usage import estimated_tokens, prompt_bytes, usage_of
+from domain.chat.ports import ModelFailure, ModelReply, ModelRequest, Usage
 
-from adapters.openai_failures import Extras, in_stream, unreadable
-from adapters.openai_tools import Requests, extras_of
-from domain.chat.ports import ModelReply, ModelRequest, Usage
-
-MAX_EVENT_BYTES = 4 * 2**20
-BYTES_PER_TOKEN = 4
-FINISHES: dict[str, Literal["stop", "length", "content_filter"]] = {
-    "stop": "stop",
-    "length": "length",
-    "content_filter": "content_filter",
-}
-DONE = b"[DONE]"
-
-
-def estimated_tokens(size: int) -> int:
-    """The estimate used where a provider did not count: `size` bytes of UTF-8, four a token, begun ones count."""
-    return -(-size // BYTES_PER_TOKEN)
-
-
-def prompt_bytes(request: ModelRequest) -> int:
-    """UTF-8 bytes of all that a model has to read."""
-    size = sum(len(message.text.encode()) for message in request.messages)
-    for asked in (asked for message in request.messages for asked in message.tool_calls):
-        size += len(asked.name.encode()) + len(asked.arguments.encode())
-    extras = extras_of(request)
-    return size + len(orjson.dumps(extras, default=dict)) if extras else size
-
-
-class Events:
-    """Cuts a byte stream into the data of its server-sent events, wherever the network cut it."""
-
-    def __init__(self) -> None:
-        self._rest = b""
-        self._data: list[bytes] = []
-
-    def feed(self, received: bytes) -> Iterator[bytes]:
-        lines = (self._rest + received).splitlines(keepends=True)
-        # a carriage return at the very end may be half of a line's end
-        self._rest = lines.pop() if lines and not lines[-1].endswith(b"\n") else b""
-        if len(self._rest) > MAX_EVENT_BYTES:
-            raise unreadable("one event is larger than 4 MiB")
-        for line in lines:
-            yield from self._take(line.rstrip(b"\r\n"))
-
-    def end(self) -> Iterator[bytes]:
-        """What the last event holds if the stream ended without the blank line that closes it."""
-        yield from self._take(self._rest.rstrip(b"\r\n"))
-        yield from self._take(b"")
-
-    def _take(self, line: bytes) -> Iterator[bytes]:
-        if line.startswith(b"data:"):
-            self._data.append(line[6:] if line.startswith(b"data: ") else line[5:])
-        elif not line and self._data:
-            yield self._data[0] if len(self._data) == 1 else b"\n".join(self._data)
-            self._data.clear()
+_JSON_STARTS = (b"{", b"[")
+_BLANKS = b" \t\r\n\xef\xbb\xbf"
 
 
 class Arriving:
-    """An answer while it arrives, piece by piece; `finish` is set by the provider's last word."""
+    """An answer while it arrives, piece by piece; `finish` is the provider's own reason, as soon as it gives one.
+
+    `is_late` once text came behind a reason: then the reason may stand in every chunk, and is no sign of the end.
+    """
 
     def __init__(self, on_delta: Callable[[str], None], extras: Extras) -> None:
         self.extras = extras
         self._on_delta = on_delta
-        self._pieces: list[str] = []
+        self._text = Written()
+        self._refusal = Written()
+        self._fields = MessageFields()
         self._requests = Requests()
-        self._unseen_bytes = 0
         self._counted: Usage | None = None
+        self._is_odd = False
         self.finish: str | None = None
+        self.is_late = False
+        self.is_too_long = False
         self.done = False
         self.id: str | None = None
         self.model: str | None = None
@@ -82,54 +53,105 @@ class Arriving:
         """Add one event.
 
         Raises:
-            ModelFailure: it is an error object (`in_stream`), or not of the protocol.
+            ModelFailure: it is an error object (`in_stream`), or cannot be read.
         """
-        if data == DONE:
+        if data.upper() == DONE:
             self.done = True
             return
+        if not data.startswith((*_JSON_STARTS, b'"')):  # a word that keeps the connection open
+            self._is_odd |= not data.startswith(b":")
+            return
         try:
-            chunk = orjson.loads(data)
-            error = chunk.get("error")
-            piece = None if error else self._add(chunk)
-        except (ValueError, TypeError, AttributeError, LookupError) as fault:
-            raise unreadable(f"a chunk is not of the protocol ({type(fault).__name__})") from fault
-        if error:
-            raise in_stream(error, self.extras)
-        if piece:
-            self._on_delta(piece)
+            chunk = parse(data)
+        except ValueError as fault:
+            raise unreadable(f"a chunk is not JSON ({type(fault).__name__})") from fault
+        self.take_json(chunk)
 
-    def _add(self, chunk: dict[str, Any]) -> str | None:
-        """Add a chunk and return its piece of text. Only one choice is ever asked for."""
-        if not self.id:
-            self.id, self.model = chunk.get("id") or None, chunk.get("model") or None
-        if counted := chunk.get("usage"):
-            self._counted = provider_usage(counted) or self._counted
-        if not (choices := chunk.get("choices")):
-            return None
-        self.finish = choices[0].get("finish_reason") or self.finish
-        delta = choices[0].get("delta") or {}
-        if requested := delta.get("tool_calls"):
-            self._requests.add(requested)
-        piece: str | None = delta.get("content")
-        if piece:
-            self._pieces.append("" + piece)
-        elif thought := delta.get("reasoning_content") or delta.get("reasoning"):
-            self._unseen_bytes += len(thought.encode())
-        return piece
+    def take_json(self, chunk: Any) -> None:
+        """Add a chunk, several of them in a list, or a whole completion."""
+        if isinstance(chunk, str):
+            self.done |= chunk.upper() == DONE.decode()
+            return
+        for one in chunk if isinstance(chunk, list) else [chunk]:
+            if isinstance(one, dict):
+                if (error := error_in(one)) is not None:
+                    raise in_stream(error, self.extras)
+                self._add(one)
+            else:
+                self._is_odd = True
 
     def take_all(self, events: Iterable[bytes]) -> None:
         for data in events:
             self.take(data)
 
+    def _add(self, chunk: Mapping[str, Any]) -> None:
+        """Add a chunk and hand on its piece of text. Only one choice is ever asked for."""
+        self.id = self.id or name_from(chunk.get("id"))
+        self.model = self.model or name_from(chunk.get("model"))
+        self._counted = usage_of(chunk) or self._counted
+        choices = chunk.get("choices")
+        choice = next((c for c in choices if isinstance(c, dict)), None) if isinstance(choices, list) else None
+        if choice is None or choice.get("index") not in (None, 0, "0"):
+            return
+        if error := choice.get("error"):
+            raise in_stream(error, self.extras)
+        said = self._said(choice)
+        if self._add_message(said):
+            self.is_late |= self.finish is not None
+        self.finish = finish_from(choice.get("finish_reason")) or self.finish
+
+    def _said(self, choice: Mapping[str, Any]) -> Mapping[str, Any]:
+        """The message's piece. Some send the whole message again with the last chunk, or with every one."""
+        delta, message = choice.get("delta"), choice.get("message")
+        if isinstance(delta, str):
+            return {"content": delta}
+        if isinstance(delta, dict) and (delta or self.begun or not isinstance(message, dict)):
+            return delta
+        return message if isinstance(message, dict) and not self.begun else {"content": choice.get("text")}
+
+    def _add_message(self, said: Mapping[str, Any]) -> bool:
+        """Whether there was anything of an answer in it."""
+        before = self._size
+        pieces = self._fields.take(said)
+        refusal = said.get("refusal")
+        self._refusal.add(refusal if isinstance(refusal, str) else "")
+        for requests in (said.get("tool_calls"), _legacy_call(said)):
+            if requests:
+                self._requests.add(requests)
+        if heard := self._text.add(pieces.text):
+            self._on_delta(heard)
+        self._is_odd |= pieces.is_odd or self._requests.is_odd
+        self.is_too_long |= self._size > MAX_ANSWER_BYTES
+        return self._size > before
+
+    @property
+    def _size(self) -> int:
+        return self._text.bytes + self._refusal.bytes + self._requests.bytes
+
     @property
     def ending(self) -> bool:
-        """Whether all that was asked for has come; usage may follow."""
+        """Whether all that was asked for seems to have come; usage may follow."""
         return self.done or self.finish is not None
+
+    @property
+    def stands(self) -> bool:
+        """Whether there is an answer whatever becomes of the connection."""
+        return self.done or self.is_too_long or (self.finish is not None and not self.is_late)
 
     @property
     def begun(self) -> bool:
         """Whether anything came that a provider bills for."""
-        return bool(self._pieces or self._requests or self._unseen_bytes or self._counted)
+        return bool(self._size or self._fields.unseen_bytes or self._requests or self._counted)
+
+    def end(self) -> None:
+        """Take the end of the body for the answer's.
+
+        Raises:
+            ModelFailure: there is none.
+        """
+        if not self.ending and not self.is_too_long:
+            is_cut = self.id is not None and not self._is_odd
+            raise cut() if is_cut or (self.begun and not self._is_odd) else unreadable("it holds no whole answer")
 
     def usage(self, request: ModelRequest, *, whole: bool) -> Usage:
         """The provider's numbers where it sent any, else what arrived by `estimated_tokens`, and marked so.
@@ -138,25 +160,129 @@ class Arriving:
         """
         if self._counted is not None:
             return self._counted if whole else replace(self._counted, estimated=True)
-        arrived = self._unseen_bytes + self._requests.bytes + sum(len(piece.encode()) for piece in self._pieces)
+        arrived = self._fields.unseen_bytes + self._size
         return Usage(estimated_tokens(prompt_bytes(request)), estimated_tokens(arrived), estimated=True)
 
     def reply(self, request: ModelRequest, call_id: str | None) -> ModelReply:
+        """The answer as it stands.
+
+        Raises:
+            ModelFailure: its provider says that it did not end well, or broken requests are all there is to say so.
+        """
+        if self.finish is None and self._requests.is_odd and not self.is_too_long:
+            raise unreadable("its requests are not of the protocol")
         requests = tuple(self._requests.all())
+        meant = "length" if self.is_too_long else meaning_of(self.finish)
+        if meant == "failed":
+            raise broken_off_as(self.finish or "")
+        text = self._text.whole(most=MAX_ANSWER_BYTES)
+        refusal = self._refusal.whole(most=MAX_ANSWER_BYTES)
         return ModelReply(
-            text="".join(self._pieces),
-            finish="tool_calls" if requests else FINISHES.get(self.finish or "", "other"),
-            usage=self.usage(request, whole=True),
+            text=text or refusal,
+            finish=_finish(meant, has_requests=bool(requests), is_refusal=bool(refusal and not text)),
+            usage=self.usage(request, whole=not self.is_too_long),
             provider_call_id=self.id or call_id,
             model=self.model,
             tool_calls=requests,
+            extra=self._fields.extra() if requests else {},
         )
 
 
-def provider_usage(counted: dict[str, Any]) -> Usage | None:
-    """The provider's numbers; None where they are all zero or less, as some send before they have counted."""
-    prompt, completion = int(counted.get("prompt_tokens") or 0), int(counted.get("completion_tokens") or 0)
-    details = counted.get("prompt_tokens_details") or {}
-    if prompt < 0 or completion < 0 or not prompt + completion:
+class Reading:
+    """Reads an answer out of the bytes of its body, whatever its headers call it: events, one JSON text, or lines."""
+
+    def __init__(self, arriving: Arriving) -> None:
+        self._arriving = arriving
+        self._events = Events()
+        self._body: list[bytes] | None = None
+        self._start = b""
+        self._has_begun = False
+        self._size = 0
+
+    def feed(self, received: bytes) -> None:
+        """Take what has come.
+
+        Raises:
+            ModelFailure: it is an error, cannot be read, or never ends.
+        """
+        self._size += len(received)
+        if self._size > (MAX_STREAM_BYTES if self._body is None else MAX_BODY_BYTES):
+            raise unreadable("it does not end")
+        if not self._has_begun:
+            self._start += received
+            begun = self._start.lstrip(_BLANKS)
+            if not begun:
+                return
+            received, self._has_begun = begun, True
+            self._body = [] if begun.startswith(_JSON_STARTS) else None
+        if self._body is None:
+            self._take(received)
+        else:
+            self._body.append(received)
+
+    def _take(self, received: bytes) -> None:
+        for data in self._events.feed(received):
+            self._arriving.take(data)
+            if self._arriving.is_too_long:
+                return
+
+    def end(self) -> None:
+        """The body has ended: take what its last line holds; without a reason the answer was cut.
+
+        Raises:
+            ModelFailure: there is no answer, or a part of one.
+        """
+        if self._body is not None:
+            self._take_body(b"".join(self._body))
+        elif not self._arriving.done:
+            self._take_rest()
+        self._arriving.end()
+
+    def _take_rest(self) -> None:
+        for data in self._events.end():
+            try:
+                self._arriving.take(data)
+            except ModelFailure as failed:
+                if failed.kind != "unreadable":
+                    raise
+
+    def _take_body(self, body: bytes) -> None:
+        """A whole completion; or chunks one a line, without the frames of events."""
+        try:
+            whole = parse(body)
+        except ValueError:
+            self._arriving.take_all(line for line in body.splitlines() if line.strip())
+            return
+        self._arriving.take_json(whole)
+        if self._arriving.begun and self._arriving.finish is None and not self._arriving.done:
+            self._arriving.done = True  # it is whole JSON, so nothing of it is missing
+
+
+def error_in(chunk: Mapping[str, Any]) -> Any:
+    """The error that a chunk or a body is, in one of the forms that gateways have for it; None if it is none."""
+    if error := chunk.get("error"):
+        return error
+    if isinstance(chunk.get("choices"), list):
         return None
-    return Usage(prompt, completion, max(0, int(details.get("cached_tokens") or 0)))
+    base = object_from(chunk.get("base_resp"))
+    if base and str(base.get("status_code", 0)) != "0":
+        return base
+    is_error = chunk.get("object") == "error" or chunk.get("type") == "error" or chunk.get("errors")
+    has_words = "usage" not in chunk and any(isinstance(chunk.get(name), str) for name in ("message", "detail"))
+    errors = chunk.get("errors")
+    first = errors[0] if isinstance(errors, list) and errors else dict(chunk)
+    return first if is_error or has_words else None
+
+
+def _legacy_call(said: Mapping[str, Any]) -> list[Any]:
+    """The one request of the protocol before there were several."""
+    call = said.get("function_call")
+    return [{"index": 0, "function": call}] if isinstance(call, dict) else []
+
+
+def _finish(meant: Finish, *, has_requests: bool, is_refusal: bool) -> Any:
+    if has_requests:
+        return "tool_calls"
+    if is_refusal:
+        return "content_filter"
+    return "other" if meant in ("tool_calls", "failed") else meant

@@ -1,58 +1,27 @@
-"""Tools and shapes in the words of an OpenAI-compatible API: what is offered, and requests as they arrive.
+"""Requests for tools while they arrive, put together out of the pieces that servers cut them into."""
 
-Nothing is kept between calls: twelve offers of 9 kB in all are written in 5 µs.
-"""
-
-from collections.abc import Iterator, Sequence
+import json
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 import orjson
 
-from domain.chat.ports import Message, ModelRequest, ReplySchema, ToolOffer, ToolRequest
+from adapters.openai_bounds import (
+    MAX_ANSWER_BYTES,
+    MAX_TOOL_ID,
+    MOST_REQUESTS,
+    kept_json,
+    mended,
+    name_from,
+    object_from,
+    size_of,
+)
+from domain.chat.ports import ToolRequest
 
-
-def message_of(message: Message) -> dict[str, Any]:
-    """A message as the API takes it."""
-    if message.tool_calls:
-        requests = [_request(request) for request in message.tool_calls]
-        return {"role": message.role, "content": message.text or None, "tool_calls": requests}
-    if message.tool_call_id is not None:
-        return {"role": message.role, "tool_call_id": message.tool_call_id, "content": message.text}
-    return {"role": message.role, "content": message.text}
-
-
-def extras_of(request: ModelRequest) -> dict[str, Any]:
-    """What a body holds besides for a request with tools or a shape; empty for others."""
-    extras: dict[str, Any] = {}
-    if request.tools:
-        extras["tools"] = [_offer(offer) for offer in request.tools]
-    if request.reply_schema is not None:
-        extras["response_format"] = _format(request.reply_schema)
-    return extras
-
-
-def _offer(offer: ToolOffer) -> dict[str, Any]:
-    function = {"name": offer.name, "description": offer.description, "parameters": offer.parameters}
-    return {"type": "function", "function": function}
-
-
-def _format(shape: ReplySchema) -> dict[str, Any]:
-    return {"type": "json_schema", "json_schema": {"name": shape.name, "schema": shape.schema}}
-
-
-def _request(request: ToolRequest) -> dict[str, Any]:
-    function = {"name": request.name, "arguments": _readable(request.arguments)}
-    return {"id": request.id, "type": "function", "function": function}
-
-
-def _readable(arguments: str) -> str:
-    """The arguments, as a JSON object also where the model wrote none: many servers fail on what they cannot parse."""
-    try:
-        is_object = isinstance(orjson.loads(arguments), dict)
-    except orjson.JSONDecodeError:
-        is_object = False
-    return arguments if is_object else orjson.dumps({"unreadable": arguments}).decode()
+_KNOWN = frozenset({"index", "id", "type", "function"})
+_MOST_LOOKS = 1_000
+"""How often arguments are looked at while they come: each look reads all of them."""
 
 
 @dataclass(slots=True)
@@ -62,13 +31,17 @@ class _Begun:
     id: str
     name: str
     pieces: list[str] = field(default_factory=list)
+    extra: dict[str, Any] = field(default_factory=dict)
+    looks: int = 0
 
     @property
     def arguments(self) -> str:
-        return "".join(self.pieces)
+        return mended("".join(self.pieces))
 
-    @property
     def is_whole(self) -> bool:
+        self.looks += 1
+        if self.looks > _MOST_LOOKS or not self.pieces or not self.pieces[-1].rstrip().endswith("}"):
+            return False
         try:
             return isinstance(orjson.loads(self.arguments), dict)
         except orjson.JSONDecodeError:
@@ -79,44 +52,69 @@ class Requests:
     """Requests for tools while they arrive.
 
     Most servers number them, name them in the first piece and send the arguments in the others. Some leave the number
-    or the id out, number all of them 0, repeat the name, or give each piece an id of its own.
+    or the id out, number all of them 0, repeat the name, or give each piece an id of its own. `is_odd` once a piece
+    was not of the protocol; what can be read of it counts all the same.
     """
 
     def __init__(self) -> None:
         self._begun: list[_Begun] = []
         self._numbered: dict[int, _Begun] = {}
+        self.bytes = 0
+        """UTF-8 bytes of names and arguments so far."""
+        self.is_odd = False
 
     def __bool__(self) -> bool:
         return bool(self._begun)
 
-    @property
-    def bytes(self) -> int:
-        """UTF-8 bytes of names and arguments so far."""
-        return sum(len(begun.name.encode()) + len(begun.arguments.encode()) for begun in self._begun)
+    def add(self, pieces: Any) -> None:
+        """Add what one chunk holds."""
+        for piece in self._listed(pieces):
+            if isinstance(piece, dict):
+                self._add(piece)
+            else:
+                self.is_odd = True
 
-    def add(self, pieces: Sequence[dict[str, Any]]) -> None:
-        """Add what one chunk holds.
+    def _listed(self, pieces: Any) -> list[Any]:
+        if isinstance(pieces, list):
+            return pieces
+        self.is_odd = True
+        return [pieces]
 
-        Raises:
-            TypeError, AttributeError: it is not of the protocol.
-        """
-        for piece in pieces:
-            function = piece.get("function") or {}
-            arguments = function.get("arguments") or ""
-            if isinstance(arguments, dict):
-                arguments = orjson.dumps(arguments).decode()
-            name = "" + (function.get("name") or "")
-            begun = self._one(piece.get("index"), "" + (piece.get("id") or ""), name, "" + arguments)
-            begun.name = begun.name or name
-            begun.pieces.append(arguments)
+    def _add(self, piece: Mapping[str, Any]) -> None:
+        function = object_from(piece.get("function"))
+        self.is_odd |= function is not piece.get("function") and piece.get("function") is not None
+        id_, name = self._text(piece.get("id"), MAX_TOOL_ID), self._text(function.get("name"))
+        arguments = self._arguments(function.get("arguments"))
+        index = piece.get("index")
+        begun = self._one(index if isinstance(index, int) else None, id_, name, arguments)
+        if begun is None:
+            return
+        if not begun.name:
+            begun.name = name
+            self.bytes += size_of(name)
+        begun.pieces.append(arguments)
+        begun.extra |= {key: value for key, value in piece.items() if key not in _KNOWN and value is not None}
+        self.bytes += size_of(arguments)
 
-    def _one(self, index: int | None, id: str, name: str, arguments: str) -> _Begun:  # noqa: A002  (its name there)
+    def _text(self, value: Any, most: int = 200) -> str:
+        self.is_odd |= not isinstance(value, str | None)
+        return name_from(value, most=most) or ""
+
+    def _arguments(self, value: Any) -> str:
+        if isinstance(value, str | None):
+            return value or ""
+        self.is_odd |= not isinstance(value, dict)
+        return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+
+    def _one(self, index: int | None, id: str, name: str, arguments: str) -> _Begun | None:  # noqa: A002  (its name there)
         """The request that a piece belongs to: a new one, unless it goes on with one that has begun."""
         known = self._numbered.get(index) if index is not None else self._unnumbered(id)
         if known is not None and not _is_another(known, id, name, arguments):
             known.id = known.id or id
             return known
-        begun = _Begun(id, name)
+        if len(self._begun) >= MOST_REQUESTS:
+            return None
+        begun = _Begun(id, name="")
         self._begun.append(begun)
         if index is not None:
             self._numbered[index] = begun
@@ -129,10 +127,15 @@ class Requests:
     def all(self) -> Iterator[ToolRequest]:
         """The requests in order, each with an id of its own; without a name nothing is asked for."""
         ids: set[str] = set()
+        left = MAX_ANSWER_BYTES
         for number, begun in enumerate(begun for begun in self._begun if begun.name):
             own = begun.id if begun.id and begun.id not in ids else f"call_{number}"
             ids.add(own)
-            yield ToolRequest(own, begun.name, begun.arguments or "{}")
+            arguments = begun.arguments if left else ""
+            if size_of(arguments) > left:
+                arguments = arguments.encode()[:left].decode(errors="ignore")
+            left -= size_of(arguments)
+            yield ToolRequest(own, begun.name, arguments or "{}", kept_json(begun.extra) or {})
 
 
 def _is_another(known: _Begun, id: str, name: str, arguments: str) -> bool:  # noqa: A002  (its name there)
@@ -140,4 +143,4 @@ def _is_another(known: _Begun, id: str, name: str, arguments: str) -> bool:  # n
     if not name or not known.name:
         return False
     has_another_id = bool(id and known.id and id != known.id)
-    return has_another_id or name != known.name or bool(arguments and known.is_whole)
+    return has_another_id or name != known.name or bool(arguments and known.is_whole())

@@ -30,7 +30,7 @@ def execution_routers(settings: Settings, parts: Parts, client: Client, live: Po
         content=parts.content,
         positions=live,
         now=now,
-        call_timeout=timedelta(seconds=settings.model_timeout_s),
+        call_timeout=settings.longest_answer,
         pause=timedelta(seconds=settings.model_pause_s),
     )
     return (

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from datetime import timedelta
 from functools import partial
 from typing import Any
 
@@ -98,7 +97,7 @@ def _graph_activities(parts: Parts, graphs: GraphParts, client: Client, calls_on
 def model_activities(settings: Settings, parts: Parts, graphs: GraphParts, books: Books) -> Activities:
     """Those that call a model."""
     memory = Memory(parts.ledger, parts.content, parts.agents, recent=parts.recent)
-    calls = Calls(books, parts.model, now, timeout=timedelta(seconds=settings.model_timeout_s))
+    calls = Calls(books, parts.model, now, timeout=settings.answer_time, timeouts=settings.answer_times)
     thinking = Thinking(
         memory,
         parts.recent,

@@ -10,7 +10,8 @@ OPENAI_URL = "https://api.openai.com/v1"
 OPENAI_MODEL = "gpt-4.1-mini"
 """What is asked of OpenAI when CONVERGIO_MODEL is not set."""
 
-_ANSWER_TOKENS = 1024
+_ANSWER_TOKENS = 8192
+"""Models that reason first write thousands of tokens before their answer, all of which count."""
 _LOCAL_ANSWER_TOKENS = 256
 """The local model writes some tens of tokens a second, and nothing better the longer it goes on."""
 _LOOPBACK = {"127.0.0.1", "localhost", "::1"}

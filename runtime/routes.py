@@ -67,7 +67,7 @@ def _conversations(settings: Settings, parts: Parts, client: Client, live: Posit
         parts.admission,
         parts.chats,
         live,
-        call_timeout=timedelta(seconds=settings.model_timeout_s),
+        call_timeout=settings.longest_answer,
         pause=timedelta(seconds=settings.model_pause_s),
     )
 
@@ -100,7 +100,7 @@ def _swarms(settings: Settings, parts: Parts, client: Client, live: Positions) -
         content=parts.content,
         positions=live,
         now=now,
-        call_timeout=timedelta(seconds=settings.model_timeout_s),
+        call_timeout=settings.longest_answer,
         pause=timedelta(seconds=settings.model_pause_s),
     )
 

@@ -1,6 +1,7 @@
 """Every setting there is. Nothing else reads the environment."""
 
 from base64 import b64decode
+from datetime import timedelta
 from functools import cached_property
 from ipaddress import ip_address
 from pathlib import Path
@@ -12,6 +13,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from adapters.risk_policy import load_risk_policy
 from domain.errors import Invalid
 
+LONGEST_ANSWER_S = 6 * 3600.0
 LOOPBACK_NAMES = ("localhost", "127.0.0.1", "[::1]", "::1")
 
 
@@ -28,6 +30,25 @@ class RateLimit(tuple[int, int]):
         if not (requests.strip().isdigit() and seconds.strip().isdigit() and int(requests) and int(seconds)):
             raise ValueError("use REQUESTS/SECONDS such as 100/60, or off")
         return cls((int(requests), int(seconds)))
+
+
+class AnswerTimes(dict[str, float]):
+    """Seconds that whole answers may take, by model; the one under the empty name is for all others."""
+
+    __slots__ = ()
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        times = cls({"": 600.0})
+        for part in filter(None, (part.strip() for part in text.split(","))):
+            model, _, seconds = part.rpartition("=")
+            try:
+                times[model.strip()] = float(seconds)
+            except ValueError:
+                raise ValueError("use SECONDS such as 600, or MODEL=SECONDS, with commas between") from None
+        if not all(0 < seconds <= LONGEST_ANSWER_S for seconds in times.values()):
+            raise ValueError(f"an answer may take more than 0 and at most {LONGEST_ANSWER_S:g} seconds")
+        return times
 
 
 def _is_webhook_secret(secret: str) -> bool:
@@ -69,6 +90,9 @@ class Settings(BaseSettings):
     model_queue: Literal["shared", "own"] = Field("shared", validation_alias="CONVERGIO_MODEL_QUEUE")
     model_concurrency: int = Field(100, ge=1, validation_alias="CONVERGIO_MODEL_CONCURRENCY")
     model_timeout_s: float = Field(120.0, gt=0, validation_alias="CONVERGIO_MODEL_TIMEOUT_S")
+    model_longest_s: Annotated[AnswerTimes, NoDecode] = Field(
+        AnswerTimes({"": 600.0}), validation_alias="CONVERGIO_MODEL_LONGEST_S"
+    )
     model_pause_s: float = Field(1.0, gt=0, le=30, validation_alias="CONVERGIO_MODEL_PAUSE_S")
     prices: Path | None = Field(None, validation_alias="CONVERGIO_PRICES")
 
@@ -104,6 +128,26 @@ class Settings(BaseSettings):
     @classmethod
     def _rate(cls, value: object) -> object:
         return RateLimit.parse(value) if isinstance(value, str) else value
+
+    @field_validator("model_longest_s", mode="before")
+    @classmethod
+    def _answer_times(cls, value: object) -> object:
+        return AnswerTimes.parse(value) if isinstance(value, str) else value
+
+    @property
+    def answer_time(self) -> timedelta:
+        """What a whole answer may take of a model that has no time of its own."""
+        return timedelta(seconds=self.model_longest_s[""])
+
+    @property
+    def answer_times(self) -> dict[str, timedelta]:
+        """What answers of models with a time of their own may take."""
+        return {model: timedelta(seconds=seconds) for model, seconds in self.model_longest_s.items() if model}
+
+    @property
+    def longest_answer(self) -> timedelta:
+        """The most that any answer may take: what workflows wait for an attempt."""
+        return timedelta(seconds=max(self.model_longest_s.values()))
 
     @cached_property
     def loopback(self) -> bool:

@@ -116,7 +116,7 @@ class Turns:
             asked,
             task_queue=self.model_queue,
             start_to_close_timeout=self._attempt_timeout(),
-            schedule_to_close_timeout=TURN_TIMEOUT,
+            schedule_to_close_timeout=max(TURN_TIMEOUT, self._attempt_timeout()),
             heartbeat_timeout=HEARTBEAT_TIMEOUT,
             retry_policy=self._retry(),
             cancellation_type=workflow.ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,

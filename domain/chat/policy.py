@@ -22,6 +22,9 @@ REMEMBERED = 20
 MOST_FAILURES = 5
 """Calls the provider may refuse or cut before the turn fails. Lost ones (a killed worker) do not count."""
 
+MOST_ATTEMPTS = 16
+"""Calls for one step in all, those included that ask for less after a refusal, and those lost with a worker."""
+
 SUMMARISE_AT = 0.7
 """Share of the window in use from which the older half of the turns is put into the summary."""
 
@@ -47,7 +50,8 @@ def tokens(text: str) -> int:
 
 
 def _size(message: Message) -> int:
-    return tokens(message.text) + sum(tokens(call.name + call.arguments) for call in message.tool_calls)
+    size = tokens(message.text) + sum(tokens(call.name + call.arguments) for call in message.tool_calls)
+    return size + _bytes_of_extra(message) // _BYTES_PER_TOKEN
 
 
 def text_room(*, window: int, max_answer: int) -> int:
@@ -74,7 +78,14 @@ def prompt_bound(
 def _bytes_of_call(message: Message) -> int:
     """A message with requests for tools, or the answer to one: templates may write it as JSON, escapes and all."""
     requests = [(request.id, request.name, request.arguments) for request in message.tool_calls]
-    return _json_bytes([message.text, message.tool_call_id, requests]) + _TOKENS_PER_TOOL * len(requests)
+    size = _json_bytes([message.text, message.tool_call_id, requests]) + _TOKENS_PER_TOOL * len(requests)
+    return size + _bytes_of_extra(message)
+
+
+def _bytes_of_extra(message: Message) -> int:
+    """The fields that go back to the provider as they came: thoughts among them are read again."""
+    extra = [each for each in (message.extra, *(call.extra for call in message.tool_calls)) if each]
+    return _json_bytes(extra) if extra else 0
 
 
 def _json_bytes(value: Any) -> int:

@@ -14,21 +14,29 @@ Role = Literal["system", "user", "assistant", "tool"]
 
 @dataclass(frozen=True, slots=True)
 class ToolRequest:
-    """A call that a model asks for. `id` is the provider's; `arguments` is JSON as the model wrote it, good or bad."""
+    """A call that a model asks for. `id` is the provider's; `arguments` is JSON as the model wrote it, good or bad.
+
+    `extra` are other fields that the provider gave it, such as a signature. They go back to it as they came.
+    """
 
     id: str
     name: str
     arguments: str
+    extra: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """One message of a prompt. A `tool` message answers the request of the `assistant` message that has this id."""
+    """One message of a prompt. A `tool` message answers the request of the `assistant` message that has this id.
+
+    `extra` are other fields that the provider gave the message, and wants back.
+    """
 
     role: Role
     text: str
     tool_calls: tuple[ToolRequest, ...] = ()
     tool_call_id: str | None = None
+    extra: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +72,11 @@ class Usage:
 
 @dataclass(frozen=True, slots=True)
 class ModelRequest:
-    """What is asked of a model. `max_tokens` caps the answer; `request_id` is `call_id.attempt`."""
+    """What is asked of a model. `max_tokens` caps the answer; `request_id` is `call_id.attempt`.
+
+    With `calls_no_tools` the tools are told, since messages speak of them, and none may be called. `longest_s` bounds
+    the whole answer (seconds).
+    """
 
     request_id: str
     model: str
@@ -73,13 +85,16 @@ class ModelRequest:
     temperature: float | None = None
     tools: tuple[ToolOffer, ...] = ()
     reply_schema: ReplySchema | None = None
+    calls_no_tools: bool = False
+    longest_s: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class ModelReply:
     """A whole answer. `provider_call_id` is the provider's own name for the call.
 
-    An answer that asks for tools has the finish `tool_calls`, whatever the provider calls it.
+    An answer that asks for tools has the finish `tool_calls`, whatever the provider calls it; `extra` are the other
+    fields of its message, which go back to the provider with the results.
     """
 
     text: str
@@ -88,6 +103,7 @@ class ModelReply:
     provider_call_id: str | None = None
     model: str | None = None
     tool_calls: tuple[ToolRequest, ...] = ()
+    extra: Mapping[str, Any] = field(default_factory=dict)
 
 
 FailureKind = Literal[
@@ -99,11 +115,16 @@ FailureKind = Literal[
     "refused_key",  # 401, 403
     "out_of_quota",  # 429 or 402 that does not pass by itself
     "not_found",  # no such model
+    "wrong_path",  # 404 that is not about a model: the base URL is wrong
     "too_long",  # the prompt does not fit the model's window
-    "unsupported",  # this model takes no tools, or no schema for its answer
+    "unsupported",  # this model takes no tools, no schema for its answer, or not a parameter of the request
     "bad_request",  # any other 4xx
     "unreadable",  # an answer that is not of the protocol
 ]
+
+
+Refusable = Literal["tools", "schema", "schema_with_tools", "parameter"]
+"""What a model may not take of a request: tools, a schema (or only beside tools), or another parameter."""
 
 
 class ModelFailure(Exception):  # noqa: N818  (the name the field uses)
@@ -111,7 +132,8 @@ class ModelFailure(Exception):  # noqa: N818  (the name the field uses)
 
     `charge` is what the provider may bill: `none` (it never worked on it, or said no), `possible` (it may have), or
     `partial` (`usage` holds what arrived, as far as it is known). `permanent` failures are not worth a retry.
-    `retry_after` is the provider's own word, in seconds.
+    `retry_after` is the provider's own word, in seconds. Of what is `unsupported`, `refuses` names the part; after a
+    "parameter" the next request to this model is made without it.
     """
 
     def __init__(
@@ -124,6 +146,7 @@ class ModelFailure(Exception):  # noqa: N818  (the name the field uses)
         retry_after: float | None = None,
         usage: Usage | None = None,
         provider_call_id: str | None = None,
+        refuses: Refusable | None = None,
     ) -> None:
         super().__init__(message)
         self.kind = kind
@@ -132,6 +155,7 @@ class ModelFailure(Exception):  # noqa: N818  (the name the field uses)
         self.retry_after = retry_after
         self.usage = usage
         self.provider_call_id = provider_call_id
+        self.refuses = refuses
 
 
 class Model(Protocol):

@@ -1,7 +1,9 @@
 """Steps of a turn before its answer: the model asked for tools, or has to put its answer right."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from types import MappingProxyType
+from typing import Any
 
 import orjson
 
@@ -13,6 +15,8 @@ MOST_STEPS = 10
 
 MOST_WRONG = 2
 """How often in a turn the model may be told that its calls or its answer cannot be used."""
+
+NOTHING: Mapping[str, Any] = MappingProxyType({})
 
 UNUSABLE = "the model's replies could not be used"
 """How the failure of a turn begins whose model was told that more often."""
@@ -34,16 +38,27 @@ class Step:
     asks: bool = True
 
 
-def stored(text: str, requests: Sequence[ToolRequest]) -> str:
-    """A reply that asks for tools, as one text: JSON with `text` and `tool_calls`."""
-    calls = [{"id": request.id, "name": request.name, "arguments": request.arguments} for request in requests]
-    return orjson.dumps({"text": text, "tool_calls": calls}).decode()
+def stored(text: str, requests: Sequence[ToolRequest], extra: Mapping[str, Any] = NOTHING) -> str:
+    """A reply that asks for tools, as one text: JSON with `text`, `tool_calls`, and `extra` where there is any."""
+    reply: dict[str, Any] = {"text": text, "tool_calls": [_call(request) for request in requests]}
+    return orjson.dumps({**reply, "extra": extra} if extra else reply).decode()
+
+
+def _call(request: ToolRequest) -> dict[str, Any]:
+    call: dict[str, Any] = {"id": request.id, "name": request.name, "arguments": request.arguments}
+    return {**call, "extra": request.extra} if request.extra else call
 
 
 def asked(replied: str) -> tuple[str, tuple[ToolRequest, ...]]:
     """The text and the requests of such a reply."""
     value = orjson.loads(replied)
     return value["text"], tuple(ToolRequest(**call) for call in value["tool_calls"])
+
+
+def _extra(replied: str) -> Mapping[str, Any]:
+    """The other fields of the provider's message, which it wants back."""
+    extra: Mapping[str, Any] = orjson.loads(replied).get("extra", NOTHING)
+    return extra
 
 
 def messages(steps: Sequence[Step], *, most: int) -> tuple[Message, ...]:
@@ -60,7 +75,7 @@ def _of(step: Step, results: Sequence[str]) -> list[Message]:
     answers = [
         Message("tool", result, tool_call_id=request.id) for request, result in zip(requests, results, strict=True)
     ]
-    return [Message("assistant", text, tool_calls=requests), *answers]
+    return [Message("assistant", text, tool_calls=requests, extra=_extra(step.replied)), *answers]
 
 
 def _told_apart(requests: Sequence[ToolRequest]) -> tuple[ToolRequest, ...]:

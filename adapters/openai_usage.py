@@ -1,0 +1,65 @@
+"""Tokens as providers count them, under the names that each has for them."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import orjson
+
+from adapters.openai_bounds import count_from, object_from
+from adapters.openai_prompts import extras_of
+from domain.chat.ports import ModelRequest, Usage
+
+BYTES_PER_TOKEN = 4
+_PROMPT = ("prompt_tokens", "input_tokens", "promptTokenCount")
+_COMPLETION = ("completion_tokens", "output_tokens", "candidatesTokenCount")
+_TOTAL = ("total_tokens", "totalTokenCount")
+_CACHED = ("cached_tokens", "prompt_cache_hit_tokens", "cache_read_input_tokens", "cache_read_tokens")
+_DETAILS = ("prompt_tokens_details", "input_tokens_details", "prompt_token_details")
+
+
+def estimated_tokens(size: int) -> int:
+    """The estimate used where a provider did not count: `size` bytes of UTF-8, four a token, begun ones count."""
+    return -(-size // BYTES_PER_TOKEN)
+
+
+def prompt_bytes(request: ModelRequest) -> int:
+    """UTF-8 bytes of all that a model has to read."""
+    size = sum(len(message.text.encode()) for message in request.messages)
+    for asked in (asked for message in request.messages for asked in message.tool_calls):
+        size += len(asked.name.encode()) + len(asked.arguments.encode())
+    extras = extras_of(request)
+    return size + len(orjson.dumps(extras, default=dict)) if extras else size
+
+
+def usage_of(chunk: Mapping[str, Any]) -> Usage | None:
+    """The counts that a chunk brings, where any provider puts them; None if there are none to be believed."""
+    choices = chunk.get("choices")
+    choice = object_from(choices[0]) if isinstance(choices, list) and choices else {}
+    beside = [object_from(chunk.get(name)) for name in ("x_groq", "amazon-bedrock-invocationMetrics")]
+    places = [chunk.get("usage"), choice.get("usage"), *(place.get("usage") for place in beside)]
+    return next((usage for place in places if (usage := _counted(object_from(place))) is not None), None)
+
+
+def _counted(counts: Mapping[str, Any]) -> Usage | None:
+    """None where the counts are all zero, as some send before they have counted, or one of them is none."""
+    if any(count_from(counts[name]) is None for name in (*_PROMPT, *_COMPLETION) if counts.get(name) is not None):
+        return None
+    prompt, completion = _first(counts, _PROMPT), _first(counts, _COMPLETION)
+    cached = _cached(counts)
+    left = _first(counts, _TOTAL) - prompt - completion
+    if left > 0 and left == cached:  # cached tokens that are counted beside the prompt's
+        prompt += left
+    elif left > 0:  # thoughts that are counted beside the answer, and charged like it
+        completion += left
+    if not prompt + completion:
+        return None
+    return Usage(prompt, completion, min(cached, prompt))
+
+
+def _cached(counts: Mapping[str, Any]) -> int:
+    places = [*(object_from(counts.get(name)) for name in _DETAILS), counts]
+    return max(_first(place, _CACHED) for place in places)
+
+
+def _first(counts: Mapping[str, Any], names: tuple[str, ...]) -> int:
+    return next((count for name in names if (count := count_from(counts.get(name)))), 0)
