@@ -2,7 +2,7 @@
 
 A fault of ours would come again with every attempt. It is tried some times, because it may be one of a moment, and then
 it is the activity's end: nothing is tried for ever. What was raised goes into the log. Histories, and whoever reads a
-run's error, learn that something broke and no more: an exception's text may hold a prompt, a key, or a statement of SQL.
+run's error, learn that something broke and no more: the text of one may hold a prompt, a key, or a statement of SQL.
 """
 
 import asyncio

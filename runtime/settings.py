@@ -132,7 +132,7 @@ class Settings(BaseSettings):
     @field_validator("model_longest_s", mode="before")
     @classmethod
     def _answer_times(cls, value: object) -> object:
-        return AnswerTimes.parse(value) if isinstance(value, str) else value
+        return AnswerTimes.parse(value) if isinstance(value, str) else AnswerTimes(value)
 
     @property
     def answer_time(self) -> timedelta:

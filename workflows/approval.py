@@ -39,6 +39,8 @@ _MOST_CLAIMS = 200
 """Signals that are looked at in all: their history has an end."""
 _REQUEST_PATIENCE = timedelta(hours=1)
 """A run whose approval is not recorded after this long was begun by somebody who is gone."""
+_LAST_LOOK = timedelta(seconds=5)
+"""A run that is cancelled before it has seen its approval recorded waits so long for that."""
 _DELIVERY_TIMEOUT = timedelta(seconds=30)
 _DELIVERY_PATIENCE = timedelta(hours=24)
 """After this long a receiver is not told any more."""
@@ -68,17 +70,19 @@ class Approval:
     @workflow.run
     async def run(self, start: ApprovalStart) -> Decided:  # noqa: ARG002  (kept by `__init__`)
         """Wait for the decision, tell who waits for it, and see the notices off."""
-        if not self._is_recorded:
-            await self._await_request()
-        self._show()
-        if self._state.decided is None:
-            self._tell("requested")
         try:
+            if not self._is_recorded:
+                await self._await_request(_REQUEST_PATIENCE)
+            self._show()
+            if self._state.decided is None:
+                self._tell("requested")
             while self._state.decided is None:
                 await self._next()
         except (asyncio.CancelledError, ActivityError):
             if workflow.cancellation_reason() is None:
                 raise
+            if not self._is_recorded:  # it may have been meanwhile: then somebody waits, and has to be told
+                await self._await_request(_LAST_LOOK)
             await self._take_back("the approval's run was cancelled")
         decided = self._state.decided
         if decided is None:
@@ -145,13 +149,13 @@ class Approval:
         """How it stands."""
         return self._state
 
-    async def _await_request(self) -> None:
+    async def _await_request(self, patience: timedelta) -> None:
         """Wait until the ledger has the approval. Whoever asks for it began this run, and records it next."""
         self._state = await workflow.execute_activity_method(
             ApprovalActivities.await_request,
             self._ask.approval_id,
             start_to_close_timeout=LEDGER_TIMEOUT,
-            schedule_to_close_timeout=_REQUEST_PATIENCE,
+            schedule_to_close_timeout=patience,
             retry_policy=LEDGER_RETRY,
             summary="wait until it is recorded",
         )

@@ -1,6 +1,7 @@
 """Approvals with everything real but the run that waits, which is as small as can be."""
 
-from collections.abc import AsyncIterator
+from asyncio import to_thread
+from collections.abc import AsyncIterator, Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
@@ -10,10 +11,9 @@ from typing import Any
 from uuid import uuid4
 
 from temporalio.client import Client, WorkflowHandle
-from temporalio.service import RPCError
 from temporalio.worker import Worker
 
-from activities.approvals import ApprovalAsk, Decided, Order
+from activities.approvals import ApprovalAsk, ApprovalStart, Decided, Order
 from activities.deciding import ApprovalActivities
 from activities.interceptor import RefusalInterceptor
 from adapters.postgres.content import PostgresContent
@@ -61,13 +61,13 @@ class Stage:
     def instructions(self) -> PostgresInstructions:
         return PostgresInstructions(self.database)
 
-    def activities(self) -> ApprovalActivities:
+    def activities(self, start: Callable[[ApprovalStart], Awaitable[None]] | None = None) -> ApprovalActivities:
         return ApprovalActivities(
             self.ledger,
             self.instructions,
             lambda: self.risks,
             lambda: datetime.now(UTC),
-            start=partial(start_approval, self.client),
+            start=start or partial(start_approval, self.client),
             webhooks=self.webhooks,
         )
 
@@ -108,15 +108,8 @@ class Stage:
     async def waiting(self, ask: ApprovalAsk, *, deaf: bool = False) -> WorkflowHandle[Waiter, Heard]:
         """A run that waits for this, once it has asked."""
         handle = await self.client.start_workflow(Waiter.run, args=[ask, deaf], id=ask.workflow_id, task_queue=FLOW)
-        await until(lambda: self._has_run(ask), bool, seconds=20)
+        await until(lambda: to_thread(self.names, ask), bool, seconds=20)
         return handle
-
-    async def _has_run(self, ask: ApprovalAsk) -> bool:
-        try:
-            await self.run_of(ask).describe()
-        except RPCError:
-            return False
-        return True
 
     def run_of(self, ask: ApprovalAsk) -> WorkflowHandle[Approval, Decided]:
         return self.client.get_workflow_handle_for(Approval.run, ask.approval_id)

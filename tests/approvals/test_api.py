@@ -344,8 +344,6 @@ async def test_without_a_worker_a_decision_is_accepted_and_that_is_all_that_is_s
         response = await idle.http.post(f"{APPROVALS}/{ask.approval_id}/approve")
         assert (response.status_code, response.json()["status"]) == (202, "pending")
         assert response.headers["location"] == f"{APPROVALS}/{ask.approval_id}"
-        assert response.json()["error"]["code"] == "SERVICE_UNAVAILABLE"
-        assert int(response.headers["retry-after"]) > 0
 
 
 def _address(desk: Desk) -> str:

@@ -2,7 +2,6 @@
 
 import asyncio
 from dataclasses import replace
-from datetime import UTC, datetime
 from functools import partial
 from typing import Any
 
@@ -21,7 +20,7 @@ from workflows.approval_start import start_approval
 
 
 def asking(stage: Stage, start: Any) -> ApprovalActivities:
-    return ApprovalActivities(stage.ledger, stage.content, stage.risks, lambda: datetime.now(UTC), start=start)
+    return stage.activities(start)
 
 
 async def decided(stage: Stage, ask: ApprovalAsk) -> str:
@@ -160,6 +159,17 @@ async def test_an_approval_whose_run_was_cancelled_before_it_was_recorded_gets_a
     await working.activities().request_approval(ask)
     await working.run_of(ask).signal(Approval.approve)
     assert await decided(working, ask) == "approved"
+
+
+async def test_an_approval_whose_run_is_cancelled_while_it_is_recorded_is_withdrawn(working: Stage) -> None:
+    ask = working.ask()
+
+    async def start(begun: ApprovalStart) -> None:
+        await start_approval(working.client, begun)
+        await working.run_of(ask).cancel()
+
+    await asking(working, start).request_approval(ask)
+    assert await decided(working, ask) == "withdrawn"
 
 
 async def test_what_is_not_recorded_yet_is_asked_for_again(working: Stage) -> None:
