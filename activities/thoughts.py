@@ -5,6 +5,12 @@ from dataclasses import dataclass, field
 from activities.chat import Ancestor, TurnRef
 from domain.brief import Part
 
+SLOTS_FULL = "ModelSlotsFull"
+"""The type of error by which a worker says that it has no place for a call; its detail is the queue to wait in.
+
+Only calls that say `may_move` get it: a workflow of an older worker would take it for the call's failure.
+"""
+
 
 @dataclass(frozen=True)
 class StepRef:
@@ -44,6 +50,7 @@ class Thought:
     is_held: bool = False
     depth: int = 0
     budget_usd: str | None = None
+    may_move: bool = False
 
 
 @dataclass(frozen=True)
@@ -100,6 +107,7 @@ class ToSummarise:
     summary_hash: str | None = None
     project_id: str | None = None
     lineage: list[Ancestor] = field(default_factory=list)
+    may_move: bool = False
 
 
 @dataclass(frozen=True)

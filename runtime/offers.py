@@ -41,6 +41,11 @@ from workflows.swarm import Swarm
 
 Activities = list[Callable[..., object]]
 
+SHORT_AT_ONCE = 100
+"""Short activities that one worker has under way at once, whatever its model calls do."""
+LOCAL_AT_ONCE = 100
+TOOLS_AT_ONCE = 100
+
 
 def offers(settings: Settings, client: Client, parts: Parts) -> dict[str, dict[str, Any]]:
     """By the name of the queue, what `temporalio.worker.Worker` is to be given."""
@@ -50,15 +55,22 @@ def offers(settings: Settings, client: Client, parts: Parts) -> dict[str, dict[s
     model = model_activities(settings, parts, graphs, books)
     flow = _flow_activities(parts, graphs, client, books, calls_on=FLOW if settings.model_queue == "shared" else own)
     tools = ToolActivities(parts.ledger, parts.content, parts.toolbox, now).all()
+    flow_slots = settings.model_concurrency + SHORT_AT_ONCE
     return {
         FLOW: {
             "workflows": [AgentChat, Approval, GraphItems, GraphRun, Reconcile, Swarm],
             "activities": [*flow, *model],
-            "activity_executor": ThreadPoolExecutor(settings.model_concurrency, "ledger"),
+            "activity_executor": ThreadPoolExecutor(flow_slots + LOCAL_AT_ONCE, "ledger"),
+            "max_concurrent_activities": flow_slots,
+            "max_concurrent_local_activities": LOCAL_AT_ONCE,
             "workflow_runner": QuickSandbox(),
         },
-        own: {"activities": model},
-        IO: {"activities": tools, "activity_executor": ThreadPoolExecutor(settings.model_concurrency, "tools")},
+        own: {"activities": model, "max_concurrent_activities": settings.model_concurrency},
+        IO: {
+            "activities": tools,
+            "activity_executor": ThreadPoolExecutor(TOOLS_AT_ONCE, "tools"),
+            "max_concurrent_activities": TOOLS_AT_ONCE,
+        },
     }
 
 

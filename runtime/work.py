@@ -11,6 +11,7 @@ from temporalio.common import VersioningBehavior, WorkerDeploymentVersion
 from temporalio.worker import Worker, WorkerDeploymentConfig
 
 from activities.interceptor import RefusalInterceptor
+from activities.model_slots import ModelSlots
 from domain.approvals import policy_record
 from domain.errors import Invalid
 from runtime import temporal
@@ -19,6 +20,7 @@ from runtime.loops import freeze, quick_loop, stop_on_signals
 from runtime.offers import offers
 from runtime.readiness import announce_ready
 from runtime.settings import Settings
+from workflows.queues import model_queue
 
 THREADS = 16
 GRACE = timedelta(seconds=60)
@@ -37,18 +39,19 @@ def workers(settings: Settings, client: Client, parts: Parts, queues: Sequence[s
     """
     offered = offers(settings, client, parts)
     wanted = queues or tuple(offered)
+    waiting = model_queue(parts.provider.name)
+    slots = ModelSlots(settings.model_concurrency, waiting if waiting in wanted else None)
     if unknown := sorted(set(wanted) - set(offered)):
         raise Invalid(f"no such queue: {', '.join(unknown)}; there are {', '.join(offered)}")
-    return [_worker(settings, client, queue, offered[queue]) for queue in wanted]
+    return [_worker(settings, client, queue, slots, offered[queue]) for queue in wanted]
 
 
-def _worker(settings: Settings, client: Client, queue: str, offer: dict[str, Any]) -> Worker:
+def _worker(settings: Settings, client: Client, queue: str, slots: ModelSlots, offer: dict[str, Any]) -> Worker:
     return Worker(
         client,
         task_queue=queue,
-        max_concurrent_activities=settings.model_concurrency,
         max_eager_activity_reservations_per_workflow_task=EAGER,
-        interceptors=[RefusalInterceptor()],
+        interceptors=[RefusalInterceptor(), slots],
         graceful_shutdown_timeout=GRACE,
         sticky_queue_schedule_to_start_timeout=STICKY,
         max_heartbeat_throttle_interval=THROTTLE,

@@ -1,7 +1,7 @@
 """The whole system in one process, on the run's shared servers: API, worker and projection runner."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
@@ -111,8 +111,10 @@ def settings_of(
 
 
 @asynccontextmanager
-async def running(settings: Settings, *, working: bool = True) -> AsyncIterator[System]:
-    """A system from start to stop; without `working` no worker runs."""
+async def running(
+    settings: Settings, *, working: bool = True, queues: Sequence[str] | None = None
+) -> AsyncIterator[System]:
+    """A system from start to stop; without `working` no worker runs, with `queues` one for these only."""
     async with AsyncExitStack() as stack:
         client = await temporal.connect(settings)
         parts = make_parts(settings)
@@ -120,7 +122,7 @@ async def running(settings: Settings, *, working: bool = True) -> AsyncIterator[
         await asyncio.to_thread(seed_ledger, settings, parts)
         stack.enter_context(_projecting(settings, parts))
         if working:
-            await stack.enter_async_context(_working(settings, client))
+            await stack.enter_async_context(_working(settings, client, queues))
         app = make_app(settings, parts, client)
         await stack.enter_async_context(app.router.lifespan_context(app))
         transport = httpx.ASGITransport(app, raise_app_exceptions=False)
@@ -131,10 +133,10 @@ async def running(settings: Settings, *, working: bool = True) -> AsyncIterator[
 
 
 @asynccontextmanager
-async def _working(settings: Settings, client: Client) -> AsyncIterator[None]:
+async def _working(settings: Settings, client: Client, queues: Sequence[str] | None) -> AsyncIterator[None]:
     parts, stop = make_parts(settings), asyncio.Event()
     parts.database.open()
-    task = asyncio.create_task(work(workers(settings, client, parts, None), stop))
+    task = asyncio.create_task(work(workers(settings, client, parts, queues), stop))
     try:
         yield
     finally:

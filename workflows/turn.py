@@ -23,8 +23,9 @@ with workflow.unsafe.imports_passed_through():
     from domain.chat.steps import MOST_STEPS, MOST_WRONG, UNUSABLE
     from domain.ids import root
     from workflows.holds import Holds, recorded
+    from workflows.model_calls import call_model
     from workflows.tool_use import ToolUse
-    from workflows.waits import BOOKS_TIMEOUT, HEARTBEAT_TIMEOUT, LEDGER_RETRY, LEDGER_TIMEOUT, LONGEST_PAUSE
+    from workflows.waits import LEDGER_RETRY, LEDGER_TIMEOUT, LONGEST_PAUSE
     from workflows.wanted import Remembered, Taken, TurnRefused, Wanted, approval_id, said_no, taken
 
 P = TypeVar("P")
@@ -111,13 +112,12 @@ class Turns:
 
     async def call(self, method: Callable[[Any, P], Awaitable[T]], asked: P, key_id: str, summary: str) -> T:
         """An activity that calls the model: tried again as long as that is worth it."""
-        return await workflow.execute_activity_method(
+        return await call_model(
             method,
             asked,
-            task_queue=self.model_queue,
-            start_to_close_timeout=self._attempt_timeout(),
+            self.model_queue,
+            self._attempt_timeout(),
             schedule_to_close_timeout=max(TURN_TIMEOUT, self._attempt_timeout()),
-            heartbeat_timeout=HEARTBEAT_TIMEOUT,
             retry_policy=self._retry(),
             cancellation_type=workflow.ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
             priority=Priority(fairness_key=key_id[:64]),
@@ -210,20 +210,15 @@ class Turns:
             project_id=self.project_id,
             lineage=remembered.lineage,
         )
-        return await workflow.execute_activity_method(
+        return await call_model(
             Summarising.summarise,
             wanted,
-            task_queue=self.model_queue,
-            start_to_close_timeout=self._attempt_timeout(),
+            self.model_queue,
+            timedelta(seconds=self.call_timeout_s),
             schedule_to_close_timeout=SUMMARY_TIMEOUT,
-            heartbeat_timeout=HEARTBEAT_TIMEOUT,
             retry_policy=self._retry(),
             summary=f"summary up to turn {upto}",
         )
-
-    def _attempt_timeout(self) -> timedelta:
-        """One attempt: the call, and time to write the books while the database is away."""
-        return timedelta(seconds=self.call_timeout_s) + BOOKS_TIMEOUT
 
     def _retry(self) -> RetryPolicy:
         return RetryPolicy(

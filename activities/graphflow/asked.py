@@ -80,6 +80,7 @@ class Spot:
     skipped: list[str] = field(default_factory=list)
     now: datetime | None = None
     seen: int = 0
+    may_move: bool = False
 
 
 @dataclass(frozen=True)
