@@ -28,6 +28,7 @@ from activities.thinking import Thinking
 from activities.tools import ToolActivities
 from domain.approvals import policy_record
 from runtime.bootstrap import Parts, now
+from runtime.memory import cached_runs
 from runtime.sandbox import QuickSandbox
 from runtime.settings import Settings
 from workflows.approval import Approval
@@ -47,8 +48,13 @@ LOCAL_AT_ONCE = 100
 TOOLS_AT_ONCE = 100
 
 
-def offers(settings: Settings, client: Client, parts: Parts) -> dict[str, dict[str, Any]]:
-    """By the name of the queue, what `temporalio.worker.Worker` is to be given."""
+def offers(
+    settings: Settings, client: Client, parts: Parts, run_made: Callable[[], None] = lambda: None
+) -> dict[str, dict[str, Any]]:
+    """By the name of the queue, what `temporalio.worker.Worker` is to be given.
+
+    `run_made` is called for each run that is put into the worker's cache.
+    """
     own = model_queue(parts.provider.name)
     books = Books(parts.ledger, parts.prices, now)
     graphs = graph_parts(parts.ledger, parts.recent, now)
@@ -63,7 +69,8 @@ def offers(settings: Settings, client: Client, parts: Parts) -> dict[str, dict[s
             "activity_executor": ThreadPoolExecutor(flow_slots + LOCAL_AT_ONCE, "ledger"),
             "max_concurrent_activities": flow_slots,
             "max_concurrent_local_activities": LOCAL_AT_ONCE,
-            "workflow_runner": QuickSandbox(),
+            "max_cached_workflows": cached_runs(settings.run_cache_mb),
+            "workflow_runner": QuickSandbox(run_made),
         },
         own: {"activities": model, "max_concurrent_activities": settings.model_concurrency},
         IO: {

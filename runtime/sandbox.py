@@ -1,5 +1,7 @@
 """The sandbox of workflow code, without what it does for codecs that we do not have."""
 
+from collections.abc import Callable
+
 from temporalio.worker import WorkflowInstance, WorkflowInstanceDetails
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
 
@@ -14,11 +16,16 @@ class QuickSandbox(SandboxedWorkflowRunner):
     not.
     """
 
-    def __init__(self) -> None:
+    _run_made: Callable[[], None]
+
+    def __init__(self, run_made: Callable[[], None] = lambda: None) -> None:
+        """`run_made` is called for each run that is put into the worker's cache."""
         super().__init__(restrictions=SandboxRestrictions.default.with_passthrough_modules(*PASSED_THROUGH))
+        object.__setattr__(self, "_run_made", run_made)
 
     def create_instance(self, det: WorkflowInstanceDetails) -> WorkflowInstance:
         instance = super().create_instance(det)
+        self._run_made()
         instance.get_serialization_context = _no_context  # type: ignore[method-assign, assignment]
         instance.get_external_store_context = _no_context  # type: ignore[method-assign, assignment]
         return instance

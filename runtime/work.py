@@ -1,7 +1,7 @@
 """A process of work: workflows, their activities, and the calls to the model provider."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import timedelta
 from typing import Any
 
@@ -17,6 +17,7 @@ from domain.errors import Invalid
 from runtime import temporal
 from runtime.bootstrap import Parts, make_parts
 from runtime.loops import freeze, quick_loop, stop_on_signals
+from runtime.memory import Collector, cached_runs
 from runtime.offers import offers
 from runtime.readiness import announce_ready
 from runtime.settings import Settings
@@ -31,13 +32,19 @@ EAGER = 10
 """Activities that one step of a workflow may have begun in its own process, without a way through the server."""
 
 
-def workers(settings: Settings, client: Client, parts: Parts, queues: Sequence[str] | None) -> list[Worker]:
-    """A worker for each task queue that is wanted; for all of them with None.
+def workers(
+    settings: Settings,
+    client: Client,
+    parts: Parts,
+    queues: Sequence[str] | None,
+    run_made: Callable[[], None] = lambda: None,
+) -> list[Worker]:
+    """A worker for each task queue that is wanted; for all of them with None. `run_made` hears of each cached run.
 
     Raises:
         Invalid: there is no such queue.
     """
-    offered = offers(settings, client, parts)
+    offered = offers(settings, client, parts, run_made)
     wanted = queues or tuple(offered)
     waiting = model_queue(parts.provider.name)
     slots = ModelSlots(settings.model_concurrency, waiting if waiting in wanted else None)
@@ -95,11 +102,14 @@ async def _run(settings: Settings, queues: Sequence[str] | None) -> None:
     try:
         await asyncio.to_thread(policy_record.refuse_other, parts.ledger, parts.risks)
         client = await temporal.connect(settings)
-        running = workers(settings, client, parts, queues)
+        collector = Collector(cached_runs(settings.run_cache_mb))
+        running = workers(settings, client, parts, queues, collector.run_made)
         freeze()
+        collecting = asyncio.create_task(collector.keep_collecting())
         announce_ready(settings.ready_file)
         structlog.get_logger("worker").info("working", queues=[worker.task_queue for worker in running])
         await work(running, stop)
+        collecting.cancel()
     finally:
         await parts.toolbox.aclose()
         await parts.model.aclose()

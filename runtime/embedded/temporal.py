@@ -23,6 +23,16 @@ DYNAMIC_CONFIG: Mapping[str, object] = {
     # Long polls (waiting updates among them) of one namespace; 1,200 by default.
     "frontend.namespaceCount": 20000,
 }
+CACHES: Mapping[str, object] = {
+    # States of runs in memory: so many bytes of them, and not 128,000 of whatever size.
+    "history.cacheSizeBasedLimit": True,
+    "history.hostLevelCacheMaxSizeBytes": 32 * 2**20,
+    "history.eventsCacheMaxSizeBytes": 8 * 2**20,
+}
+HEAP_MIB = 256
+"""What its collector aims to stay within, besides the programme and SQLite's own memory."""
+BOUND_MIB = HEAP_MIB + 192
+"""What the process holds at most under load, all of it."""
 
 
 class TemporalServer:
@@ -71,11 +81,11 @@ class TemporalServer:
         flags += ["--headless"] if self._ui_port is None else ["--ui-port", str(self._ui_port)]
         flags += ["--db-filename", str(self._file), "--log-level", "error"]
         flags += ["--sqlite-pragma", "journal_mode=WAL", "--sqlite-pragma", "synchronous=NORMAL"]
-        for key, value in DYNAMIC_CONFIG.items():
+        for key, value in {**DYNAMIC_CONFIG, **CACHES}.items():
             flags += ["--dynamic-config-value", f"{key}={str(value).lower()}"]
         for name in self._search_attributes:
             flags += ["--search-attribute", f"{name}=Keyword"]
-        return Command((str(temporal_program()), "server", "start-dev", *flags))
+        return Command((str(temporal_program()), "server", "start-dev", *flags), {"GOMEMLIMIT": f"{HEAP_MIB}MiB"})
 
     def ready(self, pid: int) -> bool:
         del pid  # a port of ours answers for itself
