@@ -55,10 +55,15 @@ class Soak:
     bill: int = 0
 
     def per_1000(self, part: str) -> float:
-        """MiB that a process grows in 1,000 turns, once the caches are full: after the first third."""
-        first = self.memory[-1][0] / 3
+        """MiB that a process grows in 1,000 turns, once the caches are full: after the first half."""
+        first = self.memory[-1][0] / 2
         late = [(turn / 1000, held[part]) for turn, held in self.memory if turn >= first]
         return linear_regression(*zip(*late, strict=True)).slope
+
+    def tenths(self, part: str) -> str:
+        """What a process held at each tenth of the way."""
+        step = max(1, len(self.memory) // 10)
+        return " ".join(f"{held[part]:.0f}" for _, held in self.memory[::step])
 
     def third(self, number: int) -> float:
         """The median length of the turns in a third, counted from 1."""
@@ -80,7 +85,8 @@ async def test_memory_and_latency_stay_flat(tmp_path: Path, measured: Say) -> No
     growth = {part: soak.per_1000(part) for part in (*OURS, "temporal")}
     ends = soak.memory[-1][1]
     lines = [f"{len(calls)} turns in {seconds:.0f} s, {soak.sessions} sessions, a cache of {CACHE_MB} MiB"]
-    lines += [f"{part}: {ends[part]:.0f} MiB, {slope:+.2f} MiB per 1,000 turns" for part, slope in growth.items()]
+    for part, slope in growth.items():
+        lines.append(f"{part}: {ends[part]:.0f} MiB, {slope:+.2f} MiB per 1,000 turns; {soak.tenths(part)}")
     lines += [f"median turn by thirds: {', '.join(f'{soak.third(third) * 1000:.0f} ms' for third in (1, 2, 3))}"]
     measured("\n".join(lines))
     assert {part: growth[part] for part in OURS if growth[part] > MOST_MIB_PER_1000} == {}
