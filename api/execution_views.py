@@ -7,7 +7,7 @@ from typing import Any, Literal
 import orjson
 
 from api.models import Money, Pagination, Timestamp, View
-from domain.graphflow.executions import ExecutionRow, NodeRow, NodeStatus
+from domain.graphflow.executions import ExecutionRow, NodeRow, NodeStatus, Undoing
 from domain.graphflow.executions import Status as Standing
 from domain.graphflow.run_ports import SeenRun, Spent
 
@@ -51,7 +51,8 @@ class ExecutionNode(View):
     """A node in a run, in its newest visit: `visits` counts rounds, `attempts` the tries of the newest.
 
     An output of more than 100,000 characters is `output_cut`, and null. `execution_id` or `task_id` name the run that
-    it stands for. Of a map's `items`, `items_ended` have ended. `compensated`: what it did was undone.
+    it stands for. Of a map's `items`, `items_ended` have ended. `compensated`: what it did was undone;
+    `compensation` is how undoing it ended (null: nothing was undone), `compensation_error` why it failed.
     """
 
     id: str
@@ -72,6 +73,8 @@ class ExecutionNode(View):
     items: int | None
     items_ended: int
     compensated: bool
+    compensation: Undoing | None
+    compensation_error: str | None
 
 
 class ExecutionStatus(ExecutionSummary):
@@ -187,6 +190,8 @@ def _node(node: NodeRow, spent: Spent, texts: Mapping[str, str]) -> ExecutionNod
         items=node.items,
         items_ended=node.items_ended,
         compensated=node.compensated,
+        compensation=node.compensation,
+        compensation_error=node.compensation_error,
     )
 
 

@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 import orjson
 
-from activities.graphflow.asked import Request, RunAsked, RunBegun
+from activities.graphflow.asked import Request, RunAsked, RunBegun, asked_for
 from api.dependencies import Positions
 from api.execution_input import refuse_unfit
 from api.execution_views import ExecutionRef, ref
@@ -237,19 +237,7 @@ class Executions:
             raise Conflict(
                 f"this run is a node of {began.parent_id}: go on with that one", execution_id=began.parent_id
             )
-        asked = RunAsked(
-            execution_id=execution_id,
-            workflow_id=began.workflow_id,
-            version=began.version,
-            key_id=began.key_id,
-            because=began.because,
-            input_hash=began.input_hash,
-            context_hash=began.context_hash,
-            project_id=began.project_id,
-            budget_usd=str(began.budget_usd) if began.budget_usd is not None else None,
-            root_id=began.root_id,
-        )
-        return asked, began.name
+        return asked_for(began), began.name
 
 
 def _at_first(asked: RunAsked, at: datetime) -> ExecutionRow:

@@ -18,7 +18,10 @@ _MOST_SHOWN = 100
 
 @dataclass
 class Board:
-    """`attempts` are those that running nodes have had and that failed; `skipped` nodes may not be recorded as such."""
+    """`attempts` are those that running nodes have had and that failed; `skipped` nodes may not be recorded as such.
+
+    `kept` nodes have put out something already, and only what follows from it is to be seen again.
+    """
 
     schedule: Schedule
     state: State
@@ -28,6 +31,7 @@ class Board:
     attempts: dict[str, int] = field(default_factory=dict)
     skipped: dict[str, None] = field(default_factory=dict)
     code: str | None = None
+    kept: set[str] = field(default_factory=set)
     _doing: dict[str, str] = field(default_factory=dict)
     _what: str = "running"
     _shows: bool = False

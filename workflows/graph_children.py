@@ -1,11 +1,13 @@
 """What nodes have other workflows do: a swarm, or a run of another graph, each a child of its own."""
 
+from collections.abc import Sequence
+
 from temporalio import workflow
 from temporalio.exceptions import FailureError
 from temporalio.workflow import ChildWorkflowCancellationType, ParentClosePolicy
 
 with workflow.unsafe.imports_passed_through():
-    from activities.graphflow.asked import Begun, Ending, RunOver, Spot
+    from activities.graphflow.asked import Begun, Ending, RunAsked, RunOver, Spot
     from activities.swarm import Asked
     from workflows.graph_messages import GraphStart
     from workflows.graph_tasks import is_being_stopped, is_cancellation, why
@@ -70,6 +72,33 @@ async def run(spot: Spot, begun: Begun, turns: Turns) -> Ending:
     if over.status == "completed":
         return Ending(spot, "completed", "run", over.output_hash, owner=asked.execution_id)
     return _incomplete(spot, over)
+
+
+async def undone(spot: Spot, children: Sequence[RunAsked], turns: Turns) -> Ending:
+    """Runs that have completed and are undone, one after the other; all are tried, whatever becomes of one.
+
+    Raises:
+        FailureError: this task was cancelled.
+    """
+    left = [over for asked in children if (over := await _undone(spot, asked, turns)) is not None]
+    return left[0] if left else Ending(spot, "completed")
+
+
+async def _undone(spot: Spot, asked: RunAsked, turns: Turns) -> Ending | None:
+    """What is left of a run that was to be undone, if anything is."""
+    try:
+        over = await workflow.execute_child_workflow(
+            "GraphRun",
+            GraphStart(asked, turns.call_timeout_s, turns.pause_s, undo=True),
+            id=f"{asked.execution_id}/undo",
+            result_type=RunOver,
+            cancellation_type=ChildWorkflowCancellationType.WAIT_CANCELLATION_COMPLETED,
+            parent_close_policy=ParentClosePolicy.REQUEST_CANCEL,
+            static_summary=f"Undoing {asked.workflow_id}, of {spot.asked.execution_id}: {spot.node}"[:160],
+        )
+    except FailureError as error:
+        return _broken(spot, error)
+    return None if over.status == "completed" else _incomplete(spot, over)
 
 
 def _incomplete(spot: Spot, over: SwarmOver | RunOver) -> Ending:

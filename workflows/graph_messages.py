@@ -17,7 +17,10 @@ class Heard:
 
 @dataclass(frozen=True)
 class Carried:
-    """Where a run stood when it continued as new. `attempts` are those that running nodes have had and that failed."""
+    """Where a run stood when it continued as new. `attempts` are those that running nodes have had and that failed.
+
+    `kept` are nodes that have put out something already.
+    """
 
     state: State
     completed: list[Visit] = field(default_factory=list)
@@ -26,6 +29,7 @@ class Carried:
     heard: list[Heard] = field(default_factory=list)
     known_events: list[str] = field(default_factory=list)
     paused: bool = False
+    kept: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -33,7 +37,8 @@ class GraphStart:
     """What a run is started with: ids only. With `reopen` it goes on where a run that is over had stopped.
 
     `call_timeout_s` bounds one attempt at a model call, `pause_s` (doubled each time, 30 at most) lies between them.
-    A run with more than `events_per_run` events in its history continues as a new one.
+    A run with more than `events_per_run` events in its history continues as a new one. With `undo` what a run that has
+    completed did is undone, because the run that it is a node of has failed.
     """
 
     asked: RunAsked
@@ -42,6 +47,7 @@ class GraphStart:
     reopen: Request | None = None
     carried: Carried | None = None
     events_per_run: int = 1_000
+    undo: bool = False
 
 
 @dataclass(frozen=True)

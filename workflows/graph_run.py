@@ -98,6 +98,8 @@ class GraphRun:
     @workflow.run
     async def run(self, start: GraphStart) -> RunOver:
         """Work until there is an end, and record it."""
+        if start.undo:
+            return await surely(self._undo())
         working = asyncio.create_task(self._work())
         try:
             await workflow.wait_condition(lambda: working.done() or self._cancelled is not None)
@@ -222,8 +224,8 @@ class GraphRun:
 
     def _opened(self, begun: RunBegun) -> _Flow:
         """The board as it stands at the beginning of this run, and nothing under way."""
-        schedule, asked = Schedule(unpacked(begun.plan)), self._asked
-        board = Board(schedule, State("", "", ()), asked.workflow_id)
+        schedule = Schedule(unpacked(begun.plan))
+        board = Board(schedule, State("", "", ()), self._asked.workflow_id)
         if self._start.carried is not None:
             _carry_on(board, self._start.carried)
         elif begun.state is not None:
@@ -232,6 +234,11 @@ class GraphRun:
             board.completed += [Visit(node, visit) for node, visit in begun.completed]
         else:
             board.take(schedule.start())
+        board.kept.update(begun.kept)
+        return self._flowing(begun, board)
+
+    def _flowing(self, begun: RunBegun, board: Board) -> _Flow:
+        asked = self._asked
         turns = Turns(
             begun.model_queue,
             self._start.call_timeout_s,
@@ -241,6 +248,27 @@ class GraphRun:
             budget_usd=asked.budget_usd,
         )
         return _Flow(Visits(asked, board, Work(turns, self._people, self._waits), self._events))
+
+    async def _undo(self) -> RunOver:
+        """Undo what a run has completed, node by node, the latest first."""
+        self._closing = True
+        begun = await workflow.execute_local_activity_method(
+            RunActivities.begin_undo, self._asked, start_to_close_timeout=LEDGER_TIMEOUT, retry_policy=LEDGER_RETRY
+        )
+        schedule = Schedule(unpacked(begun.plan))
+        board = Board(schedule, state_of(begun.state or {}), self._asked.workflow_id)
+        flow = self._flow = self._flowing(begun, board)
+        left = [
+            visit.node
+            for node, number in reversed(begun.completed)
+            if not await flow.visits.undo(visit := Visit(node, number))
+        ]
+        await workflow.wait_condition(workflow.all_handlers_finished)
+        if not left:
+            return RunOver("completed")
+        return RunOver(
+            "failed", node=left[0], code="NOT_UNDONE", reason=f"not undone: {', '.join(dict.fromkeys(left))}"
+        )
 
     async def _close(self, working: "asyncio.Task[RunOver | None]", stop: _Stop | None) -> RunOver | None:
         """End what is under way, undo what is to be undone, and record the end. None: it continues as new."""
@@ -336,6 +364,7 @@ class GraphRun:
             heard=[*self._events.heard],
             known_events=[*self._events.known],
             paused=self._paused,
+            kept=sorted(board.kept),
         )
 
     def _refuse_if_over(self) -> None:
@@ -363,6 +392,7 @@ def _carry_on(board: Board, carried: Carried) -> None:
     board.completed += carried.completed
     board.attempts |= carried.attempts
     board.skipped.update(dict.fromkeys(carried.skipped))
+    board.kept.update(carried.kept)
 
 
 def _broken(working: "asyncio.Task[Any]") -> _Stop | None:

@@ -76,20 +76,27 @@ class Visits:
             pause *= spec.backoff
         return tried
 
-    async def undo(self, visit: Visit) -> None:
-        """Undo what a node has done, or record that it could not be undone."""
+    async def undo(self, visit: Visit) -> bool:
+        """Undo what a node has done, or record that it could not be undone: then it is false."""
         spot = Spot(self.asked, visit.node, visit.visit, 1, undo=True)
         self.board.mark(visit.node, "is being undone")
         try:
-            ending = await self.work.done(spot, await self.work.begun(spot))
+            begun = await self.work.begun(spot)
+            if begun.undo == []:
+                return True  # what it stands for has nothing to undo
+            ending = await self.work.done(spot, begun)
         except FailureError as error:
             ending = Ending(spot, "failed", code=why(error)[0], error=why(error)[1])
         undone = Undone(spot, ending.status, ending.error)
         await workflow.execute_local_activity_method(
             NodeActivities.end_undo, undone, start_to_close_timeout=LEDGER_TIMEOUT, retry_policy=LEDGER_RETRY
         )
+        return undone.status == "completed"
 
     async def _try(self, spot: Spot, spec: GraphNode, *, again: bool) -> Ended:
+        if spot.node in self.board.kept:
+            self.board.kept.discard(spot.node)
+            return await ended(Ending(spot, "completed", "kept"))
         if spec.type == "transform" or spec.more.get("does") == "transform":
             return await self._transformed(spot)
         bound = None if spec.type == "wait" else spec.timeout_s

@@ -19,7 +19,7 @@ with workflow.unsafe.imports_passed_through():
     from activities.thoughts import Answer
     from activities.tools import ToolActivities, ToolClosing, ToolDone, ToolRun
     from domain.chat.events import FailureCode
-    from workflows.graph_children import run, swarm
+    from workflows.graph_children import run, swarm, undone
     from workflows.graph_tasks import is_cancellation, why
     from workflows.holds import Holds
     from workflows.queues import IO
@@ -130,6 +130,8 @@ class Work:
             return await self._tool(spot, begun, begun.tool, holds)
         if begun.approval is not None:
             return await self._approval(spot, begun.approval, holds)
+        if begun.undo is not None:
+            return await undone(spot, begun.undo, self.turns)
         if begun.swarm is not None:
             return await swarm(spot, begun.swarm, self.turns)
         return await run(spot, begun, self.turns)

@@ -9,6 +9,7 @@ from activities.chat import TurnRef
 from activities.swarm import Asked
 from activities.thoughts import Answer
 from activities.tools import ToolRun
+from domain.graphflow.run_events import RunStarted
 
 
 @dataclass(frozen=True)
@@ -37,6 +38,24 @@ class RunAsked:
         return self.root_id or self.execution_id
 
 
+def asked_for(began: RunStarted, *, depth: int = 0) -> RunAsked:
+    """What a run that has begun was asked for."""
+    return RunAsked(
+        execution_id=began.execution_id,
+        workflow_id=began.workflow_id,
+        version=began.version,
+        key_id=began.key_id,
+        because=began.because,
+        input_hash=began.input_hash,
+        context_hash=began.context_hash,
+        project_id=began.project_id,
+        budget_usd=str(began.budget_usd) if began.budget_usd is not None else None,
+        root_id=began.root_id,
+        parent_id=began.parent_id,
+        depth=depth,
+    )
+
+
 @dataclass(frozen=True)
 class Request:
     """Somebody wants something of a run: `verb` is `pause`, `resume` or `reopen`."""
@@ -51,7 +70,8 @@ class RunBegun:
     """The packed graph, and where the run is to go on: `state` of its schedule when it was gone on with.
 
     `attempts` are those that the nodes which are to run again have had; `completed` nodes with their visits. `code` and
-    `reason` say why it cannot run; its end is recorded then.
+    `reason` say why it cannot run; its end is recorded then. `kept` nodes have their outputs already: only their
+    conditions are evaluated again.
     """
 
     plan: str
@@ -61,6 +81,7 @@ class RunBegun:
     state: dict[str, Any] | None = None
     code: str | None = None
     reason: str | None = None
+    kept: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -89,7 +110,7 @@ class Begun:
 
     `turn`, with `shape`, `tools` and `hold`, is an agent's; `tool` is to be called within `timeout_s`, with a `risk`
     once a person has let it go; `items` are a map's, whose list is known at version `seen`, and which `goes_on` when
-    one of them fails; `until` is when a wait ends.
+    one of them fails; `until` is when a wait ends. `undo` are runs that are to be undone, in this order.
     """
 
     type: str
@@ -109,6 +130,7 @@ class Begun:
     seen: int = 0
     run: RunAsked | None = None
     swarm: Asked | None = None
+    undo: list[RunAsked] | None = None
 
 
 @dataclass(frozen=True)
@@ -124,7 +146,8 @@ class Ending:
     """How an attempt ends: `completed`, `failed` or `rejected`. With `again` a failure may be followed by another one.
 
     `made` says what was brought: `answer` of an agent, `result` of a tool, `decision`, `waited` (the event's payload),
-    `swarm` or `run` (a text of `owner`), each by its `hash`; or the `items` of a map, so many as `count`.
+    `swarm` or `run` (a text of `owner`), each by its `hash`; the `items` of a map, so many as `count`; or `kept`, what
+    the node has put out before.
     """
 
     spot: Spot

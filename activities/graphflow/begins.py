@@ -50,6 +50,8 @@ class Begins:
         Raises:
             NotFound: a text was erased.
         """
+        if spot.undo:  # what is undone is what this visit has done, and not a later one
+            run = self._journal.as_it_was(spots.owner(spot), spot.node, spot.visit)
         data = scope(self._values, plan, runs.skip(run, spot.skipped), plan.reads(spot.node), visit=spot.visit)
         node = plan.nodes[spot.node]
         if spot.item is not None and isinstance(node, MapNode):

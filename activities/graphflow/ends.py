@@ -1,6 +1,7 @@
 """How attempts at nodes and items end: which edges are taken, what stands of it, and the events that say so."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime
 from typing import Any, cast
 
@@ -60,8 +61,11 @@ class Ends:
         try:
             taken = self._taken(plan, run, spot, outcome)
         except BadExpression as error:
-            outcome, text = Outcome("failed", code=FAILED_EXPRESSION, error=f"a condition: {error.reason}"), None
-            taken = self._taken(plan, run, spot, outcome)
+            # what was put out may have been paid for: it is kept, and going on evaluates the conditions again
+            put_out = text.hash if text else outcome.hash
+            outcome = replace(outcome, status="failed", code=FAILED_EXPRESSION, error=f"a condition: {error.reason}")
+            taken = self._taken(plan, run, spot, replace(outcome, value=None))
+            outcome = replace(outcome, hash=put_out)
         if text:
             self._values.keep(spots.owner(spot), (text.hash, outcome.as_text), outcome.value, size=len(text.text))
         event = NodeEnded(

@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial, reduce
 from threading import Lock
-from typing import Self, TypeVar
+from typing import Self, TypeGuard, TypeVar
 
 from domain.content import Content
 from domain.errors import Refused
@@ -59,6 +59,24 @@ class Journal:
         """
         known = (event for event in self._ledger.read(runs.stream(execution_id)) if isinstance(event, kind))
         return next((event for event in known if (event.node, event.visit, event.attempt) == place), None)
+
+    def begun(self, execution_id: str, ended: NodeEnded) -> NodeBegun | None:
+        """How the attempt began that has ended so."""
+        return self.recorded(execution_id, NodeBegun, (ended.node, ended.visit, ended.attempt))
+
+    def completed(self, execution_id: str, node: str, visit: int) -> NodeEnded | None:
+        """The end of a visit that has completed."""
+        known = self._ledger.read(runs.stream(execution_id))
+        return next((event for event in known if _is_completion(event, node, visit)), None)
+
+    def as_it_was(self, execution_id: str, node: str, visit: int) -> Run:
+        """A run as it stood when this visit of a node had just completed."""
+        run = Run()
+        for event in self._ledger.read(runs.stream(execution_id)):
+            run = runs.evolve(run, event)
+            if _is_completion(event, node, visit):
+                break
+        return run
 
     def writing(self, execution_id: str) -> "Writing":
         """Somebody is about to write to a run."""
@@ -127,6 +145,10 @@ class Journal:
     def _recall(self, execution_id: str) -> Run:
         with self._lock:
             return self._known.get(execution_id, Run())
+
+
+def _is_completion(event: Event, node: str, visit: int) -> TypeGuard[NodeEnded]:
+    return isinstance(event, NodeEnded) and (event.node, event.visit, event.status) == (node, visit, "completed")
 
 
 class Writing:

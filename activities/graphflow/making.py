@@ -183,13 +183,14 @@ class Making:
 
     def _workflow(self, work: WorkflowWork) -> Made:
         asked = self.spot.asked
-        child_id = f"exec_{self._intent('run', self.spot.attempt).replace('-', '')}"
+        spot = self.spot
+        execution_id = child_id(asked.execution_id, spot.node, spot.visit, spot.item, spot.attempt)
         pins = {pin.workflow_id: pin.version for pin in self.started.workflows}
-        text = Content(child_id, json_text(filled(work.input, self.data)))
-        context = Content(child_id, json_text(self.data["context"]))
+        text = Content(execution_id, json_text(filled(work.input, self.data)))
+        context = Content(execution_id, json_text(self.data["context"]))
         child = replace(
             asked,
-            execution_id=child_id,
+            execution_id=execution_id,
             workflow_id=work.workflow,
             version=work.version or pins[work.workflow],
             input_hash=text.hash,
@@ -198,7 +199,7 @@ class Making:
             parent_id=asked.execution_id,
             depth=asked.depth + 1,
         )
-        return Made(Begun("workflow", run=child), (text, context), child_id=child_id)
+        return Made(Begun("workflow", run=child), (text, context), child_id=execution_id)
 
     def _turn(self, message_hash: str, pin: PinnedAgent | None) -> TurnRef:
         """A turn of a session inside the run: one for each node, item and undoing, so that costs can be told apart."""
@@ -228,6 +229,12 @@ class Making:
 
     def _json(self, value: Any) -> Content:
         return self._text(json_text(value))
+
+
+def child_id(execution_id: str, node: str, visit: int, item: int | None, attempt: int) -> str:
+    """The execution that an attempt at a workflow's node, or at an item of a map, is."""
+    at = "" if item is None else item
+    return f"exec_{derived('graphflow', execution_id, node, visit, at, False, 'run', attempt).replace('-', '')}"
 
 
 def impossible(code: str, message: str) -> ApplicationError:

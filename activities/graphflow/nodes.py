@@ -38,6 +38,7 @@ class NodeActivities:
         self._begins = parts.begins
         self._ends = parts.ends
         self._outputs = parts.outputs
+        self._undoing = parts.undoing
 
     def all(self) -> list[Callable[..., object]]:
         return [self.transform_node, self.begin_node, self.hold_node, self.end_node, self.end_undo]
@@ -65,6 +66,8 @@ class NodeActivities:
             NotFound: a text that it reads was erased.
         """
         work = self._begins.work(spot)
+        if work is None:
+            return Begun("undo", undo=await to_thread(self._undoing.children, self._begins.plan(spot), spot))
         spec = await self._spec(work.tool) if isinstance(work, ToolWork) else None
         return await to_thread(self._begin, spot, work, spec)
 

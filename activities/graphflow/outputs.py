@@ -8,6 +8,7 @@ import orjson
 
 from activities.approvals import Decided
 from activities.graphflow.asked import Ending, Spot
+from activities.graphflow.journal import Journal
 from activities.graphflow.plans import Plan
 from activities.graphflow.scope import Values
 from activities.graphflow.texts import json_text
@@ -44,8 +45,9 @@ class Outcome:
 class Outputs:
     """Reads what work has brought, and makes the output of it."""
 
-    def __init__(self, ledger: Ledger, content: ContentStore, values: Values) -> None:
+    def __init__(self, ledger: Ledger, journal: Journal, content: ContentStore, values: Values) -> None:
         self._ledger = ledger
+        self._journal = journal
         self._content = content
         self._values = values
 
@@ -67,11 +69,21 @@ class Outputs:
             case "waited":
                 payload = self._values.one(_owner(ending), ending.hash) if ending.hash else None
                 return Outcome("completed", {"timed_out": ending.timed_out, "payload": payload})
+            case "kept":
+                return self._kept(ending)
             case "items":
                 return self._items(plan, ending)
             case "swarm":
                 return Outcome("completed", self._text(ending.owner or "", ending.hash), as_text=True)
         return Outcome("completed", orjson.loads(self._text(ending.owner or "", ending.hash)))
+
+    def _kept(self, ending: Ending) -> Outcome:
+        """What a node has put out before."""
+        stands = self._journal.fresh(_owner(ending)).node(ending.spot.node).ended
+        if stands is None or stands.output_hash is None:
+            raise NotFound("what this node has put out is not known")
+        value = self._values.one(_owner(ending), stands.output_hash, as_text=stands.as_text)
+        return Outcome("completed", value, stands.output_hash, as_text=stands.as_text)
 
     def _answer(self, plan: Plan, ending: Ending) -> Outcome:
         return answered(plan, ending.spot, self._text(_owner(ending), ending.hash), ending.hash)

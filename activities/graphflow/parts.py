@@ -10,6 +10,7 @@ from activities.graphflow.journal import Journal
 from activities.graphflow.outputs import Outputs
 from activities.graphflow.plans import Plans
 from activities.graphflow.scope import Values
+from activities.graphflow.undoing import Undoing
 from domain.content import ContentStore
 from domain.ledger import Ledger
 
@@ -26,6 +27,7 @@ class GraphParts:
     begins: Begins
     ends: Ends
     outputs: Outputs
+    undoing: Undoing
 
 
 def graph_parts(
@@ -43,5 +45,6 @@ def graph_parts(
         values=values,
         begins=begins,
         ends=Ends(ledger, journal, begins, values, now),
-        outputs=Outputs(ledger, content, values),
+        outputs=Outputs(ledger, journal, content, values),
+        undoing=Undoing(ledger, journal, plans),
     )

@@ -33,7 +33,7 @@ from domain.graphflow.run_events import (
     RunResumed,
     RunStarted,
 )
-from domain.graphflow.schedule import Over, State
+from domain.graphflow.schedule import Over, State, Visit
 from domain.graphflow.templates import filled
 from domain.swarm.plans import PLANS
 from domain.swarm.ports import Agents
@@ -56,6 +56,7 @@ class RunActivities:
         model_queue: str,
     ) -> None:
         self._values = parts.values
+        self._undoing = parts.undoing
         self._agents = agents
         self._toolbox = toolbox
         self._now = now
@@ -64,7 +65,7 @@ class RunActivities:
         self._model_queue = model_queue
 
     def all(self) -> list[Callable[..., object]]:
-        return [self.begin_run, self.reopen_run, self.record_request, self.end_run]
+        return [self.begin_run, self.reopen_run, self.begin_undo, self.record_request, self.end_run]
 
     @activity.defn(name="begin_run")
     async def begin_run(self, asked: RunAsked) -> RunBegun:
@@ -105,9 +106,23 @@ class RunActivities:
             plan.packed,
             self._model_queue,
             attempts={visit.node: run.node(visit.node).attempt for visit in again},
-            completed=[done for done in run.completed if plan.nodes[done[0]].compensate is not None],
+            completed=_to_undo(plan, run),
             state=stood,
+            kept=[visit.node for visit in again if _is_kept(run, visit)],
         )
+
+    @activity.defn(name="begin_undo", no_thread_cancel_exception=True)
+    def begin_undo(self, asked: RunAsked) -> RunBegun:
+        """Say what is to be undone of a run that has completed.
+
+        Raises:
+            NotFound: there is no such run.
+        """
+        plan = self._plans.plan(asked.workflow_id, asked.version)
+        left = [(visit.node, visit.visit) for visit in self._undoing.left(asked.execution_id)]
+        ended = self._journal.fresh(asked.execution_id).ended
+        stood = dict(ended.state or {}) if ended else {}
+        return RunBegun(plan.packed, self._model_queue, completed=left, state=stood)
 
     @activity.defn(name="record_request", no_thread_cancel_exception=True)
     def record_request(self, asked: RunAsked, request: Request) -> None:
@@ -248,6 +263,18 @@ class RunActivities:
             return filled(plan.definition.output, scope(self._values, plan, run, plan.output_reads()))
         nodes = scope(self._values, plan, run, ending.ends)["nodes"]
         return {name: nodes[name].get("output") for name in ending.ends}
+
+
+def _to_undo(plan: Plan, run: Run) -> list[tuple[str, int]]:
+    """What would be undone if the run failed again, in the order of completion."""
+    done = plan.schedule.to_compensate(Visit(*each) for each in run.completed)
+    return [(visit.node, visit.visit) for visit in reversed(done)]
+
+
+def _is_kept(run: Run, visit: Visit) -> bool:
+    """Whether a visit has its output, and failed at what follows from it."""
+    ended = run.node(visit.node).ended
+    return ended is not None and ended.visit == visit.visit and ended.output_hash is not None
 
 
 def state_of(fields: Mapping[str, Any]) -> State:

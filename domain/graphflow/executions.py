@@ -25,6 +25,7 @@ from domain.graphflow.run_events import (
 from domain.projection import Key, Row, Rows
 
 Status = Literal["running", "paused", "awaiting_approval"] | EndStatus
+Undoing = Literal["completed", "failed"]
 NodeStatus = Literal[
     "pending", "running", "awaiting_approval", "completed", "rejected", "failed", "cancelled", "skipped"
 ]
@@ -65,7 +66,8 @@ class NodeRow:
     """A node in a run, in its newest visit. `place` is its place in the definition, from 1.
 
     The output is JSON, or with `as_text` the text itself. Of a map's `items`, `items_ended` have ended. `child_id` is
-    the swarm or execution that it stands for. `compensated`: what it did was undone.
+    the swarm or execution that it stands for. `compensated`: what it did was undone; `compensation` is how undoing it
+    ended, of all visits, and `compensation_error` why one could not be undone.
     """
 
     TABLE: ClassVar[str] = "execution_nodes"
@@ -89,6 +91,8 @@ class NodeRow:
     compensated: bool
     started_at: datetime | None
     ended_at: datetime | None
+    compensation: Undoing | None = None
+    compensation_error: str | None = None
 
 
 class ExecutionsProjection:
@@ -118,7 +122,7 @@ class ExecutionsProjection:
                     rows.put(replace(row, items_ended=row.items_ended + (event.status == "completed")))
             case NodeCompensated() as event:
                 row = _row(rows, event.execution_id, event.node)
-                rows.put(replace(row, compensated=event.status == "completed"))
+                rows.put(_undone(row, event))
             case RunPaused() | RunResumed() as event:
                 run = _run(rows, event.execution_id)
                 rows.put(_standing(replace(run, paused=isinstance(event, RunPaused))))
@@ -215,6 +219,15 @@ def _moved(row: NodeRow, event: NodeEvent) -> NodeRow:
             moved = replace(row, status=event.status, code=event.code, error=event.error, ended_at=event.at)
             return replace(moved, output_hash=event.output_hash, as_text=event.as_text)
     return row
+
+
+def _undone(row: NodeRow, event: NodeCompensated) -> NodeRow:
+    """One visit of several that could not be undone is what people have to know of."""
+    if event.status == "failed":
+        why = row.compensation_error or event.error
+        return replace(row, compensated=False, compensation="failed", compensation_error=why)
+    done = row.compensation != "failed"
+    return replace(row, compensated=done, compensation="completed" if done else "failed")
 
 
 def _skip(execution_id: str, skipped: Iterable[str], at: datetime, rows: Rows) -> None:

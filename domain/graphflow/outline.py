@@ -7,6 +7,7 @@ from typing import Any
 from domain.graphflow.definition import MOST_VISITS, ApprovalNode, Definition, GoTo, MapNode, Node, WaitNode
 from domain.graphflow.graph import Graph, GraphEdge, GraphNode, Kind
 from domain.graphflow.regions import WHOLE, Topology, topology
+from domain.graphflow.work import WorkflowWork
 
 
 def graph_of(definition: Definition) -> Graph:
@@ -61,9 +62,14 @@ def _node(node: Node, definition: Definition) -> GraphNode:
         pause_s=retry.pause_s if retry else 1,
         backoff=retry.backoff if retry else 2,
         timeout_s=node.timeout_s,
-        compensate=node.compensate is not None,
+        compensate=node.compensate is not None or _runs_another(node),
         more=_more(node, definition),
     )
+
+
+def _runs_another(node: Node) -> bool:
+    """Whether it stands for runs of other workflows, which are undone as they say."""
+    return isinstance(node.node if isinstance(node, MapNode) else node, WorkflowWork)
 
 
 def _more(node: Node, definition: Definition) -> dict[str, Any]:
