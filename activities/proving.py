@@ -5,7 +5,6 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
-from typing import Any
 
 from domain.agents.ports import AgentFilter, AgentReads
 from domain.agents.projection import AgentRow
@@ -16,7 +15,7 @@ from domain.costs.ports import Prices
 from domain.errors import Invalid
 from domain.graphflow.definition import Definition
 from domain.graphflow.documents import of_document
-from domain.graphflow.known import Known, KnownWorkflow, names_in, works
+from domain.graphflow.known import MOST_NESTED, Known, KnownWorkflow, names_in, works
 from domain.graphflow.ports import WorkflowReads
 from domain.graphflow.problems import Problem, Validation
 from domain.graphflow.validation import validate
@@ -24,9 +23,9 @@ from domain.graphflow.work import WorkflowWork
 from domain.swarm.plans import PLANS
 from domain.swarm.task import MODES, ROUNDS, Mode, Task
 from domain.tools.ports import Toolbox
+from domain.tools.spec import ToolSpec
 
 _ALL_AGENTS = 100_000
-_DEEPEST = 10
 
 Ref = tuple[str, int | None]
 
@@ -68,20 +67,22 @@ class Proving:
     async def prove(self, definition: Definition, *, itself: str | None = None) -> Validation:
         """What is wrong with a definition, and the most that a run can take. `itself` is the id it is kept under."""
         agents = await self._dearest()
-        return await self._proven(definition, agents, itself, _DEEPEST)
+        return await self._proven(definition, agents, itself, MOST_NESTED)
 
     async def _proven(
         self, definition: Definition, agents: Mapping[str, Decimal], itself: str | None, depth: int
     ) -> Validation:
         named = names_in(definition)
         inner = await self._inner(named.workflows, agents, depth)
+        tools = await self._tools(named.tools)
         known = Known(
             agents,
-            await self._tools(named.tools),
+            {name: spec.parameters for name, spec in tools.items()},
             {mode: _planned(mode) for mode in MODES},
             {ref: found for ref, (found, _) in inner.items()},
             self._calls.per_turn,
             itself,
+            frozenset(name for name, spec in tools.items() if spec.runs != "activity"),
         )
         proven = await asyncio.to_thread(validate, definition, known)
         flawed = {ref: flaw for ref, (_, flaw) in inner.items() if flaw}
@@ -107,7 +108,7 @@ class Proving:
         worst = proven.worst_case
         return KnownWorkflow(
             definition.input,
-            await asyncio.to_thread(self._included, definition, _DEEPEST),
+            await asyncio.to_thread(self._included, definition, MOST_NESTED),
             worst.model_calls if worst else 0,
             worst.cost_usd if worst else Decimal(0),
         )
@@ -131,10 +132,10 @@ class Proving:
         answer = min(self._calls.max_answer_tokens, window)
         return self._prices.price(model, prompt_tokens=window - answer, completion_tokens=answer, at=self._now()).cost
 
-    async def _tools(self, named: Iterable[str]) -> dict[str, Mapping[str, Any]]:
-        """The schemas of the arguments of all tools of ours and of those that are named."""
+    async def _tools(self, named: Iterable[str]) -> dict[str, ToolSpec]:
+        """All tools of ours and those that are named, by the names that they go by there."""
         names = [*TOOLS, *named]
-        there = {spec.name: spec.parameters for spec in await self._toolbox.offered(names)}
+        there = {spec.name: spec for spec in await self._toolbox.offered(names)}
         proper = dict(zip(names, (canonical([name])[0] for name in names), strict=True))
         return {name: there[proper[name]] for name in names if proper[name] in there}
 
@@ -180,5 +181,5 @@ def _passed_up(definition: Definition, flawed: Mapping[Ref, Problem]) -> Iterabl
 
 
 def _too_deep(ref: Ref) -> Problem:
-    message = f"workflows are inside each other more than {_DEEPEST} deep"
+    message = f"workflows are inside each other more than {MOST_NESTED} deep"
     return Problem("too_deep", f"workflow {ref[0]}", "", message, "Draw some of them as one")

@@ -17,11 +17,11 @@ from api.execution_input import refuse_unfit
 from api.execution_views import ExecutionRef, ref
 from api.graph_runs import PREFIX, GraphRuns
 from domain.content import Content, ContentStore
-from domain.errors import Conflict, NotFound, Unavailable
+from domain.errors import Conflict, Invalid, NotFound, Unavailable
 from domain.events import Cause
 from domain.graphflow import run as runs
 from domain.graphflow.commands import WorkflowCommands
-from domain.graphflow.definition import Definition
+from domain.graphflow.definition import Definition, WaitNode
 from domain.graphflow.executions import ExecutionRow
 from domain.graphflow.run_events import RunReopened
 from domain.graphflow.run_ports import RunReads, SeenRun
@@ -164,10 +164,12 @@ class Executions:
         Raises:
             NotFound: there is none, or it is another key's.
             Conflict: it is over.
+            Invalid: no node of it waits for an event of this name.
         """
         seen = await self.seen(place)
         if seen.row.ended_at is not None:
             raise Conflict(f"this execution is over: {seen.row.status}", status=seen.row.status)
+        await asyncio.to_thread(self._refuse_unheard, seen.row, name)
         event_id = f"event_{derived('event', place.execution_id, key).replace('-', '')}" if key else random_id("event")
         payload_hash = await asyncio.to_thread(_stored, self._content, place.execution_id, payload)
         await self._runs.hear(place.execution_id, Heard(event_id, name, payload_hash))
@@ -202,6 +204,14 @@ class Executions:
         except Unavailable:
             pass
         return ref(seen.row)
+
+    def _refuse_unheard(self, row: ExecutionRow, name: str) -> None:
+        """An event that nobody would ever take is a mistake of whoever sends it."""
+        nodes = self._recording.definition(row.workflow_id, row.version).nodes
+        names = sorted({node.event for node in nodes if isinstance(node, WaitNode) and node.event})
+        if name not in names:
+            reason = f"no node of this execution waits for {name}; it waits for {', '.join(names) or 'no event'}"
+            raise Invalid(reason, field="name", reason=reason)
 
     def _kept(self, order: Order) -> tuple[RunAsked, str]:
         """What is asked for, by ids, its texts stored; and the workflow's name."""

@@ -61,6 +61,7 @@ class Naming:
             tools={spec.name: spec.parameters for spec in tools},
             modes=dict.fromkeys(MODES, lambda members, _: members),
             workflows={(name, None): KnownWorkflow(each.input) for name, each in workflows.items()},
+            for_agents=frozenset(spec.name for spec in tools if spec.runs != "activity"),
         )
         fitting = [match.candidate for match in ranked(task, agents)]
         return Names("\n".join(_told(fitting, tools, workflows)), options(known, requirements))

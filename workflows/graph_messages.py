@@ -19,7 +19,7 @@ class Heard:
 class Carried:
     """Where a run stood when it continued as new. `attempts` are those that running nodes have had and that failed.
 
-    `kept` are nodes that have put out something already.
+    `kept` are nodes that have put out something already; `late` is by how many seconds waits end later.
     """
 
     state: State
@@ -30,6 +30,7 @@ class Carried:
     known_events: list[str] = field(default_factory=list)
     paused: bool = False
     kept: list[str] = field(default_factory=list)
+    late: dict[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -17,6 +17,7 @@ with workflow.unsafe.imports_passed_through():
     from domain.graphflow.graph import unpacked
     from domain.graphflow.schedule import Schedule, State, Visit
     from workflows.graph_board import Board
+    from workflows.graph_clock import Clock
     from workflows.graph_messages import Carried, GraphStart, Heard
     from workflows.graph_tasks import is_cancellation, stopped, surely, why
     from workflows.graph_visits import Events, Visits
@@ -86,6 +87,7 @@ class GraphRun:
         self._people = People()
         self._events = Events()
         self._paused = carried is not None and carried.paused
+        self._clock = Clock(dict(carried.late) if carried else {})
         self._cancelled: Request | None = None
         self._flow: _Flow | None = None
         self._closing = False
@@ -100,6 +102,8 @@ class GraphRun:
         """Work until there is an end, and record it."""
         if start.undo:
             return await surely(self._undo())
+        if self._paused:
+            self._clock.stop()
         working = asyncio.create_task(self._work())
         try:
             await workflow.wait_condition(lambda: working.done() or self._cancelled is not None)
@@ -247,7 +251,7 @@ class GraphRun:
             root_id=asked.root,
             budget_usd=asked.budget_usd,
         )
-        return _Flow(Visits(asked, board, Work(turns, self._people, self._waits), self._events))
+        return _Flow(Visits(asked, board, Work(turns, self._people, self._waits), self._events, self._clock))
 
     async def _undo(self) -> RunOver:
         """Undo what a run has completed, node by node, the latest first."""
@@ -337,6 +341,10 @@ class GraphRun:
             return
         self._requests.add(request)
         self._paused = paused
+        if paused:
+            self._clock.stop()
+        else:
+            self._clock.go_on()
         await self._record(request)
         self._show()
 
@@ -364,6 +372,7 @@ class GraphRun:
             heard=[*self._events.heard],
             known_events=[*self._events.known],
             paused=self._paused,
+            late=self._clock.carried(),
             kept=sorted(board.kept),
         )
 

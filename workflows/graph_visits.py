@@ -14,7 +14,9 @@ with workflow.unsafe.imports_passed_through():
     from activities.graphflow.nodes import NodeActivities
     from domain.graphflow.graph import GraphNode
     from domain.graphflow.schedule import Visit
+    from domain.graphflow.work import LONGEST_PAUSE_S
     from workflows.graph_board import Board
+    from workflows.graph_clock import Clock
     from workflows.graph_map import ended, mapped
     from workflows.graph_messages import Heard
     from workflows.graph_tasks import is_cancellation, why, within
@@ -58,6 +60,7 @@ class Visits:
     board: Board
     work: Work
     events: Events
+    clock: Clock = field(default_factory=Clock)
 
     async def take(self, visit: Visit) -> Ended:
         """Try a node until it has ended for good."""
@@ -73,7 +76,7 @@ class Visits:
             self.board.attempts[visit.node] = attempt
             self.board.mark(visit.node, f"attempt {attempt} failed: {tried.code}")
             await asyncio.sleep(pause)
-            pause *= spec.backoff
+            pause = min(pause * spec.backoff, LONGEST_PAUSE_S)
         return tried
 
     async def undo(self, visit: Visit) -> bool:
@@ -130,10 +133,12 @@ class Visits:
             self.board.mark(spot.node, "is working")
             if begun.type == "wait":
                 self.work.people.resting.add(spot.node)
+                self.clock.begin(_visit_of(spot))
                 try:
                     return await self._waited(spot, begun)
                 finally:
                     self.work.people.resting.discard(spot.node)
+                    self.clock.end(_visit_of(spot))
             if begun.type == "map":
                 return await mapped(self.work, spot, begun, spec.more["parallel"], agents=self._maps_agents(spec))
             return await self.work.done(spot, begun)
@@ -151,10 +156,22 @@ class Visits:
         name = begun.event
         while (event := self.events.take(name)) is None:
             try:
-                await workflow.wait_condition(lambda: self.events.has(name), timeout=_left(begun.until))
+                await self._heard(name, self.clock.shifted(_visit_of(spot), begun.until))
             except TimeoutError:
                 return Ending(spot, "completed", "waited", timed_out=True)
         return Ending(spot, "completed", "waited", event.payload_hash)
+
+    async def _heard(self, name: str, until: datetime | None) -> None:
+        """Wait until there is an event of this name, or the run's clock stops or goes on.
+
+        Raises:
+            TimeoutError: it is later than `until`, and the clock has not stood still.
+        """
+        stopped = self.clock.is_stopped()
+        await workflow.wait_condition(
+            lambda: self.events.has(name) or self.clock.is_stopped() != stopped,
+            timeout=None if stopped else _left(until),
+        )
 
     @staticmethod
     def _maps_agents(spec: GraphNode) -> bool:
@@ -165,6 +182,10 @@ class Visits:
         """A person said no, and no edge has a condition on it."""
         decided = ending.decided
         return decided is not None and decided.outcome != "approved" and not spec.more.get("decides")
+
+
+def _visit_of(spot: Spot) -> str:
+    return f"{spot.node}:{spot.visit}"
 
 
 async def _until(moment: datetime | None) -> None:

@@ -13,6 +13,7 @@ from domain.graphflow.outline import graph_of
 from domain.graphflow.schedule import Schedule
 from domain.graphflow.sites import reads
 from domain.graphflow.templates import references_in
+from domain.graphflow.versions import Workflow, evolved, stream
 from domain.graphflow.work import AgentWork
 from domain.ledger import Ledger
 from domain.shapes import Shape
@@ -93,6 +94,13 @@ class Plans:
         """The newest version of a workflow."""
         return max((event.version for event in self._defined(workflow_id)), default=None)
 
+    def why_not(self, workflow_id: str) -> str | None:
+        """Why no new run of a workflow may begin, if none may."""
+        workflow = evolved(Workflow(), self._ledger.read(stream(workflow_id)))
+        if not workflow.versions:
+            return f"there is no workflow {workflow_id}"
+        return f"the workflow {workflow_id} is retired" if workflow.retired else None
+
     def shape(self, name: str) -> Shape | None:
         """The shape that an agent node's answer has to have, by the name that `shape_name` made; None for others.
 
@@ -109,7 +117,7 @@ class Plans:
         return Shape(f"{node}_output", lambda _: schema)
 
     def _defined(self, workflow_id: str) -> list[WorkflowDefined]:
-        return [e for e in self._ledger.read(f"workflow:{workflow_id}") if isinstance(e, WorkflowDefined)]
+        return [e for e in self._ledger.read(stream(workflow_id)) if isinstance(e, WorkflowDefined)]
 
 
 def shape_name(workflow_id: str, version: int, node: str, *, item: bool, undo: bool) -> str:

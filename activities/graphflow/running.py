@@ -16,11 +16,12 @@ from activities.graphflow.parts import GraphParts
 from activities.graphflow.plans import Plan
 from activities.graphflow.scope import scope, with_defaults
 from activities.graphflow.texts import json_text
+from domain.agents.tools import canonical
 from domain.content import Content
 from domain.errors import Conflict, Invalid, NotFound
 from domain.events import Cause
 from domain.graphflow import run as runs
-from domain.graphflow.known import names_in
+from domain.graphflow.known import MOST_NESTED, names_in
 from domain.graphflow.run import Run
 from domain.graphflow.run_events import (
     EndStatus,
@@ -38,9 +39,6 @@ from domain.graphflow.templates import filled
 from domain.swarm.plans import PLANS
 from domain.swarm.ports import Agents
 from domain.tools.ports import Toolbox
-
-DEEPEST = 5
-"""How deep workflows may stand inside each other."""
 
 
 class RunActivities:
@@ -77,7 +75,8 @@ class RunActivities:
         plan = await to_thread(self._plans.plan, asked.workflow_id, asked.version)
         tools = names_in(plan.definition).tools
         there = {spec.name for spec in await self._toolbox.offered(sorted(tools))} if tools else set()
-        return await to_thread(self._begin, asked, plan, sorted(tools - there))
+        missing = [name for name in sorted(tools) if there.isdisjoint(canonical([name]))]
+        return await to_thread(self._begin, asked, plan, missing)
 
     @activity.defn(name="reopen_run", no_thread_cancel_exception=True)
     def reopen_run(self, asked: RunAsked, request: Request) -> RunBegun:
@@ -214,23 +213,21 @@ class RunActivities:
             budget_usd=Decimal(asked.budget_usd) if asked.budget_usd else None,
             **cause.fields(),
         )
-        problems = [*self._problems(asked, plan, named.agents - agents.keys(), newest)]
+        problems = [*self._problems(asked, plan, named.agents - agents.keys())]
         problems += [("TOOL_UNKNOWN", f"there is no tool {name} here") for name in no_tools]
         return started, problems[0] if problems else None
 
-    def _problems(
-        self, asked: RunAsked, plan: Plan, no_agents: Collection[str], newest: Mapping[str, int | None]
-    ) -> Iterator[tuple[str, str]]:
+    def _problems(self, asked: RunAsked, plan: Plan, no_agents: Collection[str]) -> Iterator[tuple[str, str]]:
         given = with_defaults(plan.definition.input, self._values.one(asked.execution_id, asked.input_hash))
         if problem := problem_with(plan.definition.input, given):
             yield "INPUT_INVALID", f"the input: {problem}"
-        if asked.depth > DEEPEST:
-            yield "TOO_DEEP", f"workflows stand inside each other more than {DEEPEST} deep"
+        if asked.depth > MOST_NESTED:
+            yield "TOO_DEEP", f"workflows stand inside each other more than {MOST_NESTED} deep"
         for name in sorted(no_agents):
             yield "AGENT_UNKNOWN", f"there is no agent {name}, or it is not deployed"
-        for name, version in newest.items():
-            if version is None:
-                yield "WORKFLOW_UNKNOWN", f"there is no workflow {name}"
+        for name in sorted({name for name, _ in names_in(plan.definition).workflows}):
+            if (why := self._plans.why_not(name)) is not None:
+                yield "WORKFLOW_UNKNOWN", why
         for mode in sorted(names_in(plan.definition).modes - PLANS.keys()):
             yield "MODE_UNKNOWN", f"there is no swarm mode {mode}"
 

@@ -88,12 +88,20 @@ def scope(values: Values, plan: Plan, run: Run, names: Iterable[str], *, visit: 
 
 
 def with_defaults(schema: Mapping[str, Any], given: Any) -> Any:
-    """An input with what its schema gives for what was left out."""
+    """An input with what its schema gives for what was left out, in the objects and lists inside it too."""
+    if isinstance(given, list):
+        return [with_defaults(_declared(schema, "items"), each) for each in given]
     declared = schema.get("properties")
     if not isinstance(given, dict) or not isinstance(declared, Mapping):
         return given
     defaults = {name: one["default"] for name, one in declared.items() if isinstance(one, Mapping) and "default" in one}
-    return {**defaults, **given}
+    whole = {**defaults, **given}
+    return {name: with_defaults(_declared(declared, name), value) for name, value in whole.items()}
+
+
+def _declared(schemas: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    found = schemas.get(name)
+    return found if isinstance(found, Mapping) else {}
 
 
 def ended_node(

@@ -5,12 +5,12 @@ doubling a text, or copying the list that a loop gathers. So sizes are followed 
 is about one scalar or character.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from domain.graphflow.programs import SLICE
 from domain.graphflow.sizes import NOTHING, Size, Weights, inside, joined, larger
-from domain.graphflow.syntax import Call, Collection, Constant, Loop, Name, Select, Tree
+from domain.graphflow.syntax import Call, Collection, Constant, Loop, Name, Select, Tree, children
 from domain.patterns import LARGEST, weight
 
 MOST_UNITS = 20_000_000
@@ -22,6 +22,7 @@ _COPY = 3
 """Units for half an item that is copied: it takes 32 bytes, and as long as six scalars that are compared."""
 _SMALL = frozenset({"_==_", "_!=_", "_<_", "_<=_", "_>_", "_>=_", "_&&_", "_||_", "!_", "@in", "size", "matches"})
 _SEARCHES = frozenset({"contains", "indexOf", "lastIndexOf", "split", "replace"})
+_ARITHMETIC = frozenset({"_+_", "_-_", "_*_", "_/_", "_%_"})
 _PRECISION = 1_000
 """Digits that one number takes at most in a text made by `format`."""
 
@@ -137,6 +138,14 @@ def _states(pattern: Tree, size: Size) -> int:
     if isinstance(pattern, Constant):
         return weight(pattern.text or "")
     return min(LARGEST, 1_000 * size.whole)
+
+
+def counted_with(tree: Tree) -> Iterator[tuple[str, ...]]:
+    """The paths that are operands of an arithmetic operator as they are."""
+    if isinstance(tree, Call) and tree.function in _ARITHMETIC:
+        yield from (path for operand in tree.arguments if (path := path_of(operand)))
+    for child in children(tree):
+        yield from counted_with(child)
 
 
 def path_of(tree: Tree) -> tuple[str, ...] | None:

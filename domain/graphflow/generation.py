@@ -19,6 +19,7 @@ from domain.shapes import Shape
 MOST_REQUIREMENTS = 50
 _MOST_TOLD = 10
 _MOST_FLAWS = 50
+_KINDS = ("agent", "mode", "tool", "for_agents", "workflow", "count")
 _LONGEST = 300
 """Characters of one problem."""
 
@@ -51,7 +52,8 @@ def options(known: Known, requirements: int) -> tuple[str, ...]:
     newest = {name: found for (name, version), found in known.workflows.items() if version is None}
     workflows = [f"workflow:{name} {_outlined(found.input)}" for name, found in newest.items()]
     agents, modes = [f"agent:{name}" for name in known.agents], [f"mode:{name}" for name in known.modes]
-    return (f"count:{requirements}", *agents, *modes, *tools, *workflows)
+    for_agents = [f"for_agents:{name}" for name in sorted(known.for_agents)]
+    return (f"count:{requirements}", *agents, *modes, *tools, *for_agents, *workflows)
 
 
 def drawn(text: str, options: Sequence[str]) -> Drawn:
@@ -130,7 +132,7 @@ def _shortened(text: str) -> str:
 
 def _read(options: Sequence[str]) -> tuple[Known, int]:
     """What the options say. Nothing is known of prices: they are no matter of what can be drawn."""
-    named: dict[str, dict[str, Any]] = {kind: {} for kind in ("agent", "mode", "tool", "workflow", "count")}
+    named: dict[str, dict[str, Any]] = {kind: {} for kind in _KINDS}
     for option in options:
         kind, _, rest = option.partition(":")
         name, _, schema = rest.partition(" ")
@@ -140,6 +142,7 @@ def _read(options: Sequence[str]) -> tuple[Known, int]:
         tools=named["tool"],
         modes=dict.fromkeys(named["mode"], lambda members, _: members),
         workflows={(name, None): KnownWorkflow(schema) for name, schema in named["workflow"].items()},
+        for_agents=frozenset(named["for_agents"]),
     )
     return known, int(next(iter(named["count"]), 0))
 

@@ -1,7 +1,7 @@
 """The types of values, as expressions see them: read from JSON Schemas, written as CEL writes its types."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from cel_expr_python import cel
@@ -36,6 +36,17 @@ def kinds_in(schema: Mapping[str, Any], path: str) -> dict[str, Kind]:
     found: dict[str, Kind] = {}
     _gather(schema, path, found, 0)
     return found
+
+
+def numbers_in(schema: Any, path: str, depth: int = 0) -> Iterator[str]:
+    """The paths of values that may be whole or not: JSON Schema's type `number`."""
+    if not isinstance(schema, Mapping) or depth > _DEEPEST:
+        return
+    if schema.get("type") == "number":
+        yield path
+    properties = schema.get("properties")
+    for name, inner in properties.items() if isinstance(properties, Mapping) else ():
+        yield from numbers_in(inner, f"{path}.{name}", depth + 1)
 
 
 def cel_type(kind: Kind) -> Any:

@@ -8,6 +8,9 @@ from typing import Any
 from domain.graphflow.definition import Definition, MapNode, Node
 from domain.graphflow.work import AgentWork, SwarmWork, ToolWork, WorkflowWork
 
+MOST_NESTED = 5
+"""How deep workflows may stand inside each other: so many around one."""
+
 
 @dataclass(frozen=True, slots=True)
 class KnownWorkflow:
@@ -27,6 +30,7 @@ class KnownWorkflow:
 class Known:
     """`agents`: the most that one model call of each may cost, in USD. `tools`: the JSON Schema of their arguments.
 
+    `for_agents` are those of the tools that only agents can call: a turn's workflow does them.
     `modes`: how many turns a swarm takes at most, given its members and rounds. `workflows` go by id and version; under
     the version None is the newest one. `calls_per_turn`: the most model calls of one turn. `itself`: the id under which
     the definition is kept, if it is.
@@ -38,6 +42,7 @@ class Known:
     workflows: Mapping[tuple[str, int | None], KnownWorkflow] = field(default_factory=dict)
     calls_per_turn: int = 1
     itself: str | None = None
+    for_agents: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)

@@ -46,6 +46,11 @@ def without_tests(expression: str) -> str:
     return "".join(out)
 
 
+def words_of(expression: str) -> str:
+    """The expression without its texts and comments, whose words and signs say nothing about it."""
+    return "".join(" " if kind in {"text", "comment"} else piece for kind, piece, _ in _tokens(expression, 0))
+
+
 def _tokens(text: str, start: int) -> Iterator[tuple[str, str, int]]:
     for match in _TOKEN.finditer(text, start):
         yield str(match.lastgroup), match.group(), match.start()

@@ -28,6 +28,9 @@ def _of_work(where: str, field: str, work: object, known: Known) -> Iterator[Pro
             yield from _twice(where, f"{field}agents", work.agents)
         case ToolWork():
             yield from _unknown("tool", where, f"{field}tool", [work.tool], known.tools)
+            if work.tool in known.for_agents:
+                fix = f"Have an agent do it, with {work.tool} among its tools"
+                yield Problem("tool_for_agents", where, f"{field}tool", f"{work.tool} is for agents only", fix)
         case WorkflowWork():
             yield from _workflow(where, f"{field}workflow", work, known)
 

@@ -1,11 +1,13 @@
 """What nodes put out, as types: by the kind of work, by the schemas that are declared, by what expressions give."""
 
 from collections.abc import Iterator, Mapping
+from itertools import chain
 from typing import Any
 
 from domain.graphflow.definition import Definition, MapNode
-from domain.graphflow.expressions import BadExpression, checked
-from domain.graphflow.kinds import OBJECT, Kind, kinds_in
+from domain.graphflow.effort import counted_with
+from domain.graphflow.expressions import BadExpression, checked, tree
+from domain.graphflow.kinds import OBJECT, Kind, kinds_in, numbers_in
 from domain.graphflow.known import Known
 from domain.graphflow.sites import Site
 from domain.graphflow.templates import references
@@ -22,7 +24,23 @@ class Outputs:
         self._definition, self._known = definition, known
         self._nodes = definition.by_id()
         self._found: dict[str, dict[str, Kind]] = {}
+        self._mixed: frozenset[str] | None = None
         self.of_input = kinds_in(definition.input, "input") | {"input": OBJECT}
+
+    def mixed_in(self, expression: str) -> tuple[str, ...]:
+        """The paths of numbers that are counted with as they are, though they may be whole or not."""
+        found = (".".join(path) for path in counted_with(tree(expression)))
+        return tuple(dict.fromkeys(path for path in found if path in self._numbers()))
+
+    def _numbers(self) -> frozenset[str]:
+        if self._mixed is None:
+            outputs = (
+                numbers_in(node.output, f"nodes.{node.id}.output")
+                for node in self._definition.nodes
+                if isinstance(node, AgentWork) and node.output is not None
+            )
+            self._mixed = frozenset(chain(numbers_in(self._definition.input, "input"), *outputs))
+        return self._mixed
 
     def of_node(self, node_id: str) -> Mapping[str, Kind]:
         """By paths such as `nodes.draft.output.score`. A node that goes on after errors may put out anything."""

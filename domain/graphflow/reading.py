@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping
 from domain.graphflow.before import Before, before
 from domain.graphflow.definition import Definition, MapNode
 from domain.graphflow.expressions import ROOTS, BadExpression
+from domain.graphflow.hints import hint
 from domain.graphflow.kinds import OBJECT, Kind
 from domain.graphflow.known import Known
 from domain.graphflow.outline import graph_of
@@ -13,7 +14,7 @@ from domain.graphflow.problems import Problem
 from domain.graphflow.sites import Site, sites
 from domain.graphflow.templates import Reference, references
 
-WARNINGS = frozenset({"may_be_skipped", "may_have_failed", "optional_input"})
+WARNINGS = frozenset({"may_be_skipped", "may_have_failed", "optional_input", "may_be_whole"})
 
 
 def problems(definition: Definition, known: Known) -> Iterator[Problem]:
@@ -42,9 +43,13 @@ class _Reader:
             read = references(expression)
         except BadExpression as error:
             message = f"{_short(expression)}: {error.reason}"
-            yield Problem("bad_expression", site.where, site.field, message, _fix(error))
+            yield Problem("bad_expression", site.where, site.field, message, hint(expression, error.reason))
             return
         yield from _form(site, expression, kind)
+        for path in self._outputs.mixed_in(expression):
+            message = f"{path} may be whole or not, and only numbers of one kind count with each other"
+            fix = f"Write double({path}), and other numbers with a point, as in 2.0"
+            yield Problem("may_be_whole", site.where, site.field, message, fix)
         for reference in read:
             if reference.path[0] == "input" and not reference.tested:
                 yield from self._input(site, reference)
@@ -135,9 +140,3 @@ def _undeclared(path: tuple[str, ...], kinds: Mapping[str, Kind]) -> str | None:
 
 def _short(expression: str) -> str:
     return expression if len(expression) <= 80 else f"{expression[:79]}…"  # noqa: PLR2004  (about one line)
-
-
-def _fix(error: BadExpression) -> str:
-    if "is not known here" in error.reason:
-        return "An expression reads input, nodes, context and visit, and inside a map its item"
-    return "Compare and join values of one type; string(…), int(…) and double(…) convert"

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 
-from domain.graphflow.definition import Definition
+from domain.graphflow.definition import Definition, MapNode
 from domain.graphflow.graph import Graph
 from domain.graphflow.outline import error_edges, graph_of
 from domain.graphflow.problems import Problem
@@ -50,6 +50,10 @@ def hints(definition: Definition) -> Iterator[Problem]:
             yield Problem("no_otherwise", f"node {node.id}", "", message, "Add an edge with otherwise: true")
         if own and all(edge.otherwise for edge in own):
             yield Problem("otherwise_alone", own[0].name, "otherwise", "it is always taken", "Leave otherwise out")
+        if isinstance(node, MapNode) and node.retry and node.on_item_error == "continue":
+            message = "with on_item_error: continue an item is tried once, and the map does not fail for it"
+            fix = "Leave retry out, or make on_item_error fail: then the items that failed are tried again"
+            yield Problem("retry_unused", f"node {node.id}", "retry", message, fix)
     for region in shape.regions[1:]:
         names = [definition.nodes[entry].id for entry in sorted(region.entries)]
         if len(names) > 1:

@@ -8,6 +8,7 @@ Risk = Literal["low", "medium", "high", "critical"]
 
 LONGEST_EXPRESSION = 2_000
 LONGEST_TEMPLATE = 20_000
+LONGEST_PAUSE_S = 3600
 LONGEST_WAIT_S = 365 * 24 * 3600
 MOST_ITEMS = 1_000
 MOST_PARALLEL = 50
@@ -110,10 +111,13 @@ class WaitWork(Frozen):
 
 
 class Retry(Frozen):
-    """How often a node is tried in all, and the pause before the second try; each is `backoff` times longer."""
+    """How often a node is tried in all, and the pause before the second try.
+
+    Each further pause is `backoff` times longer, up to an hour.
+    """
 
     attempts: Annotated[int, Field(ge=1, le=20)] = 3
-    pause_s: Annotated[float, Field(ge=0, le=3600)] = 1
+    pause_s: Annotated[float, Field(ge=0, le=LONGEST_PAUSE_S)] = 1
     backoff: Annotated[float, Field(ge=1, le=10)] = 2
 
 

@@ -121,6 +121,29 @@ async def test_a_paused_run_begins_nothing_until_it_is_resumed(shared: System) -
     assert await started.output() == {"end": {"x": 1}}
 
 
+async def test_the_time_of_a_wait_for_an_event_stands_still_while_the_run_is_paused(shared: System) -> None:
+    wait = {"id": "paid", "type": "wait", "event": "payment", "timeout_s": 2.5}
+    end = transform("end", x="nodes.paid.output.timed_out")
+    started = await run(shared, workflow(wait, end, edges=[("paid", "end")]))
+    await until(lambda: asyncio.to_thread(started.story), lambda story: "NodeBegun paid 1.1" in story)
+    await started.asking("pause")
+    await asyncio.sleep(3)
+    assert started.ends() == []
+    await started.asking("resume")
+    await started.handle.execute_update(GraphRun.event, Heard("event_1", "payment"))
+    assert await started.output() == {"end": {"x": False}}
+
+
+async def test_a_wait_that_was_paused_still_ends_by_its_time(shared: System) -> None:
+    wait = {"id": "paid", "type": "wait", "event": "payment", "timeout_s": 1}
+    end = transform("end", x="nodes.paid.output.timed_out")
+    started = await run(shared, workflow(wait, end, edges=[("paid", "end")]))
+    for _ in range(2):
+        await started.asking("pause")
+        await started.asking("resume")
+    assert await started.output() == {"end": {"x": True}}
+
+
 async def test_a_run_that_is_paused_before_it_begins_anything_goes_on_where_it_would_have(shared: System) -> None:
     wait = {"id": "paid", "type": "wait", "event": "payment"}
     started = await run(shared, workflow(wait, transform("end", x="1"), edges=[("paid", "end")]))
