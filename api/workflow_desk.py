@@ -96,8 +96,8 @@ class Desk:
             return no_definition(error)
         return await self.proven(definition)
 
-    async def imported(self, component: Any, stand_in: str) -> Imported:
-        """The workflow that a component of AutoGen is.
+    async def imported(self, component: Any, stand_in: str, name: str | None = None) -> Imported:
+        """The workflow that a component of AutoGen is, under its own name or this one.
 
         Raises:
             Invalid: it is none, or `lost` lists what cannot be carried over.
@@ -108,7 +108,7 @@ class Desk:
         if stand_in not in agents:
             reason = f"there is no agent {stand_in}, or it is not deployed"
             raise Invalid(f"stand_in: {reason}", field="stand_in", reason=reason)
-        return imported(component, agents=agents, stand_in=stand_in)
+        return imported(component, agents=agents, stand_in=stand_in, name=name)
 
     async def answered(self, request: RequestContext, response: Response, standing: Standing) -> None:
         """Answer when the catalogue shows what was written: who reads or runs after this answer meets it."""

@@ -32,6 +32,10 @@ _Number = Annotated[int, Path(ge=1, le=MAX_INT)]
 _Version = Annotated[int | None, Query(ge=1, le=MAX_INT, description="The newest, if none is named.")]
 _Note = Annotated[str | None, Query(max_length=500, pattern=NO_NUL, description="What is new, in your words.")]
 _Text = Annotated[str | None, Query(min_length=1, max_length=200, pattern=NO_NUL)]
+_Name = Annotated[
+    str | None,
+    Query(min_length=1, max_length=120, pattern=NO_NUL, description="Its name here; unless set, the team's."),
+]
 _StandIn = Annotated[
     str, Query(min_length=1, max_length=64, pattern=NO_NUL, description="Who acts for agents that are not known here.")
 ]
@@ -84,10 +88,12 @@ def _writing(routes: APIRouter, desk: Desk) -> None:
         request: CurrentRequest,
         key: IdempotencyKey,
         response: Response,
+        *,
         stand_in: _StandIn = STAND_IN,
+        name: _Name = None,
     ) -> Any:
         """Write down the workflow that an AutoGen GraphFlow component is. What cannot be carried over is named."""
-        found = await desk.imported(body, stand_in)
+        found = await desk.imported(body, stand_in, name)
         made = await desk.create(found.definition, desk.cause(request), key=key, note="imported from AutoGen")
         await desk.answered(request, response, made.standing)
         response.headers["location"] = f"{PREFIX}/{made.standing.workflow_id}"

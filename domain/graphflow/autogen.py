@@ -12,14 +12,30 @@ from dataclasses import dataclass
 from typing import Any
 
 from domain.errors import Invalid
+from domain.graphflow.autogen_endings import endings
 from domain.graphflow.autogen_graph import Drawing, drawing
 from domain.graphflow.definition import MOST_VISITS, Definition
 from domain.graphflow.documents import of_document
+from domain.graphflow.work import LONGEST_EXPRESSION
 
 _ROUNDS = 10
 """Of a cycle whose team says nothing about its length."""
 _MOST_READ = 30
 _ABSENT = ("tools", "handoffs", "memory")
+_STATIC = frozenset({"StaticWorkbench", "StaticStreamWorkbench"})
+_ALIASES = frozenset(
+    {
+        "azure_openai_chat_completion_client",
+        "AzureOpenAIChatCompletionClient",
+        "openai_chat_completion_client",
+        "OpenAIChatCompletionClient",
+        "OllamaChatCompletionClient",
+    }
+)
+"""Short names of model clients that AutoGen itself takes."""
+_TASK = "user"
+"""Whose message the task is."""
+_END = "ended"
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,15 +46,17 @@ class Imported:
     notes: tuple[str, ...]
 
 
-def imported(component: Any, *, agents: Collection[str], stand_in: str) -> Imported:
+def imported(component: Any, *, agents: Collection[str], stand_in: str, name: str | None = None) -> Imported:
     """The workflow that a GraphFlow component is. `agents` are the ids registered here; `stand_in` is one of them.
+
+    Without a `name` it has the team's.
 
     Raises:
         Invalid: it is no GraphFlow component; or `lost` lists, by name, what cannot be carried over.
     """
     config = _config(component)
     reader = _Reader(config, agents, stand_in)
-    document = reader.document(_name(component, config), str(component.get("description") or ""))
+    document = reader.document(name or _name(component, config), str(component.get("description") or ""))
     if reader.lost:
         lost = list(dict.fromkeys(reader.lost))
         message = "these cannot be carried over: " + "; ".join(lost)
@@ -71,33 +89,31 @@ class _Reader:
         self._participants = {str(_inner(each).get("name")): each for each in config["participants"]}
         self._drawing: Drawing = drawing(config["graph"], self.lost, self.notes)
         self._ids = _ids(self._drawing.names)
+        self._ended = _free(_END, self._ids.values())
+        longest = None if self._drawing.entries else len(self._drawing.names)
+        self._endings = endings(config, _kind, longest, self.lost, self.notes)
 
     def document(self, name: str, description: str) -> dict[str, Any]:
         rounds = self._rounds()
         nodes = [self._node(each, rounds) for each in self._drawing.names]
         edges = [self._edge(*each) for each in self._drawing.edges]
+        if open_ends := [name for name in self._drawing.names if _may_stop(self._ids[name], edges)]:
+            nodes.append(self._end(open_ends))
+            edges += [{"from": self._ids[name], "to": self._ended, "otherwise": True} for name in open_ends]
+            self.notes.append(f"where nothing leads on the run ends at {self._ended}, and has completed")
         return {"name": name, "description": description[:4_000], "nodes": nodes, "edges": edges}
 
     def _rounds(self) -> int:
-        found = [*self._limits(self._config.get("termination_condition"))]
-        if isinstance(turns := self._config.get("max_turns"), int):
-            found.append(turns)
-        if self._drawing.entries and not found:
+        most = self._endings.most
+        if self._drawing.entries and most is None:
             self.notes.append(f"cycles end after {_ROUNDS} rounds, because the team does not say when")
-        return max(2, min([*found, MOST_VISITS])) if found else _ROUNDS
+        return max(2, min(most + 1, MOST_VISITS)) if most is not None else _ROUNDS
 
-    def _limits(self, condition: Any) -> Iterator[int]:
-        if not isinstance(condition, Mapping):
-            return
-        kind, config = _kind(condition), _inner(condition)
-        if kind == "MaxMessageTermination":
-            self.notes.append("the most messages of the team bound each cycle now")
-            yield int(config.get("max_messages", _ROUNDS))
-        elif kind == "OrTerminationCondition":
-            for each in config.get("conditions", []):
-                yield from self._limits(each)
-        elif kind != "StopMessageTermination":
-            self.lost.append(f"the termination condition {kind}")
+    def _end(self, open_ends: Sequence[str]) -> dict[str, Any]:
+        spoken = dict.fromkeys(each for name in open_ends for each in (name, *self._drawing.before(name)))
+        count = " + ".join(f"nodes.{self._ids[name]}.visit" for name in spoken)
+        messages = count if len(count) < LONGEST_EXPRESSION else "0"
+        return {"id": self._ended, "type": "transform", "join": "any", "set": {"messages": messages}}
 
     def _node(self, name: str, rounds: int) -> dict[str, Any]:
         node: dict[str, Any] = {"id": self._ids[name], "title": name[:200], "join": self._drawing.joins[name]}
@@ -106,16 +122,30 @@ class _Reader:
         participant = self._participants.get(name)
         if participant is None:
             self.lost.append(f"the node {name}, which no participant has the name of")
-        elif _kind(participant) == "AssistantAgent":
-            node |= self._assistant(name, _inner(participant))
-        elif _kind(participant) == "UserProxyAgent":
+            return node
+        inner, sources = self._filtered(name, participant)
+        if _kind(inner) == "AssistantAgent":
+            node |= self._assistant(name, _inner(inner), sources)
+        elif _kind(inner) == "UserProxyAgent":
             self.notes.append(f"{name} waits for the event {self._ids[name]}, whose payload is what the person says")
             node |= {"type": "wait", "event": self._ids[name]}
         else:
-            self.lost.append(f"the participant {name}, a {_kind(participant)}")
+            self.lost.append(f"the participant {name}, a {_kind(inner)}")
         return node
 
-    def _assistant(self, name: str, config: Mapping[str, Any]) -> dict[str, Any]:
+    def _filtered(self, name: str, participant: Any) -> tuple[Any, tuple[str, ...] | None]:
+        """The agent inside a `MessageFilterAgent`, and whose messages it is given; None for everybody's."""
+        if _kind(participant) != "MessageFilterAgent":
+            return participant, None
+        config = _inner(participant)
+        kept = _inner_filters(config.get("filter"))
+        if any(
+            each.get("count") != 1 or each.get("position") != "last" for each in kept if each.get("source") != "user"
+        ):
+            self.notes.append(f"{name} is given the newest message of each of its sources, and no older ones")
+        return config.get("wrapped_agent"), tuple(str(each.get("source")) for each in kept)
+
+    def _assistant(self, name: str, config: Mapping[str, Any], sources: Sequence[str] | None) -> dict[str, Any]:
         self.lost.extend(_lost_of(name, config))
         model = _inner(config.get("model_client")).get("model")
         if model:
@@ -124,8 +154,14 @@ class _Reader:
         if agent == self._stand_in:
             self.notes.append(f"{agent} takes the part of {name}")
         words = str(config.get("system_message") or "").replace("{{", "{{ '{{' }}")
-        said = [self._said(each) for each in self._drawing.before(name)[:_MOST_READ]]
-        return {"type": "agent", "agent": agent, "prompt": "\n\n".join([words, "{{ input.request }}", *said]).strip()}
+        heard = ["{{ input.request }}"] if sources is None or _TASK in sources else []
+        heard += [self._said(each) for each in self._heard(name, sources)[:_MOST_READ]]
+        return {"type": "agent", "agent": agent, "prompt": "\n\n".join([words, *heard]).strip() or "…"}
+
+    def _heard(self, name: str, sources: Sequence[str] | None) -> Sequence[str]:
+        """Whose messages an agent is given: of those that can have spoken before, in the order of its filter."""
+        before = self._drawing.before(name)
+        return before if sources is None else [each for each in dict.fromkeys(sources) if each in before]
 
     def _said(self, name: str) -> str:
         path = f"nodes.{self._ids[name]}.output"
@@ -133,15 +169,19 @@ class _Reader:
 
     def _edge(self, source: str, target: str, condition: str | None) -> dict[str, Any]:
         edge: dict[str, Any] = {"from": self._ids[source], "to": self._ids[target]}
+        counted = [f"nodes.{self._ids[each]}.visit" for each in dict.fromkeys((source, *self._drawing.before(source)))]
+        holds = self._endings.guards(source, self._text(source), counted)
         if condition is not None:
-            edge["when"] = f"{self._text(source)}.contains({json.dumps(condition, ensure_ascii=False)})"
+            holds.insert(0, f"{self._text(source)}.contains({json.dumps(condition, ensure_ascii=False)})")
+        if holds:
+            edge["when"] = " && ".join(holds)
         return edge
 
     def _text(self, name: str) -> str:
         """What a participant has said, as an expression."""
         path = f"nodes.{self._ids[name]}.output"
-        participant = self._participants.get(name)
-        return f"string({path}.payload)" if participant and _kind(participant) == "UserProxyAgent" else path
+        inner, _ = self._filtered(name, self._participants.get(name))
+        return f"string({path}.payload)" if _kind(inner) == "UserProxyAgent" else path
 
 
 def _lost_of(name: str, config: Mapping[str, Any]) -> Iterator[str]:
@@ -154,13 +194,28 @@ def _lost_of(name: str, config: Mapping[str, Any]) -> Iterator[str]:
         tools = _inner(bench).get("tools") or ()
         for tool in tools:
             yield f"tool {_inner(tool).get('name') or _kind(tool)} of {name}"
-        if not tools and _kind(bench) != "StaticWorkbench":
+        if not tools and _kind(bench) not in _STATIC:
             yield f"workbench {_kind(bench)} of {name}"
     if config.get("structured_message_factory"):
         yield f"structured messages of {name}"
     client = config.get("model_client")
-    if isinstance(client, Mapping) and not str(client.get("provider", "")).startswith("autogen_ext.models."):
+    if isinstance(client, Mapping) and not _is_autogens(str(client.get("provider", ""))):
         yield f"model client {_kind(client)} of {name}"
+
+
+def _is_autogens(provider: str) -> bool:
+    return provider.startswith("autogen_ext.models.") or provider in _ALIASES
+
+
+def _inner_filters(filter_: Any) -> list[Mapping[str, Any]]:
+    each = filter_.get("per_source") if isinstance(filter_, Mapping) else None
+    return [one for one in each if isinstance(one, Mapping)] if isinstance(each, list) else []
+
+
+def _may_stop(node: str, edges: Sequence[Mapping[str, Any]]) -> bool:
+    """Whether it can be that none of a node's edges is taken."""
+    own = [edge for edge in edges if edge["from"] == node]
+    return bool(own) and all("when" in edge for edge in own)
 
 
 def _kind(component: Any) -> str:
@@ -178,7 +233,9 @@ def _ids(names: Sequence[str]) -> dict[str, str]:
     for name in names:
         plain = re.sub(r"[^a-z0-9]+", "_", name.lower()).strip("_")[:56] or "node"
         plain = plain if plain[0].isalpha() and plain not in {"in", "true", "false", "null"} else f"n_{plain}"
-        taken = set(ids.values())
-        free = (each for each in (plain, *(f"{plain}_{more}" for more in range(2, 10_000))) if each not in taken)
-        ids[name] = next(free)
+        ids[name] = _free(plain, ids.values())
     return ids
+
+
+def _free(name: str, taken: Collection[str]) -> str:
+    return next(each for each in (name, *(f"{name}_{more}" for more in range(2, 10_000))) if each not in taken)

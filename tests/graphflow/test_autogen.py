@@ -10,7 +10,11 @@ import pytest
 
 from domain.errors import Invalid
 from domain.graphflow.autogen import imported
+from domain.graphflow.definition import AgentNode, Definition
+from domain.graphflow.expressions import holds
 from domain.graphflow.known import Known
+from domain.graphflow.outline import graph_of
+from domain.graphflow.schedule import Schedule
 from domain.graphflow.templates import rendered
 from domain.graphflow.validation import validate
 
@@ -44,7 +48,7 @@ def test_a_team_becomes_a_definition_without_errors() -> None:
     found = validate(done.definition, Known(dict.fromkeys(AGENTS, Decimal(0))))
     assert found.errors == ()
     assert done.definition.name == "Essay team"
-    assert [node.id for node in done.definition.nodes] == ["writer", "style", "facts", "editor", "publisher"]
+    assert [node.id for node in done.definition.nodes] == ["writer", "style", "facts", "editor", "publisher", "ended"]
 
 
 def test_joins_cycles_and_conditions_mean_the_same() -> None:
@@ -52,15 +56,15 @@ def test_joins_cycles_and_conditions_mean_the_same() -> None:
     assert definition.node("editor").join == 2  # both edges have to be taken, as in AutoGen
     assert definition.node("writer").max_visits == 20
     conditions = {(edge.source, edge.target): edge.when for edge in definition.edges if edge.when}
-    assert conditions == {
-        ("editor", "writer"): 'nodes.editor.output.contains("REVISE")',
-        ("editor", "publisher"): 'nodes.editor.output.contains("APPROVE \\"it\\"")',
-    }
+    count = "nodes.editor.visit + nodes.writer.visit + nodes.style.visit + nodes.facts.visit < 19"
+    assert conditions["editor", "writer"] == f'nodes.editor.output.contains("REVISE") && {count}'
+    assert conditions["editor", "publisher"] == f'nodes.editor.output.contains("APPROVE \\"it\\"") && {count}'
+    assert conditions["facts", "editor"].endswith(" < 19")
 
 
 def test_registered_agents_take_their_part_and_a_stand_in_the_others() -> None:
     done = imported(TEAM, agents=AGENTS, stand_in="ali")
-    agents = {node.id: getattr(node, "agent", None) for node in done.definition.nodes}
+    agents = {node.id: node.agent for node in done.definition.nodes if isinstance(node, AgentNode)}
     assert agents == {"writer": "ali", "style": "ali", "facts": "ali", "editor": "ali", "publisher": "publisher"}
     assert "ali takes the part of Writer" in done.notes
     assert any("gpt-4.1-nano" in note for note in done.notes)
@@ -98,8 +102,12 @@ LOST: list[tuple[str, str, Any]] = [
     ("the participant style, a CodeExecutorAgent", "participants/1/provider",
      "autogen_agentchat.agents.CodeExecutorAgent"),
     ("the node style, which no participant has the name of", "participants/1/config/name", "stylist"),
-    ("the termination condition TextMentionTermination", "termination_condition",
-     {"provider": "autogen_agentchat.conditions.TextMentionTermination", "config": {"text": "DONE"}}),
+    ("the termination condition TokenUsageTermination", "termination_condition",
+     {"provider": "autogen_agentchat.conditions.TokenUsageTermination", "config": {"max_total_token": 9}}),
+    ("the termination condition AndTerminationCondition", "termination_condition",
+     {"provider": "autogen_agentchat.base.AndTerminationCondition", "config": {"conditions": []}}),
+    ("tool look of style", "participants/1/config/workbench",
+     [{"provider": "autogen_core.tools.StaticStreamWorkbench", "config": {"tools": [{"config": {"name": "look"}}]}}]),
     ("the edge style -> nobody, which leads to no node", "graph/nodes/style/edges", [edge("nobody")]),
     ("the start node nobody, which is no node", "graph/default_start_node", "nobody"),
     ("the condition of the cycle through Writer, style, facts, editor, which must have been a function",
@@ -142,7 +150,8 @@ def test_a_person_is_waited_for() -> None:
     done = imported(team, agents=AGENTS, stand_in="ali")
     node = done.definition.node("editor")
     assert (node.type, getattr(node, "event", None)) == ("wait", "editor")
-    assert done.definition.edges[-2].when == 'string(nodes.editor.output.payload).contains("REVISE")'
+    conditions = {(edge.source, edge.target): edge.when or "" for edge in done.definition.edges}
+    assert conditions["editor", "writer"].startswith('string(nodes.editor.output.payload).contains("REVISE")')
     assert validate(done.definition, Known(dict.fromkeys(AGENTS, Decimal(0)))).valid
 
 
@@ -154,3 +163,141 @@ def test_a_person_is_waited_for() -> None:
 def test_what_is_no_team_is_refused(component: Any) -> None:
     with pytest.raises(Invalid):
         imported(component, agents=AGENTS, stand_in="ali")
+
+
+def node_of(team: dict[str, Any], at: int) -> dict[str, Any]:
+    config: dict[str, Any] = team["config"]["participants"][at]["config"]
+    return config
+
+
+def plain(name: str, system_message: str = "Speak.") -> dict[str, Any]:
+    """An assistant as autogen-agentchat 0.7.5 writes it down."""
+    bench = {"provider": "autogen_core.tools.StaticStreamWorkbench", "component_type": "workbench", "version": 1,
+             "component_version": 1, "config": {"tools": [], "tool_overrides": {}}}  # fmt: skip
+    client = {"provider": "autogen_ext.models.openai.OpenAIChatCompletionClient", "config": {"model": "gpt-4.1"}}
+    config = {"name": name, "model_client": client, "workbench": [bench], "system_message": system_message,
+              "model_client_stream": False, "max_tool_iterations": 1, "metadata": {}}  # fmt: skip
+    return {"provider": "autogen_agentchat.agents.AssistantAgent", "component_type": "agent", "config": config}
+
+
+def team(*edges: tuple[str, str, str | None], participants: list[Any] | None = None, **config: Any) -> dict[str, Any]:
+    names = list(dict.fromkeys(name for source, target, _ in edges for name in (source, target)))
+    nodes = {
+        name: {"name": name, "activation": "any", "edges": [edge(t, c, t) for s, t, c in edges if s == name]}
+        for name in names
+    }
+    graph = {"nodes": nodes, "default_start_node": names[0]}
+    who = participants or [plain(name) for name in names]
+    return {"provider": "autogen_agentchat.teams.GraphFlow", "label": "GraphFlow",
+            "config": {"name": "GraphFlow", "participants": who, "graph": graph, **config}}  # fmt: skip
+
+
+def ends_with(kind: str, **config: Any) -> dict[str, Any]:
+    return {"provider": f"autogen_agentchat.conditions.{kind}", "config": config}
+
+
+def played(definition: Definition, says: Any) -> tuple[list[str], Any]:
+    """Who spoke, in their order, and how it ended; `says` is what a node says at a visit."""
+    assert validate(definition, Known(dict.fromkeys(AGENTS, Decimal(0)))).errors == ()
+    schedule, nodes, spoken = Schedule(graph_of(definition)), definition.by_id(), list[str]()
+    seen: dict[str, Any] = {name: {"status": "pending", "visit": 0} for name in nodes}
+    step = schedule.start()
+    ready = [*step.ready]
+    while ready and step.over is None:
+        visit = ready.pop(0)
+        spoken += [visit.node] if nodes[visit.node].type != "transform" else []
+        said = says(visit.node, visit.visit)
+        seen[visit.node] = {"status": "completed", "visit": visit.visit, "output": said}
+        data = {"input": {}, "context": {}, "visit": visit.visit, "nodes": seen}
+        edges = enumerate(definition.edges)
+        taken = [at for at, e in edges if e.source == visit.node and e.when and holds(e.when, data)]
+        step = schedule.finished(step.state, visit, schedule.taken(visit.node, taken))
+        ready += step.ready
+    return spoken, step.over
+
+
+LOOP = (("writer", "reviewer", None), ("reviewer", "writer", "AGAIN"), ("reviewer", "printer", "PRINT"))
+
+
+def test_a_team_of_todays_assistants_is_taken() -> None:
+    done = imported(team(*LOOP), agents=AGENTS, stand_in="ali")
+    assert validate(done.definition, Known(dict.fromkeys(AGENTS, Decimal(0)))).errors == ()
+
+
+@pytest.mark.parametrize("most", [2, 3, 6, 9])
+def test_it_ends_after_as_many_messages(most: int) -> None:
+    """The task is the first message."""
+    config = {"termination_condition": ends_with("MaxMessageTermination", max_messages=most)}
+    definition = imported(team(*LOOP, **config), agents=AGENTS, stand_in="ali").definition
+    spoken, over = played(definition, lambda _name, _visit: "AGAIN")
+    assert (len(spoken), over.status, over.ends) == (most - 1, "completed", ("ended",))
+
+
+def test_it_ends_after_as_many_turns() -> None:
+    definition = imported(team(*LOOP, max_turns=5), agents=AGENTS, stand_in="ali").definition
+    spoken, over = played(definition, lambda _name, _visit: "AGAIN")
+    assert (len(spoken), over.status) == (5, "completed")
+
+
+@pytest.mark.parametrize(("sources", "count"), [(None, 3), (["writer"], 3), (["printer"], 6)])
+def test_a_text_that_is_mentioned_ends_it(sources: list[str] | None, count: int) -> None:
+    either = [ends_with("TextMentionTermination", text="DONE", sources=sources),
+              ends_with("MaxMessageTermination", max_messages=7)]  # fmt: skip
+    condition = {"provider": "autogen_agentchat.base.OrTerminationCondition", "config": {"conditions": either}}
+    definition = imported(team(*LOOP, termination_condition=condition), agents=AGENTS, stand_in="ali").definition
+    spoken, over = played(definition, lambda name, visit: f"AGAIN {'DONE' if (name, visit) == ('writer', 2) else ''}")
+    assert (len(spoken), over.status) == (count, "completed")
+
+
+def test_where_no_condition_holds_it_ends_well() -> None:
+    done = imported(team(*LOOP), agents=AGENTS, stand_in="ali")
+    spoken, over = played(done.definition, lambda _name, _visit: "Nothing.")
+    assert (spoken, over.status, over.ends) == (["writer", "reviewer"], "completed", ("ended",))
+    assert "where nothing leads on the run ends at ended, and has completed" in done.notes
+
+
+def test_an_agent_with_a_filter_is_given_what_its_filter_lets_through() -> None:
+    kept = [{"source": "user", "position": "first", "count": 1}, {"source": "writer", "position": "last", "count": 1}]
+    wrapped = {"name": "printer", "wrapped_agent": plain("inner", "Print."), "filter": {"per_source": kept}}
+    filtered = {"provider": "autogen_agentchat.agents.MessageFilterAgent", "config": wrapped}
+    who = [plain("writer"), plain("reviewer"), filtered]
+    nodes = {"writer": {"output": "An essay."}, "reviewer": {"output": "PRINT"}, "printer": {}}
+    data = {"input": {"request": "On tea"}, "nodes": nodes, "context": {}, "visit": 1}
+    texts = {}
+    for name, per_source in (("both", kept), ("no task", kept[1:]), ("nothing", [])):
+        wrapped["filter"] = {"per_source": per_source}
+        node = imported(team(*LOOP, participants=who), agents=AGENTS, stand_in="ali").definition.node("printer")
+        assert isinstance(node, AgentNode)
+        texts[name] = rendered(node.prompt, data)
+    assert texts == {
+        "both": "Print.\n\nOn tea\n\nwriter: An essay.",
+        "no task": "Print.\n\nwriter: An essay.",
+        "nothing": "Print.",
+    }
+
+
+@pytest.mark.parametrize("provider", ["OpenAIChatCompletionClient", "openai_chat_completion_client",
+                                      "AzureOpenAIChatCompletionClient",
+                                      "azure_openai_chat_completion_client", "OllamaChatCompletionClient",
+                                      "autogen_ext.models.anthropic.Anything"])  # fmt: skip
+def test_model_clients_that_autogen_knows_by_these_names_are_taken(provider: str) -> None:
+    component = team(*LOOP)
+    node_of(component, 0)["model_client"]["provider"] = provider
+    assert imported(component, agents=AGENTS, stand_in="ali").definition.nodes
+
+
+def test_what_a_filter_is_around_is_looked_at() -> None:
+    inner = {"provider": "autogen_agentchat.agents.SocietyOfMindAgent", "config": {}}
+    wrapped = {"name": "printer", "wrapped_agent": inner, "filter": {"per_source": []}}
+    who = [plain("writer"), plain("reviewer"), {"provider": "x.MessageFilterAgent", "config": wrapped}]
+    assert lost(team(*LOOP, participants=who)) == ["the participant printer, a SocietyOfMindAgent"]
+
+
+def test_a_team_is_given_the_name_that_one_asks_for() -> None:
+    found = [imported(team(*LOOP), agents=AGENTS, stand_in="ali", name=name).definition.name for name in (None, "Mine")]
+    assert found == ["GraphFlow", "Mine"]
+
+
+def test_a_node_that_is_called_as_the_end_is_has_its_own_id() -> None:
+    done = imported(team(("ended", "b", "x"), ("b", "ended", "y")), agents=AGENTS, stand_in="ali")
+    assert [node.id for node in done.definition.nodes] == ["ended", "b", "ended_2"]
