@@ -80,12 +80,12 @@ def router(desk: Desk) -> APIRouter:
 def _definitions(routes: APIRouter, desk: Desk) -> None:
     @routes.post("/create", status_code=201, response_model=ManagedAgent, dependencies=[requires("write")])
     async def create(body: NewAgent, request: CurrentRequest, key: IdempotencyKey, response: Response) -> Any:
-        """Make an agent. Nobody talks to it before it is deployed."""
+        """Make an agent, or make one anew that was deleted. Nobody talks to it before it is deployed."""
         await desk.refuse_unknown(body.model)
         definition, once = body.definition(), f"agent.create:{key or random_id('create')}"
         agent = await asyncio.to_thread(desk.commands.create, definition, desk.cause(request), key=once)
         await desk.written(request, response, agent)
-        response.headers["location"] = f"{PREFIX}/{definition.id}"
+        response.headers["location"] = f"{PREFIX}/{agent.versions[-1].definition.id}"
         return managed(agent)
 
     @routes.put("/{agent_id}", response_model=ManagedAgent, dependencies=[requires("write")])
@@ -113,7 +113,7 @@ def _service(routes: APIRouter, desk: Desk) -> None:
 
     @routes.delete("/{agent_id}", response_model=Deleted, dependencies=[requires("write")])
     async def retire(agent_id: _Id, request: CurrentRequest, expected: IfMatch, response: Response) -> Any:
-        """Retire an agent: no new work gets it, what runs keeps its version, and its names are free again."""
+        """Retire an agent: no new work gets it, what runs keeps its version. Its names are free again."""
         cause = desk.cause(request)
         agent = await asyncio.to_thread(desk.commands.retire, agent_id, cause, check=expected.check)
         await desk.written(request, response, agent)

@@ -54,7 +54,7 @@ def evolve(agent: Agent, event: Event) -> Agent:
     agent = replace(agent, changes=agent.changes + 1, changed_at=event.at)
     match event:
         case AgentDefined(definition=definition, by=by, at=at):
-            return replace(agent, versions=(*agent.versions, Version(definition, by, at)))
+            return replace(agent, versions=(*agent.versions, Version(definition, by, at)), retired=False)
         case AgentDeployed(agent_version=version, by=by, environment=environment):
             return replace(agent, deployed=version, deployed_by=by, environment=environment)
         case AgentRetired():
@@ -86,6 +86,19 @@ def define(agent: Agent, definition: AgentDefinition, cause: Cause, servers: Col
             raise Invalid(f"id: {reason}", field="id", reason=reason)
         if fingerprint(newest) == fingerprint(definition):
             return []
+    return [AgentDefined(definition=definition, agent_version=len(agent.versions) + 1, **cause.fields())]
+
+
+def revive(agent: Agent, definition: AgentDefinition, cause: Cause, servers: Collection[str] = ()) -> list[AgentEvent]:
+    """Make an agent anew under the id of one that is retired; its versions go on counting.
+
+    Raises:
+        Conflict: the agent is not retired.
+        Invalid: a tool is unknown.
+    """
+    if not agent.retired:
+        raise Conflict(f"there is an agent {definition.id} already", field="name", agent_id=definition.id)
+    refuse_unknown(definition.tools, servers)
     return [AgentDefined(definition=definition, agent_version=len(agent.versions) + 1, **cause.fields())]
 
 

@@ -6,15 +6,16 @@ from functools import partial
 from typing import Any
 
 from domain.agents import names
-from domain.agents.aggregate import Agent, define, deploy, evolved, retire, stream
+from domain.agents.aggregate import Agent, define, deploy, evolved, retire, revive, stream
 from domain.agents.definition import AgentDefinition, fingerprint
 from domain.agents.policy import SEED, seeded
 from domain.agents.ports import AgentReads
 from domain.agents.tools import canonical
-from domain.errors import Conflict, NotFound, VersionConflict
+from domain.errors import NotFound, VersionConflict
 from domain.events import Cause, Event
 from domain.ids import derived, random_id
 from domain.ledger import Change, Ledger, retrying
+from domain.names import folded
 
 Check = Callable[[int], None]
 """Refuses a version of the agent that is not the one that the caller knows."""
@@ -43,25 +44,34 @@ class AgentCommands:
         return evolved(Agent(), past)
 
     def create(self, definition: AgentDefinition, cause: Cause, *, key: str) -> Agent:
-        """Define a new agent. Nobody talks to it before it is deployed.
+        """Define a new agent, or one anew that is retired. Nobody talks to it before it is deployed.
 
         Raises:
             Conflict: its id, its name or an alias is taken.
             Invalid: a tool is unknown, or an alias is part of a path.
         """
         names.refuse_reserved(definition.aliases)
-        definition = definition.model_copy(update={"tools": canonical(definition.tools)})
+        own = {"id": self._id_of(definition), "tools": canonical(definition.tools)}
+        definition = definition.model_copy(update=own)
         events = define(Agent(), definition, cause, self._servers)
 
         def write() -> Agent:
             try:
                 return self._append(definition.id, Agent(), events, cause, key)
             except VersionConflict:  # a repeat would have been known by its key
-                if past := self._ledger.read(stream(definition.id)):
-                    raise _taken(definition.id, evolved(Agent(), past)) from None
-                raise
+                gone = evolved(Agent(), self._ledger.read(stream(definition.id)))
+                if not gone.versions:
+                    raise
+                return self._append(definition.id, gone, revive(gone, definition, cause, self._servers), cause, key)
 
         return retrying(write)
+
+    def _id_of(self, definition: AgentDefinition) -> str:
+        """Its id: that of the agent that has or had its name, since ids need not be made of names."""
+        if self._ledger.read(stream(definition.id)):
+            return definition.id
+        same = (known for known in self._agents.names() if folded(known.name) == folded(definition.name))
+        return next((known.agent_id for known in same), definition.id)
 
     def update(self, agent_id: str, changes: Mapping[str, Any], cause: Cause, *, check: Check) -> Agent:
         """Write down a new version that differs from the newest in these fields; it is not deployed by that.
@@ -128,11 +138,6 @@ class AgentCommands:
         moved = names.passed_on(agent_id, before, after, claims, cause)
         self._ledger.append(Change(stream(agent_id), before.changes, events), *moved, key=key)
         return self.standing(agent_id)
-
-
-def _taken(agent_id: str, agent: Agent) -> Conflict:
-    what = "a retired agent" if agent.retired else "an agent"
-    return Conflict(f"there is {what} {agent_id} already", field="name", agent_id=agent_id)
 
 
 def seed(ledger: Ledger, definitions: Iterable[AgentDefinition], at: datetime) -> list[str]:

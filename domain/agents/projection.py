@@ -102,7 +102,8 @@ def _defined(recorded: Recorded, event: AgentDefined, rows: Rows) -> None:
     row = rows.get(AgentRow, agent_id) or _new(definition, event.at)
     if row.deployed_version is None:
         row = _described(row, definition)
-    rows.put(replace(row, version=recorded.version, newest_version=event.agent_version, updated_at=event.at))
+    row = replace(row, version=recorded.version, newest_version=event.agent_version, updated_at=event.at)
+    rows.put(replace(row, retired_at=None))
 
 
 def _new(definition: AgentDefinition, at: datetime) -> AgentRow:

@@ -283,13 +283,39 @@ async def test_a_rename_takes_the_new_name_and_frees_the_old_one_once_it_is_depl
     assert error(rollback) == (409, "CONFLICT", "name")
 
 
-async def test_a_retired_agent_gives_its_name_back_and_keeps_its_id(shared: System) -> None:
+async def test_the_name_of_a_deleted_agent_is_free_again(shared: System) -> None:
+    name = f"Passing {uuid4().hex[:8]}"
+    agent_id = await in_service(shared, name=name)
+    await shared.http.delete(f"{MANAGED}/{agent_id}")
+    for spelled in (name, name.upper()):
+        key = {"Idempotency-Key": f"again_{uuid4().hex}"}
+        body = an_agent(name=spelled, description="Anew.")
+        answers = [await shared.http.post(f"{MANAGED}/create", json=body, headers=key) for _ in range(2)]
+        assert [answer.status_code for answer in answers] == [201, 201]
+        assert {answer.json()["id"] for answer in answers} == {agent_id}
+        refused = await shared.http.post(f"{MANAGED}/create", json=an_agent(name=name))
+        assert error(refused) == (409, "CONFLICT", "name")
+        assert (await asked(shared, agent_id)).status_code == 404
+        await deployed(shared, agent_id)
+        assert (await asked(shared, agent_id)).status_code == 200
+        read = (await shared.http.get(f"/api/v1/agents/{agent_id}")).json()
+        assert (read["retired_at"], read["description"]) == (None, "Anew.")
+        assert (await shared.http.delete(f"{MANAGED}/{agent_id}")).status_code == 200
+
+
+async def test_an_agent_that_ships_and_was_deleted_is_made_anew_under_its_id(shared: System) -> None:
+    before = (await shared.http.get(f"{MANAGED}/xavier_coordination_patterns")).json()
+    assert (await shared.http.delete(f"{MANAGED}/{before['id']}")).status_code == 200
+    again = await made(shared, name=before["name"])
+    assert again["id"] == before["id"]
+    await deployed(shared, before["id"])
+    assert (await asked(shared, before["id"])).status_code == 200
+
+
+async def test_a_retired_agent_gives_its_name_to_another_and_keeps_its_id(shared: System) -> None:
     alias, name = f"al_{uuid4().hex[:8]}", f"Passing {uuid4().hex[:8]}"
     agent_id = await in_service(shared, name=name, aliases=[alias])
     await shared.http.delete(f"{MANAGED}/{agent_id}")
-    refused = await shared.http.post(f"{MANAGED}/create", json=an_agent(name=name))
-    assert error(refused) == (409, "CONFLICT", "name")
-    assert "retired" in refused.json()["error"]["message"]
     heir = await made(shared, aliases=[alias])
     renamed = await shared.http.put(f"{MANAGED}/{heir['id']}", json={"name": name})
     assert renamed.status_code == 200
