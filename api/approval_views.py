@@ -6,6 +6,9 @@ from typing import Any, Literal
 from api.models import ErrorBody, Listing, Pagination, Timestamp, View
 from domain.approvals.ports import ReadApproval, ReadStep
 
+_OF_A_NODE = {"title", "workflow", "node"}
+_LONGEST_TITLE = 200
+
 Status = Literal["pending", "approved", "rejected", "expired", "escalated", "withdrawn"]
 Risk = Literal["low", "medium", "high", "critical"]
 
@@ -105,7 +108,7 @@ class BatchResults(View):
 
 def approval_of(read: ReadApproval) -> Approval:
     """The approval as it is shown."""
-    row = read.row
+    row, payload = read.row, _json(read.payload)
     return Approval(
         id=row.id,
         type=row.kind,
@@ -113,12 +116,12 @@ def approval_of(read: ReadApproval) -> Approval:
         content=read.content,
         risk_level=row.risk,
         created_at=row.created_at,
-        title=row.title,
+        title=_title(row.title, payload),
         status=row.status,
         requested_by=row.requested_by,
         workflow_id=row.workflow_id,
         expires_at=row.expires_at,
-        payload=_json(read.payload),
+        payload=payload,
         context=ApprovalContext(session_id=row.session_id, turn=row.turn, project_id=row.project_id),
         deciders=row.deciders,
         quorum=row.quorum,
@@ -155,6 +158,13 @@ def _step(step: ReadStep) -> ApprovalStep:
         comment=step.comment,
         edited_content=step.edited,
     )
+
+
+def _title(recorded: str, payload: Any) -> str:
+    """A node's title as it was filled. What is recorded has no words of people, which can be erased."""
+    if isinstance(payload, dict) and payload.keys() == _OF_A_NODE and isinstance(payload["title"], str):
+        return payload["title"][:_LONGEST_TITLE] or recorded
+    return recorded
 
 
 def _json(text: str | None) -> Any:

@@ -12,11 +12,11 @@ from api.bodies import Yaml
 from domain.errors import Invalid
 from domain.graphflow import definition as language
 from domain.graphflow.definition import Definition
-from domain.graphflow.documents import of_document, of_yaml
+from domain.graphflow.documents import of_document, of_json, of_yaml
 from domain.graphflow.problems import Problem, Validation
 
-YAML = Yaml(re.compile(r"/api/v1/workflows(?:/(?!(?:import|generate)$)[A-Za-z0-9_-]+)?"), of_yaml)
-"""Definitions may be sent as YAML."""
+YAML = Yaml(re.compile(r"/api/v1/workflows(?:/(?!(?:import|generate)$)[A-Za-z0-9_-]+)?"), of_yaml, of_json)
+"""Definitions may be sent as YAML; in either form each key stands once."""
 NO_NUL = r"^[^\x00]*$"
 
 

@@ -29,7 +29,7 @@ def parse(text: str) -> Definition:
     """
     if len(text) > LONGEST_DOCUMENT:
         raise Malformed(f"a definition has {LONGEST_DOCUMENT:,} characters at most")
-    return of_document(_from_json(text) if text.lstrip().startswith("{") else of_yaml(text))
+    return of_document(of_json(text) if text.lstrip().startswith("{") else of_yaml(text))
 
 
 def of_document(document: Any) -> Definition:
@@ -75,13 +75,20 @@ def _plain(value: Any) -> Any:
     return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
-def _from_json(text: str) -> Any:
+def of_json(text: str) -> Any:
+    """The values that JSON text stands for, in which no key stands twice.
+
+    Raises:
+        Malformed: it is no JSON, or a key stands twice; the message says where.
+    """
     try:
         return json.loads(text, object_pairs_hook=_once, parse_constant=_no_constant)
     except RecursionError:
         raise _too_deep() from None
     except json.JSONDecodeError as error:
         raise Malformed(f"line {error.lineno}, column {error.colno}: this is not JSON ({error.msg})") from None
+    except ValueError:
+        raise Malformed("a number has too many digits") from None
 
 
 def _once(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:

@@ -157,6 +157,8 @@ class Schedule:
         """
         if state.over is None:
             raise Conflict("the run is not over")
+        if state.over.status == "completed":
+            raise Conflict("all its nodes have completed, and its output would fail again: start a new run")
         nodes = state.nodes.replace(_FAILED, _RUNNING)
         ready = self.running(replace(state, nodes=nodes))
         if _EXCEEDED in nodes:

@@ -182,3 +182,12 @@ async def test_a_condition_that_failed_is_evaluated_again_without_paying_again(
         assert (over.status, over.code) == ("failed", "EXPRESSION_FAILED")
     assert len(await shared.calls(workflow_id=started.id)) == 1
     assert [ended.attempt for ended in started.ends("book")] == [1, 2, 3]
+
+
+async def test_a_run_that_failed_only_in_its_output_cannot_be_gone_on_with(shared: System) -> None:
+    started = await run(shared, workflow(transform("a", x="1"), output={"x": "{{ nodes.a.output.x / 0 }}"}))
+    over = await started.over()
+    assert (over.status, over.code) == ("failed", "EXPRESSION_FAILED")
+    over = await (await again(shared, started)).over()
+    assert (over.status, over.code) == ("failed", "Conflict")
+    assert "start a new run" in (over.reason or "")

@@ -49,6 +49,21 @@ async def test_an_approval_holds_the_run_until_a_person_lets_it_go(shared: Syste
     assert started.story() == ["NodeBegun ask 1.1", "NodeHeld ask 1.1", "NodeEnded ask 1.1", "NodeEnded end 1.1"]
 
 
+async def test_the_title_of_an_approval_is_filled_where_approvals_are_listed(shared: System) -> None:
+    started = await run(shared, workflow(APPROVAL, END, edges=[("ask", "end")]))
+    seen = await started.seen("awaiting_approval")
+    [waiting] = [node.approval_id for node in seen.nodes if node.approval_id]
+
+    async def listed() -> dict[str, Any]:
+        answer = (await shared.http.get("/api/v1/approvals/pending?limit=1000", headers=ADMIN)).json()
+        return next((each for each in answer["pending_approvals"] if each["id"] == waiting), {})
+
+    row = await until(listed, bool)
+    assert row["title"] == "Look at Find a way."
+    assert shared.parts.approvals.get(waiting).row.title == "Look at …"  # type: ignore[union-attr]
+    await decide(shared, started, "approve", {})
+
+
 async def test_a_rejection_ends_the_run_as_rejected(shared: System) -> None:
     started = await run(shared, workflow(APPROVAL, END, edges=[("ask", "end")]))
     await decide(shared, started, "reject", {"reason": "No."})

@@ -110,3 +110,25 @@ async def test_the_description_says_where_yaml_is_taken(shared: System) -> None:
     }
     change = ("put", f"{WORKFLOWS}/{{workflow_id}}")
     assert taking == {("post", WORKFLOWS), ("post", f"{WORKFLOWS}/validate"), change}
+
+
+@pytest.mark.parametrize(
+    ("json", "key"),
+    [
+        ('{"name": "a", "name": "b", "nodes": []}', "name"),
+        ('{"name": "a", "nodes": [{"id": "x", "type": "transform", "set": {"y": "1", "y": "2"}}]}', "y"),
+        ('{"name": "a", "nodes": [], "input": {"type": "object", "type": "object"}}', "type"),
+    ],
+    ids=["name", "inside", "schema"],
+)
+@pytest.mark.parametrize("path", ["", "/validate"])
+async def test_a_key_that_stands_twice_is_refused_in_json_too(shared: System, path: str, json: str, key: str) -> None:
+    answer = await send(shared, "POST", path, json, content_type="application/json")
+    assert answer.status_code == 400, answer.text
+    assert f"the key '{key}' stands twice" in answer.text
+
+
+async def test_a_number_with_more_digits_than_anybody_reads_is_refused(shared: System) -> None:
+    text = f'{{"name": "a", "nodes": [], "input": {{"default": {"9" * 5_000}}}}}'
+    answer = await send(shared, "POST", "", text, content_type="application/json")
+    assert answer.status_code in {400, 422}, answer.text
