@@ -46,6 +46,7 @@ class KnownTurn:
     cost: str = "0"
     code: str | None = None
     error: str | None = None
+    finish: str = "stop"
 
 
 @dataclass(frozen=True)
@@ -236,4 +237,5 @@ def _known(turn: aggregate.Turn) -> KnownTurn:
         cost=str(turn.cost),
         code=turn.code,
         error=turn.error,
+        finish=turn.finish or "stop",
     )

@@ -39,15 +39,20 @@ class Offers:
         if not names and thought.shape is None:
             return NOTHING
         specs, offers = self._same(await self._toolbox.offered(names)) if names else ((), ())
-        return Wanted(specs, offers, await self._shape(thought.shape), tuple(thought.options))
+        is_last = thought.step >= MOST_STEPS
+        return Wanted(
+            () if is_last else specs,
+            offers,
+            await self._shape(thought.shape),
+            tuple(thought.options),
+            calls_no_tools=is_last and bool(offers),
+        )
 
     async def _shape(self, name: str | None) -> Shape | None:
         declared = await to_thread(self._shapes, name) if name and name not in SHAPES else None
         return declared or shape_of(name)
 
     def _names(self, thought: Thought, definition: AgentDefinition) -> Sequence[str]:
-        if thought.step >= MOST_STEPS:
-            return ()
         names = definition.tools if thought.tools is None else thought.tools
         return names if thought.depth < MOST_DEPTH else [name for name in names if name != "delegate"]
 

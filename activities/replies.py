@@ -1,8 +1,8 @@
 """What a model's reply means: an answer, requests for tools, or something that has to be put right."""
 
-import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from json import JSONDecoder
 from typing import Any
 
 import orjson
@@ -17,17 +17,25 @@ from domain.shapes import Shape
 from domain.tools.arguments import problem_with
 from domain.tools.spec import ToolSpec
 
-_FENCED = re.compile(r"```(?:json)?\s*(.*?)```", re.DOTALL)
+_FENCE = "```"
+_THOUGHT_ENDS = ("</think>", "</thinking>", "</thought>", "</reasoning>", "◁/think▷", "<|/think|>", "[/THINK]")
+_MOST_LOOKS = 16
+"""How many places of an answer are looked at for the JSON that it is to be."""
+_DECODER = JSONDecoder()
 
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """What a reply may be: the tools that were offered, and the shape that an answer has to have."""
+    """What a reply may be: the tools that were offered, and the shape that an answer has to have.
+
+    With `calls_no_tools` the offers only tell what earlier steps speak of.
+    """
 
     specs: tuple[ToolSpec, ...] = ()
     offers: tuple[ToolOffer, ...] = ()
     shape: Shape | None = None
     options: tuple[str, ...] = ()
+    calls_no_tools: bool = False
 
     @property
     def reply_schema(self) -> ReplySchema | None:
@@ -77,11 +85,41 @@ def shape_of(name: str | None) -> Shape | None:
 
 
 def bare(text: str, wanted: Wanted) -> str:
-    """An answer that is to be JSON without what models put around it: fences, or a sentence before and after."""
+    """An answer that is to be JSON without what models put around it: thoughts, fences, sentences before and after."""
     if wanted.shape is None or _parsed(text) is not None:
         return text
-    inside = [match[1] for match in _FENCED.finditer(text)] + [text[text.find("{") : text.rfind("}") + 1]]
-    return next((found.strip() for found in inside if _parsed(found) is not None), text)
+    said = _unthought(text)
+    places = (said, *_fenced(said), *_objects(said))
+    found = [place.strip() for place in places if isinstance(_parsed(place), dict | list)]
+    shape, options = wanted.shape, wanted.options
+    return next((each for each in found if not _problem(_parsed(each), shape, options)), found[0] if found else text)
+
+
+def _unthought(text: str) -> str:
+    """What follows the model's thoughts; all of it where they have no end."""
+    ends = [place + len(end) for end in _THOUGHT_ENDS if (place := text.rfind(end)) >= 0]
+    return text[max(ends) :] if ends else text
+
+
+def _fenced(text: str) -> list[str]:
+    """What stands in fences, without the name of its language."""
+    inside = text.split(_FENCE)[1 : 2 * _MOST_LOOKS : 2]
+    return [part.partition("\n")[2] if part[:1].isalpha() and "\n" in part else part for part in inside]
+
+
+def _objects(text: str) -> Iterator[str]:
+    """The objects that stand in a text, where nothing says which of them is meant."""
+    place = text.find("{")
+    for _ in range(_MOST_LOOKS):
+        if place < 0:
+            return
+        try:
+            _, end = _DECODER.raw_decode(text, place)
+        except (ValueError, RecursionError):
+            end = place + 1
+        else:
+            yield text[place:end]
+        place = text.find("{", end)
 
 
 def meaning(text: str, finish: str, wanted: Wanted, call_id: str) -> Meaning:
@@ -93,6 +131,8 @@ def meaning(text: str, finish: str, wanted: Wanted, call_id: str) -> Meaning:
         return ANSWER
     value = _parsed(text)
     problem = _problem(value, wanted.shape, wanted.options)
+    if problem and finish == "length":
+        problem = f"The answer was cut at the most tokens it may have: say it in fewer words. {problem}"
     return Meaning(problem=problem) if problem else Meaning(named=tuple(wanted.shape.named(value)))
 
 

@@ -24,6 +24,7 @@ from activities.thoughts import Answer, Thought
 from domain.agents.definition import AgentDefinition
 from domain.chat import aggregate, policy
 from domain.chat.events import AskedTool, TurnAnswered, TurnProposed, TurnStepped
+from domain.chat.finish import why_empty
 from domain.chat.ports import Message, ModelReply, Recall
 from domain.content import Content, ContentStore, content_hash
 from domain.costs.aggregate import Settled
@@ -94,7 +95,7 @@ class Thinking:
 
         settled = await self._calls.settled(prepare)
         if settled.reply_hash == _NOTHING:
-            raise ApplicationError("the model gave an empty answer", type="UPSTREAM_ERROR", non_retryable=True)
+            raise ApplicationError(why_empty(settled.finish), type="UPSTREAM_ERROR", non_retryable=True)
         return await self._answer(asking, settled, recalled[0])
 
     async def _asking(self, thought: Thought) -> _Asking:
@@ -142,6 +143,7 @@ class Thinking:
             ),
             answered=answered,
             tools=wanted.offers,
+            calls_no_tools=wanted.calls_no_tools,
             reply_schema=wanted.reply_schema,
             cleaned=lambda text: bare(text, wanted),
             is_first=thought.step == 1,

@@ -13,6 +13,7 @@ from api.conversations import Conversations, Outcome, Utterance
 from api.dependencies import CurrentCaller, CurrentRequest, IdempotencyKey, Paged, fresh, requires
 from api.failed_turns import failure_of_turn
 from api.models import Deleted
+from domain.chat.finish import finish_reason
 from domain.chat.ports import ChatReads
 from domain.content import ContentStore
 from domain.errors import NotFound, Unavailable
@@ -138,6 +139,7 @@ async def _answer(outcome: Outcome, content: ContentStore, request: RequestConte
         usage=usage_of(said.prompt_tokens, said.completion_tokens, Decimal(said.cost)),
         tools_used=said.tools_used,
         tools_unavailable=said.has_no_tools,
+        finish_reason=finish_reason("completed", said.finish),
         approval_id=said.approval_id,
         signature=None,
         workflow_id=outcome.workflow_id,

@@ -10,6 +10,7 @@ from api.chat_runs import workflow_id
 from api.dependencies import Page
 from api.models import Body, Listing, Money, Timestamp, View
 from domain.chat.aggregate import TurnStatus
+from domain.chat.finish import FinishReason, finish_reason
 from domain.chat.ports import SpokenTurn
 from domain.chat.rows import SessionRow, SessionStatus
 from domain.ids import RESERVED, is_reserved
@@ -81,7 +82,8 @@ class ChatAnswer(View):
     """What the agent said. While it is worked on, `status` is `running` and what is not known yet is null.
 
     While it is `awaiting_approval`, `approval_id` is to be decided; a `rejected` one says why in `error`.
-    `tools_unavailable`: the agent has tools, and its model takes none.
+    `tools_unavailable`: the agent has tools, and its model takes none. `finish_reason` says why the answer ended: one
+    that was cut by its length, or by the provider's filter, is not whole.
     """
 
     session_id: str
@@ -93,6 +95,7 @@ class ChatAnswer(View):
     usage: ChatUsage | None
     tools_used: list[str]
     tools_unavailable: bool = False
+    finish_reason: FinishReason | None = None
     approval_id: str | None = None
     error: TurnError | None = None
     signature: str | None
@@ -101,7 +104,7 @@ class ChatAnswer(View):
 
 
 class ChatTurn(View):
-    """One message and what became of it. `usage` is what it took so far.
+    """One message and what became of it. `usage` is what it took so far, `finish_reason` why its answer ended.
 
     `origin_session_id` is where a fork has it from.
     """
@@ -120,6 +123,7 @@ class ChatTurn(View):
     approval_id: str | None
     rating: int | None
     origin_session_id: str | None
+    finish_reason: FinishReason | None
 
 
 class Forked(View):
@@ -204,4 +208,5 @@ def _turn(turn: SpokenTurn) -> ChatTurn:
         approval_id=row.approval_id,
         rating=row.rating,
         origin_session_id=row.origin_session_id,
+        finish_reason=finish_reason(row.status, row.finish),
     )

@@ -198,6 +198,7 @@ def _said(row: TurnRow) -> Said:
         visit=row.visits,
         approval_id=row.approval_id,
         tools_used=list(dict.fromkeys(row.tools)),
+        finish=row.finish or "stop",
     )
 
 

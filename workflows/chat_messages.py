@@ -59,6 +59,7 @@ class Said:
     """What became of a message at its `visit`-th try; `code` and `error` say why there is no answer.
 
     `status` is `completed`, `failed`, `rejected`, or `awaiting_approval` while a person has to decide `approval_id`.
+    `finish` is why the answer ended.
     Tokens and cost are the whole turn's. `has_no_tools`: the agent has tools, and its model takes none.
     `because` is the request that made it so; empty when it was known from before this run.
     """
@@ -77,6 +78,7 @@ class Said:
     approval_id: str | None = None
     tools_used: list[str] = field(default_factory=list)
     has_no_tools: bool = False
+    finish: str = "stop"
 
 
 @dataclass(frozen=True)

@@ -131,4 +131,5 @@ def _recalled(turn: KnownTurn) -> Said:
         code=turn.code,
         error=turn.error,
         visit=turn.visits,
+        finish=turn.finish,
     )

@@ -38,4 +38,5 @@ def said(turn: TurnRef, visit: int, taken: Taken) -> Said:
         approval_id=taken.approval_id,
         tools_used=list(taken.tools_used),
         has_no_tools=taken.answer is not None and taken.answer.has_no_tools,
+        finish=taken.answer.finish if taken.answer else "stop",
     )

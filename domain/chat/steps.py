@@ -11,7 +11,7 @@ from domain.brief import shared
 from domain.chat.ports import Message, ToolRequest
 
 MOST_STEPS = 10
-"""Calls of the model in one turn. At the last one no tools are offered, so that it has to answer."""
+"""Calls of the model in one turn. At the last one no tool may be called, so that it has to answer."""
 
 MOST_WRONG = 2
 """How often in a turn the model may be told that its calls or its answer cannot be used."""

@@ -118,7 +118,7 @@ async def test_a_model_that_calls_badly_again_and_again_has_failed(
     assert len(calls) == MOST_WRONG + 1
 
 
-async def test_at_the_last_step_no_tools_are_offered_so_that_the_model_answers(
+async def test_at_the_last_step_no_tool_may_be_called_so_that_the_model_answers(
     shared: System, scripted_model: ScriptedModel
 ) -> None:
     answer = await answered(shared, f"Go on and on. {COSTS} [[again 50]]", timeout_s=60)
@@ -127,6 +127,9 @@ async def test_at_the_last_step_no_tools_are_offered_so_that_the_model_answers(
     assert len(bill) == MOST_STEPS
     assert all("query_costs" in entry["tools"] for entry in bill[:-1])
     assert bill[-1]["tools"] == []
+    last = scripted_model.requests()[-1]
+    assert last["tool_choice"] == "none"
+    assert [tool["function"]["name"] for tool in last["tools"]], "gateways refuse calls in messages without tools"
 
 
 async def test_a_model_that_takes_no_tools_answers_without_and_says_so(

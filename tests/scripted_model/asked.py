@@ -65,7 +65,9 @@ class Asked:
 
     @property
     def tools(self) -> list[str]:
-        """The names of the tools that are offered."""
+        """The names of the tools that may be called."""
+        if self.body.get("tool_choice") == "none":
+            return []
         return [str(tool["function"]["name"]) for tool in self.body.get("tools") or ()]
 
     @property
@@ -95,7 +97,8 @@ class Asked:
 
     def problem(self) -> tuple[str, str] | None:
         """What is wrong with it and where, as strict providers say; None if nothing is."""
-        return next((fault for faults in (_tools, _format, _conversation) for fault in faults(self.body)), None)
+        checks = (_tools, _format, _conversation, _told_tools)
+        return next((fault for faults in checks for fault in faults(self.body)), None)
 
 
 def text_of(message: Fields) -> str:
@@ -148,6 +151,12 @@ def _conversation(body: Fields) -> Iterator[tuple[str, str]]:
             yield "Duplicate tool call ids.", where
         if not all(_is_object(call["function"]["arguments"]) for call in calls):
             yield "The arguments of a tool call must be a JSON object.", where
+
+
+def _told_tools(body: Fields) -> Iterator[tuple[str, str]]:
+    """Several gateways want to know the tools that messages speak of, whether they may be called or not."""
+    if "tools" not in body and any(message.get("tool_calls") for message in body["messages"]):
+        yield "Requests which have 'tool_calls' in their messages must define tools.", "tools"
 
 
 def _is_object(arguments: Any) -> bool:
