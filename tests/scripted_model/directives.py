@@ -29,12 +29,12 @@ def directives(text: str) -> tuple[list[list[str]], str]:
     Those in the middle are text: a summary that quotes a message must not do what the message asked for.
     """
     leading, start = _run(text, _skipped(text, 0))
-    rest = text[start:] if leading else text
+    rest = text[start:] if _spoken(leading) else text
     if not rest.rstrip().endswith("]]"):
         return _spoken(leading), rest
     for opening in re.finditer(r"\[\[", rest):
         trailing, end = _run(rest, opening.start())
-        if trailing and end == len(rest):
+        if _spoken(trailing) and end == len(rest):
             return _spoken([*leading, *trailing]), rest[: opening.start()].rstrip()
     return _spoken(leading), rest
 
