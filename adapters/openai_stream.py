@@ -105,9 +105,9 @@ class Arriving:
         delta, message = choice.get("delta"), choice.get("message")
         if isinstance(delta, str):
             return {"content": delta}
-        if isinstance(delta, dict) and (delta or self.begun or not isinstance(message, dict)):
+        if isinstance(delta, dict) and (delta or self._size or not isinstance(message, dict)):
             return delta
-        return message if isinstance(message, dict) and not self.begun else {"content": choice.get("text")}
+        return message if isinstance(message, dict) and not self._size else {"content": choice.get("text")}
 
     def _add_message(self, said: Mapping[str, Any]) -> bool:
         """Whether there was anything of an answer in it."""

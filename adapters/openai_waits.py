@@ -14,7 +14,7 @@ _UNIX_YEAR_2001 = 1e9
 _MILLISECONDS = 1e11
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 _PART = re.compile(
-    r"(\d{1,12}(?:\.\d{1,12})?)\s?(ms|milliseconds?|s|secs?|seconds?|m|mins?|minutes?|h|hrs?|hours?|d|days?)\b"
+    r"(\d{1,12}(?:\.\d{1,12})?)\s?(ms|milliseconds?|s|secs?|seconds?|m|mins?|minutes?|h|hrs?|hours?|d|days?)(?![a-z])"
 )
 _PARTS = re.compile(r"(?:\d{1,12}(?:\.\d{1,12})?\s?[a-z]{1,12}[ ,]{0,2}){1,5}")
 _AGAIN = re.compile(
