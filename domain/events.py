@@ -4,6 +4,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from decimal import Decimal
 from typing import Any, ClassVar
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict
@@ -14,6 +15,12 @@ from domain.errors import Invalid
 _NAME = re.compile(r"[a-z_]+\.[a-z_]+")
 _NUL = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")
 """U+0000 inside JSON, and not a backslash followed by `u0000`."""
+
+
+MOST = 2**53 - 1
+"""Of an integer in an event: what JSON readers hold exactly, and views in sums of many."""
+_FINEST = Decimal(f"1e{-30}")
+_LARGEST = Decimal(10) ** 30
 
 
 class Event(BaseModel):
@@ -33,6 +40,14 @@ class Event(BaseModel):
     by: str
     because: str
     at: AwareDatetime
+
+
+def _check_numbers(event: Event) -> None:
+    for name, value in event.__dict__.items():
+        if isinstance(value, int) and not -MOST <= value <= MOST:
+            raise Invalid(f"{event.NAME} cannot be stored: {name} is larger than 53 bits")
+        if isinstance(value, Decimal) and value and not _FINEST <= abs(value) <= _LARGEST:
+            raise Invalid(f"{event.NAME} cannot be stored: {name} is no amount")
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,8 +99,9 @@ class Registry:
         """The stored topic (`name/version`) and state (JSON) of an event.
 
         Raises:
-            Invalid: a text in it holds U+0000 or half a surrogate pair, which views could not store.
+            Invalid: a text in it holds U+0000 or half a surrogate pair, or a number is larger than views could store.
         """
+        _check_numbers(event)
         try:
             state = event.__pydantic_serializer__.to_json(event)
         except PydanticSerializationError as error:

@@ -7,6 +7,7 @@ from typing import Any
 import orjson
 import psycopg
 
+from domain.errors import Unavailable
 from domain.events import Recorded, Registry
 
 Connection = psycopg.Connection[Any]
@@ -82,3 +83,14 @@ def move(connection: Connection, names: Iterable[str], position: int) -> None:
 def set_aside(connection: Connection, name: str, position: int, stream: str, error: str) -> None:
     """Keep an event that a projection could not take for people to look at."""
     connection.execute(_SET_ASIDE, (name, position, stream, error[:2000]))
+
+
+def is_of_the_event(error: Exception) -> bool:
+    """Whether the same event would fail again: if in doubt, no, for what waits can still be taken later.
+
+    A program limit is one of the event's too: a key that is too long for its index stays so.
+    """
+    if isinstance(error, psycopg.Error):
+        of_data = psycopg.DataError | psycopg.IntegrityError | psycopg.errors.ProgramLimitExceeded
+        return isinstance(error, of_data)
+    return not isinstance(error, Unavailable | OSError | MemoryError)

@@ -108,7 +108,7 @@ class ProjectionRunner:
                         self._fold(connection, name, recorded, held[name].dead)
                     log.move(connection, names, stored[-1][0])
         except Exception as error:  # a view's own code may raise anything; what is not the event's fault goes on up
-            if not _of_the_event(error):
+            if not log.is_of_the_event(error):
                 raise
             self._log.warning("a batch failed, taking it event by event", after=position, error=repr(error))
             for name in names:
@@ -143,7 +143,7 @@ class ProjectionRunner:
             with connection.transaction():
                 self._fold(connection, name, [log.decoded(self._registry, row)], dead)
         except Exception as error:  # a view's own code may raise anything; what is not the event's fault goes on up
-            if not _of_the_event(error):
+            if not log.is_of_the_event(error):
                 raise
             self._set_aside(connection, name, row[0], row[1], repr(error))
 
@@ -174,10 +174,3 @@ def _want_notices(connection: Connection, *, wanted: bool) -> None:
 def _unmoved(held: Mapping[str, log.Held], position: int) -> bool:
     """Whether all still stand where they did. A rebuild may have moved one since: then the next step sees it."""
     return all(each.position == position for each in held.values())
-
-
-def _of_the_event(error: Exception) -> bool:
-    """Whether the same event would fail again: if in doubt, no, for what waits can still be taken later."""
-    if isinstance(error, psycopg.Error):
-        return isinstance(error, psycopg.DataError | psycopg.IntegrityError)
-    return not isinstance(error, Unavailable | OSError | MemoryError)

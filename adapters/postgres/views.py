@@ -1,7 +1,7 @@
 """Rows of projections: loaded and written a batch at a time, or copied as a whole."""
 
 import json
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import fields
 from functools import cache
@@ -46,12 +46,12 @@ def _json(records: Iterable[Mapping[str, object]]) -> str:
 
 
 @cache
-def _load(kind: type[Row]) -> bytes:
+def _load(kind: type[Row], table: str) -> bytes:
     return (
         sql.SQL(
             "SELECT {columns} FROM {table} AS t JOIN jsonb_populate_recordset(NULL::{table}, %s) AS k USING ({key})"
         )
-        .format(columns=_names(columns(kind), "t"), table=sql.Identifier(kind.TABLE), key=_names(kind.KEY))
+        .format(columns=_names(columns(kind), "t"), table=sql.Identifier(table), key=_names(kind.KEY))
         .as_bytes()
     )
 
@@ -90,10 +90,10 @@ def _delete(kind: type[Row], table: str) -> bytes:
     )
 
 
-def load(connection: Connection, kind: type[R], keys: Iterable[Key]) -> list[R]:
-    """The rows of these keys that exist."""
+def load(connection: Connection, kind: type[R], keys: Iterable[Key], table: str | None = None) -> list[R]:
+    """The rows of these keys that exist in the view's table, or in one shaped like it."""
     wanted = _json(dict(zip(kind.KEY, key, strict=True)) for key in keys)
-    rows = connection.execute(_load(kind), (wanted,), prepare=True, binary=True)
+    rows = connection.execute(_load(kind, table or kind.TABLE), (wanted,), prepare=True, binary=True)
     return [kind(*values) for values in rows]
 
 
@@ -130,10 +130,14 @@ def digest(connection: Connection, table: str, kind: type[Row]) -> tuple[int, st
 
 
 class LiveRows:
-    """`domain.projection.Rows` over the live tables: loads what is asked for, keeps changes until `flush`."""
+    """`domain.projection.Rows` over tables: loads what is asked for, keeps changes until `flush`.
 
-    def __init__(self, connection: Connection) -> None:
+    They are the live ones, unless `named` gives others their names.
+    """
+
+    def __init__(self, connection: Connection, named: Callable[[str], str] = str) -> None:
         self._connection = connection
+        self._named = named
         self._rows: dict[type[Row], dict[Key, Row | None]] = {}
         self._changed: dict[type[Row], set[Key]] = {}
 
@@ -145,7 +149,11 @@ class LiveRows:
                 missing.setdefault(kind, set()).add(key)
         for kind, keys in missing.items():
             self._rows[kind].update(dict.fromkeys(keys))
-            self._rows[kind].update({key_of(row): row for row in load(self._connection, kind, keys)})
+            self._rows[kind].update({key_of(row): row for row in self._load(kind, keys)})
+
+    def _load(self, kind: type[R], keys: Iterable[Key]) -> list[R]:
+        table = self._named(kind.TABLE)
+        return load(self._connection, kind, keys, *([] if table == kind.TABLE else [table]))
 
     def get(self, kind: type[R], *key: object) -> R | None:
         self.prefetch([(kind, key)])
@@ -170,8 +178,9 @@ class LiveRows:
         """Write what has changed."""
         for kind, keys in self._changed.items():
             rows = {key: self._rows[kind][key] for key in keys}
-            upsert(self._connection, kind, [row for row in rows.values() if row is not None])
-            delete(self._connection, kind, [key for key, row in rows.items() if row is None])
+            table = self._named(kind.TABLE)
+            upsert(self._connection, kind, [row for row in rows.values() if row is not None], table)
+            delete(self._connection, kind, [key for key, row in rows.items() if row is None], table)
         self._changed.clear()
 
 

@@ -116,6 +116,43 @@ def test_a_text_that_only_looks_like_it_is_kept(text: str) -> None:
     assert registry.decode(*registry.encode(paid(to=text))) == paid(to=text)
 
 
+class Numbered(Event):
+    """Something was counted."""
+
+    NAME = "toy.numbered"
+    count: int | None = None
+    amount: Decimal = Decimal(0)
+
+
+def numbered(**fields: Any) -> Numbered:
+    return Numbered(by="a", because="b", at=AT, **fields)
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"count": 10**19},
+        {"count": 2**53},
+        {"count": -(2**63)},
+        {"amount": Decimal("1e40")},
+        {"amount": Decimal("-1e999999")},
+        {"amount": Decimal("1e-100000")},
+    ],
+)
+def test_a_number_that_views_could_not_store_is_refused(fields: dict[str, Any]) -> None:
+    with pytest.raises(Invalid):
+        Registry.encode(numbered(**fields))
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [{"count": 2**53 - 1}, {"count": -1}, {"count": None}, {"amount": Decimal("123456789012.123456789")}],
+)
+def test_numbers_of_use_are_kept(fields: dict[str, Any]) -> None:
+    registry = Registry([Numbered])
+    assert registry.decode(*registry.encode(numbered(**fields))) == numbered(**fields)
+
+
 def test_an_event_cannot_be_changed_and_has_no_other_fields() -> None:
     with pytest.raises(ValidationError):
         paid().amount = Decimal(2)  # type: ignore[misc]
