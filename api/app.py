@@ -20,6 +20,7 @@ from api.dependencies import NoPositions, Positions
 from api.envelope import Envelope
 from api.errors import failure_of
 from api.gate import FailOpen, Gate
+from api.headers import SingleHeaders
 from api.idempotency import Idempotency
 from api.metrics import WebMetrics
 from api.observed import Observed
@@ -108,6 +109,7 @@ def _rules(parts: ApiParts, metrics: WebMetrics) -> list[Middleware]:
     limiter = FailOpen(parts.limiter, opened=metrics.rate_limit_open.inc)
     return [
         Middleware(Observed, metrics=metrics),
+        Middleware(SingleHeaders),
         Middleware(TrustedHosts, hosts=settings.allowed_hosts),
         Middleware(Origins, origins=settings.cors_origins, loopback=settings.loopback),
         Middleware(Gate, identity=identity, limiter=limiter),

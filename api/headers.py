@@ -1,0 +1,49 @@
+"""Headers that say one thing: sent twice, somebody before us may have gone by the other one."""
+
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from domain.errors import Malformed
+
+SINGLE = frozenset(
+    {
+        b"authorization",
+        b"content-encoding",
+        b"content-length",
+        b"content-type",
+        b"host",
+        b"idempotency-key",
+        b"last-event-id",
+        b"origin",
+        b"x-api-key",
+    }
+)
+
+
+class SingleHeaders:
+    """Refuses requests that say twice what can be said once, whether the words are the same or not."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http":
+            _refuse_repeated(scope)
+        elif scope["type"] == "websocket" and _repeated(scope):
+            await send({"type": "websocket.close", "code": 1008})
+            return
+        await self._app(scope, receive, send)
+
+
+def _refuse_repeated(scope: Scope) -> None:
+    if name := _repeated(scope):
+        raise Malformed(f"the header {name} is there twice", field=name)
+
+
+def _repeated(scope: Scope) -> str | None:
+    seen = set()
+    for name, _ in scope["headers"]:
+        if name in SINGLE:
+            if name in seen:
+                return str(name.decode("latin-1"))
+            seen.add(name)
+    return None
