@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from domain.idempotency.ports import KEPT_S, LEASE_S, Answer, Outcome
+from domain.idempotency.ports import ACCEPTED, KEPT_S, LEASE_S, Answer, Outcome
 
 
 @dataclass(slots=True)
@@ -45,6 +45,11 @@ class MemoryAnswers:
 
     async def keep(self, key: bytes, holder: str, answer: Answer) -> None:
         if row := self._held(key, holder):
+            row.answer = answer
+
+    async def replace(self, key: bytes, answer: Answer) -> None:
+        row = self._rows.get(key)
+        if row is not None and row.answer is not None and row.answer.status == ACCEPTED:
             row.answer = answer
 
     async def release(self, key: bytes, holder: str) -> None:

@@ -15,7 +15,7 @@ from api.ali_views import AliTask, Coordinated, Query, QueryAnswer, QueryContext
 from api.chat_views import SessionId
 from api.context import RequestContext
 from api.conversations import Conversations
-from api.dependencies import CurrentCaller, CurrentRequest, IdempotencyKey, fresh, requires
+from api.dependencies import CurrentCaller, CurrentRequest, IdempotencyKey, fresh, joined_by_repeats, requires
 from api.failed_turns import failure_of_turn
 from api.models import MAX_INT
 from api.still_working import Accepted
@@ -50,7 +50,7 @@ def router(parts: AliParts) -> APIRouter:
         "/query",
         response_model=QueryAnswer,
         responses={202: {"model": QueryAnswer, "description": "Accepted; poll `Location`."}},
-        dependencies=[requires("write")],
+        dependencies=[requires("write"), joined_by_repeats()],
     )
     async def query(
         body: Query, request: CurrentRequest, caller: CurrentCaller, key: IdempotencyKey, response: Response
@@ -70,7 +70,10 @@ def router(parts: AliParts) -> APIRouter:
         return await _shown(parts, await _heard(parts, session_id, turn, caller.id), request)
 
     @routes.post(
-        "/coordinate", response_model=Coordinated | Accepted, status_code=202, dependencies=[requires("write")]
+        "/coordinate",
+        response_model=Coordinated | Accepted,
+        status_code=202,
+        dependencies=[requires("write"), joined_by_repeats()],
     )
     async def coordinate(
         body: AliTask, request: CurrentRequest, caller: CurrentCaller, key: IdempotencyKey, response: Response

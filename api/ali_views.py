@@ -3,10 +3,10 @@
 from decimal import Decimal
 from typing import Annotated, Any, Literal
 
-from pydantic import AwareDatetime, ConfigDict, Field
+from pydantic import ConfigDict, Field
 
 from api.chat_views import MAX_MESSAGE, MAX_WAIT_S, ChatUsage, NamedSession, TurnError
-from api.models import Body, View
+from api.models import Body, Deadline, View
 from api.swarm_views import SwarmStatus
 from domain.ali.team import LEAST_MEMBERS, MOST_MEMBERS, Mode
 
@@ -97,7 +97,7 @@ class AliTask(Body):
     context: TaskContext = TaskContext()
     max_agents: Annotated[int, Field(ge=LEAST_MEMBERS, le=MOST_MEMBERS, description="The most that may take part.")] = 5
     mode: Annotated[Mode | None, Field(description="How they work together; Ali chooses where it is not said.")] = None
-    deadline: Annotated[AwareDatetime | None, Field(description="What is done by then is the partial result.")] = None
+    deadline: Deadline | None = None
     budget_usd: Annotated[
         Decimal | None, Field(gt=0, le=_MOST_USD, description="What the swarm may cost at most, beside the choice.")
     ] = None

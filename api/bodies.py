@@ -1,6 +1,7 @@
 """What a request may carry: JSON of bounded size and depth, in text that PostgreSQL can hold; here and there YAML."""
 
 import asyncio
+import json
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from api import context
 from api.context import RequestContext
 from api.errors import UnsupportedMediaType
+from api.models import MAX_INT
 from domain.errors import Invalid, Malformed, TooLarge
 
 MAX_BODY = 1024 * 1024
@@ -30,6 +32,8 @@ MAX_YAML = 128 * 1024
 _BODILESS = frozenset({"GET", "HEAD", "OPTIONS"})
 _JSON = re.compile(rb"application/(?:[a-z0-9.+-]+\+)?json\s*(?:;.*)?", re.IGNORECASE)
 _YAML = re.compile(rb"(?:application|text)/(?:[a-z0-9.+-]+\+|x-)?yaml\s*(?:;.*)?", re.IGNORECASE)
+_LONG = re.compile(rb"\d{19}")
+_MOST_DIGITS = 20  # a sign among them
 _BRACKETS = re.compile(rb'"(?:[^"\\]|\\.)*+"?|[\[{]|[\]}]', re.DOTALL)
 
 
@@ -64,11 +68,11 @@ class Bodies:
                 request.body = await self._read(request, receive)
                 if self._yaml and request.body and self._yaml.is_sent(request):
                     scope = await _as_json(scope, request, self._yaml)
-                receive = _replay(request.body, receive)
-                if request.body:
+                if sent := request.body:
                     request.json = _parsed(request)
                     if self._yaml and self._yaml.paths.fullmatch(request.path):
-                        await asyncio.to_thread(self._yaml.read_json, request.body.decode())
+                        await asyncio.to_thread(self._yaml.read_json, sent.decode())
+                receive = _replay(request.body, receive)
         await self._app(scope, receive, send)
 
     async def _read(self, request: RequestContext, receive: Receive) -> bytes:
@@ -146,11 +150,22 @@ def _parsed(request: RequestContext) -> Any:
         value = orjson.loads(body)
     except orjson.JSONDecodeError as error:
         raise Malformed(f"the body is no JSON: {error.msg} at character {error.pos}") from error
+    if _LONG.search(body):
+        # Readers of JSON differ in what they make of such integers, and most writers refuse them: from here on there
+        # are none.
+        value = json.loads(body, parse_int=_whole)
+        request.body = orjson.dumps(value)
     if b"\\u0000" in body and (where := _nul(value)) is not None:
         raise Invalid(
             f"{where or 'body'}: NUL characters are not accepted", field=where or "body", reason="holds a NUL"
         )
     return value
+
+
+def _whole(digits: str) -> int | float:
+    """An integer, or the nearest floating-point number where it has no 64 bits."""
+    number = int(digits) if len(digits) <= _MOST_DIGITS else None  # reading more takes longer than their number
+    return number if number is not None and -MAX_INT - 1 <= number <= MAX_INT else float(digits)
 
 
 def _too_deep(body: bytes) -> bool:

@@ -10,7 +10,7 @@ from fastapi import APIRouter, Response
 from api.chat_views import ChatAnswer, ChatRequest, ChatSession, SessionId, error_of, session_of, usage_of
 from api.context import RequestContext
 from api.conversations import Conversations, Outcome, Utterance
-from api.dependencies import CurrentCaller, CurrentRequest, IdempotencyKey, Paged, fresh, requires
+from api.dependencies import CurrentCaller, CurrentRequest, IdempotencyKey, Paged, fresh, joined_by_repeats, requires
 from api.failed_turns import failure_of_turn
 from api.models import Deleted
 from domain.chat.finish import finish_reason
@@ -27,7 +27,7 @@ def router(conversations: Conversations, reads: ChatReads, content: ContentStore
         "",
         response_model=ChatAnswer,
         responses={202: {"model": ChatAnswer, "description": "Accepted; poll `Location`."}},
-        dependencies=[requires("write")],
+        dependencies=[requires("write"), joined_by_repeats()],
     )
     async def chat(
         body: ChatRequest, request: CurrentRequest, caller: CurrentCaller, key: IdempotencyKey, response: Response

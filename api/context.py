@@ -15,9 +15,24 @@ _SANE_ID = re.compile(rb"[\x21-\x7e]{1,128}")
 
 
 class RequestContext:
-    """One request. `headers` go out with the answer, whoever gives it; `body` is what was sent, once it is read."""
+    """One request. `headers` go out with the answer, whoever gives it; `body` is what was sent, once it is read.
 
-    __slots__ = ("body", "caller", "client", "given", "headers", "json", "method", "path", "request_id", "started")
+    `joins`: the same request again, under its idempotency key, joins the same work and tells how it stands.
+    """
+
+    __slots__ = (
+        "body",
+        "caller",
+        "client",
+        "given",
+        "headers",
+        "joins",
+        "json",
+        "method",
+        "path",
+        "request_id",
+        "started",
+    )
 
     def __init__(self, scope: Any) -> None:
         self.given: dict[bytes, bytes] = dict(scope["headers"])
@@ -29,6 +44,7 @@ class RequestContext:
         self.caller: Caller = ANONYMOUS
         self.headers: list[Header] = []
         self.body = b""
+        self.joins = False
         self.json: Any = None
         self.started = perf_counter()
 

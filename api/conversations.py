@@ -158,15 +158,21 @@ class Conversations:
         )
 
     async def _by_now(self, session_id: str, say: Say, said: Said | None) -> Said | None:
-        """A run only repeats that an answer was held: whether it still is stands in the view."""
-        if said is None or said.status != "awaiting_approval":
+        """A run only repeats that an answer was held: whether it still is stands in the view.
+
+        So does the answer to a message that is there already, where nobody waits for the run to say it.
+        """
+        if said is None and say.again is None:
+            return None
+        if said is not None and said.status != "awaiting_approval":
             return said
         try:
             await self._positions.wait("chat")
             row = await asyncio.to_thread(self._reads.turn_of, session_id, say.message_id)
         except Unavailable:
             return said
-        return _said(row) if row is not None and row.status in OVER else said
+        is_told = row is not None and row.status in OVER and (said is not None or row.status != "failed")
+        return _said(row) if row is not None and is_told else said
 
     async def _told(
         self, utterance: Utterance, session_id: str, say: Say, timeout_s: float, *, is_known: bool

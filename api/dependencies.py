@@ -134,6 +134,18 @@ def requires(scope: Scope) -> Any:
     return Depends(check)
 
 
+def joined_by_repeats() -> Any:
+    """A dependency for routes that start work under an id made of the idempotency key.
+
+    A repeat after a 202 is let through to them, to tell how the work stands then.
+    """
+
+    async def note() -> None:
+        CURRENT.get().joins = True
+
+    return Depends(note)
+
+
 def fresh(projection: str) -> Any:
     """A dependency for routes that read a view: wait for it to catch up, and say so when it has not."""
 

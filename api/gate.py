@@ -19,7 +19,7 @@ _UNLIMITED = (*_OPEN, "/metrics")
 
 
 class Gate:
-    """Lets requests in. Wrong keys are paid for by the client's address, so that guessing is slow."""
+    """Lets requests in. Wrong keys are paid for by the client's address, on every path, so that guessing is slow."""
 
     def __init__(self, app: ASGIApp, *, identity: Identity, limiter: RateLimiter) -> None:
         self._app = app
@@ -37,7 +37,7 @@ class Gate:
             request.caller = self._identity.of(request.given, open_path=_below(request.path, _OPEN))
         except Unauthenticated as error:
             wrong = error
-        if not _below(request.path, _UNLIMITED):
+        if wrong or not _below(request.path, _UNLIMITED):
             await self._limit(request)
         if wrong:
             raise wrong

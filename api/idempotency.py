@@ -1,5 +1,9 @@
 """`Idempotency-Key`: a POST with the same key and body is answered as it was the first time.
 
+What is kept is what was done (2xx), and that it contradicts what has happened (409). Any other refusal may be another
+one next time, when what was missing is there; it has done nothing, so it is simply asked again. A 202 says how far work
+had come, which a repeat wants to know anew.
+
 A request without the header passes untouched. With it, the key is claimed before anything happens; if the store
 cannot be reached the request is refused (fails closed), because it could be a repeat.
 """
@@ -17,7 +21,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from api import context
 from api.context import RequestContext
 from domain.errors import Conflict, Invalid, Unavailable
-from domain.idempotency.ports import LEASE_S, Answer, Answers
+from domain.idempotency.ports import JOINS, LEASE_S, Answer, Answers
 
 MAX_KEY = 255
 """The most characters of a key."""
@@ -27,8 +31,9 @@ RENEW_S = LEASE_S / 3
 
 _SANE = re.compile(rb"[\x21-\x7e]{1,%d}" % MAX_KEY)
 _FIRST_POLL_S, _LAST_POLL_S = 0.02, 0.5
-_SERVER_ERROR = 500
-_TOO_MANY = 429
+_CONFLICT = 409
+_REFUSED_BEFORE = frozenset({404, 409, 422})
+"""What is accepted stays accepted: a repeat that is refused like this, as something has changed, is told the 202."""
 
 
 class Idempotency:
@@ -50,12 +55,15 @@ class Idempotency:
         key = sha256(b"\x1f".join(_named(request))).digest()
         claim = _Claim(self._answers, key)
         kept = await self._claimed(claim, _fingerprint(request, scope["query_string"]))
-        if kept is not None:
-            request.add_header("idempotency-replayed", "true")
-            await _replay(kept, send)
+        if kept is None:
+            async with claim:
+                await self._app(scope, receive, _Keeping(claim, request, send).send)
             return
-        async with claim:
-            await self._app(scope, receive, _Keeping(claim, send).send)
+        if not kept.is_provisional:
+            await _replay(kept, request, send)
+            return
+        again = _Rereading(claim, kept, request, send)
+        await self._app(scope, receive, again.send)
 
     async def _claimed(self, claim: "_Claim", fingerprint: bytes) -> Answer | None:
         """The kept answer, or None when the claim is ours."""
@@ -100,6 +108,10 @@ class _Claim:
         self._kept = True
         await self._try(self._answers.keep(self.key, self.holder, answer))
 
+    async def replace(self, answer: Answer) -> None:
+        """Keep this answer, by which work has ended, in the place of the one that said that it goes on."""
+        await self._try(self._answers.replace(self.key, answer))
+
     def _plan(self) -> None:
         self._timer = asyncio.get_running_loop().call_later(RENEW_S, self._start_renewal)
 
@@ -120,8 +132,9 @@ class _Claim:
 class _Keeping:
     """Keeps an answer before it is sent. An answer in pieces is a stream: that one is not kept."""
 
-    def __init__(self, claim: _Claim, send: Send) -> None:
+    def __init__(self, claim: _Claim, request: RequestContext, send: Send) -> None:
         self._claim = claim
+        self._request = request
         self._send = send
         self._start: Message | None = None
 
@@ -131,25 +144,59 @@ class _Keeping:
             return
         if self._start is not None:
             start, self._start = self._start, None
-            if not message.get("more_body") and _is_final(start):
-                await self._claim.keep(_answer(start, message))
+            if not message.get("more_body") and _is_kept(start, self._request):
+                await self._claim.keep(_answer(start, message, self._request))
             await self._send(start)
         await self._send(message)
 
 
-def _is_final(start: Message) -> bool:
-    """Whether the same request is to be answered the same; who is asked to come again gets what there is then."""
+class _Rereading:
+    """Passes on how the work stands now, and keeps it once the work is over."""
+
+    def __init__(self, claim: _Claim, kept: Answer, request: RequestContext, send: Send) -> None:
+        self._claim = claim
+        self._kept = kept
+        self._request = request
+        self._send = send
+        self._start: Message | None = None
+
+    async def send(self, message: Message) -> None:
+        if message["type"] == "http.response.start":
+            self._start = message
+        elif self._start is None:
+            await self._send(message)
+        else:
+            start, self._start = self._start, None
+            await self._tell(start, message)
+
+    async def _tell(self, start: Message, body: Message) -> None:
+        if start["status"] in _REFUSED_BEFORE:
+            await _replay(self._kept, self._request, self._send)
+            return
+        if _is_kept(start, self._request) and not body.get("more_body"):
+            await self._claim.replace(_answer(start, body, self._request))
+        await self._send(start)
+        await self._send(body)
+
+
+def _is_kept(start: Message, request: RequestContext) -> bool:
+    """Whether the same request is to be answered the same.
+
+    Who is asked to come again gets what there is then, unless the repeat joins the work and learns that anyway.
+    """
+    status = start["status"]
     comes_again = any(name.lower() == b"retry-after" for name, _ in start["headers"])
-    return start["status"] < _SERVER_ERROR and start["status"] != _TOO_MANY and not comes_again
+    return (status // 100 == 2 or status == _CONFLICT) and (request.joins or not comes_again)  # noqa: PLR2004  (2xx)
 
 
-def _answer(start: Message, body: Message) -> Answer:
+def _answer(start: Message, body: Message, request: RequestContext) -> Answer:
     headers = tuple((name.decode("latin-1"), value.decode("latin-1")) for name, value in start["headers"])
-    return Answer(start["status"], headers, body.get("body", b""))
+    return Answer(start["status"], (*headers, (JOINS, "true")) if request.joins else headers, body.get("body", b""))
 
 
-async def _replay(answer: Answer, send: Send) -> None:
-    headers = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in answer.headers]
+async def _replay(answer: Answer, request: RequestContext, send: Send) -> None:
+    request.add_header("idempotency-replayed", "true")
+    headers = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in answer.headers if name != JOINS]
     await send({"type": "http.response.start", "status": answer.status, "headers": headers})
     await send({"type": "http.response.body", "body": answer.body})
 

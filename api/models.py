@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Annotated, Any, Literal
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, PlainSerializer
+from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, PlainSerializer
 
 MAX_TEXT = 100_000
 """The most characters of any text in a body, unless its field says less."""
@@ -23,11 +23,28 @@ def _utc(moment: datetime) -> str:
     return moment.astimezone(UTC).isoformat().replace("+00:00", "Z")
 
 
+def _keepable(moment: datetime) -> datetime:
+    """The moment in UTC.
+
+    Raises:
+        ValueError: UTC has no such moment.
+    """
+    try:
+        return moment.astimezone(UTC)
+    except OverflowError:
+        raise ValueError("lies outside of the years 1 to 9999 in UTC") from None
+
+
 Money = Annotated[Decimal, PlainSerializer(_money, return_type=float, when_used="json")]
 """US dollars: exact inside, a JSON number with up to 6 decimals outside."""
 
 Timestamp = Annotated[AwareDatetime, PlainSerializer(_utc, return_type=str, when_used="json")]
 """A moment in UTC, RFC 3339 with `Z`."""
+
+Deadline = Annotated[
+    AwareDatetime, AfterValidator(_keepable), Field(description="What is done by then is the partial result.")
+]
+"""A moment until which something is waited for, in UTC."""
 
 Id = Annotated[int, Field(ge=1, le=MAX_INT)]
 """An integer id, in a path or body."""

@@ -20,8 +20,10 @@ application/vnd.convergio.envelope+json`, they come inside `{success, data, time
 
 **Errors**, from 400 up, always come as `{success: false, error: {code, message, details}, timestamp, request_id}`.
 
-**Repeats**: a POST with an `Idempotency-Key` can be sent again safely for 24 hours. The same key and body is answered
-as the first time (`Idempotency-Replayed: true`), the same key with another body is a `409`.
+**Repeats**: a POST with an `Idempotency-Key` can be sent again safely for 24 hours. What was done (2xx) and what was
+a `409` is answered as the first time (`Idempotency-Replayed: true`); any other refusal has done nothing, and is asked
+again. After a `202` that names work to poll, a repeat joins that work and tells how it stands. The same key with
+another body is a `409`.
 
 **Versions**: resources carry `version` and `ETag`; `PUT` and `DELETE` honour `If-Match`.
 
@@ -30,6 +32,7 @@ as the first time (`Idempotency-Replayed: true`), the same key with another body
 
 **Reads** show what was written before them; one that could not wait long enough says `X-Convergio-Stale: true`.
 
+Integers beyond 64 bits are read as floating-point numbers: send as text what has to keep its digits.
 Times are UTC, money is US dollars with up to 6 decimals. Bodies are JSON of 1 MiB at most; definitions of workflows
 may be YAML of 128 KiB.
 """

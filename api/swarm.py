@@ -7,10 +7,10 @@ from decimal import Decimal
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Path, Query, Response
-from pydantic import AwareDatetime, ConfigDict, Field
+from pydantic import ConfigDict, Field
 
-from api.dependencies import CurrentCaller, CurrentRequest, IdempotencyKey, Paged, fresh, requires
-from api.models import Body
+from api.dependencies import CurrentCaller, CurrentRequest, IdempotencyKey, Paged, fresh, joined_by_repeats, requires
+from api.models import Body, Deadline
 from api.swarm_views import SwarmList, SwarmStatus, hashes_of, status, summary
 from api.swarms import COORDINATOR, Order, Swarms
 from domain.content import ContentStore
@@ -41,7 +41,7 @@ class Coordinate(Body):
     task: Annotated[str, Field(min_length=1, max_length=MAX_TASK, pattern=r"\S")]
     agents: Annotated[list[_AgentName], Field(min_length=1, max_length=MOST_MEMBERS, description="In their order.")]
     coordination_mode: Mode = "collaborative"
-    deadline: Annotated[AwareDatetime | None, Field(description="What is done by then is the partial result.")] = None
+    deadline: Deadline | None = None
     coordinator: Annotated[
         _AgentName | None,
         Field(description=f"Splits, integrates, judges; `{COORDINATOR}` if deployed, else the first agent."),
@@ -63,7 +63,12 @@ def router(swarms: Swarms, reads: SwarmReads, content: ContentStore, now: Callab
         texts = await asyncio.to_thread(content.get, seen.row.task_id, wanted) if wanted else {}
         return status(seen, texts, now())
 
-    @routes.post("/coordinate", response_model=SwarmStatus, status_code=202, dependencies=[requires("write")])
+    @routes.post(
+        "/coordinate",
+        response_model=SwarmStatus,
+        status_code=202,
+        dependencies=[requires("write"), joined_by_repeats()],
+    )
     async def coordinate(
         body: Coordinate, request: CurrentRequest, caller: CurrentCaller, key: IdempotencyKey, response: Response
     ) -> Any:

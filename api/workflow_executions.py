@@ -10,7 +10,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Path, Query, Response
 from pydantic import ConfigDict, Field, JsonValue
 
-from api.dependencies import CurrentCaller, CurrentRequest, IdempotencyKey, Paged, fresh, requires
+from api.dependencies import CurrentCaller, CurrentRequest, IdempotencyKey, Paged, fresh, joined_by_repeats, requires
 from api.execution_views import (
     ExecutionList,
     ExecutionRef,
@@ -92,7 +92,9 @@ def router(desk: RunDesk) -> APIRouter:
 
 
 def _starting(routes: APIRouter, desk: RunDesk) -> None:
-    @routes.post("/execute", response_model=ExecutionRef, status_code=202, dependencies=[requires("write")])
+    @routes.post(
+        "/execute", response_model=ExecutionRef, status_code=202, dependencies=[requires("write"), joined_by_repeats()]
+    )
     async def execute_workflow(
         workflow_id: WorkflowId,
         body: Execute,

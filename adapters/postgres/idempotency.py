@@ -8,7 +8,7 @@ import psycopg
 from psycopg.types.json import Jsonb
 
 from adapters.postgres.pool import Database
-from domain.idempotency.ports import KEPT_S, LEASE_S, Answer, Outcome
+from domain.idempotency.ports import ACCEPTED, KEPT_S, LEASE_S, Answer, Outcome
 
 # The row is ours when it is new, when it has expired, or when its holder stopped renewing in the middle of the work.
 _CLAIM = """
@@ -31,6 +31,7 @@ _KEEP = """
     UPDATE http_idempotency SET status = %s, headers = %s, body = %s
     WHERE key = %s AND holder = %s AND status IS NULL
 """
+_REPLACE = "UPDATE http_idempotency SET status = %s, headers = %s, body = %s WHERE key = %s AND status = %s"
 _RELEASE = "DELETE FROM http_idempotency WHERE key = %s AND holder = %s AND status IS NULL"
 _SWEEP = """
     DELETE FROM http_idempotency WHERE key IN (
@@ -58,6 +59,10 @@ class PostgresAnswers:
     async def keep(self, key: bytes, holder: str, answer: Answer) -> None:
         kept = (answer.status, Jsonb(answer.headers), answer.body, key, holder)
         await asyncio.to_thread(self._run, _KEEP, kept)
+
+    async def replace(self, key: bytes, answer: Answer) -> None:
+        kept = (answer.status, Jsonb(answer.headers), answer.body, key, ACCEPTED)
+        await asyncio.to_thread(self._run, _REPLACE, kept)
 
     async def release(self, key: bytes, holder: str) -> None:
         await asyncio.to_thread(self._run, _RELEASE, (key, holder))

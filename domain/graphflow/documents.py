@@ -17,6 +17,7 @@ from domain.graphflow.definition import Definition
 LONGEST_DOCUMENT = 1_000_000
 """Characters."""
 _DEEPEST = 40
+_BEYOND_BIGINT = 2**63  # a whole number so large is a float's: as an integer nobody could write it
 _MOST_PROBLEMS = 50
 
 
@@ -72,7 +73,8 @@ def _plain(value: Any) -> Any:
         return {key: _plain(each) for key, each in value.items()}
     if isinstance(value, list):
         return [_plain(each) for each in value]
-    return int(value) if isinstance(value, float) and value.is_integer() else value
+    is_whole = isinstance(value, float) and value.is_integer() and abs(value) < _BEYOND_BIGINT
+    return int(value) if is_whole else value
 
 
 def of_json(text: str) -> Any:

@@ -6,6 +6,10 @@ from typing import Literal, Protocol
 LEASE_S = 6.0
 """A claim that is not renewed for this long, in seconds, may be taken over: so long a repeat waits for a dead API."""
 
+ACCEPTED = 202
+JOINS = "convergio-joins"
+"""A header of kept answers, not of those that are sent: the same request again joins the same work."""
+
 KEPT_S = 24 * 3600.0
 """An answer is kept for this long, in seconds."""
 
@@ -17,6 +21,11 @@ class Answer:
     status: int
     headers: tuple[tuple[str, str], ...]
     body: bytes
+
+    @property
+    def is_provisional(self) -> bool:
+        """Whether it said that work goes on which a repeat can ask about."""
+        return self.status == ACCEPTED and (JOINS, "true") in self.headers
 
 
 Outcome = Answer | Literal["claimed", "busy", "other_body"]
@@ -39,6 +48,10 @@ class Answers(Protocol):
 
     async def keep(self, key: bytes, holder: str, answer: Answer) -> None:
         """Keep the answer. It is what `claim` returns from now on."""
+        ...
+
+    async def replace(self, key: bytes, answer: Answer) -> None:
+        """Keep this answer in the place of a provisional one."""
         ...
 
     async def release(self, key: bytes, holder: str) -> None:

@@ -1,8 +1,11 @@
 """Bodies are bounded JSON that PostgreSQL can hold; what is not is refused before any route sees it."""
 
+import json
 from collections.abc import AsyncIterator
 
+import orjson
 import pytest
+from fastapi import APIRouter, Request, Response
 
 from tests.api.toy import Toy, client, refused, toy_app
 
@@ -35,6 +38,58 @@ async def pieces(size: int) -> AsyncIterator[bytes]:
 async def test_what_is_no_json_is_a_bad_request(body: bytes) -> None:
     async with client(toy_app()) as api:
         refused(await api.post(URL, content=body, headers=JSON), 400, "BAD_REQUEST")
+
+
+LARGE = ["9223372036854775808", "-9223372036854775809", "18446744073709551615", "1" + "0" * 30, "-" + "9" * 300]
+
+
+@pytest.mark.parametrize("number", LARGE, ids=lambda number: f"{number[:4]} of {len(number)}")
+async def test_an_integer_beyond_64_bits_is_a_floating_point_number_from_here_on(number: str) -> None:
+    sent = f'{{"n":{number},"deep":[[{{"m":[0,{number}]}}]],"n {number}":"{number}","most":9223372036854775807}}'
+    async with client(toy_app(routers=(echo(),))) as api:
+        answer = await api.post("/echo", content=sent.encode(), headers=JSON)
+    told = answer.json()
+    assert told == {
+        "n": float(number),
+        "deep": [[{"m": [0, float(number)]}]],
+        f"n {number}": number,
+        "most": 9223372036854775807,
+    }
+    assert (type(told["n"]), type(told["most"])) == (float, int)
+
+
+@pytest.mark.parametrize("number", LARGE)
+async def test_a_field_that_is_an_integer_refuses_one_beyond_64_bits(number: str) -> None:
+    async with client(toy_app()) as api:
+        answer = await api.post(URL, content=f'{{"name":"x","size":{number}}}'.encode(), headers=JSON)
+    assert refused(answer, 422, "VALIDATION_ERROR")["details"]["field"] == "size"
+
+
+@pytest.mark.parametrize(
+    "context",
+    [
+        '{"n":9223372036854775807,"m":-9223372036854775808}',
+        '{"n":0.1234567890123456789012345}',
+        '{"n":1e30,"m":1.5e300}',
+        '{"n":12345678901234567890.5}',
+    ],
+)
+async def test_whatever_else_is_long_stays_as_it_is(context: str) -> None:
+    async with client(toy_app(routers=(echo(),))) as api:
+        answer = await api.post("/echo", content=context.encode(), headers=JSON)
+    assert answer.json() == json.loads(context)
+
+
+def echo() -> APIRouter:
+    """A route that says what it was told, through a reader and a writer that differ in what they can."""
+    routes = APIRouter()
+
+    @routes.post("/echo", tags=["Admin"])
+    async def told(request: Request) -> Response:
+        """Say it again."""
+        return Response(orjson.dumps(await request.json()), media_type="application/json")
+
+    return routes
 
 
 @pytest.mark.parametrize("kind", ["text/plain", "application/x-www-form-urlencoded", "", "application/jsonx"])

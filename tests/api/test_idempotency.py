@@ -9,12 +9,25 @@ from concurrent.futures import ThreadPoolExecutor
 import httpx
 import psycopg
 import pytest
+from fastapi import APIRouter, Response
 
 from adapters.memory_idempotency import MemoryAnswers
 from adapters.postgres.idempotency import PostgresAnswers
 from adapters.postgres.pool import Database
 from api.auth import key_hash
-from domain.errors import OverBudget, Unavailable
+from api.dependencies import joined_by_repeats
+from domain.errors import (
+    Conflict,
+    Forbidden,
+    Invalid,
+    NotFound,
+    OverBudget,
+    PreconditionFailed,
+    RateLimited,
+    TooLarge,
+    Unavailable,
+    UpstreamFailed,
+)
 from domain.idempotency.ports import Answer, Answers
 from tests.api.serve import running
 from tests.api.toy import SECRET, Toy, client, refused, toy_app
@@ -146,12 +159,33 @@ async def test_keys_belong_to_their_caller_and_path(kept: PostgresAnswers) -> No
     assert toy.made == 2
 
 
-async def test_refusals_below_500_are_kept_and_accidents_are_not(kept: PostgresAnswers) -> None:
+@pytest.mark.parametrize(
+    "error",
+    [NotFound("no"), Forbidden("no"), Invalid("no"), TooLarge("no"), PreconditionFailed("no"), RateLimited("no")],
+    ids=lambda error: type(error).__name__,
+)
+async def test_a_refusal_that_may_be_another_one_next_time_is_not_kept(kept: PostgresAnswers, error: Exception) -> None:
+    toy = Toy()
+    toy.fail = error
+    async with client(toy_app(toy, answers=kept)) as api:
+        refusal = await api.post(URL, json={"name": "a"}, headers=KEY)
+        assert refusal.status_code in {403, 404, 412, 413, 422, 429}
+        toy.fail = None
+        again = await api.post(URL, json={"name": "a"}, headers=KEY)
+        assert (again.status_code, "idempotency-replayed" in again.headers) == (201, False)
+        assert (await api.post(URL, json={"name": "a"}, headers=KEY)).content == again.content
+    assert toy.made == 2
+
+
+async def test_conflicts_are_kept_and_accidents_are_not(kept: PostgresAnswers) -> None:
     toy = Toy()
     async with client(toy_app(toy, answers=kept)) as api:
-        bad = await api.post(URL, json={"size": 1}, headers=KEY)
-        again = await api.post(URL, json={"size": 1}, headers=KEY)
-        assert (bad.status_code, again.headers["idempotency-replayed"]) == (422, "true")
+        toy.fail = Conflict("it is so already")
+        first = await api.post(URL, json={"name": "a"}, headers=KEY)
+        toy.fail = None
+        again = await api.post(URL, json={"name": "a"}, headers=KEY)
+        assert (first.status_code, again.status_code, again.headers["idempotency-replayed"]) == (409, 409, "true")
+        toy.made = 0
         for error in (RuntimeError("bug"), Unavailable("away"), OverBudget("too much")):
             toy.fail = error
             failed = await api.post(URL, json={"name": "a"}, headers={"idempotency-key": "two"})
@@ -161,6 +195,95 @@ async def test_refusals_below_500_are_kept_and_accidents_are_not(kept: PostgresA
     assert answer.status_code == 201
     assert "idempotency-replayed" not in answer.headers
     assert toy.made == 4
+
+
+class Work:
+    """A toy whose POST begins work, which a repeat joins."""
+
+    def __init__(self) -> None:
+        self.status = 202
+        self.fail: Exception | None = None
+        self.asked = 0
+
+    def router(self) -> APIRouter:
+        routes = APIRouter(prefix="/api/v1/works", tags=["Admin"])
+
+        @routes.post("", dependencies=[joined_by_repeats()])
+        async def begin(response: Response) -> dict[str, int]:
+            """Begin."""
+            self.asked += 1
+            if self.fail:
+                raise self.fail
+            response.status_code = self.status
+            return {"asked": self.asked}
+
+        @routes.post("/told", status_code=202)
+        async def tell() -> dict[str, int]:
+            """Told, and nothing to be joined."""
+            self.asked += 1
+            return {"asked": self.asked}
+
+        return routes
+
+
+WORKS = "/api/v1/works"
+
+
+async def test_a_202_is_read_afresh_until_the_work_is_over(answers: Answers) -> None:
+    work = Work()
+    async with client(toy_app(answers=answers, routers=(work.router(),))) as api:
+        first = await api.post(WORKS, json={}, headers=KEY)
+        second = await api.post(WORKS, json={}, headers=KEY)
+        assert [each.json()["asked"] for each in (first, second)] == [1, 2]
+        assert "idempotency-replayed" not in second.headers
+        assert "convergio-joins" not in first.headers
+        work.status = 200
+        over = await api.post(WORKS, json={}, headers=KEY)
+        last = await api.post(WORKS, json={}, headers=KEY)
+    assert (over.status_code, over.json()["asked"]) == (200, 3)
+    assert (last.content, last.headers["idempotency-replayed"]) == (over.content, "true")
+    assert "convergio-joins" not in last.headers
+
+
+async def test_a_key_stands_for_one_body_while_the_work_goes_on(answers: Answers) -> None:
+    async with client(toy_app(answers=answers, routers=(Work().router(),))) as api:
+        await api.post(WORKS, json={}, headers=KEY)
+        refused(await api.post(WORKS, json={"other": 1}, headers=KEY), 409, "CONFLICT")
+
+
+@pytest.mark.parametrize("error", [NotFound("gone"), Invalid("in the past"), Conflict("retired")])
+async def test_what_was_accepted_stays_accepted(answers: Answers, error: Exception) -> None:
+    work = Work()
+    async with client(toy_app(answers=answers, routers=(work.router(),))) as api:
+        first = await api.post(WORKS, json={}, headers=KEY)
+        work.fail = error
+        again = await api.post(WORKS, json={}, headers=KEY)
+    assert (again.status_code, again.content) == (202, first.content)
+    assert again.headers["idempotency-replayed"] == "true"
+
+
+async def test_work_that_has_failed_meanwhile_is_told_and_asked_about_again(answers: Answers) -> None:
+    work = Work()
+    async with client(toy_app(answers=answers, routers=(work.router(),))) as api:
+        await api.post(WORKS, json={}, headers=KEY)
+        work.fail = UpstreamFailed("the model said no")
+        assert (await api.post(WORKS, json={}, headers=KEY)).status_code == 502
+        work.fail, work.status = None, 200
+        assert (await api.post(WORKS, json={}, headers=KEY)).status_code == 200
+
+
+async def test_a_202_that_nothing_joins_is_answered_as_the_first_time(answers: Answers) -> None:
+    work = Work()
+    async with client(toy_app(answers=answers, routers=(work.router(),))) as api:
+        told = [await api.post(f"{WORKS}/told", json={}, headers=KEY) for _ in range(2)]
+    assert [each.json()["asked"] for each in told] == [1, 1]
+
+
+async def test_only_a_provisional_answer_is_replaced(answers: Answers) -> None:
+    await answers.claim(NAME, PRINT, "one")
+    await answers.keep(NAME, "one", ANSWER)
+    await answers.replace(NAME, Answer(200, (), b"{}"))
+    assert await answers.claim(NAME, PRINT, "two") == ANSWER
 
 
 async def test_streams_are_not_kept(kept: PostgresAnswers) -> None:

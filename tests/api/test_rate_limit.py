@@ -148,6 +148,27 @@ async def test_concurrent_calls_take_exactly_one_token_each(shared_limiter: Redi
     assert sorted(verdict.remaining for verdict in verdicts) == list(range(100))
 
 
+@pytest.mark.parametrize(
+    "path", ["/metrics", "/health", "/health/live", "/docs", "/openapi.json", "/redoc", WHO, "/nowhere"]
+)
+@pytest.mark.parametrize("header", ["x-api-key", "authorization"])
+async def test_wrong_keys_are_limited_on_every_path(path: str, header: str) -> None:
+    limiter = MemoryRateLimit(requests=3, seconds=60)
+    wrong = {header: "Bearer cvg_wrong" if header == "authorization" else "cvg_wrong"}
+    async with client(toy_app(limiter=limiter, auth_on=True, admin_key_hash=key_hash(SECRET))) as api:
+        statuses = [(await api.get(path, headers=wrong)).status_code for _ in range(6)]
+        assert statuses == [401] * 3 + [429] * 3
+        good = [(await api.get("/metrics", headers={"x-api-key": SECRET})).status_code for _ in range(6)]
+        assert good == [200] * 6
+        assert [(await api.get("/health/live")).status_code for _ in range(6)] == [200] * 6
+
+
+async def test_metrics_without_a_key_are_limited_where_they_need_one() -> None:
+    limiter = MemoryRateLimit(requests=3, seconds=60)
+    async with client(toy_app(limiter=limiter, auth_on=True, admin_key_hash=key_hash(SECRET))) as api:
+        assert [(await api.get("/metrics")).status_code for _ in range(5)] == [401] * 3 + [429] * 2
+
+
 async def test_a_limiter_that_was_warmed_asks_one_question_a_request(redis_url: str) -> None:
     limiter = RedisRateLimit.connect(redis_url, requests=5, seconds=60)
     await limiter.warm()

@@ -229,6 +229,10 @@ def body(**more: Any) -> dict[str, Any]:
         ({"coordinator": "nobody_at_all"}, "coordinator"),
         ({"deadline": "2020-01-01T00:00:00Z"}, "deadline"),
         ({"deadline": "tomorrow"}, "deadline"),
+        ({"deadline": "9999-12-31T23:59:59-14:00"}, "deadline"),
+        ({"deadline": "9999-12-31T23:59:59.999999-00:01"}, "deadline"),
+        ({"deadline": "0001-01-01T00:00:00+14:00"}, "deadline"),
+        ({"deadline": "0001-01-01T00:00:00Z"}, "deadline"),
         ({"rounds": 6}, "rounds"),
         ({"budget_usd": 0}, "budget_usd"),
         ({"task": "  "}, "task"),
@@ -241,6 +245,32 @@ async def test_what_cannot_be_asked_is_refused_by_name(
     response = await shared.http.post(f"{SWARM}/coordinate", json=body(**wrong))
     assert (response.status_code, response.json()["error"]["code"]) == (422, "VALIDATION_ERROR"), response.text
     assert response.json()["error"]["details"]["field"] == field
+
+
+@pytest.mark.parametrize(
+    "deadline", ["9999-12-31T23:59:59.999999Z", "9999-12-31T23:59:59+14:00", "2262-04-12T00:00:00Z"]
+)
+async def test_a_deadline_may_be_as_far_as_the_calendar_goes(
+    shared: System, scripted_model: ScriptedModel, deadline: str
+) -> None:
+    swarm = await done(shared, "parallel", agents=[ANTONIO], deadline=deadline)
+    assert swarm["status"] == "completed"
+
+
+async def test_a_repeat_after_the_start_tells_how_the_swarm_stands(
+    shared: System, scripted_model: ScriptedModel
+) -> None:
+    headers, asked = {"Idempotency-Key": "told-again"}, body(coordination_mode="parallel", agents=[ANTONIO])
+    first = await shared.http.post(f"{SWARM}/coordinate", json=asked, headers=headers)
+    assert first.status_code == 202
+    task_id = first.json()["task_id"]
+    await until(
+        lambda: shared.http.get(f"{SWARM}/status/{task_id}"),
+        lambda seen: seen.json()["status"] == "completed",
+        seconds=30,
+    )
+    again = await shared.http.post(f"{SWARM}/coordinate", json=asked, headers=headers)
+    assert (again.status_code, again.json()["task_id"], again.json()["status"]) == (202, task_id, "completed")
 
 
 async def test_an_alias_stands_for_its_agent_and_ali_coordinates_unless_named(
