@@ -195,7 +195,9 @@ def _sentence(place: tuple[int | str, ...], message: str) -> str:
 
 
 def _refuse(message: str, code: int = _USAGE) -> NoReturn:
-    typer.echo(message, err=True)
+    from runtime.redaction import without_passwords
+
+    typer.echo(without_passwords(message), err=True)
     raise typer.Exit(code)
 
 

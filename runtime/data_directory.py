@@ -16,6 +16,8 @@ from pydantic.dataclasses import dataclass
 from runtime.process import Mark
 
 _RUN_FILE = "run.json"
+_LOCK_FILE = "lock"
+_PRIVATE = 0o077
 _GONE_WITHIN_S = 5.0
 
 
@@ -69,8 +71,8 @@ def hold(directory: Path) -> Iterator[Held]:
     Raises:
         AlreadyRunning: it is another's.
     """
-    directory.mkdir(parents=True, exist_ok=True)
-    with (directory / "lock").open("a") as lock:
+    _make_private(directory)
+    with (directory / _LOCK_FILE).open("a") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -79,6 +81,17 @@ def hold(directory: Path) -> Iterator[Held]:
         held = Held(directory)
         yield held
         (directory / _RUN_FILE).unlink(missing_ok=True)
+
+
+def _make_private(directory: Path) -> None:
+    """Nobody else may look into it: in it are passwords, everything that was said, and the ways into the servers.
+
+    A directory that holds something else as well is left as it is.
+    """
+    directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+    is_ours = (directory / _LOCK_FILE).exists() or not any(directory.iterdir())
+    if is_ours and directory.stat().st_mode & _PRIVATE:
+        directory.chmod(0o700)
 
 
 def running_in(directory: Path) -> Run | None:

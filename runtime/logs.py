@@ -13,6 +13,7 @@ from structlog.dev import Column, ConsoleRenderer, KeyValueColumnFormatter, LogL
 from structlog.typing import EventDict, Processor, WrappedLogger
 
 from domain.errors import Refused
+from runtime.redaction import without_passwords
 from runtime.steady import steady
 
 _LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR}
@@ -70,8 +71,17 @@ def _crashed(kind: type[BaseException], error: BaseException, trace: TracebackTy
 def renderers(stream: TextIO) -> list[Processor]:
     """The last processors of a chain: they make a line for `stream` of an event."""
     if stream.isatty():
-        return [_local_time, ConsoleRenderer(columns=_columns(), exception_formatter=structlog.dev.plain_traceback)]
-    return [structlog.processors.format_exc_info, structlog.processors.JSONRenderer(serializer=_json)]
+        console = ConsoleRenderer(columns=_columns(), exception_formatter=structlog.dev.plain_traceback)
+        return [_local_time, console, _without_passwords]
+    return [
+        structlog.processors.format_exc_info,
+        structlog.processors.JSONRenderer(serializer=_json),
+        _without_passwords,
+    ]
+
+
+def _without_passwords(_logger: WrappedLogger, _method: str, line: Any) -> str:
+    return without_passwords(str(line))
 
 
 class _Mark:

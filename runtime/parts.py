@@ -2,7 +2,7 @@
 
 import signal
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from runtime.embedded.probe import answers_http
@@ -68,7 +68,8 @@ class Background:
 
     def command(self) -> Command:
         command = part_command(self.name)
-        return Command(command.argv, {**command.environment, "CONVERGIO_READY_FILE": str(self.ready_file)})
+        ready = {"CONVERGIO_READY_FILE": str(self.ready_file)}
+        return replace(command, environment={**command.environment, **ready})
 
     def ready(self, pid: int) -> bool:
         return is_ready(self.ready_file, pid)

@@ -8,6 +8,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+_ALWAYS = frozenset(
+    {"HOME", "LANG", "LANGUAGE", "LD_LIBRARY_PATH", "LOGNAME", "PATH", "SHELL", "TERM", "TMPDIR", "TZ", "USER"}
+)
+"""Variables of our environment that every child gets. Whatever else is set may be a secret of somebody's."""
+_LOCALE = "LC_"
 _TETHER = str(Path(__file__).with_name("tether.py"))
 
 
@@ -25,10 +30,14 @@ class User:
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """A program to run: `environment` is added to ours; `orphan_signal` is what it gets when we die."""
+    """A program to run; `orphan_signal` is what it gets when we die.
+
+    It gets `environment`, and of ours what every program needs and what `passes` names (`PG*`: all that begin so).
+    """
 
     argv: tuple[str, ...]
     environment: Mapping[str, str] = field(default_factory=dict)
+    passes: frozenset[str] = frozenset()
     user: User | None = None
     orphan_signal: signal.Signals = signal.SIGKILL
 
@@ -42,7 +51,10 @@ class Command:
         return [*launcher, shutil.which(self.argv[0]) or self.argv[0], *self.argv[1:]]
 
     def full_environment(self) -> dict[str, str]:
-        return {**os.environ, **self.environment}
+        prefixes = (_LOCALE, *(name[:-1] for name in self.passes if name.endswith("*")))
+        names = _ALWAYS | self.passes
+        ours = {name: value for name, value in os.environ.items() if name in names or name.startswith(prefixes)}
+        return {**ours, **self.environment}
 
 
 @dataclass(frozen=True, slots=True)

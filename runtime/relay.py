@@ -9,6 +9,7 @@ import orjson
 from structlog.typing import EventDict
 
 from runtime.logs import renderers
+from runtime.redaction import without_passwords
 from runtime.steady import steady
 
 Show = Callable[[str, bytes], None]
@@ -25,7 +26,7 @@ class Relay:
     def __call__(self, part: str, line: bytes) -> None:
         event = _event(line)
         if event is not None and not self._stream.isatty():
-            self._stream.write(line.decode(errors="replace") + "\n")
+            self._stream.write(without_passwords(line.decode(errors="replace")) + "\n")
         else:
             self._stream.write(self._rendered(event or _raw(part, line)) + "\n")
         self._stream.flush()

@@ -1,6 +1,7 @@
 """`convergio up`: every part of the system in one terminal, each a process of its own."""
 
 import asyncio
+import os
 import signal
 import sys
 from asyncio.subprocess import DEVNULL, PIPE, STDOUT
@@ -11,9 +12,10 @@ from typing import Any
 
 import structlog
 
+from adapters.guarded_proxy import GuardedProxy
 from runtime.child import Child
 from runtime.data_directory import Held, hold
-from runtime.embedded import ModelServer, Server, StartFailed
+from runtime.embedded import ModelServer, Server, StartFailed, TemporalServer
 from runtime.plan import Plan, make_plan
 from runtime.relay import Relay
 from runtime.script import part_command
@@ -36,6 +38,7 @@ def up(settings: Settings, *, llm: bool) -> int:
         AlreadyRunning: another supervisor has the data directory.
         StartFailed: the API's port is taken.
     """
+    os.umask(0o077)  # nobody else reads what we, or our children, write
     with hold(settings.data_dir.absolute()) as held:
         plan = make_plan(settings, llm=llm)
         return asyncio.run(Supervisor(plan, held, settings).run())
@@ -52,6 +55,7 @@ class Supervisor:
         self._log = structlog.get_logger()
         self._logs = held.directory / "logs"
         self._children: list[Child] = []
+        self._guard: GuardedProxy | None = None
         self._keepers: list[asyncio.Task[None]] = []
         self._stop_asked: float | None = None
         self._stop = asyncio.Event()
@@ -111,9 +115,16 @@ class Supervisor:
 
     async def _start_in_order(self) -> None:
         await self._bring_up(filterfalse(_is_slow, self._plan.servers), to_files=True)
+        await self._guard_web_ui()
         self._held.announce(self._plan.api.url, self._plan.environment())
         await self._migrate()
         await self._bring_up([*self._plan.parts, self._plan.api], to_files=False)
+
+    async def _guard_web_ui(self) -> None:
+        for server in self._plan.servers:
+            if isinstance(server, TemporalServer) and server.inner_ui_url and server.ui_port:
+                self._guard = GuardedProxy(server.inner_ui_url)
+                await self._guard.start(server.ui_port)
 
     async def _bring_up(self, servers: Iterable[Server], *, to_files: bool) -> None:
         """Start these side by side, and keep each from the moment it is ready."""
@@ -178,6 +189,8 @@ class Supervisor:
             *(child.stop(_SERVER_STOP_WITHIN_S.get(name, _OTHERS_STOP_WITHIN_S)) for name, child in by_name.items())
         )
         forced.cancel()
+        if self._guard is not None:
+            await self._guard.close()
         self._log.info("stopped")
 
     async def _kill_when_forced(self) -> None:

@@ -3,6 +3,7 @@
 import json
 
 from runtime.plan import Plan
+from runtime.redaction import without_passwords
 from runtime.settings import Settings
 
 _QUESTION = {"agent_id": "ali_chief_of_staff", "message": "What can you do for me?"}
@@ -13,7 +14,9 @@ def welcome(plan: Plan, settings: Settings, took_s: float) -> str:
     shown = plan.shown()
     width = max(len(label) for label in shown)
     lines = [f"{label:<{width}}  {url}" for label, url in shown.items()]
-    return "\n".join(["", f"convergio is ready ({took_s:.1f} s)", "", *lines, "", _curl(plan, settings), "", ""])
+    return without_passwords(
+        "\n".join(["", f"convergio is ready ({took_s:.1f} s)", "", *lines, "", _curl(plan, settings), "", ""])
+    )
 
 
 def _curl(plan: Plan, settings: Settings) -> str:

@@ -70,7 +70,7 @@ class PostgresServer:
 
     @property
     def shown(self) -> Mapping[str, str]:
-        return {"PostgreSQL": self.url}
+        return {"PostgreSQL": self.url if self._has_socket else f"postgresql://{_NAME}@127.0.0.1:{self._port}/{_NAME}"}
 
     @property
     def _has_socket(self) -> bool:

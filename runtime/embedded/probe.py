@@ -4,11 +4,11 @@ import http.client
 from contextlib import closing
 
 
-def answers_http(port: int, path: str, host: str = "127.0.0.1") -> bool:
-    """Whether a server answers a GET with 200 within a second. No proxy is asked."""
+def answers_http(port: int, path: str, host: str = "127.0.0.1", *, name: str | None = None) -> bool:
+    """Whether a server answers a GET with 200 within a second, by this name. No proxy is asked."""
     with closing(http.client.HTTPConnection(host, port, timeout=1)) as connection:
         try:
-            connection.request("GET", path, headers={"Host": f"localhost:{port}"})
+            connection.request("GET", path, headers={"Host": name or f"localhost:{port}"})
             return connection.getresponse().status == http.HTTPStatus.OK
         except (OSError, http.client.HTTPException):
             return False

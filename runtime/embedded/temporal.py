@@ -1,6 +1,9 @@
 """Temporal's development server with its Web UI, tuned."""
 
+import secrets
 import signal
+import socket
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -36,7 +39,12 @@ BOUND_MIB = HEAP_MIB + 192
 
 
 class TemporalServer:
-    """`temporal server start-dev` on a file that survives a kill."""
+    """`temporal server start-dev` on a file that survives a kill.
+
+    It trusts whoever reaches it, and a browser reaches loopback for any page on the web. Pages cannot speak gRPC. The
+    HTTP port, which cannot be left out, answers to a name that only this process knows; the Web UI listens on an
+    address of loopback that nobody can guess, behind a guard on `ui_port`, which the supervisor runs.
+    """
 
     name = "temporal"
     stop_signal = signal.SIGTERM
@@ -55,6 +63,8 @@ class TemporalServer:
         self._port = port
         self._http_port = http_port
         self._ui_port = ui_port
+        self._http_host = f"{secrets.token_hex(16)}.invalid"
+        self._inner_ui = (_hidden_address(), ui_port if sys.platform == "linux" else _free_port()) if ui_port else None
         self._search_attributes = search_attributes
 
     @property
@@ -66,6 +76,16 @@ class TemporalServer:
         return None if self._ui_port is None else f"http://127.0.0.1:{self._ui_port}"
 
     @property
+    def ui_port(self) -> int | None:
+        """Where the guard of the Web UI is to listen."""
+        return self._ui_port
+
+    @property
+    def inner_ui_url(self) -> str | None:
+        """Where the Web UI itself listens: for its guard only."""
+        return None if self._inner_ui is None else "http://{}:{}".format(*self._inner_ui)
+
+    @property
     def environment(self) -> Mapping[str, str]:
         return {"TEMPORAL_ADDRESS": self.address} | ({"TEMPORAL_UI_URL": self.ui_url} if self.ui_url else {})
 
@@ -74,11 +94,12 @@ class TemporalServer:
         return {"Temporal": self.address} | ({"Temporal Web UI": self.ui_url} if self.ui_url else {})
 
     def prepare(self) -> None:
-        self._file.parent.mkdir(parents=True, exist_ok=True)
+        self._file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
 
     def command(self) -> Command:
         flags = ["--ip", "127.0.0.1", "--port", str(self._port), "--http-port", str(self._http_port)]
-        flags += ["--headless"] if self._ui_port is None else ["--ui-port", str(self._ui_port)]
+        flags += ["--headless"] if self._inner_ui is None else self._ui_flags(*self._inner_ui)
+        flags += ["--dynamic-config-value", f'frontend.httpAllowedHosts=["{self._http_host}"]']
         flags += ["--db-filename", str(self._file), "--log-level", "error"]
         flags += ["--sqlite-pragma", "journal_mode=WAL", "--sqlite-pragma", "synchronous=NORMAL"]
         for key, value in {**DYNAMIC_CONFIG, **CACHES}.items():
@@ -87,6 +108,23 @@ class TemporalServer:
             flags += ["--search-attribute", f"{name}=Keyword"]
         return Command((str(temporal_program()), "server", "start-dev", *flags), {"GOMEMLIMIT": f"{HEAP_MIB}MiB"})
 
+    def _ui_flags(self, host: str, port: int) -> list[str]:
+        return ["--ui-ip", host, "--ui-port", str(port), "--ui-disable-news-fetch"]
+
     def ready(self, pid: int) -> bool:
         del pid  # a port of ours answers for itself
-        return answers_http(self._http_port, "/api/v1/namespaces/default")
+        return answers_http(self._http_port, "/api/v1/namespaces/default", name=self._http_host)
+
+
+def _hidden_address() -> str:
+    """One of the sixteen million addresses of loopback, where the system has them all."""
+    if sys.platform != "linux":
+        return "127.0.0.1"
+    return f"127.{secrets.randbelow(254) + 1}.{secrets.randbelow(256)}.{secrets.randbelow(254) + 1}"
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port

@@ -33,7 +33,7 @@ class ValkeyServer:
         return {"Valkey": self.url}
 
     def prepare(self) -> None:
-        self._directory.mkdir(parents=True, exist_ok=True)
+        self._directory.mkdir(mode=0o700, parents=True, exist_ok=True)
 
     def command(self) -> Command:
         options = {
