@@ -133,7 +133,9 @@ class Settings(BaseSettings):
     @field_validator("model_longest_s", mode="before")
     @classmethod
     def _answer_times(cls, value: object) -> object:
-        return AnswerTimes.parse(value) if isinstance(value, str) else AnswerTimes(value)
+        if isinstance(value, str):
+            return AnswerTimes.parse(value)
+        return AnswerTimes(value) if isinstance(value, dict) else value
 
     @property
     def answer_time(self) -> timedelta:

@@ -25,7 +25,7 @@ with workflow.unsafe.imports_passed_through():
     from workflows.holds import Holds, recorded
     from workflows.model_calls import call_model
     from workflows.tool_use import ToolUse
-    from workflows.waits import LEDGER_RETRY, LEDGER_TIMEOUT, LONGEST_PAUSE
+    from workflows.waits import BOOKS_TIMEOUT, LEDGER_RETRY, LEDGER_TIMEOUT, LONGEST_PAUSE
     from workflows.wanted import Remembered, Taken, TurnRefused, Wanted, approval_id, said_no, taken
 
 P = TypeVar("P")
@@ -116,8 +116,8 @@ class Turns:
             method,
             asked,
             self.model_queue,
-            self._attempt_timeout(),
-            schedule_to_close_timeout=max(TURN_TIMEOUT, self._attempt_timeout()),
+            timedelta(seconds=self.call_timeout_s),
+            schedule_to_close_timeout=max(TURN_TIMEOUT, timedelta(seconds=self.call_timeout_s) + BOOKS_TIMEOUT),
             retry_policy=self._retry(),
             cancellation_type=workflow.ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
             priority=Priority(fairness_key=key_id[:64]),
