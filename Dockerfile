@@ -1,10 +1,10 @@
 # One image for every part: `docker run convergio:0.1.0 api`, `worker`, `projections`, `migrate`, `doctor`, `rebuild`.
 
 FROM python:3.12.13-slim-bookworm AS build
-RUN pip install --no-cache-dir --disable-pip-version-check uv==0.13.9
-RUN python -m venv /opt/convergio
 WORKDIR /src
-COPY requirements.lock ./
+COPY requirements-uv.lock requirements.lock ./
+RUN pip install --no-cache-dir --disable-pip-version-check --only-binary :all: --require-hashes -r requirements-uv.lock
+RUN python -m venv /opt/convergio
 RUN uv pip install --python /opt/convergio/bin/python --no-cache --compile-bytecode --require-hashes -r requirements.lock
 COPY pyproject.toml README.md LICENSE ./
 COPY domain/ domain/

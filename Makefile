@@ -42,7 +42,8 @@ bench: $(VENV)/installed-dev ## Measure, beside the references, and print a tabl
 lock: $(VENV)/uv ## Choose dependencies anew; ARGS=--upgrade takes the newest
 	@$(COMPILE) $(ARGS) pyproject.toml --group build -o requirements.lock
 	@$(COMPILE) $(ARGS) pyproject.toml --group build --group test -c requirements.lock -o requirements-dev.lock
-	@if grep -n '://' requirements.lock requirements-dev.lock; then echo "a lock file names a host"; exit 1; fi
+	@$(COMPILE) $(ARGS) --group bootstrap -o requirements-uv.lock
+	@if grep -n '://' requirements*.lock; then echo "a lock file names a host"; exit 1; fi
 
 clean: ## Remove what was installed and cached; data stays
 	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
@@ -59,7 +60,7 @@ $(VENV)/installed-dev: requirements-dev.lock pyproject.toml | $(VENV)/uv
 	@$(INSTALL) --no-deps --no-build-isolation -e .
 	@touch $@ $(VENV)/installed
 
-$(VENV)/uv:
+$(VENV)/uv: requirements-uv.lock
 	@python=$$(for each in $(CANDIDATES); do $$each -c '$(RECENT)' 2> /dev/null && echo $$each && break; done); \
 	if [ -z "$$python" ]; then echo "Python 3.11 or newer is needed; tried: $(CANDIDATES)"; exit 1; fi; \
 	echo "making $(VENV) with $$($$python --version) ..."; \
@@ -69,5 +70,5 @@ $(VENV)/uv:
 	    exit 1; \
 	fi
 	@echo "installing uv ..."
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check uv
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --only-binary :all: --require-hashes -r $<
 	@touch $@

@@ -37,11 +37,12 @@ Lifespan = Callable[[Any], AbstractAsyncContextManager[None]]
 
 @dataclass(frozen=True, slots=True)
 class ApiSettings:
-    """What the operator sets. `admin_key_hash` is what `api.auth.key_hash` gives; `larger_bodies` is bytes by path."""
+    """What the operator sets. Hashes of keys are what `api.auth.key_hash` gives; `larger_bodies` is bytes by path."""
 
     version: str
     auth_on: bool = False
     admin_key_hash: bytes | None = None
+    metrics_key_hash: bytes | None = None
     loopback: bool = True
     cors_origins: tuple[str, ...] = ()
     allowed_hosts: tuple[str, ...] = ("localhost", "127.0.0.1", "[::1]")
@@ -105,7 +106,11 @@ def create_app(parts: ApiParts) -> FastAPI:
 def _rules(parts: ApiParts, metrics: WebMetrics) -> list[Middleware]:
     """In the order in which a request meets them."""
     settings = parts.settings
-    identity = Identity(required=settings.auth_on, admin_key_hash=settings.admin_key_hash)
+    identity = Identity(
+        required=settings.auth_on,
+        admin_key_hash=settings.admin_key_hash,
+        metrics_key_hash=settings.metrics_key_hash,
+    )
     limiter = FailOpen(parts.limiter, opened=metrics.rate_limit_open.inc)
     return [
         Middleware(Observed, metrics=metrics),

@@ -10,6 +10,8 @@ from domain.errors import Unauthenticated
 KEY_PREFIX = "cvg_"
 ADMIN = Caller("key_admin", ALL_SCOPES)
 """The caller behind the first admin key."""
+METRICS = Caller("key_metrics", frozenset({"metrics"}))
+"""The caller behind the key of whoever collects figures: it reads them, and does nothing else."""
 
 
 def key_hash(key: str) -> bytes:
@@ -20,9 +22,10 @@ def key_hash(key: str) -> bytes:
 class Identity:
     """Tells the caller from the headers. With `required` off, no key is needed but a `cvg_` key sent must be right."""
 
-    def __init__(self, *, required: bool, admin_key_hash: bytes | None) -> None:
+    def __init__(self, *, required: bool, admin_key_hash: bytes | None, metrics_key_hash: bytes | None = None) -> None:
         self._required = required
-        self._admin = admin_key_hash
+        keys = ((admin_key_hash, ADMIN), (metrics_key_hash, METRICS))
+        self._known = [(known, caller) for known, caller in keys if known is not None]
 
     def of(self, headers: Mapping[bytes, bytes], *, open_path: bool) -> Caller:
         """The caller. `open_path` needs no key, though a key sent is checked all the same.
@@ -35,8 +38,10 @@ class Identity:
             if self._required and not open_path:
                 raise Unauthenticated("this needs an API key: Authorization: Bearer cvg_… or X-API-Key")
             return ANONYMOUS
-        if self._admin is not None and compare_digest(key_hash(key), self._admin):
-            return ADMIN
+        given = key_hash(key)
+        for known, caller in self._known:
+            if compare_digest(given, known):
+                return caller
         raise Unauthenticated("this API key is not known")
 
 

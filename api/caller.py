@@ -5,7 +5,7 @@ from typing import Literal, get_args
 
 from domain.errors import Forbidden
 
-Scope = Literal["read", "write", "approve", "admin"]
+Scope = Literal["read", "write", "approve", "admin", "metrics"]
 ALL_SCOPES: frozenset[Scope] = frozenset(get_args(Scope))
 
 

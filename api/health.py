@@ -12,6 +12,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse
 
 from api import context
+from api.dependencies import requires
 from api.errors import now
 from api.metrics import CONTENT_TYPE, WebMetrics
 from api.models import View
@@ -198,9 +199,9 @@ def router(checkup: Checkup, metrics: WebMetrics) -> APIRouter:
         found = await checkup.health()
         return Alive(status="ready") if found.status != "unhealthy" else _unavailable(request, found)
 
-    @routes.get("/metrics", tags=["Monitoring"], response_class=_PrometheusText)
+    @routes.get("/metrics", tags=["Monitoring"], response_class=_PrometheusText, dependencies=[requires("metrics")])
     async def figures() -> Response:
-        """Figures of this process in the Prometheus text format."""
+        """Figures of this process in the Prometheus text format. A key for nothing else will do."""
         return Response(metrics.text(), media_type=CONTENT_TYPE)
 
     return routes

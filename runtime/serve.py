@@ -91,11 +91,12 @@ def make_app(settings: Settings, parts: Parts, client: Client) -> FastAPI:
 
 
 def _api_settings(settings: Settings) -> ApiSettings:
-    key = settings.admin_key
+    key, metrics_key = settings.admin_key, settings.metrics_key
     return ApiSettings(
         version=version("convergio"),
         auth_on=settings.auth_on,
         admin_key_hash=key_hash(key.get_secret_value()) if key else None,
+        metrics_key_hash=key_hash(metrics_key.get_secret_value()) if metrics_key else None,
         loopback=settings.loopback,
         cors_origins=settings.cors_origins,
         allowed_hosts=settings.allowed_hosts,

@@ -111,6 +111,7 @@ class Settings(BaseSettings):
 
     auth: Literal["off", "keys"] | None = Field(None, validation_alias="CONVERGIO_AUTH")
     admin_key: SecretStr | None = Field(None, validation_alias="CONVERGIO_ADMIN_KEY")
+    metrics_key: SecretStr | None = Field(None, validation_alias="CONVERGIO_METRICS_KEY")
     cors_origins: Annotated[tuple[str, ...], NoDecode] = Field((), validation_alias="CONVERGIO_CORS_ORIGINS")
     allowed_hosts: Annotated[tuple[str, ...], NoDecode] = Field(
         LOOPBACK_NAMES, validation_alias="CONVERGIO_ALLOWED_HOSTS"
@@ -168,6 +169,10 @@ class Settings(BaseSettings):
     def _open_only_on_loopback(self) -> Self:
         if self.admin_key is not None and not self.admin_key.get_secret_value().startswith("cvg_"):
             raise ValueError("CONVERGIO_ADMIN_KEY must start with cvg_")
+        if self.metrics_key is not None and not self.metrics_key.get_secret_value().startswith("cvg_"):
+            raise ValueError("CONVERGIO_METRICS_KEY must start with cvg_")
+        if self.metrics_key is not None and self.metrics_key == self.admin_key:
+            raise ValueError("CONVERGIO_METRICS_KEY must not be CONVERGIO_ADMIN_KEY: it is to read figures only")
         if self.auth_on and self.admin_key is None:
             raise ValueError("CONVERGIO_AUTH=keys needs CONVERGIO_ADMIN_KEY, the first admin key")
         if not self.loopback and not self.auth_on:

@@ -10,6 +10,7 @@ from tests.servers import ROOT
 
 SHELL = {
     "CONVERGIO_ADMIN_KEY": "cvg_first",
+    "CONVERGIO_METRICS_KEY": "cvg_figures",
     "POSTGRES_PASSWORD": "letters4and5digits",
     "GRAFANA_PASSWORD": "seen-by-grafana",
     "OPENAI_API_KEY": "sk-model",

@@ -25,16 +25,28 @@ from tests.servers import ROOT
 
 SETTINGS = {str(field.validation_alias): name for name, field in Settings.model_fields.items()}
 
-NOT_IN_CONTAINERS = {
-    "CONVERGIO_DATA_DIR",  # state of embedded servers, of which there are none
-    "CONVERGIO_MCP_SERVERS",  # these six name files: mount them before you set them
+NOT_IN_CONTAINERS = {"CONVERGIO_DATA_DIR"}
+"""State of embedded servers, of which there are none."""
+
+OF_THE_API = {
+    "CONVERGIO_ADMIN_KEY",
+    "CONVERGIO_ALLOWED_HOSTS",
+    "CONVERGIO_AUTH",
+    "CONVERGIO_CORS_ORIGINS",
+    "CONVERGIO_HOST",
+    "CONVERGIO_METRICS_KEY",
+    "CONVERGIO_PORT",
+    "CONVERGIO_RATE_LIMIT",
+}
+"""Whom it listens to, which is no other part's business."""
+
+FILES = {
+    "CONVERGIO_MCP_SERVERS",
     "CONVERGIO_PRICES",
     "CONVERGIO_RISK_POLICY",
     "TEMPORAL_TLS_CA",
     "TEMPORAL_TLS_CERT",
     "TEMPORAL_TLS_KEY",
-    "TEMPORAL_API_KEY",  # the server beside us wants no key
-    "TEMPORAL_UI_URL",  # shown by `convergio up`, which does not run here
 }
 
 _ONE_MACHINE = {"matching.numTaskqueueReadPartitions", "matching.numTaskqueueWritePartitions"}
@@ -113,6 +125,31 @@ def test_every_setting_can_be_given_through_compose() -> None:
     assert set(SETTINGS) - given == NOT_IN_CONTAINERS
 
 
+@pytest.mark.parametrize("part", PARTS)
+def test_every_part_is_handed_every_setting_but_what_is_the_apis_own(part: str) -> None:
+    own = OF_THE_API if part == "api" else set()
+    told_by_us = {"CONVERGIO_READY_FILE"} if part in {"worker", "projections"} else set()
+    given = set(services()[part]["environment"])
+    assert given == set(SETTINGS) - NOT_IN_CONTAINERS - OF_THE_API - {"CONVERGIO_READY_FILE"} | own | told_by_us
+
+
+def test_files_that_settings_name_can_be_put_where_every_part_sees_them() -> None:
+    paths = {name for name, field in SETTINGS.items() if Settings.model_fields[field].annotation == (Path | None)}
+    assert paths - {"CONVERGIO_READY_FILE"} == FILES
+    mounts = {part: services()[part]["volumes"] for part in PARTS}
+    assert len({str(mount) for mount in mounts.values()}) == 1
+    source, place, mode = mounts["worker"][0].split(":")
+    assert (source, place, mode) == ("./deploy/files", "/etc/convergio", "ro")
+    assert (ROOT / source).is_dir()
+
+
+def test_the_policy_of_approvals_reaches_whoever_goes_by_it(tmp_path: Path) -> None:
+    own = tmp_path / "risk.json"
+    own.write_text("{}")
+    shell = {**SHELL, "CONVERGIO_RISK_POLICY": str(own)}
+    assert {started(part, shell)["risk_policy"] for part in PARTS} == {str(own)}
+
+
 def test_every_image_is_pinned() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     for name, service in services().items():
@@ -183,7 +220,7 @@ def test_every_file_and_volume_that_is_mounted_exists() -> None:
     for service in services().values():
         for mount in service.get("volumes", ()):
             source = mount.split(":")[0]
-            assert (ROOT / source).is_file() if source.startswith("./") else source in raw()["volumes"]
+            assert (ROOT / source).exists() if source.startswith("./") else source in raw()["volumes"]
 
 
 def test_compose_waits_longer_for_a_part_to_stop_than_the_part_does() -> None:
@@ -197,10 +234,12 @@ async def ask(url: str, **headers: str) -> int:
     """The status of a GET, from the API with the settings that Compose gives it."""
     settings = Settings(**{SETTINGS[name]: value for name, value in environment("api").items()})
     assert settings.admin_key
+    assert settings.metrics_key
     web = ApiSettings(
         version="1",
         auth_on=settings.auth_on,
         admin_key_hash=key_hash(settings.admin_key.get_secret_value()),
+        metrics_key_hash=key_hash(settings.metrics_key.get_secret_value()),
         loopback=settings.loopback,
         allowed_hosts=settings.allowed_hosts,
     )
@@ -224,11 +263,15 @@ async def test_prometheus_is_let_in_with_its_key_and_under_the_name_it_uses() ->
     job = prometheus()["scrape_configs"][0]
     url = f"http://{job['static_configs'][0]['targets'][0]}{job['metrics_path']}"
     scheme = job["authorization"]["type"]
-    assert await ask(url, Authorization=f"{scheme} {SHELL['CONVERGIO_ADMIN_KEY']}") == 200
+    key = {"Authorization": f"{scheme} {SHELL['CONVERGIO_METRICS_KEY']}"}
+    assert await ask(url, **key) == 200
+    assert await ask(url.replace("/metrics", "/api/v1/agents"), **key) in {403, 404}
     assert await ask(url) == 401
     secret = services()["prometheus"]["secrets"][0]
     assert job["authorization"]["credentials_file"] == f"/run/secrets/{secret['target']}"
-    assert raw()["secrets"][secret["source"]] == {"environment": "CONVERGIO_ADMIN_KEY"}
+    assert raw()["secrets"][secret["source"]] == {"environment": "CONVERGIO_METRICS_KEY"}
+    holders = [name for name in services() if "CONVERGIO_ADMIN_KEY" in str(raw()["services"][name])]
+    assert holders == ["api"]
 
 
 @pytest.mark.parametrize("part", ["worker", "projections"])

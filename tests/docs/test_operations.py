@@ -5,6 +5,7 @@ import re
 from prometheus_client import CollectorRegistry
 
 from activities.heartbeat import EVERY_S
+from api import server
 from api.chat_runs import ACCEPT_PATIENCE_S, LOOK_AFTER_S
 from api.metrics import WebMetrics
 from domain.chat import policy
@@ -52,6 +53,14 @@ def test_times_and_bounds_are_as_in_the_code() -> None:
     assert policy.MOST_FAILURES == 5
     assert f"five failures of a call, or {TURN_TIMEOUT.total_seconds() / 60:.0f} minutes" in PAGE
     assert f"an API opens {CONNECTIONS} at most and one that listens, a worker {THREADS}" in PAGE
+
+
+def test_the_bounds_before_any_key_are_those_of_the_server() -> None:
+    assert f"have {server.MOST_HEAD // 1024} KiB at most (431) and {server.HEAD_WITHIN_S:.0f} seconds" in PAGE
+    assert f"its body has {server.BODY_WITHIN_S:.0f} seconds (408)" in PAGE
+    assert f"takes {server.MOST_CONNECTIONS:,} connections" in PAGE
+    assert "open files allows less 120;" in PAGE
+    assert server.most_connections() <= server.MOST_CONNECTIONS
 
 
 def test_metrics_that_are_named_exist() -> None:
