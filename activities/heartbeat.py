@@ -10,24 +10,25 @@ EVERY_S = 1.0
 
 
 class _Heart:
-    """Beats every second until it is stopped. A timer costs a tenth of a task."""
+    """Beats until it is stopped. A timer costs a tenth of a task."""
 
-    def __init__(self) -> None:
+    def __init__(self, every_s: float) -> None:
+        self._every_s = every_s
         self._loop = asyncio.get_running_loop()
-        self._timer = self._loop.call_later(EVERY_S, self._beat)
+        self._timer = self._loop.call_later(every_s, self._beat)
 
     def _beat(self) -> None:
         activity.heartbeat()
-        self._timer = self._loop.call_later(EVERY_S, self._beat)
+        self._timer = self._loop.call_later(self._every_s, self._beat)
 
     def stop(self) -> None:
         self._timer.cancel()
 
 
 @contextmanager
-def beating() -> Iterator[None]:
-    """Heartbeat every second while the body runs, whatever it waits for."""
-    heart = _Heart()
+def beating(every_s: float = EVERY_S) -> Iterator[None]:
+    """Heartbeat while the body runs, whatever it waits for. Each beat is a request to Temporal."""
+    heart = _Heart(every_s)
     try:
         yield
     finally:

@@ -4,12 +4,14 @@ import asyncio
 from typing import Any
 
 from temporalio import activity
-from temporalio.exceptions import ApplicationError
+from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
 from temporalio.worker import ActivityInboundInterceptor, ExecuteActivityInput, Interceptor
 
 from activities.heartbeat import beating
 from activities.thoughts import SLOTS_FULL
 
+_WAITING_BEAT_S = 3.0
+"""Three in a heartbeat timeout: a hundred that wait are to cost Temporal little."""
 MODEL_ACTIVITIES = frozenset({"think", "summarise", "answer_node"})
 
 
@@ -35,8 +37,14 @@ class ModelSlots(Interceptor):
         """
         waits_elsewhere = self._waiting_queue not in {None, activity.info().task_queue}
         if self._free.locked() and waits_elsewhere and getattr(asked, "may_move", False):
-            raise ApplicationError("no place is free", self._waiting_queue, type=SLOTS_FULL, non_retryable=True)
-        with beating():
+            raise ApplicationError(
+                "no place is free",
+                self._waiting_queue,
+                type=SLOTS_FULL,
+                non_retryable=True,
+                category=ApplicationErrorCategory.BENIGN,  # no failure: not a warning for each
+            )
+        with beating(_WAITING_BEAT_S):
             await self._free.acquire()
 
     def give_back(self) -> None:

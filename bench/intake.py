@@ -23,11 +23,12 @@ from rich.table import Table
 
 from bench.chat import AGENT, Target
 from bench.stage import Stage
+from runtime.settings import Settings
 from tests.scripted_model import ScriptedModel
 
 CHAT = "/api/v1/agents/chat"
 PATIENCE_S = 300.0
-SLOW_S = 20
+SLOW_S = 60
 """How long the calls last that decisions are made beside, in seconds."""
 
 
@@ -113,13 +114,21 @@ async def _decisions(url: str, model: ScriptedModel, calls: int, approvals: int)
         for number in (0, calls):
             held = await asyncio.gather(*(_held(http, url) for _ in range(approvals)))
             slow = [asyncio.create_task(_say(http, url, f"Think. [[delay {SLOW_S}]]")) for _ in range(number)]
-            await asyncio.sleep(5 if slow else 0)
+            await _until_under_way(model, min(number, Settings().model_concurrency))
             took = [await _approved(http, url, approval) for approval in held]
             under_way = sum(not each.done() for each in slow)
             figures = (_percentile(took, 50), _percentile(took, 95), max(took))
             table.add_row(str(under_way), str(approvals), *(f"{seconds * 1000:.0f}" for seconds in figures))
             await asyncio.gather(*slow)
     Console(width=140).print(table)
+
+
+async def _until_under_way(model: ScriptedModel, calls: int) -> None:
+    """Wait until the provider works on so many calls, and what else was begun has had time to queue up."""
+    end = time.perf_counter() + SLOW_S / 2
+    while sum(call["state"] == "started" for call in model.bill()) < calls and time.perf_counter() < end:  # noqa: ASYNC110  (another process)
+        await asyncio.sleep(0.2)
+    await asyncio.sleep(SLOW_S / 6 if calls else 0)
 
 
 async def _held(http: aiohttp.ClientSession, url: str) -> str:
