@@ -14,13 +14,15 @@ from uuid import uuid4
 
 from temporalio.client import WorkflowHandle
 
+from activities.chat import Ending
 from adapters.postgres.migrate import migrate
+from domain.content import Content
 from tests.histories import approvals, graphs, steps, swarms
 from tests.scripted_model import ScriptedModel, start_scripted_model
 from tests.servers import join
 from tests.system import AGENT, CHAT, System, new_namespace, running, settings_of, until
 from workflows.chat import AgentChat
-from workflows.chat_messages import ChatStart
+from workflows.chat_messages import ChatStart, Say
 from workflows.queues import FLOW
 from workflows.reconcile import Reconcile
 
@@ -81,6 +83,23 @@ async def cancelled(system: System, model: ScriptedModel) -> str:
     return f"chat-{session_id}"
 
 
+async def delivered(system: System, model: ScriptedModel) -> str:
+    """Messages and an end that came by signal, one of them by its update as well."""
+    del model
+    session_id = f"session_{uuid4().hex}"
+    chat = f"chat-{session_id}"
+    start = ChatStart(session_id, AGENT, "anonymous", "req_1")
+    handle = await system.temporal.start_workflow(AgentChat.run, start, id=chat, task_queue=FLOW)
+    for number in (1, 2):
+        text = system.parts.content.put(Content(session_id, f"Message {number}."))
+        say = Say(f"message-{number}", text, AGENT, 1, "anonymous", "req_1")
+        await handle.signal(AgentChat.deliver, say)
+    await handle.execute_update(AgentChat.say, say)
+    await handle.signal(AgentChat.close, Ending(session_id, "anonymous", "req_2"))
+    await handle.result()
+    return chat
+
+
 async def reconciled(system: System, model: ScriptedModel) -> str:
     """A reconciliation that finds nothing to do."""
     handle = await system.temporal.start_workflow(Reconcile.run, id=f"reconcile-{uuid4()}", task_queue=FLOW)
@@ -98,6 +117,7 @@ SCENES: dict[str, Scene] = {
         continued,
         taken_over,
         cancelled,
+        delivered,
         reconciled,
         *steps.SCENES,
         *approvals.SCENES,
