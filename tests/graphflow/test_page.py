@@ -6,10 +6,16 @@ from pathlib import Path
 import pytest
 import yaml
 
+from activities.graphflow.ends import MOST_OUTPUT
+from activities.toolbox.costs import QueryCosts
+from activities.toolbox.knowledge import SearchKnowledge
+from adapters.web_fetch import WebFetch
 from domain.graphflow import documents
 from domain.graphflow.definition import MOST_EDGES, MOST_NODES, MOST_VISITS, Place, definition_schema
+from domain.graphflow.effort import MOST_ROUNDS
+from domain.graphflow.expressions import evaluate
 from domain.graphflow.validation import validate
-from domain.graphflow.work import LONGEST_EXPRESSION
+from domain.graphflow.work import LONGEST_EXPRESSION, MOST_ITEMS
 from tests.graphflow.test_readymade import KNOWN
 from tests.servers import ROOT
 
@@ -50,6 +56,50 @@ def test_it_names_every_error_and_warning() -> None:
     assert {case["code"] for case in told} == codes - warned
 
 
-@pytest.mark.parametrize("bound", [MOST_NODES, MOST_EDGES, MOST_VISITS, LONGEST_EXPRESSION])
+DATA = {"input": {"name": " Ada ", "tags": ["a", "b"], "line": "a, b", "at": "2026-01-31T09:00:00Z", "n": 3}}
+FUNCTIONS = {
+    "size()": "size(input.tags) == 2", "type()": "type(1) == int", "int()": "int('3') == 3", "uint()": "uint(3) == 3u",
+    "double()": "double(input.n) * 1.5 == 4.5", "contains": "input.line.contains('a')",
+    "startsWith": "input.line.startsWith('a')", "endsWith": "input.line.endsWith('b')",
+    "matches": "input.line.matches('^a')", "split": "input.line.split(', ') == ['a', 'b']",
+    "join": "input.tags.join('-') == 'a-b'", "lower": "'ÄB'.lower() == 'äb'", "upper": "'ä'.upper() == 'Ä'",
+    "lowerAscii": "'AB'.lowerAscii() == 'ab'", "upperAscii": "'ab'.upperAscii() == 'AB'",
+    "trim": "input.name.trim() == 'Ada'", "replace": "input.line.replace(', ', '') == 'ab'",
+    "substring": "input.line.substring(3) == 'b'", "indexOf": "input.line.indexOf('b') == 3",
+    "lastIndexOf": "input.line.lastIndexOf('b') == 3", "charAt": "input.line.charAt(0) == 'a'",
+    "reverse": "'ab'.reverse() == 'ba'", "format": "'%s: %d'.format(['n', input.n]) == 'n: 3'",
+    "string()": "string(input.n) == '3'", "map": "input.tags.map(t, t + '!') == ['a!', 'b!']",
+    "filter": "input.tags.filter(t, t > 'a') == ['b']", "all": "input.tags.all(t, t != 'c')",
+    "exists": "input.tags.exists(t, t == 'a')", "exists_one": "input.tags.exists_one(t, t == 'a')",
+    "timestamp()": "timestamp(input.at) < timestamp('2027-01-01T00:00:00Z')",
+    "duration()": "duration('1h') > duration('1m')", "getFullYear()": "timestamp(input.at).getFullYear() == 2026",
+    "has(a.b)": "!has(input.none)", "in": "'a' in input.tags",
+}  # fmt: skip
+_SIGNS = {"a ? b : c", "[0]"}
+
+
+def test_every_function_that_it_names_is_there_and_it_names_all_of_these() -> None:
+    rows = [row for row in section("Expressions").splitlines() if row.startswith("| ")][1:]
+    named = {each for row in rows for each in re.findall(r"`([^`]+)`", row.split("|", 2)[2]) if each[0].isalpha()}
+    assert named - _SIGNS == set(FUNCTIONS)
+
+
+@pytest.mark.parametrize("expression", [*FUNCTIONS.values(), "input.name.trim().lower() == 'ada'",
+                                        "input.line.split(',').map(each, each.trim()) == ['a', 'b']"])  # fmt: skip
+def test_functions_do_what_they_are_there_for(expression: str) -> None:
+    assert evaluate(expression, DATA) is True
+
+
+def test_what_it_says_of_tools_is_what_their_schemas_say() -> None:
+    rows = dict(re.findall(r"^\| `(\w+)` \| (.+) \|$", section("Tools of nodes"), re.MULTILINE))
+    for spec in (QueryCosts.spec, SearchKnowledge.spec, WebFetch.spec):
+        properties = spec.parameters["properties"]
+        words = {*properties, *(value for one in properties.values() for value in one.get("enum", ()))}
+        assert set(re.findall(r"`(\w+)`", rows[spec.name])) == words
+
+
+@pytest.mark.parametrize(
+    "bound", [MOST_NODES, MOST_EDGES, MOST_VISITS, LONGEST_EXPRESSION, MOST_ITEMS, MOST_ROUNDS, MOST_OUTPUT]
+)
 def test_it_names_the_bounds(bound: int) -> None:
     assert f"{bound:,}" in PAGE

@@ -31,7 +31,7 @@ CHILD = KnownWorkflow(
 )
 KNOWN = Known(
     agents={"ann": Decimal("0.01"), "bob": Decimal("0.02")},
-    tools={"look": TOOL},
+    tools={"look": TOOL, "ask": TOOL},
     modes={"debate": lambda members, rounds: members * (rounds or 2) + 1},
     workflows={
         ("child", None): CHILD,
@@ -40,6 +40,7 @@ KNOWN = Known(
     },
     calls_per_turn=4,
     itself="self",
+    for_agents=frozenset({"ask"}),
 )
 
 A = "{id: a, type: agent, agent: ann, prompt: 'do {{ input.request }}'}"
