@@ -4,6 +4,7 @@ import contextlib
 import json
 import os
 import resource
+import signal
 import subprocess
 import sys
 import time
@@ -104,6 +105,12 @@ def test_an_evaluation_that_takes_too_much_memory_is_given_up_and_others_go_on(m
     with pytest.raises(apart.TooMuch):
         apart.apart(bytearray, memory)
     assert apart.apart(sum, [1, 2]) == 3
+
+
+def test_a_process_whose_parent_is_gone_ends_by_itself() -> None:
+    code = "from domain import apart; apart.LONGEST_S = 0.1; apart.limited(lambda: [1 for _ in iter(int, 1)])"
+    done = subprocess.run([sys.executable, "-c", code], check=False, timeout=20)
+    assert done.returncode == -signal.SIGPROF
 
 
 def test_a_process_that_dies_is_work_that_was_given_up() -> None:
