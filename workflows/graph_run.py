@@ -12,7 +12,8 @@ from temporalio.exceptions import ApplicationError, FailureError
 with workflow.unsafe.imports_passed_through():
     from activities.approvals import Decided
     from activities.graphflow.asked import Ended, Request, RunBegun, RunEnding, RunOver, Spot
-    from activities.graphflow.running import RunActivities, state_of
+    from activities.graphflow.running import RunActivities
+    from activities.graphflow.standing import state_of
     from domain.errors import Refused
     from domain.graphflow.graph import unpacked
     from domain.graphflow.schedule import Schedule, State, Visit
@@ -20,7 +21,7 @@ with workflow.unsafe.imports_passed_through():
     from workflows.graph_clock import Clock
     from workflows.graph_messages import Carried, GraphStart, Heard
     from workflows.graph_tasks import is_cancellation, stopped, surely, why
-    from workflows.graph_visits import Events, Visits
+    from workflows.graph_visits import Events, Visits, undone
     from workflows.graph_work import People, Work
     from workflows.turn import Turns
     from workflows.waits import LEDGER_RETRY, LEDGER_TIMEOUT
@@ -262,17 +263,9 @@ class GraphRun:
         schedule = Schedule(unpacked(begun.plan))
         board = Board(schedule, state_of(begun.state or {}), self._asked.workflow_id)
         flow = self._flow = self._flowing(begun, board)
-        left = [
-            visit.node
-            for node, number in reversed(begun.completed)
-            if not await flow.visits.undo(visit := Visit(node, number))
-        ]
+        over = await undone(begun, flow.visits)
         await workflow.wait_condition(workflow.all_handlers_finished)
-        if not left:
-            return RunOver("completed")
-        return RunOver(
-            "failed", node=left[0], code="NOT_UNDONE", reason=f"not undone: {', '.join(dict.fromkeys(left))}"
-        )
+        return over
 
     async def _close(self, working: "asyncio.Task[RunOver | None]", stop: _Stop | None) -> RunOver | None:
         """End what is under way, undo what is to be undone, and record the end. None: it continues as new."""

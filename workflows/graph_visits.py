@@ -9,7 +9,7 @@ from temporalio import workflow
 from temporalio.exceptions import FailureError
 
 with workflow.unsafe.imports_passed_through():
-    from activities.graphflow.asked import Begun, Ended, Ending, RunAsked, Spot, Undone
+    from activities.graphflow.asked import Begun, Ended, Ending, RunAsked, RunBegun, RunOver, Spot, Undone
     from activities.graphflow.ends import FINAL
     from activities.graphflow.nodes import NodeActivities
     from domain.graphflow.graph import GraphNode
@@ -182,6 +182,16 @@ class Visits:
         """A person said no, and no edge has a condition on it."""
         decided = ending.decided
         return decided is not None and decided.outcome != "approved" and not spec.more.get("decides")
+
+
+async def undone(begun: RunBegun, visits: Visits) -> RunOver:
+    """Undo what a run has completed, the latest first, and say what could not be undone."""
+    done = [Visit(*each) for each in reversed(begun.completed)]
+    left = [visit.node for visit in done if not await visits.undo(visit)]
+    if not left:
+        return RunOver("completed")
+    names = ", ".join(dict.fromkeys(left))
+    return RunOver("failed", node=left[0], code="NOT_UNDONE", reason=f"not undone: {names}")
 
 
 def _visit_of(spot: Spot) -> str:

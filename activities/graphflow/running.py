@@ -1,7 +1,7 @@
 """Runs of workflows, begun and ended."""
 
 from asyncio import to_thread
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator
 from datetime import datetime
 from decimal import Decimal
 from typing import Any, cast
@@ -10,11 +10,12 @@ from temporalio import activity
 
 from activities.graphflow.asked import Request, RunAsked, RunBegun, RunEnding, RunOver
 from activities.graphflow.journal import Decided
-from activities.graphflow.making import COORDINATOR, impossible
+from activities.graphflow.making import COORDINATOR
 from activities.graphflow.outputs import problem_with
 from activities.graphflow.parts import GraphParts
 from activities.graphflow.plans import Plan
 from activities.graphflow.scope import scope, with_defaults
+from activities.graphflow.standing import is_kept, state_of, to_undo
 from activities.graphflow.texts import json_text
 from domain.agents.tools import canonical
 from domain.content import Content
@@ -34,7 +35,6 @@ from domain.graphflow.run_events import (
     RunResumed,
     RunStarted,
 )
-from domain.graphflow.schedule import Over, State, Visit
 from domain.graphflow.templates import filled
 from domain.swarm.plans import PLANS
 from domain.swarm.ports import Agents
@@ -105,9 +105,9 @@ class RunActivities:
             plan.packed,
             self._model_queue,
             attempts={visit.node: run.node(visit.node).attempt for visit in again},
-            completed=_to_undo(plan, run),
+            completed=to_undo(plan, run),
             state=stood,
-            kept=[visit.node for visit in again if _is_kept(run, visit)],
+            kept=[visit.node for visit in again if is_kept(run, visit)],
         )
 
     @activity.defn(name="begin_undo", no_thread_cancel_exception=True)
@@ -260,33 +260,3 @@ class RunActivities:
             return filled(plan.definition.output, scope(self._values, plan, run, plan.output_reads()))
         nodes = scope(self._values, plan, run, ending.ends)["nodes"]
         return {name: nodes[name].get("output") for name in ending.ends}
-
-
-def _to_undo(plan: Plan, run: Run) -> list[tuple[str, int]]:
-    """What would be undone if the run failed again, in the order of completion."""
-    done = plan.schedule.to_compensate(Visit(*each) for each in run.completed)
-    return [(visit.node, visit.visit) for visit in reversed(done)]
-
-
-def _is_kept(run: Run, visit: Visit) -> bool:
-    """Whether a visit has its output, and failed at what follows from it."""
-    ended = run.node(visit.node).ended
-    return ended is not None and ended.visit == visit.visit and ended.output_hash is not None
-
-
-def state_of(fields: Mapping[str, Any]) -> State:
-    """The state of a schedule as it was recorded.
-
-    Raises:
-        ApplicationError: it cannot be read.
-    """
-    try:
-        over = fields.get("over")
-        return State(
-            fields["nodes"],
-            fields["edges"],
-            tuple(fields["visits"]),
-            Over(**{**over, "ends": tuple(over.get("ends", ()))}) if over else None,
-        )
-    except KeyError as error:
-        raise impossible("INTERNAL_ERROR", f"the state of the run has no {error}") from None
