@@ -134,6 +134,45 @@ async def graph_gone_on_with(system: System, model: ScriptedModel) -> str:
     return await done(await again(system, started))
 
 
+async def graph_undone(system: System, model: ScriptedModel) -> str:
+    """A run that had completed is undone, because the one around it has failed."""
+    undo = {"type": "agent", "agent": ANTONIO, "prompt": "{{ input.request }}"}
+    inside = await asyncio.to_thread(define, system.parts, workflow(agent("book", compensate=undo)))
+    part = {"id": "part", "type": "workflow", "workflow": inside, "input": {"request": "{{ input.request }}"}}
+    started = await run(system, workflow(part, transform("fails", x="1 / 0"), edges=[("part", "fails")]), HELLO)
+    await started.over()
+    seen = await started.seen("failed")
+    return f"{seen.nodes[0].child_id}/undo"
+
+
+async def graph_undoing(system: System, model: ScriptedModel) -> str:
+    """The one around it."""
+    undo_id = await graph_undone(system, model)
+    child = await asyncio.to_thread(system.parts.runs.run, undo_id.removesuffix("/undo"))
+    assert child is not None
+    return str(child.row.parent_id)
+
+
+async def graph_paused(system: System, model: ScriptedModel) -> str:
+    """The time of a wait for an event stands still while the run is paused."""
+    wait = {"id": "paid", "type": "wait", "event": "payment", "timeout_s": 30}
+    started = await run(system, workflow(wait), HELLO)
+    await until(lambda: asyncio.to_thread(started.story), bool)
+    await started.asking("pause", because="req_2")
+    await started.asking("resume", because="req_3")
+    await started.handle.execute_update(GraphRun.event, Heard("event_1", "payment"))
+    return await done(started)
+
+
+async def graph_kept(system: System, model: ScriptedModel) -> str:
+    """A condition failed, and is evaluated again without asking the model again."""
+    document = workflow(agent("ask"), transform("end", x="1"), edges=[("ask", "end", "1 / 0 > 1")])
+    started = await run(system, document, HELLO)
+    await started.over()
+    await (await again(system, started)).over()
+    return started.id
+
+
 async def looping(system: System) -> Run:
     steps = [{**transform("step", n="visit"), "max_visits": 40}]
     edges = [("step", "step", "nodes.step.output.n < 40"), ("step", "end", "otherwise"), ("paid", "end")]
@@ -177,4 +216,8 @@ SCENES = (
     graph_cancelled,
     graph_run_cancelled,
     graph_gone_on_with,
+    graph_undone,
+    graph_undoing,
+    graph_paused,
+    graph_kept,
 )
