@@ -1,5 +1,6 @@
 """Workflows that people write down, against the whole system."""
 
+import json
 from typing import Any
 from uuid import uuid4
 
@@ -247,6 +248,17 @@ async def test_a_component_of_autogen_becomes_a_workflow(shared: System, scripte
     assert answer.json()["validation"]["valid"]
     assert answer.headers["location"] == f"{WORKFLOWS}/{answer.json()['id']}"
     assert answer.json()["notes"]
+
+
+async def test_a_team_is_imported_again_under_another_name(shared: System) -> None:
+    component = json.loads((ROOT / "tests/graphflow/team.json").read_text())
+    component["config"]["name"] = f"Team {uuid4().hex[:12]}"
+    answers = [
+        await shared.http.post(f"{WORKFLOWS}/import", json=component, params=params)
+        for params in ({}, {}, {"name": f"{component['config']['name']} again"})
+    ]
+    assert [answer.status_code for answer in answers] == [201, 409, 201]
+    assert answers[2].json()["name"] == f"{component['config']['name']} again"
 
 
 async def test_what_cannot_be_imported_is_named(shared: System) -> None:
