@@ -129,33 +129,11 @@ class _Claim:
             self._log.warning("idempotency store away in mid-request", reason=repr(error.__cause__ or error))
 
 
-class _Keeping:
-    """Keeps an answer before it is sent. An answer in pieces is a stream: that one is not kept."""
+class _Held:
+    """Holds the start of an answer back until its first piece is there, and hands both to `_tell`."""
 
     def __init__(self, claim: _Claim, request: RequestContext, send: Send) -> None:
         self._claim = claim
-        self._request = request
-        self._send = send
-        self._start: Message | None = None
-
-    async def send(self, message: Message) -> None:
-        if message["type"] == "http.response.start":
-            self._start = message
-            return
-        if self._start is not None:
-            start, self._start = self._start, None
-            if not message.get("more_body") and _is_kept(start, self._request):
-                await self._claim.keep(_answer(start, message, self._request))
-            await self._send(start)
-        await self._send(message)
-
-
-class _Rereading:
-    """Passes on how the work stands now, and keeps it once the work is over."""
-
-    def __init__(self, claim: _Claim, kept: Answer, request: RequestContext, send: Send) -> None:
-        self._claim = claim
-        self._kept = kept
         self._request = request
         self._send = send
         self._start: Message | None = None
@@ -168,6 +146,27 @@ class _Rereading:
         else:
             start, self._start = self._start, None
             await self._tell(start, message)
+
+    async def _tell(self, start: Message, body: Message) -> None:
+        raise NotImplementedError
+
+
+class _Keeping(_Held):
+    """Keeps an answer before it is sent. An answer in pieces is a stream: that one is not kept."""
+
+    async def _tell(self, start: Message, body: Message) -> None:
+        if _is_kept(start, self._request) and not body.get("more_body"):
+            await self._claim.keep(_answer(start, body, self._request))
+        await self._send(start)
+        await self._send(body)
+
+
+class _Rereading(_Held):
+    """Passes on how the work stands now, and keeps it once the work is over."""
+
+    def __init__(self, claim: _Claim, kept: Answer, request: RequestContext, send: Send) -> None:
+        super().__init__(claim, request, send)
+        self._kept = kept
 
     async def _tell(self, start: Message, body: Message) -> None:
         if start["status"] in _REFUSED_BEFORE:
