@@ -21,6 +21,9 @@ with workflow.unsafe.imports_passed_through():
     from workflows.wanted import Remembered
 
 
+_OVER = "this session has ended"
+
+
 @workflow.defn(name="AgentChat")
 class AgentChat:
     """Handlers queue messages; the main loop answers them one by one."""
@@ -41,6 +44,7 @@ class AgentChat:
         )
         self._remembered = Remembered()
         self._ended = False
+        self._is_closing = False
         self._idle = False
         self._stopped = False
         self._last_at = workflow.now()
@@ -82,7 +86,7 @@ class AgentChat:
         """Say something without waiting. It is answered once, whether it comes by its update too or not."""
         if not workflow.patched("signals"):  # an older worker has ignored it: a replay has to do the same
             return
-        self._messages.hand_over(say)
+        self._messages.hand_over(replace(say, refusal=_OVER) if self._is_closing else say)
         if self._head is not None:
             self._messages.take_over(self._checked)
 
@@ -91,9 +95,11 @@ class AgentChat:
         """End the session without waiting."""
         if not workflow.patched("signals"):
             return
+        self._is_closing = True  # in the order of the signals: what comes after this one is not answered
         try:
             await self._end(ending)
         except FailureError as error:
+            self._is_closing = False
             workflow.logger.warning("the session was not ended: %s", error)
 
     @workflow.update
@@ -206,7 +212,7 @@ class AgentChat:
         if head is None or head.key_id != key_id:
             raise ApplicationError("there is no such session", type="NotFound", non_retryable=True)
         if self._ended:
-            raise ApplicationError("this session has ended", type="Conflict", non_retryable=True)
+            raise ApplicationError(_OVER, type="Conflict", non_retryable=True)
         if self._holds.waiting and not is_delivered:  # what was accepted is answered after the decision
             raise ApplicationError(
                 f"this session waits for {', '.join(sorted(self._holds.waiting))}", type="Conflict", non_retryable=True

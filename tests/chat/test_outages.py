@@ -8,6 +8,7 @@ import httpx
 import pytest
 
 from domain.chat.policy import MOST_FAILURES
+from runtime.embedded.temporal import DYNAMIC_CONFIG
 from runtime.settings import Settings
 from tests.chaos.books import assert_books_agree
 from tests.outages import Relay, database_away, relay
@@ -139,6 +140,48 @@ async def test_messages_no_worker_takes_are_accepted_soon_and_answered_once_when
         assert again.json()["session_id"] == answers[0].json()["session_id"]
         assert len(scripted_model.bill()) == 3
         assert_books_agree(await system.calls(), scripted_model.bill())
+
+
+async def test_more_messages_than_a_run_can_have_in_flight_are_accepted_and_answered_once(
+    system_settings: Settings, scripted_model: ScriptedModel
+) -> None:
+    in_flight = int(str(DYNAMIC_CONFIG["history.maxInFlightUpdates"]))
+    async with running(system_settings, working=False) as system:
+        said = await asyncio.gather(
+            *(system.say(f"Message {number}", "session_crowd", wait=False) for number in range(in_flight + 10))
+        )
+        assert {answer.status_code for answer in said} == {202}
+    async with running(system_settings) as system:
+        session = await until(
+            lambda: system.session("session_crowd"),
+            lambda it: it["total"] == len(said) and it["status"] == "idle",
+            seconds=60,
+        )
+        assert session["pending"] == 0
+        bill = scripted_model.bill()
+        assert len(bill) == len(said)
+        assert_books_agree(await system.calls(), bill)
+
+
+async def test_the_end_of_a_session_is_accepted_without_a_worker_and_refuses_what_comes_later(
+    system_settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("api.chat_runs.LOOK_AFTER_S", 1.0)
+    async with running(system_settings) as system:
+        session_id = (await system.say("Before.")).json()["session_id"]
+    async with running(system_settings, working=False) as system:
+        ended = await system.http.delete(f"{CHAT}/{session_id}")
+        assert (ended.status_code, ended.json()["status"]) == (202, "deleting")
+        assert ended.headers["location"] == f"{CHAT}/{session_id}"
+        assert (await system.say("After.", session_id, wait=False)).status_code == 202
+    async with running(system_settings) as system:
+        session = await until(
+            lambda: system.session(session_id), lambda it: it["status"] == "ended" and it["total"] == 2, seconds=30
+        )
+        [before, after] = session["turns"]
+        assert (before["status"], after["status"]) == ("completed", "failed")
+        assert after["error"] == {"code": "CONFLICT", "message": "this session has ended"}
+        assert (await system.http.delete(f"{CHAT}/{session_id}")).status_code == 200
 
 
 async def test_an_accepted_message_can_be_polled_while_the_worker_is_away(
