@@ -29,6 +29,7 @@ with workflow.unsafe.imports_passed_through():
     from domain.approvals.passing import due
     from workflows.approval_messages import WAITER, reason_of, said
     from workflows.approval_telling import details, happened
+    from workflows.finishing import finished
     from workflows.waits import LEDGER_RETRY, LEDGER_TIMEOUT
 
 T = TypeVar("T")
@@ -39,8 +40,6 @@ _MOST_CLAIMS = 200
 """Signals that are looked at in all: their history has an end."""
 _REQUEST_PATIENCE = timedelta(hours=1)
 """A run whose approval is not recorded after this long was begun by somebody who is gone."""
-_LAST_LOOK = timedelta(seconds=5)
-"""A run that is cancelled before it has seen its approval recorded waits so long for that."""
 _DELIVERY_TIMEOUT = timedelta(seconds=30)
 _DELIVERY_PATIENCE = timedelta(hours=24)
 """After this long a receiver is not told any more."""
@@ -72,17 +71,15 @@ class Approval:
         """Wait for the decision, tell who waits for it, and see the notices off."""
         try:
             if not self._is_recorded:
-                await self._await_request(_REQUEST_PATIENCE)
+                await finished(self._await_request())
             self._show()
             if self._state.decided is None:
                 self._tell("requested")
             while self._state.decided is None:
                 await self._next()
         except (asyncio.CancelledError, ActivityError):
-            if workflow.cancellation_reason() is None:
+            if workflow.cancellation_reason() is None or not self._is_recorded:
                 raise
-            if not self._is_recorded:  # it may have been meanwhile: then somebody waits, and has to be told
-                await self._await_request(_LAST_LOOK)
             await self._take_back("the approval's run was cancelled")
         decided = self._state.decided
         if decided is None:
@@ -149,13 +146,13 @@ class Approval:
         """How it stands."""
         return self._state
 
-    async def _await_request(self, patience: timedelta) -> None:
+    async def _await_request(self) -> None:
         """Wait until the ledger has the approval. Whoever asks for it began this run, and records it next."""
         self._state = await workflow.execute_activity_method(
             ApprovalActivities.await_request,
             self._ask.approval_id,
             start_to_close_timeout=LEDGER_TIMEOUT,
-            schedule_to_close_timeout=patience,
+            schedule_to_close_timeout=_REQUEST_PATIENCE,
             retry_policy=LEDGER_RETRY,
             summary="wait until it is recorded",
         )

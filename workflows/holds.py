@@ -1,7 +1,7 @@
 """Waiting for people: what any run does to have something decided."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any, TypeVar
@@ -14,6 +14,7 @@ with workflow.unsafe.imports_passed_through():
     from activities.deciding import ApprovalActivities
     from workflows.approval_messages import Withdraw
     from workflows.approval_telling import short
+    from workflows.finishing import finished
     from workflows.waits import LEDGER_RETRY, LEDGER_TIMEOUT
 
 T = TypeVar("T")
@@ -49,7 +50,7 @@ class Holds:
             ActivityError: it cannot be asked, as when there is no such risk.
         """
         self.waiting.add(ask.approval_id)
-        looks, asked = 0, await _finished(self._request(ask))
+        looks, asked = 0, await finished(self._request(ask))
         if on_wait is not None and ask.approval_id not in self.known:
             await on_wait(ask.approval_id)
         while ask.approval_id not in self.known:
@@ -104,16 +105,6 @@ class Holds:
         if decided is not None:
             self.known[ask.approval_id] = decided
         return asked
-
-
-async def _finished(work: Coroutine[None, None, T]) -> T:
-    """Bring it to its end even when this is cancelled in between, so that what was begun is there to be withdrawn."""
-    task = asyncio.ensure_future(work)
-    try:
-        return await asyncio.shield(task)
-    except asyncio.CancelledError:
-        await workflow.wait([task])
-        raise
 
 
 async def _take_back(approval_id: str, withdraw: Withdraw) -> None:
