@@ -12,13 +12,14 @@ _BOM = b"\xef\xbb\xbf"
 class Events:
     """Cuts a byte stream into the data of its server-sent events, wherever the network cut it.
 
-    Events of several data lines are joined unless the first of them are whole by themselves: some gateways leave out
+    Events of several data lines are joined unless the first of them is whole by itself: some gateways leave out
     the blank line between two events. A bare `error:` line, or data under `event: error`, comes as an error object.
     """
 
     def __init__(self) -> None:
         self._rest = b""
         self._data: list[bytes] = []
+        self._held = 0
         self._is_error = False
         self._begun = False
 
@@ -26,7 +27,7 @@ class Events:
         lines = (self._rest + received).splitlines(keepends=True)
         # a carriage return at the very end may be half of a line's end
         self._rest = lines.pop() if lines and not lines[-1].endswith(b"\n") else b""
-        if len(self._rest) + sum(map(len, self._data)) > MAX_EVENT_BYTES:
+        if len(self._rest) + self._held > MAX_EVENT_BYTES:
             raise unreadable("one event is larger than 4 MiB")
         for line in lines:
             yield from self._take(line.rstrip(b"\r\n"))
@@ -58,9 +59,10 @@ class Events:
 
     def _add(self, value: bytes) -> Iterator[bytes]:
         """Add a line of data; what stood before it is an event of its own if it is whole."""
-        if self._data and (value == DONE or _is_whole(self._joined)):
+        if self._data and (value == DONE or (len(self._data) == 1 and _is_whole(self._data[0]))):
             yield from self._closed()
         self._data.append(value)
+        self._held += len(value) + 1
 
     @property
     def _joined(self) -> bytes:
@@ -70,6 +72,7 @@ class Events:
         if self._data:
             yield _as_error(self._joined) if self._is_error else self._joined
         self._data.clear()
+        self._held = 0
         self._is_error = False
 
 
