@@ -37,7 +37,8 @@ def usage_of(chunk: Mapping[str, Any]) -> Usage | None:
     choice = object_from(choices[0]) if isinstance(choices, list) and choices else {}
     beside = [object_from(chunk.get(name)) for name in ("x_groq", "amazon-bedrock-invocationMetrics")]
     places = [chunk.get("usage"), choice.get("usage"), *(place.get("usage") for place in beside)]
-    return next((usage for place in places if (usage := _counted(object_from(place))) is not None), None)
+    told = [place for place in places if isinstance(place, dict) and place]  # most chunks hold none
+    return next((usage for place in told if (usage := _counted(place)) is not None), None)
 
 
 def _counted(counts: Mapping[str, Any]) -> Usage | None:
