@@ -15,7 +15,7 @@ class ApprovalAsk:
     `kind` is `agent_response`, `tool_call`, `swarm_result` or `request`; `risk` is `low`, `medium`, `high` or
     `critical`. `owner` and `content_hash` name the text to look at; `payload_hash` one more, which is JSON.
     `workflow_id` is the run that waits and gets the signal `approval_decided`; `root_id` the root run, by which people
-    know it.
+    know it. `schema_hash` names a JSON Schema, a text of the owner, that an edited text has to follow.
     """
 
     approval_id: str
@@ -33,6 +33,7 @@ class ApprovalAsk:
     project_id: str | None = None
     session_id: str | None = None
     turn: int | None = None
+    schema_hash: str | None = None
 
 
 @dataclass(frozen=True)
@@ -232,5 +233,6 @@ def start_of(approval: Approval, *, notices: bool, awaits_request: bool = False)
         project_id=asked.project_id,
         session_id=asked.session_id,
         turn=asked.turn,
+        schema_hash=asked.schema_hash,
     )
     return ApprovalStart(ask, state_of(approval), notices, awaits_request)

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from typing import cast
 
 from temporalio import activity
-from temporalio.exceptions import ApplicationError
+from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
 
 from activities.approval_notices import true_notice
 from activities.approvals import (
@@ -30,12 +30,13 @@ from activities.approvals import (
 from domain.approvals import aggregate, commands, passing, policy
 from domain.approvals.aggregate import Approval
 from domain.approvals.commands import Command, Done
+from domain.approvals.edits import edit_schema
 from domain.approvals.events import ApprovalRequested
 from domain.approvals.passing import Due
 from domain.approvals.policy import Choice, Verdict, Who
 from domain.approvals.ports import DeliveryFailed, InstructionStore, Webhooks
 from domain.approvals.rules import Risk, RiskPolicy
-from domain.content import content_hash
+from domain.content import ContentStore, content_hash
 from domain.errors import Forbidden, Invalid, Refused
 from domain.events import Cause, Event
 from domain.ledger import Ledger
@@ -58,6 +59,7 @@ class ApprovalActivities:
         self,
         ledger: Ledger,
         instructions: InstructionStore,
+        content: ContentStore,
         risks: Callable[[], RiskPolicy],
         now: Callable[[], datetime],
         *,
@@ -66,6 +68,7 @@ class ApprovalActivities:
     ) -> None:
         self._ledger = ledger
         self._instructions = instructions
+        self._content = content
         self._risks = risks
         self._now = now
         self._start = start
@@ -120,7 +123,9 @@ class ApprovalActivities:
         """
         approval = commands.load(self._ledger, approval_id)
         if approval.asked is None:
-            raise ApplicationError("this approval is not recorded yet", type="NotRecorded")
+            raise ApplicationError(
+                "this approval is not recorded yet", type="NotRecorded", category=ApplicationErrorCategory.BENIGN
+            )
         return state_of(approval)
 
     def _asked(self, ask: ApprovalAsk) -> ApprovalRequested:
@@ -140,6 +145,7 @@ class ApprovalActivities:
             project_id=ask.project_id,
             session_id=ask.session_id,
             turn=ask.turn,
+            schema_hash=ask.schema_hash,
             rules=rules,
             **passing.moments(rules, at),
             **Cause(ask.key_id, ask.because, at).fields(),
@@ -176,7 +182,8 @@ class ApprovalActivities:
         def decide(approval: Approval) -> list[Event]:
             if claim.problem:
                 raise Invalid(claim.problem)
-            policy.refuse_edit(approval, claim.edited_content if verdict == "approve" else None)
+            if verdict == "approve" and claim.edited_content:
+                policy.refuse_edit(approval, claim.edited_content, edit_schema(self._content, approval))
             return policy.decide(approval, Who(by, "claimed"), choice, cause)
 
         def otherwise(approval: Approval, refusal: Refused) -> list[Event]:

@@ -1,6 +1,10 @@
 """Reading a reply that is more than words: what it asks for, or what is wrong with it, as a workflow may know it."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from typing import Any
+
+import orjson
 
 from activities.replies import Asked, Meaning
 from activities.thoughts import ToolCall
@@ -21,6 +25,10 @@ class Readings:
         """The hash of what the model is told about an answer that cannot be used."""
         return self._kept(meant.problem)
 
+    def schema(self, schema: Mapping[str, Any] | None) -> str | None:
+        """The hash of a JSON Schema that people's edits have to follow; None for none."""
+        return None if schema is None else self._kept(orjson.dumps(schema, option=orjson.OPT_SORT_KEYS).decode())
+
     def tool_calls(self, meant: Meaning) -> list[ToolCall]:
         """The calls that the reply asks for."""
         return [self._tool_call(index, asked) for index, asked in enumerate(meant.asks)]
@@ -33,7 +41,9 @@ class Readings:
         call = ToolCall(asked.tool_call_id, name, index, runs=spec.runs, timeout_s=spec.timeout_s)
         if spec.runs == "approval":
             return self._shown(call, asked, asked_risk(parsed(asked.request.arguments).get("risk_level")), "content")
-        return self._shown(call, asked, spec.risk) if spec.policy == "approval" else call
+        if spec.policy != "approval":
+            return call
+        return replace(self._shown(call, asked, spec.risk), schema=self.schema(spec.parameters))
 
     def _shown(self, call: ToolCall, asked: Asked, risk: str, field: str | None = None) -> ToolCall:
         """The call with what a person is to look at: the arguments, or one of them."""

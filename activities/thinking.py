@@ -1,10 +1,11 @@
 """What the model is asked in a turn: one step of it, which is an answer or leads to another."""
 
 import asyncio
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
+from typing import Any
 
 from temporalio import activity
 from temporalio.exceptions import ApplicationError
@@ -207,6 +208,7 @@ class Thinking:
         meant = meaning(text, answer.finish, asking.wanted, asking.call_id)
         return replace(
             answer,
+            schema=readings.schema(_edit_schema(asking)),
             tool_calls=readings.tool_calls(meant),
             problem=readings.problem(meant),
             named=list(meant.named),
@@ -214,6 +216,14 @@ class Thinking:
 
     def _cause(self, ref: TurnRef) -> Cause:
         return Cause(ref.key_id, ref.because, self._now())
+
+
+def _edit_schema(asking: _Asking) -> Mapping[str, Any] | None:
+    """What a person's edit of the held answer has to follow; None where any text does, or nothing is held."""
+    shape = asking.wanted.shape
+    if not asking.thought.is_held or shape is None or shape.takes_text:
+        return None
+    return shape.schema(asking.wanted.options)
 
 
 def visited(message_id: str, visit: int) -> str:

@@ -58,8 +58,9 @@ class ToolCall:
     """A tool the model wants called, request `index` (from 0) of its reply.
 
     `runs` says who does it (`activity`, `delegate` or `approval`). With `risk` a person has to let it go first, and
-    looks at the text `content` (the arguments, or what they say is to be decided) and the JSON `arguments`. A call that
-    cannot be made has a `problem`, the text that the model is told. All these texts are hashes.
+    looks at the text `content` (the arguments, or what they say is to be decided) and the JSON `arguments`; an edit of
+    them has to follow the JSON Schema `schema`. A call that cannot be made has a `problem`, the text that the model is
+    told. All these texts are hashes.
     """
 
     id: str
@@ -71,6 +72,7 @@ class ToolCall:
     problem: str | None = None
     content: str | None = None
     arguments: str | None = None
+    schema: str | None = None
 
 
 @dataclass(frozen=True)
@@ -80,6 +82,7 @@ class Answer:
     With `tool_calls` the model wants these first; with `problem` (a text's hash) its answer cannot be used. `named` are
     the ids that an answer of a shape names. `room` is what the window has left for the next message if its prompt holds
     all that is remembered. `has_no_tools`: the agent has tools, and its model takes none.
+    `schema` is the hash of the JSON Schema that a person's edit of a held answer has to follow.
     """
 
     reply_hash: str
@@ -94,6 +97,7 @@ class Answer:
     problem: str | None = None
     named: list[str] = field(default_factory=list)
     has_no_tools: bool = False
+    schema: str | None = None
 
 
 @dataclass(frozen=True)

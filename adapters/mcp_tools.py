@@ -99,7 +99,7 @@ class McpTools:
             return
         connection.works()
         self._problem = None
-        self._tools = self._named(offered)
+        self._tools = await asyncio.to_thread(self._named, offered)  # a hostile schema takes seconds to refuse
         self._listed_at = time.monotonic()
 
     async def _not_listed(self, error: Exception) -> None:

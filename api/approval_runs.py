@@ -66,7 +66,7 @@ class ApprovalRuns:
 
     async def _hand_over(self, approval_id: str, verb: Verb, order: Order) -> Told:
         """Have Temporal keep it until there is a worker. The run does it once, whichever way it comes first."""
-        handle = self._client.get_workflow_handle_for(Approval.run, approval_id)
+        handle = self._client.get_workflow_handle(approval_id)
         try:
             await handle.signal(Approval.carry, args=[order, verb])
         except RPCError as error:
@@ -76,7 +76,7 @@ class ApprovalRuns:
         return "handed_over"
 
     async def _tell(self, approval_id: str, verb: Verb, order: Order) -> Told:
-        handle = self._client.get_workflow_handle_for(Approval.run, approval_id)
+        handle = self._client.get_workflow_handle(approval_id)
         for attempt in range(_BUSY_TRIES):
             try:
                 await handle.execute_update(_UPDATES[verb], order, id=order.command_id)

@@ -10,6 +10,7 @@ from api.approval_runs import ApprovalRuns
 from api.caller import Caller
 from domain.approvals import aggregate, policy
 from domain.approvals.aggregate import AlreadyDecided, Approval
+from domain.approvals.edits import edit_schema
 from domain.approvals.instructions import Instruction, Verb
 from domain.approvals.ports import InstructionStore, ReadApproval
 from domain.approvals.projection import folded
@@ -107,7 +108,7 @@ class Decisions:
             instruction.carried_out(approval, Cause(wish.caller.id, wish.request_id, self._now()))
         except AlreadyDecided as refused:
             raise self._explained(refused, owner) from refused
-        policy.refuse_edit(approval, wish.edited_content)
+        policy.refuse_edit(approval, wish.edited_content, edit_schema(self._content, approval))
         for text in (comment, edited):
             if text is not None:
                 self._content.put(text)

@@ -14,10 +14,12 @@ class Shape:
     """A kind of answer.
 
     `schema` makes the JSON Schema, given the ids to choose from; `named` picks the ids that a valid answer names.
-    `problem` says what is wrong with an answer that follows the schema and still cannot be, or None.
+    `problem` says what is wrong with an answer that follows the schema and still cannot be, or None. `takes_text`: any
+    text does where a person has edited the answer.
     """
 
     name: str
     schema: Callable[[Sequence[str]], Mapping[str, Any]]
     named: Callable[[Any], list[str]] = _nothing
     problem: Callable[[Any, Sequence[str]], str | None] = lambda _value, _options: None
+    takes_text: bool = False

@@ -89,6 +89,7 @@ def _flow_activities(parts: Parts, graphs: GraphParts, client: Client, books: Bo
     approvals = ApprovalActivities(
         parts.ledger,
         parts.instructions,
+        parts.content,
         partial(policy_record.in_force, parts.ledger),
         now,
         start=partial(start_approval, client),

@@ -192,6 +192,7 @@ class Work:
             key_id=turn.key_id,
             because=turn.because,
             project_id=spot.asked.project_id,
+            schema_hash=begun.schema_hash,
         )
         return await self._asked(spot, ask, holds)
 

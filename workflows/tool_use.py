@@ -109,6 +109,7 @@ class ToolUse:
                 title=title,
                 text=call.content or "",
                 payload=call.arguments,
+                schema=call.schema,
             )
             if kind == "tool_call" and decided.outcome != "approved":
                 self.used.remove(call.name)

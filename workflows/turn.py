@@ -128,7 +128,12 @@ class Turns:
         """Wait for a person to let the answer go."""
         held = Holding(turn, approval_id("answer", turn.message_id, wanted.visit))
         decided = await self.ask(
-            held, kind="agent_response", risk=risk, title=f"Answer of {turn.agent_id}", text=over.reply_hash or ""
+            held,
+            kind="agent_response",
+            risk=risk,
+            title=f"Answer of {turn.agent_id}",
+            text=over.reply_hash or "",
+            schema=over.answer.schema if over.answer else None,
         )
         reply_hash = (decided.content_hash or over.reply_hash) if decided.outcome == "approved" else None
         reason = "" if reply_hash else said_no(decided)
@@ -138,9 +143,20 @@ class Turns:
         return over if reply_hash else replace(over, status="rejected", code="REJECTED", error=reason)
 
     async def ask(
-        self, held: Holding, *, kind: str, risk: str, title: str, text: str, payload: str | None = None
+        self,
+        held: Holding,
+        *,
+        kind: str,
+        risk: str,
+        title: str,
+        text: str,
+        payload: str | None = None,
+        schema: str | None = None,
     ) -> Decided:
-        """Hold a turn until a person has decided about a text of its root; `payload` is one more, which is JSON."""
+        """Hold a turn until a person has decided about a text of its root.
+
+        `payload` is one more text, which is JSON; `schema` the JSON Schema that an edit has to follow. All are hashes.
+        """
         turn = held.turn
         asked = ApprovalAsk(
             approval_id=held.approval_id,
@@ -158,6 +174,7 @@ class Turns:
             project_id=self.project_id,
             session_id=turn.session_id,
             turn=turn.turn,
+            schema_hash=schema,
         )
         return await self.holds.ask(asked, partial(self._waits, held))
 

@@ -109,8 +109,9 @@ class Begun:
     """What a node's work needs, by its type. `is_done`: an item that has an end already.
 
     `turn`, with `shape`, `tools` and `hold`, is an agent's; `tool` is to be called within `timeout_s`, with a `risk`
-    once a person has let it go; `items` are a map's, whose list is known at version `seen`, and which `goes_on` when
-    one of them fails; `until` is when a wait ends. `undo` are runs that are to be undone, in this order.
+    once a person has let it go, whose edit follows the schema at `schema_hash`; `items` are a map's, whose list is
+    known at version `seen`, and which `goes_on` when one of them fails; `until` is when a wait ends. `undo` are runs
+    that are to be undone, in this order.
     """
 
     type: str
@@ -122,6 +123,7 @@ class Begun:
     tool: ToolRun | None = None
     timeout_s: float = 30.0
     risk: str | None = None
+    schema_hash: str | None = None
     approval: ApprovalAsk | None = None
     until: datetime | None = None
     event: str | None = None

@@ -114,8 +114,11 @@ class Making:
             project_id=self.spot.asked.project_id,
             arguments_hash=text.hash,
         )
-        risk = spec.risk if spec.policy == "approval" else None
-        return Made(Begun("tool", tool=tool, timeout_s=spec.timeout_s, risk=risk), (text,))
+        if spec.policy != "approval":
+            return Made(Begun("tool", tool=tool, timeout_s=spec.timeout_s), (text,))
+        schema = self._json(dict(spec.parameters))
+        begun = Begun("tool", tool=tool, timeout_s=spec.timeout_s, risk=spec.risk, schema_hash=schema.hash)
+        return Made(begun, (text, schema))
 
     def _approval(self, work: ApprovalWork) -> Made:
         spot, asked = self.spot, self.spot.asked

@@ -68,7 +68,7 @@ def _agents_of(value: Any) -> list[str]:
     return list(dict.fromkeys(action["agent_id"] for action in value["suggested_actions"] if action["agent_id"]))
 
 
-ANSWER = Shape("ali.answer", _answer, _agents_of, _answer_problem)
+ANSWER = Shape("ali.answer", _answer, _agents_of, _answer_problem, takes_text=True)
 """An answer to a question, and what could be done next. The options are the agents that could do it."""
 
 TEAMS = tuple(

@@ -11,7 +11,8 @@ from domain.events import Event
 class ApprovalRequested(Event):
     """A run waits for a decision. `workflow_id` is the run that waits, `root_id` the one that people know.
 
-    `rules` are those in force now, and they stay. `title` is the platform's own words.
+    `rules` are those in force now, and they stay. `title` is the platform's own words. `schema_hash` names the JSON
+    Schema that an edited text has to follow.
     """
 
     NAME = "approval.requested"
@@ -33,6 +34,7 @@ class ApprovalRequested(Event):
     expires_at: AwareDatetime
     remind_at: AwareDatetime | None = None
     escalate_at: AwareDatetime | None = None
+    schema_hash: str | None = None
 
 
 class ApprovalVoted(Event):

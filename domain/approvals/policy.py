@@ -1,10 +1,10 @@
 """Who may decide an approval, and what comes of it: pure decisions that refuse or return events."""
 
-import json
 from dataclasses import dataclass
 from typing import Literal
 
 from domain.approvals.aggregate import Approval
+from domain.approvals.edits import problem_with_edit
 from domain.approvals.events import ApprovalDecided, ApprovalRequested, ApprovalSignalRefused, ApprovalVoted
 from domain.approvals.rules import ANYBODY
 from domain.errors import Conflict, Forbidden, Invalid
@@ -45,7 +45,7 @@ def request(approval: Approval, asked: ApprovalRequested) -> list[Event]:
     return [] if approval.version else [asked]
 
 
-_QUESTION = ("kind", "risk", "owner", "content_hash", "payload_hash", "workflow_id", "requested_by")
+_QUESTION = ("kind", "risk", "owner", "content_hash", "payload_hash", "workflow_id", "requested_by", "schema_hash")
 
 
 def refuse_other_question(approval: Approval, asked: ApprovalRequested) -> None:
@@ -67,27 +67,18 @@ def claimed(name: str) -> str:
     return name if name.startswith(_CLAIMED) else f"{_CLAIMED}{name}"
 
 
-def refuse_edit(approval: Approval, edited: str | None) -> None:
-    """Refuse an edited text that could not go on.
+def refuse_edit(approval: Approval, edited: str | None, schema: str | None) -> None:
+    """Refuse an edited text that could not go on. `schema` is the text that `schema_hash` of what was asked names.
 
     Raises:
-        Invalid: several have to agree on the text, or a tool's arguments are no JSON object.
+        Invalid: several have to agree on the text, or it cannot take the place of what is held.
     """
     asked = approval.known
     if edited is None:
         return
-    reason = _SEVERAL if asked.rules.quorum > 1 else None
-    if asked.kind == "tool_call" and not _is_object(edited):
-        reason = "the arguments of a tool are a JSON object"
+    reason = _SEVERAL if asked.rules.quorum > 1 else problem_with_edit(asked.kind, edited, schema)
     if reason:
         raise Invalid(f"edited_content: {reason}", field="edited_content", reason=reason)
-
-
-def _is_object(text: str) -> bool:
-    try:
-        return isinstance(json.loads(text), dict)
-    except (ValueError, RecursionError):
-        return False
 
 
 def takes_claims(approval: Approval) -> bool:

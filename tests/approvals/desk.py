@@ -87,6 +87,7 @@ async def desk_of(system: System) -> AsyncIterator[Desk]:
     activities = ApprovalActivities(
         parts.ledger,
         parts.instructions,
+        parts.content,
         lambda: parts.risks,
         lambda: datetime.now(UTC),
         start=partial(start_approval, system.temporal),

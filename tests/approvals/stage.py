@@ -65,6 +65,7 @@ class Stage:
         return ApprovalActivities(
             self.ledger,
             self.instructions,
+            self.content,
             lambda: self.risks,
             lambda: datetime.now(UTC),
             start=start or partial(start_approval, self.client),

@@ -1,5 +1,7 @@
 """What may be done with an approval: given these events, when this, then those."""
 
+import json
+import re
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -189,18 +191,55 @@ def test_a_text_on_which_several_have_to_agree_is_not_edited() -> None:
     with pytest.raises(Invalid, match="several have to agree"):
         approve(asked(quorum=2), key("a"), content_hash=HASH)
     with pytest.raises(Invalid, match="several have to agree"):
-        policy.refuse_edit(asked(quorum=2), "another text")
+        policy.refuse_edit(asked(quorum=2), "another text", None)
 
 
 def test_the_arguments_of_a_tool_stay_a_json_object() -> None:
     approval = asked()
     call = evolved(Approval(), [approval.known.model_copy(update={"kind": "tool_call"})])
-    policy.refuse_edit(call, '{"url": "https://example.org"}')
-    policy.refuse_edit(approval, "any text")
-    policy.refuse_edit(call, None)
-    for wrong in ("no JSON", "[1]", '"text"', "[" * 100_000):
+    policy.refuse_edit(call, '{"url": "https://example.org"}', None)
+    policy.refuse_edit(approval, "any text", None)
+    policy.refuse_edit(call, None, None)
+    for wrong in ("no JSON", "[1]", '"text"', "null", "[" * 100_000):
         with pytest.raises(Invalid, match="JSON object"):
-            policy.refuse_edit(call, wrong)
+            policy.refuse_edit(call, wrong, None)
+
+
+SCHEMA = json.dumps(
+    {
+        "type": "object",
+        "properties": {"text": {"type": "string", "maxLength": 10}, "times": {"type": "integer"}},
+        "required": ["text"],
+        "additionalProperties": False,
+    }
+)
+
+
+@pytest.mark.parametrize("kind", ["tool_call", "agent_response", "request"])
+@pytest.mark.parametrize(
+    ("edited", "reason"),
+    [
+        ('{"text": 5}', "text: 5 is not of type"),
+        ('{"times": 1}', "'text' is a required property"),
+        ('{"text": "a", "other": 1}', "Additional properties"),
+        ('{"text": "longer than ten"}', "longer than 10"),
+        ('{"text": ' + "[" * 300 + "]" * 300 + "}", "nested"),
+        (" \n", "says nothing"),
+        ('{"text": "a\0"}', "NUL"),
+    ],
+)
+def test_an_edit_is_read_as_what_is_held_will_be(kind: str, edited: str, reason: str) -> None:
+    approval = evolved(Approval(), [asked().known.model_copy(update={"kind": kind})])
+    policy.refuse_edit(approval, '{"text": "a", "times": 2}', SCHEMA)
+    with pytest.raises(Invalid, match=re.escape(reason)) as refused:
+        policy.refuse_edit(approval, edited, SCHEMA)
+    assert refused.value.details["field"] == "edited_content"
+
+
+def test_a_schema_that_cannot_be_used_lets_no_edit_through() -> None:
+    dangling = json.dumps({"properties": {"a": {"$ref": "#/$defs/nothing"}}})
+    with pytest.raises(Invalid, match="cannot be checked"):
+        policy.refuse_edit(asked(), '{"a": 1}', dangling)
 
 
 def delegate(approval: Approval, who: Who, to: str, command_id: str = "d1") -> list[Event]:

@@ -320,3 +320,15 @@ async def test_a_broken_signal_breaks_nothing(working: Stage, more: list[str]) -
         lambda: subprocess.run(_command(working, *words), check=False, capture_output=True, timeout=30)
     )
     assert await decide(working, ask, "approve") == "approved"
+
+
+@pytest.mark.parametrize("odd", ["a\x00b", "\x00"])
+async def test_a_signal_with_characters_that_no_database_holds_harms_nothing(working: Stage, odd: str) -> None:
+    ask = working.ask()
+    await working.waiting(ask)
+    run = working.run_of(ask)
+    await run.signal(Approval.approve, {"comment": odd, "by": odd, "edited_content": odd})
+    await run.signal(Approval.reject, {"comment": "no", "by": odd})
+    await run.signal(Approval.reject, "no")
+    assert (await asyncio.wait_for(run.result(), 30)).outcome == "rejected"
+    assert working.names(ask) == ["requested", "signal_refused", "signal_refused", "decided"]

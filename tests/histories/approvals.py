@@ -33,6 +33,7 @@ async def asked(system: System, **rules: Any) -> str:
     activities = ApprovalActivities(
         parts.ledger,
         parts.instructions,
+        parts.content,
         lambda: risks(**rules),
         now,
         start=partial(start_approval, system.temporal),

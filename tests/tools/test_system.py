@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
+import pytest
 import pytest_asyncio
 
 from domain.tools.projection import ToolCallRow
@@ -109,6 +110,27 @@ async def test_a_tool_that_writes_waits_for_a_person_and_does_what_that_person_l
     [call] = await office.calls(held["session_id"])
     assert office.written() == [f"ours ({call.tool_call_id})"]
     assert (call.state, call.effect) == ("ok", "write")
+
+
+@pytest.mark.parametrize("edited", ['{"text": 5}', "{}", '{"text": "ours", "more": [}', '["ours"]'])
+async def test_an_edit_that_the_tool_cannot_take_is_refused_at_the_decision(office: Office, edited: str) -> None:
+    held = await office.ask('Note. [[call small__note {"text": "mine"}]]')
+    [waiting] = (await office.system.http.get(f"{APPROVALS}/pending")).json()["pending_approvals"]
+    address = f"{APPROVALS}/{waiting['id']}"
+    refused = await office.system.http.post(f"{address}/approve", json={"edited_content": edited})
+    assert refused.status_code == 422
+    assert refused.json()["error"]["details"]["field"] == "edited_content"
+    run = office.system.temporal.get_workflow_handle(waiting["id"])
+    await run.signal("approve", {"by": "somebody", "edited_content": edited})
+
+    async def steps() -> list[str]:
+        return [step["event"] for step in (await office.system.http.get(address)).json()["history"]]
+
+    await until(steps, lambda steps: "signal_refused" in steps, seconds=20)
+    assert office.written() == []
+    assert (
+        await office.decide(held["session_id"], "approve", edited_content='{"text": "ours"}') == "The tools say: noted"
+    )
 
 
 async def test_a_tool_that_a_person_refused_was_not_called(office: Office) -> None:
