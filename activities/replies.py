@@ -88,11 +88,12 @@ def bare(text: str, wanted: Wanted) -> str:
     """An answer that is to be JSON without what models put around it: thoughts, fences, sentences before and after."""
     if wanted.shape is None or _parsed(text) is not None:
         return text
-    said = _unthought(text)
-    places = (said, *_fenced(said), *_objects(said))
-    found = [place.strip() for place in places if isinstance(_parsed(place), dict | list)]
-    shape, options = wanted.shape, wanted.options
-    return next((each for each in found if not _problem(_parsed(each), shape, options)), found[0] if found else text)
+    said, shape, options = _unthought(text), wanted.shape, wanted.options
+    places = (said, *_fenced(said), _outermost(said))
+    whole = [place.strip() for place in places if isinstance(_parsed(place), dict | list)]
+    # What stands inside an answer that breaks off is no answer, unless it is just what was asked for.
+    fitting = (each for each in (*whole, *_objects(said)) if not _problem(_parsed(each), shape, options))
+    return next(fitting, whole[0] if whole else text)
 
 
 def _unthought(text: str) -> str:
@@ -105,6 +106,12 @@ def _fenced(text: str) -> list[str]:
     """What stands in fences, without the name of its language."""
     inside = text.split(_FENCE)[1 : 2 * _MOST_LOOKS : 2]
     return [part.partition("\n")[2] if part[:1].isalpha() and "\n" in part else part for part in inside]
+
+
+def _outermost(text: str) -> str:
+    """The object that begins where the first one does; empty where that one has no end."""
+    place = max(text.find("{"), 0)
+    return next((each for each in _objects(text) if text.startswith(each, place)), "")
 
 
 def _objects(text: str) -> Iterator[str]:

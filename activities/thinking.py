@@ -61,6 +61,7 @@ class Thinking:
         now: Callable[[], datetime],
         default_model: str,
         max_answer_tokens: int,
+        answer_share: int = 4,
     ) -> None:
         self._memory = memory
         self._prompts = Prompts(memory)
@@ -71,6 +72,7 @@ class Thinking:
         self._now = now
         self._default_model = default_model
         self._max_answer_tokens = max_answer_tokens
+        self._answer_share = answer_share
 
     def all(self) -> list[Callable[..., object]]:
         return [self.think]
@@ -111,7 +113,7 @@ class Thinking:
             definition=definition,
             wanted=await self._offers.wanted(thought, definition, takes_tools=self._calls.takes_tools(model)),
             window=window,
-            max_answer=policy.answer_bound(self._max_answer_tokens, window),
+            max_answer=policy.answer_bound(self._max_answer_tokens, window, self._answer_share),
         )
 
     async def _definition(self, ref: TurnRef) -> AgentDefinition:

@@ -10,6 +10,7 @@ cannot be reached the request is refused (fails closed), because it could be a r
 
 import asyncio
 import re
+from collections.abc import Iterable
 from hashlib import sha256
 from typing import Any
 from uuid import uuid4
@@ -33,7 +34,10 @@ _SANE = re.compile(rb"[\x21-\x7e]{1,%d}" % MAX_KEY)
 _FIRST_POLL_S, _LAST_POLL_S = 0.02, 0.5
 _CONFLICT = 409
 _REFUSED_BEFORE = frozenset({404, 409, 422})
-"""What is accepted stays accepted: a repeat that is refused like this, as something has changed, is told the 202."""
+"""What is accepted stays accepted: a repeat that is refused like this, as something has changed, is told the 202.
+
+Unless that one asked for the same request again: then this is what came of it.
+"""
 
 
 class Idempotency:
@@ -169,7 +173,7 @@ class _Rereading(_Held):
         self._kept = kept
 
     async def _tell(self, start: Message, body: Message) -> None:
-        if start["status"] in _REFUSED_BEFORE:
+        if start["status"] in _REFUSED_BEFORE and not _comes_again(name for name, _ in self._kept.headers):
             await _replay(self._kept, self._request, self._send)
             return
         if _is_kept(start, self._request) and not body.get("more_body"):
@@ -184,8 +188,13 @@ def _is_kept(start: Message, request: RequestContext) -> bool:
     Who is asked to come again gets what there is then, unless the repeat joins the work and learns that anyway.
     """
     status = start["status"]
-    comes_again = any(name.lower() == b"retry-after" for name, _ in start["headers"])
-    return (status // 100 == 2 or status == _CONFLICT) and (request.joins or not comes_again)  # noqa: PLR2004  (2xx)
+    is_told = request.joins or not _comes_again(name.decode("latin-1") for name, _ in start["headers"])
+    return (status // 100 == 2 or status == _CONFLICT) and is_told  # noqa: PLR2004  (2xx)
+
+
+def _comes_again(headers: Iterable[str]) -> bool:
+    """Whether an answer with these headers asks for the same request again, to learn what came of it."""
+    return any(name.lower() == "retry-after" for name in headers)
 
 
 def _answer(start: Message, body: Message, request: RequestContext) -> Answer:

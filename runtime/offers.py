@@ -127,6 +127,7 @@ def model_activities(settings: Settings, parts: Parts, graphs: GraphParts, books
         now=now,
         default_model=parts.model.default,
         max_answer_tokens=parts.provider.max_answer_tokens,
+        answer_share=parts.provider.answer_share,
     )
     summarising = Summarising(memory, calls, now, default_model=parts.model.default)
     return [*thinking.all(), *summarising.all(), *Answering(thinking, graphs).all()]

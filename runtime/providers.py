@@ -21,7 +21,8 @@ _LOOPBACK = {"127.0.0.1", "localhost", "::1"}
 class Provider:
     """`name` is part of its task queue's name; `url` is None when there is no provider.
 
-    `takes_tools` is whether agents' tools are offered to its models.
+    `takes_tools` is whether agents' tools are offered to its models. An answer has `max_answer_tokens` at most, and
+    never more than one part in `answer_share` of the window.
     """
 
     name: str
@@ -29,6 +30,7 @@ class Provider:
     default_model: str
     max_answer_tokens: int
     takes_tools: bool
+    answer_share: int = 8
 
 
 def provider(settings: Settings) -> Provider:
@@ -41,4 +43,5 @@ def provider(settings: Settings) -> Provider:
     model = settings.model or (MODEL_NAME if name == "local" else OPENAI_MODEL)
     longest = _LOCAL_ANSWER_TOKENS if model == MODEL_NAME else _ANSWER_TOKENS
     takes_tools = model != MODEL_NAME if settings.model_tools == "auto" else settings.model_tools == "on"
-    return Provider(name, url, model, settings.max_answer_tokens or longest, takes_tools)
+    share = 8 if settings.max_answer_tokens is None else 4
+    return Provider(name, url, model, settings.max_answer_tokens or longest, takes_tools, share)

@@ -2,7 +2,7 @@
 
 import re
 
-_PASSWORD = re.compile(r"(?P<before>[a-z][a-z0-9+.-]*://[^\s/?#:@'\"]*):[^\s/'\"]*@", re.IGNORECASE)
+_PASSWORD = re.compile(r"(?<![a-z0-9+.-])(?P<before>[a-z][a-z0-9+.-]*://[^\s/?#:@'\"]*):[^\s/'\"]*@", re.IGNORECASE)
 
 
 def without_passwords(text: str) -> str:

@@ -135,9 +135,16 @@ def shorter(recall: Recall) -> Recall | None:
     return None
 
 
-def answer_bound(max_answer: int, window: int) -> int:
-    """The cap every call sends for its answer (tokens): a quarter of the window at most."""
-    return max(1, min(max_answer, window // 4))
+_SHORT_ANSWER = 1024
+
+
+def answer_bound(max_answer: int, window: int, share: int = 4) -> int:
+    """The cap every call sends for its answer (tokens).
+
+    One part in `share` of the window at most, or 1,024 where that is more; never more than a quarter of it.
+    """
+    quarter = window // 4
+    return max(1, min(max_answer, quarter, max(window // share, _SHORT_ANSWER)))
 
 
 def room(recall: Recall, *, answered: int, window: int, max_answer: int) -> int:

@@ -36,5 +36,5 @@ _SAYINGS: tuple[tuple[re.Pattern[str], _Say], ...] = (
     (re.compile(r'Key not found in map : "?([^"\]]+)'), lambda found: f"there is no {found[1]}: guard it with has(…)"),
     (re.compile(r"ERROR: <input>:-?\d+:(-?\d+): (.*)"), _placed),
     (re.compile(r'No value with name "([^"]+)"'), lambda found: f"{found[1]} is not known here"),
-    (re.compile(r"No matching overloads found : (\S+?)\((.*)\)"), _overload),
+    (re.compile(r"No matching overloads found : ([^\s(]{1,64})\((.{0,300})\)"), _overload),
 )
