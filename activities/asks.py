@@ -6,7 +6,7 @@ from decimal import Decimal
 
 from activities.beside import ALONE, Beside, Companion
 from activities.chat import TurnRef
-from domain.chat.ports import Message, ModelReply, Refusable, ReplySchema, ToolOffer, ToolRequest
+from domain.chat.ports import Message, ModelFailure, ModelReply, Refusable, ReplySchema, ToolOffer, ToolRequest
 from domain.chat.steps import stored
 
 
@@ -43,6 +43,15 @@ def without(ask: Ask, refused: Refusable) -> Ask | None:
     if refused in ("schema", "schema_with_tools") and ask.reply_schema:
         return replace(ask, reply_schema=None)
     return None
+
+
+def refused_part(failure: ModelFailure, ask: Ask) -> Refusable | None:
+    """What the model does not take. Where the failure names nothing, it is what was asked for beside the messages."""
+    if failure.kind != "unsupported" or failure.refuses is not None:
+        return failure.refuses
+    if ask.tools:
+        return "schema_with_tools" if ask.reply_schema else "tools"
+    return "schema" if ask.reply_schema else None
 
 
 def cleaned(reply: ModelReply, ask: Ask) -> ModelReply:

@@ -165,6 +165,7 @@ class Books:
                 call_id=reservation.intent.call_id,
                 attempt=reservation.attempt,
                 error=failure.kind,
+                refused=failure.refused,
                 **cause.fields(),
             )
         elif failure.charge == "partial" and failure.usage is not None:
@@ -190,6 +191,7 @@ class Books:
             price_known=priced.known,
             provider_call_id=failure.provider_call_id,
             error=failure.kind,
+            refused=failure.refused,
             **cause.fields(),
         )
 

@@ -12,7 +12,7 @@ import structlog
 from temporalio import activity
 
 from activities import failures
-from activities.asks import Ask, cleaned, without
+from activities.asks import Ask, cleaned, refused_part, without
 from activities.books import Books, Reservation
 from activities.refusals import Refusals
 from activities.surely import surely
@@ -76,6 +76,7 @@ class Calls:
             try:
                 return await self._settled(reserved, ask, messages)
             except ModelFailure as failure:
+                failure.refuses = refused_part(failure, ask)
                 call = await self._booked(reserved, ask, failure)
                 ask = self._asked_differently(ask, messages, failure, call)
             messages, reserved = await asyncio.to_thread(self._reserve, ask)
@@ -132,9 +133,10 @@ class Calls:
         self._log.warning("not taken", call_id=ask.call_id, model=ask.model, what=failure.refuses, said=str(failure))
         if failure.refuses == "parameter":  # the model's adapter knows by now
             return ask
-        refused = failure.refuses or ("schema_with_tools" if ask.tools and ask.reply_schema else "tools")
-        self._refusals.note(ask.model, refused)
-        return without(ask, refused)
+        if failure.refuses is None:
+            return None
+        self._refusals.note(ask.model, failure.refuses)
+        return without(ask, failure.refuses)
 
     def _begin(
         self, prepare: Callable[[], Ask], *, untried: bool

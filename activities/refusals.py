@@ -3,10 +3,8 @@
 import time
 from collections.abc import Callable, Iterator
 
+from domain.chat.policy import BELIEVED_S
 from domain.chat.ports import Refusable
-
-BELIEVED_S = 3600.0
-"""Seconds for which a refusal is believed: a gateway may stand before another model by then."""
 
 _MOST = 1_000
 

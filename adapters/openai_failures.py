@@ -97,6 +97,7 @@ def failure(
     retry_after: float | None = None,
     provider_call_id: str | None = None,
     refuses: Refusable | None = None,
+    parameter: str | None = None,
 ) -> ModelFailure:
     return ModelFailure(
         kind,
@@ -106,6 +107,7 @@ def failure(
         retry_after=retry_after,
         provider_call_id=provider_call_id,
         refuses=refuses,
+        parameter=parameter,
     )
 
 

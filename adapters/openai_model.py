@@ -24,7 +24,7 @@ from adapters.openai_failures import (
     of_status,
     of_transport,
 )
-from adapters.openai_parameters import REFUSALS, Adaptation, Adaptations, adapted, request_body
+from adapters.openai_parameters import REFUSALS, Adaptation, Adaptations, adapted, refused_between, request_body
 from adapters.openai_stream import Arriving, Reading
 from domain.chat.ports import ModelFailure, ModelReply, ModelRequest
 
@@ -126,7 +126,8 @@ class OpenAIModel:
         if otherwise is None:
             return failed
         self._adaptations.learn(request.model, otherwise)
-        return failure("unsupported", str(failed), charge="none", refuses="parameter")
+        named = refused_between(adaptation, otherwise)
+        return failure("unsupported", str(failed), charge="none", refuses="parameter", parameter=named)
 
     async def window(self, model: str) -> int:
         """The model's window in tokens: what llama.cpp says of itself, else the price list, else 8192."""

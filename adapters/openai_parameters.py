@@ -8,10 +8,9 @@ from typing import Any
 
 from adapters.openai_failures import said_in
 from adapters.openai_prompts import extras_of, message_of
+from domain.chat.policy import BELIEVED_S
 from domain.chat.ports import Message, ModelRequest
 
-BELIEVED_S = 3600.0
-"""Seconds for which a refusal is believed: gateways change what stands behind a name."""
 CAPS = ("max_tokens", "max_completion_tokens")
 REFUSALS = frozenset({400, 422})
 _MOST_MODELS = 1_000
@@ -111,6 +110,14 @@ def adapted(error: Mapping[str, Any], body: Mapping[str, Any], adaptation: Adapt
     if has_system and not adaptation.folds_system and _SYSTEM.search(said):
         return replace(adaptation, folds_system=True)
     return None
+
+
+def refused_between(before: Adaptation, after: Adaptation) -> str:
+    """The name of the parameter whose refusal led from one to the other."""
+    dropped = after.dropped - before.dropped
+    if dropped:
+        return min(dropped)
+    return "system" if after.folds_system and not before.folds_system else before.cap or CAPS[0]
 
 
 def _names(said: str, name: str | None) -> bool:

@@ -5,6 +5,7 @@ from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Path, Query, Response
 
+from api.agent_models import AgentModels
 from api.dependencies import Paged, fresh, requires, set_etag
 from api.models import Listing, Timestamp, View
 from domain.agents.ports import AgentFilter, AgentReads
@@ -52,8 +53,9 @@ class AgentList(Listing):
 class AgentTool(View):
     """A tool that the agent's definition names.
 
-    `unavailable`: its server cannot be reached, or does not list it; `quarantined`: its server lists it in a way that
-    cannot be used; `not_configured`: nothing stands behind the name in this deployment. `reason` says more.
+    `unavailable`: its server cannot be reached, or does not list it, or the agent's model takes no tools;
+    `quarantined`: its server lists it in a way that cannot be used; `not_configured`: nothing stands behind the name
+    in this deployment. `reason` says more.
     """
 
     name: str
@@ -61,14 +63,30 @@ class AgentTool(View):
     reason: str | None
 
 
+class ModelRefusal(View):
+    """What of a request the model refused: `tools`, `schema`, `schema_with_tools`, or the name of a parameter.
+
+    Workers that it told so leave it out `until` then. The ledger of calls has the refusal itself.
+    """
+
+    refused: str
+    at: Timestamp
+    until: Timestamp
+
+
 class AgentTools(View):
-    """The tools of an agent in the order of its definition; `server__*` is shown as the tools that it stands for."""
+    """The tools of an agent in the order of its definition; `server__*` is shown as the tools that it stands for.
+
+    `model` is what it asks, and `model_refusals` what that has refused within the last hour.
+    """
 
     agent_id: str
+    model: str
+    model_refusals: list[ModelRefusal]
     tools: list[AgentTool]
 
 
-def router(agents: AgentReads, toolbox: Toolbox) -> APIRouter:
+def router(agents: AgentReads, toolbox: Toolbox, models: AgentModels) -> APIRouter:
     """`/api/v1/agents` and `/api/v1/agents/{agent_id}`. Routes below `/agents` with a fixed name must come before."""
     routes = APIRouter(prefix="/api/v1/agents", tags=["AI Agents"], dependencies=[requires("read"), fresh("agents")])
 
@@ -93,13 +111,16 @@ def router(agents: AgentReads, toolbox: Toolbox) -> APIRouter:
         set_etag(response, agent.version)
         return agent
 
-    @routes.get("/{agent_id}/tools", response_model=AgentTools)
+    @routes.get("/{agent_id}/tools", response_model=AgentTools, dependencies=[fresh("costs")])
     async def list_agent_tools(agent_id: _Id) -> Any:
-        """Whether each tool that an agent names is offered to it now, and why not.
+        """Whether each tool that an agent names is offered to it now, and why not; and what its model refused.
 
         MCP servers are asked, which takes some seconds where one does not answer.
         """
         agent = await to_thread(agents.get, agent_id)
-        return AgentTools.model_validate({"agent_id": agent.id, "tools": await toolbox.states(agent.tools)})
+        model = await to_thread(models.status, agent)
+        tools = list(model.states(await toolbox.states(agent.tools)))
+        told = {"agent_id": agent.id, "model": model.model, "model_refusals": model.refusals, "tools": tools}
+        return AgentTools.model_validate(told)
 
     return routes

@@ -84,7 +84,11 @@ class Usage(View):
 
 
 class Call(View):
-    """One attempt at a model call. `cost` is exact; `worst_case` bounds it while it is `reserved` or `unknown`."""
+    """One attempt at a model call. `cost` is exact; `worst_case` bounds it while it is `reserved` or `unknown`.
+
+    `refused` is what of the request the model does not take, if that is why it failed: `tools`, `schema`,
+    `schema_with_tools`, or the name of a parameter. It was asked again without.
+    """
 
     call_id: str
     attempt: int
@@ -108,6 +112,7 @@ class Call(View):
     error: str | None
     at: Timestamp
     ended_at: Timestamp | None
+    refused: str | None
 
 
 class Calls(View):

@@ -19,6 +19,7 @@ from api import (
     workflow_generation,
     workflows,
 )
+from api.agent_models import AgentModels
 from api.ali_answers import Answers
 from api.ali_runs import Ali
 from api.approval_runs import ApprovalRuns
@@ -50,7 +51,7 @@ def make_routers(settings: Settings, parts: Parts, client: Client, live: Positio
         chat_turns.router(parts.ledger, now),
         ali.router(_ali(parts, live, conversations, swarms)),
         ali_insights.router(ali_insights.Watch(parts.ali, now, Thresholds())),
-        agents.router(parts.agents, parts.toolbox),
+        agents.router(parts.agents, parts.toolbox, _models(parts)),
         agent_management.router(_desk(settings, parts, live)),
         approvals.router(parts.approvals, _decisions(parts, client)),
         costs.router(parts.costs, now),
@@ -70,6 +71,10 @@ def _conversations(settings: Settings, parts: Parts, client: Client, live: Posit
         call_timeout=settings.longest_answer,
         pause=timedelta(seconds=settings.model_pause_s),
     )
+
+
+def _models(parts: Parts) -> AgentModels:
+    return AgentModels(parts.costs, parts.model.default, now, takes_tools=parts.model.takes_tools)
 
 
 def _desk(settings: Settings, parts: Parts, live: Positions) -> agent_management.Desk:

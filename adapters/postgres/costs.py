@@ -5,7 +5,7 @@ from datetime import date, datetime
 from typing import Any
 
 from adapters.postgres.pool import Database
-from domain.costs.ports import CallFilter, CallPage, GroupBy, UsageGroup
+from domain.costs.ports import CallFilter, CallPage, GroupBy, ModelRefusal, UsageGroup
 from domain.costs.projection import CallRow
 
 _GROUPS: dict[GroupBy, str] = {
@@ -36,6 +36,11 @@ _OVERDUE = f"""
     SELECT {_COLUMNS} FROM cost_calls WHERE state = 'reserved' AND deadline < %s ORDER BY deadline LIMIT %s
 """  # noqa: S608  (column names)
 
+_REFUSALS = b"""
+    SELECT refused, max(ended_at) FROM cost_calls
+    WHERE refused IS NOT NULL AND model = %s AND ended_at > %s GROUP BY refused ORDER BY refused
+"""
+
 
 class PostgresCosts:
     """`domain.costs.ports.CostReads` on the views."""
@@ -63,6 +68,11 @@ class PostgresCosts:
             rows = connection.execute(page.encode(), bounds).fetchall()
             total = connection.execute(count.encode(), values).fetchone()
         return CallPage([CallRow(*row) for row in rows], total[0] if total else 0)
+
+    def refusals(self, model: str, since: datetime) -> list[ModelRefusal]:
+        with self._database.connection() as connection:
+            rows = connection.execute(_REFUSALS, (model, since), prepare=True).fetchall()
+        return [ModelRefusal(*row) for row in rows]
 
     def overdue_calls(self, before: datetime, limit: int) -> list[CallRow]:
         with self._database.connection() as connection:

@@ -25,6 +25,9 @@ MOST_FAILURES = 5
 MOST_ATTEMPTS = 16
 """Calls for one step in all, those included that ask for less after a refusal, and those lost with a worker."""
 
+BELIEVED_S = 3600.0
+"""Seconds for which a model's refusal is believed: gateways change what stands behind a name."""
+
 SUMMARISE_AT = 0.7
 """Share of the window in use from which the older half of the turns is put into the summary."""
 

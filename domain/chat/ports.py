@@ -133,7 +133,7 @@ class ModelFailure(Exception):  # noqa: N818  (the name the field uses)
     `charge` is what the provider may bill: `none` (it never worked on it, or said no), `possible` (it may have), or
     `partial` (`usage` holds what arrived, as far as it is known). `permanent` failures are not worth a retry.
     `retry_after` is the provider's own word, in seconds. Of what is `unsupported`, `refuses` names the part; after a
-    "parameter" the next request to this model is made without it.
+    "parameter", which is named by `parameter`, the next request to this model is made without it.
     """
 
     def __init__(
@@ -147,6 +147,7 @@ class ModelFailure(Exception):  # noqa: N818  (the name the field uses)
         usage: Usage | None = None,
         provider_call_id: str | None = None,
         refuses: Refusable | None = None,
+        parameter: str | None = None,
     ) -> None:
         super().__init__(message)
         self.kind = kind
@@ -156,6 +157,12 @@ class ModelFailure(Exception):  # noqa: N818  (the name the field uses)
         self.usage = usage
         self.provider_call_id = provider_call_id
         self.refuses = refuses
+        self.parameter = parameter
+
+    @property
+    def refused(self) -> str | None:
+        """The name of what the model did not take: `tools`, `schema`, `schema_with_tools`, or that of a parameter."""
+        return (self.parameter or "parameter") if self.refuses == "parameter" else self.refuses
 
 
 class Model(Protocol):

@@ -50,7 +50,10 @@ class CallSettled(Event):
 
 
 class CallCut(Event):
-    """The answer broke off: what arrived is charged as far as it could be counted."""
+    """The answer broke off: what arrived is charged as far as it could be counted.
+
+    `refused` is as of `CallFailed`.
+    """
 
     NAME = "costs.call_cut"
     call_id: str
@@ -63,15 +66,21 @@ class CallCut(Event):
     price_known: bool
     provider_call_id: str | None
     error: str
+    refused: str | None = None
 
 
 class CallFailed(Event):
-    """The provider never worked on it, or said no: no charge."""
+    """The provider never worked on it, or said no: no charge.
+
+    `refused` is what of the request the model does not take: `tools`, `schema` (of its answer), `schema_with_tools`,
+    or a parameter by its name.
+    """
 
     NAME = "costs.call_failed"
     call_id: str
     attempt: int
     error: str
+    refused: str | None = None
 
 
 class CallLost(Event):

@@ -68,6 +68,14 @@ class CallPage:
     total: int
 
 
+@dataclass(frozen=True, slots=True)
+class ModelRefusal:
+    """What a model did not take of a request, by its name, and when it last said so."""
+
+    refused: str
+    at: datetime
+
+
 class CostReads(Protocol):
     """The books, as far as the projection has come."""
 
@@ -76,6 +84,10 @@ class CostReads(Protocol):
         ...
 
     def calls(self, wanted: CallFilter, *, skip: int, limit: int) -> CallPage: ...
+
+    def refusals(self, model: str, since: datetime) -> list[ModelRefusal]:
+        """What this model has refused since then, by name."""
+        ...
 
     def overdue_calls(self, before: datetime, limit: int) -> list[CallRow]:
         """Reservations whose deadline was before this moment."""

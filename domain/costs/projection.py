@@ -16,7 +16,10 @@ ZERO = Decimal(0)
 
 @dataclass(frozen=True, slots=True)
 class CallRow:
-    """One attempt at a call. `cost` is exact US dollars; `worst_case` bounds it while it is open or unknown."""
+    """One attempt at a call. `cost` is exact US dollars; `worst_case` bounds it while it is open or unknown.
+
+    `refused` is what of the request its model did not take, if that is why it failed.
+    """
 
     TABLE: ClassVar[str] = "cost_calls"
     KEY: ClassVar[tuple[str, ...]] = ("call_id", "attempt")
@@ -44,6 +47,7 @@ class CallRow:
     at: datetime
     deadline: datetime
     ended_at: datetime | None
+    refused: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,10 +156,11 @@ def _ended(row: CallRow, event: CallSettled | CallCut | CallFailed | CallLost) -
                 price_version=event.price_version,
                 price_known=event.price_known,
                 error=event.error if isinstance(event, CallCut) else None,
+                refused=event.refused if isinstance(event, CallCut) else None,
                 ended_at=event.at,
             )
         case CallFailed():
-            return replace(row, state="failed", error=event.error, ended_at=event.at)
+            return replace(row, state="failed", error=event.error, refused=event.refused, ended_at=event.at)
         case CallLost():
             return replace(row, state="unknown", error=event.error, ended_at=event.at)
 

@@ -12,10 +12,12 @@ from activities.toolbox.knowledge import SearchKnowledge
 from adapters.agent_files import load_agent_files
 from adapters.memory_idempotency import MemoryAnswers
 from adapters.postgres.agents import PostgresAgents
+from adapters.postgres.costs import PostgresCosts
 from adapters.postgres.pool import Database
 from adapters.postgres.projection_runner import ProjectionRunner
 from adapters.postgres.recorder import LedgerRecorder
 from api import agents
+from api.agent_models import AgentModels
 from api.app import ApiParts, ApiSettings, create_app
 from domain.agents.commands import seed
 from domain.agents.events import EVENTS
@@ -41,7 +43,9 @@ def database(module_database_url: str) -> Iterator[Database]:
 
 @pytest.fixture
 async def client(database: Database) -> AsyncIterator[httpx.AsyncClient]:
-    routers = (agents.router(PostgresAgents(database), JoinedToolbox([SearchKnowledge(NoKnowledge())])),)
+    models = AgentModels(PostgresCosts(database), "scripted", lambda: datetime.now(UTC), takes_tools=True)
+    toolbox = JoinedToolbox([SearchKnowledge(NoKnowledge())])
+    routers = (agents.router(PostgresAgents(database), toolbox, models),)
     parts = ApiParts(ApiSettings(version="test"), MemoryAnswers(), routers=routers)
     transport = httpx.ASGITransport(create_app(parts), raise_app_exceptions=False)
     async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as client:

@@ -4,9 +4,10 @@ import time
 
 import pytest
 
-from activities.refusals import BELIEVED_S, Refusals
+from activities.refusals import Refusals
 from activities.replies import Wanted, bare, meaning, shape_of
 from activities.shapes import SHAPES
+from domain.chat.policy import BELIEVED_S
 
 
 def wanted() -> Wanted:

@@ -153,6 +153,15 @@ def test_a_failed_call_cost_nothing() -> None:
     assert (row.state, row.cost, row.error, row.ended_at) == ("failed", Decimal(0), "unreachable", cause().at)
 
 
+def test_a_failed_or_cut_call_shows_what_its_model_refused() -> None:
+    refused = failed().model_copy(update={"refused": "tools"})
+    assert (call(reserved(), refused).refused, call(reserved(), cut(refused="temperature")).refused) == (
+        "tools",
+        "temperature",
+    )
+    assert [call(reserved(), ended).refused for ended in (failed(), cut(), lost(), settled())] == [None] * 4
+
+
 def test_a_lost_call_keeps_its_worst_case_in_sight() -> None:
     row = call(reserved(), lost())
     assert (row.state, row.cost, row.worst_case, row.error) == ("unknown", Decimal(0), Decimal("0.020"), "timeout")

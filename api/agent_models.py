@@ -1,0 +1,66 @@
+"""What is known of an agent's model: what it takes of requests, and what it refused of late."""
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+from domain.agents.projection import AgentRow
+from domain.chat.policy import BELIEVED_S
+from domain.costs.ports import CostReads, ModelRefusal
+from domain.tools.ports import ToolState
+
+_NO_TOOLS = "no tools are offered to models here (CONVERGIO_MODEL_TOOLS)"
+
+
+@dataclass(frozen=True, slots=True)
+class RefusalInForce:
+    """What a model refused: the workers that it told leave it out until then."""
+
+    refused: str
+    at: datetime
+    until: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class ModelStatus:
+    """An agent's model, whether tools may be offered to it at all, and what it refused."""
+
+    model: str
+    takes_tools: bool
+    refusals: tuple[RefusalInForce, ...]
+
+    @property
+    def reason_without_tools(self) -> str | None:
+        """The reason that no tool is offered; None where tools are."""
+        if not self.takes_tools:
+            return _NO_TOOLS
+        refusal = next((refusal for refusal in self.refusals if refusal.refused == "tools"), None)
+        return None if refusal is None else f"its model {self.model} refused tools at {refusal.at:%Y-%m-%dT%H:%M:%SZ}"
+
+    def states(self, states: Iterable[ToolState]) -> Iterator[ToolState]:
+        """The states of tools with this model: what would be offered is not where it takes none."""
+        reason = self.reason_without_tools
+        for state in states:
+            is_kept_back = reason is not None and state.state == "offered"
+            yield replace(state, state="unavailable", reason=reason) if is_kept_back else state
+
+
+class AgentModels:
+    """The models of agents. `default` is the one of agents that name none."""
+
+    def __init__(self, costs: CostReads, default: str, now: Callable[[], datetime], *, takes_tools: bool) -> None:
+        self._costs = costs
+        self._default = default
+        self._now = now
+        self._takes_tools = takes_tools
+
+    def status(self, agent: AgentRow) -> ModelStatus:
+        """The model of an agent, with what it refused and is still believed."""
+        model, believed = agent.model or self._default, timedelta(seconds=BELIEVED_S)
+        refusals = self._costs.refusals(model, self._now() - believed)
+        in_force = tuple(_in_force(refusal, believed) for refusal in refusals)
+        return ModelStatus(model, self._takes_tools, in_force)
+
+
+def _in_force(refusal: ModelRefusal, believed: timedelta) -> RefusalInForce:
+    return RefusalInForce(refusal.refused, refusal.at, refusal.at + believed)
