@@ -108,7 +108,12 @@ class OpenAIModel:
         headers = {"X-Client-Request-Id": request.request_id}
         url = f"{self._url}/chat/completions"
         data = orjson.dumps(body, default=dict)
-        async with self._session.post(url, data=data, headers=headers, allow_redirects=False) as response:
+        timeout = self._timeout
+        if "stream" not in body and request.longest_s is not None:  # it is silent until it is whole
+            timeout = aiohttp.ClientTimeout(total=None, connect=CONNECT_SECONDS, sock_read=request.longest_s)
+        async with self._session.post(
+            url, data=data, headers=headers, timeout=timeout, allow_redirects=False
+        ) as response:
             heads[0] = name_from(response.headers.get("x-request-id"))
             if response.status != OK:
                 raise self._refused(await refusal_of(response), request, body, adaptation, arriving.extras)

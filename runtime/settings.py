@@ -1,6 +1,8 @@
 """Every setting there is. Nothing else reads the environment."""
 
+import re
 from base64 import b64decode
+from collections.abc import Mapping
 from datetime import timedelta
 from functools import cached_property
 from ipaddress import ip_address
@@ -14,6 +16,8 @@ from adapters.risk_policy import load_risk_policy
 from domain.errors import Invalid
 
 LONGEST_ANSWER_S = 6 * 3600.0
+USUAL_ANSWER_S = 600.0
+_ODD_NAME = re.compile(r"[\s;]")  # another separator than the comma, as a rule
 LOOPBACK_NAMES = ("localhost", "127.0.0.1", "[::1]", "::1")
 
 
@@ -39,16 +43,23 @@ class AnswerTimes(dict[str, float]):
 
     @classmethod
     def parse(cls, text: str) -> Self:
-        times = cls({"": 600.0})
+        times: dict[str, float] = {}
         for part in filter(None, (part.strip() for part in text.split(","))):
-            model, _, seconds = part.rpartition("=")
+            model, _, seconds = (word.strip() for word in part.rpartition("="))
+            if model in times:
+                raise ValueError(f"{model or 'the time of all other models'} is given twice")
             try:
-                times[model.strip()] = float(seconds)
+                times[model] = float(seconds if _ODD_NAME.search(model) is None else "")
             except ValueError:
                 raise ValueError("use SECONDS such as 600, or MODEL=SECONDS, with commas between") from None
+        return cls.of(times)
+
+    @classmethod
+    def of(cls, times: Mapping[str, float]) -> Self:
+        """These times, and the usual one for all other models unless it is among them."""
         if not all(0 < seconds <= LONGEST_ANSWER_S for seconds in times.values()):
             raise ValueError(f"an answer may take more than 0 and at most {LONGEST_ANSWER_S:g} seconds")
-        return times
+        return cls({"": USUAL_ANSWER_S, **times})
 
 
 def _is_webhook_secret(secret: str) -> bool:
@@ -91,7 +102,7 @@ class Settings(BaseSettings):
     model_concurrency: int = Field(100, ge=1, validation_alias="CONVERGIO_MODEL_CONCURRENCY")
     model_timeout_s: float = Field(120.0, gt=0, validation_alias="CONVERGIO_MODEL_TIMEOUT_S")
     model_longest_s: Annotated[AnswerTimes, NoDecode] = Field(
-        AnswerTimes({"": 600.0}), validation_alias="CONVERGIO_MODEL_LONGEST_S"
+        AnswerTimes({"": USUAL_ANSWER_S}), validation_alias="CONVERGIO_MODEL_LONGEST_S"
     )
     model_pause_s: float = Field(1.0, gt=0, le=30, validation_alias="CONVERGIO_MODEL_PAUSE_S")
     prices: Path | None = Field(None, validation_alias="CONVERGIO_PRICES")
@@ -136,7 +147,7 @@ class Settings(BaseSettings):
     def _answer_times(cls, value: object) -> object:
         if isinstance(value, str):
             return AnswerTimes.parse(value)
-        return AnswerTimes(value) if isinstance(value, dict) else value
+        return AnswerTimes.of(value) if isinstance(value, dict) else value
 
     @property
     def answer_time(self) -> timedelta:

@@ -2,8 +2,9 @@
 
 A file holds `habit` (a sentence), `seen` (where), `answers` and what comes of them: `reply` or `failure`. An answer is
 played as bytes: a `status` and `headers`, and a `stream` (each item the data of an event: an object, or text as it is),
-a `json` body, a `body` of text, or its bytes in `hex`; `pause_s` lies between events. `request` changes what is asked,
-`results` answers the tools that the reply asks for, and `sent` is what the last request must hold (null: not that).
+a `json` body, a `body` of text, or its bytes in `hex`; `silence_s` lies before it, `pause_s` between events.
+`request` changes what is asked, `results` answers the tools that the reply asks for, and `sent` is what the last
+request must hold (null: not that).
 """
 
 import asyncio
@@ -65,6 +66,7 @@ class Player:
             writer.close()
 
     async def _play(self, answer: dict[str, Any], writer: asyncio.StreamWriter) -> None:
+        await asyncio.sleep(answer.get("silence_s", 0))
         kind = "text/event-stream" if "stream" in answer else "application/json"
         headers = {"content-type": kind, "connection": "close", **answer.get("headers", {})}
         lines = [f"HTTP/1.1 {answer.get('status', 200)} Said", *(f"{name}: {text}" for name, text in headers.items())]
@@ -97,10 +99,12 @@ def data(item: Any) -> bytes:
 
 
 @asynccontextmanager
-async def playing(habit: Habit) -> AsyncIterator[tuple[OpenAIModel, Player]]:
+async def playing(habit: Habit, *, silence_s: float = 5) -> AsyncIterator[tuple[OpenAIModel, Player]]:
     player = Player(habit.answers)
     server = await asyncio.start_server(player.serve, "127.0.0.1", 0)
-    model = OpenAIModel(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/v1", None, "a-model", timeout_s=5)
+    model = OpenAIModel(
+        f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/v1", None, "a-model", timeout_s=silence_s
+    )
     try:
         yield model, player
     finally:
