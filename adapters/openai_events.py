@@ -49,6 +49,8 @@ class Events:
             return
         field, colon, value = line.partition(b":")
         value = value.strip()
+        while value.startswith(b"data:"):  # a gateway has put events into events of its own
+            value = value.removeprefix(b"data:").strip()
         match field.strip():
             case b"data" if colon and value:
                 yield from self._add(value)

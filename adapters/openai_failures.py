@@ -9,7 +9,8 @@ from typing import Any, Literal
 
 import aiohttp
 
-from adapters.openai_bounds import mended, name_from, parse
+from adapters.openai_bounds import name_from
+from adapters.openai_errors import error_object, fields_of, said_in, words_of
 from adapters.openai_waits import wait_of
 from domain.chat.ports import FailureKind, ModelFailure, Refusable
 
@@ -41,6 +42,8 @@ STATUSES: dict[int, FailureKind] = {
     498: "rate_limited",
     499: "unavailable",
 }
+MONEY_STATUSES = frozenset({400, 402, 403, 429, 500})
+REDIRECTS = range(300, 400)  # none is followed: what it points at would get the key and the prompt
 GAVE_UP_WAITING = frozenset({504, 524})  # a gateway's answers: the provider behind it may still be at work
 CODES: dict[str, FailureKind] = {
     "invalid_api_key": "refused_key",
@@ -51,7 +54,14 @@ CODES: dict[str, FailureKind] = {
     "resource_exhausted": "rate_limited",
     "too_many_requests": "rate_limited",
     "invalid_request_error": "bad_request",
+    "tool_use_failed": "unreadable",  # a 400 of Groq's about what the model wrote, and not about the request
+    "json_validate_failed": "unreadable",
 }
+NO_MONEY_WORDS = re.compile(
+    r"insufficient (?:account )?(?:balance|credits?|funds)|(?:used|spent) all (?:available |your )?credits"
+    r"|credit balance is too low"
+    r"|out of credits|not enough credits|please (?:recharge|top up|purchase more credits)|account is in arrears"
+)
 KEY_WORDS = re.compile(
     r"\bapi[ _-]?key\b.{0,20}(?:not valid|invalid|incorrect|missing|expired)|(?:invalid|incorrect) api[ _-]?key"
 )
@@ -70,8 +80,6 @@ NO_WORDS = re.compile(
     r"|unsupported|unavailable|unrecogni[sz]ed|extra_forbidden|no endpoints found|\brequires? --"
     r"|\bcannot (?:use|be used)"
 )
-MAX_WORDS = 300  # characters of the provider's own message that are passed on
-MAX_SAID = 2000  # characters of it that are looked at: some go on to quote the whole request
 RATE_LIMITED = 429
 REFUSED_STATUSES = frozenset({400, 403, 422})
 NOT_FOUND = frozenset({404, 405})
@@ -133,7 +141,7 @@ def of_status(status: int, headers: Mapping[str, str], body: bytes, extras: Extr
     return failure(
         kind,
         f"{SENTENCES[kind]} (HTTP {status}){words_of(kind, error)}",
-        charge="possible" if status in GAVE_UP_WAITING else "none",
+        charge="possible" if status in GAVE_UP_WAITING or kind == "unreadable" else "none",
         retry_after=_wait(kind, headers, error),
         provider_call_id=name_from(headers.get("x-request-id")),
         refuses=refused_extra(extras, error) if kind == "unsupported" else None,
@@ -142,10 +150,10 @@ def of_status(status: int, headers: Mapping[str, str], body: bytes, extras: Extr
 
 def in_stream(error: Any, extras: Extras) -> ModelFailure:
     """The failure that an error object inside a stream stands for; the status was 200 by then."""
-    fields = _fields_of(error)
+    fields = fields_of(error)
     status = _status_in(fields)
     kind = kind_of(status, fields, extras)
-    charge: Charge = "possible" if kind == "unavailable" else "none"
+    charge: Charge = "possible" if kind in ("unavailable", "unreadable") else "none"
     said = f"{SENTENCES[kind]} (inside its answer){words_of(kind, fields)}"
     refuses = refused_extra(extras, fields) if kind == "unsupported" else None
     return failure(kind, said, charge=charge, retry_after=_wait(kind, {}, fields), refuses=refuses)
@@ -183,6 +191,7 @@ SENTENCES: dict[FailureKind, str] = {
     "too_long": "the prompt does not fit the model's context window",
     "unsupported": "the model does not take all that was asked",
     "bad_request": "the model provider refused the request",
+    "unreadable": "the model's answer cannot be read",
 }
 
 
@@ -194,7 +203,9 @@ def kind_of(status: int, error: Mapping[str, Any], extras: Extras) -> FailureKin
 
 def _by_words(status: int, error: Mapping[str, Any], extras: Extras) -> Iterator[FailureKind | None]:
     names, said = _names(error), said_in(error)
-    yield "out_of_quota" if names & OUT_OF_QUOTA else None
+    has_no_money = names & OUT_OF_QUOTA or (status in MONEY_STATUSES and NO_MONEY_WORDS.search(said))
+    yield "out_of_quota" if has_no_money else None
+    yield "wrong_path" if status in REDIRECTS else None
     is_too_long = names & TOO_LONG or (status < RATE_LIMITED and TOO_LONG_WORDS.search(said))
     yield "too_long" if is_too_long else None
     if status in UNSUPPORTED_STATUSES:
@@ -240,39 +251,3 @@ def refused_extra(extras: Extras, error: Mapping[str, Any]) -> Refusable | None:
     if tools and schema:
         return "schema_with_tools"
     return "tools" if tools else "schema" if schema else None
-
-
-def said_in(error: Mapping[str, Any]) -> str:
-    """What the error says in words, in lower case, as far as it is looked at."""
-    fields = ("message", "code", "param", "detail", "details", "msg", "status_msg", "metadata")
-    return " ".join(str(error[field]) for field in fields if error.get(field))[:MAX_SAID].lower()
-
-
-def words_of(kind: FailureKind, error: Mapping[str, Any]) -> str:
-    """The provider's own words, unless they are about a key: those tend to quote it."""
-    said = next((error[field] for field in ("message", "detail", "msg", "status_msg") if error.get(field)), None)
-    return f": {mended(str(said)[:MAX_WORDS])}" if said and kind != "refused_key" else ""
-
-
-def error_object(body: bytes) -> dict[str, Any]:
-    """The error in a refusal's body: `{"error": {...}}`, `{"error": "text"}`, a list of one, or the bare object."""
-    try:
-        parsed = parse(body)
-    except ValueError:
-        return {}
-    if isinstance(parsed, list) and parsed:
-        parsed = parsed[0]
-    error = _error_in(parsed) if isinstance(parsed, dict) else parsed
-    return _fields_of(error)
-
-
-def _error_in(parsed: dict[str, Any]) -> Any:
-    """The part of an object that is the error, which may be all of it."""
-    errors = parsed.get("errors")
-    if isinstance(errors, list) and errors:
-        return errors[0]
-    return parsed.get("error") or parsed.get("base_resp") or parsed
-
-
-def _fields_of(error: Any) -> dict[str, Any]:
-    return error if isinstance(error, dict) else {"message": str(error)}

@@ -11,10 +11,12 @@ _MEANT: dict[Finish, frozenset[str]] = {
     "length": frozenset(
         {"length", "max_tokens", "max_output_tokens", "max_completion_tokens", "model_length", "token_limit"}
         | {"model_context_window_exceeded", "max_length", "context_length_exceeded", "truncated", "incomplete"}
+        | {"error_limit"}
     ),
     "content_filter": frozenset(
         {"content_filter", "content_filtered", "contentfilter", "safety", "recitation", "blocklist", "refusal", "spii"}
         | {"prohibited_content", "guardrail_intervened", "sensitive", "moderation", "image_safety", "language"}
+        | {"error_toxic"}
     ),
     "tool_calls": frozenset({"tool_calls", "tool_call", "tool_use", "function_call"}),
     "other": frozenset({"finish_reason_unspecified", "unknown", "other"}),
@@ -31,6 +33,7 @@ def finish_from(value: Any) -> str | None:
     if isinstance(value, dict):
         value = value.get("type") or value.get("reason")
     reason = (name_from(value) or "").strip().lower().replace("-", "_").replace(" ", "_")
+    reason = reason.rpartition(".")[2]  # of a constant, what stands behind the name of its type
     return None if reason in ("", "null", "none") else reason
 
 

@@ -10,7 +10,7 @@ _KNOWN = frozenset(
     {"role", "content", "refusal", "tool_calls", "function_call", "name", "index", "id", "text", "type"}
     | {"annotations", "audio", "images", "citations", "logprobs", "tool_call_id"}
 )
-_THOUGHTS = ("reasoning_content", "reasoning", "thinking", "thought", "reasoning_details")
+_THOUGHTS = ("reasoning_content", "reasoning", "reasoning_text", "thinking", "thought", "reasoning_details")
 _HIGH = ("\ud800", "\udbff")
 
 
@@ -54,6 +54,7 @@ class MessageFields:
         self._extra: dict[str, Any] = {}
         self._thoughts: dict[str, list[str]] = {}
         self._extra_bytes = 0
+        self._is_written = False
         self.unseen_bytes = 0
         """UTF-8 bytes of what the model thought and nobody reads."""
 
@@ -64,6 +65,9 @@ class MessageFields:
                 self._keep(name, value)
         self.unseen_bytes += next((_json_bytes(said[name]) for name in _THOUGHTS if said.get(name)), 0)
         content = said.get("content")
+        self._is_written |= bool(content)
+        if not content and not self._is_written:
+            return Pieces(_spoken(said), is_odd=content not in (None, "", [], {}))
         if isinstance(content, str):
             return Pieces(content)
         if isinstance(content, list | dict):
@@ -103,6 +107,13 @@ class MessageFields:
             return {}
         thoughts = {name: mended("".join(pieces)) for name, pieces in self._thoughts.items()}
         return kept_json({**self._extra, **thoughts}) or {}
+
+
+def _spoken(said: Mapping[str, Any]) -> str:
+    """The words of an answer that is spoken."""
+    audio = said.get("audio")
+    transcript = audio.get("transcript") if isinstance(audio, dict) else None
+    return transcript if isinstance(transcript, str) else ""
 
 
 def _text_of(part: Any) -> str | None:

@@ -16,10 +16,10 @@ import orjson
 
 from adapters.genai_prices import known_context_window
 from adapters.openai_bounds import name_from
+from adapters.openai_errors import error_object
 from adapters.openai_failures import (
     NOTHING_MORE,
     Extras,
-    error_object,
     failure,
     of_status,
     of_transport,
@@ -36,6 +36,7 @@ LATE_WORD_SECONDS = 30.0  # the same where text came after a finish reason: the 
 CLOSE_SECONDS = 0.05  # for the end of the body that follows [DONE], without which the connection is not used again
 MAX_BODY_BYTES = 2**20  # of anything that is not an answer
 OK = 200
+SUCCESSES = range(200, 300)  # some gateways create an answer (201)
 LOADING = 503
 DEFAULT_WINDOW = 8192
 MAX_WINDOW = 10**8
@@ -115,19 +116,30 @@ class OpenAIModel:
             url, data=data, headers=headers, timeout=timeout, allow_redirects=False
         ) as response:
             heads[0] = name_from(response.headers.get("x-request-id"))
-            if response.status != OK:
-                raise self._refused(await refusal_of(response), request, body, adaptation, arriving.extras)
+            if response.status not in SUCCESSES:
+                refusal = await refusal_of(response)
+                failed = of_status(refusal.status, refusal.headers, refusal.body, arriving.extras)
+                error = error_object(refusal.body) if refusal.status in REFUSALS else {}
+                raise self._learnt(failed, error, request, body, adaptation)
             used_once(response)
-            await receive(response.content, arriving)
+            try:
+                await receive(response.content, arriving)
+            except ModelFailure as failed:
+                if arriving.begun:
+                    raise
+                raise self._learnt(failed, arriving.error, request, body, adaptation) from failed.__cause__
 
-    def _refused(
-        self, refusal: "Refusal", request: ModelRequest, body: dict[str, Any], adaptation: Adaptation, extras: Extras
+    def _learnt(
+        self,
+        failed: ModelFailure,
+        error: Mapping[str, Any],
+        request: ModelRequest,
+        body: dict[str, Any],
+        adaptation: Adaptation,
     ) -> ModelFailure:
-        """The refusal; if it is one of a parameter, the model's next request is made without it."""
-        failed = of_status(refusal.status, refusal.headers, refusal.body, extras)
-        if refusal.status not in REFUSALS or failed.kind not in ("bad_request", "too_long"):
-            return failed
-        otherwise = adapted(error_object(refusal.body), body, adaptation)
+        """The failure; if the error refuses a parameter, the model's next request is made without it."""
+        is_about_the_request = failed.kind in ("bad_request", "too_long")
+        otherwise = adapted(error, body, adaptation) if error and is_about_the_request else None
         if otherwise is None:
             return failed
         self._adaptations.learn(request.model, otherwise)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from adapters.openai_failures import said_in
+from adapters.openai_errors import said_in
 from adapters.openai_prompts import extras_of, message_of
 from domain.chat.policy import BELIEVED_S
 from domain.chat.ports import Message, ModelRequest

@@ -12,15 +12,15 @@ from adapters.openai_bounds import (
     MAX_BODY_BYTES,
     MAX_STREAM_BYTES,
     name_from,
-    object_from,
     parse,
 )
+from adapters.openai_errors import error_in, fields_of
 from adapters.openai_events import DONE, Events
 from adapters.openai_failures import Extras, broken_off_as, cut, in_stream, unreadable
 from adapters.openai_finish import Finish, finish_from, meaning_of
 from adapters.openai_message import MessageFields, Written
 from adapters.openai_tools import Requests
-from adapters.openai_usage import estimated_tokens, prompt_bytes, usage_of
+from adapters.openai_usage import estimated_tokens, of_total, prompt_bytes, usage_of
 from domain.chat.ports import ModelFailure, ModelReply, ModelRequest, Usage
 
 _JSON_STARTS = (b"{", b"[")
@@ -48,6 +48,8 @@ class Arriving:
         self.done = False
         self.id: str | None = None
         self.model: str | None = None
+        self.error: Mapping[str, Any] = {}
+        """The error object that came instead of an answer, or within it."""
 
     def take(self, data: bytes) -> None:
         """Add one event.
@@ -75,7 +77,7 @@ class Arriving:
         for one in chunk if isinstance(chunk, list) else [chunk]:
             if isinstance(one, dict):
                 if (error := error_in(one)) is not None:
-                    raise in_stream(error, self.extras)
+                    raise self._refused(error)
                 self._add(one)
             else:
                 self._is_odd = True
@@ -94,11 +96,15 @@ class Arriving:
         if choice is None or choice.get("index") not in (None, 0, "0"):
             return
         if error := choice.get("error"):
-            raise in_stream(error, self.extras)
+            raise self._refused(fields_of(error))
         said = self._said(choice)
         if self._add_message(said):
             self.is_late |= self.finish is not None
-        self.finish = finish_from(choice.get("finish_reason")) or self.finish
+        self.finish = _reason_of(choice) or self.finish
+
+    def _refused(self, error: dict[str, Any]) -> ModelFailure:
+        self.error = error
+        return in_stream(error, self.extras)
 
     def _said(self, choice: Mapping[str, Any]) -> Mapping[str, Any]:
         """The message's piece. Some send the whole message again with the last chunk, or with every one."""
@@ -159,7 +165,8 @@ class Arriving:
         Numbers that came with a stream that is not `whole` are not its last word, so they are marked as well.
         """
         if self._counted is not None:
-            return self._counted if whole else replace(self._counted, estimated=True)
+            counted = of_total(self._counted, request)
+            return counted if whole else replace(counted, estimated=True)
         arrived = self._fields.unseen_bytes + self._size
         return Usage(estimated_tokens(prompt_bytes(request)), estimated_tokens(arrived), estimated=True)
 
@@ -236,6 +243,8 @@ class Reading:
             self._take_body(b"".join(self._body))
         elif not self._arriving.done:
             self._take_rest()
+        if self._start.lstrip(_BLANKS).startswith(b"<") and not self._arriving.begun:
+            raise unreadable("it is a page of the web: check the base URL")
         self._arriving.end()
 
     def _take_rest(self) -> None:
@@ -258,20 +267,8 @@ class Reading:
             self._arriving.done = True  # it is whole JSON, so nothing of it is missing
 
 
-def error_in(chunk: Mapping[str, Any]) -> Any:
-    """The error that a chunk or a body is, in one of the forms that gateways have for it; None if it is none."""
-    if error := chunk.get("error"):
-        return error
-    if isinstance(chunk.get("choices"), list):
-        return None
-    base = object_from(chunk.get("base_resp"))
-    if base and str(base.get("status_code", 0)) != "0":
-        return base
-    is_error = chunk.get("object") == "error" or chunk.get("type") == "error" or chunk.get("errors")
-    has_words = "usage" not in chunk and any(isinstance(chunk.get(name), str) for name in ("message", "detail"))
-    errors = chunk.get("errors")
-    first = errors[0] if isinstance(errors, list) and errors else dict(chunk)
-    return first if is_error or has_words else None
+def _reason_of(choice: Mapping[str, Any]) -> str | None:
+    return finish_from(choice.get("finish_reason")) or finish_from(choice.get("stop_reason"))
 
 
 def _legacy_call(said: Mapping[str, Any]) -> list[Any]:

@@ -11,6 +11,7 @@ from adapters.openai_bounds import (
     MAX_ANSWER_BYTES,
     MAX_TOOL_ID,
     MOST_REQUESTS,
+    count_from,
     kept_json,
     mended,
     name_from,
@@ -20,6 +21,7 @@ from adapters.openai_bounds import (
 from domain.chat.ports import ToolRequest
 
 _KNOWN = frozenset({"index", "id", "type", "function"})
+_MOST_IN_A_ROW = 8
 _MOST_LOOKS = 1_000
 """How often arguments are looked at while they come: each look reads all of them."""
 
@@ -85,8 +87,7 @@ class Requests:
         self.is_odd |= function is not piece.get("function") and piece.get("function") is not None
         id_, name = self._text(piece.get("id"), MAX_TOOL_ID), self._text(function.get("name"))
         arguments = self._arguments(function.get("arguments"))
-        index = piece.get("index")
-        begun = self._one(index if isinstance(index, int) else None, id_, name, arguments)
+        begun = self._one(count_from(piece.get("index")), id_, name, arguments)
         if begun is None:
             return
         if not begun.name:
@@ -103,6 +104,8 @@ class Requests:
     def _arguments(self, value: Any) -> str:
         if isinstance(value, str | None):
             return value or ""
+        if value == []:  # an object without fields, where a language does not tell it from a list
+            return ""
         self.is_odd |= not isinstance(value, dict)
         return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
 
@@ -131,11 +134,38 @@ class Requests:
         for number, begun in enumerate(begun for begun in self._begun if begun.name):
             own = begun.id if begun.id and begun.id not in ids else f"call_{number}"
             ids.add(own)
-            arguments = begun.arguments if left else ""
+            arguments = one_object(begun.arguments) if left else ""
             if size_of(arguments) > left:
                 arguments = arguments.encode()[:left].decode(errors="ignore")
             left -= size_of(arguments)
             yield ToolRequest(own, begun.name, arguments or "{}", kept_json(begun.extra) or {})
+
+
+def one_object(arguments: str) -> str:
+    """The arguments; of several objects in a row, the one that is meant, where all others are the same or empty."""
+    try:
+        orjson.loads(arguments)
+    except orjson.JSONDecodeError:
+        values = list(_values(arguments))
+        meant = {json.dumps(value, sort_keys=True): text for value, text in reversed(values) if value != {}}
+        if values and len(meant) <= 1 and all(isinstance(value, dict) for value, _ in values):
+            return next(iter(meant.values()), "{}")
+    return arguments
+
+
+def _values(text: str) -> Iterator[tuple[Any, str]]:
+    """The JSON values that stand in a row, with their texts; None for what is none, and for all from the eighth on."""
+    decoder, rest = json.JSONDecoder(), text.strip()
+    for _ in range(_MOST_IN_A_ROW):
+        try:
+            value, end = decoder.raw_decode(rest)
+        except (ValueError, RecursionError):
+            break
+        yield value, rest[:end]
+        rest = rest[end:].lstrip()
+        if not rest:
+            return
+    yield None, rest
 
 
 def _is_another(known: _Begun, id: str, name: str, arguments: str) -> bool:  # noqa: A002  (its name there)

@@ -12,8 +12,16 @@ from domain.chat.ports import ModelRequest, Usage
 BYTES_PER_TOKEN = 4
 _PROMPT = ("prompt_tokens", "input_tokens", "promptTokenCount")
 _COMPLETION = ("completion_tokens", "output_tokens", "candidatesTokenCount")
+_NAMES = (*_PROMPT, *_COMPLETION)
 _TOTAL = ("total_tokens", "totalTokenCount")
-_CACHED = ("cached_tokens", "prompt_cache_hit_tokens", "cache_read_input_tokens", "cache_read_tokens")
+_CACHED = (
+    "cached_tokens",
+    "prompt_cache_hit_tokens",
+    "cache_read_input_tokens",
+    "cache_read_tokens",
+    "cachedContentTokenCount",
+)
+_BESIDE = ("cache_read_input_tokens", "cache_creation_input_tokens")
 _DETAILS = ("prompt_tokens_details", "input_tokens_details", "prompt_token_details")
 
 
@@ -36,24 +44,44 @@ def usage_of(chunk: Mapping[str, Any]) -> Usage | None:
     choices = chunk.get("choices")
     choice = object_from(choices[0]) if isinstance(choices, list) and choices else {}
     beside = [object_from(chunk.get(name)) for name in ("x_groq", "amazon-bedrock-invocationMetrics")]
-    places = [chunk.get("usage"), choice.get("usage"), *(place.get("usage") for place in beside)]
+    usage = chunk.get("usage")
+    parts = [object_from(usage).get("tokens"), chunk.get("usageMetadata"), chunk.get("usage_metadata")]
+    places = [usage, choice.get("usage"), *(place.get("usage") for place in beside), *parts]
     told = [place for place in places if isinstance(place, dict) and place]  # most chunks hold none
-    return next((usage for place in told if (usage := _counted(place)) is not None), None)
+    counted = (usage for read in (_counted, _total) for place in told if (usage := read(place)) is not None)
+    return next(counted, None)
+
+
+def of_total(usage: Usage, request: ModelRequest) -> Usage:
+    """The usage; if a provider told only a total, the prompt's estimate of it is the prompt's."""
+    if usage.prompt_tokens or not usage.estimated:
+        return usage
+    prompt = min(estimated_tokens(prompt_bytes(request)), usage.completion_tokens)
+    return Usage(prompt, usage.completion_tokens - prompt, estimated=True)
+
+
+def _total(counts: Mapping[str, Any]) -> Usage | None:
+    """A total that is all there is."""
+    total = _first(counts, _TOTAL)
+    return Usage(0, total, estimated=True) if total and not any(counts.get(name) for name in _NAMES) else None
 
 
 def _counted(counts: Mapping[str, Any]) -> Usage | None:
     """None where the counts are all zero, as some send before they have counted, or one of them is none."""
-    if any(count_from(counts[name]) is None for name in (*_PROMPT, *_COMPLETION) if counts.get(name) is not None):
+    if any(count_from(counts[name]) is None for name in _NAMES if counts.get(name) is not None):
         return None
     prompt, completion = _first(counts, _PROMPT), _first(counts, _COMPLETION)
-    cached = _cached(counts)
-    left = _first(counts, _TOTAL) - prompt - completion
-    if left > 0 and left == cached:  # cached tokens that are counted beside the prompt's
+    if not prompt + completion:
+        return None
+    cached, beside = _cached(counts), sum(_first(counts, (name,)) for name in _BESIDE)
+    total = _first(counts, _TOTAL)
+    left = total - prompt - completion
+    if left > 0 and left in (cached, beside):  # tokens of a cache that are counted beside the prompt's
         prompt += left
     elif left > 0:  # thoughts that are counted beside the answer, and charged like it
         completion += left
-    if not prompt + completion:
-        return None
+    elif not total and not counts.get("prompt_tokens"):  # Anthropic's own names, whose input is without the cache's
+        prompt += beside
     return Usage(prompt, completion, min(cached, prompt))
 
 

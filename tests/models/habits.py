@@ -2,9 +2,9 @@
 
 A file holds `habit` (a sentence), `seen` (where), `answers` and what comes of them: `reply` or `failure`. An answer is
 played as bytes: a `status` and `headers`, and a `stream` (each item the data of an event: an object, or text as it is),
-a `json` body, a `body` of text, or its bytes in `hex`; `silence_s` lies before it, `pause_s` between events.
-`request` changes what is asked, `results` answers the tools that the reply asks for, and `sent` is what the last
-request must hold (null: not that).
+a `json` body, a `body` of text, or its bytes in `hex` (a list: in so many writes); `silence_s` lies before it,
+`pause_s` between events. `request` changes what is asked, `results` answers the tools that the reply asks for, and
+`sent` is what the last request must hold (null: not that).
 """
 
 import asyncio
@@ -83,7 +83,8 @@ def pieces(answer: dict[str, Any]) -> list[bytes]:
     if "json" in answer:
         return [orjson.dumps(answer["json"])]
     if "hex" in answer:
-        return [bytes.fromhex(answer["hex"])]
+        written = answer["hex"]
+        return [bytes.fromhex(piece) for piece in (written if isinstance(written, list) else [written])]
     return [answer.get("body", "").encode()]
 
 

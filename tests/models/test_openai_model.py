@@ -153,7 +153,7 @@ REFUSALS: list[tuple[int, object, tuple[str, bool]]] = [
     (413, None, ("too_long", True)),
     (400, {"message": "temperature must not be 9"}, ("bad_request", True)),
     (422, "[]", ("bad_request", True)),
-    (307, None, ("bad_request", True)),
+    (307, None, ("wrong_path", True)),
 ]
 
 

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from adapters.openai_model import OpenAIModel
-from adapters.openai_tools import Requests
+from adapters.openai_tools import Requests, one_object
 from domain.chat.ports import (
     Message,
     ModelFailure,
@@ -258,6 +258,29 @@ def test_wherever_the_arguments_are_cut_they_come_together(requests: list[ToolRe
             arriving.add([piece(arguments=rest[:size], index=index)])
             rest = rest[size:]
     assert [(asked.name, asked.arguments) for asked in arriving.all()] == [(r.name, r.arguments) for r in requests]
+
+
+@pytest.mark.parametrize(
+    ("written", "meant"),
+    [
+        ('{"a": 1}', '{"a": 1}'),
+        ('{"a": 1}{"a":1}', '{"a": 1}'),
+        ('{}{}{"a":{"b":"}{"}}', '{"a":{"b":"}{"}}'),
+        ('{"a":1}\n{}', '{"a":1}'),
+        ("{}{}", "{}"),
+        ('{"a":12345678901234567890123}{"a":12345678901234567890123}', '{"a":12345678901234567890123}'),
+    ],
+)
+def test_arguments_that_are_told_again_count_once(written: str, meant: str) -> None:
+    assert one_object(written) == meant
+
+
+@pytest.mark.parametrize(
+    "written",
+    ['{"a":1}{"a":2}', '{"a":1}{"a"', '{"a":1}]', "{}[]", "1 1", "", '{"a":' * 400_000, "{}" * 400_000, '{"a":1} x'],
+)
+def test_arguments_of_which_nobody_can_say_what_is_meant_stay_as_they_are(written: str) -> None:
+    assert one_object(written) == written
 
 
 def with_tools() -> ModelRequest:
