@@ -135,7 +135,7 @@ def broken_off_as(reason: str) -> ModelFailure:
 
 
 def of_status(status: int, headers: Mapping[str, str], body: bytes, extras: Extras) -> ModelFailure:
-    """The failure that an HTTP answer other than 200 stands for."""
+    """The failure that an HTTP answer without success stands for."""
     error = error_object(body)
     kind = kind_of(status, error, extras)
     return failure(
