@@ -21,6 +21,7 @@ PERMANENT: frozenset[FailureKind] = frozenset(
 TOO_LONG = frozenset({"context_length_exceeded", "exceed_context_size_error", "string_above_max_length"})
 TOO_LONG_WORDS = re.compile(
     r"context[ _](?:length|window|size)|prompt is too long|prompt length|input (?:length|token count) .{0,60}exceed"
+    r"|`inputs` (?:tokens|must have less than)"
     r"|reduce the length of|too many (?:input |prompt )?tokens|input is too long|token limit of"
 )
 OUT_OF_QUOTA = frozenset(

@@ -66,10 +66,12 @@ class MessageFields:
         self.unseen_bytes += next((_json_bytes(said[name]) for name in _THOUGHTS if said.get(name)), 0)
         content = said.get("content")
         self._is_written |= bool(content)
-        if not content and not self._is_written:
-            return Pieces(_spoken(said), is_odd=content not in (None, "", [], {}))
+        if content in (None, "") and not self._is_written:
+            return Pieces(_spoken(said))
         if isinstance(content, str):
             return Pieces(content)
+        if isinstance(content, int | float) and not isinstance(content, bool):
+            return Pieces(str(content))
         if isinstance(content, list | dict):
             return self._parts(content if isinstance(content, list) else [content])
         return Pieces(is_odd=content is not None)

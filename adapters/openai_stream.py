@@ -14,6 +14,7 @@ from adapters.openai_bounds import (
     name_from,
     parse,
 )
+from adapters.openai_choices import choice_of, unwrapped
 from adapters.openai_errors import error_in, fields_of
 from adapters.openai_events import DONE, Events
 from adapters.openai_failures import Extras, broken_off_as, cut, in_stream, unreadable
@@ -74,8 +75,9 @@ class Arriving:
         if isinstance(chunk, str):
             self.done |= chunk.upper() == DONE.decode()
             return
-        for one in chunk if isinstance(chunk, list) else [chunk]:
-            if isinstance(one, dict):
+        for each in chunk if isinstance(chunk, list) else [chunk]:
+            if isinstance(each, dict):
+                one = unwrapped(each)
                 if (error := error_in(one)) is not None:
                     raise self._refused(error)
                 self._add(one)
@@ -90,9 +92,8 @@ class Arriving:
         """Add a chunk and hand on its piece of text. Only one choice is ever asked for."""
         self.id = self.id or name_from(chunk.get("id"))
         self.model = self.model or name_from(chunk.get("model"))
-        self._counted = usage_of(chunk) or self._counted
-        choices = chunk.get("choices")
-        choice = next((c for c in choices if isinstance(c, dict)), None) if isinstance(choices, list) else None
+        choice = choice_of(chunk)
+        self._counted = usage_of(chunk, choice or {}) or self._counted
         if choice is None or choice.get("index") not in (None, 0, "0"):
             return
         if error := choice.get("error"):
@@ -121,9 +122,8 @@ class Arriving:
         pieces = self._fields.take(said)
         refusal = said.get("refusal")
         self._refusal.add(refusal if isinstance(refusal, str) else "")
-        for requests in (said.get("tool_calls"), _legacy_call(said)):
-            if requests:
-                self._requests.add(requests)
+        if requests := said.get("tool_calls") or _legacy_call(said):  # some tell the one request in both protocols
+            self._requests.add(requests)
         if heard := self._text.add(pieces.text):
             self._on_delta(heard)
         self._is_odd |= pieces.is_odd or self._requests.is_odd
@@ -268,7 +268,8 @@ class Reading:
 
 
 def _reason_of(choice: Mapping[str, Any]) -> str | None:
-    return finish_from(choice.get("finish_reason")) or finish_from(choice.get("stop_reason"))
+    reason = finish_from(choice.get("finish_reason"))
+    return finish_from(choice["stop_reason"]) if reason is None and "stop_reason" in choice else reason
 
 
 def _legacy_call(said: Mapping[str, Any]) -> list[Any]:

@@ -20,7 +20,7 @@ from adapters.openai_bounds import (
 )
 from domain.chat.ports import ToolRequest
 
-_KNOWN = frozenset({"index", "id", "type", "function"})
+_KNOWN = frozenset({"index", "id", "type", "function", "name", "arguments"})
 _MOST_IN_A_ROW = 8
 _MOST_LOOKS = 1_000
 """How often arguments are looked at while they come: each look reads all of them."""
@@ -83,8 +83,8 @@ class Requests:
         return [pieces]
 
     def _add(self, piece: Mapping[str, Any]) -> None:
-        function = object_from(piece.get("function"))
-        self.is_odd |= function is not piece.get("function") and piece.get("function") is not None
+        function = object_from(piece.get("function")) or _beside(piece)
+        self.is_odd |= not isinstance(piece.get("function"), dict | None)
         id_, name = self._text(piece.get("id"), MAX_TOOL_ID), self._text(function.get("name"))
         arguments = self._arguments(function.get("arguments"))
         begun = self._one(count_from(piece.get("index")), id_, name, arguments)
@@ -139,6 +139,11 @@ class Requests:
                 arguments = arguments.encode()[:left].decode(errors="ignore")
             left -= size_of(arguments)
             yield ToolRequest(own, begun.name, arguments or "{}", kept_json(begun.extra) or {})
+
+
+def _beside(piece: Mapping[str, Any]) -> Mapping[str, Any]:
+    """A function whose name and arguments stand in the piece itself."""
+    return {name: piece.get(name) for name in ("name", "arguments")} if "name" in piece else {}
 
 
 def one_object(arguments: str) -> str:

@@ -1,6 +1,6 @@
 """Tokens as providers count them, under the names that each has for them."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import orjson
@@ -22,6 +22,7 @@ _CACHED = (
     "cachedContentTokenCount",
 )
 _BESIDE = ("cache_read_input_tokens", "cache_creation_input_tokens")
+_PLACES = ("usage", "x_groq", "usageMetadata", "usage_metadata", "amazon-bedrock-invocationMetrics")
 _DETAILS = ("prompt_tokens_details", "input_tokens_details", "prompt_token_details")
 
 
@@ -39,17 +40,22 @@ def prompt_bytes(request: ModelRequest) -> int:
     return size + len(orjson.dumps(extras, default=dict)) if extras else size
 
 
-def usage_of(chunk: Mapping[str, Any]) -> Usage | None:
-    """The counts that a chunk brings, where any provider puts them; None if there are none to be believed."""
-    choices = chunk.get("choices")
-    choice = object_from(choices[0]) if isinstance(choices, list) and choices else {}
-    beside = [object_from(chunk.get(name)) for name in ("x_groq", "amazon-bedrock-invocationMetrics")]
-    usage = chunk.get("usage")
-    parts = [object_from(usage).get("tokens"), chunk.get("usageMetadata"), chunk.get("usage_metadata")]
-    places = [usage, choice.get("usage"), *(place.get("usage") for place in beside), *parts]
-    told = [place for place in places if isinstance(place, dict) and place]  # most chunks hold none
+def usage_of(chunk: Mapping[str, Any], choice: Mapping[str, Any]) -> Usage | None:
+    """The counts that a chunk or its choice brings, where any provider puts them; None if none is to be believed."""
+    places = [place for place in (chunk, choice, choice.get("message")) if isinstance(place, dict)]
+    told = [place[name] for place in places for name in _PLACES if place.get(name)]
+    if not told:  # as in most chunks
+        return None
+    told = [each for place in told for each in _within(place)]
     counted = (usage for read in (_counted, _total) for place in told if (usage := read(place)) is not None)
     return next(counted, None)
+
+
+def _within(place: Any) -> Iterator[Mapping[str, Any]]:
+    """The counts that a place holds, and those that its parts hold."""
+    if isinstance(place, dict):
+        yield place
+        yield from (place[name] for name in ("usage", "tokens") if isinstance(place.get(name), dict))
 
 
 def of_total(usage: Usage, request: ModelRequest) -> Usage:
