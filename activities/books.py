@@ -21,6 +21,7 @@ from domain.errors import OverBudget, UpstreamFailed, VersionConflict
 from domain.events import Cause, Event
 from domain.ids import root
 from domain.ledger import Change, Ledger, retrying
+from domain.revocations import Revoked, attempt_key
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +75,7 @@ class Books:
 
         Raises:
             OverBudget: the run's budget does not cover it; then nothing is recorded.
+            Revoked: the call is the first of work that is not to begin.
             UpstreamFailed: as many attempts as there may be have failed, or were made.
         """
         cause = Cause(intent.key_id, because, self._now())
@@ -116,8 +118,10 @@ class Books:
         attempt = call.next_attempt
         changes += self._budgets.reserving(intent, attempt, cause)
         texts = [*(companion.texts if turn else ()), *more.texts]
-        key = f"reserve:{intent.call_id}:{attempt}"
+        key = attempt_key(intent.call_id, attempt)
         if self._ledger.append(*changes, *more.changes, key=key, content=texts, underway=more.underway) is None:
+            if attempt == 1 and not self._ledger.read(aggregate.stream(intent.call_id)):
+                raise Revoked
             raise VersionConflict(f"attempt {attempt} was reserved meanwhile")
         more.appended()
         return Reservation(intent, attempt, (*called, *events), (*known, *turn))

@@ -10,8 +10,10 @@ from temporalio import activity
 from domain.chat import aggregate, policy
 from domain.chat.events import FailureCode, Origin, SessionOpened, SessionSummarised, TurnFailed, TurnStarted
 from domain.chat.forks import inherited
+from domain.errors import VersionConflict
 from domain.events import Cause, Event
 from domain.ledger import Change, Ledger, retrying
+from domain.revocations import Revoked, first_attempt_key
 
 _MOST_SUMMARIES = 1_000
 """Summaries of a session that are looked through for the one that a fork begins with."""
@@ -175,7 +177,11 @@ class ChatActivities:
 
     @activity.defn(name="fail_turn", no_thread_cancel_exception=True)
     def fail_turn(self, given_up: GivenUp) -> None:
-        """Record that a turn has no answer."""
+        """Record that a turn has no answer.
+
+        Raises:
+            Revoked: its message is not to be answered at all, so there is no turn.
+        """
         retrying(lambda: self._fail_turn(given_up))
 
     def _fail_turn(self, given_up: GivenUp) -> None:
@@ -183,8 +189,10 @@ class ChatActivities:
         stream = aggregate.turn_stream(ref.session_id, ref.turn)
         turn = aggregate.load_turn(self._ledger.read(stream))
         events: list[Event] = []
-        if turn.visits < given_up.visit:  # it failed before its call was reserved
+        key = f"fail:{ref.session_id}:{ref.turn}:{turn.version}"
+        if turn.visits < given_up.visit:  # it failed before its call was reserved: this is how the work on it begins
             events += aggregate.start(turn, started(ref, model="", cause=cause))
+            key = first_attempt_key(ref.message_id, given_up.visit) if events else key
         failed = TurnFailed(
             session_id=ref.session_id,
             turn=ref.turn,
@@ -194,10 +202,14 @@ class ChatActivities:
             **cause.fields(),
         )
         events += aggregate.fail(reduce(aggregate.evolve_turn, events, turn), failed)
-        if events:
-            self._ledger.append(
-                Change(stream, turn.version, events), key=f"fail:{ref.session_id}:{ref.turn}:{turn.version}"
-            )
+        if events and self._ledger.append(Change(stream, turn.version, events), key=key) is None:
+            self._refuse_revoked(stream, turn)
+
+    def _refuse_revoked(self, stream: str, turn: aggregate.Turn) -> None:
+        """Somebody has used the key of this append: the same append before, a reservation, or a revocation."""
+        if aggregate.load_turn(self._ledger.read(stream)).version == turn.version:
+            raise Revoked
+        raise VersionConflict(f"{stream}: changed meanwhile")
 
     @activity.defn(name="end_session", no_thread_cancel_exception=True)
     def end_session(self, ending: Ending) -> None:

@@ -29,7 +29,7 @@ from activities.approvals import (
 )
 from domain.approvals import aggregate, commands, passing, policy
 from domain.approvals.aggregate import Approval
-from domain.approvals.commands import Command, Done
+from domain.approvals.commands import Command, Done, command_key
 from domain.approvals.edits import edit_schema
 from domain.approvals.events import ApprovalRequested
 from domain.approvals.passing import Due
@@ -169,7 +169,7 @@ class ApprovalActivities:
                 raise Forbidden("this was said for something else")
             return instruction.carried_out(approval, Cause(instruction.by, instruction.because, at))
 
-        return self._stands(ordered.approval_id, Command(_key(ordered.approval_id, order.command_id), decide))
+        return self._stands(ordered.approval_id, Command(command_key(ordered.approval_id, order.command_id), decide))
 
     @activity.defn(name="record_claim", no_thread_cancel_exception=True)
     def record_claim(self, claim: Claimed) -> Stands:
@@ -190,7 +190,10 @@ class ApprovalActivities:
             return policy.refuse_signal(approval, verdict, refusal.message, cause)
 
         command = Command(
-            _key(claim.approval_id, f"signal:{claim.command_id}"), decide, [text for text in texts if text], otherwise
+            command_key(claim.approval_id, f"signal:{claim.command_id}"),
+            decide,
+            [text for text in texts if text],
+            otherwise,
         )
         return self._stands(claim.approval_id, command)
 
@@ -202,7 +205,9 @@ class ApprovalActivities:
         def decide(approval: Approval) -> list[Event]:
             return passing.pass_time(approval, what, seen=passed.seen, cause=cause)
 
-        return self._stands(passed.approval_id, Command(_key(passed.approval_id, f"{what}:{passed.seen}"), decide))
+        return self._stands(
+            passed.approval_id, Command(command_key(passed.approval_id, f"{what}:{passed.seen}"), decide)
+        )
 
     @activity.defn(name="withdraw", no_thread_cancel_exception=True)
     def withdraw(self, withdrawn: Withdrawn) -> Stands:
@@ -213,7 +218,7 @@ class ApprovalActivities:
         def decide(approval: Approval) -> list[Event]:
             return passing.withdraw(approval, content_hash(reason) if reason else None, cause)
 
-        key = _key(withdrawn.approval_id, "withdraw")
+        key = command_key(withdrawn.approval_id, "withdraw")
         return self._stands(withdrawn.approval_id, Command(key, decide, [reason] if reason else []))
 
     def _stands(self, approval_id: str, command: Command) -> Stands:
@@ -246,10 +251,6 @@ class ApprovalActivities:
         except DeliveryFailed as failed:
             delay = min(timedelta(seconds=failed.retry_after), _LONGEST_DELAY) if failed.retry_after else None
             raise ApplicationError(str(failed), type="DeliveryFailed", next_retry_delay=delay) from failed
-
-
-def _key(approval_id: str, command_id: str) -> str:
-    return f"approval:{approval_id}:{command_id}"
 
 
 def _refusal(done: Done) -> Refusal | None:

@@ -12,6 +12,7 @@ from domain.content import Content, ContentStore
 from domain.errors import NotFound, VersionConflict
 from domain.events import Cause, Event
 from domain.ledger import Change, Ledger, retrying
+from domain.revocations import Revoked
 from domain.swarm import aggregate
 from domain.swarm.events import Agent, EndStatus, SwarmEnded, SwarmHeld, SwarmRequested
 from domain.swarm.ports import SeenSwarm
@@ -221,9 +222,15 @@ def seconds_left(asked: Asked, now: datetime) -> float | None:
 
 
 def ask_for(ledger: Ledger, asked: Asked, at: datetime) -> None:
-    """Record that a swarm was asked for, once, whoever comes first."""
-    change = Change(aggregate.stream(asked.task_id), 0, [requested(asked, at)])
-    ledger.append(change, key=aggregate.request_key(asked.task_id))
+    """Record that a swarm was asked for, once, whoever comes first.
+
+    Raises:
+        Revoked: it is not to begin.
+    """
+    stream = aggregate.stream(asked.task_id)
+    change = Change(stream, 0, [requested(asked, at)])
+    if ledger.append(change, key=aggregate.request_key(asked.task_id)) is None and not ledger.read(stream):
+        raise Revoked
 
 
 def requested(asked: Asked, at: datetime) -> SwarmRequested:

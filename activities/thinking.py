@@ -31,7 +31,8 @@ from domain.content import Content, ContentStore, content_hash
 from domain.costs.aggregate import Settled
 from domain.errors import NotFound
 from domain.events import Cause, Event
-from domain.ids import call_id, derived, root
+from domain.ids import call_id, root
+from domain.revocations import visited
 
 
 @dataclass(frozen=True, slots=True)
@@ -226,11 +227,6 @@ def _edit_schema(asking: _Asking) -> Mapping[str, Any] | None:
     if not asking.thought.is_held or shape is None or shape.takes_text:
         return None
     return shape.schema(asking.wanted.options)
-
-
-def visited(message_id: str, visit: int) -> str:
-    """The intent of a message's `visit`-th try as a whole: the first is the message itself."""
-    return message_id if visit == 1 else derived(message_id, visit)
 
 
 def _ever_shorter(recall: Recall) -> Iterator[tuple[Message, ...]]:

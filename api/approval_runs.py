@@ -9,6 +9,7 @@ from temporalio.exceptions import ApplicationError
 from temporalio.service import RPCError, RPCStatusCode
 
 from activities.approvals import ApprovalStart, Order
+from api.confirmation import confirmed
 from domain.approvals.instructions import Verb
 from domain.errors import Conflict, Forbidden, Invalid, NotFound, Refused, Unavailable
 from workflows.approval import Approval
@@ -67,12 +68,13 @@ class ApprovalRuns:
     async def _hand_over(self, approval_id: str, verb: Verb, order: Order) -> Told:
         """Have Temporal keep it until there is a worker. The run does it once, whichever way it comes first."""
         handle = self._client.get_workflow_handle(approval_id)
-        try:
-            await handle.signal(Approval.carry, args=[order, verb])
-        except RPCError as error:
-            if error.status in _GONE:
-                return "gone"
-            raise _away(error) from error
+        async with confirmed():
+            try:
+                await handle.signal(Approval.carry, args=[order, verb])
+            except RPCError as error:
+                if error.status in _GONE:
+                    return "gone"
+                raise
         return "handed_over"
 
     async def _tell(self, approval_id: str, verb: Verb, order: Order) -> Told:

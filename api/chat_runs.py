@@ -20,6 +20,7 @@ from temporalio.service import RPCError, RPCStatusCode
 
 from activities.chat import Ending
 from api.chat_standing import QUERY_TIMEOUT, Standing, standing_of
+from api.confirmation import confirmed
 from domain.errors import Conflict, NotFound, Refused, Unavailable
 from workflows.chat import AgentChat
 from workflows.chat_messages import MOVED, ChatStart, Said, Say
@@ -151,7 +152,7 @@ class ChatRuns:
 
     async def _signal(self, session_id: str, start: ChatStart | None, signal: str, argument: Any) -> None:
         """Signal the session's run; with `start` a new one where there is none."""
-        with _reachable():
+        async with confirmed():
             if start is None:
                 await self._run_of(session_id).signal(signal, argument)
             else:

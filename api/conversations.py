@@ -10,6 +10,7 @@ from activities.chat import Ending
 from api.chat_runs import ChatRuns, workflow_id
 from api.chat_standing import Standing
 from api.dependencies import Positions
+from api.handover import Handover
 from domain.agents.definition import ApprovalRisk
 from domain.brief import Part
 from domain.chat.forks import OVER
@@ -18,6 +19,7 @@ from domain.chat.rows import TurnRow
 from domain.content import Content
 from domain.errors import NotFound, Unavailable
 from domain.ids import derived, message_id, random_id
+from domain.revocations import Work, first_attempt_key
 from workflows.chat_messages import ChatStart, Said, Say
 
 ASKED_RISK: ApprovalRisk = "medium"
@@ -68,6 +70,7 @@ class Conversations:
         reads: ChatReads,
         positions: Positions,
         *,
+        handover: Handover,
         call_timeout: timedelta,
         pause: timedelta,
     ) -> None:
@@ -75,6 +78,7 @@ class Conversations:
         self._admission = admission
         self._reads = reads
         self._positions = positions
+        self._handover = handover
         self._call_timeout_s = call_timeout.total_seconds()
         self._pause_s = pause.total_seconds()
 
@@ -84,12 +88,13 @@ class Conversations:
         Raises:
             NotFound: no such agent or session.
             Conflict: the session is with another agent, or has ended.
-            Unavailable: Temporal or the database is away; nothing was accepted.
+            Unavailable: Temporal or the database is away; nothing was accepted, and nothing will be done.
         """
         session_id = utterance.session_id or _new_session(utterance.key)
         message = Content(session_id, utterance.message)
         door = await self._door(utterance, message)
-        say = await self._say(utterance, session_id, message.hash, door)
+        key = await self._handover.key(utterance.key)
+        say = await self._say(replace(utterance, key=key), session_id, message.hash, door)
         told = partial(self._told, utterance, session_id, timeout_s=timeout_s, is_known=door.session.version > 0)
         said = await self._by_now(session_id, say, await told(say))
         while said is not None and said.status == "failed" and said.because != say.because:
@@ -187,7 +192,9 @@ class Conversations:
             call_timeout_s=self._call_timeout_s,
             pause_s=self._pause_s,
         )
-        return await self._runs.say(start, say, timeout_s=timeout_s, is_known=is_known)
+        work = Work(first_attempt_key(say.message_id, say.visit), utterance.key)
+        saying = self._runs.say(start, say, timeout_s=timeout_s, is_known=is_known)
+        return await self._handover.confirmed(saying, work, by=say.key_id, because=say.because)
 
 
 def _said(row: TurnRow) -> Said:

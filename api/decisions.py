@@ -2,14 +2,16 @@
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from activities.approvals import Order, start_of
 from api.approval_runs import ApprovalRuns
 from api.caller import Caller
+from api.handover import Handover
 from domain.approvals import aggregate, policy
 from domain.approvals.aggregate import AlreadyDecided, Approval
+from domain.approvals.commands import command_key
 from domain.approvals.edits import edit_schema
 from domain.approvals.instructions import Instruction, Verb
 from domain.approvals.ports import InstructionStore, ReadApproval
@@ -19,6 +21,7 @@ from domain.errors import Unavailable
 from domain.events import Cause, Event
 from domain.ids import derived, random_id
 from domain.ledger import Ledger
+from domain.revocations import Work
 
 _TRIES = 3
 
@@ -59,12 +62,15 @@ class Decisions:
         content: ContentStore,
         instructions: InstructionStore,
         now: Callable[[], datetime],
+        *,
+        handover: Handover,
     ) -> None:
         self._runs = runs
         self._instructions = instructions
         self._ledger = ledger
         self._content = content
         self._now = now
+        self._handover = handover
 
     async def take(self, wish: Wish) -> Taken:
         """Do it, and read the approval as it stands then.
@@ -73,15 +79,17 @@ class Decisions:
             NotFound: there is no such approval.
             AlreadyDecided: another decision stands; `details` say which.
             Forbidden, Invalid, Conflict: it may not be done.
-            Unavailable: Temporal or the database is away.
+            Unavailable: Temporal or the database is away; nothing was accepted, and nothing will be done.
         """
-        command_id = wish.command_id()
+        command_id = replace(wish, key=await self._handover.key(wish.key)).command_id()
+        work = Work(command_key(wish.approval_id, command_id), wish.key)
         for _ in range(_TRIES):
             approval = aggregate.load(await asyncio.to_thread(self._events, wish.approval_id))
             if command_id in approval.commands:
                 return Taken(await asyncio.to_thread(self._read, wish.approval_id))
             order = await asyncio.to_thread(self._order, approval, wish, command_id)
-            told = await self._runs.tell(wish.approval_id, wish.verb, order)
+            telling = self._runs.tell(wish.approval_id, wish.verb, order)
+            told = await self._handover.confirmed(telling, work, by=wish.caller.id, because=wish.request_id)
             if told in {"done", "handed_over"}:
                 return Taken(await asyncio.to_thread(self._read, wish.approval_id), is_done=told == "done")
             approval = aggregate.load(await asyncio.to_thread(self._events, wish.approval_id))

@@ -12,10 +12,13 @@ from typing import Any, Literal
 import orjson
 
 from activities.graphflow.asked import Request, RunAsked, RunBegun, asked_for
+from activities.graphflow.journal import append_key
+from activities.graphflow.running import START_KEY, reopen_key
 from api.dependencies import Positions
 from api.execution_input import refuse_unfit
 from api.execution_views import ExecutionRef, ref
 from api.graph_runs import PREFIX, GraphRuns
+from api.handover import Handover
 from domain.content import Content, ContentStore
 from domain.errors import Conflict, Invalid, NotFound, Unavailable
 from domain.events import Cause
@@ -27,6 +30,7 @@ from domain.graphflow.run_events import RunReopened
 from domain.graphflow.run_ports import RunReads, SeenRun
 from domain.ids import derived, random_id
 from domain.ledger import Ledger
+from domain.revocations import Work
 from workflows.graph_messages import GraphStart, Heard
 
 _TRIES = 20
@@ -84,6 +88,7 @@ class Executions:
         ledger: Ledger,
         content: ContentStore,
         positions: Positions,
+        handover: Handover,
         now: Callable[[], datetime],
         call_timeout: timedelta,
         pause: timedelta,
@@ -95,6 +100,7 @@ class Executions:
         self._ledger = ledger
         self._content = content
         self._positions = positions
+        self._handover = handover
         self._now = now
         self._call_timeout_s = call_timeout.total_seconds()
         self._pause_s = pause.total_seconds()
@@ -106,9 +112,12 @@ class Executions:
             NotFound: there is no such workflow, or no such version of it.
             Conflict: it is retired.
             Invalid: its input is not as the workflow says.
+            Unavailable: Temporal or the database is away; nothing was accepted, and nothing will be done.
         """
-        asked, name = await asyncio.to_thread(self._kept, order)
-        if not await self._runs.start(GraphStart(asked, self._call_timeout_s, self._pause_s), name):
+        key = await self._handover.key(order.key)
+        asked, name = await asyncio.to_thread(self._kept, replace(order, key=key))
+        work = Work(append_key(asked.execution_id, START_KEY), order.key)
+        if not await self._started(GraphStart(asked, self._call_timeout_s, self._pause_s), name, work):
             place = Place(asked.workflow_id, asked.execution_id, asked.key_id)
             return await self._after(place, SeenRun(_at_first(asked, self._now()), ()))
         row = _at_first(asked, self._now())
@@ -183,11 +192,12 @@ class Executions:
             Conflict: it is not over, it has completed, what it did was undone, or it is a node of another run.
         """
         seen = await self.seen(place)
-        request = Request("reopen", place.key_id, because)
+        request = Request("reopen", place.key_id, await self._handover.key(because) or because)
         asked, name = await asyncio.to_thread(self._again, place.execution_id, request)
         start = GraphStart(asked, self._call_timeout_s, self._pause_s, reopen=request)
+        work = Work(append_key(place.execution_id, reopen_key(request)), because)
         for _ in range(_TRIES):
-            if await self._runs.start(start, name):
+            if await self._started(start, name, work):
                 break
             await asyncio.sleep(_PAUSE_S)  # its end is recorded, and its run not closed yet
         else:
@@ -195,6 +205,12 @@ class Executions:
         with suppress(Unavailable):  # the run records it first of all
             await asyncio.to_thread(self._recording.reopened, asked, request)
         return await self._after(place, seen)
+
+    async def _started(self, start: GraphStart, name: str, work: Work) -> bool:
+        """Whether the run was started now; if not, it is under way, or over."""
+        cause = start.reopen.because if start.reopen else start.asked.because
+        starting = self._runs.start(start, name)
+        return bool(await self._handover.confirmed(starting, work, by=start.asked.key_id, because=cause))
 
     async def _after(self, place: Place, seen: SeenRun) -> ExecutionRef:
         """How it stands now; as it was `seen` while nobody can say: what was asked of it is done all the same."""

@@ -16,6 +16,7 @@ from temporalio.exceptions import ApplicationError, WorkflowAlreadyStartedError
 from temporalio.service import RPCError, RPCStatusCode
 
 from activities.graphflow.asked import Request, RunAsked
+from api.confirmation import confirmed
 from domain.errors import Conflict, NotFound, Unavailable
 from workflows.graph_messages import GraphStart, Heard
 from workflows.graph_run import GraphRun
@@ -42,7 +43,7 @@ class GraphRuns:
         """
         asked, again = start.asked, start.reopen is not None
         policy = WorkflowIDReusePolicy.ALLOW_DUPLICATE if again else WorkflowIDReusePolicy.REJECT_DUPLICATE
-        with _reachable():
+        async with confirmed():
             try:
                 await self._client.start_workflow(
                     GraphRun.run,

@@ -9,6 +9,7 @@ from temporalio.exceptions import WorkflowAlreadyStartedError
 from temporalio.service import RPCError, RPCStatusCode
 
 from activities.swarm import Asked
+from api.confirmation import confirmed
 from domain.errors import Conflict, NotFound, Unavailable
 from domain.swarm.seats import PREFIX
 from workflows.queues import FLOW
@@ -28,7 +29,7 @@ class SwarmRuns:
     async def start(self, start: SwarmStart) -> bool:
         """Start the run of a task; False when it has one already, whether that is over or not."""
         asked = start.asked
-        with _reachable():
+        async with confirmed():
             try:
                 await self._client.start_workflow(
                     Swarm.run,

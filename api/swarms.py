@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from functools import partial
@@ -13,11 +13,14 @@ import orjson
 
 from activities.swarm import Asked, Seated, ask_for, requested
 from api.dependencies import Positions
+from api.handover import Handover
 from api.swarm_runs import SwarmRuns
 from domain.content import Content, ContentStore
 from domain.errors import Conflict, Invalid, NotFound, Unavailable
 from domain.ids import derived, random_id
 from domain.ledger import Ledger
+from domain.revocations import Work
+from domain.swarm.aggregate import request_key
 from domain.swarm.events import Agent
 from domain.swarm.ports import Agents, SeenSwarm, Spent, SwarmReads
 from domain.swarm.projection import seats_of, swarm_of
@@ -59,6 +62,7 @@ class Swarms:
         ledger: Ledger,
         content: ContentStore,
         positions: Positions,
+        handover: Handover,
         now: Callable[[], datetime],
         call_timeout: timedelta,
         pause: timedelta,
@@ -69,6 +73,7 @@ class Swarms:
         self._ledger = ledger
         self._content = content
         self._positions = positions
+        self._handover = handover
         self._now = now
         self._call_timeout_s = call_timeout.total_seconds()
         self._pause_s = pause.total_seconds()
@@ -78,12 +83,16 @@ class Swarms:
 
         Raises:
             Invalid: an agent is unknown or named twice, or the deadline has passed.
+            Unavailable: Temporal or the database is away; nothing was accepted, and nothing will be done.
         """
         if order.deadline is not None and order.deadline <= self._now():
             raise _invalid("deadline", "is in the past")
         agents = await self._who(order)
-        asked = await asyncio.to_thread(self._kept, order, agents)
-        if not await self._runs.start(SwarmStart(asked, self._call_timeout_s, self._pause_s)):
+        key = await self._handover.key(order.key)
+        asked = await asyncio.to_thread(self._kept, replace(order, key=key), agents)
+        starting = self._runs.start(SwarmStart(asked, self._call_timeout_s, self._pause_s))
+        work = Work(request_key(asked.task_id), order.key)
+        if not await self._handover.confirmed(starting, work, by=asked.key_id, because=asked.because):
             with suppress(Unavailable):  # it runs, whoever can say how far it is
                 return await self.seen(asked.task_id, key_id=order.key_id)
         with suppress(Unavailable):  # the run has begun, and records it first of all

@@ -1,5 +1,6 @@
 """Every event there is, under its stored name."""
 
+from domain import revocations
 from domain.agents import events as agents
 from domain.approvals import events as approvals
 from domain.approvals import policy_record as risk_policy
@@ -13,5 +14,5 @@ from domain.tools import events as tools
 
 def registry() -> Registry:
     """All events of all concepts."""
-    concepts = (agents, approvals, chat, costs, graphflow, risk_policy, swarm, tools)
+    concepts = (agents, approvals, chat, costs, graphflow, revocations, risk_policy, swarm, tools)
     return Registry(event for concept in concepts for event in concept.EVENTS)

@@ -13,13 +13,16 @@ from api import workflow_diagrams, workflow_executions
 from api.dependencies import Positions
 from api.executions import Executions, Recording
 from api.graph_runs import GraphRuns
+from api.handover import Handover
 from domain.graphflow.commands import WorkflowCommands
 from runtime.bootstrap import Parts, now
 from runtime.settings import Settings
 from workflows.queues import FLOW, model_queue
 
 
-def execution_routers(settings: Settings, parts: Parts, client: Client, live: Positions) -> tuple[APIRouter, ...]:
+def execution_routers(
+    settings: Settings, parts: Parts, client: Client, live: Positions, handover: Handover
+) -> tuple[APIRouter, ...]:
     """Runs, and drawings of them."""
     executions = Executions(
         GraphRuns(client),
@@ -29,6 +32,7 @@ def execution_routers(settings: Settings, parts: Parts, client: Client, live: Po
         ledger=parts.ledger,
         content=parts.content,
         positions=live,
+        handover=handover,
         now=now,
         call_timeout=settings.longest_answer,
         pause=timedelta(seconds=settings.model_pause_s),

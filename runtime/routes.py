@@ -27,6 +27,7 @@ from api.chat_runs import ChatRuns
 from api.conversations import Conversations
 from api.decisions import Decisions
 from api.dependencies import Positions
+from api.handover import Handover
 from api.swarm_runs import SwarmRuns
 from api.swarms import Swarms
 from api.workflow_designer import Designer
@@ -36,6 +37,7 @@ from domain.agents.commands import AgentCommands
 from domain.agents.tools import TOOLS
 from domain.ali.thresholds import Thresholds
 from domain.graphflow.commands import WorkflowCommands
+from domain.revocations import Revocations
 from runtime.bootstrap import Parts, catalogue, now
 from runtime.execution_routes import execution_routers
 from runtime.settings import Settings
@@ -43,8 +45,9 @@ from runtime.settings import Settings
 
 def make_routers(settings: Settings, parts: Parts, client: Client, live: Positions) -> tuple[APIRouter, ...]:
     """What the API serves besides health and its own description."""
-    conversations = _conversations(settings, parts, client, live)
-    swarms = _swarms(settings, parts, client, live)
+    handover = Handover(Revocations(parts.ledger), now)
+    conversations = _conversations(settings, parts, client, live, handover)
+    swarms = _swarms(settings, parts, client, live, handover)
     desk = _workflows(parts, live)
     return (
         chat.router(conversations, parts.chats, parts.content),
@@ -53,21 +56,24 @@ def make_routers(settings: Settings, parts: Parts, client: Client, live: Positio
         ali_insights.router(ali_insights.Watch(parts.ali, now, Thresholds())),
         agents.router(parts.agents, parts.toolbox, _models(parts)),
         agent_management.router(_desk(settings, parts, live)),
-        approvals.router(parts.approvals, _decisions(parts, client)),
+        approvals.router(parts.approvals, _decisions(parts, client, handover)),
         costs.router(parts.costs, now),
         swarm.router(swarms, parts.swarms, parts.content, now),
         workflows.router(desk),
-        *execution_routers(settings, parts, client, live),
+        *execution_routers(settings, parts, client, live, handover),
         workflow_generation.router(_designer(parts, live, conversations, desk), desk),
     )
 
 
-def _conversations(settings: Settings, parts: Parts, client: Client, live: Positions) -> Conversations:
+def _conversations(
+    settings: Settings, parts: Parts, client: Client, live: Positions, handover: Handover
+) -> Conversations:
     return Conversations(
         ChatRuns(client),
         parts.admission,
         parts.chats,
         live,
+        handover=handover,
         call_timeout=settings.longest_answer,
         pause=timedelta(seconds=settings.model_pause_s),
     )
@@ -96,7 +102,7 @@ def _designer(parts: Parts, live: Positions, conversations: Conversations, desk:
     return Designer(conversations, desk, parts.chats, content=parts.content, ledger=parts.ledger, naming=naming)
 
 
-def _swarms(settings: Settings, parts: Parts, client: Client, live: Positions) -> Swarms:
+def _swarms(settings: Settings, parts: Parts, client: Client, live: Positions, handover: Handover) -> Swarms:
     return Swarms(
         SwarmRuns(client),
         parts.swarms,
@@ -104,6 +110,7 @@ def _swarms(settings: Settings, parts: Parts, client: Client, live: Positions) -
         ledger=parts.ledger,
         content=parts.content,
         positions=live,
+        handover=handover,
         now=now,
         call_timeout=settings.longest_answer,
         pause=timedelta(seconds=settings.model_pause_s),
@@ -122,6 +129,6 @@ def _ali(parts: Parts, live: Positions, conversations: Conversations, swarms: Sw
     )
 
 
-def _decisions(parts: Parts, client: Client) -> Decisions:
+def _decisions(parts: Parts, client: Client, handover: Handover) -> Decisions:
     runs = ApprovalRuns(client, notices=parts.webhooks is not None)
-    return Decisions(runs, parts.ledger, parts.content, parts.instructions, now)
+    return Decisions(runs, parts.ledger, parts.content, parts.instructions, now, handover=handover)

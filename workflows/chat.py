@@ -17,8 +17,9 @@ with workflow.unsafe.imports_passed_through():
     from workflows.chat_turn import said, wanted
     from workflows.holds import Holds
     from workflows.turn import Turns
+    from workflows.turn_failures import is_revoked
     from workflows.waits import LEDGER_RETRY, LEDGER_TIMEOUT
-    from workflows.wanted import Remembered
+    from workflows.wanted import REVOKED, Remembered
 
 
 _OVER = "this session has ended"
@@ -79,6 +80,8 @@ class AgentChat:
         await workflow.wait_condition(lambda: waiting.said is not None or (waiting.moved and not self._ending))
         if waiting.said is None:
             raise ApplicationError("the next run answers it", type=MOVED, non_retryable=True)
+        if waiting.said.status == REVOKED:
+            raise ApplicationError(waiting.said.error or REVOKED, type="SERVICE_UNAVAILABLE", non_retryable=True)
         return waiting.said
 
     @workflow.signal
@@ -226,17 +229,30 @@ class AgentChat:
         self._show(f"answering turn {turn.turn}")
         if say.refusal is not None:
             waiting.said = await self._give_up(turn, say.visit, "CONFLICT", say.refusal)
+            if waiting.said.status == REVOKED:
+                self._drop(waiting, turn)
             return
         self._answering = waiting
         taken = await self._turns.take(turn, wanted(say, self._remembered))
         self._answering = None
         waiting.said = said(turn, say.visit, taken)
+        if taken.status == REVOKED:
+            self._drop(waiting, turn)
+            return
         if taken.status == "completed" and taken.answer is not None:
             self._messages.complete(waiting, waiting.said)
             self._remembered = await self._turns.summarise(turn, taken.answer, self._remembered)
         self._last_at = workflow.now()
         self._messages.forget()
         self._show("waiting for a message")
+
+    def _drop(self, waiting: Waiting, turn: TurnRef) -> None:
+        """Forget a message that is not to be answered. The next one gets the number that its turn would have had."""
+        self._messages.drop(waiting)
+        if waiting.say.again is None:
+            self._turn = turn.turn - 1
+        workflow.logger.warning("message %s was revoked before it arrived", turn.message_id)
+        self._show(f"waiting for a message; `{turn.message_id}` was revoked before it arrived")
 
     def _held(self, approval_id: str) -> None:
         """Who waits for the answer is told that a person has to decide first."""
@@ -262,7 +278,12 @@ class AgentChat:
         return waiting.turn
 
     async def _give_up(self, turn: TurnRef, visit: int, code: FailureCode, message: str) -> Said:
-        await self._turns.give_up(turn, visit, code, message)
+        try:
+            await self._turns.give_up(turn, visit, code, message)
+        except ActivityError as error:
+            if not is_revoked(error):
+                raise
+            return Said(turn.turn, REVOKED, code="SERVICE_UNAVAILABLE", visit=visit, because=turn.because)
         return Said(turn.turn, "failed", code=code, error=message, visit=visit, because=turn.because)
 
     def _watch_idleness(self, after: timedelta) -> None:

@@ -64,6 +64,10 @@ class Messages:
             if (allowed := checked(say)) is not None:
                 self.add(allowed)
 
+    def drop(self, waiting: Waiting) -> None:
+        """Know nothing of a message any more."""
+        self._known.pop((waiting.say.message_id, waiting.say.visit), None)
+
     def answer(self, message_id: str) -> Said | None:
         """The answer that a message has had, whichever try brought it."""
         return self._completed.get(message_id)

@@ -24,7 +24,7 @@ with workflow.unsafe.imports_passed_through():
     from workflows.holds import Holds
     from workflows.queues import IO
     from workflows.turn import Turns
-    from workflows.turn import why as turn_failed
+    from workflows.turn_failures import why as turn_failed
     from workflows.waits import HEARTBEAT_TIMEOUT, LEDGER_RETRY, LEDGER_TIMEOUT
     from workflows.wanted import Remembered, Wanted, approval_id, said_no
 

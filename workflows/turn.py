@@ -4,12 +4,11 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from functools import partial
-from typing import Any, TypeVar, cast, get_args
+from typing import Any, TypeVar
 
 from temporalio import workflow
 from temporalio.common import Priority, RetryPolicy
-from temporalio.exceptions import ActivityError, ApplicationError, is_cancelled_exception
-from temporalio.exceptions import TimeoutError as TemporalTimeoutError
+from temporalio.exceptions import ActivityError, is_cancelled_exception
 
 with workflow.unsafe.imports_passed_through():
     from activities.approvals import ApprovalAsk, Decided
@@ -25,8 +24,9 @@ with workflow.unsafe.imports_passed_through():
     from workflows.holds import Holds, recorded
     from workflows.model_calls import call_model
     from workflows.tool_use import ToolUse
+    from workflows.turn_failures import is_revoked, why
     from workflows.waits import BOOKS_TIMEOUT, LEDGER_RETRY, LEDGER_TIMEOUT, LONGEST_PAUSE
-    from workflows.wanted import Remembered, Taken, TurnRefused, Wanted, approval_id, said_no, taken
+    from workflows.wanted import REVOKED, Remembered, Taken, TurnRefused, Wanted, approval_id, said_no, taken
 
 P = TypeVar("P")
 T = TypeVar("T")
@@ -64,10 +64,17 @@ class Turns:
         except ActivityError as error:
             if is_cancelled_exception(error) or workflow.cancellation_reason() is not None:
                 raise
+            if is_revoked(error):  # there is no turn, and none that has failed
+                return _revoked(error)
             code, message = why(error)
         except TurnRefused as refused:
             code, message = refused.code, refused.message
-        await self.give_up(turn, wanted.visit, code, message)
+        try:
+            await self.give_up(turn, wanted.visit, code, message)
+        except ActivityError as error:
+            if not is_revoked(error):
+                raise
+            return _revoked(error)
         return Taken("failed", code=code, error=message)
 
     async def _taken(self, turn: TurnRef, wanted: Wanted, first: Answer | None) -> Taken:
@@ -243,15 +250,8 @@ class Turns:
         )
 
 
-def why(error: ActivityError) -> tuple[FailureCode, str]:
-    """The code and sentence of a turn whose thinking failed."""
-    cause = error.cause
-    if isinstance(cause, TemporalTimeoutError):
-        return "UPSTREAM_ERROR", "there was no answer in time"
-    if isinstance(cause, ApplicationError):
-        code = cause.type if cause.type in get_args(FailureCode) else "INTERNAL_ERROR"
-        return cast("FailureCode", code), cause.message
-    return "INTERNAL_ERROR", "the turn could not be worked on"
+def _revoked(error: ActivityError) -> Taken:
+    return Taken(REVOKED, code="SERVICE_UNAVAILABLE", error=why(error)[1])
 
 
 def _is_wrong(answer: Answer) -> bool:

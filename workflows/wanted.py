@@ -47,9 +47,15 @@ class Wanted:
     depth: int = 0
 
 
+REVOKED = "revoked"
+"""The status of a message that arrived after its sender had been told that it was not accepted."""
+
+
 @dataclass(frozen=True)
 class Taken:
     """A turn that is over: `completed`, `failed` or `rejected`; `code` and `error` say why there is no answer.
+
+    One that is `revoked` has never been: its sender was told that it is not accepted.
 
     `answer` is the last step's. Tokens and cost (US dollars) are the whole turn's.
     """

@@ -99,7 +99,7 @@ class Journal:
             entry = writing.entry(decide, fresh=fresh)
             if not entry.changes:
                 return entry.run
-            key = f"run:{execution_id}:{key}"
+            key = append_key(execution_id, key)
             if self._ledger.append(*entry.changes, key=key, content=entry.content, underway=entry.underway) is None:
                 return self.fresh(execution_id)
             writing.appended(entry)
@@ -145,6 +145,11 @@ class Journal:
     def _recall(self, execution_id: str) -> Run:
         with self._lock:
             return self._known.get(execution_id, Run())
+
+
+def append_key(execution_id: str, key: str) -> str:
+    """The idempotency key of an append to a run, by its key among those of the run."""
+    return f"run:{execution_id}:{key}"
 
 
 def _is_completion(event: Event, node: str, visit: int) -> TypeGuard[NodeEnded]:

@@ -36,9 +36,18 @@ from domain.graphflow.run_events import (
     RunStarted,
 )
 from domain.graphflow.templates import filled
+from domain.revocations import Revoked
 from domain.swarm.plans import PLANS
 from domain.swarm.ports import Agents
 from domain.tools.ports import Toolbox
+
+START_KEY = "start"
+"""Of the append by which a run begins, among those of the run."""
+
+
+def reopen_key(request: Request) -> str:
+    """The key of the append by which a run is gone on with, among those of the run."""
+    return f"reopen:{request.because}"
 
 
 class RunActivities:
@@ -71,6 +80,7 @@ class RunActivities:
 
         Raises:
             NotFound: there is no such version of the workflow.
+            Revoked: the run is not to begin.
         """
         plan = await to_thread(self._plans.plan, asked.workflow_id, asked.version)
         tools = names_in(plan.definition).tools
@@ -85,6 +95,7 @@ class RunActivities:
         Raises:
             NotFound: there is no such run.
             Conflict: there is nothing to go on with.
+            Revoked: it is not to be gone on with.
         """
         plan = self._plans.plan(asked.workflow_id, asked.version)
 
@@ -98,7 +109,9 @@ class RunActivities:
             event = RunReopened(execution_id=asked.execution_id, nodes=nodes, **cause.fields())
             return runs.reopen(run, event), []
 
-        run = self._journal.write(asked.execution_id, decide, key=f"reopen:{request.because}")
+        run = self._journal.write(asked.execution_id, decide, key=reopen_key(request))
+        if run.reopened is None or run.reopened.because != request.because:
+            raise Revoked
         stood = dict(run.stood or {})
         again = plan.schedule.reopened(state_of(stood)).ready
         return RunBegun(
@@ -174,7 +187,9 @@ class RunActivities:
             )
             return [started, refused], []
 
-        run = self._journal.write(asked.execution_id, decide, key="start")
+        run = self._journal.write(asked.execution_id, decide, key=START_KEY)
+        if run.started is None:
+            raise Revoked
         ended = run.ended
         return RunBegun(
             plan.packed,

@@ -11,6 +11,11 @@ from domain.events import Event
 from domain.ledger import Change, Ledger, retrying
 
 
+def command_key(approval_id: str, command_id: str) -> str:
+    """The idempotency key of the append that carries a command out."""
+    return f"approval:{approval_id}:{command_id}"
+
+
 @dataclass(frozen=True, slots=True)
 class Command:
     """What to decide, under which idempotency key, with which new texts, which belong to the owner of what is asked.

@@ -12,7 +12,10 @@ from api.ali_runs import ALI, Ali, Asker, Wish
 from api.chat_runs import ChatRuns
 from api.conversations import Conversations
 from api.dependencies import NoPositions
+from api.handover import Handover
 from domain.errors import Unavailable
+from domain.revocations import Revocations
+from runtime.bootstrap import now
 from tests.scripted_model import ScriptedModel
 from tests.system import System, until
 
@@ -139,6 +142,7 @@ async def test_a_choice_that_takes_too_long_is_joined_by_who_asks_again(
         parts.admission,
         parts.chats,
         NoPositions(),
+        handover=Handover(Revocations(parts.ledger), now),
         call_timeout=timedelta(seconds=30),
         pause=timedelta(seconds=1),
     )

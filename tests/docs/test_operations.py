@@ -7,6 +7,7 @@ from prometheus_client import CollectorRegistry
 from activities.heartbeat import EVERY_S
 from api import server
 from api.chat_runs import ACCEPT_PATIENCE_S, LOOK_AFTER_S
+from api.confirmation import CONFIRM_S
 from api.metrics import WebMetrics
 from domain.chat import policy
 from runtime import plan
@@ -50,6 +51,7 @@ def test_times_and_bounds_are_as_in_the_code() -> None:
     assert f"after {HEARTBEAT_TIMEOUT.total_seconds():.0f} s without a heartbeat" in PAGE
     assert HEARTBEAT_TIMEOUT.total_seconds() > 5 * EVERY_S
     assert f"none has taken after {LOOK_AFTER_S + ACCEPT_PATIENCE_S:.0f} s" in PAGE
+    assert f"could not be handed over within {CONFIRM_S:.0f} s gets 503" in PAGE
     assert policy.MOST_FAILURES == 5
     assert f"five failures of a call, or {TURN_TIMEOUT.total_seconds() / 60:.0f} minutes" in PAGE
     assert f"an API opens {CONNECTIONS} at most and one that listens, a worker {THREADS}" in PAGE

@@ -1,0 +1,67 @@
+"""Handing work to Temporal so that a 503 is certain: what nobody confirmed is revoked before it is said."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from datetime import datetime
+from typing import TypeVar
+
+import structlog
+
+from domain.errors import Unavailable
+from domain.events import Cause
+from domain.revocations import Revocations, Work
+
+T = TypeVar("T")
+
+_PAUSE_S = 1.0
+"""Between two tries to revoke work while the ledger is away too."""
+
+
+class Handover:
+    """The way on which all work of callers goes that is not to run once they have been told 503."""
+
+    def __init__(self, revocations: Revocations, now: Callable[[], datetime]) -> None:
+        self._revocations = revocations
+        self._now = now
+        self._late: set[asyncio.Task[None]] = set()
+        self._log = structlog.get_logger("convergio.api")
+
+    async def key(self, idempotency_key: str | None) -> str | None:
+        """What the ids of the request's work are made of: a text that no revoked work has."""
+        if idempotency_key is None:
+            return None
+        return await asyncio.to_thread(self._revocations.key, idempotency_key)
+
+    async def confirmed(self, handing_over: Awaitable[T], work: Work, *, by: str, because: str) -> T | None:
+        """What Temporal says of it. None when it says nothing, and the work has begun all the same.
+
+        Raises:
+            Unavailable: Temporal says nothing, and the work never begins.
+        """
+        try:
+            return await handing_over
+        except Unavailable as away:
+            if await self._revoked(work, Cause(by, because, self._now())):
+                self._log.warning("work was revoked", key=work.key, because=because, reason=away.message)
+                raise
+        return None
+
+    async def _revoked(self, work: Work, cause: Cause) -> bool:
+        """Whether it was kept from beginning. While the ledger is away too, nothing begins, and it is tried on."""
+        try:
+            return await asyncio.to_thread(self._revocations.revoke, work, cause)
+        except Unavailable:
+            task = asyncio.create_task(self._revoke_later(work, cause))
+            self._late.add(task)
+            task.add_done_callback(self._late.discard)
+            raise
+
+    async def _revoke_later(self, work: Work, cause: Cause) -> None:
+        while True:
+            await asyncio.sleep(_PAUSE_S)
+            try:
+                is_revoked = await asyncio.to_thread(self._revocations.revoke, work, cause)
+            except Unavailable:
+                continue
+            self._log.warning("work was revoked late", key=work.key, because=cause.because, in_time=is_revoked)
+            return

@@ -1,0 +1,90 @@
+"""A system on a Temporal of its own that can stand still, and an API that does not wait long for it."""
+
+import os
+import signal
+from collections import Counter
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from pathlib import Path
+
+import pytest
+
+from domain.errors import Unavailable
+from runtime.embedded import Ports, TemporalServer
+from runtime.embedded import running as serving
+from tests.servers import SEARCH_ATTRIBUTES
+from tests.system import System
+
+WAITS = {
+    "api.chat_runs.LOOK_AFTER_S": 0.5,
+    "api.chat_runs.ACCEPT_PATIENCE_S": 0.3,
+    "api.approval_runs.ANSWER_TIMEOUT_S": 0.5,
+    "api.confirmation.CONFIRM_S": 0.5,
+}
+"""How long the API waits for Temporal here, in seconds."""
+
+
+class OwnTemporal(TemporalServer):
+    """A Temporal of one test module."""
+
+    pid = 0
+
+    def ready(self, pid: int) -> bool:
+        self.pid = pid
+        return super().ready(pid)
+
+    @contextmanager
+    def frozen(self) -> Iterator[None]:
+        """It stands still for the block, and what is sent to it waits in the kernel's buffers."""
+        os.kill(self.pid, signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            os.kill(self.pid, signal.SIGCONT)
+
+
+@contextmanager
+def own_temporal(directory: Path) -> Iterator[OwnTemporal]:
+    ports = Ports()
+    server = OwnTemporal(
+        directory, port=ports.pick(), http_port=ports.pick(), ui_port=None, search_attributes=SEARCH_ATTRIBUTES
+    )
+    with serving(server, directory / "log"):
+        yield server
+
+
+def hurry(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have the API wait as `WAITS` says."""
+    for name, seconds in WAITS.items():
+        monkeypatch.setattr(name, seconds)
+
+
+@contextmanager
+def words_lost(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Temporal writes down whatever it is handed, and its word for it never comes."""
+
+    @asynccontextmanager
+    async def confirmed() -> AsyncIterator[None]:
+        yield
+        raise Unavailable("Temporal's word was lost", retry_after=1)
+
+    with monkeypatch.context() as patch:
+        for name in ("chat_runs", "swarm_runs", "graph_runs", "approval_runs"):
+            patch.setattr(f"api.{name}.confirmed", confirmed)
+        yield
+
+
+def begun(system: System) -> Counter[str]:
+    """How often each kind of work has begun, from the ledger's first event on."""
+    names = Counter(recorded.event.NAME for recorded in system.parts.ledger.after(0, 100_000))
+    return Counter({name: names[name] for name in BEGINNINGS if names[name]})
+
+
+BEGINNINGS = (
+    "chat.turn_started",
+    "swarm.requested",
+    "graphflow.run_started",
+    "graphflow.run_reopened",
+    "approval.decided",
+    "costs.call_reserved",
+)
