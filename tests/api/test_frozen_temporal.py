@@ -15,7 +15,7 @@ from domain.events import Cause
 from domain.revocations import Revocations, Work
 from runtime.settings import Settings
 from tests.api.frozen import OwnTemporal, begun, hurry, own_temporal, words_lost
-from tests.graphflow.test_api_executions import WORKFLOWS, made
+from tests.graphflow.test_api_executions import WORKFLOWS, made, over, told
 from tests.runtime.upping import until as wait_until
 from tests.scripted_model import ScriptedModel
 from tests.system import AGENT, System, new_namespace, running, settings_of, until
@@ -76,8 +76,8 @@ async def quiet(system: System) -> None:
     assert last.status_code == 200, last.text
 
     async def working() -> list[str]:
-        runs = system.temporal.list_workflows("ExecutionStatus = 'Running' AND WorkflowType != 'AgentChat'")
-        return [run.id async for run in runs if not run.id.startswith(("reconcile", "convergio"))]
+        runs = system.temporal.list_workflows("ExecutionStatus = 'Running' AND WorkflowType IN ('Swarm', 'GraphRun')")
+        return [run.id async for run in runs]
 
     await until(working, lambda ids: not ids, seconds=30)
     await asyncio.sleep(0.5)
@@ -165,3 +165,62 @@ async def test_what_has_begun_by_the_time_its_word_is_lost_is_accepted_and_runs_
 
 async def no_answer(*_: object, **__: object) -> None:
     raise Unavailable("Temporal's word was lost")
+
+
+async def test_a_decision_that_was_refused_is_not_carried_out_when_it_arrives(
+    system_settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hurry(monkeypatch)
+    headers = {"Idempotency-Key": "one"}
+    async with running(system_settings) as system:
+        approval = (await system.say("Go?", require_approval=True)).json()["approval_id"]
+    path = f"/api/v1/approvals/{approval}"
+    async with running(system_settings, working=False) as system:
+        with words_lost(monkeypatch):
+            refused = await system.http.post(f"{path}/approve", json={}, headers=headers)
+        assert refused.status_code == 503, refused.text
+    async with running(system_settings) as system:
+        await quiet(system)
+        assert (await system.http.get(path)).json()["status"] == "pending"
+        assert (await system.http.post(f"{path}/approve", json={}, headers=headers)).status_code == 200
+        assert begun(system)["approval.decided"] == 1
+
+
+async def test_a_run_that_was_refused_to_be_gone_on_with_stays_over_and_can_be_gone_on_with_later(
+    system_settings: Settings, scripted_model: ScriptedModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hurry(monkeypatch)
+    scripted_model.script({"contains": "Look", "status": 401, "times": 1})
+    async with running(system_settings) as system:
+        await made(system, [LOOK], [], name=NAME)
+        run = (await execution(system, {})).json()
+        assert (await over(system, run))["status"] == "failed"
+    headers = {"X-Request-ID": "the-same"}
+    async with running(system_settings, working=False) as system:
+        with words_lost(monkeypatch):
+            refused = await told(system, run, "retry", headers=headers)
+        assert refused.status_code == 503, refused.text
+    async with running(system_settings) as system:
+        await quiet(system)
+        assert begun(system)["graphflow.run_reopened"] == 0
+        assert (await over(system, run))["status"] == "failed"
+        again = await told(system, run, "retry", headers=headers)
+        assert again.status_code == 202, again.text
+        await until(lambda: over(system, run), lambda it: it["status"] == "completed", seconds=20)
+        assert begun(system)["graphflow.run_reopened"] == 1
+
+
+async def test_turns_have_no_gap_where_a_message_was_dropped(
+    system_settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hurry(monkeypatch)
+    async with running(system_settings, working=False) as system:
+        first = await system.say("One.", "s-1", wait=False)
+        with words_lost(monkeypatch):
+            assert (await system.say("Two.", "s-1", wait=False)).status_code == 503
+        third = await system.say("Three.", "s-1", wait=False)
+        assert (first.status_code, third.status_code) == (202, 202)
+    async with running(system_settings) as system:
+        await until(lambda: system.settled("s-1"), lambda it: len(it["turns"]) == 2, seconds=20)
+        turns = (await system.session("s-1"))["turns"]
+        assert [(turn["turn"], turn["message"]) for turn in turns] == [(1, "One."), (2, "Three.")]
