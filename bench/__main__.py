@@ -1,10 +1,17 @@
-"""All benchmarks: `python -m bench [chat|graph|intake|ledger|swarm]`, each with its own options after its name."""
+"""All benchmarks: `python -m bench [chat|graph|intake|ledger|pause|swarm]`, each with options of its own."""
 
 import sys
 
-from bench import chat, graph, intake, ledger, swarm
+from bench import chat, graph, intake, ledger, pause, swarm
 
-ALL = {"chat": chat.main, "graph": graph.main, "intake": intake.main, "ledger": ledger.main, "swarm": swarm.main}
+ALL = {
+    "chat": chat.main,
+    "graph": graph.main,
+    "intake": intake.main,
+    "ledger": ledger.main,
+    "pause": pause.main,
+    "swarm": swarm.main,
+}
 
 if __name__ == "__main__":
     named = sys.argv[1] if len(sys.argv) > 1 else None

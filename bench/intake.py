@@ -31,6 +31,8 @@ PATIENCE_S = 300.0
 SLOW_S = 60
 """How long the calls last that decisions are made beside, in seconds."""
 
+_NO_ANSWER = 0
+
 
 @dataclass
 class Burst:
@@ -61,18 +63,19 @@ def main() -> None:
 
 
 async def _bursts(targets: list[Target], model: ScriptedModel, sizes: list[int], delay_s: float) -> None:
-    title = f"new sessions at once, one worker, a provider of {delay_s} s"
-    table = Table("sessions", "", "200", "202", "other", "completed", "billed", "p50 s", "p95 s", "all s", title=title)
+    """A table for each size, printed as soon as it is known: what comes later may fail."""
     model.script(default={"delay_s": delay_s})
     for size in sizes:
+        title = f"{size} new sessions at once, one worker, a provider of {delay_s} s"
+        table = Table("", "200", "202", "other", "completed", "billed", "p50 s", "p95 s", "all s", title=title)
         for target in targets:
             found = await _burst(target, model, size)
             others = found.statuses.total() - found.statuses[200] - found.statuses[202]
             p50, p95 = (_percentile(found.seconds, share) for share in (50, 95))
             counts = (found.statuses[200], found.statuses[202], others, found.completed, found.billed)
             times = (p50, p95, found.whole_s)
-            table.add_row(str(size), target.name, *map(str, counts), *(f"{seconds:.1f}" for seconds in times))
-    Console(width=140).print(table)
+            table.add_row(target.name, *map(str, counts), *(f"{seconds:.1f}" for seconds in times))
+        Console(width=100).print(table)
 
 
 async def _burst(target: Target, model: ScriptedModel, size: int) -> Burst:
@@ -82,9 +85,13 @@ async def _burst(target: Target, model: ScriptedModel, size: int) -> Burst:
 
         async def one(name: str) -> None:
             started = time.perf_counter()
-            async with http.post(target.url, json=target.body(name)) as response:
-                burst.statuses[response.status] += 1
-                await response.read()
+            try:
+                async with http.post(target.url, json=target.body(name)) as response:
+                    await response.read()
+            except (aiohttp.ClientError, TimeoutError):
+                burst.statuses[_NO_ANSWER] += 1
+                return
+            burst.statuses[response.status] += 1
             burst.seconds.append(time.perf_counter() - started)
             burst.completed += await _completed(http, target, name) if response.status == 202 else response.ok  # noqa: PLR2004
 

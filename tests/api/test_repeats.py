@@ -5,6 +5,12 @@ from uuid import uuid4
 
 import pytest
 
+from api.ali_runs import CHOOSING_S
+from api.app import ApiSettings
+from api.chat_runs import ACCEPT_PATIENCE_S, LOOK_AFTER_S
+from api.chat_views import MAX_WAIT_S
+from api.confirmation import CONFIRM_S
+from api.workflow_designer import DRAWING_S
 from tests.agents.test_management import in_service
 from tests.scripted_model import ScriptedModel
 from tests.system import CHAT, System, until
@@ -13,6 +19,11 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 
 @pytest.mark.parametrize("more", [{"wait": False}, {"timeout_s": 0.001}], ids=["no wait", "a short wait"])
+def test_a_repeat_waits_longer_than_any_first_request_may_take() -> None:
+    longest = max(MAX_WAIT_S, CHOOSING_S, DRAWING_S, LOOK_AFTER_S + ACCEPT_PATIENCE_S + CONFIRM_S)
+    assert ApiSettings(version="1").idempotency_wait_s >= longest + CONFIRM_S
+
+
 async def test_a_message_that_was_accepted_is_answered_by_its_repeat(
     shared: System, scripted_model: ScriptedModel, more: dict[str, Any]
 ) -> None:
