@@ -18,12 +18,12 @@ from tests.system import CHAT, System, until
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 
-@pytest.mark.parametrize("more", [{"wait": False}, {"timeout_s": 0.001}], ids=["no wait", "a short wait"])
-def test_a_repeat_waits_longer_than_any_first_request_may_take() -> None:
+async def test_a_repeat_waits_longer_than_any_first_request_may_take() -> None:
     longest = max(MAX_WAIT_S, CHOOSING_S, DRAWING_S, LOOK_AFTER_S + ACCEPT_PATIENCE_S + CONFIRM_S)
     assert ApiSettings(version="1").idempotency_wait_s >= longest + CONFIRM_S
 
 
+@pytest.mark.parametrize("more", [{"wait": False}, {"timeout_s": 0.001}], ids=["no wait", "a short wait"])
 async def test_a_message_that_was_accepted_is_answered_by_its_repeat(
     shared: System, scripted_model: ScriptedModel, more: dict[str, Any]
 ) -> None:
