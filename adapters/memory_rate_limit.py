@@ -6,15 +6,19 @@ from math import ceil, floor
 
 from domain.governance.ports import Verdict
 
+_MOST = 10_000
+"""Buckets that are kept before those that are full again are looked for."""
+
 
 class MemoryRateLimit:
-    """A `RateLimiter` for a single process. `clock` gives Unix seconds."""
+    """A `StandInLimiter` for a single process. `clock` gives Unix seconds."""
 
     def __init__(self, *, requests: int, seconds: int, clock: Callable[[], float] = time.time) -> None:
         self._limit = requests
         self._cost = seconds / requests
         self._clock = clock
         self._full: dict[str, float] = {}
+        self._most = _MOST
 
     async def take(self, bucket: str) -> Verdict:
         now = self._clock()
@@ -22,5 +26,15 @@ class MemoryRateLimit:
         over = full + self._cost - now - self._limit * self._cost
         if over > 1e-6:  # noqa: PLR2004  (a microsecond: what is left of adding fractions of seconds)
             return Verdict(allowed=False, limit=self._limit, remaining=0, full_at=ceil(full), retry_after=ceil(over))
-        self._full[bucket] = full + self._cost
+        self._keep(bucket, full + self._cost, now)
         return Verdict(True, self._limit, floor(1e-6 - over / self._cost), ceil(full + self._cost))
+
+    def follow(self, bucket: str, verdict: Verdict) -> None:
+        now = self._clock()
+        self._keep(bucket, now + (self._limit - verdict.remaining) * self._cost, now)
+
+    def _keep(self, bucket: str, full: float, now: float) -> None:
+        if len(self._full) >= self._most:
+            self._full = {each: until for each, until in self._full.items() if until > now}
+            self._most = max(_MOST, 2 * len(self._full))
+        self._full[bucket] = full

@@ -19,7 +19,7 @@ from api.bodies import Bodies, Yaml
 from api.dependencies import NoPositions, Positions
 from api.envelope import Envelope
 from api.errors import failure_of
-from api.gate import FailOpen, Gate
+from api.gate import Gate, StandIn
 from api.headers import SingleHeaders
 from api.idempotency import Idempotency
 from api.metrics import WebMetrics
@@ -29,7 +29,7 @@ from api.routing import Literals, methods_of
 from api.still_working import StillWorking
 from api.still_working import answer as still_working
 from domain.errors import Refused
-from domain.governance.ports import RateLimiter, Unlimited
+from domain.governance.ports import RateLimiter, StandInLimiter, Unlimited
 from domain.idempotency.ports import Answers
 
 Lifespan = Callable[[Any], AbstractAsyncContextManager[None]]
@@ -57,6 +57,7 @@ class ApiParts:
     settings: ApiSettings
     answers: Answers
     limiter: RateLimiter = field(default_factory=Unlimited)
+    limiter_meanwhile: StandInLimiter = field(default_factory=Unlimited)
     probes: health.Probes = field(default_factory=health.Probes)
     positions: Positions = field(default_factory=NoPositions)
     routers: tuple[APIRouter, ...] = ()
@@ -111,7 +112,7 @@ def _rules(parts: ApiParts, metrics: WebMetrics) -> list[Middleware]:
         admin_key_hash=settings.admin_key_hash,
         metrics_key_hash=settings.metrics_key_hash,
     )
-    limiter = FailOpen(parts.limiter, opened=metrics.rate_limit_open.inc)
+    limiter = StandIn(parts.limiter, parts.limiter_meanwhile, alone=metrics.rate_limit_alone.inc)
     return [
         Middleware(Observed, metrics=metrics),
         Middleware(SingleHeaders),

@@ -12,7 +12,7 @@ from api import context
 from api.auth import Identity
 from api.context import RequestContext
 from domain.errors import RateLimited, Unauthenticated, Unavailable
-from domain.governance.ports import RateLimiter, Verdict
+from domain.governance.ports import RateLimiter, StandInLimiter, Verdict
 
 _OPEN = ("/health", "/docs", "/redoc", "/openapi.json")
 _UNLIMITED = (*_OPEN, "/metrics")
@@ -57,22 +57,25 @@ class Gate:
             raise RateLimited(f"too many requests; try again in {wait} s", retry_after=wait, limit=verdict.limit)
 
 
-class FailOpen:
-    """The policy for buckets that cannot be reached: the request goes through, counted by `opened` and logged.
+class StandIn:
+    """The policy for buckets that cannot be reached: those of this process take their place, counted by `alone`.
 
-    After a failure nothing is asked for `pause_s` seconds: a dead server costs one request its timeout, not all.
+    They go on from where the others stood. After a failure the others are not asked for `pause_s` seconds: a dead
+    server costs one request its timeout, not all.
     """
 
     def __init__(
         self,
         limiter: RateLimiter,
+        own: StandInLimiter,
         *,
-        opened: Callable[[], object],
+        alone: Callable[[], object],
         pause_s: float = 1.0,
         clock: Callable[[], float] = monotonic,
     ) -> None:
         self._limiter = limiter
-        self._opened = opened
+        self._own = own
+        self._alone = alone
         self._pause_s = pause_s
         self._clock = clock
         self._ask_again_at = 0.0
@@ -82,24 +85,29 @@ class FailOpen:
     async def take(self, bucket: str) -> Verdict | None:
         if self._ask_again_at:
             if self._clock() < self._ask_again_at:
-                self._opened()
-                return None
-            self._ask_again_at = self._clock() + self._pause_s  # one asks, the others go on passing
+                return await self._instead(bucket)
+            self._ask_again_at = self._clock() + self._pause_s  # one asks, the others do not wait for it
         try:
             verdict = await self._limiter.take(bucket)
         except Unavailable as error:
-            self._open(error)
-            return None
+            self._failed(error)
+            return await self._instead(bucket)
         self._ask_again_at = 0.0
+        if verdict:
+            self._own.follow(bucket, verdict)
         return verdict
 
-    def _open(self, error: Unavailable) -> None:
-        self._opened()
+    async def _instead(self, bucket: str) -> Verdict | None:
+        self._alone()
+        return await self._own.take(bucket)
+
+    def _failed(self, error: Unavailable) -> None:
         now = self._clock()
         self._ask_again_at = now + self._pause_s
         if now >= self._silent_until:
             self._silent_until = now + 1
-            self._log.warning("rate limit off: its buckets cannot be reached", reason=repr(error.__cause__ or error))
+            reason = repr(error.__cause__ or error)
+            self._log.warning("rate limit not shared: its buckets cannot be reached", reason=reason)
 
 
 def _below(path: str, roots: tuple[str, ...]) -> bool:

@@ -27,9 +27,9 @@ class WebMetrics:
             registry=registry,
         )
         self.in_flight = Gauge("convergio_http_requests_in_flight", "Requests under way.", registry=registry)
-        self.rate_limit_open = Counter(
-            "convergio_rate_limit_open",
-            "Requests let through unlimited: the buckets could not be reached.",
+        self.rate_limit_alone = Counter(
+            "convergio_rate_limit_alone",
+            "Requests that this process limited by itself: the shared buckets could not be reached.",
             registry=registry,
         )
         self._known: dict[tuple[str, str, int], tuple[Counter, Histogram]] = {}

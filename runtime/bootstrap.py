@@ -7,6 +7,7 @@ from pathlib import Path
 from activities.toolbox.box import JoinedToolbox
 from adapters.agent_files import load_agent_files
 from adapters.genai_prices import GenaiPrices
+from adapters.memory_rate_limit import MemoryRateLimit
 from adapters.model_catalogue import ProviderCatalogue
 from adapters.no_model import NoModel
 from adapters.openai_model import OpenAIModel
@@ -164,6 +165,14 @@ def rate_limiter(settings: Settings) -> RedisRateLimit | Unlimited:
         return Unlimited()
     requests, seconds = settings.rate_limit
     return RedisRateLimit.connect(settings.redis_url or "", requests=requests, seconds=seconds)
+
+
+def rate_limiter_meanwhile(settings: Settings) -> MemoryRateLimit | Unlimited:
+    """Buckets of this process, for as long as those in Valkey cannot be reached."""
+    if settings.rate_limit is None:
+        return Unlimited()
+    requests, seconds = settings.rate_limit
+    return MemoryRateLimit(requests=requests, seconds=seconds)
 
 
 def answers(parts: Parts) -> PostgresAnswers:

@@ -19,7 +19,7 @@ from api.workflow_bodies import YAML
 from domain.approvals import policy_record
 from domain.governance.ports import Unlimited
 from runtime import probes, temporal
-from runtime.bootstrap import Parts, answers, make_parts, positions, rate_limiter
+from runtime.bootstrap import Parts, answers, make_parts, positions, rate_limiter, rate_limiter_meanwhile
 from runtime.loops import freeze, quick_loop
 from runtime.routes import make_routers
 from runtime.settings import Settings
@@ -79,6 +79,7 @@ def make_app(settings: Settings, parts: Parts, client: Client) -> FastAPI:
             settings=_api_settings(settings),
             answers=answers(parts),
             limiter=limiter,
+            limiter_meanwhile=rate_limiter_meanwhile(settings),
             probes=Probes(
                 probes.servers(settings, parts, client), live.states, partial(probes.tool_servers, parts.toolbox)
             ),

@@ -27,8 +27,19 @@ class RateLimiter(Protocol):
         ...
 
 
+class StandInLimiter(RateLimiter, Protocol):
+    """Buckets that are always at hand, and take the place of others while those cannot be reached."""
+
+    def follow(self, bucket: str, verdict: Verdict) -> None:
+        """Stand where the other bucket stands after this verdict."""
+        ...
+
+
 class Unlimited:
-    """The null object of `RateLimiter`."""
+    """The null object of `RateLimiter` and `StandInLimiter`."""
 
     async def take(self, bucket: str) -> Verdict | None:  # noqa: ARG002  (there is no bucket to look at)
         return None
+
+    def follow(self, bucket: str, verdict: Verdict) -> None:
+        """There is nothing to follow."""

@@ -12,6 +12,7 @@ from typing import Literal
 import uvicorn
 from fastapi import FastAPI
 
+from adapters.memory_rate_limit import MemoryRateLimit
 from adapters.postgres.idempotency import PostgresAnswers
 from adapters.postgres.pool import Database
 from adapters.redis_rate_limit import RedisRateLimit
@@ -49,7 +50,8 @@ def served(redis_url: str, database_url: str) -> FastAPI:
         await limiter.close()
 
     answers = PostgresAnswers(database)
-    return toy_app(SlowToy(), limiter=limiter, answers=answers, lifespan=lifespan)
+    own = MemoryRateLimit(requests=100, seconds=60)
+    return toy_app(SlowToy(), limiter=limiter, limiter_meanwhile=own, answers=answers, lifespan=lifespan)
 
 
 @contextmanager
