@@ -16,7 +16,9 @@ from typing import TypeVar
 from pebble import ProcessExpired, ProcessPool
 
 LONGEST_S = 2.0
-"""Seconds that one piece of work may take."""
+"""Seconds of a processor that one piece of work may take, however many a busy machine needs to give them."""
+LONGEST_WAIT_S = 30.0
+"""Seconds by the clock, after which it is given up all the same."""
 MOST_MEMORY = 768 * 2**20
 """Bytes that it may take."""
 AT_ONCE = 2
@@ -40,19 +42,21 @@ def apart(work: Callable[..., T], *given: object) -> T:
     with _start:
         pool = _pool()
     try:
-        result: T = pool.schedule(limited, args=(work, *given), timeout=LONGEST_S).result()
+        result: T = pool.schedule(limited, args=(work, *given), timeout=LONGEST_WAIT_S).result()
     except (TookTooLong, ProcessExpired, MemoryError) as error:
-        raise TooMuch(f"it took more than {LONGEST_S:g} seconds, or too much memory") from error
+        raise TooMuch(f"it took more than {LONGEST_S:g} seconds of work, or too much memory") from error
     return result
 
 
 def limited(work: Callable[..., T], *given: object) -> T:
-    """What comes of it. Should nobody be there any more to kill this process, the kernel does after a while."""
-    signal.setitimer(signal.ITIMER_PROF, 2 * LONGEST_S)
+    """What comes of it. The kernel ends this process after so much work, whether somebody still waits for it or not."""
+    signal.setitimer(signal.ITIMER_PROF, LONGEST_S)
+    signal.setitimer(signal.ITIMER_REAL, 2 * LONGEST_WAIT_S)  # should nobody be there any more to give it up
     try:
         return work(*given)
     finally:
         signal.setitimer(signal.ITIMER_PROF, 0)
+        signal.setitimer(signal.ITIMER_REAL, 0)
 
 
 @lru_cache(maxsize=1)

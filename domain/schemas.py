@@ -97,7 +97,9 @@ def flaws(schema: Any, value: Any, *, most: int, older: bool = False) -> tuple[F
     except ValueError as error:
         return (Flaw((), "json", str(error)),)
     try:
-        return _done(_flaws, schema_effort.of_value(schema, value), text, older, given, most)
+        if schema_effort.of_value(schema, value) <= schema_effort.FEW_UNITS and _follows(text, older, given):
+            return ()
+        return _done(_flaws, schema_effort.of_flaws(schema, value), text, older, given, most)
     except TooMuch as error:
         raise UnusableSchema(str(error)) from error
 
@@ -116,6 +118,10 @@ def _written(value: Any) -> bytes:
         return orjson.dumps(value, option=orjson.OPT_SORT_KEYS)
     except (orjson.JSONEncodeError, RecursionError) as error:
         raise ValueError(f"it cannot be written as JSON ({error})") from None
+
+
+def _follows(schema: bytes, older: bool, value: bytes) -> bool:  # noqa: FBT001  (as for `_flaws`)
+    return bool(_validator(schema, older).is_valid(orjson.loads(value)))
 
 
 def _flaws(schema: bytes, older: bool, value: bytes, most: int) -> tuple[Flaw, ...]:  # noqa: FBT001  (pickled by place)

@@ -151,6 +151,8 @@ def _compiled(expression: str, names: frozenset[str]) -> tuple[cel.Expression, T
         compiled = env.compile(expression, disable_check=True)
     except RuntimeError as error:
         raise BadExpression(sentence(str(error))) from None
+    except TypeError:  # half of a pair of surrogates, which JSON can carry
+        raise BadExpression("it is no text in Unicode") from None
     serialized = compiled.serialize()
     parsed = tree_of(serialized)
     if has_loops(parsed):

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
+from domain import schemas
 from domain.depth import DEEPEST
 from domain.graphflow.documents import of_document
 from domain.graphflow.known import Known
@@ -173,3 +174,59 @@ _VALUES = st.recursive(
 @given(_SCHEMAS, _VALUES)
 def test_another_library_finds_the_same_values_right(schema: dict[str, Any], value: Any) -> None:
     assert (flaws(schema, value, most=3) == ()) == Draft202012Validator(schema).is_valid(value)
+
+
+ROUNDS = 16
+_INTO_DEFS = {f"d{at}": {} for at in range(ROUNDS + 1)}
+
+
+def branching(before: str) -> dict[str, Any]:
+    """Schemas that each stand for three of the next: forty million parts in all, in some hundred characters."""
+    threes = {f"d{at}": {"allOf": [{"$ref": f"{before}d{at + 1}"}] * 3} for at in range(ROUNDS)}
+    return {**threes, f"d{ROUNDS}": {"minimum": 0}}
+
+
+PATTERN = {"p": {"pattern": "(a|b|ab)*c$"}}
+HIDDEN: list[tuple[str, dict[str, Any], Any]] = [
+    ("references with escapes, beside harmless parts of the names that they seem to have",
+     {**_INTO_DEFS, "$defs": branching("#/%24defs/"), "$ref": "#/%24defs/d0"}, 1),
+    ("a property that is called like a reference",
+     {"properties": {"$ref": {"$defs": branching("#/properties/$ref/$defs/"),
+                              "$ref": "#/properties/$ref/$defs/d0"}}}, {"$ref": 1}),
+    ("a reference by name, in a list", {"allOf": [{"$anchor": "x", "allOf": []}], "$ref": "#/allOf/0"}, 1),
+    ("one pattern, referred to very often", {"allOf": [{"$ref": "#/$defs/p"}] * 2_500, "$defs": PATTERN},
+     "ab" * 60_000),
+    ("one pattern for keys, referred to very often",
+     {"propertyNames": {"allOf": [{"$ref": "#/$defs/p"}] * 2_500}, "$defs": PATTERN}, {"ab" * 60_000: 1}),
+    ("lengths, counted very often", {"allOf": [{"minLength": 1}] * 2_000}, "é" * 1_000_000),
+    ("a long text that is quoted very often",
+     {"allOf": [{"oneOf": [{"type": "integer"}, {"type": "null"}]}] * 1_000}, "x" * 1_000_000),
+    ("a long text in a list of values", {"allOf": [{"enum": [1, 2]}] * 1_000}, "x" * 1_000_000),
+    ("references in a chain that is deeper than a stack",
+     {"$defs": {**{f"d{at}": {"$ref": f"#/$defs/d{at + 1}"} for at in range(2_000)}, "d2000": {"type": "null"}},
+      "$ref": "#/$defs/d0"}, None),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("schema", "value"), [each[1:] for each in HIDDEN], ids=[each[0] for each in HIDDEN])
+def test_work_that_is_hidden_in_a_schema_is_not_done_in_this_process(
+    schema: dict[str, Any], value: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Apart(Exception):  # noqa: N818  (it says where it is done)
+        pass
+
+    def elsewhere(*_: object) -> None:
+        raise Apart
+
+    monkeypatch.setattr(schemas, "apart", elsewhere)
+    started = time.process_time()
+    with pytest.raises(Apart):
+        flaws(schema, value, most=1)
+    assert time.process_time() - started < 1
+
+
+def test_what_is_wrong_with_a_long_text_is_told_all_the_same() -> None:
+    schema = {"type": "object", "properties": {"a": {"anyOf": [{"type": "null"}, {"maxLength": 5}]}}}
+    (flaw,) = flaws(schema, {"a": "x" * 500_000}, most=3)
+    assert (flaw.path, flaw.keyword) == ("a", "anyOf")
+    assert len(flaw.message) < 400
