@@ -11,7 +11,7 @@ from activities.graphflow.asked import Ending, Spot
 from activities.graphflow.journal import Journal
 from activities.graphflow.plans import Plan
 from activities.graphflow.scope import Values
-from activities.graphflow.texts import json_text
+from activities.graphflow.texts import json_text, without_nul
 from domain.content import Content, ContentStore
 from domain.errors import NotFound
 from domain.graphflow import run as runs
@@ -92,7 +92,9 @@ class Outputs:
         """What a tool returned: JSON where it is an object or a list, else the text."""
         text = self._text(_owner(ending), ending.hash)
         value = _structure(text)
-        return Outcome("completed", text if value is None else value, ending.hash, as_text=value is None)
+        if value is None:
+            return Outcome("completed", text, ending.hash, as_text=True)
+        return Outcome("completed", value, _kept_hash(text, ending.hash))
 
     def _decision(self, ending: Ending) -> Outcome:
         """What was decided; an edited text takes the place of what was asked about."""
@@ -136,12 +138,17 @@ def answered(plan: Plan, spot: Spot, text: str, text_hash: str | None) -> Outcom
     if not isinstance(work, AgentWork) or work.output is None:
         return Outcome("completed", text, text_hash, as_text=True)
     try:
-        value = orjson.loads(text)
+        value = orjson.loads(without_nul(text))
     except orjson.JSONDecodeError:
         return Outcome("failed", code="OUTPUT_INVALID", error="the answer is not JSON")
     if problem := problem_with(work.output, value):
         return Outcome("failed", code="OUTPUT_INVALID", error=problem)
-    return Outcome("completed", value, text_hash)
+    return Outcome("completed", value, _kept_hash(text, text_hash))
+
+
+def _kept_hash(text: str, text_hash: str | None) -> str | None:
+    """The hash of the text that the value is stored as already, if there is such a text."""
+    return text_hash if without_nul(text) == text else None
 
 
 def problem_with(schema: Mapping[str, Any], value: Any) -> str | None:
@@ -161,6 +168,6 @@ def _structure(text: str) -> Any:
     if not text.lstrip().startswith(("{", "[")):
         return None
     try:
-        return orjson.loads(text)
+        return orjson.loads(without_nul(text))
     except orjson.JSONDecodeError:
         return None

@@ -1,10 +1,18 @@
 """Values of runs as texts that are stored."""
 
+import re
 from typing import Any
 
 import orjson
 
 from domain.graphflow.expressions import BadExpression
+
+_NUL = re.compile(r"(?<!\\)((?:\\\\)*)\\u0000")
+
+
+def without_nul(text: str) -> str:
+    """JSON without U+0000 in its texts, which no store keeps and at which expressions would cut them off."""
+    return _NUL.sub(r"\1", text) if r"\u0000" in text else text
 
 
 def json_text(value: Any) -> str:

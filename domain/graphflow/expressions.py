@@ -184,9 +184,9 @@ def _json(value: Any, depth: int) -> Any:  # noqa: PLR0911  (one return for each
     if depth > DEEPEST:
         raise BadExpression(f"the value is nested more than {DEEPEST} deep")
     match value:
-        case None | bool() | str():
-            return value
-        case int():
+        case str():
+            return _text(value)
+        case None | bool() | int():
             return value
         case float():
             if not math.isfinite(value):
@@ -206,4 +206,10 @@ def _json(value: Any, depth: int) -> Any:  # noqa: PLR0911  (one return for each
 def _key(key: Any) -> str:
     if not isinstance(key, str):
         raise BadExpression("the keys of an object are texts")
-    return key
+    return _text(key)
+
+
+def _text(text: str) -> str:
+    if "\x00" in text:  # no store keeps it, and the library would cut the text off there when it reads it again
+        raise BadExpression("a text holds the character U+0000")
+    return text

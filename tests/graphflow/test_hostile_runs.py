@@ -3,9 +3,12 @@
 import time
 from typing import Any
 
+import orjson
 import pytest
 
-from tests.graphflow.runs import run, transform, workflow
+from activities.graphflow.texts import without_nul
+from tests.graphflow.runs import ANTONIO, run, transform, workflow
+from tests.scripted_model import ScriptedModel
 from tests.system import System
 
 _WITHIN_S = 20
@@ -23,6 +26,8 @@ HOSTILE: list[tuple[str, dict[str, Any], Any, str]] = [
     ("loops in loops over a long list", {"x": "input.list.map(a, input.list.map(b, a + b))"}, LISTS, "too much work"),
     ("comparisons of long lists", {"x": "input.list.all(a, input.list == input.list)"}, LISTS, "too much work"),
     ("a text that grows in a loop", {"x": "['x']" + ".map(a, a + a)" * 24}, {}, "too much work"),
+    ("a text with U+0000", {"x": "'a\\u0000b'"}, {}, "U+0000"),
+    ("a key with U+0000, inside a list", {"x": "[{'a\\u0000b': 1}]"}, {}, "U+0000"),
     ("a value that is too deep", {"x": "[[[input.deep]]]"}, {"deep": deep(199)}, "nested more than 200 deep"),
 ]
 
@@ -62,3 +67,20 @@ async def test_a_schema_or_an_input_that_cannot_be_used_is_an_end(
     over = await (await run(system, document, given)).over()
     assert (over.status, over.code) == ("failed", "INPUT_INVALID")
     assert time.monotonic() - started < _WITHIN_S
+
+
+async def test_nothing_of_an_answer_with_u0000_is_cut_off_where_it_is_read(
+    system: System, scripted_model: ScriptedModel
+) -> None:
+    answer = {"said": "ab\x00cd", "k": 1, "k\x00z": ["\x00", "\\u0000"]}
+    scripted_model.script({"contains": "Say it", "text": orjson.dumps(answer).decode(), "times": None})
+    ask = {"id": "ask", "type": "agent", "agent": ANTONIO, "prompt": "Say it", "output": {"type": "object"}}
+    end = transform("end", all="nodes.ask.output", length="size(nodes.ask.output.said)")
+    started = await run(system, workflow(ask, end, edges=[("ask", "end")]))
+    clean = {"said": "abcd", "k": 1, "kz": ["", "\\u0000"]}
+    assert await started.output() == {"end": {"all": clean, "length": 4}}
+
+
+@pytest.mark.parametrize("text", ["", "\x00", "\x00\x00a", "\\\x00", "\\u0000", "\\\\u0000", "a\\\x00\\"])
+def test_u0000_and_nothing_else_is_taken_out_of_json(text: str) -> None:
+    assert orjson.loads(without_nul(orjson.dumps([text]).decode())) == [text.replace("\x00", "")]

@@ -278,3 +278,11 @@ def test_ordinary_work_on_much_data_is_not_refused() -> None:
     results = {"nodes": {"m": {"output": [{"score": at, "text": "t" * 3_000} for at in range(1_000)]}}}
     best = "nodes.m.output.filter(each, each != null && each.score >= 900).map(each, each.text)"
     assert len(evaluate(best, {**BIG, **results})) == 100
+
+
+@pytest.mark.parametrize("expression", ["\ud800", "'\ud800'", "input['\udfff']", "input.a == '\ud83d'"])
+def test_half_a_surrogate_pair_in_an_expression_is_told(expression: str) -> None:
+    with pytest.raises(BadExpression, match="Unicode"):
+        evaluate(expression, {"input": {}})
+    with pytest.raises(BadExpression, match="Unicode"):
+        checked(expression, {})
