@@ -1,12 +1,15 @@
 """Tasks whose agents Ali chooses: by the model, by the stated rule, or not at all."""
 
 import json
+from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import uuid4
 
 import httpx
+import orjson
 import pytest
+import pytest_asyncio
 
 from domain.chat.steps import UNUSABLE
 from tests.scripted_model import ScriptedModel
@@ -14,11 +17,28 @@ from tests.system import AGENT, System, until
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
+ACCEPTED = 202
 COORDINATE = "/api/v1/agents/ali/coordinate"
 SWARM = "/api/v1/swarm/status"
 TASK = "Prepare the quarterly budget and forecast for the board"
 SHAPE = "ali_team_5"
 MEMBERS = ["amy_cfo", "omri_data_scientist"]
+
+
+@pytest_asyncio.fixture(autouse=True, loop_scope="module")
+async def begun(shared: System, scripted_model: ScriptedModel) -> AsyncIterator[list[str]]:  # noqa: ARG001
+    """The tasks that a test begins. They are over before the next test: what works on takes answers meant for others."""
+    tasks: list[str] = []
+
+    async def remember(answer: httpx.Response) -> None:
+        if answer.request.url.path == COORDINATE and answer.status_code == ACCEPTED:
+            tasks.append(orjson.loads(await answer.aread())["task_id"])
+
+    shared.http.event_hooks = {"response": [remember]}
+    yield tasks
+    shared.http.event_hooks = {}
+    for task in tasks:
+        await over(shared, task)
 
 
 def choosing(**changes: Any) -> dict[str, Any]:
