@@ -7,13 +7,16 @@ memory, handoffs, structured messages, unknown kinds of participants and endings
 
 import json
 import re
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from domain.errors import Invalid
 from domain.graphflow.autogen_endings import endings
 from domain.graphflow.autogen_graph import Drawing, drawing
+from domain.graphflow.autogen_parts import inner as inside
+from domain.graphflow.autogen_parts import kind, lost_of
 from domain.graphflow.definition import MOST_VISITS, Definition
 from domain.graphflow.documents import of_document
 from domain.graphflow.work import LONGEST_EXPRESSION
@@ -21,18 +24,6 @@ from domain.graphflow.work import LONGEST_EXPRESSION
 _ROUNDS = 10
 """Of a cycle whose team says nothing about its length."""
 _MOST_READ = 30
-_ABSENT = ("tools", "handoffs", "memory")
-_STATIC = frozenset({"StaticWorkbench", "StaticStreamWorkbench"})
-_ALIASES = frozenset(
-    {
-        "azure_openai_chat_completion_client",
-        "AzureOpenAIChatCompletionClient",
-        "openai_chat_completion_client",
-        "OpenAIChatCompletionClient",
-        "OllamaChatCompletionClient",
-    }
-)
-"""Short names of model clients that AutoGen itself takes."""
 _TASK = "user"
 """Whose message the task is."""
 _END = "ended"
@@ -68,7 +59,8 @@ def _config(component: Any) -> Mapping[str, Any]:
     provider = component.get("provider") if isinstance(component, Mapping) else None
     config = component.get("config") if isinstance(component, Mapping) else None
     if not isinstance(provider, str) or not provider.endswith(".GraphFlow") or not isinstance(config, Mapping):
-        raise Invalid("this is no GraphFlow component", field="provider", reason="no GraphFlow component")
+        reason = f"this is no GraphFlow component, but a {kind(component)[:100]}"
+        raise Invalid(reason, field="provider", reason=reason)
     graph, participants = config.get("graph"), config.get("participants")
     if not isinstance(graph, Mapping) or not isinstance(graph.get("nodes"), Mapping) or not graph["nodes"]:
         raise Invalid("config.graph.nodes is missing", field="config.graph.nodes", reason="missing")
@@ -86,12 +78,20 @@ class _Reader:
         self._config, self._agents, self._stand_in = config, agents, stand_in
         self.lost: list[str] = []
         self.notes: list[str] = []
-        self._participants = {str(_inner(each).get("name")): each for each in config["participants"]}
+        self._participants = self._named(config["participants"])
         self._drawing: Drawing = drawing(config["graph"], self.lost, self.notes)
         self._ids = _ids(self._drawing.names)
         self._ended = _free(_END, self._ids.values())
         longest = None if self._drawing.entries else len(self._drawing.names)
-        self._endings = endings(config, _kind, longest, self.lost, self.notes)
+        self._endings = endings(config, kind, longest, self.lost, self.notes)
+
+    def _named(self, participants: Sequence[Any]) -> dict[str, Any]:
+        named = [(str(inside(each).get("name")), each) for each in participants]
+        counts = Counter(name for name, _ in named)
+        self.lost.extend(
+            f"the participant {name}, of which there are {many}" for name, many in counts.items() if many > 1
+        )
+        return dict(named)
 
     def document(self, name: str, description: str) -> dict[str, Any]:
         rounds = self._rounds()
@@ -124,20 +124,20 @@ class _Reader:
             self.lost.append(f"the node {name}, which no participant has the name of")
             return node
         inner, sources = self._filtered(name, participant)
-        if _kind(inner) == "AssistantAgent":
-            node |= self._assistant(name, _inner(inner), sources)
-        elif _kind(inner) == "UserProxyAgent":
+        if kind(inner) == "AssistantAgent":
+            node |= self._assistant(name, inside(inner), sources)
+        elif kind(inner) == "UserProxyAgent":
             self.notes.append(f"{name} waits for the event {self._ids[name]}, whose payload is what the person says")
             node |= {"type": "wait", "event": self._ids[name]}
         else:
-            self.lost.append(f"the participant {name}, a {_kind(inner)}")
+            self.lost.append(f"the participant {name}, a {kind(inner)}")
         return node
 
     def _filtered(self, name: str, participant: Any) -> tuple[Any, tuple[str, ...] | None]:
         """The agent inside a `MessageFilterAgent`, and whose messages it is given; None for everybody's."""
-        if _kind(participant) != "MessageFilterAgent":
+        if kind(participant) != "MessageFilterAgent":
             return participant, None
-        config = _inner(participant)
+        config = inside(participant)
         kept = _inner_filters(config.get("filter"))
         if any(
             each.get("count") != 1 or each.get("position") != "last" for each in kept if each.get("source") != "user"
@@ -146,8 +146,13 @@ class _Reader:
         return config.get("wrapped_agent"), tuple(str(each.get("source")) for each in kept)
 
     def _assistant(self, name: str, config: Mapping[str, Any], sources: Sequence[str] | None) -> dict[str, Any]:
-        self.lost.extend(_lost_of(name, config))
-        model = _inner(config.get("model_client")).get("model")
+        self.lost.extend(lost_of(name, config))
+        context = kind(config.get("model_context"))
+        if config.get("model_context") and context != "UnboundedChatCompletionContext":
+            self.notes.append(
+                f"{name} is given the newest messages of the others, and not what its {context} would choose"
+            )
+        model = inside(config.get("model_client")).get("model")
         if model:
             self.notes.append(f"{name} does not use {model}, but the model of the agent that takes its part")
         agent = self._ids[name] if self._ids[name] in self._agents else self._stand_in
@@ -181,30 +186,7 @@ class _Reader:
         """What a participant has said, as an expression."""
         path = f"nodes.{self._ids[name]}.output"
         inner, _ = self._filtered(name, self._participants.get(name))
-        return f"string({path}.payload)" if _kind(inner) == "UserProxyAgent" else path
-
-
-def _lost_of(name: str, config: Mapping[str, Any]) -> Iterator[str]:
-    for field in _ABSENT:
-        for each in config.get(field) or ():
-            what = each if isinstance(each, str) else _inner(each).get("name") or _kind(each)
-            yield f"{field.removesuffix('s')} {what} of {name}"
-    benches = config.get("workbench") or []
-    for bench in benches if isinstance(benches, list) else [benches]:
-        tools = _inner(bench).get("tools") or ()
-        for tool in tools:
-            yield f"tool {_inner(tool).get('name') or _kind(tool)} of {name}"
-        if not tools and _kind(bench) not in _STATIC:
-            yield f"workbench {_kind(bench)} of {name}"
-    if config.get("structured_message_factory"):
-        yield f"structured messages of {name}"
-    client = config.get("model_client")
-    if isinstance(client, Mapping) and not _is_autogens(str(client.get("provider", ""))):
-        yield f"model client {_kind(client)} of {name}"
-
-
-def _is_autogens(provider: str) -> bool:
-    return provider.startswith("autogen_ext.models.") or provider in _ALIASES
+        return f"string({path}.payload)" if kind(inner) == "UserProxyAgent" else path
 
 
 def _inner_filters(filter_: Any) -> list[Mapping[str, Any]]:
@@ -216,16 +198,6 @@ def _may_stop(node: str, edges: Sequence[Mapping[str, Any]]) -> bool:
     """Whether it can be that none of a node's edges is taken."""
     own = [edge for edge in edges if edge["from"] == node]
     return bool(own) and all("when" in edge for edge in own)
-
-
-def _kind(component: Any) -> str:
-    provider = component.get("provider") if isinstance(component, Mapping) else None
-    return str(provider).rpartition(".")[2] if provider else "nameless thing"
-
-
-def _inner(component: Any) -> Mapping[str, Any]:
-    config = component.get("config") if isinstance(component, Mapping) else None
-    return config if isinstance(config, Mapping) else {}
 
 
 def _ids(names: Sequence[str]) -> dict[str, str]:

@@ -67,8 +67,10 @@ def endings(
 
 
 def _each(condition: Any, kind: Callable[[Any], str]) -> Iterator[Mapping[str, Any]]:
-    if not isinstance(condition, Mapping):
+    if condition is None:
         return
+    if not isinstance(condition, Mapping):
+        condition = {}  # a nameless thing
     config = condition.get("config")
     inner = config.get("conditions") if isinstance(config, Mapping) else None
     if kind(condition) == "OrTerminationCondition" and isinstance(inner, list):

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from domain.graphflow.autogen_parts import listed
 from domain.graphflow.before import before
 from domain.graphflow.graph import Graph, GraphEdge, GraphNode, Join
 from domain.graphflow.regions import topology
@@ -47,7 +48,7 @@ def drawing(graph: Mapping[str, Any], lost: list[str], notes: list[str]) -> Draw
     shape = topology(plain)
     lost.extend(_never_started(names, start, shape.incoming))
     lost.extend(_endless(names, edges))
-    activation = {name: str(_mapping(graph["nodes"][name]).get("activation") or "all") for name in names}
+    activation = {name: _way(_mapping(graph["nodes"].get(name)), "activation", name, lost) for name in names}
     joins = {
         name: _join(name, activation[name], [edges[index] for index in shape.incoming[at]], lost, notes)
         for at, name in enumerate(names)
@@ -63,14 +64,22 @@ def drawing(graph: Mapping[str, Any], lost: list[str], notes: list[str]) -> Draw
 
 def _edges(graph: Mapping[str, Any], lost: list[str]) -> Iterator[_Edge]:
     for name, node in graph["nodes"].items():
-        for each in _mapping(node).get("edges") or ():
+        for each in listed(_mapping(node).get("edges")):
             edge = _mapping(each)
             target, condition = str(edge.get("target")), edge.get("condition")
             if edge.get("condition_function") is not None or not isinstance(condition, str | None):
                 lost.append(f"the function that is the condition of {name} -> {target}")
             group = str(edge.get("activation_group") or target)
             text = condition if isinstance(condition, str) else None
-            yield _Edge(str(name), target, text, group, str(edge.get("activation_condition") or "all"))
+            yield _Edge(str(name), target, text, group, _way(edge, "activation_condition", f"{name} -> {target}", lost))
+
+
+def _way(of: Mapping[str, Any], field: str, where: str, lost: list[str]) -> str:
+    """`all` or `any`."""
+    given = of.get(field) or "all"
+    if given not in ("all", "any"):
+        lost.append(f"the {field.replace('_', ' ')} {str(given)[:100]} of {where}")
+    return str(given)
 
 
 def _known(edge: _Edge, names: Sequence[str], lost: list[str]) -> bool:

@@ -26,8 +26,8 @@ MEMBERS = ["amy_cfo", "omri_data_scientist"]
 
 
 @pytest_asyncio.fixture(autouse=True, loop_scope="module")
-async def begun(shared: System, scripted_model: ScriptedModel) -> AsyncIterator[list[str]]:  # noqa: ARG001
-    """The tasks that a test begins. They are over before the next test: what works on takes answers meant for others."""
+async def begun(shared: System, scripted_model: ScriptedModel) -> AsyncIterator[list[str]]:
+    """The tasks that a test begins: over before the next one, whose scripted answers they would take."""
     tasks: list[str] = []
 
     async def remember(answer: httpx.Response) -> None:

@@ -301,3 +301,49 @@ def test_a_team_is_given_the_name_that_one_asks_for() -> None:
 def test_a_node_that_is_called_as_the_end_is_has_its_own_id() -> None:
     done = imported(team(("ended", "b", "x"), ("b", "ended", "y")), agents=AGENTS, stand_in="ali")
     assert [node.id for node in done.definition.nodes] == ["ended", "b", "ended_2"]
+
+
+ODD: list[tuple[str, Any, str]] = [
+    ("participants/0/config/tools", 5, "tool nameless thing of Writer"),
+    ("participants/0/config/memory", {"provider": "x.ListMemory"}, "memory ListMemory of Writer"),
+    ("participants/0/config/handoffs", True, "handoff nameless thing of Writer"),
+    ("participants/0/config/workbench", [{"provider": "x.StaticWorkbench", "config": {"tools": 5}}],
+     "tool nameless thing of Writer"),
+    ("participants/0/config/system_message", {"a": 1}, "the system message of Writer, which is no text"),
+    ("graph/nodes/Writer/activation", "most", "the activation most of Writer"),
+    ("graph/nodes/Writer/activation", ["all"], "the activation ['all'] of Writer"),
+    ("termination_condition", 5, "the termination condition nameless thing"),
+    ("termination_condition", "MaxMessageTermination", "the termination condition nameless thing"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("path", "value", "said"), ODD)
+def test_what_has_an_odd_shape_is_refused_by_name(path: str, value: Any, said: str) -> None:
+    assert said in lost(changed(path, value))
+
+
+@pytest.mark.parametrize("edges", [5, "b", {"target": "b"}, [5]])
+def test_edges_of_an_odd_shape_are_refused(edges: Any) -> None:
+    with pytest.raises(Invalid):
+        imported(changed("graph/nodes/Writer/edges", edges), agents=AGENTS, stand_in="ali")
+
+
+def test_participants_of_one_name_are_refused_as_autogen_does() -> None:
+    team = copy.deepcopy(TEAM)
+    team["config"]["participants"].append(team["config"]["participants"][0])
+    assert "the participant Writer, of which there are 2" in lost(team)
+
+
+@pytest.mark.parametrize(
+    "kind", ["RoundRobinGroupChat", "SelectorGroupChat", "Swarm", "MagenticOneGroupChat", "SocietyOfMindAgent"]
+)
+def test_a_team_of_another_kind_is_refused_by_its_name(kind: str) -> None:
+    team = {**TEAM, "provider": f"autogen_agentchat.teams.{kind}"}
+    with pytest.raises(Invalid, match=f"no GraphFlow component, but a {kind}"):
+        imported(team, agents=AGENTS, stand_in="ali")
+
+
+def test_a_chosen_part_of_the_conversation_is_told() -> None:
+    context = {"provider": "autogen_core.model_context.BufferedChatCompletionContext", "config": {"buffer_size": 3}}
+    done = imported(changed("participants/0/config/model_context", context), agents=AGENTS, stand_in="ali")
+    assert any("BufferedChatCompletionContext" in note for note in done.notes)
