@@ -105,13 +105,26 @@ def _no_constant(name: str) -> Any:
     raise Malformed(f"{name} is no number of JSON")
 
 
+_OF_TEXTS = "tag:yaml.org,2002:str"
+
+
 class _Yaml(yaml.SafeLoader):
-    """YAML as JSON is: no aliases (they can unfold without end), no dates, no `yes` for true, each key once."""
+    """YAML as JSON is: no aliases (they unfold without end), no tags, no dates, no `yes` for true, each key once."""
+
+    _depth = 0
 
     def compose_node(self, parent: Any, index: Any) -> Any:
-        if self.check_event(yaml.AliasEvent):
-            raise _at("aliases are not read: write it out", self.peek_event().start_mark)  # type: ignore[no-untyped-call]
-        return super().compose_node(parent, index)
+        event = self.peek_event()  # type: ignore[no-untyped-call]
+        if isinstance(event, yaml.AliasEvent):
+            raise _at("aliases are not read: write it out", event.start_mark)
+        if event.tag is not None and not (isinstance(event, yaml.ScalarEvent) and event.tag == _OF_TEXTS):
+            raise _at("this is not YAML as JSON has it: tags are not read, but for !!str", event.start_mark)
+        if self._depth > _DEEPEST:
+            raise _too_deep()
+        self._depth += 1
+        node = super().compose_node(parent, index)
+        self._depth -= 1
+        return node
 
     def construct_mapping(self, node: Any, deep: bool = False) -> dict[Any, Any]:  # noqa: FBT001, FBT002  (PyYAML's own)
         seen: set[str] = set()

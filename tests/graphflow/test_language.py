@@ -12,7 +12,7 @@ from jsonschema import Draft202012Validator
 
 from domain.errors import Invalid, Malformed
 from domain.graphflow.definition import definition_schema
-from domain.graphflow.documents import canonical, document_of, fingerprint, parse
+from domain.graphflow.documents import canonical, document_of, fingerprint, of_yaml, parse
 from domain.graphflow.expressions import BadExpression, checked, evaluate, holds
 from domain.graphflow.outline import graph_of
 from domain.graphflow.sites import reads
@@ -286,3 +286,27 @@ def test_half_a_surrogate_pair_in_an_expression_is_told(expression: str) -> None
         evaluate(expression, {"input": {}})
     with pytest.raises(BadExpression, match="Unicode"):
         checked(expression, {})
+
+
+TAGS = ["!!bool zz", "!!bool yes", "!!int '0x1F'", "!!float inf", "!!null x", "!!binary aGk=", "!!set {x, y}",
+        "!!omap [x: 1]", "!!pairs [x: 1]", "!!timestamp 2024-01-01", "!!map [1]", "!!seq {b: 1}", "!mine 5", "! 5",
+        "!!python/name:os.system ''"]  # fmt: skip
+
+
+@pytest.mark.parametrize("value", TAGS)
+@pytest.mark.parametrize("before", ["", "a: ", "a: {b: [{c: "])
+def test_tags_are_refused_where_they_stand(value: str, before: str) -> None:
+    with pytest.raises(Malformed, match=r"line 1, column .*tags are not read"):
+        of_yaml(before + value + "}]}" * before.count("["))
+
+
+def test_a_text_may_be_tagged_as_one() -> None:
+    assert of_yaml("{a: !!str 5, b: !!str yes}") == {"a": "5", "b": "yes"}
+
+
+@pytest.mark.parametrize("text", ["[" * 100_000, "{a: " * 30_000, "- " * 60_000, "? " * 60_000, "a: [" + "[" * 120_000])
+def test_what_is_nested_without_end_is_refused_soon(text: str) -> None:
+    started = time.process_time()
+    with pytest.raises(Malformed, match="nested more than"):
+        of_yaml(text)
+    assert time.process_time() - started < 2
