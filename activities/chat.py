@@ -190,7 +190,8 @@ class ChatActivities:
         turn = aggregate.load_turn(self._ledger.read(stream))
         events: list[Event] = []
         key = f"fail:{ref.session_id}:{ref.turn}:{turn.version}"
-        if turn.visits < given_up.visit:  # it failed before its call was reserved: this is how the work on it begins
+        if turn.status is None or turn.visits < given_up.visit:
+            # it failed before its call was reserved: this is how the work on it begins
             events += aggregate.start(turn, started(ref, model="", cause=cause))
             key = first_attempt_key(ref.message_id, given_up.visit) if events else key
         failed = TurnFailed(

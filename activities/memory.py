@@ -14,6 +14,9 @@ from domain.ids import root
 from domain.ledger import Ledger
 
 _MOST_KNOWN = 50_000
+_MOST_DEFINITIONS = 1_000
+MOST_TURNS = 10_000
+"""Turns that are looked up at once: numbers of turns come through Temporal, and may be any."""
 
 
 class Remembers(Protocol):
@@ -62,6 +65,8 @@ class Memory:
             NotFound: there is none.
         """
         definition = self._agents.definition(agent_id, version)
+        if len(self._definitions) >= _MOST_DEFINITIONS:
+            self._definitions.clear()
         self._definitions[agent_id, version] = definition
         return definition
 
@@ -70,9 +75,12 @@ class Memory:
     ) -> Words:
         """The answered turns `first` to `last`, and the texts of these hashes. What was erased is left out.
 
+        Of more than `MOST_TURNS` turns the oldest are left out.
+
         A fork's first turns are read where `lineage` says that they stand, and so is a summary of them.
         """
-        spoken = self._spoken([(home(session_id, lineage, turn), turn) for turn in range(first, last + 1)])
+        numbers = range(max(first, last - MOST_TURNS + 1), last + 1)
+        spoken = self._spoken([(home(session_id, lineage, turn), turn) for turn in numbers])
         own = root(session_id)
         wanted: dict[str, set[str]] = {own: {h for h in hashes if h}}
         for owner, pair in spoken:

@@ -12,6 +12,7 @@ SINGLE = frozenset(
         b"content-type",
         b"host",
         b"idempotency-key",
+        b"if-match",
         b"last-event-id",
         b"origin",
         b"x-api-key",

@@ -22,6 +22,7 @@ from runtime.offers import offers
 from runtime.readiness import announce_ready
 from runtime.settings import Settings
 from workflows.queues import model_queue
+from workflows.well_formed import WellFormedMessages
 
 THREADS = 16
 GRACE = timedelta(seconds=60)
@@ -58,7 +59,7 @@ def _worker(settings: Settings, client: Client, queue: str, slots: ModelSlots, o
         client,
         task_queue=queue,
         max_eager_activity_reservations_per_workflow_task=EAGER,
-        interceptors=[RefusalInterceptor(), slots],
+        interceptors=[RefusalInterceptor(), WellFormedMessages(), slots],
         graceful_shutdown_timeout=GRACE,
         sticky_queue_schedule_to_start_timeout=STICKY,
         max_heartbeat_throttle_interval=THROTTLE,

@@ -207,7 +207,10 @@ class Approval:
                 edited_content=heard.edited_content,
                 problem=heard.problem,
             )
-            await self._record(ApprovalActivities.record_claim, claim, f"signal: {verdict}")
+            try:
+                await self._record(ApprovalActivities.record_claim, claim, f"signal: {verdict}")
+            except FailureError as error:  # of a signal in a way that nobody has thought of: the run goes on
+                workflow.logger.warning("the signal %s was not recorded: %s", verdict, error)
 
     async def _take_back(self, reason: str) -> None:
         await self._recorded()

@@ -42,7 +42,7 @@ def _said(given: dict[str, Any]) -> Said:
     texts = {name: given.get(name) for name in ("comment", "by", "edited_content")}
     by = f"claimed:{_name(texts['by'])}"
     if unknown := sorted(set(given) - set(texts)):
-        return Said(by, problem=f"{unknown[0][:_MOST_NAME]} is not known: use comment, by and edited_content")
+        return Said(by, problem=f"{_printable(unknown[0])} is not known: use comment, by and edited_content")
     for name, text in texts.items():
         if text is not None and not isinstance(text, str):
             return Said(by, problem=f"{name} is no text")
@@ -60,8 +60,11 @@ def reason_of(arguments: Sequence[Any]) -> str:
 
 def _name(given: Any) -> str:
     """Who it claims to be, as far as it can be printed."""
-    name = "".join(letter for letter in given if letter.isprintable()) if isinstance(given, str) else ""
-    return name.strip()[:_MOST_NAME] or _NOBODY
+    return (_printable(given) if isinstance(given, str) else "") or _NOBODY
+
+
+def _printable(given: str) -> str:
+    return "".join(letter for letter in given if letter.isprintable()).strip()[:_MOST_NAME]
 
 
 def _is_storable(text: str) -> bool:

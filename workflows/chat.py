@@ -23,6 +23,7 @@ with workflow.unsafe.imports_passed_through():
 
 
 _OVER = "this session has ended"
+_MOST_VISITS = 1_000_000
 
 
 @workflow.defn(name="AgentChat")
@@ -75,7 +76,7 @@ class AgentChat:
             return said
         waiting = self._messages.known(say)
         if waiting is None:
-            self._admit(say.key_id, say.agent_id)
+            self._admit(say)
             waiting = self._messages.add(say)
         await workflow.wait_condition(lambda: waiting.said is not None or (waiting.moved and not self._ending))
         if waiting.said is None:
@@ -205,23 +206,29 @@ class AgentChat:
     def _checked(self, say: Say) -> Say | None:
         """A delivered message. What is refused gets a failed turn, or nothing at all in a session of another key."""
         try:
-            self._admit(say.key_id, say.agent_id, is_delivered=True)
+            self._admit(say, is_delivered=True)
         except ApplicationError as refusal:
             return None if refusal.type == "NotFound" else replace(say, refusal=refusal.message)
         return say
 
-    def _admit(self, key_id: str, agent_id: str, *, is_delivered: bool = False) -> None:
+    def _admit(self, say: Say, *, is_delivered: bool = False) -> None:
         head = self._head
-        if head is None or head.key_id != key_id:
+        if head is None or head.key_id != say.key_id:
             raise ApplicationError("there is no such session", type="NotFound", non_retryable=True)
+        if not self._has_place(say):  # its number would be believed: by what reads the turns before it, for one
+            raise ApplicationError("the session has no such turn", type="NotFound", non_retryable=True)
         if self._ended:
             raise ApplicationError(_OVER, type="Conflict", non_retryable=True)
         if self._holds.waiting and not is_delivered:  # what was accepted is answered after the decision
             raise ApplicationError(
                 f"this session waits for {', '.join(sorted(self._holds.waiting))}", type="Conflict", non_retryable=True
             )
-        if head.agent_id != agent_id:
+        if head.agent_id != say.agent_id:
             raise ApplicationError(f"this session is with {head.agent_id}", type="Conflict", non_retryable=True)
+
+    def _has_place(self, say: Say) -> bool:
+        """Whether a message that is to be tried again names a turn that has begun, and a try that can be."""
+        return 1 <= say.visit <= _MOST_VISITS and (say.again is None or 1 <= say.again <= self._turn)
 
     async def _answer(self, waiting: Waiting) -> None:
         """One turn: steps until there is an answer, or a record that there is none."""

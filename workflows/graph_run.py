@@ -169,8 +169,8 @@ class GraphRun:
             return
         if request.verb == "cancel":
             self._stop(request)
-        elif not self._closing:
-            with suppress(ApplicationError):  # it is over, and nobody waits to hear it
+        elif request.verb in {"pause", "resume"} and not self._closing:
+            with suppress(FailureError):  # it is over, or cannot be recorded; an error here would fail the run
                 await self._set_paused(request, paused=request.verb == "pause")
 
     @workflow.signal

@@ -37,7 +37,7 @@ class Holds:
         """Somebody says that an approval is decided: the ledger is asked, for anybody can send a signal."""
         for said in arguments:
             approval_id = said.get("approval_id") if isinstance(said, dict) else getattr(said, "approval_id", None)
-            if approval_id in self.waiting:
+            if isinstance(approval_id, str) and approval_id in self.waiting:
                 self.heard.add(approval_id)
 
     async def ask(self, ask: ApprovalAsk, on_wait: Callable[[str], Awaitable[None]] | None = None) -> Decided:

@@ -35,6 +35,7 @@ from tests.system import until
 from workflows.approval import Approval
 from workflows.approval_start import start_approval
 from workflows.queues import FLOW
+from workflows.well_formed import WellFormedMessages
 
 OWNER = "chat-1"
 TEXT = "The answer that somebody has to look at."
@@ -83,7 +84,7 @@ class Stage:
                 activities=self.activities().all(),
                 activity_executor=threads,
                 workflow_runner=QuickSandbox(),
-                interceptors=[RefusalInterceptor()],
+                interceptors=[RefusalInterceptor(), WellFormedMessages()],
                 sticky_queue_schedule_to_start_timeout=timedelta(seconds=2),
             ):
                 yield

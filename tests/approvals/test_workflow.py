@@ -332,3 +332,31 @@ async def test_a_signal_with_characters_that_no_database_holds_harms_nothing(wor
     await run.signal(Approval.reject, "no")
     assert (await asyncio.wait_for(run.result(), 30)).outcome == "rejected"
     assert working.names(ask) == ["requested", "signal_refused", "signal_refused", "decided"]
+
+
+ORDER = {"command_id": "c", "instruction_hash": "0" * 64}
+
+
+@pytest.mark.parametrize(
+    ("signal", "arguments"),
+    [
+        ("carry", []),
+        ("carry", [ORDER]),
+        ("carry", [None, None]),
+        ("carry", [ORDER, None]),
+        ("carry", [ORDER, "approve", "and more"]),
+        ("carry", [ORDER, "dance"]),
+        ("approve", [{"a\x00b": 1}]),
+        ("withdraw", [[], None]),
+    ],
+)
+async def test_a_signal_of_any_shape_leaves_an_approval_to_be_decided(
+    working: Stage, signal: str, arguments: list[Any]
+) -> None:
+    ask = working.ask()
+    await working.waiting(ask)
+    await working.run_of(ask).signal(signal, args=arguments)
+    if signal == "withdraw":
+        assert (await asyncio.wait_for(working.run_of(ask).result(), 30)).outcome == "withdrawn"
+    else:
+        assert await decide(working, ask, "approve") == "approved"

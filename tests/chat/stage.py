@@ -21,6 +21,7 @@ from activities.thoughts import Answer, Summary, Thought, ToSummarise
 from runtime.sandbox import QuickSandbox
 from workflows.chat import AgentChat
 from workflows.chat_messages import ChatStart, Say
+from workflows.well_formed import WellFormedMessages
 
 AGENT = "an_agent"
 KEY = "key_1"
@@ -111,6 +112,6 @@ async def performing(client: Client, stage: Stage) -> AsyncIterator[Stage]:
         workflow_runner=QuickSandbox(),
         max_heartbeat_throttle_interval=timedelta(milliseconds=100),
         default_heartbeat_throttle_interval=timedelta(milliseconds=100),
-        interceptors=[RefusalInterceptor()],
+        interceptors=[RefusalInterceptor(), WellFormedMessages()],
     ):
         yield stage

@@ -76,6 +76,9 @@ class Talk:
         assert_books_agree(await self.system.calls(session_id=self.session_id), self.model.bill())
         return await self.states()
 
+    def events(self, number: int = 1) -> list[Any]:
+        return self.system.parts.ledger.read(aggregate.turn_stream(self.session_id, number))
+
     def turn(self, number: int = 1) -> aggregate.Turn:
         return aggregate.load_turn(self.system.parts.ledger.read(aggregate.turn_stream(self.session_id, number)))
 
@@ -406,3 +409,26 @@ async def test_a_session_is_ended_once_and_by_its_key(talk: Talk) -> None:
         talk.chat.end_session(Ending(talk.session_id, "anonymous", "req_2"))
     stream = aggregate.session_stream(talk.session_id)
     assert len(talk.system.parts.ledger.read(stream)) == 2
+
+
+@pytest.mark.parametrize("visit", [1, 0, -5])
+async def test_a_turn_that_is_given_up_has_begun_whatever_try_it_is_said_to_be(talk: Talk, visit: int) -> None:
+    given_up = GivenUp(talk.ref("Hello."), "UPSTREAM_ERROR", "it broke", visit=visit)
+    environment().run(talk.chat.fail_turn, given_up)
+    assert [type(event).__name__ for event in talk.events()] == ["TurnStarted", "TurnFailed"]
+
+
+@pytest.mark.parametrize("last", [10**6, 2**63, 10**30])
+async def test_the_words_of_a_turn_with_an_absurd_number_take_no_more_work_than_those_of_a_long_session(
+    talk: Talk, last: int
+) -> None:
+    parts, asked = talk.system.parts, []
+
+    class Watched:
+        def read_many(self, streams: list[str]) -> dict[str, list[Any]]:
+            asked.extend(streams)
+            return {}
+
+    remembered = Memory(Watched(), parts.content, parts.agents)  # type: ignore[arg-type]
+    assert remembered.words(talk.session_id, 1, last).turns == ()
+    assert len(asked) == memory.MOST_TURNS

@@ -22,6 +22,7 @@ from domain.swarm.task import Mode
 from runtime.sandbox import QuickSandbox
 from workflows.swarm import Swarm
 from workflows.swarm_messages import SwarmOver, SwarmStart
+from workflows.well_formed import WellFormedMessages
 
 MEMBERS = ("ada", "bea", "cleo")
 CHIEF = "ali"
@@ -128,6 +129,6 @@ async def performing(client: Client, stage: Stage, *, cached: int = 100) -> Asyn
         max_cached_workflows=cached,
         max_heartbeat_throttle_interval=timedelta(milliseconds=100),
         default_heartbeat_throttle_interval=timedelta(milliseconds=100),
-        interceptors=[RefusalInterceptor()],
+        interceptors=[RefusalInterceptor(), WellFormedMessages()],
     ):
         yield stage
