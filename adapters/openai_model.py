@@ -34,6 +34,7 @@ OK = 200
 SUCCESSES = range(200, 300)  # some gateways create an answer (201)
 LOADING = 503
 DEFAULT_WINDOW = 8192
+_MOST_WINDOWS = 1_000
 MAX_WINDOW = 10**8
 COMPLETION_CAP_HOST = "api.openai.com"  # its reasoning models refuse `max_tokens`; most others know only that
 
@@ -146,6 +147,8 @@ class OpenAIModel:
             offered = await self._offered_window()
         except (aiohttp.ClientError, TimeoutError, ConnectionError):
             return self._bounded(known_context_window(model))  # not remembered: it may know when it is back
+        if len(self._windows) >= _MOST_WINDOWS:  # agents name models as they like
+            self._windows.clear()
         size = self._windows[model] = self._bounded(offered or known_context_window(model))
         return size
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import unquote
 
-from domain.patterns import weight
+from domain.patterns import size, weight
 
 FEW_UNITS = 100_000
 """Some milliseconds of work."""
@@ -23,22 +23,27 @@ _LENGTHS = ("minLength", "maxLength")
 
 @dataclass(frozen=True, slots=True)
 class _Work:
-    """`parts` of a schema once all that it refers to is written out, and the `states` of all its patterns."""
+    """`parts` of a schema once all that it refers to is written out; `states` and `memory` of all its patterns."""
 
     parts: int = 1
     states: int = 0
+    memory: int = 0
 
     def __add__(self, other: "_Work") -> "_Work":
-        return _Work(min(MUCH, self.parts + other.parts), min(MUCH, self.states + other.states))
+        return _Work(
+            min(MUCH, self.parts + other.parts),
+            min(MUCH, self.states + other.states),
+            min(MUCH, self.memory + other.memory),
+        )
 
 
-_ENDLESS = _Work(MUCH, MUCH)
+_ENDLESS = _Work(MUCH, MUCH, MUCH)
 
 
 def of_schema(schema: Any) -> int:
-    """The work of reading it."""
+    """The work of reading it, and the memory that it takes then."""
     work = _measured(schema)
-    return min(MUCH, work.parts + work.states)
+    return min(MUCH, work.parts + work.states + work.memory)
 
 
 def of_value(schema: Any, value: Any) -> int:
@@ -62,6 +67,8 @@ def _measured(schema: Any) -> _Work:
 
 
 class _Counter:
+    """How many parts a schema has once all that it refers to is written out, and what its patterns take."""
+
     def __init__(self, root: Any) -> None:
         self._root = root
         self._known: dict[str, _Work] = {}
@@ -73,7 +80,9 @@ class _Counter:
             return _Work()
         if not _APART.isdisjoint(schema) or isinstance(schema.get("id"), str):
             return _ENDLESS
-        own = _Work(1, sum(map(weight, _patterns(schema))) + sum(name in schema for name in _LENGTHS))
+        patterns = list(_patterns(schema))
+        states = sum(map(weight, patterns)) + sum(name in schema for name in _LENGTHS)
+        own = _Work(1, states, sum(map(size, patterns)))
         return sum((self._field(name, each) for name, each in schema.items()), own)
 
     def _field(self, name: str, value: Any) -> _Work:

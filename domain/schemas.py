@@ -35,6 +35,8 @@ _MOST_STEPS = 100_000
 _LARGEST_PATTERN = 2**20
 _LARGEST = 100_000
 """Characters of a schema."""
+_SMALL = 4_000
+"""Characters, and units of work: less than half a MiB once it is read."""
 _DEEPEST = 100
 _MOST_LOOKED_AT = 200
 _LONGEST = 300
@@ -76,7 +78,8 @@ def why_unusable(schema: Any, *, older: bool = False) -> str | None:
     if len(text) > _LARGEST:
         return f"it has more than {_LARGEST:,} characters"
     try:
-        _done(_prepare, schema_effort.of_schema(schema), text, older)
+        size = schema_effort.of_schema(schema)
+        _done(_prepare, size, text, older, size)
     except (UnusableSchema, TooMuch) as error:
         return str(error)
     return None
@@ -97,9 +100,12 @@ def flaws(schema: Any, value: Any, *, most: int, older: bool = False) -> tuple[F
     except ValueError as error:
         return (Flaw((), "json", str(error)),)
     try:
-        if schema_effort.of_value(schema, value) <= schema_effort.FEW_UNITS and _follows(text, older, given):
+        size = schema_effort.of_schema(schema)
+        if max(size, schema_effort.of_value(schema, value)) <= schema_effort.FEW_UNITS and _follows(
+            text, older, size, given
+        ):
             return ()
-        return _done(_flaws, schema_effort.of_flaws(schema, value), text, older, given, most)
+        return _done(_flaws, max(size, schema_effort.of_flaws(schema, value)), text, older, size, given, most)
     except TooMuch as error:
         raise UnusableSchema(str(error)) from error
 
@@ -120,12 +126,12 @@ def _written(value: Any) -> bytes:
         raise ValueError(f"it cannot be written as JSON ({error})") from None
 
 
-def _follows(schema: bytes, older: bool, value: bytes) -> bool:  # noqa: FBT001  (as for `_flaws`)
-    return bool(_validator(schema, older).is_valid(orjson.loads(value)))
+def _follows(schema: bytes, older: bool, size: int, value: bytes) -> bool:  # noqa: FBT001  (as for `_flaws`)
+    return bool(_validator(schema, older, size).is_valid(orjson.loads(value)))
 
 
-def _flaws(schema: bytes, older: bool, value: bytes, most: int) -> tuple[Flaw, ...]:  # noqa: FBT001  (pickled by place)
-    validator, given = _validator(schema, older), orjson.loads(value)
+def _flaws(schema: bytes, older: bool, size: int, value: bytes, most: int) -> tuple[Flaw, ...]:  # noqa: FBT001  (pickled by place)
+    validator, given = _validator(schema, older, size), orjson.loads(value)
     if validator.is_valid(given):
         return ()
     errors = islice(validator.iter_errors(given), _MOST_LOOKED_AT)
@@ -133,12 +139,31 @@ def _flaws(schema: bytes, older: bool, value: bytes, most: int) -> tuple[Flaw, .
     return tuple(sorted(found, key=lambda flaw: [str(part) for part in flaw.place]))[:most]
 
 
-def _prepare(schema: bytes, older: bool) -> None:  # noqa: FBT001  (pickled by place)
-    _validator(schema, older)
+def _prepare(schema: bytes, older: bool, size: int) -> None:  # noqa: FBT001  (pickled by place)
+    _validator(schema, older, size)
 
 
-@lru_cache(maxsize=512)
-def _validator(text: bytes, older: bool) -> Any:  # noqa: FBT001  (a key of the cache)
+def _validator(text: bytes, older: bool, size: int) -> Any:  # noqa: FBT001  (as above)
+    """What checks by this schema. Kept for the next time, in caches whose memory has a bound whoever fills them.
+
+    Large ones are made apart, and each time anew: kept, they would leave the next one there too little memory.
+    """
+    if size > schema_effort.FEW_UNITS:
+        return _made(text, older)
+    return _small(text, older) if max(len(text), size) <= _SMALL else _middling(text, older)
+
+
+@lru_cache(maxsize=256)
+def _small(text: bytes, older: bool) -> Any:  # noqa: FBT001  (a key of the cache)
+    return _made(text, older)
+
+
+@lru_cache(maxsize=8)
+def _middling(text: bytes, older: bool) -> Any:  # noqa: FBT001  (a key of the cache)
+    return _made(text, older)
+
+
+def _made(text: bytes, older: bool) -> Any:  # noqa: FBT001  (as above)
     schema = orjson.loads(text)
     kind = _dialect(schema, older=older)
     patterns = rust.FancyRegexOptions(backtrack_limit=_MOST_STEPS, size_limit=_LARGEST_PATTERN)

@@ -1,8 +1,10 @@
 """JSON Schemas that others wrote: they can be used or say why not, nothing is fetched, and everything ends."""
 
 import contextlib
+import os
 import socket
 import time
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -230,3 +232,35 @@ def test_what_is_wrong_with_a_long_text_is_told_all_the_same() -> None:
     (flaw,) = flaws(schema, {"a": "x" * 500_000}, most=3)
     assert (flaw.path, flaw.keyword) == ("a", "anyOf")
     assert len(flaw.message) < 400
+
+
+def of_patterns(number: int, pattern: str, count: int) -> dict[str, Any]:
+    return {"properties": {f"p{number}_{place}": {"pattern": f"{pattern}{place}"} for place in range(count)}}
+
+
+def resident_mib() -> float:
+    return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 2**20
+
+
+@pytest.mark.parametrize(
+    ("pattern", "count"),
+    [
+        (r"\p{L}" * 8, 300),
+        (r"[\p{L}\p{N}]{1,90}", 10),
+        (r"\P{Lu}" * 50, 20),
+        (r"(?i)[^a\W]{200}", 20),
+        (r"(.{50}){20}", 20),
+    ],
+)
+def test_a_schema_whose_patterns_take_much_memory_takes_it_elsewhere(pattern: str, count: int) -> None:
+    """Sixteen of these took this process from some MiB to several GiB, for as long as it lived."""
+    before = resident_mib()
+    for number in range(2):
+        why_unusable(of_patterns(number, pattern, count))
+    assert resident_mib() - before < 48
+
+
+def test_a_schema_that_took_all_memory_there_was_leaves_the_next_one_enough() -> None:
+    for number in range(3):
+        why_unusable(of_patterns(number, r"\p{L}" * 8, 300))
+        assert why_unusable(of_patterns(number, r"^[\p{L} ]{1,9}$", 3)) is None
