@@ -184,6 +184,8 @@ class ApprovalActivities:
                 raise Invalid(claim.problem)
             if verdict == "approve" and claim.edited_content:
                 policy.refuse_edit(approval, claim.edited_content, edit_schema(self._content, approval))
+            approval.refuse_decided()
+            policy.refuse_late(approval, cause.at)
             return policy.decide(approval, Who(by, "claimed"), choice, cause)
 
         def otherwise(approval: Approval, refusal: Refused) -> list[Event]:

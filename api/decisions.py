@@ -78,6 +78,7 @@ class Decisions:
         Raises:
             NotFound: there is no such approval.
             AlreadyDecided: another decision stands; `details` say which.
+            TooLate: its time is over.
             Forbidden, Invalid, Conflict: it may not be done.
             Unavailable: Temporal or the database is away; nothing was accepted, and nothing will be done.
         """
@@ -87,7 +88,11 @@ class Decisions:
             approval = aggregate.load(await asyncio.to_thread(self._events, wish.approval_id))
             if command_id in approval.commands:
                 return Taken(await asyncio.to_thread(self._read, wish.approval_id))
-            order = await asyncio.to_thread(self._order, approval, wish, command_id)
+            try:
+                order = await asyncio.to_thread(self._order, approval, wish, command_id)
+            except policy.TooLate:  # its run may be gone, and nobody else may be there to record that it has ended
+                await self._runs.start(start_of(approval, notices=self._runs.notices))
+                raise
             telling = self._runs.tell(wish.approval_id, wish.verb, order)
             told = await self._handover.confirmed(telling, work, by=wish.caller.id, because=wish.request_id)
             if told in {"done", "handed_over"}:
@@ -116,6 +121,7 @@ class Decisions:
             instruction.carried_out(approval, Cause(wish.caller.id, wish.request_id, self._now()))
         except AlreadyDecided as refused:
             raise self._explained(refused, owner) from refused
+        policy.refuse_late(approval, self._now())
         policy.refuse_edit(approval, wish.edited_content, edit_schema(self._content, approval))
         for text in (comment, edited):
             if text is not None:

@@ -1,6 +1,7 @@
 """Who may decide an approval, and what comes of it: pure decisions that refuse or return events."""
 
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Literal
 
 from domain.approvals.aggregate import Approval
@@ -106,6 +107,22 @@ def admit(approval: Approval, who: Who) -> None:
         raise Forbidden("whoever asked may not decide this")
     if who.identity == "proven" and not anybody and who.by not in approval.deciders:
         raise Forbidden("this is not yours to decide", deciders=list(approval.deciders))
+
+
+class TooLate(Conflict):
+    """Its time is over, and what that means is about to be recorded."""
+
+
+def refuse_late(approval: Approval, at: datetime) -> None:
+    """Refuse what is said after the approval's end, which may not be recorded yet: all workers may be away.
+
+    It is asked when something is said. What was said in time is carried out however late that is.
+
+    Raises:
+        TooLate: it has ended.
+    """
+    if approval.standing is None and at >= approval.expires_at:
+        raise TooLate("this is over: nobody decided in time", expires_at=approval.expires_at.isoformat())
 
 
 def decide(approval: Approval, who: Who, choice: Choice, cause: Cause) -> list[Event]:

@@ -3,6 +3,7 @@
 import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import uuid4
 
@@ -10,14 +11,18 @@ import httpx
 import pytest
 import pytest_asyncio
 
+from activities.approvals import ApprovalAsk, ApprovalStart, start_of
+from activities.deciding import ApprovalActivities
 from adapters.postgres.rebuild import Rebuild
 from api.caller import Caller
+from domain.approvals import aggregate
 from domain.approvals.projection import ApprovalsProjection
 from domain.content import Content
 from tests.approvals.desk import APPROVALS, TEXT, Desk, desk_of
 from tests.scripted_model import ScriptedModel
-from tests.system import ADMIN_KEY, new_namespace, running, settings_of
+from tests.system import ADMIN_KEY, new_namespace, running, settings_of, until
 from workflows.approval import Approval
+from workflows.queues import FLOW
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -348,3 +353,52 @@ async def test_without_a_worker_a_decision_is_accepted_and_that_is_all_that_is_s
 
 def _address(desk: Desk) -> str:
     return desk.system.settings.temporal_address or ""
+
+
+async def ended(desk: Desk) -> ApprovalAsk:
+    """An approval whose time was over long ago, which nobody was there to record."""
+    parts, ask = desk.system.parts, await asyncio.to_thread(desk.ask)
+
+    async def start(_: ApprovalStart) -> None:
+        """No run."""
+
+    activities = ApprovalActivities(
+        parts.ledger,
+        parts.instructions,
+        parts.content,
+        lambda: parts.risks,
+        lambda: datetime.now(UTC) - timedelta(days=100),
+        start=start,
+    )
+    await activities.request_approval(ask)
+    return ask
+
+
+@pytest.mark.parametrize(
+    ("verb", "body"),
+    [
+        ("approve", None),
+        ("approve", {"edited_content": "Yes."}),
+        ("reject", {"reason": "no"}),
+        ("delegate", {"to": "key_2"}),
+        ("escalate", None),
+    ],
+)
+async def test_what_is_said_after_the_end_does_not_count_and_the_end_is_recorded(
+    desk: Desk, verb: str, body: Any
+) -> None:
+    ask = await ended(desk)
+    late = await desk.post(ask, verb, body)
+    assert (late.status_code, late.json()["error"]["code"]) == (409, "CONFLICT")
+    shown = await until(lambda: desk.get(ask), lambda each: each["status"] == "expired", seconds=20)
+    assert shown["status"] == "expired"
+
+
+async def test_a_signal_after_the_end_does_not_count(desk: Desk) -> None:
+    ask = await ended(desk)
+    start = start_of(aggregate.load(desk.system.parts.ledger.read(aggregate.stream(ask.approval_id))), notices=False)
+    await desk.system.temporal.start_workflow(
+        Approval.run, start, id=ask.approval_id, task_queue=FLOW, start_signal="approve"
+    )
+    shown = await until(lambda: desk.get(ask), lambda each: each["status"] != "pending", seconds=20)
+    assert shown["status"] == "expired"

@@ -434,3 +434,23 @@ def test_there_is_one_decision_at_most_whatever_the_order_of_commands(
     assert (row.agreed, row.version) == ([*approval.votes], approval.version)
     if approval.status == "approved" and approval.known.rules.quorum > 1:
         assert len(set(approval.votes)) == approval.known.rules.quorum
+
+
+@pytest.mark.parametrize("seconds", [1000, 1000.001, 10**6])
+def test_nothing_is_said_in_time_after_the_end(seconds: float) -> None:
+    policy.refuse_late(asked(), at(999.999))
+    with pytest.raises(policy.TooLate):
+        policy.refuse_late(asked(), at(seconds))
+
+
+def test_what_went_up_at_its_end_has_time_again() -> None:
+    approval = asked(on_expiry="escalate")
+    gone_up = evolved(approval, passing.pass_time(approval, "expire", seen=1, cause=cause(seconds=1000)))
+    policy.refuse_late(gone_up, at(1500))
+    with pytest.raises(policy.TooLate):
+        policy.refuse_late(gone_up, at(2000))
+
+
+def test_what_is_decided_is_not_late() -> None:
+    approval = asked()
+    policy.refuse_late(evolved(approval, reject(approval, key("a"))), at(5000))
