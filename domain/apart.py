@@ -9,6 +9,7 @@ import signal
 import threading
 from collections.abc import Callable
 from concurrent.futures import TimeoutError as TookTooLong
+from concurrent.futures.process import BrokenProcessPool
 from functools import lru_cache
 from multiprocessing import get_context
 from typing import TypeVar
@@ -24,6 +25,8 @@ MOST_MEMORY = 768 * 2**20
 AT_ONCE = 2
 """Processes of one process."""
 
+_TRIES = 2
+
 T = TypeVar("T")
 
 _start = threading.Lock()
@@ -37,15 +40,25 @@ def apart(work: Callable[..., T], *given: object) -> T:
     """What comes of it. The function is one of a module; what it is given and gives can be pickled.
 
     Raises:
-        TooMuch: it was given up.
+        TooMuch: it was given up, or no process can be started for it.
     """
+    for _ in range(_TRIES):
+        pool = _active_pool()
+        try:
+            result: T = pool.schedule(limited, args=(work, *given), timeout=LONGEST_WAIT_S).result()
+        except (TookTooLong, ProcessExpired, MemoryError) as error:
+            raise TooMuch(f"it took more than {LONGEST_S:g} seconds of work, or too much memory") from error
+        except BrokenProcessPool:  # as when memory ran out for a moment: this pool is none any more
+            continue
+        return result
+    raise TooMuch("no process can be started for it now")
+
+
+def _active_pool() -> ProcessPool:
     with _start:
-        pool = _pool()
-    try:
-        result: T = pool.schedule(limited, args=(work, *given), timeout=LONGEST_WAIT_S).result()
-    except (TookTooLong, ProcessExpired, MemoryError) as error:
-        raise TooMuch(f"it took more than {LONGEST_S:g} seconds of work, or too much memory") from error
-    return result
+        if not _pool().active:
+            _pool.cache_clear()
+        return _pool()
 
 
 def limited(work: Callable[..., T], *given: object) -> T:

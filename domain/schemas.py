@@ -32,7 +32,8 @@ _OLDER: Mapping[str, type[Any]] = {
     "https://json-schema.org/draft/2019-09/schema": rust.Draft201909Validator,
 }
 _MOST_STEPS = 100_000
-_LARGEST_PATTERN = 2**20
+_LARGEST_PATTERN = 2**24
+"""Bytes of a pattern once it is compiled: eighty letters of any script (`\\p{L}{1,80}`) are four million."""
 _LARGEST = 100_000
 """Characters of a schema."""
 _SMALL = 4_000

@@ -210,3 +210,12 @@ def _value(of: Any, expression: str, data: dict[str, Any]) -> Any:
 def _spin() -> None:
     while True:
         pass
+
+
+def test_after_all_processes_were_lost_the_next_work_is_done_by_others() -> None:
+    assert apart.apart(sum, [1, 2]) == 3
+    lost = apart._pool()  # noqa: SLF001  (there is no other way to lose them)
+    lost.stop()
+    lost.join()
+    assert apart.apart(sum, [3, 4]) == 7
+    assert apart._pool() is not lost  # noqa: SLF001  (the same)

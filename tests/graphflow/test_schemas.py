@@ -264,3 +264,12 @@ def test_a_schema_that_took_all_memory_there_was_leaves_the_next_one_enough() ->
     for number in range(3):
         why_unusable(of_patterns(number, r"\p{L}" * 8, 300))
         assert why_unusable(of_patterns(number, r"^[\p{L} ]{1,9}$", 3)) is None
+
+
+def test_eighty_letters_of_any_script_are_no_large_pattern() -> None:
+    names = {"type": "string", "pattern": r"^[\p{L} '-]{1,80}$"}
+    schema = {"properties": {"first": names, "last": names, "town": names}}
+    assert why_unusable(schema) is None
+    assert flaws(schema, {"first": "Łucja", "last": "O'Brien-Ōta", "town": "Ürümqi"}, most=3) == ()
+    [flaw] = flaws(schema, {"first": "7"}, most=3)
+    assert (flaw.path, flaw.keyword) == ("first", "pattern")
