@@ -53,22 +53,25 @@ def own_temporal(directory: Path) -> Iterator[OwnTemporal]:
         yield server
 
 
-def hurry(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Have the API wait as `WAITS` says."""
-    for name, seconds in WAITS.items():
-        monkeypatch.setattr(name, seconds)
+@contextmanager
+def impatient() -> Iterator[None]:
+    """The API waits as `WAITS` says, for the block: outside of it even a slow machine is to be in time."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name, seconds in WAITS.items():
+            patch.setattr(name, seconds)
+        yield
 
 
 @contextmanager
-def words_lost(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Temporal writes down whatever it is handed, and its word for it never comes."""
+def words_lost() -> Iterator[None]:
+    """Temporal writes down whatever it is handed, and its word for it never comes to an impatient API."""
 
     @asynccontextmanager
     async def confirmed() -> AsyncIterator[None]:
         yield
         raise Unavailable("Temporal's word was lost", retry_after=1)
 
-    with monkeypatch.context() as patch:
+    with impatient(), pytest.MonkeyPatch.context() as patch:
         for name in ("chat_runs", "swarm_runs", "graph_runs", "approval_runs"):
             patch.setattr(f"api.{name}.confirmed", confirmed)
         yield

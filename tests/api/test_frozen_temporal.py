@@ -14,7 +14,7 @@ from domain.errors import Unavailable
 from domain.events import Cause
 from domain.revocations import Revocations, Work
 from runtime.settings import Settings
-from tests.api.frozen import OwnTemporal, begun, hurry, own_temporal, words_lost
+from tests.api.frozen import OwnTemporal, begun, impatient, own_temporal, words_lost
 from tests.graphflow.test_api_executions import WORKFLOWS, made, over, told
 from tests.runtime.upping import until as wait_until
 from tests.scripted_model import ScriptedModel
@@ -34,10 +34,7 @@ async def temporal(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Ow
 
 
 @pytest.fixture
-async def settings(
-    temporal: OwnTemporal, database_url: str, redis_url: str, scripted_model: ScriptedModel, monkeypatch: Any
-) -> Settings:
-    hurry(monkeypatch)
+async def settings(temporal: OwnTemporal, database_url: str, redis_url: str, scripted_model: ScriptedModel) -> Settings:
     return settings_of(
         database_url=database_url,
         temporal_address=temporal.address,
@@ -93,7 +90,7 @@ async def test_what_a_frozen_temporal_did_not_confirm_is_refused_and_never_runs(
         before, bill = begun(system), len(scripted_model.bill())
         keys = [({"Idempotency-Key": f"key-{number}"} if keyed else {}) for number in range(len(STARTS))]
         asked = list(zip(STARTS, keys, strict=True))
-        with temporal.frozen():
+        with temporal.frozen(), impatient():
             answers = await asyncio.gather(*(start(system, headers) for start, headers in asked))
         assert [answer.status_code for answer in answers] == [503] * len(STARTS), [it.text for it in answers]
         await quiet(system)
@@ -114,13 +111,12 @@ async def test_what_a_frozen_temporal_did_not_confirm_is_refused_and_never_runs(
 @pytest.mark.parametrize("start", STARTS, ids=lambda start: start.__name__)
 @pytest.mark.parametrize("keyed", [True, False], ids=["with a key", "without a key"])
 async def test_what_arrived_without_a_word_is_refused_and_dropped_by_the_worker_that_finds_it(
-    system_settings: Settings, scripted_model: ScriptedModel, monkeypatch: Any, start: Start, *, keyed: bool
+    system_settings: Settings, scripted_model: ScriptedModel, start: Start, *, keyed: bool
 ) -> None:
-    hurry(monkeypatch)
     headers = {"Idempotency-Key": "one"} if keyed else {}
     async with running(system_settings, working=False) as system:
         await made(system, [LOOK], [], name=NAME)
-        with words_lost(monkeypatch):
+        with words_lost():
             refused = await start(system, headers)
             assert refused.status_code == 503, refused.text
         assert await arrived(system) == 1
@@ -144,7 +140,6 @@ async def arrived(system: System) -> int:
 async def test_what_has_begun_by_the_time_its_word_is_lost_is_accepted_and_runs_once(
     system: System, scripted_model: ScriptedModel, monkeypatch: Any, start: Start
 ) -> None:
-    hurry(monkeypatch)
     await made(system, [LOOK], [], name=NAME)
     revoke = Revocations.revoke
 
@@ -155,7 +150,7 @@ async def test_what_has_begun_by_the_time_its_word_is_lost_is_accepted_and_runs_
     monkeypatch.setattr(Revocations, "revoke", late)
     monkeypatch.setattr(ChatRuns, "_answered", no_answer)
     monkeypatch.setattr(ChatRuns, "_is_accepted", no_answer)
-    with words_lost(monkeypatch):
+    with words_lost():
         answer = await start(system, {"Idempotency-Key": "one"})
     assert answer.status_code == 202, answer.text
     monkeypatch.undo()
@@ -167,16 +162,13 @@ async def no_answer(*_: object, **__: object) -> None:
     raise Unavailable("Temporal's word was lost")
 
 
-async def test_a_decision_that_was_refused_is_not_carried_out_when_it_arrives(
-    system_settings: Settings, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    hurry(monkeypatch)
+async def test_a_decision_that_was_refused_is_not_carried_out_when_it_arrives(system_settings: Settings) -> None:
     headers = {"Idempotency-Key": "one"}
     async with running(system_settings) as system:
         approval = (await system.say("Go?", require_approval=True)).json()["approval_id"]
     path = f"/api/v1/approvals/{approval}"
     async with running(system_settings, working=False) as system:
-        with words_lost(monkeypatch):
+        with words_lost():
             refused = await system.http.post(f"{path}/approve", json={}, headers=headers)
         assert refused.status_code == 503, refused.text
     async with running(system_settings) as system:
@@ -187,9 +179,8 @@ async def test_a_decision_that_was_refused_is_not_carried_out_when_it_arrives(
 
 
 async def test_a_run_that_was_refused_to_be_gone_on_with_stays_over_and_can_be_gone_on_with_later(
-    system_settings: Settings, scripted_model: ScriptedModel, monkeypatch: pytest.MonkeyPatch
+    system_settings: Settings, scripted_model: ScriptedModel
 ) -> None:
-    hurry(monkeypatch)
     scripted_model.script({"contains": "Look", "status": 401, "times": 1})
     async with running(system_settings) as system:
         await made(system, [LOOK], [], name=NAME)
@@ -197,7 +188,7 @@ async def test_a_run_that_was_refused_to_be_gone_on_with_stays_over_and_can_be_g
         assert (await over(system, run))["status"] == "failed"
     headers = {"X-Request-ID": "the-same"}
     async with running(system_settings, working=False) as system:
-        with words_lost(monkeypatch):
+        with words_lost():
             refused = await told(system, run, "retry", headers=headers)
         assert refused.status_code == 503, refused.text
     async with running(system_settings) as system:
@@ -210,13 +201,10 @@ async def test_a_run_that_was_refused_to_be_gone_on_with_stays_over_and_can_be_g
         assert begun(system)["graphflow.run_reopened"] == 1
 
 
-async def test_turns_have_no_gap_where_a_message_was_dropped(
-    system_settings: Settings, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    hurry(monkeypatch)
+async def test_turns_have_no_gap_where_a_message_was_dropped(system_settings: Settings) -> None:
     async with running(system_settings, working=False) as system:
         first = await system.say("One.", "s-1", wait=False)
-        with words_lost(monkeypatch):
+        with words_lost():
             assert (await system.say("Two.", "s-1", wait=False)).status_code == 503
         third = await system.say("Three.", "s-1", wait=False)
         assert (first.status_code, third.status_code) == (202, 202)

@@ -252,7 +252,7 @@ async def test_a_web_page_is_unreadable_and_may_have_been_charged(model: OpenAIM
         "event: hello\n\n",
         "data: 7\n\n",
         "data: {}\n\n",
-        'data: {"choices":[{"delta":{"content":7}}]}\n\n',
+        'data: {"choices":[{"delta":{"content":null}}]}\n\n',
         "data:\n\n",
     ],
 )
