@@ -131,6 +131,8 @@ class McpConnection:
         if owner is None:
             return
         self._leave.set()
+        if not self._ready.done():  # there is nobody to take leave of
+            owner.cancel()
         done, _ = await asyncio.wait({owner}, timeout=_FAREWELL_S)
         if not done:
             owner.cancel()

@@ -26,7 +26,7 @@ from schemathesis.specs.openapi.checks import (
     status_code_conformance,
 )
 
-BUDGET = 1_500
+BUDGET = 1_000
 """Examples of one mode, over all operations."""
 FEWEST = 6
 MOST = 60
