@@ -23,6 +23,7 @@ from runtime.seeding import seed_ledger
 from runtime.serve import make_app
 from runtime.settings import Settings
 from runtime.work import work, workers
+from workflows.reconcile import SCHEDULE_ID
 
 T = TypeVar("T")
 
@@ -79,7 +80,7 @@ async def until(ask: Callable[[], Awaitable[T]], holds: Callable[[T], bool], *, 
 
 
 async def new_namespace(address: str) -> str:
-    """A Temporal namespace of one's own, with our search attributes."""
+    """A Temporal namespace of one's own, with our search attributes, and without our schedule."""
     name = f"test-{uuid4().hex}"
     retention = Duration()
     retention.FromTimedelta(timedelta(days=1))
@@ -87,7 +88,10 @@ async def new_namespace(address: str) -> str:
     await client.workflow_service.register_namespace(
         RegisterNamespaceRequest(namespace=name, workflow_execution_retention_period=retention)
     )
-    await temporal.register(await temporal.connect(Settings(temporal_address=address, temporal_namespace=name)))
+    ours = await temporal.connect(Settings(temporal_address=address, temporal_namespace=name))
+    await temporal.register(ours)
+    # Hundreds of namespaces that each wake up every minute, to the end of the run, would slow the server down for all.
+    await ours.get_schedule_handle(SCHEDULE_ID).delete()
     return name
 
 
