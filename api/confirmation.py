@@ -8,8 +8,11 @@ from temporalio.service import RPCError
 
 from domain.errors import Unavailable
 
-CONFIRM_S = 10.0
-"""Temporal is waited for so long, in seconds, to confirm that it has written something down."""
+CONFIRM_S = 60.0
+"""Temporal is waited for so long, in seconds, to confirm that it has written something down.
+
+One that is busy, as with a thousand new sessions at once, takes half a minute for it; one that is away says so at once.
+"""
 
 
 @asynccontextmanager
