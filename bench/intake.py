@@ -93,7 +93,8 @@ async def _burst(target: Target, model: ScriptedModel, size: int) -> Burst:
                 return
             burst.statuses[response.status] += 1
             burst.seconds.append(time.perf_counter() - started)
-            burst.completed += await _completed(http, target, name) if response.status == 202 else response.ok  # noqa: PLR2004
+            is_completed = await _completed(http, target, name) if response.status == 202 else response.ok  # noqa: PLR2004
+            burst.completed += is_completed  # not in one line: the sum would be read before the wait
 
         await asyncio.gather(*(one(name) for name in names))
         burst.whole_s = time.perf_counter() - begun
