@@ -47,7 +47,7 @@ class ApiSettings:
     cors_origins: tuple[str, ...] = ()
     allowed_hosts: tuple[str, ...] = ("localhost", "127.0.0.1", "[::1]")
     larger_bodies: Mapping[str, int] = field(default_factory=dict)
-    idempotency_wait_s: float = 330.0
+    idempotency_wait_s: float = 420.0
 
 
 @dataclass(frozen=True, slots=True)
