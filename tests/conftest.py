@@ -28,6 +28,9 @@ _OUTSIDE = ("CONVERGIO_", "DATABASE_URL", "OPENAI_", "OTEL_", "REDIS_URL", "TEMP
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """The longest first: those that fuzz the API run side by side, and none of them is left for the end."""
     items.sort(key=lambda item: "/contracts/" not in item.path.as_posix())
+    for item in items:
+        if item.get_closest_marker("prove"):
+            item.add_marker(pytest.mark.timeout(0))
 
 
 @pytest.fixture(scope="session", autouse=True)
