@@ -14,7 +14,7 @@ from temporalio.exceptions import ApplicationError, TemporalError
 from temporalio.service import RPCError
 from temporalio.worker import ActivityInboundInterceptor, ExecuteActivityInput, Interceptor
 
-from activities.failures import refused, unexpected
+from activities.costs.model_errors import refused, unexpected
 from domain.errors import Refused
 
 MOST_TRIES = 8

@@ -13,21 +13,23 @@ from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import Response
 
-from api import context, docs, health, openapi
-from api.auth import Identity
-from api.bodies import Bodies, Yaml
-from api.dependencies import NoPositions, Positions
-from api.envelope import Envelope
-from api.errors import failure_of
-from api.gate import Gate, StandIn
-from api.headers import SingleHeaders
-from api.idempotency import Idempotency
-from api.metrics import WebMetrics
-from api.observed import Observed
-from api.origins import Origins, TrustedHosts
-from api.routing import Literals, methods_of
-from api.still_working import StillWorking
-from api.still_working import answer as still_working
+from api.chat.accepted_work import StillWorking
+from api.chat.accepted_work import answer as still_working
+from api.health import routes as health
+from api.http import docs, openapi
+from api.http import request_context as context
+from api.http.access_log import Observed
+from api.http.api_keys import Identity
+from api.http.dependencies import NoPositions, Positions
+from api.http.envelope import Envelope
+from api.http.errors import failure_of
+from api.http.headers import SingleHeaders
+from api.http.hosts_and_cors import Origins, TrustedHosts
+from api.http.idempotency import Idempotency
+from api.http.metrics import WebMetrics
+from api.http.rate_limit import Gate, StandIn
+from api.http.request_body import Bodies, Yaml
+from api.http.routing import Literals, methods_of
 from domain.errors import Refused
 from domain.governance.ports import RateLimiter, StandInLimiter, Unlimited
 from domain.idempotency.ports import Answers
@@ -37,7 +39,7 @@ Lifespan = Callable[[Any], AbstractAsyncContextManager[None]]
 
 @dataclass(frozen=True, slots=True)
 class ApiSettings:
-    """What the operator sets. Hashes of keys are what `api.auth.key_hash` gives; `larger_bodies` is bytes by path."""
+    """Settings of the web layer: hashes of keys as `api_keys` makes them; `larger_bodies` in bytes by path."""
 
     version: str
     auth_on: bool = False

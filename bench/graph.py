@@ -27,7 +27,7 @@ from temporalio.client import Client
 
 from bench.graph_bare import AGENTS, STEPS
 from bench.stage import ROLES, Stage, cpu
-from runtime.bootstrap import agent_files
+from runtime.wiring.parts import agent_files
 
 REQUEST = "Say what we should do first this quarter to win back customers, and what we should stop doing for it."
 NODES = {"chain": STEPS, "fan": AGENTS}

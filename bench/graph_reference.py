@@ -16,12 +16,12 @@ from temporalio.client import Client
 from temporalio.worker import Worker
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner
 
-from adapters.openai_model import OpenAIModel
+from adapters.openai.model import OpenAIModel
 from bench.graph_bare import BareChain, BareFan, Work
 from bench.swarm_reference import Reference
+from runtime.processes.worker import EAGER, STICKY, THROTTLE
 from runtime.sandbox import QuickSandbox
 from runtime.settings import Settings
-from runtime.work import EAGER, STICKY, THROTTLE
 
 QUEUE = "graph-reference"
 WORKFLOWS = {"chain": BareChain, "fan": BareFan}

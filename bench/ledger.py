@@ -31,15 +31,15 @@ import structlog
 from rich.console import Console
 from rich.table import Table
 
-from adapters.postgres import log
-from adapters.postgres.group_commit import APPEND, Append, appending
+from adapters.postgres.ledger import log
+from adapters.postgres.ledger.group_commit import APPEND, Append, appending
+from adapters.postgres.ledger.pool import Database, connect
+from adapters.postgres.ledger.prepared import run
+from adapters.postgres.ledger.recorder import LedgerRecorder
 from adapters.postgres.migrate import migrate
-from adapters.postgres.pool import Database, connect
-from adapters.postgres.positions import LivePositions
-from adapters.postgres.prepared import run
-from adapters.postgres.projection_runner import ProjectionRunner
-from adapters.postgres.rebuild import Rebuild
-from adapters.postgres.recorder import LedgerRecorder
+from adapters.postgres.projections.positions import LivePositions
+from adapters.postgres.projections.rebuild import Rebuild
+from adapters.postgres.projections.runner import ProjectionRunner
 from domain.chat.aggregate import session_stream, turn_stream
 from domain.chat.events import SessionOpened, TurnAnswered, TurnStarted
 from domain.chat.projection import ChatProjection

@@ -19,7 +19,7 @@ from rich.console import Console
 from rich.table import Table
 
 from bench.stage import Stage
-from runtime.loops import freeze
+from runtime.event_loop import freeze
 from runtime.settings import Settings
 from tests.system import System, running, settings_of
 

@@ -20,7 +20,7 @@ with workflow.unsafe.imports_passed_through():
     from fastapi import FastAPI
     from pydantic import BaseModel
 
-    from adapters.openai_model import OpenAIModel
+    from adapters.openai.model import OpenAIModel
     from domain.chat.ports import Message, ModelRequest
     from runtime.settings import Settings
 

@@ -25,7 +25,7 @@ from rich.table import Table
 from temporalio.client import Client
 
 from bench.stage import ROLES, Stage, cpu
-from runtime.bootstrap import agent_files
+from runtime.wiring.parts import agent_files
 
 CHIEF = "ali_chief_of_staff"
 TASK = "Say what we should do first this quarter to win back customers, and what we should stop doing for it."

@@ -8,7 +8,7 @@ from datetime import timedelta
 from temporalio import workflow
 
 with workflow.unsafe.imports_passed_through():
-    from domain.brief import written
+    from domain.message_parts import written
     from domain.swarm.modes import parallel
     from domain.swarm.task import Speak, Spoken, Task
 

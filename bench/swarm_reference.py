@@ -17,13 +17,13 @@ from temporalio.client import Client
 from temporalio.worker import Worker
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner
 
-from adapters.openai_model import OpenAIModel
+from adapters.openai.model import OpenAIModel
 from bench.swarm_bare import Ask, BareSwarm, Work
 from domain.chat.ports import Message, ModelRequest
-from runtime.bootstrap import agent_files
+from runtime.processes.worker import EAGER, STICKY, THROTTLE
 from runtime.sandbox import QuickSandbox
 from runtime.settings import Settings
-from runtime.work import EAGER, STICKY, THROTTLE
+from runtime.wiring.parts import agent_files
 
 QUEUE = "swarm-reference"
 

@@ -7,7 +7,7 @@ from domain.approvals import policy_record as risk_policy
 from domain.chat import events as chat
 from domain.costs import events as costs
 from domain.events import Registry
-from domain.graphflow import events as graphflow
+from domain.graphflow.catalogue import events as graphflow
 from domain.swarm import events as swarm
 from domain.tools import events as tools
 

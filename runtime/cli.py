@@ -35,7 +35,7 @@ def up(
     """Run everything on this machine: servers that are not named by the environment, worker, projections, API."""
     from runtime.data_directory import AlreadyRunning
     from runtime.embedded import StartFailed
-    from runtime.supervisor import up as run
+    from runtime.supervisor.supervisor import up as run
 
     settings = _settings("up", host=host, port=port, data_dir=data_dir)
     _refuse_rules_without_keys(settings)
@@ -53,7 +53,7 @@ def api() -> None:
     """Serve the API against the servers named by the environment."""
     settings = _connected("api", "DATABASE_URL", "TEMPORAL_ADDRESS", "REDIS_URL")
     _refuse_rules_without_keys(settings)
-    from runtime.serve import run_api
+    from runtime.processes.api import run_api
 
     run_api(settings)
     _leave()
@@ -65,7 +65,7 @@ def worker(
 ) -> None:
     """Run workflows and activities."""
     settings = _connected("worker", "DATABASE_URL", "TEMPORAL_ADDRESS", "REDIS_URL")
-    from runtime.work import run_worker
+    from runtime.processes.worker import run_worker
 
     run_worker(settings, tuple(name.strip() for name in queues.split(",")) if queues else None)
     _leave()
@@ -107,7 +107,7 @@ def rebuild(
 def doctor(data_dir: DataDir = None) -> None:
     """Look at every server and every view, and say what is wrong."""
     settings = _connected("doctor", data_dir=data_dir)
-    from runtime.doctor import examine
+    from runtime.doctor.report import examine
 
     _leave(examine(settings))
 
@@ -116,7 +116,7 @@ def doctor(data_dir: DataDir = None) -> None:
 def demo() -> None:
     """A guided minute: a chat whose worker is killed in mid-answer, and the books that agree all the same."""
     settings = _settings("demo")
-    from runtime.demo import run_demo
+    from runtime.demo.run import run_demo
 
     raise typer.Exit(run_demo(settings))
 
@@ -178,7 +178,7 @@ def _connected(part: str, *needs: str, data_dir: Path | None = None) -> "Setting
 
 def _refuse_rules_without_keys(settings: "Settings") -> None:
     """Approvals whose rules could not be kept are no safety: better not to start."""
-    from adapters.risk_policy import load_risk_policy
+    from adapters.files.risk_policy import load_risk_policy
     from domain.errors import Invalid
 
     if settings.auth_on:

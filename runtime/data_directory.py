@@ -13,7 +13,7 @@ from pathlib import Path
 from pydantic import TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass
 
-from runtime.process import Mark
+from runtime.supervisor.process import Mark
 
 _RUN_FILE = "run.json"
 _LOCK_FILE = "lock"

@@ -14,7 +14,7 @@ from structlog.typing import EventDict, Processor, WrappedLogger
 
 from domain.errors import Refused
 from runtime.redaction import without_passwords
-from runtime.steady import steady
+from runtime.steady_output import steady
 
 _LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR}
 _QUIET = ("aiohttp.access", "asyncio", "httpcore", "httpx", "openai", "uvicorn.access", "uvicorn.error")

@@ -4,9 +4,9 @@ from dataclasses import dataclass
 
 from domain.agents.commands import seed as seed_agents
 from domain.approvals import policy_record
-from domain.graphflow.commands import seed as seed_workflows
-from runtime.bootstrap import Parts, agent_files, now, workflow_files
+from domain.graphflow.catalogue.commands import seed as seed_workflows
 from runtime.settings import Settings
+from runtime.wiring.parts import Parts, agent_files, now, workflow_files
 
 
 @dataclass(frozen=True, slots=True)

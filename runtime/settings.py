@@ -12,7 +12,7 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
-from adapters.risk_policy import load_risk_policy
+from adapters.files.risk_policy import load_risk_policy
 from domain.errors import Invalid
 
 LONGEST_ANSWER_S = 6 * 3600.0

@@ -12,8 +12,8 @@ from temporalio.service import RetryConfig, TLSConfig
 
 from runtime.converter import data_converter
 from runtime.settings import Settings
-from workflows.reconcile import ensure_schedule
-from workflows.visibility import ALL
+from workflows.reconcile.workflow import ensure_schedule
+from workflows.search_attributes import ALL
 
 RETENTION = timedelta(hours=720)
 """How long Temporal keeps runs that have ended."""

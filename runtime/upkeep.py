@@ -10,15 +10,15 @@ from rich.console import Console
 from rich.table import Table
 
 from adapters.postgres.migrate import migrate
-from adapters.postgres.projection_runner import ProjectionRunner
-from adapters.postgres.rebuild import Rebuild, Rebuilt
+from adapters.postgres.projections.rebuild import Rebuild, Rebuilt
+from adapters.postgres.projections.runner import ProjectionRunner
 from domain.registry import registry
 from runtime import temporal
-from runtime.bootstrap import make_parts, projections
-from runtime.loops import freeze
-from runtime.readiness import announce_ready
+from runtime.event_loop import freeze
 from runtime.seeding import seed_ledger
 from runtime.settings import Settings
+from runtime.supervisor.readiness import announce_ready
+from runtime.wiring.parts import make_parts, projections
 
 
 def run_migrations(settings: Settings) -> None:

@@ -2,9 +2,9 @@
 
 import json
 
-from runtime.plan import Plan
 from runtime.redaction import without_passwords
 from runtime.settings import Settings
+from runtime.supervisor.plan import Plan
 
 _QUESTION = {"agent_id": "ali_chief_of_staff", "message": "What can you do for me?"}
 

@@ -16,14 +16,14 @@ from google.protobuf.duration_pb2 import Duration
 from temporalio.api.workflowservice.v1 import RegisterNamespaceRequest
 from temporalio.client import Client
 
-from adapters.postgres.projection_runner import ProjectionRunner
+from adapters.postgres.projections.runner import ProjectionRunner
 from runtime import temporal
-from runtime.bootstrap import Parts, make_parts, projections
+from runtime.processes.api import make_app
+from runtime.processes.worker import work, workers
 from runtime.seeding import seed_ledger
-from runtime.serve import make_app
 from runtime.settings import Settings
-from runtime.work import work, workers
-from workflows.reconcile import SCHEDULE_ID
+from runtime.wiring.parts import Parts, make_parts, projections
+from workflows.reconcile.workflow import SCHEDULE_ID
 
 T = TypeVar("T")
 

@@ -6,20 +6,20 @@ from typing import Any
 
 import orjson
 
-from activities.approvals import Decided
-from activities.graphflow.asked import Ending, Spot
-from activities.graphflow.journal import Journal
+from activities.approvals.messages import Decided
+from activities.graphflow.execution_stream import Journal
+from activities.graphflow.expression_data import Values
+from activities.graphflow.messages import Ending, Spot
 from activities.graphflow.plans import Plan
-from activities.graphflow.scope import Values
-from activities.graphflow.texts import json_text, without_nul
+from activities.graphflow.stored_texts import json_text, without_nul
 from domain.content import Content, ContentStore
 from domain.errors import NotFound
-from domain.graphflow import run as runs
-from domain.graphflow.definition import MapNode
-from domain.graphflow.run_events import ItemEnded
-from domain.graphflow.work import AgentWork
+from domain.graphflow.definition.model import MapNode
+from domain.graphflow.definition.node_types import AgentWork
+from domain.graphflow.execution import aggregate as runs
+from domain.graphflow.execution.events import ItemEnded
+from domain.json_schema.validation import UnusableSchema, flaws, unquoted
 from domain.ledger import Ledger
-from domain.schemas import UnusableSchema, flaws, unquoted
 
 _MOST_PROBLEMS = 3
 

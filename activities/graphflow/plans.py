@@ -4,19 +4,19 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from domain.answer_shape import Shape
 from domain.errors import Invalid, NotFound
-from domain.graphflow.definition import Definition, MapNode, Node
-from domain.graphflow.documents import of_document
-from domain.graphflow.events import WorkflowDefined
-from domain.graphflow.graph import packed
-from domain.graphflow.outline import graph_of
-from domain.graphflow.schedule import Schedule
-from domain.graphflow.sites import reads
-from domain.graphflow.templates import references_in
-from domain.graphflow.versions import Workflow, evolved, stream
-from domain.graphflow.work import AgentWork
+from domain.graphflow.catalogue.aggregate import Workflow, evolved, stream
+from domain.graphflow.catalogue.events import WorkflowDefined
+from domain.graphflow.definition.documents import of_document
+from domain.graphflow.definition.graph import packed
+from domain.graphflow.definition.model import Definition, MapNode, Node
+from domain.graphflow.definition.node_types import AgentWork
+from domain.graphflow.definition.to_graph import graph_of
+from domain.graphflow.execution.scheduler import Schedule
+from domain.graphflow.expressions.templates import references_in
+from domain.graphflow.validation.template_sites import reads
 from domain.ledger import Ledger
-from domain.shapes import Shape
 
 _MOST = 500
 _PREFIX = "graphflow/"

@@ -2,7 +2,7 @@
 
 from dataclasses import fields
 
-from adapters.postgres.pool import Database
+from adapters.postgres.ledger.pool import Database
 from domain.agents.definition import AgentDefinition
 from domain.agents.names import Known
 from domain.agents.ports import AgentFilter, AgentPage, VersionPage

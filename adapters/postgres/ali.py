@@ -3,8 +3,8 @@
 from datetime import UTC, date, datetime, time
 from typing import Any
 
-from adapters.postgres.log import Connection
-from adapters.postgres.pool import Database
+from adapters.postgres.ledger.log import Connection
+from adapters.postgres.ledger.pool import Database
 from domain.ali.ports import DayCost, DayTurns, Facts, RunningRun, UsualTime, WaitingApproval
 
 _COSTS = "SELECT day, agent_id, sum(cost) FROM cost_usage WHERE day >= %s GROUP BY 1, 2 HAVING sum(cost) > 0"

@@ -3,7 +3,7 @@
 from dataclasses import fields
 from typing import Any
 
-from adapters.postgres.pool import Database
+from adapters.postgres.ledger.pool import Database
 from domain.approvals.aggregate import OPEN
 from domain.approvals.ports import ApprovalCount, ApprovalFilter, ApprovalPage, ReadApproval, ReadStep
 from domain.approvals.projection import ApprovalRow, ApprovalStepRow

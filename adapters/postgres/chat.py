@@ -4,11 +4,11 @@ from dataclasses import fields
 from datetime import datetime
 from typing import Any
 
-from adapters.postgres.pool import Database
-from adapters.postgres.prepared import Statement, integer, text
+from adapters.postgres.ledger.pool import Database
+from adapters.postgres.ledger.prepared import Statement, integer, text
 from domain.chat import aggregate
 from domain.chat.ports import Door, SpokenTurn
-from domain.chat.rows import SessionRow, TurnRow
+from domain.chat.views import SessionRow, TurnRow
 from domain.content import Content
 from domain.errors import NotFound
 from domain.events import Registry

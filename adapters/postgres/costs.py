@@ -4,7 +4,7 @@ from dataclasses import fields
 from datetime import date, datetime
 from typing import Any
 
-from adapters.postgres.pool import Database
+from adapters.postgres.ledger.pool import Database
 from domain.costs.ports import CallFilter, CallPage, GroupBy, ModelRefusal, UsageGroup
 from domain.costs.projection import CallRow
 

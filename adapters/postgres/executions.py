@@ -6,9 +6,9 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
-from adapters.postgres.pool import Database
-from domain.graphflow.executions import ExecutionRow, NodeRow
-from domain.graphflow.run_ports import RunFilter, RunPage, SeenRun, Spent
+from adapters.postgres.ledger.pool import Database
+from domain.graphflow.execution.ports import RunFilter, RunPage, SeenRun, Spent
+from domain.graphflow.execution.projection import ExecutionRow, NodeRow
 
 _COLUMNS = ", ".join(field.name for field in fields(ExecutionRow))
 _NODE_COLUMNS = ", ".join(field.name for field in fields(NodeRow))
@@ -34,7 +34,7 @@ _PASSING = {
 
 
 class PostgresRuns:
-    """`domain.graphflow.run_ports.RunReads` on the views; what was spent is read from the books."""
+    """`domain.graphflow.execution.ports.RunReads` on the views; what was spent is read from the books."""
 
     def __init__(self, database: Database) -> None:
         self._database = database

@@ -7,7 +7,7 @@ from typing import Any
 import psycopg
 from psycopg.types.json import Jsonb
 
-from adapters.postgres.pool import Database
+from adapters.postgres.ledger.pool import Database
 from domain.idempotency.ports import ACCEPTED, KEPT_S, LEASE_S, Answer, Outcome
 
 # The row is ours when it is new, when it has expired, or when its holder stopped renewing in the middle of the work.

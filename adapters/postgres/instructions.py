@@ -1,6 +1,6 @@
 """The instructions of approvals: written by the API, read by the activity that carries them out."""
 
-from adapters.postgres.pool import Database
+from adapters.postgres.ledger.pool import Database
 from domain.approvals.instructions import Instruction
 
 _PUT = """

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from adapters.postgres.pool import connect
+from adapters.postgres.ledger.pool import connect
 
 DIRECTORY = Path(__file__).parent / "migrations"
 _LOCK = 7152347

@@ -6,11 +6,11 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
-from adapters.postgres.pool import Database
+from adapters.postgres.ledger.pool import Database
 from domain.swarm.events import Agent
+from domain.swarm.members import of_session
 from domain.swarm.ports import SeenSwarm, Spent, SwarmFilter, SwarmPage
 from domain.swarm.projection import SeatRow, SwarmRow
-from domain.swarm.seats import of_session
 
 _DEPLOYED = """
     SELECT DISTINCT ON (wanted.name) wanted.name, a.id, a.deployed_version, v.definition ->> 'approval'

@@ -2,7 +2,7 @@
 
 from dataclasses import fields
 
-from adapters.postgres.pool import Database
+from adapters.postgres.ledger.pool import Database
 from domain.tools.projection import ToolCallRow
 
 _COLUMNS = ", ".join(field.name for field in fields(ToolCallRow))

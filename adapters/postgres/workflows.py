@@ -4,10 +4,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import fields
 from typing import Any
 
-from adapters.postgres.pool import Database
+from adapters.postgres.ledger.pool import Database
 from domain.errors import NotFound
-from domain.graphflow.catalogue import WorkflowRow, WorkflowVersionRow
-from domain.graphflow.ports import Runs, SeenWorkflow, WorkflowFilter, WorkflowPage, WorkflowVersionPage
+from domain.graphflow.catalogue.ports import Runs, SeenWorkflow, WorkflowFilter, WorkflowPage, WorkflowVersionPage
+from domain.graphflow.catalogue.projection import WorkflowRow, WorkflowVersionRow
 
 _COLUMNS = ", ".join(field.name for field in fields(WorkflowRow))
 _RUNS = """
@@ -52,7 +52,7 @@ _NAMED = f"""
 
 
 class PostgresWorkflows:
-    """`domain.graphflow.ports.WorkflowReads` on PostgreSQL."""
+    """`domain.graphflow.catalogue.ports.WorkflowReads` on PostgreSQL."""
 
     def __init__(self, database: Database) -> None:
         self._database = database

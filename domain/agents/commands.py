@@ -11,11 +11,11 @@ from domain.agents.definition import AgentDefinition, fingerprint
 from domain.agents.policy import SEED, seeded
 from domain.agents.ports import AgentReads
 from domain.agents.tools import canonical
+from domain.display_names import folded
 from domain.errors import NotFound, VersionConflict
 from domain.events import Cause, Event
 from domain.ids import derived, random_id
 from domain.ledger import Change, Ledger, retrying
-from domain.names import folded
 
 Check = Callable[[int], None]
 """Refuses a version of the agent that is not the one that the caller knows."""

@@ -11,10 +11,10 @@ from typing import Literal
 from domain.agents.aggregate import Agent
 from domain.agents.definition import AgentDefinition
 from domain.agents.events import NameClaimed, NameReleased
+from domain.display_names import folded, plain
 from domain.errors import Conflict, Invalid
 from domain.events import Cause, Event
 from domain.ledger import Change
-from domain.names import folded, plain
 
 RESERVED = frozenset({"ali", "chat", "create", "signatures", "validate"})
 """Ids that are parts of paths."""

@@ -5,7 +5,7 @@ from functools import partial
 from typing import Any
 
 from domain.ali.team import LEAST_MEMBERS, MODES, MOST_MEMBERS
-from domain.shapes import Shape
+from domain.answer_shape import Shape
 
 MOST_ACTIONS = 8
 

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, cast
 
-from domain.brief import Part
+from domain.message_parts import Part
 
 LEAST_MEMBERS, MOST_MEMBERS = 2, 10
 

@@ -5,8 +5,8 @@ from typing import Any
 
 from domain.approvals.aggregate import Approval
 from domain.content import ContentStore
-from domain.depth import DEEPEST, is_too_deep
-from domain.schemas import UnusableSchema, flaws
+from domain.json_schema.depth import DEEPEST, is_too_deep
+from domain.json_schema.validation import UnusableSchema, flaws
 
 _MOST_FLAWS = 3
 

@@ -8,9 +8,10 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
-from domain.approvals import passing, policy
+from domain.approvals import escalation as passing
+from domain.approvals import policy
 from domain.approvals.aggregate import Approval
-from domain.approvals.passing import Handover
+from domain.approvals.escalation import Handover
 from domain.approvals.policy import Choice, Who
 from domain.content import content_hash
 from domain.events import Cause, Event

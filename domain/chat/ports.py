@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any, Literal, Protocol
 
 from domain.chat.aggregate import Session
-from domain.chat.rows import SessionRow, TurnRow
+from domain.chat.views import SessionRow, TurnRow
 from domain.content import Content
 
 Role = Literal["system", "user", "assistant", "tool"]

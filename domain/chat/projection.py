@@ -18,7 +18,7 @@ from domain.chat.events import (
     TurnStepped,
 )
 from domain.chat.forks import OVER, home, inherited
-from domain.chat.rows import SessionRow, SessionStatus, TurnRow
+from domain.chat.views import SessionRow, SessionStatus, TurnRow
 from domain.events import Recorded
 from domain.ids import root
 from domain.projection import Key, Row, Rows

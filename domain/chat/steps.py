@@ -7,8 +7,8 @@ from typing import Any
 
 import orjson
 
-from domain.brief import shared
 from domain.chat.ports import Message, ToolRequest
+from domain.message_parts import shared
 
 MOST_STEPS = 10
 """Calls of the model in one turn. At the last one no tool may be called, so that it has to answer."""

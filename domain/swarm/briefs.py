@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from domain.brief import Part
+from domain.message_parts import Part
 from domain.swarm.spoken import reply
 from domain.swarm.task import Spoken, Task
 

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Protocol
 
-from domain.brief import Part
+from domain.message_parts import Part
 from domain.swarm.modes import collaborative, debate, handoff, hierarchical, parallel, sequential, vote
 from domain.swarm.spoken import completed, latest, reply, side_by_side
 from domain.swarm.task import Mode, Next, Spoken, Stage, Task

@@ -6,12 +6,12 @@ from datetime import datetime
 from decimal import Decimal
 from typing import ClassVar, Literal
 
-from domain.brief import Part
 from domain.events import Recorded
+from domain.message_parts import Part
 from domain.projection import Key, Row, Rows
 from domain.swarm.events import EndStatus, SwarmEnded, SwarmHeld, SwarmRequested
+from domain.swarm.members import Told, seat, told
 from domain.swarm.plans import PLANS
-from domain.swarm.seats import Told, seat, told
 from domain.swarm.spoken import ANSWER, CONTRIBUTING
 from domain.swarm.task import Mode, Task
 

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from domain.shapes import Shape
+from domain.answer_shape import Shape
 from domain.swarm.spoken import ANSWER
 
 FINISH = "finish"

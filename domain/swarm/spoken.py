@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 
-from domain.brief import Part
+from domain.message_parts import Part
 from domain.swarm.task import BY_COORDINATOR, Over, Speak, Spoken, Stage, Task
 
 CONTRIBUTING: frozenset[Stage] = frozenset({"answer", "revise", "work", "argue", "propose"})

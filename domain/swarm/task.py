@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal, get_args
 
-from domain.brief import Part
+from domain.message_parts import Part
 
 Mode = Literal["collaborative", "sequential", "parallel", "hierarchical", "debate", "vote", "handoff"]
 MODES: tuple[Mode, ...] = get_args(Mode)

@@ -4,7 +4,7 @@ from typing import Any
 
 import orjson
 
-from domain.schemas import UnusableSchema, flaws, why_unusable
+from domain.json_schema.validation import UnusableSchema, flaws, why_unusable
 from domain.tools.spec import ToolSpec
 
 MOST_CHARACTERS = 100_000

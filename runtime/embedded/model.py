@@ -4,8 +4,8 @@ import signal
 from collections.abc import Mapping
 
 from runtime.embedded.probe import answers_http
-from runtime.process import Command
-from runtime.script import part_command
+from runtime.supervisor.process import Command
+from runtime.supervisor.script import part_command
 
 
 class ModelServer:

@@ -12,7 +12,7 @@ from urllib.parse import quote
 from runtime.embedded.postgres_user import choose_user
 from runtime.embedded.programs import postgres_programs
 from runtime.embedded.server import StartFailed
-from runtime.process import Command, Mark, User
+from runtime.supervisor.process import Command, Mark, User
 
 _NAME = "convergio"  # of the role and of the database
 _SOCKET_PATH_LIMIT = 107

@@ -6,7 +6,7 @@ import subprocess
 from pathlib import Path
 
 from runtime.embedded.server import StartFailed
-from runtime.process import Command, User
+from runtime.supervisor.process import Command, User
 
 _CANDIDATES = ("postgres", "nobody", "daemon")
 _SEARCH_RIGHT = 0o1

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Protocol
 
-from runtime.process import Command
+from runtime.supervisor.process import Command
 
 START_TIMEOUT_S = 60.0
 _STOP_TIMEOUT_S = 15.0

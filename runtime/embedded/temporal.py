@@ -9,7 +9,7 @@ from pathlib import Path
 
 from runtime.embedded.probe import answers_http
 from runtime.embedded.programs import temporal_program
-from runtime.process import Command
+from runtime.supervisor.process import Command
 
 DYNAMIC_CONFIG: Mapping[str, object] = {
     # The default of 20 a second and shard puts a 50 ms tick on every hand-over inside the server, which has one shard.

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from runtime.embedded.programs import valkey_program
-from runtime.process import Command
+from runtime.supervisor.process import Command
 
 
 class ValkeyServer:

@@ -7,17 +7,17 @@ from pathlib import Path
 import httpx
 import pytest
 
-from activities.toolbox.box import JoinedToolbox
-from activities.toolbox.knowledge import SearchKnowledge
-from adapters.agent_files import load_agent_files
-from adapters.memory_idempotency import MemoryAnswers
+from activities.tools.toolbox.knowledge import SearchKnowledge
+from activities.tools.toolbox.registry import JoinedToolbox
+from adapters.files.agents import load_agent_files
+from adapters.memory.idempotency import MemoryAnswers
 from adapters.postgres.agents import PostgresAgents
 from adapters.postgres.costs import PostgresCosts
-from adapters.postgres.pool import Database
-from adapters.postgres.projection_runner import ProjectionRunner
-from adapters.postgres.recorder import LedgerRecorder
-from api import agents
-from api.agent_models import AgentModels
+from adapters.postgres.ledger.pool import Database
+from adapters.postgres.ledger.recorder import LedgerRecorder
+from adapters.postgres.projections.runner import ProjectionRunner
+from api.agents import routes as agents
+from api.agents.model_status import AgentModels
 from api.app import ApiParts, ApiSettings, create_app
 from domain.agents.commands import seed
 from domain.agents.events import EVENTS

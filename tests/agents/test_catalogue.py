@@ -7,8 +7,8 @@ from contextlib import asynccontextmanager
 import pytest
 from aiohttp import web
 
-from adapters import model_catalogue
-from adapters.model_catalogue import FixedCatalogue, ProviderCatalogue
+from adapters.openai import model_catalogue
+from adapters.openai.model_catalogue import FixedCatalogue, ProviderCatalogue
 from domain.agents.ports import ModelCatalogue
 from domain.errors import Unavailable
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from adapters.agent_files import load_agent_files
+from adapters.files.agents import load_agent_files
 from domain.agents.definition import AgentDefinition
 from domain.agents.tools import TOOLS
 from domain.errors import Invalid

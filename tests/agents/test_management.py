@@ -8,7 +8,7 @@ from uuid import uuid4
 import httpx
 import pytest
 
-from adapters.postgres.rebuild import Rebuild
+from adapters.postgres.projections.rebuild import Rebuild
 from domain.agents.projection import AgentsProjection
 from tests.scripted_model import ScriptedModel
 from tests.system import ADMIN_KEY, CHAT, System, until

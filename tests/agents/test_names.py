@@ -12,9 +12,9 @@ from domain.agents.aggregate import Agent, define, deploy, evolved, retire
 from domain.agents.definition import AgentDefinition, AgentId
 from domain.agents.events import NameClaimed, NameReleased
 from domain.agents.names import Name, slug
+from domain.display_names import folded
 from domain.errors import Conflict, Invalid
 from domain.events import Cause, Event
-from domain.names import folded
 
 CAUSE = Cause("key_1", "req_1", datetime(2026, 11, 23, tzinfo=UTC))
 IDS = TypeAdapter(AgentId)

@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from adapters.agent_files import load_agent_files
+from adapters.files.agents import load_agent_files
 from adapters.postgres.agents import PostgresAgents
-from adapters.postgres.pool import Database
-from adapters.postgres.projection_runner import ProjectionRunner
-from adapters.postgres.rebuild import Rebuild
-from adapters.postgres.recorder import LedgerRecorder
+from adapters.postgres.ledger.pool import Database
+from adapters.postgres.ledger.recorder import LedgerRecorder
+from adapters.postgres.projections.rebuild import Rebuild
+from adapters.postgres.projections.runner import ProjectionRunner
 from domain.agents.aggregate import Agent, define, deploy, evolved, retire, stream
 from domain.agents.commands import seed
 from domain.agents.definition import AgentDefinition, fingerprint

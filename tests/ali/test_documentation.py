@@ -2,7 +2,7 @@
 
 import re
 
-from api.ali_runs import READING_TOOLS
+from api.ali.service import READING_TOOLS
 from domain.ali.thresholds import Thresholds
 from tests.servers import ROOT
 

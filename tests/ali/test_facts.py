@@ -11,12 +11,12 @@ import pytest
 from psycopg.sql import SQL, Identifier, Placeholder
 
 from adapters.postgres.ali import PostgresAli
-from adapters.postgres.pool import Connection, Database
+from adapters.postgres.ledger.pool import Connection, Database
 from domain.ali.insights import first_day, insights
 from domain.ali.ports import DayCost, DayTurns, Facts, RunningRun, UsualTime, WaitingApproval
 from domain.ali.thresholds import Thresholds
 from domain.approvals.projection import ApprovalRow
-from domain.chat.rows import TurnRow
+from domain.chat.views import TurnRow
 from domain.costs.projection import UsageRow
 from domain.projection import Row
 from domain.swarm.projection import SwarmRow

@@ -8,16 +8,16 @@ from uuid import uuid4
 import httpx
 import pytest
 
-from api.ali_runs import ALI, Ali, Asker, Wish
-from api.chat_runs import ChatRuns
-from api.conversations import Conversations
-from api.dependencies import NoPositions
-from api.handover import Handover
+from api.ali.service import ALI, Ali, Asker, Wish
+from api.chat.service import Conversations
+from api.http.dependencies import NoPositions
+from api.http.handover import Handover
 from domain.errors import Unavailable
 from domain.revocations import Revocations
-from runtime.bootstrap import now
+from runtime.wiring.parts import now
 from tests.scripted_model import ScriptedModel
 from tests.system import System, until
+from workflows.chat.client import ChatRuns
 
 QUERY = "/api/v1/agents/ali/query"
 COORDINATE = "/api/v1/agents/ali/coordinate"

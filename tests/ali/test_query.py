@@ -7,7 +7,7 @@ from uuid import uuid4
 import httpx
 import pytest
 
-from api.ali_answers import NO_CALLS, NO_TOOLS
+from api.ali.answers import NO_CALLS, NO_TOOLS
 from tests.scripted_model import ScriptedModel
 from tests.system import ADMIN_KEY, AGENT, CHAT, System, until
 

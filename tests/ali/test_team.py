@@ -9,14 +9,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
-from adapters.agent_files import load_agent_files
+from adapters.files.agents import load_agent_files
 from domain.ali.ranking import chosen_by_rule, ranked
 from domain.ali.shapes import ANSWER, MOST_ACTIONS, SHAPES, TEAMS, team_shape
 from domain.ali.team import LEAST_MEMBERS, MODES, MOST_MEMBERS, Candidate, Team, brief, catalogue, chosen
 from domain.ali.words import stem, stems
-from domain.brief import written
+from domain.answer_shape import Shape
 from domain.content import content_hash
-from domain.shapes import Shape
+from domain.message_parts import written
 from domain.swarm.task import MODES as SWARM_MODES
 from tests.servers import ROOT
 

@@ -16,10 +16,10 @@ from tests.servers import SEARCH_ATTRIBUTES
 from tests.system import System
 
 WAITS = {
-    "api.chat_runs.LOOK_AFTER_S": 0.5,
-    "api.chat_runs.ACCEPT_PATIENCE_S": 0.3,
-    "api.approval_runs.ANSWER_TIMEOUT_S": 0.5,
-    "api.confirmation.CONFIRM_S": 0.5,
+    "workflows.chat.client.LOOK_AFTER_S": 0.5,
+    "workflows.chat.client.ACCEPT_PATIENCE_S": 0.3,
+    "workflows.approvals.update_client.ANSWER_TIMEOUT_S": 0.5,
+    "workflows.confirmation.CONFIRM_S": 0.5,
 }
 """How long the API waits for Temporal here, in seconds."""
 

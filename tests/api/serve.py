@@ -12,11 +12,11 @@ from typing import Literal
 import uvicorn
 from fastapi import FastAPI
 
-from adapters.memory_rate_limit import MemoryRateLimit
+from adapters.memory.rate_limit import MemoryRateLimit
 from adapters.postgres.idempotency import PostgresAnswers
-from adapters.postgres.pool import Database
-from adapters.redis_rate_limit import RedisRateLimit
-from api.server import Http
+from adapters.postgres.ledger.pool import Database
+from adapters.redis.rate_limit import RedisRateLimit
+from api.http.server import Http
 from runtime.logs import configure_logging
 from tests.api.toy import Toy, toy_app
 

@@ -10,7 +10,7 @@ import pytest
 from pydantic import TypeAdapter
 from structlog.testing import capture_logs
 
-from api.models import Money, Timestamp
+from api.http.schemas import Money, Timestamp
 from tests.api.toy import Toy, client, refused, toy_app
 
 URL = "/api/v1/things"

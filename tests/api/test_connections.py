@@ -14,8 +14,8 @@ import psutil
 import pytest
 import uvicorn
 
-from api import server
-from api.server import MOST_HEAD, Http, most_connections
+from api.http import server
+from api.http.server import MOST_HEAD, Http, most_connections
 from tests.api.serve import ROOT
 from tests.api.toy import Toy, toy_app
 from tests.system import until

@@ -9,7 +9,6 @@ import httpx
 import pytest
 import pytest_asyncio
 
-from api.chat_runs import ChatRuns
 from domain.errors import Unavailable
 from domain.events import Cause
 from domain.revocations import Revocations, Work
@@ -19,6 +18,7 @@ from tests.graphflow.test_api_executions import WORKFLOWS, made, over, told
 from tests.runtime.upping import until as wait_until
 from tests.scripted_model import ScriptedModel
 from tests.system import AGENT, System, new_namespace, running, settings_of, until
+from workflows.chat.client import ChatRuns
 
 NAME = "A look at a frozen lake"
 LOOK = {"id": "look", "type": "agent", "agent": AGENT, "prompt": "Look."}

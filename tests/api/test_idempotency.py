@@ -11,11 +11,11 @@ import psycopg
 import pytest
 from fastapi import APIRouter, Response
 
-from adapters.memory_idempotency import MemoryAnswers
+from adapters.memory.idempotency import MemoryAnswers
 from adapters.postgres.idempotency import PostgresAnswers
-from adapters.postgres.pool import Database
-from api.auth import key_hash
-from api.dependencies import joined_by_repeats
+from adapters.postgres.ledger.pool import Database
+from api.http.api_keys import key_hash
+from api.http.dependencies import joined_by_repeats
 from domain.errors import (
     Conflict,
     Forbidden,
@@ -363,7 +363,7 @@ async def test_waiting_for_the_first_call_has_an_end() -> None:
 
 
 async def test_a_long_call_keeps_its_claim_by_renewing_it(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("api.idempotency.RENEW_S", 0.1)
+    monkeypatch.setattr("api.http.idempotency.RENEW_S", 0.1)
     toy = Toy()
     toy.gate.clear()
     async with client(toy_app(toy, answers=PostgresAnswers(database, lease_s=0.3))) as api:

@@ -4,7 +4,7 @@ import pytest
 from structlog.contextvars import get_contextvars
 from structlog.testing import capture_logs
 
-from api.auth import key_hash
+from api.http.api_keys import key_hash
 from tests.api.toy import SECRET, client, refused, toy_app
 
 WHO = "/api/v1/things/who"

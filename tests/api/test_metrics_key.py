@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from pydantic import SecretStr, ValidationError
 
-from api.auth import key_hash
+from api.http.api_keys import key_hash
 from runtime.settings import Settings
 from tests.api.toy import SECRET, client, refused, toy_app
 from tests.scripted_model import ScriptedModel

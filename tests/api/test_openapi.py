@@ -8,7 +8,7 @@ from typing import Any
 import schemathesis
 from hypothesis import HealthCheck, settings
 
-from api.auth import key_hash
+from api.http.api_keys import key_hash
 from tests.api.toy import SECRET, client, toy_app
 
 

@@ -11,14 +11,14 @@ import pytest
 from redis.asyncio import Redis
 from structlog.testing import capture_logs
 
-from adapters.memory_rate_limit import MemoryRateLimit
-from adapters.redis_rate_limit import RedisRateLimit
-from api.auth import key_hash
-from api.gate import StandIn
+from adapters.memory.rate_limit import MemoryRateLimit
+from adapters.redis.rate_limit import RedisRateLimit
+from api.http.api_keys import key_hash
+from api.http.rate_limit import StandIn
 from domain.errors import Unavailable
 from domain.governance.ports import RateLimiter, Unlimited, Verdict
-from runtime.bootstrap import rate_limiter_meanwhile
 from runtime.settings import Settings
+from runtime.wiring.parts import rate_limiter_meanwhile
 from tests.api.serve import running
 from tests.api.toy import SECRET, client, refused, toy_app
 

@@ -5,15 +5,15 @@ from uuid import uuid4
 
 import pytest
 
-from api.ali_runs import CHOOSING_S
+from api.ali.service import CHOOSING_S
 from api.app import ApiSettings
-from api.chat_runs import ACCEPT_PATIENCE_S, LOOK_AFTER_S
-from api.chat_views import MAX_WAIT_S
-from api.confirmation import CONFIRM_S
-from api.workflow_designer import DRAWING_S
+from api.chat.schemas import MAX_WAIT_S
+from api.graphflow.generation_service import DRAWING_S
 from tests.agents.test_management import in_service
 from tests.scripted_model import ScriptedModel
 from tests.system import CHAT, System, until
+from workflows.chat.client import ACCEPT_PATIENCE_S, LOOK_AFTER_S
+from workflows.confirmation import CONFIRM_S
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 

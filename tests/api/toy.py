@@ -13,10 +13,10 @@ from fastapi import APIRouter, FastAPI, Response
 from fastapi.responses import StreamingResponse
 from pydantic import Field
 
-from adapters.memory_idempotency import MemoryAnswers
+from adapters.memory.idempotency import MemoryAnswers
 from api.app import ApiParts, ApiSettings, create_app
-from api.dependencies import CurrentCaller, IdempotencyKey, IfMatch, Paged, RequestId, fresh, requires, set_etag
-from api.models import Body, Deleted, Listing, Money, Timestamp, View
+from api.http.dependencies import CurrentCaller, IdempotencyKey, IfMatch, Paged, RequestId, fresh, requires, set_etag
+from api.http.schemas import Body, Deleted, Listing, Money, Timestamp, View
 from domain.errors import Conflict, NotFound, OverBudget, Unavailable, UpstreamFailed
 
 SECRET = "cvg_" + "a" * 40

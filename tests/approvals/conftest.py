@@ -13,8 +13,8 @@ from standardwebhooks import Webhook
 from temporalio.client import Client
 from temporalio.contrib.pydantic import pydantic_data_converter
 
-from adapters.postgres.pool import Database
-from adapters.webhooks import HttpWebhooks
+from adapters.postgres.ledger.pool import Database
+from adapters.web.webhooks import HttpWebhooks
 from tests.approvals.stage import Stage, risks
 from tests.system import new_namespace
 

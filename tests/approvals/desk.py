@@ -14,13 +14,13 @@ import httpx
 from temporalio.client import WorkflowHandle
 from temporalio.worker import Worker
 
-from activities.approvals import ApprovalAsk
-from activities.deciding import ApprovalActivities
+from activities.approvals.activities import ApprovalActivities
+from activities.approvals.messages import ApprovalAsk
 from domain.content import Content
 from runtime.sandbox import QuickSandbox
 from tests.approvals.waiter import Heard, Waiter
 from tests.system import System
-from workflows.approval_start import start_approval
+from workflows.approvals.start import start_approval
 
 APPROVALS = "/api/v1/approvals"
 TEXT = "The answer that somebody has to look at."

@@ -13,14 +13,14 @@ from uuid import uuid4
 from temporalio.client import Client, WorkflowHandle
 from temporalio.worker import Worker
 
-from activities.approvals import ApprovalAsk, ApprovalStart, Decided, Order
-from activities.deciding import ApprovalActivities
+from activities.approvals.activities import ApprovalActivities
+from activities.approvals.messages import ApprovalAsk, ApprovalStart, Decided, Order
 from activities.interceptor import RefusalInterceptor
-from adapters.postgres.content import PostgresContent
+from adapters.files.risk_policy import load_risk_policy
 from adapters.postgres.instructions import PostgresInstructions
-from adapters.postgres.pool import Database
-from adapters.postgres.recorder import LedgerRecorder
-from adapters.risk_policy import load_risk_policy
+from adapters.postgres.ledger.content import PostgresContent
+from adapters.postgres.ledger.pool import Database
+from adapters.postgres.ledger.recorder import LedgerRecorder
 from domain.approvals import aggregate
 from domain.approvals.instructions import Instruction
 from domain.approvals.ports import Webhooks
@@ -32,10 +32,10 @@ from domain.registry import registry
 from runtime.sandbox import QuickSandbox
 from tests.approvals.waiter import Heard, Waiter
 from tests.system import until
-from workflows.approval import Approval
-from workflows.approval_start import start_approval
-from workflows.queues import FLOW
-from workflows.well_formed import WellFormedMessages
+from workflows.approvals.start import start_approval
+from workflows.approvals.workflow import Approval
+from workflows.message_guard import WellFormedMessages
+from workflows.task_queues import FLOW
 
 OWNER = "chat-1"
 TEXT = "The answer that somebody has to look at."

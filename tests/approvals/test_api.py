@@ -11,18 +11,18 @@ import httpx
 import pytest
 import pytest_asyncio
 
-from activities.approvals import ApprovalAsk, ApprovalStart, start_of
-from activities.deciding import ApprovalActivities
-from adapters.postgres.rebuild import Rebuild
-from api.caller import Caller
+from activities.approvals.activities import ApprovalActivities
+from activities.approvals.messages import ApprovalAsk, ApprovalStart, start_of
+from adapters.postgres.projections.rebuild import Rebuild
+from api.http.caller import Caller
 from domain.approvals import aggregate
 from domain.approvals.projection import ApprovalsProjection
 from domain.content import Content
 from tests.approvals.desk import APPROVALS, TEXT, Desk, desk_of
 from tests.scripted_model import ScriptedModel
 from tests.system import ADMIN_KEY, new_namespace, running, settings_of, until
-from workflows.approval import Approval
-from workflows.queues import FLOW
+from workflows.approvals.workflow import Approval
+from workflows.task_queues import FLOW
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -306,7 +306,7 @@ async def test_a_decision_by_signal_is_read_like_any_other(desk: Desk) -> None:
 async def test_who_may_not_decide_sees_only_what_they_asked_for(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     mine, _ = await desk.asked(key_id="key_reader")
     theirs, _ = await desk.asked(key_id="key_other")
-    monkeypatch.setattr("api.auth.ANONYMOUS", Caller("key_reader", frozenset({"read", "write"})))
+    monkeypatch.setattr("api.http.api_keys.ANONYMOUS", Caller("key_reader", frozenset({"read", "write"})))
     assert (await desk.http.get(f"{APPROVALS}/{mine.approval_id}")).status_code == 200
     assert (await desk.http.get(f"{APPROVALS}/{theirs.approval_id}")).status_code == 404
     shown = (await desk.http.get(APPROVALS)).json()["data"]
@@ -340,7 +340,7 @@ async def test_open_approvals_are_counted(desk: Desk) -> None:
 async def test_without_a_worker_a_decision_is_accepted_and_that_is_all_that_is_said(
     desk: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("api.approval_runs.ANSWER_TIMEOUT_S", 0.5)
+    monkeypatch.setattr("workflows.approvals.update_client.ANSWER_TIMEOUT_S", 0.5)
     settings = desk.system.settings.model_copy(update={"temporal_namespace": await new_namespace(_address(desk))})
     async with running(settings, working=False) as idle:
         ask = desk.ask()

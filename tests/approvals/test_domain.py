@@ -10,8 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from domain.approvals import passing, policy
+from domain.approvals import escalation as passing
+from domain.approvals import policy
 from domain.approvals.aggregate import AlreadyDecided, Approval, evolved, load
+from domain.approvals.escalation import Handover
 from domain.approvals.events import (
     ApprovalDecided,
     ApprovalDelegated,
@@ -23,7 +25,6 @@ from domain.approvals.events import (
     ApprovalVoted,
     ApprovalWithdrawn,
 )
-from domain.approvals.passing import Handover
 from domain.approvals.policy import Choice, Who
 from domain.approvals.projection import folded
 from domain.approvals.rules import Rules

@@ -10,8 +10,7 @@ import pytest
 from temporalio.client import WorkflowHandle, WorkflowUpdateFailedError
 from temporalio.exceptions import ApplicationError
 
-from activities.approval_notices import notice_of, true_notice
-from activities.approvals import (
+from activities.approvals.messages import (
     ApprovalAsk,
     ApprovalStart,
     Claimed,
@@ -23,15 +22,16 @@ from activities.approvals import (
     Withdrawn,
     start_of,
 )
+from activities.approvals.notices import notice_of, true_notice
 from domain.approvals.aggregate import load as standing
 from domain.approvals.instructions import Instruction
 from domain.content import Content
 from domain.errors import Forbidden
-from runtime.bootstrap import now
+from runtime.wiring.parts import now
 from tests.approvals.stage import OWNER, Stage, risks
 from tests.approvals.waiter import Waiter
-from workflows.approval import Approval
-from workflows.queues import FLOW
+from workflows.approvals.workflow import Approval
+from workflows.task_queues import FLOW
 
 SESSION = "session_of_the_asker"
 

@@ -12,14 +12,14 @@ import pytest
 
 from domain.errors import Invalid
 from runtime import temporal
-from runtime.bootstrap import make_parts
-from runtime.serve import make_app
+from runtime.processes.api import make_app
 from runtime.settings import Settings
+from runtime.wiring.parts import make_parts
 from tests.approvals.conftest import SECRET
 from tests.approvals.desk import APPROVALS, desk_of
 from tests.servers import ROOT
 from tests.system import ADMIN_KEY, running
-from workflows.approval import Approval
+from workflows.approvals.workflow import Approval
 
 AS_ADMIN = {"X-API-Key": ADMIN_KEY}
 

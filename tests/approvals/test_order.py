@@ -9,14 +9,14 @@ import pytest
 from temporalio.client import WorkflowExecutionStatus
 from temporalio.exceptions import ApplicationError
 
-from activities.approvals import ApprovalAsk, ApprovalStart
-from activities.deciding import ApprovalActivities
+from activities.approvals.activities import ApprovalActivities
+from activities.approvals.messages import ApprovalAsk, ApprovalStart
 from runtime.settings import Settings
 from tests.approvals.desk import APPROVALS, desk_of
 from tests.approvals.stage import Stage
 from tests.system import running, until
-from workflows.approval import Approval
-from workflows.approval_start import start_approval
+from workflows.approvals.start import start_approval
+from workflows.approvals.workflow import Approval
 
 
 def asking(stage: Stage, start: Any) -> ApprovalActivities:
@@ -120,7 +120,7 @@ async def test_an_order_that_cannot_be_read_does_not_harm_the_run(working: Stage
 async def test_decisions_that_no_worker_takes_are_accepted_and_made_when_there_is_one(
     system_settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("api.approval_runs.ANSWER_TIMEOUT_S", 1.0)
+    monkeypatch.setattr("workflows.approvals.update_client.ANSWER_TIMEOUT_S", 1.0)
     async with running(system_settings) as system, desk_of(system) as desk:
         asked = [(await desk.asked())[0] for _ in range(4)]
     async with running(system_settings, working=False) as system:

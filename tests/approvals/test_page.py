@@ -8,13 +8,13 @@ from typing import get_args
 
 from standardwebhooks import Webhook
 
-from adapters.risk_policy import load_risk_policy
-from adapters.webhooks import HttpWebhooks
+from adapters.files.risk_policy import load_risk_policy
+from adapters.web.webhooks import HttpWebhooks
 from domain.approvals.aggregate import Status
 from domain.approvals.rules import Rules
 from tests.approvals.conftest import SECRET, Receiver
 from tests.servers import ROOT
-from workflows.approval import Approval
+from workflows.approvals.workflow import Approval
 
 PAGE = (ROOT / "docs/approvals.md").read_text()
 SHOWN = [json.loads(text) for text in re.findall(r"```json\n(.+?)```", PAGE, re.DOTALL)]

@@ -8,18 +8,18 @@ from typing import Any
 
 import pytest
 
-from adapters.postgres.pool import Database
-from adapters.postgres.recorder import LedgerRecorder
-from adapters.risk_policy import load_risk_policy
+from adapters.files.risk_policy import load_risk_policy
+from adapters.postgres.ledger.pool import Database
+from adapters.postgres.ledger.recorder import LedgerRecorder
 from domain.approvals import policy_record
 from domain.approvals.rules import RiskPolicy
 from domain.errors import Conflict
 from domain.ledger import Ledger
 from domain.registry import registry
 from runtime import temporal
-from runtime.bootstrap import make_parts
-from runtime.serve import make_app
+from runtime.processes.api import make_app
 from runtime.settings import Settings
+from runtime.wiring.parts import make_parts
 from tests.approvals.stage import Stage, risks
 from tests.approvals.test_keys import policy, started
 from tests.system import ADMIN_KEY, running

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from adapters.risk_policy import PACKAGED, load_risk_policy
+from adapters.files.risk_policy import PACKAGED, load_risk_policy
 from domain.errors import Invalid
 
 

@@ -14,12 +14,12 @@ from temporalio.client import WorkflowHandle
 from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.testing import WorkflowEnvironment
 
-from adapters.postgres.pool import Database
+from adapters.postgres.ledger.pool import Database
 from domain.approvals.events import ApprovalEscalated
 from tests.approvals.stage import Stage, risks
 from tests.system import until
-from workflows.approval import Approval
-from workflows.visibility import ALL
+from workflows.approvals.workflow import Approval
+from workflows.search_attributes import ALL
 
 TEST_SERVER = Path(sys.executable).with_name("temporal-test-server")
 HOUR = 3600

@@ -7,14 +7,14 @@ from datetime import UTC, datetime
 import pytest
 from pydantic import SecretStr
 
-from adapters.webhooks import HttpWebhooks
+from adapters.web.webhooks import HttpWebhooks
 from domain.approvals.ports import DeliveryFailed
 from runtime.settings import Settings
 from tests.approvals.conftest import SECRET, Receiver
 from tests.approvals.desk import desk_of
 from tests.approvals.stage import TEXT, Stage, risks
 from tests.system import running, until
-from workflows.approval import Approval
+from workflows.approvals.workflow import Approval
 
 
 def telling(stage: Stage, webhooks: HttpWebhooks) -> AbstractAsyncContextManager[None]:

@@ -9,7 +9,7 @@ from temporalio.api.enums.v1 import EventType
 from temporalio.client import WorkflowExecutionStatus, WorkflowFailureError, WorkflowUpdateFailedError
 from temporalio.exceptions import ApplicationError, CancelledError
 
-from activities.approvals import ApprovalAsk, Order
+from activities.approvals.messages import ApprovalAsk, Order
 from domain.approvals.aggregate import Approval as Standing
 from domain.approvals.commands import load
 from domain.approvals.events import ApprovalSignalRefused
@@ -17,9 +17,9 @@ from runtime.embedded.programs import temporal_program
 from tests.approvals.stage import OWNER, Stage, risks
 from tests.approvals.waiter import Waiter
 from tests.system import until
-from workflows.approval import Approval
-from workflows.approval_messages import MOST_TEXT
-from workflows.queues import FLOW
+from workflows.approvals.messages import MOST_TEXT
+from workflows.approvals.workflow import Approval
+from workflows.task_queues import FLOW
 
 
 def standing(stage: Stage, ask: ApprovalAsk) -> Standing:

@@ -7,8 +7,8 @@ from typing import Any
 from temporalio import workflow
 
 with workflow.unsafe.imports_passed_through():
-    from activities.approvals import ApprovalAsk, Decided
-    from workflows.holds import Holds
+    from activities.approvals.messages import ApprovalAsk, Decided
+    from workflows.approvals.waiting import Holds
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 import httpx
 import psycopg
 
-from runtime.process import Mark
+from runtime.supervisor.process import Mark
 from tests.runtime.upping import Up, start_up, until
 from tests.scripted_model import ScriptedModel, start_scripted_model
 from tests.servers import ROOT

@@ -14,14 +14,14 @@ from temporalio.client import Client, WorkflowHandle
 from temporalio.exceptions import ApplicationError
 from temporalio.worker import Worker
 
-from activities.chat import Ending, GivenUp, Head, KnownTurn, Opening
+from activities.chat.activities import Ending, GivenUp, Head, KnownTurn, Opening
+from activities.chat.messages import Answer, Summary, Thought, ToSummarise
 from activities.heartbeat import beating
 from activities.interceptor import RefusalInterceptor
-from activities.thoughts import Answer, Summary, Thought, ToSummarise
 from runtime.sandbox import QuickSandbox
-from workflows.chat import AgentChat
-from workflows.chat_messages import ChatStart, Say
-from workflows.well_formed import WellFormedMessages
+from workflows.chat.messages import ChatStart, Say
+from workflows.chat.workflow import AgentChat
+from workflows.message_guard import WellFormedMessages
 
 AGENT = "an_agent"
 KEY = "key_1"

@@ -12,21 +12,21 @@ import pytest_asyncio
 from temporalio.exceptions import ApplicationError
 from temporalio.testing import ActivityEnvironment
 
-from activities import memory
-from activities.books import Books
-from activities.calls import Calls
-from activities.chat import ChatActivities, Ending, GivenUp, Opening, TurnRef
-from activities.memory import Memory
-from activities.offers import Offers
-from activities.summarising import Summarising
-from activities.thinking import Thinking
-from activities.thoughts import Answer, Thought, ToSummarise
+from activities.chat import history as memory
+from activities.chat.activities import ChatActivities, Ending, GivenUp, Opening, TurnRef
+from activities.chat.history import Memory
+from activities.chat.messages import Answer, Thought, ToSummarise
+from activities.chat.model_step import Thinking
+from activities.chat.summary import Summarising
+from activities.chat.tool_offers import Offers
+from activities.costs.bookkeeping import Books
+from activities.costs.model_call import Calls
 from domain.chat import aggregate
 from domain.chat.events import SessionSummarised
 from domain.content import Content, content_hash
 from domain.errors import Conflict, NotFound, Unavailable
-from runtime.bootstrap import now
 from runtime.settings import Settings
+from runtime.wiring.parts import now
 from tests.chaos.books import assert_attempt_agrees, assert_books_agree, name
 from tests.outages import database_away
 from tests.scripted_model import ScriptedModel

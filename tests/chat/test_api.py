@@ -12,11 +12,11 @@ from domain.chat.policy import MOST_FAILURES
 from tests.chaos.books import assert_books_agree
 from tests.scripted_model import ScriptedModel
 from tests.system import ADMIN_KEY, AGENT, CHAT, System, until
-from workflows.chat import AgentChat
-from workflows.chat_messages import ChatStart
-from workflows.queues import FLOW
-from workflows.visibility import AGENT as AGENT_ATTRIBUTE
-from workflows.visibility import API_KEY, KIND, PROJECT
+from workflows.chat.messages import ChatStart
+from workflows.chat.workflow import AgentChat
+from workflows.search_attributes import AGENT as AGENT_ATTRIBUTE
+from workflows.search_attributes import API_KEY, KIND, PROJECT
+from workflows.task_queues import FLOW
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 

@@ -4,9 +4,9 @@ import time
 
 import pytest
 
-from activities.refusals import Refusals
-from activities.replies import Wanted, bare, meaning, shape_of
-from activities.shapes import SHAPES
+from activities.chat.answer_shapes import SHAPES
+from activities.chat.reply import Wanted, bare, meaning, shape_of
+from activities.costs.refusals import Refusals
 from domain.chat.policy import BELIEVED_S
 
 

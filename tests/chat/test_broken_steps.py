@@ -11,18 +11,18 @@ import pytest
 from structlog.testing import capture_logs
 from temporalio.exceptions import ApplicationError
 
-from activities.books import Books
-from activities.calls import Calls
-from activities.chat import ChatActivities, Opening
-from activities.failures import refused
-from activities.memory import Memory
-from activities.offers import Offers
-from activities.thinking import Thinking
-from activities.thoughts import Thought
+from activities.chat.activities import ChatActivities, Opening
+from activities.chat.history import Memory
+from activities.chat.messages import Thought
+from activities.chat.model_step import Thinking
+from activities.chat.tool_offers import Offers
+from activities.costs.bookkeeping import Books
+from activities.costs.model_call import Calls
+from activities.costs.model_errors import refused
 from domain.chat.policy import MOST_ATTEMPTS, MOST_FAILURES
 from domain.chat.ports import ModelFailure, ModelReply
 from domain.errors import Conflict, Refused, UpstreamFailed, VersionConflict
-from runtime.bootstrap import now
+from runtime.wiring.parts import now
 from tests.chat.test_activities import Talk, environment
 from tests.scripted_model import ScriptedModel
 from tests.system import AGENT, System

@@ -11,11 +11,11 @@ from temporalio.client import Client, WorkflowUpdateFailedError
 from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.exceptions import ApplicationError
 
-from activities.chat import Ending, Head, KnownTurn
+from activities.chat.activities import Ending, Head, KnownTurn
 from tests.chat.stage import AGENT, KEY, Chat, Stage, chat, performing, saying
 from tests.system import new_namespace, until
-from workflows.chat import AgentChat
-from workflows.chat_messages import ChatStart, Said
+from workflows.chat.messages import ChatStart, Said
+from workflows.chat.workflow import AgentChat
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 

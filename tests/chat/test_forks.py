@@ -12,9 +12,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from activities.chat import Ancestor, ChatActivities, Head, Opening, TurnRef, started
-from activities.memory import Memory
-from adapters.postgres.rebuild import Rebuild
+from activities.chat.activities import Ancestor, ChatActivities, Head, Opening, TurnRef, started
+from activities.chat.history import Memory
+from adapters.postgres.projections.rebuild import Rebuild
 from domain.chat import aggregate
 from domain.chat.commands import fork as fork_of
 from domain.chat.events import Origin, TurnAnswered
@@ -23,7 +23,7 @@ from domain.chat.projection import ChatProjection
 from domain.content import Content, content_hash
 from domain.events import Cause
 from domain.ledger import Change
-from runtime.bootstrap import now
+from runtime.wiring.parts import now
 from tests.scripted_model import ScriptedModel
 from tests.system import ADMIN_KEY, AGENT, CHAT, System, until
 

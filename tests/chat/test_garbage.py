@@ -10,7 +10,7 @@ from temporalio.exceptions import ApplicationError
 
 from tests.chat.stage import KEY, Chat, Stage, chat, performing, saying
 from tests.system import new_namespace
-from workflows.chat import AgentChat
+from workflows.chat.workflow import AgentChat
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 

@@ -7,7 +7,7 @@ from uuid import uuid4
 import httpx
 import pytest
 
-from adapters.postgres.rebuild import Rebuild
+from adapters.postgres.projections.rebuild import Rebuild
 from domain.chat.projection import ChatProjection
 from tests.scripted_model import ScriptedModel
 from tests.system import CHAT, System, until

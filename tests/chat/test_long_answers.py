@@ -6,12 +6,12 @@ from typing import Any
 import pytest
 from temporalio.exceptions import ApplicationError
 
-from activities.books import Books
-from activities.calls import Calls
-from activities.memory import Memory
-from activities.offers import Offers
-from activities.thinking import Thinking
-from runtime.bootstrap import now
+from activities.chat.history import Memory
+from activities.chat.model_step import Thinking
+from activities.chat.tool_offers import Offers
+from activities.costs.bookkeeping import Books
+from activities.costs.model_call import Calls
+from runtime.wiring.parts import now
 from tests.chat.test_activities import environment
 from tests.chat.test_broken_steps import thought_in
 from tests.scripted_model import ScriptedModel

@@ -128,7 +128,7 @@ async def test_what_breaks_inside_is_told_to_nobody(
     def broken(*_: Any) -> None:
         raise RuntimeError("SELECT a secret of ours")
 
-    monkeypatch.setattr("activities.books.aggregate.end", broken)
+    monkeypatch.setattr("activities.costs.bookkeeping.aggregate.end", broken)
     with capture_logs() as logs:
         response = await shared.say("How is all?")
     assert response.status_code >= 500, response.text

@@ -11,11 +11,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from adapters.postgres.pool import Database
-from adapters.postgres.projection_runner import ProjectionRunner
-from adapters.postgres.rebuild import Rebuild
-from adapters.postgres.recorder import LedgerRecorder
-from adapters.postgres.views import RowsInMemory, load
+from adapters.postgres.ledger.pool import Database
+from adapters.postgres.ledger.recorder import LedgerRecorder
+from adapters.postgres.projections.rebuild import Rebuild
+from adapters.postgres.projections.rows import RowsInMemory, load
+from adapters.postgres.projections.runner import ProjectionRunner
 from domain.chat import ratings
 from domain.chat.aggregate import session_stream, turn_stream
 from domain.chat.events import (
@@ -37,7 +37,7 @@ from domain.chat.events import (
 )
 from domain.chat.forks import lineage_at
 from domain.chat.projection import ChatProjection
-from domain.chat.rows import SessionRow, TurnRow
+from domain.chat.views import SessionRow, TurnRow
 from domain.events import Event, Recorded, Registry
 from domain.ids import random_id
 from domain.ledger import Change, Ledger

@@ -9,13 +9,13 @@ import pytest
 import pytest_asyncio
 from temporalio.client import ScheduleActionStartWorkflow
 
-from activities.beside import Companion
-from activities.books import Books
-from activities.chat import ChatActivities, Opening, TurnRef, started
-from activities.reconcile import LOST_AFTER, ReconcileActivities
+from activities.chat.activities import ChatActivities, Opening, TurnRef, started
+from activities.costs.bookkeeping import Books
+from activities.costs.joint_append import Companion
+from activities.reconcile.activities import LOST_AFTER, ReconcileActivities
 from domain.chat import aggregate
 from domain.chat.events import TurnHeld
-from domain.chat.rows import TurnRow
+from domain.chat.views import TurnRow
 from domain.content import content_hash
 from domain.costs.aggregate import Intent
 from domain.costs.policy import OVERDUE
@@ -23,13 +23,13 @@ from domain.events import Cause
 from domain.ids import inner
 from domain.ledger import Change
 from runtime import temporal
-from runtime.bootstrap import now
+from runtime.wiring.parts import now
 from tests.scripted_model import ScriptedModel
 from tests.system import AGENT, System, until
-from workflows.chat import AgentChat
-from workflows.chat_messages import ChatStart
-from workflows.queues import FLOW
-from workflows.reconcile import SCHEDULE_ID, Reconcile
+from workflows.chat.messages import ChatStart
+from workflows.chat.workflow import AgentChat
+from workflows.reconcile.workflow import SCHEDULE_ID, Reconcile
+from workflows.task_queues import FLOW
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 

@@ -7,17 +7,17 @@ from uuid import uuid4
 
 import pytest
 
-from activities.asks import refused_part
-from activities.books import Books
-from activities.calls import Calls
-from activities.memory import Memory
-from activities.offers import Offers
-from activities.thinking import Thinking
-from api.agent_models import AgentModels, ModelStatus
+from activities.chat.history import Memory
+from activities.chat.model_step import Thinking
+from activities.chat.tool_offers import Offers
+from activities.costs.bookkeeping import Books
+from activities.costs.call_request import refused_part
+from activities.costs.model_call import Calls
+from api.agents.model_status import AgentModels, ModelStatus
 from domain.chat.policy import BELIEVED_S
 from domain.chat.ports import ModelFailure
 from domain.tools.ports import ToolState
-from runtime.bootstrap import now
+from runtime.wiring.parts import now
 from tests.chat.test_activities import environment
 from tests.chat.test_broken_steps import thought_in
 from tests.scripted_model import ScriptedModel

@@ -7,13 +7,13 @@ from typing import Any
 
 import pytest
 
-from runtime.offers import LOCAL_AT_ONCE, SHORT_AT_ONCE, offers
 from runtime.settings import Settings
+from runtime.wiring.worker_activities import LOCAL_AT_ONCE, SHORT_AT_ONCE, offers
 from tests.approvals.desk import desk_of
 from tests.chaos.books import assert_books_agree
 from tests.scripted_model import ScriptedModel
 from tests.system import System, running, until
-from workflows.queues import FLOW
+from workflows.task_queues import FLOW
 
 NARROW = 2
 

@@ -5,11 +5,11 @@ from decimal import Decimal
 
 import pytest
 
+from adapters.postgres.ledger.pool import Database
+from adapters.postgres.ledger.recorder import LedgerRecorder
 from adapters.postgres.migrate import migrate
-from adapters.postgres.pool import Database
-from adapters.postgres.projection_runner import ProjectionRunner
-from adapters.postgres.rebuild import Rebuild
-from adapters.postgres.recorder import LedgerRecorder
+from adapters.postgres.projections.rebuild import Rebuild
+from adapters.postgres.projections.runner import ProjectionRunner
 from domain.agents import aggregate as agents
 from domain.agents.definition import AgentDefinition
 from domain.agents.projection import AgentsProjection

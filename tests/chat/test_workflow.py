@@ -22,13 +22,13 @@ from temporalio.exceptions import ApplicationError
 from temporalio.service import RPCError, RPCStatusCode
 from temporalio.testing import WorkflowEnvironment
 
-from activities.chat import Ending, Head, KnownTurn
-from activities.thoughts import Answer, Summary
+from activities.chat.activities import Ending, Head, KnownTurn
+from activities.chat.messages import Answer, Summary
 from domain.chat.policy import IDLE, REMEMBERED
 from tests.chat.stage import AGENT, KEY, Chat, Stage, chat, performing, saying
 from tests.system import new_namespace, until
-from workflows.chat import AgentChat
-from workflows.chat_messages import MOVED, ChatStart, Said
+from workflows.chat.messages import MOVED, ChatStart, Said
+from workflows.chat.workflow import AgentChat
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 

@@ -10,7 +10,7 @@ import pytest
 import schemathesis
 import uvicorn
 
-from api.server import Http
+from api.http.server import Http
 from runtime.settings import Settings
 from tests.scripted_model import ScriptedModel
 from tests.system import new_namespace, running, settings_of, until

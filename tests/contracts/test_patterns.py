@@ -20,7 +20,7 @@ LENGTH = 40_000
 MOST_CPU_S = 1.0
 """What is linear takes milliseconds for this length; what is quadratic, minutes."""
 METHODS = frozenset({"search", "match", "fullmatch", "sub", "split", "findall", "finditer"})
-OF_OUR_OWN_TEXT = frozenset({"api.docs._INLINE"})
+OF_OUR_OWN_TEXT = frozenset({"api.http.docs._INLINE"})
 FILLERS = (
     "a",
     "A",

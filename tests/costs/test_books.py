@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 from eventsourcing.persistence import StoredEvent
 
-from activities.beside import Companion
-from activities.books import Books, Reservation
-from activities.budgets import Budgets
-from adapters.postgres.pool import Database
-from adapters.postgres.recorder import LedgerRecorder
+from activities.costs.bookkeeping import Books, Reservation
+from activities.costs.joint_append import Companion
+from activities.costs.run_budget import Budgets
+from adapters.postgres.ledger.pool import Database
+from adapters.postgres.ledger.recorder import LedgerRecorder
 from domain.chat.ports import ModelFailure, ModelReply, Usage
 from domain.costs import aggregate, budget
 from domain.costs.aggregate import Intent, Settled

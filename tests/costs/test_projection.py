@@ -11,11 +11,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from adapters.postgres.pool import Database
-from adapters.postgres.projection_runner import ProjectionRunner
-from adapters.postgres.rebuild import Rebuild
-from adapters.postgres.recorder import LedgerRecorder
-from adapters.postgres.views import RowsInMemory, load
+from adapters.postgres.ledger.pool import Database
+from adapters.postgres.ledger.recorder import LedgerRecorder
+from adapters.postgres.projections.rebuild import Rebuild
+from adapters.postgres.projections.rows import RowsInMemory, load
+from adapters.postgres.projections.runner import ProjectionRunner
 from domain.costs.aggregate import Call, Intent, end, lose, reserve, stream
 from domain.costs.aggregate import load as load_call
 from domain.costs.events import EVENTS, CallCut, CallFailed, CallLost, CallReserved, CallSettled

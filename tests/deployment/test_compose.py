@@ -14,12 +14,12 @@ import httpx
 import pytest
 import yaml
 
-from adapters.memory_idempotency import MemoryAnswers
+from adapters.memory.idempotency import MemoryAnswers
 from api.app import ApiParts, ApiSettings, create_app
-from api.auth import key_hash
+from api.http.api_keys import key_hash
 from runtime.embedded.temporal import DYNAMIC_CONFIG
+from runtime.processes.worker import GRACE
 from runtime.settings import Settings
-from runtime.work import GRACE
 from tests.deployment.compose import PARTS, SHELL, Refused, environment, filled, raw, services
 from tests.servers import ROOT
 
@@ -227,7 +227,7 @@ def test_compose_waits_longer_for_a_part_to_stop_than_the_part_does() -> None:
     assert services()["worker"]["stop_grace_period"] == "75s"
     assert GRACE.total_seconds() < 75
     assert services()["api"]["stop_grace_period"] == "40s"
-    assert re.search(r"^_GRACE_S = 30$", (ROOT / "runtime/serve.py").read_text(), re.MULTILINE)
+    assert re.search(r"^_GRACE_S = 30$", (ROOT / "runtime/processes/api.py").read_text(), re.MULTILINE)
 
 
 async def ask(url: str, **headers: str) -> int:

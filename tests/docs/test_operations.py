@@ -5,21 +5,21 @@ import re
 from prometheus_client import CollectorRegistry
 
 from activities.heartbeat import EVERY_S
-from api import server
-from api.chat_runs import ACCEPT_PATIENCE_S, LOOK_AFTER_S
-from api.confirmation import CONFIRM_S
-from api.metrics import WebMetrics
+from api.http import server
+from api.http.metrics import WebMetrics
 from domain.chat import policy
-from runtime import plan
-from runtime.bootstrap import projections
 from runtime.cli import app
-from runtime.serve import CONNECTIONS
+from runtime.processes.api import CONNECTIONS
+from runtime.processes.worker import GRACE, THREADS
 from runtime.settings import Settings
-from runtime.work import GRACE, THREADS
+from runtime.supervisor import plan
+from runtime.wiring.parts import projections
 from tests.servers import ROOT
-from workflows.turn import TURN_TIMEOUT
-from workflows.visibility import ALL
-from workflows.waits import HEARTBEAT_TIMEOUT
+from workflows.chat.client import ACCEPT_PATIENCE_S, LOOK_AFTER_S
+from workflows.confirmation import CONFIRM_S
+from workflows.search_attributes import ALL
+from workflows.timeouts import HEARTBEAT_TIMEOUT
+from workflows.turn.turn import TURN_TIMEOUT
 
 PAGE = " ".join((ROOT / "docs/operations.md").read_text().split())
 

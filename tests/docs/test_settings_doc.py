@@ -10,9 +10,9 @@ import pytest
 
 from adapters.genai_prices import GenaiPrices
 from adapters.local_model import MODEL_NAME
-from adapters.openai_model import DEFAULT_WINDOW
-from runtime.providers import OPENAI_MODEL
+from adapters.openai.model import DEFAULT_WINDOW
 from runtime.settings import Settings
+from runtime.wiring.model_provider import OPENAI_MODEL
 from tests.servers import ROOT
 
 PAGE = (ROOT / "docs/settings.md").read_text()

@@ -9,8 +9,8 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from domain.graphflow.graph import Graph, GraphEdge, GraphNode
-from domain.graphflow.schedule import Schedule, State, Step, Visit
+from domain.graphflow.definition.graph import Graph, GraphEdge, GraphNode
+from domain.graphflow.execution.scheduler import Schedule, State, Step, Visit
 
 Choice = Callable[[int, int], frozenset[int]]
 """Which edges a visit of a node takes."""

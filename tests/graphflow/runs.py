@@ -9,20 +9,20 @@ from uuid import uuid4
 import orjson
 from temporalio.client import WorkflowHandle
 
-from activities.graphflow.asked import Request, RunAsked, RunOver
+from activities.graphflow.messages import Request, RunAsked, RunOver
 from domain.content import Content
 from domain.events import Event
-from domain.graphflow.documents import document_of, fingerprint, of_document
-from domain.graphflow.events import WorkflowDefined
-from domain.graphflow.run import stream
-from domain.graphflow.run_events import NodeEnded, NodeEvent
-from domain.graphflow.run_ports import SeenRun
+from domain.graphflow.catalogue.events import WorkflowDefined
+from domain.graphflow.definition.documents import document_of, fingerprint, of_document
+from domain.graphflow.execution.aggregate import stream
+from domain.graphflow.execution.events import NodeEnded, NodeEvent
+from domain.graphflow.execution.ports import SeenRun
 from domain.ledger import Change
-from runtime.bootstrap import Parts
+from runtime.wiring.parts import Parts
 from tests.system import System, until
-from workflows.graph_messages import GraphStart
-from workflows.graph_run import GraphRun
-from workflows.queues import FLOW
+from workflows.graphflow.messages import GraphStart
+from workflows.graphflow.workflow import GraphRun
+from workflows.task_queues import FLOW
 
 KEY = "key_1"
 WAYS = ("when", "otherwise")

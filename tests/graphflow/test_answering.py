@@ -11,15 +11,15 @@ import pytest
 from temporalio.api.enums.v1 import EventType
 from temporalio.testing import ActivityEnvironment
 
-from activities.books import Books
-from activities.graphflow.asked import Answered, Ended, Spot
-from activities.graphflow.parts import graph_parts
+from activities.costs.bookkeeping import Books
+from activities.graphflow.context import graph_parts
+from activities.graphflow.messages import Answered, Ended, Spot
 from domain.content import Content, ContentStore
 from domain.costs.events import CallReserved
-from domain.graphflow.run import item_stream
-from domain.graphflow.run_events import NodeBegun, NodeEnded
-from runtime.bootstrap import now
-from runtime.offers import model_activities
+from domain.graphflow.execution.aggregate import item_stream
+from domain.graphflow.execution.events import NodeBegun, NodeEnded
+from runtime.wiring.parts import now
+from runtime.wiring.worker_activities import model_activities
 from tests.graphflow.runs import AMY, ANTONIO, AVA, Run, run, transform, workflow
 from tests.scripted_model import ScriptedModel
 from tests.system import System

@@ -9,14 +9,14 @@ from typing import Any
 import pytest
 
 from domain.errors import Invalid
-from domain.graphflow.autogen import imported
-from domain.graphflow.definition import AgentNode, Definition
-from domain.graphflow.expressions import holds
-from domain.graphflow.known import Known
-from domain.graphflow.outline import graph_of
-from domain.graphflow.schedule import Schedule
-from domain.graphflow.templates import rendered
-from domain.graphflow.validation import validate
+from domain.graphflow.autogen.importer import imported
+from domain.graphflow.definition.model import AgentNode, Definition
+from domain.graphflow.definition.to_graph import graph_of
+from domain.graphflow.execution.scheduler import Schedule
+from domain.graphflow.expressions.cel import holds
+from domain.graphflow.expressions.templates import rendered
+from domain.graphflow.validation.context import Known
+from domain.graphflow.validation.validate import validate
 
 TEAM = json.loads((Path(__file__).parent / "team.json").read_text())
 AGENTS = ("ali", "publisher")

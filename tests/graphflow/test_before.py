@@ -6,9 +6,9 @@ from dataclasses import replace
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from domain.graphflow.before import before
-from domain.graphflow.graph import Graph, GraphEdge, Kind
-from domain.graphflow.schedule import Schedule
+from domain.graphflow.definition.graph import Graph, GraphEdge, Kind
+from domain.graphflow.execution.scheduler import Schedule
+from domain.graphflow.validation.reachability import before
 from tests.graphflow.graphs import drawn, graphs
 
 

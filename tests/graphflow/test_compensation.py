@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from domain.graphflow.run_events import NodeCompensated
+from domain.graphflow.execution.events import NodeCompensated
 from tests.graphflow.runs import ANTONIO, Run, again, define, run, transform, workflow
 from tests.scripted_model import ScriptedModel
 from tests.system import System

@@ -2,8 +2,8 @@
 
 import re
 
-from domain.graphflow.diagram import NodeState, mermaid
-from domain.graphflow.documents import parse
+from domain.graphflow.definition.diagram import NodeState, mermaid
+from domain.graphflow.definition.documents import parse
 
 DEFINITION = parse("""
 name: x

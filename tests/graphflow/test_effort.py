@@ -14,10 +14,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from domain import apart
-from domain.graphflow import expressions
-from domain.graphflow.effort import FEW_UNITS, MOST_UNITS, units
-from domain.graphflow.expressions import BadExpression, evaluate, sliced_value
+from domain import separate_process as apart
+from domain.graphflow.expressions import cel as expressions
+from domain.graphflow.expressions.cel import BadExpression, evaluate, sliced_value
+from domain.graphflow.expressions.cost import FEW_UNITS, MOST_UNITS, units
 
 N = 9_000
 DATA: dict[str, Any] = {
@@ -167,8 +167,8 @@ def test_in_slices_the_values_are_the_same(expression: str, items: list[int], ob
 
 def test_the_keys_of_objects_come_in_the_same_order_in_each_process() -> None:
     code = (
-        "import json; from domain.graphflow.expressions import evaluate\n"
-        "from domain.graphflow.templates import rendered\n"
+        "import json; from domain.graphflow.expressions.cel import evaluate\n"
+        "from domain.graphflow.expressions.templates import rendered\n"
         "keys = 'zulu alpha mike bravo yankee'.split(); d = {'input': {'o': {k: {'y': 1, 'b': 2} for k in keys}}}\n"
         "print(json.dumps(["
         "evaluate('input.o', d), evaluate('input.o.map(k, k)', d), evaluate(\"{'z': 1, 'a': 2, 'm': 3}\", d),"

@@ -10,14 +10,14 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from activities.replies import Wanted, meaning
-from activities.shapes import SHAPES
-from domain.graphflow.definition import definition_schema
-from domain.graphflow.documents import document_of, parse
-from domain.graphflow.generation import DESIGN, drawn, options
-from domain.graphflow.generation_brief import MODES, brief, numbered, signature
-from domain.graphflow.generation_schema import SCHEMA, TYPES
-from domain.graphflow.known import Known, KnownWorkflow, names_in
+from activities.chat.answer_shapes import SHAPES
+from activities.chat.reply import Wanted, meaning
+from domain.graphflow.definition.documents import document_of, parse
+from domain.graphflow.definition.model import definition_schema
+from domain.graphflow.generation.answer import DESIGN, drawn, options
+from domain.graphflow.generation.prompt import MODES, brief, numbered, signature
+from domain.graphflow.generation.schema import SCHEMA, TYPES
+from domain.graphflow.validation.context import Known, KnownWorkflow, names_in
 from domain.swarm.task import MODES as ALL_MODES
 from tests.graphflow.test_validation import BROKEN, KNOWN
 from tests.servers import ROOT

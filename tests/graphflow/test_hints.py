@@ -2,10 +2,10 @@
 
 import pytest
 
-from domain.graphflow.documents import parse
-from domain.graphflow.known import Known
-from domain.graphflow.problems import Validation
-from domain.graphflow.validation import validate
+from domain.graphflow.definition.documents import parse
+from domain.graphflow.validation.context import Known
+from domain.graphflow.validation.problems import Validation
+from domain.graphflow.validation.validate import validate
 
 NUMBERS = "{type: object, properties: {n: {type: number}, i: {type: integer}, o: {type: object, properties: {p: {type: number}}}}}"  # noqa: E501
 

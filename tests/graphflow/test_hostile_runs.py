@@ -6,7 +6,7 @@ from typing import Any
 import orjson
 import pytest
 
-from activities.graphflow.texts import without_nul
+from activities.graphflow.stored_texts import without_nul
 from tests.graphflow.runs import ANTONIO, run, transform, workflow
 from tests.scripted_model import ScriptedModel
 from tests.system import System

@@ -10,13 +10,13 @@ from typing import Any
 import psycopg
 import pytest
 
-from activities.graphflow.journal import Decided, Journal
-from adapters.postgres.pool import Database
-from adapters.postgres.recorder import LedgerRecorder
+from activities.graphflow.execution_stream import Decided, Journal
+from adapters.postgres.ledger.pool import Database
+from adapters.postgres.ledger.recorder import LedgerRecorder
 from domain.errors import Conflict
 from domain.events import Cause
-from domain.graphflow.run import Run, begin, load, stream
-from domain.graphflow.run_events import NodeBegun, RunPaused, RunResumed
+from domain.graphflow.execution.aggregate import Run, begin, load, stream
+from domain.graphflow.execution.events import NodeBegun, RunPaused, RunResumed
 from domain.ledger import Ledger
 from domain.registry import registry
 

@@ -11,12 +11,12 @@ from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
 from domain.errors import Invalid, Malformed
-from domain.graphflow.definition import definition_schema
-from domain.graphflow.documents import canonical, document_of, fingerprint, of_yaml, parse
-from domain.graphflow.expressions import BadExpression, checked, evaluate, holds
-from domain.graphflow.outline import graph_of
-from domain.graphflow.sites import reads
-from domain.graphflow.templates import Reference, filled, references, rendered
+from domain.graphflow.definition.documents import canonical, document_of, fingerprint, of_yaml, parse
+from domain.graphflow.definition.model import definition_schema
+from domain.graphflow.definition.to_graph import graph_of
+from domain.graphflow.expressions.cel import BadExpression, checked, evaluate, holds
+from domain.graphflow.expressions.templates import Reference, filled, references, rendered
+from domain.graphflow.validation.template_sites import reads
 
 DOCUMENT = """
 name: Essay

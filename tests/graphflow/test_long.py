@@ -10,17 +10,17 @@ from temporalio.api.enums.v1 import IndexedValueType
 from temporalio.api.operatorservice.v1 import AddSearchAttributesRequest
 from temporalio.testing import WorkflowEnvironment
 
-from domain.graphflow.run_events import NodeBegun
-from runtime.bootstrap import make_parts
+from domain.graphflow.execution.events import NodeBegun
 from runtime.converter import data_converter
+from runtime.processes.worker import work, workers
 from runtime.settings import Settings
-from runtime.work import work, workers
+from runtime.wiring.parts import make_parts
 from tests.graphflow.runs import ANTONIO, Run, define, run, transform, workflow
 from tests.scripted_model import ScriptedModel
 from tests.system import System, running, until
-from workflows.graph_messages import Heard
-from workflows.graph_run import GraphRun
-from workflows.visibility import ALL
+from workflows.graphflow.messages import Heard
+from workflows.graphflow.workflow import GraphRun
+from workflows.search_attributes import ALL
 
 TEST_SERVER = Path(sys.executable).with_name("temporal-test-server")
 WAIT = {"id": "paid", "type": "wait", "event": "payment"}

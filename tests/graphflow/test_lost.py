@@ -5,10 +5,10 @@ from datetime import timedelta
 
 import pytest
 
-from activities.graphflow.journal import Journal
-from activities.graphflow.lost import LostRuns
-from activities.reconcile import LOST_AFTER
-from runtime.bootstrap import now
+from activities.graphflow.execution_stream import Journal
+from activities.reconcile.activities import LOST_AFTER
+from activities.reconcile.executions import LostRuns
+from runtime.wiring.parts import now
 from tests.graphflow.runs import run, workflow
 from tests.system import System
 

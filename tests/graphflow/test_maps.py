@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from domain.graphflow.run import item_stream
+from domain.graphflow.execution.aggregate import item_stream
 from tests.graphflow.runs import ANTONIO, run, transform, workflow
 from tests.scripted_model import ScriptedModel
 from tests.system import System

@@ -6,14 +6,14 @@ from dataclasses import replace
 
 import pytest
 
-from activities.graphflow.asked import Begun, Ended, Ending, RunEnding, Spot
-from activities.graphflow.nodes import NodeActivities
-from activities.graphflow.parts import graph_parts
-from activities.graphflow.running import RunActivities
+from activities.graphflow.context import graph_parts
+from activities.graphflow.execution_activities import RunActivities
+from activities.graphflow.messages import Begun, Ended, Ending, RunEnding, Spot
+from activities.graphflow.node_activities import NodeActivities
 from domain.content import Content
-from domain.graphflow.run import load, stream
-from domain.graphflow.run_events import NodeEnded
-from runtime.bootstrap import now
+from domain.graphflow.execution.aggregate import load, stream
+from domain.graphflow.execution.events import NodeEnded
+from runtime.wiring.parts import now
 from tests.graphflow.runs import Run, run, transform, workflow
 from tests.system import System
 

@@ -6,16 +6,16 @@ from pathlib import Path
 import pytest
 import yaml
 
-from activities.graphflow.ends import MOST_OUTPUT
-from activities.toolbox.costs import QueryCosts
-from activities.toolbox.knowledge import SearchKnowledge
-from adapters.web_fetch import WebFetch
-from domain.graphflow import documents
-from domain.graphflow.definition import MOST_EDGES, MOST_NODES, MOST_VISITS, Place, definition_schema
-from domain.graphflow.effort import MOST_ROUNDS
-from domain.graphflow.expressions import evaluate
-from domain.graphflow.validation import validate
-from domain.graphflow.work import LONGEST_EXPRESSION, MOST_ITEMS
+from activities.graphflow.node_end import MOST_OUTPUT
+from activities.tools.toolbox.costs import QueryCosts
+from activities.tools.toolbox.knowledge import SearchKnowledge
+from adapters.web.fetch import WebFetch
+from domain.graphflow.definition import documents
+from domain.graphflow.definition.model import MOST_EDGES, MOST_NODES, MOST_VISITS, Place, definition_schema
+from domain.graphflow.definition.node_types import LONGEST_EXPRESSION, MOST_ITEMS
+from domain.graphflow.expressions.cel import evaluate
+from domain.graphflow.expressions.cost import MOST_ROUNDS
+from domain.graphflow.validation.validate import validate
 from tests.graphflow.test_readymade import KNOWN
 from tests.servers import ROOT
 

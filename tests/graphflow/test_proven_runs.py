@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from domain.graphflow.known import MOST_NESTED
+from domain.graphflow.validation.context import MOST_NESTED
 from tests.graphflow.test_api_executions import WAIT, at, begun, made, over, told
 from tests.graphflow.test_api_workflows import WORKFLOWS, a_definition, error
 from tests.system import AGENT, System

@@ -5,12 +5,12 @@ from pathlib import Path
 
 import pytest
 
-from domain.graphflow.definition import Definition
-from domain.graphflow.diagram import mermaid
-from domain.graphflow.documents import parse
-from domain.graphflow.known import Known
-from domain.graphflow.outline import graph_of
-from domain.graphflow.validation import validate
+from domain.graphflow.definition.diagram import mermaid
+from domain.graphflow.definition.documents import parse
+from domain.graphflow.definition.model import Definition
+from domain.graphflow.definition.to_graph import graph_of
+from domain.graphflow.validation.context import Known
+from domain.graphflow.validation.validate import validate
 from domain.swarm.plans import PLANS
 from domain.swarm.task import MODES, ROUNDS, Mode, Task
 from tests.graphflow.graphs import choice, play

@@ -6,13 +6,13 @@ from typing import Any
 
 import pytest
 
-from domain.graphflow.definition import Definition, MapNode, Node
-from domain.graphflow.expressions import evaluate, holds
-from domain.graphflow.outline import graph_of
-from domain.graphflow.schedule import Over, Schedule, Visit
-from domain.graphflow.sites import Site, sites, sites_of
-from domain.graphflow.templates import filled, rendered
-from domain.graphflow.work import AgentWork, ApprovalWork, SwarmWork, TransformWork
+from domain.graphflow.definition.model import Definition, MapNode, Node
+from domain.graphflow.definition.node_types import AgentWork, ApprovalWork, SwarmWork, TransformWork
+from domain.graphflow.definition.to_graph import graph_of
+from domain.graphflow.execution.scheduler import Over, Schedule, Visit
+from domain.graphflow.expressions.cel import evaluate, holds
+from domain.graphflow.expressions.templates import filled, rendered
+from domain.graphflow.validation.template_sites import Site, sites, sites_of
 from tests.graphflow.test_readymade import FILES, read
 
 

@@ -9,10 +9,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
-from domain.graphflow.definition import Definition
-from domain.graphflow.documents import of_document, parse
-from domain.graphflow.made_up import instance
-from domain.graphflow.rehearsal import MOST_STEPS, Rehearsal, rehearse
+from domain.graphflow.definition.documents import of_document, parse
+from domain.graphflow.definition.model import Definition
+from domain.graphflow.generation.rehearsal import MOST_STEPS, Rehearsal, rehearse
+from domain.graphflow.generation.sample_data import instance
 from tests.graphflow.test_generation import READY_MADE
 
 OUTPUT = {"type": "object", "properties": {"good": {"type": "boolean"}, "n": {"type": "integer"}}, "required": ["good"]}

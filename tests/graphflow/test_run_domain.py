@@ -7,9 +7,8 @@ import pytest
 
 from domain.errors import Conflict
 from domain.events import Event, Recorded
-from domain.graphflow import run as runs
-from domain.graphflow.executions import ExecutionRow, ExecutionsProjection, NodeRow
-from domain.graphflow.run_events import (
+from domain.graphflow.execution import aggregate as runs
+from domain.graphflow.execution.events import (
     AttemptFailed,
     ItemEnded,
     NodeBegun,
@@ -23,6 +22,7 @@ from domain.graphflow.run_events import (
     RunResumed,
     RunStarted,
 )
+from domain.graphflow.execution.projection import ExecutionRow, ExecutionsProjection, NodeRow
 
 AT = datetime(2026, 11, 23, tzinfo=UTC)
 STATE = {"nodes": "d", "edges": "", "visits": [1]}

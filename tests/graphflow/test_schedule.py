@@ -10,8 +10,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from domain.errors import Conflict
-from domain.graphflow.graph import Graph, GraphEdge, GraphNode, packed, unpacked
-from domain.graphflow.schedule import Schedule, State, Step, Visit
+from domain.graphflow.definition.graph import Graph, GraphEdge, GraphNode, packed, unpacked
+from domain.graphflow.execution.scheduler import Schedule, State, Step, Visit
 from tests.graphflow.graphs import Slow, TooManyVisitsError, choice, drawn, graphs, play
 
 ALWAYS: Mapping[str, list[str]] = {}

@@ -12,12 +12,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
-from domain import schemas
-from domain.depth import DEEPEST
-from domain.graphflow.documents import of_document
-from domain.graphflow.known import Known
-from domain.graphflow.validation import validate
-from domain.schemas import DIALECT, UnusableSchema, flaws, why_unusable
+from domain.graphflow.definition.documents import of_document
+from domain.graphflow.validation.context import Known
+from domain.graphflow.validation.validate import validate
+from domain.json_schema import validation as schemas
+from domain.json_schema.depth import DEEPEST
+from domain.json_schema.validation import DIALECT, UnusableSchema, flaws, why_unusable
 
 _WITHIN_S = 8
 """Starting the process that can be given up is in it, on a machine that is busy."""

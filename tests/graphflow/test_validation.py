@@ -7,11 +7,11 @@ from typing import Any
 import pytest
 import yaml
 
-from domain.graphflow.definition import Definition
-from domain.graphflow.documents import of_document, parse
-from domain.graphflow.known import Known, KnownWorkflow, names_in
-from domain.graphflow.problems import WorstCase
-from domain.graphflow.validation import validate
+from domain.graphflow.definition.documents import of_document, parse
+from domain.graphflow.definition.model import Definition
+from domain.graphflow.validation.context import Known, KnownWorkflow, names_in
+from domain.graphflow.validation.problems import WorstCase
+from domain.graphflow.validation.validate import validate
 
 TOOL = {
     "type": "object",

@@ -10,21 +10,21 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from adapters.postgres.pool import Database
-from adapters.postgres.projection_runner import ProjectionRunner
-from adapters.postgres.rebuild import Rebuild
-from adapters.postgres.recorder import LedgerRecorder
+from adapters.files.workflows import load_workflow_files
+from adapters.postgres.ledger.pool import Database
+from adapters.postgres.ledger.recorder import LedgerRecorder
+from adapters.postgres.projections.rebuild import Rebuild
+from adapters.postgres.projections.runner import ProjectionRunner
 from adapters.postgres.workflows import PostgresWorkflows
-from adapters.workflow_files import load_workflow_files
 from domain.errors import Conflict, Invalid, NotFound, TooLarge, VersionConflict
 from domain.events import Cause, Registry
-from domain.graphflow.catalogue import WorkflowsProjection
-from domain.graphflow.claims import id_of, name_stream
-from domain.graphflow.commands import SEED, WorkflowCommands, seed
-from domain.graphflow.definition import Definition
-from domain.graphflow.documents import document_of, of_document
-from domain.graphflow.events import DEFINITION_EVENTS
-from domain.graphflow.ports import WorkflowFilter
+from domain.graphflow.catalogue.commands import SEED, WorkflowCommands, seed
+from domain.graphflow.catalogue.events import DEFINITION_EVENTS
+from domain.graphflow.catalogue.names import id_of, name_stream
+from domain.graphflow.catalogue.ports import WorkflowFilter
+from domain.graphflow.catalogue.projection import WorkflowsProjection
+from domain.graphflow.definition.documents import document_of, of_document
+from domain.graphflow.definition.model import Definition
 from domain.ledger import Ledger
 
 AT = datetime(2026, 11, 23, 8, tzinfo=UTC)

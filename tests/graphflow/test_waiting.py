@@ -8,12 +8,12 @@ from temporalio.client import WorkflowFailureError
 from temporalio.service import RPCError
 
 from domain.content import Content
-from domain.graphflow.run_events import NodeCompensated
+from domain.graphflow.execution.events import NodeCompensated
 from tests.graphflow.runs import ANTONIO, Run, again, define, run, transform, workflow
 from tests.scripted_model import ScriptedModel
 from tests.system import ADMIN_KEY, System, until
-from workflows.graph_messages import Heard
-from workflows.graph_run import GraphRun
+from workflows.graphflow.messages import Heard
+from workflows.graphflow.workflow import GraphRun
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 

@@ -13,7 +13,7 @@ from tests.system import AGENT, running, until
 async def test_what_runs_are_told_without_a_worker_is_accepted_and_done_once(
     system_settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("api.graph_runs.ANSWER_TIMEOUT_S", 1.0)
+    monkeypatch.setattr("workflows.graphflow.client.ANSWER_TIMEOUT_S", 1.0)
     async with running(system_settings) as system:
         workflow_id = await made(system, [WAIT, TOLD], WAITING)
         runs = [await begun(system, workflow_id, context={"user_id": "u1"}) for _ in range(3)]

@@ -5,15 +5,15 @@ from functools import partial
 from typing import Any
 from uuid import uuid4
 
-from activities.approvals import ApprovalAsk
-from activities.deciding import ApprovalActivities
+from activities.approvals.activities import ApprovalActivities
+from activities.approvals.messages import ApprovalAsk
 from domain.content import Content
-from runtime.bootstrap import now
+from runtime.wiring.parts import now
 from tests.approvals.stage import risks
 from tests.scripted_model import ScriptedModel
 from tests.system import System, until
-from workflows.approval import Approval
-from workflows.approval_start import start_approval
+from workflows.approvals.start import start_approval
+from workflows.approvals.workflow import Approval
 
 APPROVALS = "/api/v1/approvals"
 

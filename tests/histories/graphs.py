@@ -6,8 +6,8 @@ from typing import Any
 from tests.graphflow.runs import ANTONIO, AVA, Run, again, define, run, transform, workflow
 from tests.scripted_model import ScriptedModel
 from tests.system import System, until
-from workflows.graph_messages import Heard
-from workflows.graph_run import GraphRun
+from workflows.graphflow.messages import Heard
+from workflows.graphflow.workflow import GraphRun
 
 HELLO = {"request": "Hello."}
 LIST = {"type": "object", "properties": {"items": {"type": "array"}}}

@@ -14,17 +14,17 @@ from uuid import uuid4
 
 from temporalio.client import WorkflowHandle
 
-from activities.chat import Ending
+from activities.chat.activities import Ending
 from adapters.postgres.migrate import migrate
 from domain.content import Content
 from tests.histories import approvals, graphs, steps, swarms
 from tests.scripted_model import ScriptedModel, start_scripted_model
 from tests.servers import join
 from tests.system import AGENT, CHAT, System, new_namespace, running, settings_of, until
-from workflows.chat import AgentChat
-from workflows.chat_messages import ChatStart, Say
-from workflows.queues import FLOW
-from workflows.reconcile import Reconcile
+from workflows.chat.messages import ChatStart, Say
+from workflows.chat.workflow import AgentChat
+from workflows.reconcile.workflow import Reconcile
+from workflows.task_queues import FLOW
 
 HERE = Path(__file__).parent
 _ANONYMOUS = re.compile(r'("(?:identity|stackTrace|binaryChecksum)":\s*|"name":\s*(?="\d+@))"(?:[^"\\]|\\.)*"')

@@ -13,12 +13,12 @@ from temporalio.workflow import NondeterminismError
 
 from runtime.sandbox import QuickSandbox
 from tests.histories.record import SCENES
-from workflows.approval import Approval
-from workflows.chat import AgentChat
-from workflows.graph_map import GraphItems
-from workflows.graph_run import GraphRun
-from workflows.reconcile import Reconcile
-from workflows.swarm import Swarm
+from workflows.approvals.workflow import Approval
+from workflows.chat.workflow import AgentChat
+from workflows.graphflow.map_node import GraphItems
+from workflows.graphflow.workflow import GraphRun
+from workflows.reconcile.workflow import Reconcile
+from workflows.swarm.workflow import Swarm
 
 HISTORIES = sorted(Path(__file__).parent.glob("*.json"))
 MOST_BYTES = 256 * 1024

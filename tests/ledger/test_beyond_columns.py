@@ -5,10 +5,10 @@ from typing import Any
 
 import pytest
 
-from adapters.postgres.pool import Database
-from adapters.postgres.projection_runner import ProjectionRunner
-from adapters.postgres.rebuild import Rebuild
-from adapters.postgres.recorder import LedgerRecorder
+from adapters.postgres.ledger.pool import Database
+from adapters.postgres.ledger.recorder import LedgerRecorder
+from adapters.postgres.projections.rebuild import Rebuild
+from adapters.postgres.projections.runner import ProjectionRunner
 from domain import events
 from domain.errors import Invalid
 from domain.events import Event
@@ -16,7 +16,7 @@ from domain.ids import random_id
 from domain.ledger import Change, Ledger
 from domain.projection import Projection
 from domain.registry import registry
-from runtime.bootstrap import projections
+from runtime.wiring.parts import projections
 from tests.chat import test_projection as chat
 from tests.costs import test_projection as costs
 

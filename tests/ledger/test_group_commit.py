@@ -10,9 +10,9 @@ from typing import Any
 import psycopg
 import pytest
 
-from adapters.postgres import group_commit
-from adapters.postgres.pool import Database
-from adapters.postgres.recorder import LedgerRecorder
+from adapters.postgres.ledger import group_commit
+from adapters.postgres.ledger.pool import Database
+from adapters.postgres.ledger.recorder import LedgerRecorder
 from domain.content import Content
 from domain.errors import Unavailable, VersionConflict
 from domain.ledger import Change, Ledger, Underway

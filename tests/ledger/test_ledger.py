@@ -15,9 +15,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from adapters.postgres.content import PostgresContent
-from adapters.postgres.pool import Database
-from adapters.postgres.recorder import LedgerRecorder
+from adapters.postgres.ledger.content import PostgresContent
+from adapters.postgres.ledger.pool import Database
+from adapters.postgres.ledger.recorder import LedgerRecorder
 from domain.content import Content
 from domain.errors import Invalid, Unavailable, VersionConflict
 from domain.ledger import Change, Ledger, retrying

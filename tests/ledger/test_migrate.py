@@ -8,7 +8,7 @@ import pytest
 
 from adapters.postgres import migrate as module
 from adapters.postgres.migrate import applied, known, migrate
-from adapters.postgres.views import columns
+from adapters.postgres.projections.rows import columns
 from domain.agents.projection import AgentsProjection
 from domain.chat.projection import ChatProjection
 from domain.costs.projection import CostsProjection

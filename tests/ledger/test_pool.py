@@ -7,8 +7,8 @@ import socket
 import psycopg
 import pytest
 
-from adapters.postgres.pool import Database, connect
-from adapters.postgres.prepared import Statement, run
+from adapters.postgres.ledger.pool import Database, connect
+from adapters.postgres.ledger.prepared import Statement, run
 from domain.errors import Unavailable
 
 _SLOW = Statement(b"slow", b"SELECT pg_sleep(20)")

@@ -9,8 +9,8 @@ from threading import Thread
 
 import pytest
 
-from adapters.postgres.pool import Database
-from adapters.postgres.positions import LivePositions
+from adapters.postgres.ledger.pool import Database
+from adapters.postgres.projections.positions import LivePositions
 from domain.errors import Unavailable
 from domain.health.ports import ProjectionHealth
 from tests.ledger.test_projection_runner import eventually, following, runner

@@ -11,9 +11,10 @@ from threading import Thread
 import psycopg
 import pytest
 
-from adapters.postgres import projection_runner, views
-from adapters.postgres.pool import Connection, connect
-from adapters.postgres.projection_runner import ProjectionRunner
+from adapters.postgres.ledger.pool import Connection, connect
+from adapters.postgres.projections import rows as views
+from adapters.postgres.projections import runner as projection_runner
+from adapters.postgres.projections.runner import ProjectionRunner
 from domain.errors import Unavailable
 from domain.events import Recorded
 from domain.projection import Projection, Rows

@@ -9,9 +9,10 @@ from threading import Thread
 import psycopg
 import pytest
 
-from adapters.postgres import beside, rebuild
-from adapters.postgres.projection_runner import ProjectionRunner
-from adapters.postgres.rebuild import Rebuild, Rebuilt
+from adapters.postgres.ledger import joint_append as beside
+from adapters.postgres.projections import rebuild
+from adapters.postgres.projections.rebuild import Rebuild, Rebuilt
+from adapters.postgres.projections.runner import ProjectionRunner
 from domain.errors import Conflict, Unavailable
 from tests.ledger.test_projection_runner import eventually, following, runner
 from tests.ledger.toys import CAUSE, REGISTRY, Counted, Emptied, Platform, Spoiled, ToyProjection

@@ -4,8 +4,8 @@ from collections.abc import Iterable, Mapping
 
 import pytest
 
-from adapters import recent_content
-from adapters.recent_content import FOR_S, RecentContent
+from adapters.memory import recent_content
+from adapters.memory.recent_content import FOR_S, RecentContent
 from domain.content import Content
 
 

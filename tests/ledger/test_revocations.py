@@ -6,9 +6,9 @@ from datetime import UTC, datetime
 
 import pytest
 
-from activities.swarm import Asked, Seated, ask_for
-from adapters.postgres.pool import Database
-from adapters.postgres.recorder import LedgerRecorder
+from activities.swarm.activities import Asked, Seated, ask_for
+from adapters.postgres.ledger.pool import Database
+from adapters.postgres.ledger.recorder import LedgerRecorder
 from domain.events import Cause
 from domain.ledger import Ledger
 from domain.registry import registry

@@ -9,8 +9,8 @@ from typing import Any, ClassVar
 
 import psycopg
 
-from adapters.postgres.pool import Database
-from adapters.postgres.recorder import LedgerRecorder
+from adapters.postgres.ledger.pool import Database
+from adapters.postgres.ledger.recorder import LedgerRecorder
 from domain.events import Event, Recorded, Registry
 from domain.ids import random_id
 from domain.ledger import Change, Ledger

@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator, Iterator
 
 import pytest
 
-from adapters.openai_model import OpenAIModel
+from adapters.openai.model import OpenAIModel
 from domain.chat.ports import Message, ModelRequest
 from tests.scripted_model import ScriptedModel, start_scripted_model
 

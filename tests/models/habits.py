@@ -17,7 +17,7 @@ from typing import Any
 import orjson
 import yaml
 
-from adapters.openai_model import OpenAIModel
+from adapters.openai.model import OpenAIModel
 from domain.chat import steps
 from domain.chat.ports import Message, ModelFailure, ModelReply, ModelRequest, ReplySchema, ToolOffer
 

@@ -6,7 +6,7 @@ from contextlib import suppress
 import orjson
 import pytest
 
-from adapters.openai_bounds import (
+from adapters.openai.bounds import (
     MAX_ANSWER_BYTES,
     MAX_BODY_BYTES,
     MAX_EVENT_BYTES,
@@ -15,8 +15,8 @@ from adapters.openai_bounds import (
     mended,
     name_from,
 )
-from adapters.openai_failures import Extras
-from adapters.openai_stream import Arriving, Reading
+from adapters.openai.errors import Extras
+from adapters.openai.stream import Arriving, Reading
 from domain.chat.ports import ModelFailure, ModelReply
 from tests.models.conftest import asking
 

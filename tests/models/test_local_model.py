@@ -14,7 +14,7 @@ import orjson
 import pytest
 
 from adapters.local_model import MODEL_NAME, model_file
-from adapters.openai_model import OpenAIModel
+from adapters.openai.model import OpenAIModel
 from domain.chat.ports import Message, ModelFailure, ModelRequest, ReplySchema
 
 

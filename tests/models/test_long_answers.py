@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from adapters.openai_model import OpenAIModel
+from adapters.openai.model import OpenAIModel
 from domain.chat.ports import ModelFailure, Usage
 from tests.models.conftest import KEY, asking
 from tests.models.habits import Habit, playing, request_of

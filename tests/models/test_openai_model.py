@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from adapters.openai_model import OpenAIModel
+from adapters.openai.model import OpenAIModel
 from domain.chat.ports import Message, ModelFailure, ModelRequest, Usage
 from tests.models.conftest import KEY, asking
 from tests.scripted_model import ScriptedModel
@@ -292,7 +292,7 @@ async def test_after_the_finish_reason_the_answer_stands_whatever_follows(
 async def test_a_provider_that_never_says_done_is_not_waited_for(
     provider: ScriptedModel, model: OpenAIModel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("adapters.openai_receiving.LAST_WORD_SECONDS", 0.1)
+    monkeypatch.setattr("adapters.openai.response_body.LAST_WORD_SECONDS", 0.1)
     provider.script({"tokens": 12, "hang_after_finish": True})
     reply = await model.complete(asking(), lambda _: None)
     assert (reply.finish, reply.usage) == ("stop", Usage(4, 12, estimated=True))

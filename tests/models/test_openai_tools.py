@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from adapters.openai_model import OpenAIModel
-from adapters.openai_tools import Requests, one_object
+from adapters.openai.model import OpenAIModel
+from adapters.openai.tools import Requests, one_object
 from domain.chat.ports import (
     Message,
     ModelFailure,

@@ -11,7 +11,7 @@ from pathlib import Path
 import orjson
 import pytest
 
-from adapters.openai_model import OpenAIModel
+from adapters.openai.model import OpenAIModel
 from domain.chat.ports import ModelFailure
 from tests.models.conftest import KEY, asking
 from tests.scripted_model import ScriptedModel, start_scripted_model

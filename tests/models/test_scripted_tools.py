@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
-from adapters.openai_model import OpenAIModel
+from adapters.openai.model import OpenAIModel
 from domain.chat.ports import Message, ModelFailure, ModelReply, ModelRequest, ReplySchema, ToolOffer
 from tests.models.conftest import asking
 from tests.models.test_scripted_model import post

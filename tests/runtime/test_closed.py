@@ -12,12 +12,12 @@ import psutil
 import pytest
 from aiohttp import web
 
-from adapters.guarded_proxy import GuardedProxy
+from adapters.web.guarded_proxy import GuardedProxy
 from runtime.data_directory import hold
 from runtime.embedded import Ports, PostgresServer, TemporalServer, running
-from runtime.process import Command
 from runtime.redaction import without_passwords
-from runtime.script import PASSED, part_command
+from runtime.supervisor.process import Command
+from runtime.supervisor.script import PASSED, part_command
 from tests.runtime.upping import Up, start_up
 
 EVIL = {

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from runtime.data_directory import AlreadyRunning, hold, running_in
-from runtime.process import Mark
+from runtime.supervisor.process import Mark
 
 
 def test_a_directory_is_held_by_one_at_a_time(tmp_path: Path) -> None:

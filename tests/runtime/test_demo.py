@@ -5,11 +5,11 @@ from io import StringIO
 import pytest
 from rich.console import Console
 
-from runtime import demo_stage
-from runtime.demo import run_demo
-from runtime.demo_telling import Telling
-from runtime.process import Command
+from runtime.demo import stage as demo_stage
+from runtime.demo.narration import Telling
+from runtime.demo.run import run_demo
 from runtime.settings import Settings
+from runtime.supervisor.process import Command
 
 
 def test_one_claim_that_does_not_hold_fails_the_demo() -> None:

@@ -3,8 +3,8 @@
 import psycopg
 import pytest
 
-from runtime.checks import Finding, all_findings
-from runtime.doctor import examine
+from runtime.doctor.checks import Finding, all_findings
+from runtime.doctor.report import examine
 from runtime.settings import Settings
 from tests.scripted_model import ScriptedModel
 

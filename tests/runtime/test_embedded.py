@@ -14,7 +14,7 @@ import pytest
 from runtime.embedded import Ports, PostgresServer, StartFailed, TemporalServer, running
 from runtime.embedded.programs import postgres_programs, temporal_program
 from runtime.embedded.temporal import DYNAMIC_CONFIG
-from runtime.process import Command, Mark
+from runtime.supervisor.process import Command, Mark
 from tests.runtime.upping import until
 
 

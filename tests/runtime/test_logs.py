@@ -5,7 +5,7 @@ import json
 import subprocess
 import sys
 
-from runtime.relay import Relay
+from runtime.supervisor.relay import Relay
 from tests.servers import ROOT
 
 

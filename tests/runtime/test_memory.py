@@ -9,13 +9,13 @@ from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.worker import Worker
 
 from runtime.memory import RUN_KIB, Collector, cached_runs
-from runtime.offers import offers
 from runtime.sandbox import QuickSandbox
 from runtime.settings import Settings
+from runtime.wiring.worker_activities import offers
 from tests.chat.stage import Stage, chat, saying
 from tests.system import System, new_namespace
-from workflows.chat import AgentChat
-from workflows.queues import FLOW
+from workflows.chat.workflow import AgentChat
+from workflows.task_queues import FLOW
 
 
 class Clock:

@@ -9,7 +9,7 @@ from dataclasses import replace
 
 import pytest
 
-from runtime.process import Command, Mark, User
+from runtime.supervisor.process import Command, Mark, User
 from tests.runtime.upping import until
 from tests.servers import ROOT
 

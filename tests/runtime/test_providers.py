@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 
 from adapters.local_model import MODEL_NAME
-from runtime.providers import OPENAI_MODEL, OPENAI_URL, provider
 from runtime.settings import Settings
+from runtime.wiring.model_provider import OPENAI_MODEL, OPENAI_URL, provider
 
 LOCAL = {"openai_base_url": "http://127.0.0.1:8080/v1"}
 KEYED = {"openai_api_key": "sk-of-a-test"}

@@ -17,7 +17,7 @@ from temporalio.worker import ActivityInboundInterceptor, ExecuteActivityInput
 import workflows
 from activities.interceptor import MOST_TRIES, RefusalInterceptor
 from domain.errors import NotFound, Unavailable
-from workflows.waits import LEDGER_RETRY
+from workflows.timeouts import LEDGER_RETRY
 
 _HERE = Path(workflows.__file__).parent
 _STARTS = {
@@ -33,10 +33,10 @@ _STARTS = {
 
 
 def _calls() -> Iterator[tuple[str, ast.Call]]:
-    for path in sorted(_HERE.glob("*.py")):
+    for path in sorted(_HERE.rglob("*.py")):
         for node in ast.walk(ast.parse(path.read_text())):
             if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in _STARTS:
-                yield f"{path.stem}:{node.lineno}", node
+                yield f"{'.'.join(path.relative_to(_HERE).with_suffix('').parts)}:{node.lineno}", node
 
 
 CALLS = dict(_calls())

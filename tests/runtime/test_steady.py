@@ -13,7 +13,7 @@ from typing import TextIO
 import httpx
 import pytest
 
-from runtime.steady import SteadyStream
+from runtime.steady_output import SteadyStream
 from tests.runtime.upping import start_up
 from tests.servers import ROOT
 

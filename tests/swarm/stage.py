@@ -13,16 +13,16 @@ from temporalio.client import Client, WorkflowHandle
 from temporalio.exceptions import ApplicationError
 from temporalio.worker import Worker
 
-from activities.chat import GivenUp
+from activities.chat.activities import GivenUp
+from activities.chat.messages import Answer, Thought
 from activities.heartbeat import beating
 from activities.interceptor import RefusalInterceptor
-from activities.swarm import Asked, Begun, Seated, SwarmEnding, WholeResult
-from activities.thoughts import Answer, Thought
+from activities.swarm.activities import Asked, Begun, Seated, SwarmEnding, WholeResult
 from domain.swarm.task import Mode
 from runtime.sandbox import QuickSandbox
-from workflows.swarm import Swarm
-from workflows.swarm_messages import SwarmOver, SwarmStart
-from workflows.well_formed import WellFormedMessages
+from workflows.message_guard import WellFormedMessages
+from workflows.swarm.messages import SwarmOver, SwarmStart
+from workflows.swarm.workflow import Swarm
 
 MEMBERS = ("ada", "bea", "cleo")
 CHIEF = "ali"

@@ -6,15 +6,24 @@ from typing import Any
 
 import pytest
 
-from activities.swarm import Asked, HeldResult, Seated, SwarmActivities, SwarmEnding, WholeResult, ask_for, seconds_left
-from adapters.postgres.content import PostgresContent
-from adapters.postgres.pool import Database
-from adapters.postgres.recorder import LedgerRecorder
-from domain.brief import Part
+from activities.swarm.activities import (
+    Asked,
+    HeldResult,
+    Seated,
+    SwarmActivities,
+    SwarmEnding,
+    WholeResult,
+    ask_for,
+    seconds_left,
+)
+from adapters.postgres.ledger.content import PostgresContent
+from adapters.postgres.ledger.pool import Database
+from adapters.postgres.ledger.recorder import LedgerRecorder
 from domain.content import Content, content_hash
 from domain.errors import NotFound
 from domain.events import Event
 from domain.ledger import Ledger
+from domain.message_parts import Part
 from domain.registry import registry
 from domain.swarm.events import SwarmEnded, SwarmHeld, SwarmRequested
 

@@ -11,7 +11,7 @@ from domain.events import Event
 from domain.ids import inner
 from domain.swarm.aggregate import Swarm, end, evolve, hold, load, request
 from domain.swarm.events import Agent, SwarmEnded, SwarmHeld, SwarmRequested
-from domain.swarm.seats import of_session, seat, told
+from domain.swarm.members import of_session, seat, told
 
 CAUSE: dict[str, Any] = {"by": "key_1", "because": "req_1", "at": datetime(2026, 11, 1, tzinfo=UTC)}
 REQUESTED = SwarmRequested(

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from domain.brief import Part, written
+from domain.message_parts import Part, written
 from domain.swarm.plans import PLANS, left
 from domain.swarm.shapes import FINISH, SHAPES
 from domain.swarm.task import BY_COORDINATOR, MODES, Mode, Over, Speak, Spoken, Task

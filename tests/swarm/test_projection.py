@@ -8,21 +8,21 @@ from typing import Any
 
 import pytest
 
-from adapters.postgres.pool import Database
-from adapters.postgres.projection_runner import ProjectionRunner
-from adapters.postgres.rebuild import Rebuild
-from adapters.postgres.recorder import LedgerRecorder
+from adapters.postgres.ledger.pool import Database
+from adapters.postgres.ledger.recorder import LedgerRecorder
+from adapters.postgres.projections.rebuild import Rebuild
+from adapters.postgres.projections.rows import RowsInMemory
+from adapters.postgres.projections.runner import ProjectionRunner
 from adapters.postgres.swarm import PostgresSwarms
-from adapters.postgres.views import RowsInMemory
-from domain.brief import Part
 from domain.chat.events import TurnAnswered, TurnFailed, TurnHeld, TurnResumed, TurnStarted
 from domain.events import Event, Recorded
 from domain.ledger import Change, Ledger
+from domain.message_parts import Part
 from domain.registry import registry
 from domain.swarm.events import Agent, SwarmEnded, SwarmHeld, SwarmRequested
+from domain.swarm.members import seat
 from domain.swarm.ports import SwarmFilter
 from domain.swarm.projection import SeatRow, SwarmProjection, SwarmRow, contribution, contributions
-from domain.swarm.seats import seat
 
 START = datetime(2026, 11, 1, 12, tzinfo=UTC)
 LEADER = seat("ali", coordinating=True)

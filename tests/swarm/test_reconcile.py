@@ -5,23 +5,23 @@ from uuid import uuid4
 
 import pytest
 
-from activities.lost_swarms import LostSwarms
-from activities.reconcile import LOST_AFTER
-from activities.swarm import Asked, Seated, SwarmActivities, SwarmEnding, ask_for
-from domain.brief import Part
+from activities.reconcile.activities import LOST_AFTER
+from activities.reconcile.swarms import LostSwarms
+from activities.swarm.activities import Asked, Seated, SwarmActivities, SwarmEnding, ask_for
 from domain.chat.aggregate import turn_stream
 from domain.chat.events import TurnAnswered
 from domain.content import Content
 from domain.ids import inner
 from domain.ledger import Change
-from runtime.bootstrap import now
+from domain.message_parts import Part
+from runtime.wiring.parts import now
 from tests.scripted_model import ScriptedModel
 from tests.swarm.talk import coordinate, over, said, status
 from tests.system import System
-from workflows.queues import FLOW
-from workflows.reconcile import Reconcile
-from workflows.swarm import Swarm
-from workflows.swarm_messages import SwarmStart
+from workflows.reconcile.workflow import Reconcile
+from workflows.swarm.messages import SwarmStart
+from workflows.swarm.workflow import Swarm
+from workflows.task_queues import FLOW
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 

@@ -15,8 +15,8 @@ from domain.ids import derived
 from domain.swarm.task import Mode
 from tests.swarm.stage import CHIEF, MEMBERS, Stage, asked, performing, swarm
 from tests.system import new_namespace, until
-from workflows.swarm import Swarm
-from workflows.swarm_messages import SwarmCancel, SwarmOver
+from workflows.swarm.messages import SwarmCancel, SwarmOver
+from workflows.swarm.workflow import Swarm
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 

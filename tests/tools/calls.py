@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from typing import Any
 from uuid import uuid4
 
-from activities.chat import TurnRef
-from activities.tools import ToolRun
+from activities.chat.activities import TurnRef
+from activities.tools.activities import ToolRun
 from domain.chat.ports import ToolRequest
 from domain.chat.steps import stored
 from domain.content import Content, ContentStore

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 
 import pytest
 
-from adapters.postgres.content import PostgresContent
-from adapters.postgres.pool import Database
-from adapters.postgres.recorder import LedgerRecorder
+from adapters.postgres.ledger.content import PostgresContent
+from adapters.postgres.ledger.pool import Database
+from adapters.postgres.ledger.recorder import LedgerRecorder
 from adapters.postgres.tools import PostgresTools
 from domain.ledger import Ledger
 from domain.registry import registry

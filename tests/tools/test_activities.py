@@ -10,8 +10,8 @@ import pytest
 from temporalio.activity import ActivityCancellationDetails
 from temporalio.testing import ActivityEnvironment
 
-from activities.toolbox.box import JoinedToolbox
-from activities.tools import ToolActivities, ToolClosing, ToolDone, ToolRun
+from activities.tools.activities import ToolActivities, ToolClosing, ToolDone, ToolRun
+from activities.tools.toolbox.registry import JoinedToolbox
 from domain.content import Content
 from domain.errors import NotFound, Unavailable
 from domain.ids import root
@@ -19,7 +19,7 @@ from domain.tools import aggregate, policy
 from domain.tools.events import ToolEnded, ToolStarted
 from domain.tools.ports import ToolFailed, ToolResult
 from domain.tools.spec import ToolSpec
-from runtime.bootstrap import now
+from runtime.wiring.parts import now
 from tests.outages import database_away
 from tests.tools.calls import Scripted, asked_for, spec
 from tests.tools.conftest import Store

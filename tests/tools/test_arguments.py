@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from activities.toolbox.by_workflow import DELEGATE, REQUEST_APPROVAL
-from activities.toolbox.costs import QueryCosts
-from activities.toolbox.knowledge import SearchKnowledge
-from adapters.web_fetch import WebFetch
+from activities.tools.toolbox.costs import QueryCosts
+from activities.tools.toolbox.knowledge import SearchKnowledge
+from activities.tools.toolbox.workflow_tools import DELEGATE, REQUEST_APPROVAL
+from adapters.web.fetch import WebFetch
 from domain.tools.arguments import MOST_CHARACTERS, parsed, problem_with, problem_with_schema
 from tests.tools.calls import ANYTHING, spec
 

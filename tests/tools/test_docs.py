@@ -3,15 +3,18 @@
 import re
 from pathlib import Path
 
-from activities.toolbox.by_workflow import DELEGATE, REQUEST_APPROVAL
-from activities.toolbox.costs import QueryCosts
-from activities.toolbox.knowledge import SearchKnowledge
-from adapters import mcp_connection, mcp_tools, web_addresses, web_fetch
-from adapters.mcp_servers import McpServer, read_mcp_servers
+from activities.tools.toolbox.costs import QueryCosts
+from activities.tools.toolbox.knowledge import SearchKnowledge
+from activities.tools.toolbox.workflow_tools import DELEGATE, REQUEST_APPROVAL
+from adapters.mcp import connection as mcp_connection
+from adapters.mcp import tools as mcp_tools
+from adapters.mcp.config import McpServer, read_mcp_servers
+from adapters.web import address_guard as web_addresses
+from adapters.web import fetch as web_fetch
 from domain.agents.tools import ALIASES, TOOLS
 from domain.tools import policy
 from tests.servers import ROOT
-from workflows.queues import IO
+from workflows.task_queues import IO
 
 TEXT = (ROOT / "docs/tools.md").read_text()
 PAGE = " ".join(TEXT.split())

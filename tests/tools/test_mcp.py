@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 import pytest_asyncio
 
-from adapters import mcp_tools
-from adapters.mcp_servers import McpServer
-from adapters.mcp_tools import McpTools
+from adapters.mcp import tools as mcp_tools
+from adapters.mcp.config import McpServer
+from adapters.mcp.tools import McpTools
 from domain.tools.ports import ToolFailed, ToolResult
 from tests.tools.calls import CONTEXT
 

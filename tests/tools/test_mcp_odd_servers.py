@@ -14,14 +14,14 @@ from typing import Any
 import pytest
 import pytest_asyncio
 
-from activities.toolbox.box import JoinedToolbox
-from adapters.mcp_servers import McpServer
-from adapters.mcp_tools import McpTools
+from activities.tools.toolbox.registry import JoinedToolbox
+from adapters.mcp.config import McpServer
+from adapters.mcp.tools import McpTools
 from domain.tools.ports import ToolFailed, ToolState
 from tests.tools.calls import CONTEXT
 from tests.tools.odd_server import ADD, OddServer, listening
 
-GUARD = str(Path(__file__).parents[2] / "adapters" / "mcp_guard.py")
+GUARD = str(Path(__file__).parents[2] / "adapters" / "mcp" / "process_guard.py")
 DANGLING = {"type": "object", "properties": {"a": {"$ref": "#/$defs/nothing"}}}
 
 NOT_FOUND_IN_WORDS = json.dumps(
@@ -160,7 +160,7 @@ async def test_a_tool_that_can_be_understood_is_used(odd: OddServer, tool: Any) 
 
 
 async def test_what_is_mended_on_the_server_is_offered_again(odd: OddServer, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("adapters.mcp_tools.LISTED_FOR_S", 0.0)
+    monkeypatch.setattr("adapters.mcp.tools.LISTED_FOR_S", 0.0)
     source = McpTools("odd", McpServer(url=odd.url))
     odd.tools = [{"name": "add"}]
     assert await source.specs() == ()

@@ -8,8 +8,8 @@ import pytest
 from mcp_types import Tool as Offered
 from mcp_types import ToolAnnotations
 
-from adapters.mcp_servers import McpServer, read_mcp_servers
-from adapters.mcp_tools import McpTools
+from adapters.mcp.config import McpServer, read_mcp_servers
+from adapters.mcp.tools import McpTools
 from domain.errors import Invalid
 
 

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from adapters.postgres.projection_runner import ProjectionRunner
-from adapters.postgres.rebuild import Rebuild
-from adapters.postgres.views import RowsInMemory
+from adapters.postgres.projections.rebuild import Rebuild
+from adapters.postgres.projections.rows import RowsInMemory
+from adapters.postgres.projections.runner import ProjectionRunner
 from domain.events import Event, Recorded
 from domain.ledger import Change
 from domain.registry import registry

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from adapters.readable_html import readable
+from adapters.web.html_to_text import readable
 
 
 def test_a_page_is_its_title_and_its_words() -> None:

@@ -6,8 +6,8 @@ import threading
 import pytest
 import structlog
 
-from activities import surely as module
-from activities.surely import surely
+from activities import durable_write as module
+from activities.durable_write import surely
 from domain.errors import Conflict, Unavailable
 
 LOG = structlog.get_logger("test")

@@ -10,12 +10,12 @@ from typing import Any
 
 import pytest
 
-from activities.toolbox.box import MOST_OFFERED, JoinedToolbox
-from activities.toolbox.by_workflow import DELEGATE, REQUEST_APPROVAL
-from activities.toolbox.costs import MOST_ROWS, QueryCosts
-from activities.toolbox.knowledge import SearchKnowledge
-from adapters.postgres.positions import head_and_position
-from adapters.postgres.projection_runner import ProjectionRunner
+from activities.tools.toolbox.costs import MOST_ROWS, QueryCosts
+from activities.tools.toolbox.knowledge import SearchKnowledge
+from activities.tools.toolbox.registry import MOST_OFFERED, JoinedToolbox
+from activities.tools.toolbox.workflow_tools import DELEGATE, REQUEST_APPROVAL
+from adapters.postgres.projections.positions import head_and_position
+from adapters.postgres.projections.runner import ProjectionRunner
 from domain.costs.ports import CallFilter, CallPage, GroupBy, UsageGroup
 from domain.costs.projection import CallRow, CostsProjection
 from domain.errors import Invalid, Unavailable
@@ -24,7 +24,7 @@ from domain.registry import registry
 from domain.tools.ports import Found, NoKnowledge, Passage, Tool, ToolFailed
 from domain.tools.spec import ToolSpec
 from runtime.settings import Settings
-from runtime.tools import make_toolbox
+from runtime.wiring.toolbox import make_toolbox
 from tests.costs.test_projection import reserved, settled
 from tests.tools.calls import CONTEXT, Scripted, spec
 from tests.tools.conftest import Store

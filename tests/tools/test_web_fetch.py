@@ -11,8 +11,8 @@ from aiohttp import web
 from hypothesis import given
 from hypothesis import strategies as st
 
-from adapters.web_addresses import CheckedResolver, Forbidden, Rules, is_public, lookup
-from adapters.web_fetch import MOST_BYTES, MOST_REDIRECTS, WebFetch
+from adapters.web.address_guard import CheckedResolver, Forbidden, Rules, is_public, lookup
+from adapters.web.fetch import MOST_BYTES, MOST_REDIRECTS, WebFetch
 from domain.tools.ports import ToolFailed, ToolResult
 from tests.tools.calls import CONTEXT
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from domain.brief import Part
+from domain.message_parts import Part
 from domain.swarm import briefs
 from domain.swarm.spoken import closed, completed, latest, nobody_left, of, standing
 from domain.swarm.task import Next, Speak, Spoken, Stage, Task

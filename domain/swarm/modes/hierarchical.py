@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from domain.brief import Part
+from domain.message_parts import Part
 from domain.swarm import briefs
 from domain.swarm.shapes import SPLIT
 from domain.swarm.spoken import closed, latest, nobody_left, of, without_coordinator

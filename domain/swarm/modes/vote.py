@@ -6,7 +6,7 @@ A majority is more than half of the ballots cast, by a quorum: more than half of
 from collections import Counter
 from collections.abc import Sequence
 
-from domain.brief import Part
+from domain.message_parts import Part
 from domain.swarm import briefs
 from domain.swarm.shapes import BALLOT, LEAST_OPTIONS, LIST, MOST_OPTIONS
 from domain.swarm.spoken import completed, latest, nobody_left, of, standing, without_coordinator

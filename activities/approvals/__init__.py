@@ -1,0 +1,1 @@
+"""Approvals: carrying out instructions, and the notices sent of them."""

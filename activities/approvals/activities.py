@@ -1,0 +1,268 @@
+"""The facts of approvals, recorded one at a time for their run, and the word that is sent outside."""
+
+import json
+from asyncio import to_thread
+from collections.abc import Awaitable, Callable
+from datetime import datetime, timedelta
+from typing import cast
+
+from temporalio import activity
+from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
+
+from activities.approvals.messages import (
+    ApprovalAsk,
+    ApprovalStart,
+    ApprovalState,
+    Asked,
+    Claimed,
+    Decided,
+    Notice,
+    Ordered,
+    Passed,
+    Refusal,
+    Stands,
+    Withdrawn,
+    decided_of,
+    start_of,
+    state_of,
+)
+from activities.approvals.notices import true_notice
+from domain.approvals import aggregate, commands, policy
+from domain.approvals import escalation as passing
+from domain.approvals.aggregate import Approval
+from domain.approvals.commands import Command, Done, command_key
+from domain.approvals.edits import edit_schema
+from domain.approvals.escalation import Due
+from domain.approvals.events import ApprovalRequested
+from domain.approvals.policy import Choice, Verdict, Who
+from domain.approvals.ports import DeliveryFailed, InstructionStore, Webhooks
+from domain.approvals.rules import Risk, RiskPolicy
+from domain.content import ContentStore, content_hash
+from domain.errors import Forbidden, Invalid, Refused
+from domain.events import Cause, Event
+from domain.ledger import Ledger
+
+MOST_TITLE = 200
+PLATFORM = "platform"
+_LONGEST_DELAY = timedelta(hours=1)
+
+
+class ApprovalActivities:
+    """All of them are idempotent: a repeat changes nothing and returns what stands.
+
+    Their arguments come through Temporal, where anybody who reaches it can put anything. So whose a text is, who may
+    decide and what has happened is read in the ledger, and what a person with a key wants among the `instructions`.
+
+    `start` starts an approval's run unless there is one; without `webhooks` nobody outside is told anything.
+    """
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        instructions: InstructionStore,
+        content: ContentStore,
+        risks: Callable[[], RiskPolicy],
+        now: Callable[[], datetime],
+        *,
+        start: Callable[[ApprovalStart], Awaitable[None]],
+        webhooks: Webhooks | None = None,
+    ) -> None:
+        self._ledger = ledger
+        self._instructions = instructions
+        self._content = content
+        self._risks = risks
+        self._now = now
+        self._start = start
+        self._webhooks = webhooks
+
+    def all(self) -> list[Callable[..., object]]:
+        return [
+            self.request_approval,
+            self.await_request,
+            self.read_decision,
+            self.carry_out,
+            self.record_claim,
+            self.pass_time,
+            self.withdraw,
+            self.deliver_webhook,
+        ]
+
+    @activity.defn(name="request_approval")
+    async def request_approval(self, ask: ApprovalAsk) -> Asked:
+        """Ask, unless that was done; see to it that an undecided approval has a run; say how it stands.
+
+        The run comes first: what can be read can be decided.
+        """
+        asked, known = await to_thread(self._prepared, ask)
+        approval = aggregate.evolve(Approval(), asked) if known.asked is None else known
+        if approval.standing is None:
+            notices = self._webhooks is not None
+            await self._start(start_of(approval, notices=notices, awaits_request=known.asked is None))
+        if known.asked is None:
+            approval = await to_thread(self._request, asked)
+        return Asked(decided_of(approval), approval.expires_at)
+
+    def _prepared(self, ask: ApprovalAsk) -> tuple[ApprovalRequested, Approval]:
+        """What is asked, by the rules in force, and the approval as it stands."""
+        asked, known = self._asked(ask), commands.load(self._ledger, ask.approval_id)
+        if known.asked is not None:
+            policy.refuse_other_question(known, asked)
+        return asked, known
+
+    def _request(self, asked: ApprovalRequested) -> Approval:
+        command = Command(f"approval:{asked.approval_id}", lambda approval: policy.request(approval, asked))
+        approval = commands.change(self._ledger, asked.approval_id, command).approval
+        policy.refuse_other_question(approval, asked)
+        return approval
+
+    @activity.defn(name="await_request", no_thread_cancel_exception=True)
+    def await_request(self, approval_id: str) -> ApprovalState:
+        """How an approval stands that is about to be recorded.
+
+        Raises:
+            ApplicationError: it is not yet; to be asked again.
+        """
+        approval = commands.load(self._ledger, approval_id)
+        if approval.asked is None:
+            raise ApplicationError(
+                "this approval is not recorded yet", type="NotRecorded", category=ApplicationErrorCategory.BENIGN
+            )
+        return state_of(approval)
+
+    def _asked(self, ask: ApprovalAsk) -> ApprovalRequested:
+        rules, at = self._risks().of(ask.risk), self._now()
+        return ApprovalRequested(
+            approval_id=ask.approval_id,
+            kind=ask.kind,
+            risk=cast("Risk", ask.risk),
+            title=ask.title[:MOST_TITLE],
+            agent_id=ask.agent_id,
+            owner=ask.owner,
+            content_hash=ask.content_hash,
+            payload_hash=ask.payload_hash,
+            workflow_id=ask.workflow_id,
+            root_id=ask.root_id,
+            requested_by=ask.key_id,
+            project_id=ask.project_id,
+            session_id=ask.session_id,
+            turn=ask.turn,
+            schema_hash=ask.schema_hash,
+            rules=rules,
+            **passing.moments(rules, at),
+            **Cause(ask.key_id, ask.because, at).fields(),
+        )
+
+    @activity.defn(name="read_decision", no_thread_cancel_exception=True)
+    def read_decision(self, approval_id: str) -> Decided | None:
+        """The decision that stands; None while there is none."""
+        return decided_of(commands.load(self._ledger, approval_id))
+
+    @activity.defn(name="carry_out", no_thread_cancel_exception=True)
+    def carry_out(self, ordered: Ordered) -> Stands:
+        """Do what somebody with a key has ordered."""
+        order, at = ordered.order, self._time()
+
+        def decide(approval: Approval) -> list[Event]:
+            instruction = self._instructions.get(ordered.approval_id, order.instruction_hash)
+            if instruction is None:
+                raise Forbidden("nobody who checks keys has said this")
+            if instruction.verb not in ordered.verbs or instruction.command_id != order.command_id:
+                raise Forbidden("this was said for something else")
+            return instruction.carried_out(approval, Cause(instruction.by, instruction.because, at))
+
+        return self._stands(ordered.approval_id, Command(command_key(ordered.approval_id, order.command_id), decide))
+
+    @activity.defn(name="record_claim", no_thread_cancel_exception=True)
+    def record_claim(self, claim: Claimed) -> Stands:
+        """Decide by a signal, whose sender nobody has checked; one that may not decide is remembered as refused."""
+        by, verdict = policy.claimed(claim.by), cast("Verdict", claim.verdict)
+        cause = Cause(by, f"signal {verdict}", self._time())
+        texts = [claim.comment or None, claim.edited_content or None]
+        choice = Choice(verdict, claim.command_id, *(content_hash(text) if text else None for text in texts))
+
+        def decide(approval: Approval) -> list[Event]:
+            if claim.problem:
+                raise Invalid(claim.problem)
+            if verdict == "approve" and claim.edited_content:
+                policy.refuse_edit(approval, claim.edited_content, edit_schema(self._content, approval))
+            approval.refuse_decided()
+            policy.refuse_late(approval, cause.at)
+            return policy.decide(approval, Who(by, "claimed"), choice, cause)
+
+        def otherwise(approval: Approval, refusal: Refused) -> list[Event]:
+            return policy.refuse_signal(approval, verdict, refusal.message, cause)
+
+        command = Command(
+            command_key(claim.approval_id, f"signal:{claim.command_id}"),
+            decide,
+            [text for text in texts if text],
+            otherwise,
+        )
+        return self._stands(claim.approval_id, command)
+
+    @activity.defn(name="pass_time", no_thread_cancel_exception=True)
+    def pass_time(self, passed: Passed) -> Stands:
+        """Remind, escalate or expire, unless something else happened since."""
+        cause, what = Cause(PLATFORM, f"approval {passed.approval_id}", self._time()), cast("Due", passed.what)
+
+        def decide(approval: Approval) -> list[Event]:
+            return passing.pass_time(approval, what, seen=passed.seen, cause=cause)
+
+        return self._stands(
+            passed.approval_id, Command(command_key(passed.approval_id, f"{what}:{passed.seen}"), decide)
+        )
+
+    @activity.defn(name="withdraw", no_thread_cancel_exception=True)
+    def withdraw(self, withdrawn: Withdrawn) -> Stands:
+        """Take an open approval back."""
+        reason = withdrawn.reason
+        cause = Cause(PLATFORM, f"approval {withdrawn.approval_id}", self._time())
+
+        def decide(approval: Approval) -> list[Event]:
+            return passing.withdraw(approval, content_hash(reason) if reason else None, cause)
+
+        key = command_key(withdrawn.approval_id, "withdraw")
+        return self._stands(withdrawn.approval_id, Command(key, decide, [reason] if reason else []))
+
+    def _stands(self, approval_id: str, command: Command) -> Stands:
+        done = commands.change(self._ledger, approval_id, command)
+        return Stands(state_of(done.approval), _refusal(done))
+
+    def _time(self) -> datetime:
+        """When this was wanted, by the clock of Temporal's server, which also runs the timers."""
+        return activity.info().scheduled_time if activity.in_activity() else self._now()
+
+    @activity.defn(name="deliver_webhook")
+    async def deliver_webhook(self, notice: Notice) -> str:
+        """Tell the receiver, once: `delivered`, or `gone` when it wants nothing any more.
+
+        Raises:
+            Forbidden: what the notice says has not happened.
+        """
+        if self._webhooks is None:
+            return "gone"
+        stream = aggregate.stream(str(notice.data.get("approval_id")))
+        true = true_notice(notice, await to_thread(self._ledger.read, stream))
+        if true is None:
+            raise Forbidden(f"{notice.type}: this has not happened")
+        return await self._delivered(self._webhooks, true)
+
+    async def _delivered(self, webhooks: Webhooks, notice: Notice) -> str:
+        payload = {"type": notice.type, "timestamp": _utc(notice.at), "data": notice.data}
+        try:
+            return await webhooks.deliver(notice.notice_id, json.dumps(payload, separators=(",", ":")))
+        except DeliveryFailed as failed:
+            delay = min(timedelta(seconds=failed.retry_after), _LONGEST_DELAY) if failed.retry_after else None
+            raise ApplicationError(str(failed), type="DeliveryFailed", next_retry_delay=delay) from failed
+
+
+def _refusal(done: Done) -> Refusal | None:
+    refusal = done.refusal
+    if refusal is None:
+        return None
+    details = {name: str(value) for name, value in refusal.details.items()}
+    return Refusal(type(refusal).__name__, refusal.message, details)
+
+
+def _utc(at: datetime) -> str:
+    return at.isoformat().replace("+00:00", "Z")

@@ -1,0 +1,74 @@
+"""What the receiver of webhooks is told of an approval: ids and states, as the ledger has them."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from activities.approvals.messages import ApprovalAsk, ApprovalState, Notice, start_of
+from domain.approvals import aggregate
+from domain.approvals.events import (
+    ApprovalDecided,
+    ApprovalDelegated,
+    ApprovalEscalated,
+    ApprovalExpired,
+    ApprovalReminded,
+    ApprovalRequested,
+    ApprovalVoted,
+    ApprovalWithdrawn,
+)
+from domain.events import Event
+from domain.ids import derived
+
+_TYPES: dict[type[Event], str] = {
+    ApprovalRequested: "requested",
+    ApprovalReminded: "reminded",
+    ApprovalDelegated: "delegated",
+    ApprovalEscalated: "escalated",
+    ApprovalVoted: "voted",
+    ApprovalDecided: "decided",
+    ApprovalExpired: "decided",
+    ApprovalWithdrawn: "decided",
+}
+
+
+def notice_of(ask: ApprovalAsk, state: ApprovalState, what: str, at: datetime) -> Notice:
+    """A notice as the approval's run wants it sent. The same thing told again has the same id."""
+    notice_id = derived("webhook", ask.approval_id, what, state.version)
+    return Notice(notice_id, f"approval.{what}", at, _data(ask, state), state.version)
+
+
+def true_notice(notice: Notice, events: Sequence[Event]) -> Notice | None:
+    """The same notice, made of the ledger's events alone; None where nothing like that has happened.
+
+    Notices are signed in our name, and whoever reaches Temporal can ask for one. `events` are all of the approval's;
+    a notice of an older release does not say how many of them it is about, and is told as the approval stands now.
+    """
+    happened = events[: notice.version] if notice.version else events
+    what = notice.type.removeprefix("approval.")
+    if len(happened) < notice.version or what not in {_TYPES.get(type(event)) for event in happened}:
+        return None
+    start = start_of(aggregate.load(happened), notices=True)
+    notice_id = notice_of(start.ask, start.state, what, notice.at).notice_id if notice.version else notice.notice_id
+    return Notice(notice_id, notice.type, happened[-1].at, _data(start.ask, start.state), notice.version)
+
+
+def _data(ask: ApprovalAsk, state: ApprovalState) -> dict[str, Any]:
+    return {
+        "approval_id": ask.approval_id,
+        "status": state.status,
+        "type": ask.kind,
+        "risk_level": ask.risk,
+        "agent_id": ask.agent_id,
+        "workflow_id": ask.root_id,
+        "requested_by": ask.key_id,
+        "deciders": state.deciders,
+        "agreed": state.agreed,
+        "quorum": state.quorum,
+        "expires_at": _utc(state.expires_at),
+        "decided_by": state.decided.by if state.decided else None,
+        "decided_at": _utc(state.decided_at) if state.decided_at else None,
+    }
+
+
+def _utc(at: datetime) -> str:
+    return at.isoformat(timespec="seconds").replace("+00:00", "Z")

@@ -1,0 +1,1 @@
+"""Chat: the steps of a turn, from prompt to reply."""

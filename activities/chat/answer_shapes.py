@@ -1,0 +1,10 @@
+"""The shapes that answers may be asked for, by name."""
+
+from collections.abc import Mapping
+
+from domain.ali import shapes as ali
+from domain.answer_shape import Shape
+from domain.graphflow.generation import answer as generation
+from domain.swarm import shapes as swarm
+
+SHAPES: Mapping[str, Shape] = {shape.name: shape for shape in (*ali.SHAPES, *swarm.SHAPES, *generation.SHAPES)}

@@ -1,0 +1,93 @@
+"""Turns that wait for people: held, gone on with, let go or refused."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from functools import partial
+
+from temporalio import activity
+
+from activities.chat.activities import TurnRef
+from domain.chat import aggregate
+from domain.chat.aggregate import Turn
+from domain.chat.events import TurnFailed, TurnHeld, TurnResumed
+from domain.events import Cause, Event
+from domain.ledger import Change, Ledger, retrying
+
+
+@dataclass(frozen=True)
+class Holding:
+    """A turn and the approval that it waits for. `refused_tool` is the name of a tool whose call was not let go."""
+
+    turn: TurnRef
+    approval_id: str
+    refused_tool: str | None = None
+
+
+@dataclass(frozen=True)
+class Release:
+    """What a person decided about a held answer: `reply_hash` goes out, or nothing does and `reason` says why."""
+
+    turn: TurnRef
+    approval_id: str
+    reply_hash: str | None
+    reason: str = ""
+
+
+class HoldingActivities:
+    """Ledger facts of turns that wait. All of them are idempotent."""
+
+    def __init__(self, ledger: Ledger, now: Callable[[], datetime]) -> None:
+        self._ledger = ledger
+        self._now = now
+
+    def all(self) -> list[Callable[..., object]]:
+        return [self.hold_turn, self.resume_turn, self.release_turn]
+
+    @activity.defn(name="hold_turn", no_thread_cancel_exception=True)
+    def hold_turn(self, holding: Holding) -> None:
+        """Record that the turn waits for a person, who can decide now."""
+        held = TurnHeld(approval_id=holding.approval_id, **self._fields(holding.turn))
+        self._record(holding.turn, f"hold:{holding.approval_id}", partial(aggregate.hold, held=held))
+
+    @activity.defn(name="resume_turn", no_thread_cancel_exception=True)
+    def resume_turn(self, holding: Holding) -> None:
+        """Record that the turn goes on."""
+        resumed = TurnResumed(
+            approval_id=holding.approval_id, refused_tool=holding.refused_tool, **self._fields(holding.turn)
+        )
+        self._record(holding.turn, f"resume:{holding.approval_id}", partial(aggregate.resume, resumed=resumed))
+
+    @activity.defn(name="release_turn", no_thread_cancel_exception=True)
+    def release_turn(self, release: Release) -> None:
+        """Record what became of the held answer."""
+        self._record(release.turn, f"release:{release.approval_id}", partial(self._released, release=release))
+
+    def _released(self, turn: Turn, release: Release) -> list[Event]:
+        ref = release.turn
+        if release.reply_hash is None:
+            return aggregate.fail(turn, TurnFailed(code="REJECTED", message=release.reason, **self._fields(ref)))
+        return aggregate.release(
+            turn, release.approval_id, release.reply_hash, self._cause(ref), session_id=ref.session_id
+        )
+
+    def _record(self, ref: TurnRef, key: str, decide: Callable[[Turn], list[Event]]) -> None:
+        stream = aggregate.turn_stream(ref.session_id, ref.turn)
+
+        def write() -> None:
+            turn = aggregate.load_turn(self._ledger.read(stream))
+            if events := decide(turn):
+                self._ledger.append(Change(stream, turn.version, events), key=f"{key}:{turn.version}")
+
+        retrying(write)
+
+    def _fields(self, ref: TurnRef) -> dict[str, object]:
+        return {
+            "session_id": ref.session_id,
+            "turn": ref.turn,
+            "message_id": ref.message_id,
+            **self._cause(ref).fields(),
+        }
+
+    def _cause(self, ref: TurnRef) -> Cause:
+        return Cause(ref.key_id, ref.because, self._now())

@@ -1,0 +1,68 @@
+"""Handing a task to another agent: who that is, and the turn that it is to take."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from temporalio import activity
+
+from activities.chat.activities import TurnRef
+from activities.tools.activities import ToolRun
+from domain.agents.ports import AgentReads
+from domain.chat.steps import asked
+from domain.content import Content, ContentStore
+from domain.errors import NotFound
+from domain.ids import derived, inner, root
+from domain.tools.arguments import parsed
+
+
+@dataclass(frozen=True)
+class Delegation:
+    """The turn that another agent is to take; None when there is a `problem`, which the model is told.
+
+    `hold` is the risk at which a person has to let that agent's answers go.
+    """
+
+    turn: TurnRef | None
+    problem: str = ""
+    hold: str | None = None
+
+
+class Delegating:
+    """Looks up the agent that a task is for. A repeat gives the same turn, unless the agent has changed meanwhile."""
+
+    def __init__(self, content: ContentStore, agents: AgentReads) -> None:
+        self._content = content
+        self._agents = agents
+
+    def all(self) -> list[Callable[..., object]]:
+        return [self.delegate]
+
+    @activity.defn(name="delegate", no_thread_cancel_exception=True)
+    def delegate(self, run: ToolRun) -> Delegation:
+        """Make the task the message of a turn of another agent, in a session of its own inside this one."""
+        owner = root(run.turn.session_id)
+        replied = self._content.get(owner, [run.reply_hash]).get(run.reply_hash)
+        if replied is None:
+            raise NotFound("the reply was erased")
+        arguments = parsed(asked(replied)[1][run.index].arguments)
+        wanted, task = str(arguments["agent_id"]), str(arguments["task"])
+        try:
+            agent = self._agents.get(wanted)
+        except NotFound:
+            return Delegation(None, f"There is no agent {wanted[:80]!r}.")
+        if agent.deployed_version is None:
+            return Delegation(None, f"The agent {agent.id} is not deployed.")
+        if agent.id == run.turn.agent_id:
+            return Delegation(None, "An agent cannot delegate to itself.")
+        definition = self._agents.definition(agent.id, agent.deployed_version)
+        turn = TurnRef(
+            session_id=inner(owner, run.tool_call_id),
+            turn=1,
+            message_id=derived("delegate", run.tool_call_id),
+            message_hash=self._content.put(Content(owner, task)),
+            agent_id=agent.id,
+            agent_version=agent.deployed_version,
+            key_id=run.turn.key_id,
+            because=run.turn.because,
+        )
+        return Delegation(turn, hold=None if definition.approval == "none" else definition.approval)

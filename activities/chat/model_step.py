@@ -1,0 +1,246 @@
+"""What the model is asked in a turn: one step of it, which is an answer or leads to another."""
+
+import asyncio
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+
+from temporalio import activity
+from temporalio.exceptions import ApplicationError
+
+from activities.chat.activities import TurnRef, started
+from activities.chat.history import Memory
+from activities.chat.messages import Answer, Thought
+from activities.chat.prompt import Prompts
+from activities.chat.reply import Meaning, Wanted, bare, meaning
+from activities.chat.reply_store import Readings
+from activities.chat.tool_offers import Offers
+from activities.costs.bookkeeping import Books
+from activities.costs.call_request import Ask
+from activities.costs.joint_append import ALONE, Beside, Companion
+from activities.costs.model_call import Calls
+from activities.heartbeat import beating
+from domain.agents.definition import AgentDefinition
+from domain.chat import aggregate, policy
+from domain.chat.events import AskedTool, TurnAnswered, TurnProposed, TurnStepped
+from domain.chat.finish import why_empty
+from domain.chat.ports import Message, ModelReply, Recall
+from domain.content import Content, ContentStore, content_hash
+from domain.costs.aggregate import Settled
+from domain.errors import NotFound
+from domain.events import Cause, Event
+from domain.ids import call_id, root
+from domain.revocations import visited
+
+
+@dataclass(frozen=True, slots=True)
+class _Asking:
+    """What is known before the model is asked."""
+
+    thought: Thought
+    call_id: str
+    model: str
+    definition: AgentDefinition
+    wanted: Wanted
+    window: int
+    max_answer: int
+
+
+class Thinking:
+    """The activity that calls a model. A reply that was settled before is returned without another call."""
+
+    def __init__(
+        self,
+        memory: Memory,
+        content: ContentStore,
+        books: Books,
+        calls: Calls,
+        *,
+        offers: Offers,
+        now: Callable[[], datetime],
+        default_model: str,
+        max_answer_tokens: int,
+        answer_share: int = 4,
+    ) -> None:
+        self._memory = memory
+        self._prompts = Prompts(memory)
+        self._content = content
+        self._books = books
+        self._calls = calls
+        self._offers = offers
+        self._now = now
+        self._default_model = default_model
+        self._max_answer_tokens = max_answer_tokens
+        self._answer_share = answer_share
+
+    def all(self) -> list[Callable[..., object]]:
+        return [self.think]
+
+    @activity.defn(name="think")
+    async def think(self, thought: Thought) -> Answer:
+        """Take one step of a turn."""
+        with beating():
+            return await self.step(thought)
+
+    async def step(self, thought: Thought, beside: Beside = ALONE) -> Answer:
+        """The same inside another activity, which heartbeats; what comes of it `beside` is written with it."""
+        asking = await self._asking(thought)
+        recalled: list[Recall] = []
+
+        def prepare() -> Ask:
+            recall = self._prompts.recall(
+                thought, asking.definition, asking.wanted, window=asking.window, max_answer=asking.max_answer
+            )
+            recalled.append(recall)
+            fitting = policy.fit(recall, window=asking.window, max_answer=asking.max_answer)
+            return replace(self._ask(asking, recall.message, _ever_shorter(fitting)), beside=beside)
+
+        settled = await self._calls.settled(prepare)
+        if settled.reply_hash == _NOTHING:
+            raise ApplicationError(why_empty(settled.finish), type="UPSTREAM_ERROR", non_retryable=True)
+        return await self._answer(asking, settled, recalled[0])
+
+    async def _asking(self, thought: Thought) -> _Asking:
+        ref = thought.turn
+        definition = await self._definition(ref)
+        model = definition.model or self._default_model
+        window = await self._calls.window(model)
+        return _Asking(
+            thought=thought,
+            call_id=call_id(visited(ref.message_id, thought.visit), thought.step),
+            model=model,
+            definition=definition,
+            wanted=await self._offers.wanted(thought, definition, takes_tools=self._calls.takes_tools(model)),
+            window=window,
+            max_answer=policy.answer_bound(self._max_answer_tokens, window, self._answer_share),
+        )
+
+    async def _definition(self, ref: TurnRef) -> AgentDefinition:
+        known = self._memory.known(ref.agent_id, ref.agent_version)
+        if known is not None:
+            return known
+        return await asyncio.to_thread(self._memory.definition, ref.agent_id, ref.agent_version)
+
+    def _ask(self, asking: _Asking, message: str, prompts: Iterator[tuple[Message, ...]]) -> Ask:
+        thought, wanted = asking.thought, asking.wanted
+        said = Content(root(thought.turn.session_id), message) if thought.parts else None
+        ref = replace(thought.turn, message_hash=said.hash) if said else thought.turn
+        stream = aggregate.turn_stream(ref.session_id, ref.turn)
+        begin = started(ref, model=asking.model, cause=self._cause(ref))
+
+        def answered(reply: ModelReply) -> Companion:
+            return Companion(stream, lambda known: self._recorded(asking, reply, known))
+
+        return Ask(
+            call_id=asking.call_id,
+            ref=ref,
+            workflow_id=thought.workflow_id,
+            project_id=thought.project_id,
+            model=asking.model,
+            max_tokens=asking.max_answer,
+            temperature=asking.definition.temperature,
+            prompts=prompts,
+            begun=Companion(
+                stream, lambda known: aggregate.start(aggregate.load_turn(known), begin), (said,) if said else ()
+            ),
+            answered=answered,
+            tools=wanted.offers,
+            calls_no_tools=wanted.calls_no_tools,
+            reply_schema=wanted.reply_schema,
+            cleaned=lambda text: bare(text, wanted),
+            is_first=thought.step == 1,
+            budget_usd=Decimal(thought.budget_usd) if thought.budget_usd is not None else None,
+        )
+
+    def _recorded(self, asking: _Asking, reply: ModelReply, known: Sequence[Event]) -> list[Event]:
+        """What the reply is to the turn: a step, an answer, or one that is held; an empty reply is nothing."""
+        if not reply.text:
+            return []
+        usage, thought = reply.usage, asking.thought
+        priced = self._books.price(
+            asking.model, usage.prompt_tokens, usage.completion_tokens, usage.cached_prompt_tokens
+        )
+        fields = {
+            "session_id": thought.turn.session_id,
+            "turn": thought.turn.turn,
+            "message_id": thought.turn.message_id,
+            "reply_hash": content_hash(reply.text),
+            "prompt_tokens": usage.prompt_tokens,
+            "completion_tokens": usage.completion_tokens,
+            "cost": priced.cost,
+            **self._cause(thought.turn).fields(),
+        }
+        turn, model = aggregate.load_turn(known), reply.model or asking.model
+        meant = meaning(reply.text, reply.finish, asking.wanted, asking.call_id)
+        if not meant.is_answer:
+            return aggregate.step(turn, TurnStepped(step=thought.step, tools=_asked_tools(meant), **fields))
+        if thought.is_held:
+            return aggregate.propose(turn, TurnProposed(finish=reply.finish, model=model, **fields))
+        return aggregate.answer(turn, TurnAnswered(finish=reply.finish, model=model, **fields))
+
+    async def _answer(self, asking: _Asking, settled: Settled, recall: Recall) -> Answer:
+        thought, ref = asking.thought, asking.thought.turn
+        room = policy.room(
+            recall, answered=settled.completion_tokens, window=asking.window, max_answer=asking.max_answer
+        )
+        answer = Answer(
+            reply_hash=settled.reply_hash,
+            finish=settled.finish,
+            model=settled.model,
+            prompt_tokens=settled.prompt_tokens,
+            completion_tokens=settled.completion_tokens,
+            cost=str(settled.cost),
+            window=asking.window,
+            room=room,
+            has_no_tools=bool(asking.definition.tools) and not self._calls.takes_tools(asking.model),
+        )
+        if asking.wanted.shape is not None or settled.finish == "tool_calls":
+            return await asyncio.to_thread(self._read, asking, answer)
+        if not thought.parts and not thought.is_held:
+            self._memory.keep(ref.session_id, ref.turn, ref.message_hash, settled.reply_hash)
+        return answer
+
+    def _read(self, asking: _Asking, answer: Answer) -> Answer:
+        """What the reply that stands means: it may have been settled by an attempt before this one."""
+        readings = Readings(self._content, root(asking.thought.turn.session_id))
+        text = self._content.get(readings.owner, [answer.reply_hash]).get(answer.reply_hash)
+        if text is None:
+            raise NotFound("the reply was erased")
+        meant = meaning(text, answer.finish, asking.wanted, asking.call_id)
+        return replace(
+            answer,
+            schema=readings.schema(_edit_schema(asking)),
+            tool_calls=readings.tool_calls(meant),
+            problem=readings.problem(meant),
+            named=list(meant.named),
+        )
+
+    def _cause(self, ref: TurnRef) -> Cause:
+        return Cause(ref.key_id, ref.because, self._now())
+
+
+def _edit_schema(asking: _Asking) -> Mapping[str, Any] | None:
+    """What a person's edit of the held answer has to follow; None where any text does, or nothing is held."""
+    shape = asking.wanted.shape
+    if not asking.thought.is_held or shape is None or shape.takes_text:
+        return None
+    return shape.schema(asking.wanted.options)
+
+
+def _ever_shorter(recall: Recall) -> Iterator[tuple[Message, ...]]:
+    remembered: Recall | None = recall
+    while remembered is not None:
+        yield policy.prompt(remembered)
+        remembered = policy.shorter(remembered)
+
+
+def _asked_tools(meant: Meaning) -> tuple[AskedTool, ...]:
+    return tuple(
+        AskedTool(tool_call_id=asked.tool_call_id, name=asked.request.name[:80], is_valid=asked.problem is None)
+        for asked in meant.asks
+    )
+
+
+_NOTHING = content_hash("")

@@ -1,0 +1,71 @@
+"""What a turn's prompt is made of, read where it stands."""
+
+import orjson
+
+from activities.chat.history import Memory, Words
+from activities.chat.messages import StepRef, Thought
+from activities.chat.reply import Wanted
+from domain.agents.definition import AgentDefinition
+from domain.chat import policy, steps
+from domain.chat.ports import Recall
+from domain.errors import NotFound
+from domain.message_parts import hashes, written
+
+
+class Prompts:
+    """Reads texts, and writes the messages of runs."""
+
+    def __init__(self, memory: Memory) -> None:
+        self._memory = memory
+
+    def recall(
+        self, thought: Thought, definition: AgentDefinition, wanted: Wanted, *, window: int, max_answer: int
+    ) -> Recall:
+        """The earlier turns, the message and its steps so far; `window` and `max_answer` in tokens.
+
+        Raises:
+            NotFound: a text that it needs was erased.
+        """
+        words = self._words(thought)
+        room = policy.text_room(window=window, max_answer=max_answer)
+        return Recall(
+            message=self._message(thought, words, room),
+            turns=words.turns,
+            summary=words.texts.get(thought.summary_hash or ""),
+            instructions=_instructions(definition, wanted),
+            steps=steps.messages([_step(step, words) for step in thought.steps], most=room),
+        )
+
+    def _words(self, thought: Thought) -> Words:
+        ref = thought.turn
+        of_steps = {h for step in thought.steps for h in (step.reply_hash, *step.results)}
+        wanted = hashes(thought.parts) or {ref.message_hash}
+        return self._memory.words(
+            ref.session_id,
+            thought.first,
+            ref.turn - 1,
+            thought.summary_hash,
+            *wanted,
+            *of_steps,
+            lineage=thought.lineage,
+        )
+
+    def _message(self, thought: Thought, words: Words, room: int) -> str:
+        if not thought.parts:
+            return self._memory.message(words, thought.turn.message_hash)
+        return written(thought.parts, words.texts, most=room)
+
+
+def _step(step: StepRef, words: Words) -> steps.Step:
+    missing = {step.reply_hash, *step.results} - words.texts.keys()
+    if missing:
+        raise NotFound("a step of this turn was erased")
+    return steps.Step(words.texts[step.reply_hash], tuple(words.texts[result] for result in step.results), step.asks)
+
+
+def _instructions(definition: AgentDefinition, wanted: Wanted) -> str:
+    schema = wanted.reply_schema
+    if schema is None:
+        return definition.instructions
+    told = orjson.dumps(schema.schema).decode()
+    return f"{definition.instructions}\n\nAnswer with one JSON object of this JSON Schema, and nothing else:\n{told}"

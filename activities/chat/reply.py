@@ -1,0 +1,183 @@
+"""What a model's reply means: an answer, requests for tools, or something that has to be put right."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from json import JSONDecoder
+from typing import Any
+
+import orjson
+
+from activities.chat.answer_shapes import SHAPES
+from domain.answer_shape import Shape
+from domain.chat.ports import ReplySchema, ToolOffer, ToolRequest
+from domain.chat.steps import MOST_TOOLS, asked
+from domain.errors import Invalid
+from domain.ids import derived
+from domain.json_schema.validation import UnusableSchema, flaws
+from domain.tools.arguments import problem_with
+from domain.tools.spec import ToolSpec
+
+_FENCE = "```"
+_THOUGHT_ENDS = ("</think>", "</thinking>", "</thought>", "</reasoning>", "◁/think▷", "<|/think|>", "[/THINK]")
+_MOST_LOOKS = 16
+"""How many places of an answer are looked at for the JSON that it is to be."""
+_DECODER = JSONDecoder()
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What a reply may be: the tools that were offered, and the shape that an answer has to have.
+
+    With `calls_no_tools` the offers only tell what earlier steps speak of.
+    """
+
+    specs: tuple[ToolSpec, ...] = ()
+    offers: tuple[ToolOffer, ...] = ()
+    shape: Shape | None = None
+    options: tuple[str, ...] = ()
+    calls_no_tools: bool = False
+
+    @property
+    def reply_schema(self) -> ReplySchema | None:
+        """The schema as the model gets it."""
+        if self.shape is None:
+            return None
+        return ReplySchema(self.shape.name.replace(".", "_"), self.shape.schema(self.options))
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A request of the model; `spec` is the tool's, `problem` why it cannot be done."""
+
+    tool_call_id: str
+    request: ToolRequest
+    spec: ToolSpec | None
+    problem: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Meaning:
+    """An answer that names ids, unless it `asks` for tools or has a `problem`."""
+
+    asks: tuple[Asked, ...] = ()
+    problem: str | None = None
+    named: tuple[str, ...] = ()
+
+    @property
+    def is_answer(self) -> bool:
+        return not self.asks and self.problem is None
+
+
+ANSWER = Meaning()
+
+
+def shape_of(name: str | None) -> Shape | None:
+    """The shape of this name.
+
+    Raises:
+        Invalid: there is none.
+    """
+    if name is None:
+        return None
+    if name not in SHAPES:
+        raise Invalid(f"there is no shape {name}")
+    return SHAPES[name]
+
+
+def bare(text: str, wanted: Wanted) -> str:
+    """An answer that is to be JSON without what models put around it: thoughts, fences, sentences before and after."""
+    if wanted.shape is None or _parsed(text) is not None:
+        return text
+    said, shape, options = _unthought(text), wanted.shape, wanted.options
+    places = (said, *_fenced(said), _outermost(said))
+    whole = [place.strip() for place in places if isinstance(_parsed(place), dict | list)]
+    # What stands inside an answer that breaks off is no answer, unless it is just what was asked for.
+    fitting = (each for each in (*whole, *_objects(said)) if not _problem(_parsed(each), shape, options))
+    return next(fitting, whole[0] if whole else text)
+
+
+def _unthought(text: str) -> str:
+    """What follows the model's thoughts; all of it where they have no end."""
+    ends = [place + len(end) for end in _THOUGHT_ENDS if (place := text.rfind(end)) >= 0]
+    return text[max(ends) :] if ends else text
+
+
+def _fenced(text: str) -> list[str]:
+    """What stands in fences, without the name of its language."""
+    inside = text.split(_FENCE)[1 : 2 * _MOST_LOOKS : 2]
+    return [part.partition("\n")[2] if part[:1].isalpha() and "\n" in part else part for part in inside]
+
+
+def _outermost(text: str) -> str:
+    """The object that begins where the first one does; empty where that one has no end."""
+    place = max(text.find("{"), 0)
+    return next((each for each in _objects(text) if text.startswith(each, place)), "")
+
+
+def _objects(text: str) -> Iterator[str]:
+    """The objects that stand in a text, where nothing says which of them is meant."""
+    place = text.find("{")
+    for _ in range(_MOST_LOOKS):
+        if place < 0:
+            return
+        try:
+            _, end = _DECODER.raw_decode(text, place)
+        except (ValueError, RecursionError):
+            end = place + 1
+        else:
+            yield text[place:end]
+        place = text.find("{", end)
+
+
+def meaning(text: str, finish: str, wanted: Wanted, call_id: str) -> Meaning:
+    """What a stored reply means. `call_id` names the model call that brought it."""
+    if finish == "tool_calls":
+        _, requests = asked(text)
+        return Meaning(asks=tuple(_asked(request, n, wanted, call_id) for n, request in enumerate(requests)))
+    if wanted.shape is None:
+        return ANSWER
+    value = _parsed(text)
+    problem = _problem(value, wanted.shape, wanted.options)
+    if problem and finish == "length":
+        problem = f"The answer was cut at the most tokens it may have: say it in fewer words. {problem}"
+    return Meaning(problem=problem) if problem else Meaning(named=tuple(wanted.shape.named(value)))
+
+
+def tool_call_id(call_id: str, index: int) -> str:
+    """The id of request `index` (from 0) of the reply to a model call."""
+    return derived("tool", call_id, index)
+
+
+def _asked(request: ToolRequest, index: int, wanted: Wanted, call_id: str) -> Asked:
+    spec = next((spec for spec in wanted.specs if spec.name == request.name), None)
+    if index >= MOST_TOOLS:
+        problem: str | None = f"at most {MOST_TOOLS} tools can be called at once; ask again for the rest"
+    elif spec is None:
+        names = ", ".join(spec.name for spec in wanted.specs) or "none"
+        problem = f"there is no tool {request.name[:80]!r} here; the tools are: {names}"
+    else:
+        problem = problem_with(spec, request.arguments)
+    return Asked(tool_call_id(call_id, index), request, spec, problem)
+
+
+def _parsed(text: str) -> Any:
+    try:
+        return orjson.loads(text)
+    except orjson.JSONDecodeError:
+        return None
+
+
+def _problem(value: Any, shape: Shape, options: Sequence[str]) -> str | None:
+    if value is None:
+        return "This is not JSON. Answer again with one JSON object that follows the schema, and nothing else."
+    try:
+        told = [str(flaw) for flaw in flaws(shape.schema(options), value, most=5)]
+    except UnusableSchema as error:
+        told = [f"the schema itself cannot be used ({error})"]
+    if not told and (problem := shape.problem(value, options)):
+        told = [problem]
+    if not told:
+        return None
+    return (
+        "The answer cannot be used: " + "; ".join(told) + ". Answer again with one JSON object that follows the schema."
+    )

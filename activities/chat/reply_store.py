@@ -1,0 +1,60 @@
+"""Reading a reply that is more than words: what it asks for, or what is wrong with it, as a workflow may know it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import orjson
+
+from activities.chat.messages import ToolCall
+from activities.chat.reply import Asked, Meaning
+from domain.content import Content, ContentStore
+from domain.tools.arguments import parsed
+
+_RISKS = ("low", "medium", "high", "critical")
+
+
+@dataclass(frozen=True, slots=True)
+class Readings:
+    """Stores the texts of an owner that workflows and people need apart from the reply."""
+
+    content: ContentStore
+    owner: str
+
+    def problem(self, meant: Meaning) -> str | None:
+        """The hash of what the model is told about an answer that cannot be used."""
+        return self._kept(meant.problem)
+
+    def schema(self, schema: Mapping[str, Any] | None) -> str | None:
+        """The hash of a JSON Schema that people's edits have to follow; None for none."""
+        return None if schema is None else self._kept(orjson.dumps(schema, option=orjson.OPT_SORT_KEYS).decode())
+
+    def tool_calls(self, meant: Meaning) -> list[ToolCall]:
+        """The calls that the reply asks for."""
+        return [self._tool_call(index, asked) for index, asked in enumerate(meant.asks)]
+
+    def _tool_call(self, index: int, asked: Asked) -> ToolCall:
+        name = asked.request.name[:80]
+        if asked.spec is None or asked.problem is not None:
+            return ToolCall(asked.tool_call_id, name, index, problem=self._kept(asked.problem))
+        spec = asked.spec
+        call = ToolCall(asked.tool_call_id, name, index, runs=spec.runs, timeout_s=spec.timeout_s)
+        if spec.runs == "approval":
+            return self._shown(call, asked, asked_risk(parsed(asked.request.arguments).get("risk_level")), "content")
+        if spec.policy != "approval":
+            return call
+        return replace(self._shown(call, asked, spec.risk), schema=self.schema(spec.parameters))
+
+    def _shown(self, call: ToolCall, asked: Asked, risk: str, field: str | None = None) -> ToolCall:
+        """The call with what a person is to look at: the arguments, or one of them."""
+        arguments = asked.request.arguments or "{}"
+        text = str(parsed(arguments)[field]) if field else arguments
+        return replace(call, risk=risk, content=self._kept(text), arguments=self._kept(arguments))
+
+    def _kept(self, text: str | None) -> str | None:
+        return None if text is None else self.content.put(Content(self.owner, text))
+
+
+def asked_risk(said: object) -> str:
+    """The risk that a model names, or medium."""
+    return said if isinstance(said, str) and said in _RISKS else "medium"

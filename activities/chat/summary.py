@@ -1,0 +1,76 @@
+"""Carrying older turns into a summary, so that prompts need no longer hold them word for word."""
+
+import asyncio
+from collections.abc import Callable
+from datetime import datetime
+
+from temporalio import activity
+from temporalio.exceptions import ApplicationError
+
+from activities.chat.history import Memory
+from activities.chat.messages import Summary, ToSummarise
+from activities.costs.call_request import Ask
+from activities.costs.joint_append import Companion
+from activities.costs.model_call import Calls
+from activities.heartbeat import beating
+from domain.chat import aggregate, policy
+from domain.chat.ports import Message, ModelReply
+from domain.content import content_hash
+from domain.events import Cause
+from domain.ids import call_id, derived
+
+
+class Summarising:
+    """The activity that asks for summaries. One that was settled before is returned without another call."""
+
+    def __init__(self, memory: Memory, calls: Calls, now: Callable[[], datetime], *, default_model: str) -> None:
+        self._memory = memory
+        self._calls = calls
+        self._now = now
+        self._default_model = default_model
+
+    def all(self) -> list[Callable[..., object]]:
+        return [self.summarise]
+
+    @activity.defn(name="summarise")
+    async def summarise(self, wanted: ToSummarise) -> Summary:
+        """Carry turns into the summary."""
+        ref = wanted.turn
+        with beating():
+            definition = await asyncio.to_thread(self._memory.definition, ref.agent_id, ref.agent_version)
+            model = definition.model or self._default_model
+            window = await self._calls.window(model)
+
+            def prepare() -> Ask:
+                words = self._memory.words(
+                    ref.session_id, wanted.first, wanted.upto, wanted.summary_hash, lineage=wanted.lineage
+                )
+                earlier = words.texts.get(wanted.summary_hash or "")
+                return self._ask(wanted, model, window, policy.summary_prompt(earlier, words.turns, window=window))
+
+            settled = await self._calls.settled(prepare)
+        if settled.reply_hash == content_hash(""):
+            raise ApplicationError("the model gave an empty summary", type="UPSTREAM_ERROR", non_retryable=True)
+        return Summary(wanted.upto, settled.reply_hash)
+
+    def _ask(self, wanted: ToSummarise, model: str, window: int, prompt: tuple[Message, ...]) -> Ask:
+        ref = wanted.turn
+        stream = aggregate.summary_stream(ref.session_id, wanted.upto)
+
+        def summarised(reply: ModelReply) -> Companion:
+            cause = Cause(ref.key_id, ref.because, self._now())
+            events = aggregate.summarised(ref.session_id, wanted.upto, content_hash(reply.text), cause)
+            return Companion(stream, lambda known: [] if known or not reply.text else events)
+
+        return Ask(
+            call_id=call_id(derived("summary", ref.session_id, wanted.upto), 1),
+            ref=ref,
+            workflow_id=wanted.workflow_id,
+            project_id=wanted.project_id,
+            model=model,
+            max_tokens=min(policy.SUMMARY_TOKENS, window // 4),
+            temperature=0.0,
+            prompts=iter([prompt]),
+            begun=Companion(stream, lambda _: []),
+            answered=summarised,
+        )

@@ -1,0 +1,66 @@
+"""What a model may do in a step: the tools it is offered, and the shape that its answer has to have."""
+
+from asyncio import to_thread
+from collections.abc import Callable, Sequence
+
+from activities.chat.answer_shapes import SHAPES
+from activities.chat.messages import Thought
+from activities.chat.reply import Wanted, shape_of
+from domain.agents.definition import AgentDefinition
+from domain.answer_shape import Shape
+from domain.chat.ports import ToolOffer
+from domain.chat.steps import MOST_STEPS
+from domain.tools.ports import Toolbox
+from domain.tools.spec import ToolSpec
+
+MOST_DEPTH = 2
+"""How deep tasks may be delegated."""
+
+_MOST_KNOWN = 1_000
+NOTHING = Wanted()
+
+
+class Offers:
+    """Looks up an agent's tools. Offers of the same tools are the same object, so that they need be encoded once."""
+
+    def __init__(self, toolbox: Toolbox, shapes: Callable[[str], Shape | None] = lambda _: None) -> None:
+        """`shapes` makes those that are declared elsewhere, by their names; None for the others."""
+        self._toolbox = toolbox
+        self._shapes = shapes
+        self._known: dict[tuple[int, ...], tuple[tuple[ToolSpec, ...], tuple[ToolOffer, ...]]] = {}
+
+    async def wanted(self, thought: Thought, definition: AgentDefinition, *, takes_tools: bool) -> Wanted:
+        """What this step's reply may be.
+
+        Raises:
+            domain.errors.Invalid: there is no such shape.
+        """
+        names = self._names(thought, definition) if takes_tools else ()
+        if not names and thought.shape is None:
+            return NOTHING
+        specs, offers = self._same(await self._toolbox.offered(names)) if names else ((), ())
+        is_last = thought.step >= MOST_STEPS
+        return Wanted(
+            () if is_last else specs,
+            offers,
+            await self._shape(thought.shape),
+            tuple(thought.options),
+            calls_no_tools=is_last and bool(offers),
+        )
+
+    async def _shape(self, name: str | None) -> Shape | None:
+        declared = await to_thread(self._shapes, name) if name and name not in SHAPES else None
+        return declared or shape_of(name)
+
+    def _names(self, thought: Thought, definition: AgentDefinition) -> Sequence[str]:
+        names = definition.tools if thought.tools is None else thought.tools
+        return names if thought.depth < MOST_DEPTH else [name for name in names if name != "delegate"]
+
+    def _same(self, specs: tuple[ToolSpec, ...]) -> tuple[tuple[ToolSpec, ...], tuple[ToolOffer, ...]]:
+        key = tuple(id(spec) for spec in specs)
+        if key not in self._known:
+            if len(self._known) >= _MOST_KNOWN:
+                self._known.clear()
+            offers = tuple(ToolOffer(spec.name, spec.description, spec.parameters) for spec in specs)
+            self._known[key] = specs, offers  # holding the specs keeps their ids theirs
+        return self._known[key]

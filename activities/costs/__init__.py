@@ -1,0 +1,1 @@
+"""Costs: model calls and their entries in the cost ledger."""

@@ -1,0 +1,261 @@
+"""Writing a model call into the ledger: reserved before it is made, ended after, each in one append.
+
+A call's events go together with those of what it is made for (a turn, a summary), so that neither is known without the
+other.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from activities.costs.joint_append import ALONE, Beside, Companion, Written, inside
+from activities.costs.run_budget import Budgets
+from domain.chat import policy
+from domain.chat.ports import ModelFailure, ModelReply
+from domain.content import Content, content_hash
+from domain.costs import aggregate
+from domain.costs.aggregate import Call, Intent, Settled
+from domain.costs.events import CallCut, CallFailed, CallSettled
+from domain.costs.ports import Priced, Prices
+from domain.errors import OverBudget, UpstreamFailed, VersionConflict
+from domain.events import Cause, Event
+from domain.ids import root
+from domain.ledger import Change, Ledger, retrying
+from domain.revocations import Revoked, attempt_key
+
+
+@dataclass(frozen=True, slots=True)
+class Reservation:
+    """An attempt that may be made now, and the streams as they stood then."""
+
+    intent: Intent
+    attempt: int
+    call_events: tuple[Event, ...]
+    companion_events: tuple[Event, ...]
+
+    @property
+    def request_id(self) -> str:
+        """What the provider gets as the call's name."""
+        return f"{self.intent.call_id}.{self.attempt}"
+
+
+class Books:
+    """The ledger side of model calls. Every method may be repeated; none calls a provider."""
+
+    def __init__(self, ledger: Ledger, prices: Prices, now: Callable[[], datetime]) -> None:
+        self._ledger = ledger
+        self._prices = prices
+        self._now = now
+        self._budgets = Budgets(ledger)
+
+    def price(self, model: str, prompt_tokens: int, completion_tokens: int, cached: int = 0) -> Priced:
+        """What these tokens cost now."""
+        return self._prices.price(
+            model,
+            prompt_tokens=prompt_tokens,
+            completion_tokens=completion_tokens,
+            cached_prompt_tokens=cached,
+            at=self._now(),
+        )
+
+    def reserve(
+        self,
+        intent: Intent,
+        companion: Companion,
+        because: str,
+        *,
+        untried: bool,
+        beside: Beside = ALONE,
+        most_failures: int = policy.MOST_ATTEMPTS,
+    ) -> Reservation | Settled:
+        """Reserve the next attempt, or return the reply that stands.
+
+        With `untried` the streams are taken to be empty; if they are not, they are read and it is decided again. So it
+        is when the budget seems not to cover a call, which may have been paid for.
+
+        Raises:
+            OverBudget: the run's budget does not cover it; then nothing is recorded.
+            Revoked: the call is the first of work that is not to begin.
+            UpstreamFailed: as many attempts as there may be have failed, or were made.
+        """
+        cause = Cause(intent.key_id, because, self._now())
+        stream = aggregate.stream(intent.call_id)
+
+        def write(called: list[Event], known: list[Event], *, fresh: bool) -> Reservation | Settled:
+            call = aggregate.load(called)
+            if call.reply is not None:
+                return call.reply
+            if call.failures >= most_failures or call.next_attempt > policy.MOST_ATTEMPTS:
+                raise UpstreamFailed("the model provider was asked as often as it may be")
+            return self._reserve(intent, companion, cause, called, known, more=beside.begun(fresh=fresh))
+
+        def again() -> Reservation | Settled:
+            return write(self._ledger.read(stream), self._ledger.read(companion.stream), fresh=True)
+
+        if untried:
+            try:
+                return self._budgets.alone(intent, inside(beside, lambda: write([], [], fresh=False)))
+            except (VersionConflict, OverBudget):
+                pass
+        return self._budgets.retrying(intent, inside(beside, again), shared=beside is not ALONE)
+
+    def _reserve(
+        self,
+        intent: Intent,
+        companion: Companion,
+        cause: Cause,
+        called: list[Event],
+        known: list[Event],
+        *,
+        more: Written,
+    ) -> Reservation:
+        call = aggregate.load(called)
+        events = aggregate.reserve(call, intent, cause)
+        turn = companion.decide(known)
+        changes = [Change(aggregate.stream(intent.call_id), len(called), events)]
+        if turn:
+            changes.append(Change(companion.stream, len(known), turn))
+        attempt = call.next_attempt
+        changes += self._budgets.reserving(intent, attempt, cause)
+        texts = [*(companion.texts if turn else ()), *more.texts]
+        key = attempt_key(intent.call_id, attempt)
+        if self._ledger.append(*changes, *more.changes, key=key, content=texts, underway=more.underway) is None:
+            if attempt == 1 and not self._ledger.read(aggregate.stream(intent.call_id)):
+                raise Revoked
+            raise VersionConflict(f"attempt {attempt} was reserved meanwhile")
+        more.appended()
+        return Reservation(intent, attempt, (*called, *events), (*known, *turn))
+
+    def settle(
+        self,
+        reservation: Reservation,
+        reply: ModelReply,
+        companion: Companion,
+        because: str,
+        beside: Beside = ALONE,
+    ) -> Settled:
+        """Book the reply, store its text, and return the reply that stands: this one, unless another came first."""
+        intent = reservation.intent
+        usage = reply.usage
+        priced = self.price(intent.model, usage.prompt_tokens, usage.completion_tokens, usage.cached_prompt_tokens)
+        settled = CallSettled(
+            call_id=intent.call_id,
+            attempt=reservation.attempt,
+            model=reply.model or intent.model,
+            prompt_tokens=usage.prompt_tokens,
+            completion_tokens=usage.completion_tokens,
+            cached_prompt_tokens=usage.cached_prompt_tokens,
+            estimated=usage.estimated,
+            cost=priced.cost,
+            price_version=priced.price_version,
+            price_known=priced.known,
+            provider_call_id=reply.provider_call_id,
+            reply_hash=content_hash(reply.text),
+            finish=reply.finish,
+            stands=True,
+            **Cause(intent.key_id, because, self._now()).fields(),
+        )
+        text = Content(root(intent.session_id), reply.text)
+        call = self._end(reservation, lambda call: aggregate.end(call, settled), companion, text, beside)
+        if call.reply is None:
+            raise LookupError(f"{intent.call_id} was settled and has no reply")
+        return call.reply
+
+    def fail(self, reservation: Reservation, failure: ModelFailure, because: str) -> Call:
+        """Book an attempt that brought no whole answer as what it is: failed, cut, or unknown."""
+        cause = Cause(reservation.intent.key_id, because, self._now())
+        if failure.charge == "none":
+            ended: CallFailed | CallCut = CallFailed(
+                call_id=reservation.intent.call_id,
+                attempt=reservation.attempt,
+                error=failure.kind,
+                refused=failure.refused,
+                **cause.fields(),
+            )
+        elif failure.charge == "partial" and failure.usage is not None:
+            ended = self._cut(reservation, failure, cause)
+        else:
+            return self.lose(reservation, failure.kind, because, failed=True)
+        return self._end(reservation, lambda call: aggregate.end(call, ended))
+
+    def _cut(self, reservation: Reservation, failure: ModelFailure, cause: Cause) -> CallCut:
+        usage = failure.usage
+        if usage is None:
+            raise ValueError("a cut answer's usage is counted")
+        model = reservation.intent.model
+        priced = self.price(model, usage.prompt_tokens, usage.completion_tokens, usage.cached_prompt_tokens)
+        return CallCut(
+            call_id=reservation.intent.call_id,
+            attempt=reservation.attempt,
+            prompt_tokens=usage.prompt_tokens,
+            completion_tokens=usage.completion_tokens,
+            estimated=usage.estimated,
+            cost=priced.cost,
+            price_version=priced.price_version,
+            price_known=priced.known,
+            provider_call_id=failure.provider_call_id,
+            error=failure.kind,
+            refused=failure.refused,
+            **cause.fields(),
+        )
+
+    def lose(self, reservation: Reservation, error: str, because: str, *, failed: bool = False) -> Call:
+        """Book an attempt as unknown: the provider may charge for it. `failed`: it is the one that brought it about."""
+        cause = Cause(reservation.intent.key_id, because, self._now())
+        attempt = reservation.attempt
+        return self._end(reservation, lambda call: aggregate.lose(call, attempt, error, cause, failed=failed))
+
+    def lose_overdue(self, call_id: str, attempt: int, because: str) -> bool:
+        """Book an attempt that is only known by name as unknown. False if its end was known after all."""
+        stream = aggregate.stream(call_id)
+
+        def write() -> bool:
+            called = self._ledger.read(stream)
+            cause = Cause("platform", because, self._now())
+            events = aggregate.lose(aggregate.load(called), attempt, "overdue", cause)
+            if events:
+                key = f"end:{call_id}.{attempt}:{len(called)}:overdue"
+                self._ledger.append(Change(stream, len(called), events), key=key)
+            return bool(events)
+
+        return retrying(write)
+
+    def _end(
+        self,
+        reservation: Reservation,
+        decide: Callable[[Call], list[Event]],
+        companion: Companion | None = None,
+        text: Content | None = None,
+        beside: Beside = ALONE,
+    ) -> Call:
+        """Append the end of an attempt at the streams as they are known; if they moved, read and decide again."""
+        intent = reservation.intent
+        stream = aggregate.stream(intent.call_id)
+
+        def write(called: Sequence[Event], known: Sequence[Event], *, fresh: bool) -> Call:
+            events = decide(aggregate.load(called))
+            changes = [Change(stream, len(called), events)] if events else []
+            turn = companion.decide(known) if companion else []
+            if companion and turn:
+                changes.append(Change(companion.stream, len(known), turn))
+            changes += self._budgets.settling(intent, events)
+            if changes:
+                more = beside.ended(turn, text.text if text else "", fresh=fresh)
+                key = f"end:{reservation.request_id}:{len(called)}:{len(known)}"
+                texts = [*([text] if text else []), *more.texts]
+                done = self._ledger.append(*changes, *more.changes, key=key, content=texts, underway=more.underway)
+                if done is not None:
+                    more.appended()
+            return aggregate.load([*called, *events])
+
+        def again() -> Call:
+            known = self._ledger.read(companion.stream) if companion else []
+            return write(self._ledger.read(stream), known, fresh=True)
+
+        def first() -> Call:
+            return write(reservation.call_events, reservation.companion_events, fresh=False)
+
+        try:
+            return self._budgets.alone(intent, inside(beside, first))
+        except VersionConflict:
+            return self._budgets.retrying(intent, inside(beside, again), shared=beside is not ALONE)

@@ -1,0 +1,255 @@
+"""One model call as a small transaction: reserve, call, settle; and every way it can end in between."""
+
+import asyncio
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from datetime import datetime, timedelta
+from functools import partial
+from itertools import chain
+from types import MappingProxyType
+
+import structlog
+from temporalio import activity
+
+from activities.costs import model_errors as failures
+from activities.costs.bookkeeping import Books, Reservation
+from activities.costs.call_request import Ask, cleaned, refused_part, without
+from activities.costs.refusals import Refusals
+from activities.durable_write import surely
+from domain.chat import policy
+from domain.chat.ports import (
+    Message,
+    Model,
+    ModelFailure,
+    ModelReply,
+    ModelRequest,
+    Usage,
+)
+from domain.costs.aggregate import Call, Intent, Settled
+from domain.errors import TooLarge
+
+NO_TIMEOUTS: Mapping[str, timedelta] = MappingProxyType({})
+_MARGIN_S = 5.0
+"""What a model's adapter may take beyond an answer's time to say that it is over."""
+
+
+class Calls:
+    """Calls the model and keeps the books. A reply that was settled before is returned without another call.
+
+    For one step a provider is asked at most `policy.MOST_FAILURES` times in vain, and `policy.MOST_ATTEMPTS` times in
+    all: with the attempts whose worker went away, and those that ask for less after a refusal.
+    """
+
+    def __init__(
+        self,
+        books: Books,
+        model: Model,
+        now: Callable[[], datetime],
+        *,
+        timeout: timedelta,
+        timeouts: Mapping[str, timedelta] = NO_TIMEOUTS,
+    ) -> None:
+        """`timeout` bounds a whole answer; `timeouts` those of models that have a bound of their own."""
+        self._books = books
+        self._model = model
+        self._now = now
+        self._timeout = timeout
+        self._timeouts = timeouts
+        self._refusals = Refusals()
+        self._log = structlog.get_logger("calls")
+
+    def takes_tools(self, model: str) -> bool:
+        """Whether tools can be offered to it, as far as is known: what it has refused it is not offered for a while."""
+        return self._model.takes_tools and not self._refusals.holds(model, "tools")
+
+    async def settled(self, prepare: Callable[[], Ask]) -> Settled:
+        """Call the model until a reply is settled.
+
+        A prompt that is too long is followed by the next one; what the model does not take is left out. `prepare`
+        reads what the prompts are made of; it runs in the thread that makes the first reservation.
+        """
+        untried = activity.info().attempt == 1
+        ask, messages, reserved = await asyncio.to_thread(self._begin, prepare, untried=untried)
+        while reserved is not None:
+            if isinstance(reserved, Settled):
+                return reserved
+            try:
+                return await self._settled(reserved, ask, messages)
+            except ModelFailure as failure:
+                failure.refuses = refused_part(failure, ask)
+                call = await self._booked(reserved, ask, failure)
+                ask = self._asked_differently(ask, messages, failure, call)
+            messages, reserved = await asyncio.to_thread(self._reserve, ask)
+        raise TooLarge("the message does not fit the model's window")
+
+    async def _settled(self, reserved: Reservation, ask: Ask, messages: tuple[Message, ...]) -> Settled:
+        """Call the model once and book its reply.
+
+        Raises:
+            ModelFailure: there is none that can be used, whatever the reason.
+        """
+        reply = await self._called(reserved, ask, messages)
+        try:
+            answered = ask.answered(reply)
+            settle = partial(self._books.settle, reserved, reply, answered, ask.ref.because, ask.beside)
+            return await surely(settle, self._log)
+        except Exception as fault:  # a reply was paid for: whatever keeps it from the ledger is a failure of this call
+            self._log.exception("a reply cannot be recorded", call_id=ask.call_id, attempt=reserved.attempt)
+            raise unusable(reply.usage, reply.provider_call_id) from fault
+
+    async def _booked(self, reserved: Reservation, ask: Ask, failure: ModelFailure) -> Call:
+        """Book an attempt's failure; where that cannot be, book that nobody knows its end.
+
+        Raises:
+            ApplicationError: not even that. The provider is not asked again for this step.
+        """
+        because = ask.ref.because
+        try:
+            return await surely(partial(self._books.fail, reserved, failure, because), self._log)
+        except Exception:  # noqa: BLE001  (what the failure says cannot be recorded: less is)
+            self._log.exception("a failure cannot be recorded", call_id=ask.call_id, attempt=reserved.attempt)
+        try:
+            return await surely(partial(self._books.lose, reserved, failure.kind, because, failed=True), self._log)
+        except Exception:  # noqa: BLE001  (asked again, the provider would be paid again)
+            self._log.exception("an attempt stays open", call_id=ask.call_id, attempt=reserved.attempt)
+            raise failures.unexpected(final=True) from None
+
+    def _asked_differently(self, ask: Ask, messages: tuple[Message, ...], failure: ModelFailure, call: Call) -> Ask:
+        """How to ask after this failure, within the same attempt.
+
+        Raises:
+            ApplicationError: there is nothing to be done differently.
+        """
+        if failure.kind == "too_long":
+            return ask
+        if failure.kind == "unsupported" and (less := self._asked_for_less(ask, failure)):
+            return replace(less, prompts=chain([messages], ask.prompts))
+        final = failure.permanent or call.failures >= policy.MOST_FAILURES
+        self._log.warning("call failed", call_id=ask.call_id, kind=failure.kind, final=final, said=str(failure))
+        raise failures.failed(failure, final=final) from None  # the provider's words may quote the prompt
+
+    def _asked_for_less(self, ask: Ask, failure: ModelFailure) -> Ask | None:
+        """The same without what the model does not take; None if that was not asked for."""
+        self._log.warning("not taken", call_id=ask.call_id, model=ask.model, what=failure.refuses, said=str(failure))
+        if failure.refuses == "parameter":  # the model's adapter knows by now
+            return ask
+        if failure.refuses is None:
+            return None
+        self._refusals.note(ask.model, failure.refuses)
+        return without(ask, failure.refuses)
+
+    def _begin(
+        self, prepare: Callable[[], Ask], *, untried: bool
+    ) -> tuple[Ask, tuple[Message, ...], Reservation | Settled | None]:
+        ask = self._as_taken(prepare())
+        messages = next(ask.prompts, None)
+        if messages is None:
+            return ask, (), None
+        untried = untried and ask.is_first
+        return ask, messages, self._reserved(ask, messages, untried=untried, most_failures=policy.MOST_FAILURES)
+
+    def _as_taken(self, ask: Ask) -> Ask:
+        """The ask without what its model is known to refuse."""
+        for refused in self._refusals.of(ask.model):
+            if refused != "schema_with_tools" or ask.tools:
+                ask = without(ask, refused) or ask
+        return ask
+
+    def _reserve(self, ask: Ask) -> tuple[tuple[Message, ...], Reservation | Settled | None]:
+        """The next prompt and its reservation; None when there is no shorter prompt left."""
+        messages = next(ask.prompts, None)
+        return (messages, self._reserved(ask, messages)) if messages is not None else ((), None)
+
+    def _reserved(
+        self,
+        ask: Ask,
+        messages: tuple[Message, ...],
+        *,
+        untried: bool = False,
+        most_failures: int = policy.MOST_ATTEMPTS,
+    ) -> Reservation | Settled:
+        intent, because = self._intent(ask, messages), ask.ref.because
+        return self._books.reserve(
+            intent, ask.begun, because, untried=untried, beside=ask.beside, most_failures=most_failures
+        )
+
+    async def _called(self, reserved: Reservation, ask: Ask, messages: tuple[Message, ...]) -> ModelReply:
+        longest = self._longest(ask.model).total_seconds()
+        request = ModelRequest(
+            reserved.request_id,
+            ask.model,
+            messages,
+            ask.max_tokens,
+            ask.temperature,
+            ask.tools,
+            ask.reply_schema,
+            calls_no_tools=ask.calls_no_tools,
+            longest_s=longest,
+        )
+        try:
+            async with asyncio.timeout(longest + _MARGIN_S):
+                return cleaned(await self._model.complete(request, _unheard), ask)
+        except TimeoutError:
+            raise ModelFailure("timeout", "no end within the time", charge="possible", permanent=False) from None
+        except asyncio.CancelledError:
+            await self._lost(reserved, ask)
+            raise
+        except ModelFailure:
+            raise
+        except Exception as fault:  # asked and perhaps paid: whatever else breaks is a failure of this call
+            self._log.exception("a call broke", call_id=ask.call_id, attempt=reserved.attempt)
+            raise unusable(None, None) from fault
+
+    async def _lost(self, reserved: Reservation, ask: Ask) -> None:
+        """Book that nobody waits for the attempt any more; nothing may hide that it was cancelled."""
+        try:
+            await surely(partial(self._books.lose, reserved, "cancelled", ask.ref.because), self._log)
+        except Exception:  # noqa: BLE001  (it stays open until it is overdue)
+            self._log.exception("an attempt stays open", call_id=ask.call_id, attempt=reserved.attempt)
+
+    def _intent(self, ask: Ask, messages: tuple[Message, ...]) -> Intent:
+        bound = policy.prompt_bound(messages, ask.tools, ask.reply_schema)
+        worst = self._books.price(ask.model, bound, ask.max_tokens)
+        return Intent(
+            call_id=ask.call_id,
+            kind="chat",
+            model=ask.model,
+            worst_case=worst.cost,
+            price_version=worst.price_version,
+            prompt_tokens_bound=bound,
+            max_tokens=ask.max_tokens,
+            deadline=self._now() + self._longest(ask.model) + timedelta(seconds=_MARGIN_S),
+            agent_id=ask.ref.agent_id,
+            session_id=ask.ref.session_id,
+            workflow_id=ask.workflow_id,
+            key_id=ask.ref.key_id,
+            project_id=ask.project_id,
+            root_id=ask.workflow_id if ask.budget_usd is not None else None,
+            budget_usd=ask.budget_usd,
+        )
+
+    def _longest(self, model: str) -> timedelta:
+        return self._timeouts.get(model, self._timeout)
+
+    async def window(self, model: str) -> int:
+        """The tokens that prompt and answer may take together."""
+        try:
+            return await self._model.window(model)
+        except ModelFailure as failure:
+            raise failures.failed(failure, final=False) from None
+
+
+def unusable(usage: Usage | None, provider_call_id: str | None) -> ModelFailure:
+    """The failure of a call whose reply we cannot keep, in words that tell nothing of our insides."""
+    return ModelFailure(
+        "unreadable",
+        "the reply could not be kept",
+        charge="possible" if usage is None else "partial",
+        permanent=False,
+        usage=usage,
+        provider_call_id=provider_call_id,
+    )
+
+
+def _unheard(_: str) -> None:
+    """Nobody listens to the pieces of an answer."""

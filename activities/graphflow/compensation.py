@@ -1,0 +1,62 @@
+"""What undoing a node is, where the node says nothing of it: a run of another workflow is undone node by node."""
+
+from collections.abc import Iterator
+
+from activities.graphflow import attempts as spots
+from activities.graphflow.execution_stream import Journal
+from activities.graphflow.messages import RunAsked, Spot, asked_for
+from activities.graphflow.node_input import child_id
+from activities.graphflow.plans import Plan, Plans
+from domain.graphflow.definition.model import MapNode
+from domain.graphflow.execution import aggregate as runs
+from domain.graphflow.execution.aggregate import Run
+from domain.graphflow.execution.events import ItemEnded, NodeEnded
+from domain.graphflow.execution.scheduler import Visit
+from domain.ledger import Ledger
+
+
+class Undoing:
+    """Finds the runs that a visit of a node stands for. It records nothing."""
+
+    def __init__(self, ledger: Ledger, journal: Journal, plans: Plans) -> None:
+        self._ledger = ledger
+        self._journal = journal
+        self._plans = plans
+
+    def children(self, plan: Plan, spot: Spot) -> list[RunAsked]:
+        """The runs that this visit has completed and that hold anything to be undone, the latest first."""
+        found = (self._child(spot, child) for child in self._ids(plan, spot))
+        return [asked for asked in found if asked is not None][::-1]
+
+    def left(self, execution_id: str) -> list[Visit]:
+        """What a run has completed and what is to be undone of it, in the order of completion."""
+        run = self._journal.fresh(execution_id)
+        plan = self._plans.plan(run.known.workflow_id, run.known.version)
+        done = [Visit(*each) for each in run.completed if each not in run.undone]
+        return [*plan.schedule.to_compensate(done)][::-1]
+
+    def _child(self, spot: Spot, execution_id: str) -> RunAsked | None:
+        run: Run = self._journal.fresh(execution_id)
+        if run.started is None or run.ended is None or run.ended.status != "completed":
+            return None  # it was never begun; or it has undone itself
+        return asked_for(run.started, depth=spot.asked.depth + 1) if self.left(execution_id) else None
+
+    def _ids(self, plan: Plan, spot: Spot) -> Iterator[str]:
+        owner, node = spots.owner(spot), plan.nodes[spot.node]
+        ended = self._journal.completed(owner, spot.node, spot.visit)
+        if ended is None:
+            return
+        if not isinstance(node, MapNode):
+            yield child_id(owner, spot.node, spot.visit, None, ended.attempt)
+            return
+        for item, attempt in self._items(owner, ended).items():
+            yield child_id(owner, spot.node, spot.visit, item, attempt)
+
+    def _items(self, owner: str, ended: NodeEnded) -> dict[int, int]:
+        """The items of a map that completed, with the attempts in which they did."""
+        begun = self._journal.begun(owner, ended)
+        count = begun.items or 0 if begun else 0
+        streams = [runs.item_stream(owner, ended.node, ended.visit, item) for item in range(count)]
+        known = self._ledger.read_many(streams) if streams else {}
+        done = (event for name in streams for event in known.get(name, ()) if isinstance(event, ItemEnded))
+        return {event.item: event.attempt for event in done if event.status == "completed"}

@@ -1,0 +1,277 @@
+"""Runs of workflows, begun and ended."""
+
+from asyncio import to_thread
+from collections.abc import Callable, Collection, Iterator
+from datetime import datetime
+from decimal import Decimal
+from typing import Any, cast
+
+from temporalio import activity
+
+from activities.graphflow.context import GraphParts
+from activities.graphflow.execution_stream import Decided
+from activities.graphflow.expression_data import scope, with_defaults
+from activities.graphflow.final_state import is_kept, state_of, to_undo
+from activities.graphflow.messages import Request, RunAsked, RunBegun, RunEnding, RunOver
+from activities.graphflow.node_input import COORDINATOR
+from activities.graphflow.outputs import problem_with
+from activities.graphflow.plans import Plan
+from activities.graphflow.stored_texts import json_text
+from domain.agents.tools import canonical
+from domain.content import Content
+from domain.errors import Conflict, Invalid, NotFound
+from domain.events import Cause
+from domain.graphflow.execution import aggregate as runs
+from domain.graphflow.execution.aggregate import Run
+from domain.graphflow.execution.events import (
+    EndStatus,
+    PinnedAgent,
+    PinnedWorkflow,
+    PlannedNode,
+    RunEnded,
+    RunPaused,
+    RunReopened,
+    RunResumed,
+    RunStarted,
+)
+from domain.graphflow.expressions.templates import filled
+from domain.graphflow.validation.context import MOST_NESTED, names_in
+from domain.revocations import Revoked
+from domain.swarm.plans import PLANS
+from domain.swarm.ports import Agents
+from domain.tools.ports import Toolbox
+
+START_KEY = "start"
+"""Of the append by which a run begins, among those of the run."""
+
+
+def reopen_key(request: Request) -> str:
+    """The key of the append by which a run is gone on with, among those of the run."""
+    return f"reopen:{request.because}"
+
+
+class RunActivities:
+    """All of them are idempotent: a repeat changes nothing and returns what stands."""
+
+    def __init__(
+        self,
+        agents: Agents,
+        toolbox: Toolbox,
+        now: Callable[[], datetime],
+        *,
+        parts: GraphParts,
+        model_queue: str,
+    ) -> None:
+        self._values = parts.values
+        self._undoing = parts.undoing
+        self._agents = agents
+        self._toolbox = toolbox
+        self._now = now
+        self._journal = parts.journal
+        self._plans = parts.plans
+        self._model_queue = model_queue
+
+    def all(self) -> list[Callable[..., object]]:
+        return [self.begin_run, self.reopen_run, self.begin_undo, self.record_request, self.end_run]
+
+    @activity.defn(name="begin_run")
+    async def begin_run(self, asked: RunAsked) -> RunBegun:
+        """Record that a run has begun, with the versions that it keeps. One that cannot run has ended as failed.
+
+        Raises:
+            NotFound: there is no such version of the workflow.
+            Revoked: the run is not to begin.
+        """
+        plan = await to_thread(self._plans.plan, asked.workflow_id, asked.version)
+        tools = names_in(plan.definition).tools
+        there = {spec.name for spec in await self._toolbox.offered(sorted(tools))} if tools else set()
+        missing = [name for name in sorted(tools) if there.isdisjoint(canonical([name]))]
+        return await to_thread(self._begin, asked, plan, missing)
+
+    @activity.defn(name="reopen_run", no_thread_cancel_exception=True)
+    def reopen_run(self, asked: RunAsked, request: Request) -> RunBegun:
+        """Go on with a run that failed, was rejected or was cancelled.
+
+        Raises:
+            NotFound: there is no such run.
+            Conflict: there is nothing to go on with.
+            Revoked: it is not to be gone on with.
+        """
+        plan = self._plans.plan(asked.workflow_id, asked.version)
+
+        def decide(run: Run) -> Decided:
+            stood = (run.ended.state if run.ended else None) or run.stood or {}
+            if run.ended and run.ended.status != "completed" and not stood:
+                raise Conflict("the run has not begun its work: start a new one")
+            ready = plan.schedule.reopened(state_of(stood)).ready if run.ended and stood else ()
+            cause = Cause(request.by, request.because, self._now())
+            nodes = tuple(visit.node for visit in ready)
+            event = RunReopened(execution_id=asked.execution_id, nodes=nodes, **cause.fields())
+            return runs.reopen(run, event), []
+
+        run = self._journal.write(asked.execution_id, decide, key=reopen_key(request))
+        if run.reopened is None or run.reopened.because != request.because:
+            raise Revoked
+        stood = dict(run.stood or {})
+        again = plan.schedule.reopened(state_of(stood)).ready
+        return RunBegun(
+            plan.packed,
+            self._model_queue,
+            attempts={visit.node: run.node(visit.node).attempt for visit in again},
+            completed=to_undo(plan, run),
+            state=stood,
+            kept=[visit.node for visit in again if is_kept(run, visit)],
+        )
+
+    @activity.defn(name="begin_undo", no_thread_cancel_exception=True)
+    def begin_undo(self, asked: RunAsked) -> RunBegun:
+        """Say what is to be undone of a run that has completed.
+
+        Raises:
+            NotFound: there is no such run.
+        """
+        plan = self._plans.plan(asked.workflow_id, asked.version)
+        left = [(visit.node, visit.visit) for visit in self._undoing.left(asked.execution_id)]
+        ended = self._journal.fresh(asked.execution_id).ended
+        stood = dict(ended.state or {}) if ended else {}
+        return RunBegun(plan.packed, self._model_queue, completed=left, state=stood)
+
+    @activity.defn(name="record_request", no_thread_cancel_exception=True)
+    def record_request(self, asked: RunAsked, request: Request) -> None:
+        """Record that a run is paused, or goes on.
+
+        Raises:
+            NotFound: it has not begun.
+        """
+        kind = RunPaused if request.verb == "pause" else RunResumed
+        cause = Cause(request.by, request.because, self._now())
+        event = kind(execution_id=asked.execution_id, **cause.fields())
+
+        def decide(run: Run) -> Decided:
+            if run.started is None:
+                raise NotFound("there is no such execution")
+            same = run.paused == (request.verb == "pause")
+            return [] if same or run.ended else [event], []
+
+        self._journal.write(asked.execution_id, decide, key=f"{request.verb}:{request.because}")
+
+    @activity.defn(name="end_run", no_thread_cancel_exception=True)
+    def end_run(self, ending: RunEnding) -> RunOver:
+        """Store what the run gives, and record its end."""
+        asked = ending.asked
+        plan = self._plans.plan(asked.workflow_id, asked.version)
+
+        def decide(run: Run) -> Decided:
+            ended, texts = self._ending(plan, run, ending)
+            return runs.end(run, ended), texts
+
+        again = self._journal.read(asked.execution_id).reopened
+        key = f"end:{again.because if again else ''}"
+        ended = self._journal.write(asked.execution_id, decide, key=key).ended
+        if ended is None:
+            raise LookupError("a run was ended and has no end")
+        return RunOver(ended.status, ended.output_hash, ended.node, ended.code, ended.reason)
+
+    def _begin(self, asked: RunAsked, plan: Plan, no_tools: list[str]) -> RunBegun:
+        cause = Cause(asked.key_id, asked.because, self._now())
+
+        def decide(run: Run) -> Decided:
+            if run.started:
+                return [], []
+            started, problem = self._started(asked, plan, cause, no_tools)
+            if problem is None:
+                return [started], []
+            code, reason = problem
+            refused = RunEnded(
+                execution_id=asked.execution_id, status="failed", code=code, reason=reason, **cause.fields()
+            )
+            return [started, refused], []
+
+        run = self._journal.write(asked.execution_id, decide, key=START_KEY)
+        if run.started is None:
+            raise Revoked
+        ended = run.ended
+        return RunBegun(
+            plan.packed,
+            self._model_queue,
+            code=ended.code or "ENDED" if ended else None,
+            reason=ended.reason if ended else None,
+        )
+
+    def _started(
+        self, asked: RunAsked, plan: Plan, cause: Cause, no_tools: list[str]
+    ) -> tuple[RunStarted, tuple[str, str] | None]:
+        """The beginning of a run, and why it cannot run."""
+        named = names_in(plan.definition)
+        wanted = {*named.agents, *([COORDINATOR] if named.modes else [])}
+        agents = self._agents.deployed(sorted(wanted)) if wanted else {}
+        newest = {name: self._plans.newest(name) for name, version in named.workflows if version is None}
+        started = RunStarted(
+            execution_id=asked.execution_id,
+            workflow_id=asked.workflow_id,
+            version=asked.version,
+            name=plan.definition.name,
+            key_id=asked.key_id,
+            input_hash=asked.input_hash,
+            root_id=asked.root,
+            nodes=tuple(PlannedNode(id=node.id, type=node.type) for node in plan.definition.nodes),
+            agents=tuple(
+                PinnedAgent(name=name, agent_id=agent.agent_id, version=agent.agent_version, hold=agent.hold)
+                for name, agent in sorted(agents.items())
+            ),
+            workflows=tuple(
+                PinnedWorkflow(workflow_id=name, version=version) for name, version in sorted(newest.items()) if version
+            ),
+            context_hash=asked.context_hash,
+            project_id=asked.project_id,
+            parent_id=asked.parent_id,
+            budget_usd=Decimal(asked.budget_usd) if asked.budget_usd else None,
+            **cause.fields(),
+        )
+        problems = [*self._problems(asked, plan, named.agents - agents.keys())]
+        problems += [("TOOL_UNKNOWN", f"there is no tool {name} here") for name in no_tools]
+        return started, problems[0] if problems else None
+
+    def _problems(self, asked: RunAsked, plan: Plan, no_agents: Collection[str]) -> Iterator[tuple[str, str]]:
+        given = with_defaults(plan.definition.input, self._values.one(asked.execution_id, asked.input_hash))
+        if problem := problem_with(plan.definition.input, given):
+            yield "INPUT_INVALID", f"the input: {problem}"
+        if asked.depth > MOST_NESTED:
+            yield "TOO_DEEP", f"workflows stand inside each other more than {MOST_NESTED} deep"
+        for name in sorted(no_agents):
+            yield "AGENT_UNKNOWN", f"there is no agent {name}, or it is not deployed"
+        for name in sorted({name for name, _ in names_in(plan.definition).workflows}):
+            if (why := self._plans.why_not(name)) is not None:
+                yield "WORKFLOW_UNKNOWN", why
+        for mode in sorted(names_in(plan.definition).modes - PLANS.keys()):
+            yield "MODE_UNKNOWN", f"there is no swarm mode {mode}"
+
+    def _ending(self, plan: Plan, run: Run, ending: RunEnding) -> tuple[RunEnded, list[Content]]:
+        asked = ending.asked
+        status, code, reason, text = ending.status, ending.code, ending.reason, None
+        if status == "completed":
+            try:
+                text = Content(asked.execution_id, json_text(self._output(plan, run, ending)))
+            except (Invalid, NotFound) as error:
+                status, code, reason = "failed", "EXPRESSION_FAILED", f"the output: {error.message}"
+        cause = Cause(asked.key_id, asked.because, self._now())
+        event = RunEnded(
+            execution_id=asked.execution_id,
+            status=cast("EndStatus", status),
+            output_hash=text.hash if text else None,
+            node=ending.node,
+            code=code,
+            reason=reason,
+            skipped=tuple(ending.skipped),
+            state=ending.state,
+            **cause.fields(),
+        )
+        return event, [text] if text else []
+
+    def _output(self, plan: Plan, run: Run, ending: RunEnding) -> Any:
+        """What the definition says, or else the outputs of the ends that were reached."""
+        run = runs.skip(run, ending.skipped)
+        if plan.definition.output is not None:
+            return filled(plan.definition.output, scope(self._values, plan, run, plan.output_reads()))
+        nodes = scope(self._values, plan, run, ending.ends)["nodes"]
+        return {name: nodes[name].get("output") for name in ending.ends}

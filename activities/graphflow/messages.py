@@ -1,0 +1,219 @@
+"""What is asked of the activities of a run and what comes of it, by ids only. Fields are added with defaults."""
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from activities.approvals.messages import ApprovalAsk, Decided
+from activities.chat.activities import TurnRef
+from activities.chat.messages import Answer
+from activities.swarm.activities import Asked
+from activities.tools.activities import ToolRun
+from domain.graphflow.execution.events import RunStarted
+
+
+@dataclass(frozen=True)
+class RunAsked:
+    """A run that was asked for: input and context are texts (JSON) of the execution, by their hashes.
+
+    `root_id` is the run that people know: this one, unless it is named. `depth` counts the runs around it.
+    `budget_usd` is exact text.
+    """
+
+    execution_id: str
+    workflow_id: str
+    version: int
+    key_id: str
+    because: str
+    input_hash: str
+    context_hash: str | None = None
+    project_id: str | None = None
+    budget_usd: str | None = None
+    root_id: str = ""
+    parent_id: str | None = None
+    depth: int = 0
+
+    @property
+    def root(self) -> str:
+        return self.root_id or self.execution_id
+
+
+def asked_for(began: RunStarted, *, depth: int = 0) -> RunAsked:
+    """What a run that has begun was asked for."""
+    return RunAsked(
+        execution_id=began.execution_id,
+        workflow_id=began.workflow_id,
+        version=began.version,
+        key_id=began.key_id,
+        because=began.because,
+        input_hash=began.input_hash,
+        context_hash=began.context_hash,
+        project_id=began.project_id,
+        budget_usd=str(began.budget_usd) if began.budget_usd is not None else None,
+        root_id=began.root_id,
+        parent_id=began.parent_id,
+        depth=depth,
+    )
+
+
+@dataclass(frozen=True)
+class Request:
+    """Somebody wants something of a run: `verb` is `pause`, `resume` or `reopen`."""
+
+    verb: str
+    by: str
+    because: str
+
+
+@dataclass(frozen=True)
+class RunBegun:
+    """The packed graph, and where the run is to go on: `state` of its schedule when it was gone on with.
+
+    `attempts` are those that the nodes which are to run again have had; `completed` nodes with their visits. `code` and
+    `reason` say why it cannot run; its end is recorded then. `kept` nodes have their outputs already: only their
+    conditions are evaluated again.
+    """
+
+    plan: str
+    model_queue: str
+    attempts: dict[str, int] = field(default_factory=dict)
+    completed: list[tuple[str, int]] = field(default_factory=list)
+    state: dict[str, Any] | None = None
+    code: str | None = None
+    reason: str | None = None
+    kept: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Spot:
+    """An attempt at a node, or at an item of a map (counted from 0), or at undoing a node.
+
+    `skipped` are nodes that may not have been recorded as skipped yet. `now` is the run's own time. `seen` is the
+    version of the run's stream that is to be known.
+    """
+
+    asked: RunAsked
+    node: str
+    visit: int
+    attempt: int
+    item: int | None = None
+    undo: bool = False
+    skipped: list[str] = field(default_factory=list)
+    now: datetime | None = None
+    seen: int = 0
+    may_move: bool = False
+
+
+@dataclass(frozen=True)
+class Begun:
+    """What a node's work needs, by its type. `is_done`: an item that has an end already.
+
+    `turn`, with `shape`, `tools` and `hold`, is an agent's; `tool` is to be called within `timeout_s`, with a `risk`
+    once a person has let it go, whose edit follows the schema at `schema_hash`; `items` are a map's, whose list is
+    known at version `seen`, and which `goes_on` when one of them fails; `until` is when a wait ends. `undo` are runs
+    that are to be undone, in this order.
+    """
+
+    type: str
+    is_done: bool = False
+    turn: TurnRef | None = None
+    shape: str | None = None
+    tools: list[str] | None = None
+    hold: str | None = None
+    tool: ToolRun | None = None
+    timeout_s: float = 30.0
+    risk: str | None = None
+    schema_hash: str | None = None
+    approval: ApprovalAsk | None = None
+    until: datetime | None = None
+    event: str | None = None
+    items: int = 0
+    goes_on: bool = False
+    seen: int = 0
+    run: RunAsked | None = None
+    swarm: Asked | None = None
+    undo: list[RunAsked] | None = None
+
+
+@dataclass(frozen=True)
+class Held:
+    """An attempt waits for a person."""
+
+    spot: Spot
+    approval_id: str
+
+
+@dataclass(frozen=True)
+class Ending:
+    """How an attempt ends: `completed`, `failed` or `rejected`. With `again` a failure may be followed by another one.
+
+    `made` says what was brought: `answer` of an agent, `result` of a tool, `decision`, `waited` (the event's payload),
+    `swarm` or `run` (a text of `owner`), each by its `hash`; the `items` of a map, so many as `count`; or `kept`, what
+    the node has put out before.
+    """
+
+    spot: Spot
+    status: str
+    made: str = ""
+    hash: str | None = None
+    owner: str | None = None
+    decided: Decided | None = None
+    timed_out: bool = False
+    count: int = 0
+    code: str | None = None
+    error: str | None = None
+    again: bool = False
+
+
+@dataclass(frozen=True)
+class Ended:
+    """How an attempt has ended, and the edges that are taken. `final`: there is no other attempt."""
+
+    status: str
+    taken: list[int] = field(default_factory=list)
+    code: str | None = None
+    error: str | None = None
+    final: bool = False
+
+
+@dataclass(frozen=True)
+class Answered:
+    """What came of an agent's work in one step: its end; or, without `ended`, the `answer` to go on with as `begun`."""
+
+    ended: Ended | None = None
+    begun: Begun | None = None
+    answer: Answer | None = None
+
+
+@dataclass(frozen=True)
+class Undone:
+    """What came of undoing a node."""
+
+    spot: Spot
+    status: str
+    error: str | None = None
+
+
+@dataclass(frozen=True)
+class RunEnding:
+    """How a run ends: `state` is that of its schedule, `ends` the nodes that were reached."""
+
+    asked: RunAsked
+    status: str
+    ends: list[str] = field(default_factory=list)
+    node: str | None = None
+    code: str | None = None
+    reason: str | None = None
+    skipped: list[str] = field(default_factory=list)
+    state: dict[str, Any] | None = None
+
+
+@dataclass(frozen=True)
+class RunOver:
+    """How a run has ended: the output is a text (JSON) of the execution, by its hash."""
+
+    status: str
+    output_hash: str | None = None
+    node: str | None = None
+    code: str | None = None
+    reason: str | None = None

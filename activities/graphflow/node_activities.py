@@ -1,0 +1,175 @@
+"""Nodes of runs, begun and ended: templates, outputs and conditions are worked out here, where the texts are."""
+
+from asyncio import to_thread
+from collections.abc import Callable
+from datetime import datetime
+from typing import Any, cast
+
+from temporalio import activity
+
+from activities.graphflow import attempts as spots
+from activities.graphflow.context import GraphParts
+from activities.graphflow.execution_stream import Decided
+from activities.graphflow.messages import Begun, Ended, Ending, Held, Spot, Undone
+from activities.graphflow.node_end import FINAL, item_key, of_item
+from activities.graphflow.node_input import Made
+from activities.graphflow.node_start import FAILED_EXPRESSION
+from activities.graphflow.outputs import Outcome
+from activities.graphflow.plans import Plan
+from domain.graphflow.definition.model import MapNode
+from domain.graphflow.definition.node_types import ToolWork, TransformWork
+from domain.graphflow.execution import aggregate as runs
+from domain.graphflow.execution.aggregate import Run
+from domain.graphflow.execution.events import AttemptFailed, NodeCompensated, NodeHeld
+from domain.graphflow.expressions.cel import BadExpression, evaluate
+from domain.tools.ports import Toolbox
+from domain.tools.spec import ToolSpec
+
+
+class NodeActivities:
+    """All of them are idempotent: a repeat changes nothing and returns what stands."""
+
+    def __init__(self, parts: GraphParts, toolbox: Toolbox, now: Callable[[], datetime]) -> None:
+        self._ledger = parts.ledger
+        self._content = parts.content
+        self._toolbox = toolbox
+        self._now = now
+        self._journal = parts.journal
+        self._begins = parts.begins
+        self._ends = parts.ends
+        self._outputs = parts.outputs
+        self._undoing = parts.undoing
+
+    def all(self) -> list[Callable[..., object]]:
+        return [self.transform_node, self.begin_node, self.hold_node, self.end_node, self.end_undo]
+
+    @activity.defn(name="transform_node", no_thread_cancel_exception=True)
+    def transform_node(self, spot: Spot) -> Ended:
+        """Evaluate a transform, or one for each item of a map, from its beginning to its end."""
+        plan = self._begins.plan(spot)
+
+        def decide(run: Run) -> Decided:
+            try:
+                outcome = Outcome("completed", self._transformed(plan, run, spot))
+            except BadExpression as error:
+                outcome = Outcome("failed", code=FAILED_EXPRESSION, error=error.reason)
+            return self._ends.node(plan, run, spot, outcome)
+
+        return self._ended(spot, decide)
+
+    @activity.defn(name="begin_node")
+    async def begin_node(self, spot: Spot) -> Begun:
+        """Say what the node's work needs, and record that it has begun.
+
+        Raises:
+            ApplicationError: it cannot be done; the type is the failure's code.
+            NotFound: a text that it reads was erased.
+        """
+        work = self._begins.work(spot)
+        if work is None:
+            return Begun("undo", undo=await to_thread(self._undoing.children, self._begins.plan(spot), spot))
+        spec = await self._spec(work.tool) if isinstance(work, ToolWork) else None
+        return await to_thread(self._begin, spot, work, spec)
+
+    @activity.defn(name="hold_node", no_thread_cancel_exception=True)
+    def hold_node(self, held: Held) -> None:
+        """Record that a person has to decide."""
+        spot = held.spot
+        event = NodeHeld(approval_id=held.approval_id, **spots.about(spot, self._now()))
+        key = f"hold:{held.approval_id}"
+        self._journal.write(spots.owner(spot), lambda run: (runs.hold(run, event), []), key=key)
+
+    @activity.defn(name="end_node", no_thread_cancel_exception=True)
+    def end_node(self, ending: Ending) -> Ended:
+        """Store what a node has put out, see which edges are taken, and record its end.
+
+        Raises:
+            NotFound: a text was erased.
+        """
+        spot, plan = ending.spot, self._begins.plan(ending.spot)
+        outcome = self._outputs.outcome(plan, ending)
+        if spot.item is not None:
+            return self._end_item(spot, outcome)
+        if ending.again and outcome.status == "failed" and outcome.code not in FINAL:
+            return self._fail_attempt(spot, outcome)
+        return self._ended(spot, lambda run: self._ends.node(plan, run, spot, outcome))
+
+    @activity.defn(name="end_undo", no_thread_cancel_exception=True)
+    def end_undo(self, undone: Undone) -> None:
+        """Record what came of undoing a node."""
+        spot = undone.spot
+        event = NodeCompensated(
+            execution_id=spots.owner(spot),
+            node=spot.node,
+            visit=spot.visit,
+            status="completed" if undone.status == "completed" else "failed",
+            error=undone.error,
+            **spots.cause(spot, self._now()).fields(),
+        )
+        done, key = (spot.node, spot.visit), spots.key(spot, "undone")
+        self._journal.write(spots.owner(spot), lambda run: ([] if done in run.undone else [event], []), key=key)
+
+    def _begin(self, spot: Spot, work: Any, spec: ToolSpec | None) -> Begun:
+        plan, owner = self._begins.plan(spot), spots.owner(spot)
+        if spot.item is not None and (known := self._ends.standing_item(spot)) and known.status == "completed":
+            return Begun(work.type, is_done=True)
+        if spot.item is not None or spot.undo:
+            only = self._begins.made(plan, self._journal.read(owner, seen=spot.seen), spot, work, spec)
+            for text in only.texts:
+                self._content.put(text)
+            return only.begun
+        made: list[Made] = []
+
+        def decide(run: Run) -> Decided:
+            made[:] = [self._begins.made(plan, run, spot, work, spec)]
+            return runs.begin(run, self._begins.event(spot, made[0])), list(made[0].texts)
+
+        run = self._journal.write(owner, decide, key=spots.key(spot, "begin"))
+        return self._begins.standing(run, spot, made[0].begun)
+
+    def _transformed(self, plan: Plan, run: Run, spot: Spot) -> Any:
+        node, data = plan.nodes[spot.node], self._begins.data(plan, run, spot)
+        if not isinstance(node, MapNode):
+            return _set(cast("TransformWork", node), data)
+        items = evaluate(node.over, data)
+        if not isinstance(items, list):
+            raise BadExpression("what the map goes over is no list")
+        if len(items) > node.max_items:
+            raise BadExpression(f"there are {len(items)} items, and {node.max_items} at most")
+        return [_mapped(node, {**data, node.item: item}) for item in items]
+
+    def _fail_attempt(self, spot: Spot, outcome: Outcome) -> Ended:
+        """Record that there will be another attempt."""
+        failed = AttemptFailed(code=outcome.code or "", error=outcome.error or "", **spots.about(spot, self._now()))
+        key = spots.key(spot, "failed")
+        self._journal.write(spots.owner(spot), lambda run: (runs.fail_attempt(run, failed), []), key=key)
+        return Ended("failed", code=outcome.code, error=outcome.error)
+
+    def _end_item(self, spot: Spot, outcome: Outcome) -> Ended:
+        change, event, texts = self._ends.item(spot, outcome)
+        if self._ledger.append(change, key=item_key(spot), content=texts) is None:
+            event = self._ends.standing_item(spot) or event
+        return of_item(event)
+
+    def _ended(self, spot: Spot, decide: Callable[[Run], Decided]) -> Ended:
+        run = self._journal.write(spots.owner(spot), decide, key=spots.key(spot, "end"))
+        ended = self._ends.standing(run, spot)
+        if ended is None:
+            raise LookupError(f"{spot.node} was ended and has no end")
+        return ended
+
+    async def _spec(self, name: str) -> ToolSpec | None:
+        return next(iter(await self._toolbox.offered([name])), None)
+
+
+def _set(work: TransformWork, data: dict[str, Any]) -> dict[str, Any]:
+    return {name: evaluate(expression, data) for name, expression in work.set.items()}
+
+
+def _mapped(node: MapNode, data: dict[str, Any]) -> Any:
+    try:
+        return _set(cast("TransformWork", node.node), data)
+    except BadExpression:
+        if node.on_item_error == "fail":
+            raise
+        return None

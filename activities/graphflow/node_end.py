@@ -1,0 +1,160 @@
+"""How attempts at nodes and items end: which edges are taken, what stands of it, and the events that say so."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import datetime
+from typing import Any, cast
+
+from activities.graphflow import attempts as spots
+from activities.graphflow.execution_stream import Decided, Journal
+from activities.graphflow.expression_data import Values, ended_node
+from activities.graphflow.messages import Ended, Spot
+from activities.graphflow.node_start import FAILED_EXPRESSION, Begins
+from activities.graphflow.outputs import Outcome
+from activities.graphflow.plans import Plan
+from domain.content import Content
+from domain.graphflow.execution import aggregate as runs
+from domain.graphflow.execution.aggregate import Run
+from domain.graphflow.execution.events import ItemEnded, NodeEnd, NodeEnded
+from domain.graphflow.expressions.cel import BadExpression, holds
+from domain.json_schema.depth import DEEPEST, is_too_deep
+from domain.ledger import Change, Ledger
+
+MOST_OUTPUT = 2_000_000
+"""Characters of an output."""
+FINAL = frozenset(
+    {
+        FAILED_EXPRESSION,
+        "OUTPUT_TOO_LARGE",
+        "BUDGET_EXCEEDED",
+        "PAYLOAD_TOO_LARGE",
+        "TOOL_UNKNOWN",
+        "TOOL_IN_DOUBT",
+        "NOT_A_LIST",
+        "NOT_A_TIME",
+        "TOO_MANY_ITEMS",
+        "NotFound",
+    }
+)
+"""Codes of failures that would come again with every attempt, or must not be risked again."""
+
+
+class Ends:
+    """Decides how attempts end. It records nothing."""
+
+    def __init__(
+        self, ledger: Ledger, journal: Journal, begins: Begins, values: Values, now: Callable[[], datetime]
+    ) -> None:
+        self._ledger = ledger
+        self._journal = journal
+        self._begins = begins
+        self._values = values
+        self._now = now
+
+    def node(self, plan: Plan, run: Run, spot: Spot, outcome: Outcome) -> Decided:
+        """The end of a node: what does not work out, or is too large, is a failure.
+
+        Raises:
+            NotFound: a text was erased.
+        """
+        outcome, text = _stored(outcome, spots.owner(spot))
+        try:
+            taken = self._taken(plan, run, spot, outcome)
+        except BadExpression as error:
+            # what was put out may have been paid for: it is kept, and going on evaluates the conditions again
+            put_out = text.hash if text else outcome.hash
+            outcome = replace(outcome, status="failed", code=FAILED_EXPRESSION, error=f"a condition: {error.reason}")
+            taken = self._taken(plan, run, spot, replace(outcome, value=None))
+            outcome = replace(outcome, hash=put_out)
+        if text:
+            self._values.keep(spots.owner(spot), (text.hash, outcome.as_text), outcome.value, size=len(text.text))
+        event = NodeEnded(
+            status=cast("NodeEnd", outcome.status),
+            output_hash=text.hash if text else outcome.hash,
+            as_text=outcome.as_text,
+            taken=taken,
+            code=outcome.code,
+            error=outcome.error,
+            **spots.about(spot, self._now()),
+        )
+        return runs.end_node(run, event), [text] if text else []
+
+    def item(self, spot: Spot, outcome: Outcome) -> tuple[Change, ItemEnded, list[Content]]:
+        """The end of an item: what is to be appended, the event in it, and the texts."""
+        outcome, text = _stored(outcome, spots.owner(spot))
+        event = ItemEnded(
+            execution_id=spots.owner(spot),
+            node=spot.node,
+            visit=spot.visit,
+            item=spot.item or 0,
+            attempt=spot.attempt,
+            status=cast("NodeEnd", outcome.status),
+            output_hash=text.hash if text else outcome.hash,
+            as_text=outcome.as_text,
+            code=outcome.code,
+            error=outcome.error,
+            **spots.cause(spot, self._now()).fields(),
+        )
+        stream = _stream(spot)
+        known = self._ledger.read(stream) if spot.attempt > 1 else []
+        return Change(stream, len(known), [event]), event, [text] if text else []
+
+    def standing_item(self, spot: Spot) -> ItemEnded | None:
+        """The newest end of an item."""
+        known = self._ledger.read(_stream(spot))
+        return next((event for event in reversed(known) if isinstance(event, ItemEnded)), None)
+
+    def standing(self, run: Run, spot: Spot) -> Ended | None:
+        """The end of this very attempt: a run that is gone through again may be far ahead in the ledger."""
+        stands = run.node(spot.node).ended
+        if stands is None or (stands.visit, stands.attempt) != (spot.visit, spot.attempt):
+            stands = self._journal.recorded(spots.owner(spot), NodeEnded, spots.place(spot))
+        if stands is None:
+            return None
+        return Ended(stands.status, list(stands.taken), stands.code, stands.error, final=True)
+
+    def _taken(self, plan: Plan, run: Run, spot: Spot, outcome: Outcome) -> tuple[int, ...]:
+        """The edges that are taken. After a failure that the run goes on from, what has no value does not hold."""
+        conditions = plan.conditions(spot.node)
+        if outcome.status != "completed" and plan.nodes[spot.node].on_error != "continue":
+            return ()
+        if not conditions:
+            return plan.schedule.taken(spot.node, ())
+        data = self._begins.data(plan, run, spot)
+        error = {"code": outcome.code, "message": outcome.error} if outcome.code else None
+        data["nodes"][spot.node] = ended_node(outcome.status, spot.visit, outcome.value, error)
+        holding = [at for at, condition in conditions.items() if _holds(condition, data, outcome.status)]
+        return plan.schedule.taken(spot.node, holding)
+
+
+def _stored(outcome: Outcome, owner: str) -> tuple[Outcome, Content | None]:
+    """An outcome that can be stored, and the text of it that is not stored yet."""
+    if not outcome.as_text and is_too_deep(outcome.value):
+        return Outcome("failed", code="OUTPUT_INVALID", error=f"it is nested more than {DEEPEST} deep"), None
+    text = outcome.text(owner)
+    if text is not None and len(text.text) > MOST_OUTPUT:
+        return Outcome("failed", code="OUTPUT_TOO_LARGE", error=f"it has {len(text.text):,} characters"), None
+    return outcome, text
+
+
+def item_key(spot: Spot) -> str:
+    """An item ends once for each attempt."""
+    return f"{_stream(spot)}:{spot.attempt}"
+
+
+def of_item(event: ItemEnded) -> Ended:
+    """The end of an item, as its run is told."""
+    return Ended(event.status, code=event.code, error=event.error)
+
+
+def _stream(spot: Spot) -> str:
+    return runs.item_stream(spots.owner(spot), spot.node, spot.visit, spot.item or 0)
+
+
+def _holds(condition: str, data: dict[str, Any], status: str) -> bool:
+    try:
+        return holds(condition, data)
+    except BadExpression:
+        if status == "completed":
+            raise
+        return False

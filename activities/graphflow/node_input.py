@@ -1,0 +1,262 @@
+"""What the work of a node is given: its templates rendered, the texts to be stored, the ids of what will be done."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from temporalio.exceptions import ApplicationError
+
+from activities.approvals.messages import ApprovalAsk
+from activities.chat.activities import TurnRef
+from activities.graphflow.messages import Begun, Spot
+from activities.graphflow.plans import Plan, shape_name
+from activities.graphflow.stored_texts import json_text
+from activities.swarm.activities import Asked, Seated
+from activities.tools.activities import ToolRun
+from domain.content import Content
+from domain.graphflow.definition.node_types import (
+    AgentWork,
+    ApprovalWork,
+    MapWork,
+    SwarmWork,
+    ToolWork,
+    WaitWork,
+    WorkflowWork,
+)
+from domain.graphflow.execution.events import PinnedAgent, RunStarted
+from domain.graphflow.expressions.cel import evaluate
+from domain.graphflow.expressions.templates import Hole, filled, pieces, rendered
+from domain.ids import derived, inner
+from domain.tools.spec import ToolSpec
+
+ROUNDS = 2
+"""Rounds of a swarm, where the node names none."""
+COORDINATOR = "ali_chief_of_staff"
+"""Who leads a swarm, where the node names nobody."""
+TOOL_CALLER = "workflow"
+"""The agent that the calls of tool nodes are booked under."""
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """What a node begins with: for its run, for the store, and for the event that says so."""
+
+    begun: Begun
+    texts: tuple[Content, ...] = ()
+    items: int | None = None
+    items_hash: str | None = None
+    child_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Making:
+    """An attempt, its plan, how its run began, and what its expressions read. `spec` is the tool's, if it has one."""
+
+    spot: Spot
+    plan: Plan
+    started: RunStarted
+    data: Mapping[str, Any]
+    spec: ToolSpec | None = None
+
+    def made(self, work: Any) -> Made:  # noqa: PLR0911  (one return for each kind of work)
+        """What this work is given.
+
+        Raises:
+            domain.graphflow.expressions.BadExpression: a template cannot be rendered.
+            ApplicationError: it cannot be done.
+        """
+        match work:
+            case AgentWork():
+                return self._agent(work)
+            case ToolWork():
+                return self._tool(work)
+            case ApprovalWork():
+                return self._approval(work)
+            case WaitWork():
+                return self._wait(work)
+            case MapWork():
+                return self._map(work)
+            case SwarmWork():
+                return self._swarm(work)
+            case WorkflowWork():
+                return self._workflow(work)
+        raise impossible("UNSUPPORTED_NODE", f"{self.spot.node} is of a kind that cannot be run: {type(work).__name__}")
+
+    def _agent(self, work: AgentWork) -> Made:
+        pin = self._pinned(work.agent)
+        text = self._text(rendered(work.prompt, self.data))
+        turn = self._turn(text.hash, pin)
+        spot, asked = self.spot, self.spot.asked
+        shape = None
+        if work.output is not None:
+            shape = shape_name(asked.workflow_id, asked.version, spot.node, item=spot.item is not None, undo=spot.undo)
+        tools = None if work.tools is None else list(work.tools)
+        begun = Begun("agent", turn=turn, shape=shape, tools=tools, hold=work.approval or pin.hold)
+        return Made(begun, (text,))
+
+    def _tool(self, work: ToolWork) -> Made:
+        spec = self.spec
+        if spec is None:
+            raise impossible("TOOL_UNKNOWN", f"there is no tool {work.tool} here")
+        if spec.runs != "activity":
+            raise impossible("TOOL_UNKNOWN", f"{work.tool} is for agents only")
+        text = self._json(filled(work.arguments, self.data))
+        turn = self._turn(text.hash, None)
+        tool = ToolRun(
+            turn=turn,
+            workflow_id=self.spot.asked.root,
+            tool_call_id=derived("graph-tool", turn.message_id, self.spot.attempt),
+            name=spec.name,
+            step=1,
+            reply_hash=text.hash,
+            index=0,
+            project_id=self.spot.asked.project_id,
+            arguments_hash=text.hash,
+        )
+        if spec.policy != "approval":
+            return Made(Begun("tool", tool=tool, timeout_s=spec.timeout_s), (text,))
+        schema = self._json(dict(spec.parameters))
+        begun = Begun("tool", tool=tool, timeout_s=spec.timeout_s, risk=spec.risk, schema_hash=schema.hash)
+        return Made(begun, (text, schema))
+
+    def _approval(self, work: ApprovalWork) -> Made:
+        spot, asked = self.spot, self.spot.asked
+        content = self._text(rendered(work.content, self.data))
+        about = {"title": rendered(work.title, self.data), "workflow": self.plan.definition.name, "node": spot.node}
+        payload = self._json(about)
+        ask = ApprovalAsk(
+            approval_id=f"approval_{self._intent('approval', spot.attempt).replace('-', '')}",
+            kind="request",
+            risk=work.risk,
+            title=_plain(work.title),
+            agent_id=asked.workflow_id,
+            owner=asked.execution_id,
+            content_hash=content.hash,
+            payload_hash=payload.hash,
+            workflow_id=asked.execution_id,
+            root_id=asked.root,
+            key_id=asked.key_id,
+            because=asked.because,
+            project_id=asked.project_id,
+        )
+        return Made(Begun("approval", approval=ask), (content, payload))
+
+    def _wait(self, work: WaitWork) -> Made:
+        now = self.spot.now or datetime.now(UTC)
+        seconds = work.seconds or work.timeout_s
+        until = now + timedelta(seconds=seconds) if seconds else None
+        if work.until is not None:
+            until = _moment(rendered(work.until, self.data))
+        return Made(Begun("wait", until=until, event=work.event))
+
+    def _map(self, work: MapWork) -> Made:
+        items = evaluate(work.over, self.data)
+        if not isinstance(items, list):
+            raise impossible("NOT_A_LIST", "what the map goes over is no list")
+        if len(items) > work.max_items:
+            raise impossible("TOO_MANY_ITEMS", f"there are {len(items)} items, and {work.max_items} at most")
+        text = self._json(items)
+        return Made(
+            Begun("map", items=len(items), goes_on=work.on_item_error == "continue"),
+            (text,),
+            items=len(items),
+            items_hash=text.hash,
+        )
+
+    def _swarm(self, work: SwarmWork) -> Made:
+        asked = self.spot.asked
+        task_id = f"task_{self._intent('swarm', self.spot.attempt).replace('-', '')}"
+        text = Content(task_id, rendered(work.task, self.data))
+        pins = {pin.name: pin for pin in self.started.agents}
+        coordinator = pins.get(work.coordinator or COORDINATOR, pins[work.agents[0]])
+        swarm = Asked(
+            task_id=task_id,
+            mode=work.mode,  # type: ignore[arg-type]  # the run has looked whether there is such a mode
+            members=[_seated(pins[name]) for name in work.agents],
+            coordinator=_seated(coordinator),
+            key_id=asked.key_id,
+            because=asked.because,
+            task_hash=text.hash,
+            rounds=work.rounds or ROUNDS,
+            budget_usd=asked.budget_usd,
+            project_id=asked.project_id,
+        )
+        return Made(Begun("swarm", swarm=swarm), (text,), child_id=task_id)
+
+    def _workflow(self, work: WorkflowWork) -> Made:
+        asked = self.spot.asked
+        spot = self.spot
+        execution_id = child_id(asked.execution_id, spot.node, spot.visit, spot.item, spot.attempt)
+        pins = {pin.workflow_id: pin.version for pin in self.started.workflows}
+        text = Content(execution_id, json_text(filled(work.input, self.data)))
+        context = Content(execution_id, json_text(self.data["context"]))
+        child = replace(
+            asked,
+            execution_id=execution_id,
+            workflow_id=work.workflow,
+            version=work.version or pins[work.workflow],
+            input_hash=text.hash,
+            context_hash=context.hash if asked.context_hash else None,
+            root_id=asked.root,
+            parent_id=asked.execution_id,
+            depth=asked.depth + 1,
+        )
+        return Made(Begun("workflow", run=child), (text, context), child_id=execution_id)
+
+    def _turn(self, message_hash: str, pin: PinnedAgent | None) -> TurnRef:
+        """A turn of a session inside the run: one for each node, item and undoing, so that costs can be told apart."""
+        spot, asked = self.spot, self.spot.asked
+        name = spot.node if spot.item is None else f"{spot.node}.{spot.visit}.{spot.item}"
+        return TurnRef(
+            session_id=inner(asked.execution_id, f"{name}.undo.{spot.visit}" if spot.undo else name),
+            turn=spot.visit if spot.item is None and not spot.undo else 1,
+            message_id=self._intent("graph"),
+            message_hash=message_hash,
+            agent_id=pin.agent_id if pin else TOOL_CALLER,
+            agent_version=pin.version if pin else 1,
+            key_id=asked.key_id,
+            because=asked.because,
+        )
+
+    def _pinned(self, name: str) -> PinnedAgent:
+        return next(pin for pin in self.started.agents if pin.name == name)
+
+    def _intent(self, *more: object) -> str:
+        spot = self.spot
+        item = "" if spot.item is None else spot.item
+        return derived("graphflow", spot.asked.execution_id, spot.node, spot.visit, item, spot.undo, *more)
+
+    def _text(self, text: str) -> Content:
+        return Content(self.spot.asked.execution_id, text)
+
+    def _json(self, value: Any) -> Content:
+        return self._text(json_text(value))
+
+
+def child_id(execution_id: str, node: str, visit: int, item: int | None, attempt: int) -> str:
+    """The execution that an attempt at a workflow's node, or at an item of a map, is."""
+    at = "" if item is None else item
+    return f"exec_{derived('graphflow', execution_id, node, visit, at, False, 'run', attempt).replace('-', '')}"
+
+
+def impossible(code: str, message: str) -> ApplicationError:
+    """A failure that would come again with every attempt."""
+    return ApplicationError(message, type=code, non_retryable=True)
+
+
+def _seated(pin: PinnedAgent) -> Seated:
+    return Seated(pin.agent_id, pin.version, pin.hold)
+
+
+def _plain(template: str) -> str:
+    """A title without what people have said: titles are shown to whoever operates the platform."""
+    return "".join("…" if isinstance(piece, Hole) else piece for piece in pieces(template)).strip()[:200] or "…"
+
+
+def _moment(text: str) -> datetime:
+    try:
+        moment = datetime.fromisoformat(text.strip())
+        return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
+    except (ValueError, OverflowError):
+        raise impossible("NOT_A_TIME", "until is no time as in 2030-01-31T09:00:00Z") from None

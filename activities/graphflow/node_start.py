@@ -1,0 +1,94 @@
+"""How attempts at nodes begin: what their expressions read, and what their work is given."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import datetime
+from typing import Any
+
+from temporalio.exceptions import ApplicationError
+
+from activities.graphflow import attempts as spots
+from activities.graphflow.execution_stream import Journal
+from activities.graphflow.expression_data import Values, scope
+from activities.graphflow.messages import Begun, Spot
+from activities.graphflow.node_input import Made, Making
+from activities.graphflow.plans import Plan, Plans
+from domain.graphflow.definition.model import MapNode
+from domain.graphflow.execution import aggregate as runs
+from domain.graphflow.execution.aggregate import Run
+from domain.graphflow.execution.events import NodeBegun
+from domain.graphflow.expressions.cel import BadExpression
+from domain.tools.spec import ToolSpec
+
+FAILED_EXPRESSION = "EXPRESSION_FAILED"
+
+
+class Begins:
+    """Decides how attempts begin. It records nothing."""
+
+    def __init__(self, journal: Journal, plans: Plans, values: Values, now: Callable[[], datetime]) -> None:
+        self._journal = journal
+        self._plans = plans
+        self._values = values
+        self._now = now
+
+    def plan(self, spot: Spot) -> Plan:
+        """The version that the run keeps.
+
+        Raises:
+            NotFound: there is none.
+        """
+        return self._plans.plan(spot.asked.workflow_id, spot.asked.version)
+
+    def work(self, spot: Spot) -> Any:
+        """What is to be done."""
+        return self.plan(spot).work(spot.node, item=spot.item is not None, undo=spot.undo)
+
+    def data(self, plan: Plan, run: Run, spot: Spot) -> dict[str, Any]:
+        """What the expressions of an attempt read: for an item, the item too; the nodes just skipped as skipped.
+
+        Raises:
+            NotFound: a text was erased.
+        """
+        if spot.undo:  # what is undone is what this visit has done, and not a later one
+            run = self._journal.as_it_was(spots.owner(spot), spot.node, spot.visit)
+        data = scope(self._values, plan, runs.skip(run, spot.skipped), plan.reads(spot.node), visit=spot.visit)
+        node = plan.nodes[spot.node]
+        if spot.item is not None and isinstance(node, MapNode):
+            begun = run.node(spot.node).begun
+            items = self._values.one(spots.owner(spot), (begun.items_hash or "") if begun else "")
+            data[node.item] = items[spot.item]
+        return data
+
+    def made(self, plan: Plan, run: Run, spot: Spot, work: Any, spec: ToolSpec | None = None) -> Made:
+        """What the work is given.
+
+        Raises:
+            ApplicationError: it cannot be done; the type is the failure's code.
+            NotFound: a text was erased.
+        """
+        try:
+            return Making(spot, plan, run.known, self.data(plan, run, spot), spec).made(work)
+        except BadExpression as error:
+            raise ApplicationError(error.reason, type=FAILED_EXPRESSION, non_retryable=True) from None
+
+    def event(self, spot: Spot, made: Made) -> NodeBegun:
+        """The event that says so."""
+        until = made.begun.until
+        return NodeBegun(
+            items=made.items,
+            items_hash=made.items_hash,
+            child_id=made.child_id,
+            until=until.isoformat() if until else None,
+            **spots.about(spot, self._now()),
+        )
+
+    def standing(self, run: Run, spot: Spot, begun: Begun) -> Begun:
+        """What was recorded stands: a repeat waits until the same moment, and goes over the same list."""
+        stands = run.node(spot.node).begun
+        if stands is None or (stands.visit, stands.attempt) != (spot.visit, spot.attempt):
+            stands = self._journal.recorded(spots.owner(spot), NodeBegun, spots.place(spot))
+        if stands is None:
+            return replace(begun, seen=run.version)
+        until = datetime.fromisoformat(stands.until) if stands.until else None
+        return replace(begun, until=until, items=stands.items or 0, seen=run.version)

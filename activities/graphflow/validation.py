@@ -1,0 +1,185 @@
+"""Proving a definition against what there is: agents and their models' prices, tools, modes, other workflows."""
+
+import asyncio
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime
+from decimal import Decimal
+
+from domain.agents.ports import AgentFilter, AgentReads
+from domain.agents.projection import AgentRow
+from domain.agents.tools import TOOLS, canonical
+from domain.chat.ports import Model
+from domain.chat.steps import MOST_STEPS, MOST_WRONG
+from domain.costs.ports import Prices
+from domain.errors import Invalid
+from domain.graphflow.catalogue.ports import WorkflowReads
+from domain.graphflow.definition.documents import of_document
+from domain.graphflow.definition.model import Definition
+from domain.graphflow.definition.node_types import WorkflowWork
+from domain.graphflow.validation.context import MOST_NESTED, Known, KnownWorkflow, names_in, works
+from domain.graphflow.validation.problems import Problem, Validation
+from domain.graphflow.validation.validate import validate
+from domain.swarm.plans import PLANS
+from domain.swarm.task import MODES, ROUNDS, Mode, Task
+from domain.tools.ports import Toolbox
+from domain.tools.spec import ToolSpec
+
+_ALL_AGENTS = 100_000
+
+Ref = tuple[str, int | None]
+
+
+@dataclass(frozen=True, slots=True)
+class Calls:
+    """What bounds a model call: the longest answer in tokens, and whether models are offered tools."""
+
+    max_answer_tokens: int
+    takes_tools: bool
+
+    @property
+    def per_turn(self) -> int:
+        return MOST_STEPS if self.takes_tools else 1 + MOST_WRONG
+
+
+class Proving:
+    """Proves definitions. Every absence of a server is `domain.errors.Unavailable`."""
+
+    def __init__(
+        self,
+        agents: AgentReads,
+        workflows: WorkflowReads,
+        toolbox: Toolbox,
+        *,
+        model: Model,
+        prices: Prices,
+        calls: Calls,
+        now: Callable[[], datetime],
+    ) -> None:
+        self._agents = agents
+        self._workflows = workflows
+        self._toolbox = toolbox
+        self._model = model
+        self._prices = prices
+        self._calls = calls
+        self._now = now
+
+    async def prove(self, definition: Definition, *, itself: str | None = None) -> Validation:
+        """What is wrong with a definition, and the most that a run can take. `itself` is the id it is kept under."""
+        agents = await self._dearest()
+        return await self._proven(definition, agents, itself, MOST_NESTED)
+
+    async def _proven(
+        self, definition: Definition, agents: Mapping[str, Decimal], itself: str | None, depth: int
+    ) -> Validation:
+        named = names_in(definition)
+        inner = await self._inner(named.workflows, agents, depth)
+        tools = await self._tools(named.tools)
+        known = Known(
+            agents,
+            {name: spec.parameters for name, spec in tools.items()},
+            {mode: _planned(mode) for mode in MODES},
+            {ref: found for ref, (found, _) in inner.items()},
+            self._calls.per_turn,
+            itself,
+            frozenset(name for name, spec in tools.items() if spec.runs != "activity"),
+        )
+        proven = await asyncio.to_thread(validate, definition, known)
+        flawed = {ref: flaw for ref, (_, flaw) in inner.items() if flaw}
+        told = (*_passed_up(definition, flawed), *proven.errors)
+        return replace(proven, errors=told, worst_case=None if told else proven.worst_case)
+
+    async def _inner(
+        self, named: Iterable[Ref], agents: Mapping[str, Decimal], depth: int
+    ) -> dict[Ref, tuple[KnownWorkflow, Problem | None]]:
+        """The workflows that one is made of, each with the first thing that is wrong with it, if any."""
+        rows = await asyncio.to_thread(self._workflows.named, named)
+        found: dict[Ref, tuple[KnownWorkflow, Problem | None]] = {}
+        for ref, row in rows.items():
+            definition = of_document(row.definition)
+            if depth == 0:
+                found[ref] = KnownWorkflow(definition.input), _too_deep(ref)
+                continue
+            proven = await self._proven(definition, agents, ref[0], depth - 1)
+            found[ref] = await self._counted(definition, proven), next(iter(proven.errors), None)
+        return found
+
+    async def _counted(self, definition: Definition, proven: Validation) -> KnownWorkflow:
+        worst = proven.worst_case
+        return KnownWorkflow(
+            definition.input,
+            await asyncio.to_thread(self._included, definition, MOST_NESTED),
+            worst.model_calls if worst else 0,
+            worst.cost_usd if worst else Decimal(0),
+        )
+
+    def _included(self, definition: Definition, depth: int) -> frozenset[str]:
+        named = names_in(definition).workflows
+        below = self._workflows.named(named).values() if depth else ()
+        deeper = (self._included(of_document(row.definition), depth - 1) for row in below)
+        return frozenset({workflow_id for workflow_id, _ in named}).union(*deeper)
+
+    async def _dearest(self) -> dict[str, Decimal]:
+        """What a model call of each agent costs at most, by its id and its aliases."""
+        wanted = AgentFilter(status="active")
+        found = await asyncio.to_thread(self._agents.page, wanted, skip=0, limit=_ALL_AGENTS)
+        models = {agent.model or self._model.default for agent in found.agents}
+        costs = {model: await self._dearest_call(model) for model in models}
+        return {name: costs[agent.model or self._model.default] for agent in found.agents for name in _names(agent)}
+
+    async def _dearest_call(self, model: str) -> Decimal:
+        window = await self._model.window(model)
+        answer = min(self._calls.max_answer_tokens, window)
+        return self._prices.price(model, prompt_tokens=window - answer, completion_tokens=answer, at=self._now()).cost
+
+    async def _tools(self, named: Iterable[str]) -> dict[str, ToolSpec]:
+        """All tools of ours and those that are named, by the names that they go by there."""
+        names = [*TOOLS, *named]
+        there = {spec.name: spec for spec in await self._toolbox.offered(names)}
+        proper = dict(zip(names, (canonical([name])[0] for name in names), strict=True))
+        return {name: there[proper[name]] for name in names if proper[name] in there}
+
+
+def refuse_flawed(validation: Validation) -> None:
+    """Return if it can run.
+
+    Raises:
+        Invalid: it cannot; `errors` are {field, reason, code, where, fix}: all that is wrong, up to 100.
+    """
+    if validation.valid:
+        return
+    errors = [told(problem) for problem in validation.errors]
+    raise Invalid(str(validation.errors[0]), field=errors[0]["field"], reason=errors[0]["reason"], errors=errors)
+
+
+def told(problem: Problem) -> dict[str, str]:
+    """A problem as one of the errors of a refusal."""
+    field = f"{problem.where}: {problem.field}" if problem.field else problem.where
+    reason = f"{problem.message}. {problem.fix}."
+    return {"field": field, "reason": reason, "code": problem.code, "where": problem.where, "fix": problem.fix}
+
+
+def _names(agent: AgentRow) -> Iterable[str]:
+    return (agent.id, *agent.aliases)
+
+
+def _planned(mode: Mode) -> Callable[[int, int | None], int]:
+    def turns(members: int, rounds: int | None) -> int:
+        seats = tuple(f"member_{place}" for place in range(members))
+        return PLANS[mode].planned_turns(Task(mode, seats, "coordinator", "", rounds=rounds or ROUNDS))
+
+    return turns
+
+
+def _passed_up(definition: Definition, flawed: Mapping[Ref, Problem]) -> Iterable[Problem]:
+    for node in definition.nodes:
+        for field, work in works(node):
+            if isinstance(work, WorkflowWork) and (flaw := flawed.get((work.workflow, work.version))):
+                message = f"the workflow {work.workflow} cannot run itself ({flaw.where}: {flaw.message})"
+                fix = "Put that workflow right first, or name another version of it"
+                yield Problem("flawed_workflow", f"node {node.id}", f"{field}workflow", message, fix)
+
+
+def _too_deep(ref: Ref) -> Problem:
+    message = f"workflows are inside each other more than {MOST_NESTED} deep"
+    return Problem("too_deep", f"workflow {ref[0]}", "", message, "Draw some of them as one")

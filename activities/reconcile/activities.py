@@ -1,0 +1,114 @@
+"""Putting right what a crash left open: reservations nobody speaks for, turns whose run is lost."""
+
+from asyncio import to_thread
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from temporalio import activity
+from temporalio.client import Client, WorkflowExecutionStatus
+from temporalio.service import RPCError, RPCStatusCode
+
+from activities.chat.activities import ChatActivities, GivenUp, TurnRef
+from activities.costs.bookkeeping import Books
+from domain.chat.ports import ChatReads
+from domain.chat.views import TurnRow
+from domain.costs.policy import OVERDUE
+from domain.costs.ports import CostReads
+from domain.ids import root
+
+LOST_AFTER = timedelta(minutes=2)
+"""A turn that has run this long is looked up in Temporal."""
+_SKEW = timedelta(seconds=5)
+"""How far the clocks of Temporal and of the workers may be apart."""
+MOST = 500
+"""Calls and turns that one reconciliation looks at; the next one goes on."""
+
+
+@dataclass(frozen=True)
+class Reconciled:
+    """How many calls were booked as unknown, and how many turns, swarms and executions as failed."""
+
+    calls: int = 0
+    turns: int = 0
+    swarms: int = 0
+    executions: int = 0
+
+
+class ReconcileActivities:
+    """What the `Reconcile` workflow does each minute."""
+
+    def __init__(
+        self,
+        books: Books,
+        chat: ChatActivities,
+        *,
+        costs: CostReads,
+        chats: ChatReads,
+        client: Client,
+        now: Callable[[], datetime],
+    ) -> None:
+        self._books = books
+        self._chat = chat
+        self._costs = costs
+        self._chats = chats
+        self._client = client
+        self._now = now
+
+    def all(self) -> list[Callable[..., object]]:
+        return [self.reconcile_calls, self.reconcile_turns]
+
+    @activity.defn(name="reconcile_calls", no_thread_cancel_exception=True)
+    def reconcile_calls(self) -> Reconciled:
+        """Book reservations past their deadline as unknown."""
+        overdue = self._costs.overdue_calls(self._now() - OVERDUE, MOST)
+        lost = [self._books.lose_overdue(row.call_id, row.attempt, because="reconcile") for row in overdue]
+        return Reconciled(calls=sum(lost))
+
+    @activity.defn(name="reconcile_turns")
+    async def reconcile_turns(self) -> Reconciled:
+        """Fail turns that the ledger has as running, or as waiting for a person, and Temporal does not."""
+        rows = await to_thread(self._chats.overdue_turns, self._now() - LOST_AFTER, MOST)
+        began: dict[str, datetime | None] = {}
+        for workflow_id in {run for row in rows for run in _runs_of(row)}:
+            began[workflow_id] = await self._began(workflow_id)
+        lost = [row for row in rows if not _is_worked_on(row, began)]
+        for row in lost:
+            await to_thread(self._chat.fail_turn, _lost(row))
+        return Reconciled(turns=len(lost))
+
+    async def _began(self, workflow_id: str) -> datetime | None:
+        """When the run that runs now began; None if none does."""
+        try:
+            found = await self._client.get_workflow_handle(workflow_id).describe()
+        except RPCError as error:
+            if error.status is RPCStatusCode.NOT_FOUND:
+                return None
+            raise
+        return found.start_time if found.status is WorkflowExecutionStatus.RUNNING else None
+
+
+def _runs_of(row: TurnRow) -> list[str]:
+    """The runs that may work on a turn: the chat's, and for an inner session also the one that is named as its root."""
+    owner = root(row.session_id)
+    return [f"chat-{owner}"] if owner == row.session_id else [f"chat-{owner}", owner]
+
+
+def _is_worked_on(row: TurnRow, began: Mapping[str, datetime | None]) -> bool:
+    """Whether its run still runs. A later run of a chat knows nothing of the turn unless it is asked again."""
+    chat, *named = (began[workflow_id] for workflow_id in _runs_of(row))
+    return any(named) or (chat is not None and chat <= row.at + _SKEW)
+
+
+def _lost(row: TurnRow) -> GivenUp:
+    ref = TurnRef(
+        session_id=row.session_id,
+        turn=row.turn,
+        message_id=row.message_id,
+        message_hash=row.message_hash,
+        agent_id=row.agent_id,
+        agent_version=row.agent_version,
+        key_id="platform",
+        because="reconcile",
+    )
+    return GivenUp(ref, "INTERNAL_ERROR", "the run that worked on it was lost")

@@ -1,0 +1,61 @@
+"""Putting right what a crash left open of runs of workflows: those that Temporal has lost have failed."""
+
+from asyncio import to_thread
+from collections.abc import Callable
+from datetime import datetime
+
+from temporalio import activity
+from temporalio.client import Client, WorkflowExecutionStatus
+from temporalio.service import RPCError, RPCStatusCode
+
+from activities.graphflow.execution_stream import Journal
+from activities.reconcile.activities import LOST_AFTER, MOST
+from domain.events import Cause
+from domain.graphflow.execution import aggregate as runs
+from domain.graphflow.execution.events import RunEnded
+from domain.graphflow.execution.ports import RunReads
+from domain.graphflow.execution.projection import ExecutionRow
+
+
+class LostRuns:
+    """What the `Reconcile` workflow does for runs of workflows."""
+
+    def __init__(self, journal: Journal, reads: RunReads, client: Client, now: Callable[[], datetime]) -> None:
+        self._journal = journal
+        self._reads = reads
+        self._client = client
+        self._now = now
+
+    def all(self) -> list[Callable[..., object]]:
+        return [self.reconcile_runs]
+
+    @activity.defn(name="reconcile_runs")
+    async def reconcile_runs(self) -> int:
+        """End runs that the ledger has as going on and Temporal does not. Returns how many."""
+        rows = await to_thread(self._reads.unended, self._now() - LOST_AFTER, MOST)
+        lost = [row for row in rows if not await self._runs(row.execution_id)]
+        for row in lost:
+            await to_thread(self._lose, row)
+        return len(lost)
+
+    def _lose(self, row: ExecutionRow) -> None:
+        """End it. One that nobody has gone on with yet since it was reopened can be gone on with again."""
+        known = self._journal.read(row.execution_id)
+        event = RunEnded(
+            execution_id=row.execution_id,
+            status="failed",
+            code="INTERNAL_ERROR",
+            reason="the run that worked on it was lost",
+            state=dict(known.stood) if known.stood and not known.moved else None,
+            **Cause("platform", "reconcile", self._now()).fields(),
+        )
+        self._journal.write(row.execution_id, lambda run: (runs.end(run, event), []), key=f"lose:{known.version}")
+
+    async def _runs(self, execution_id: str) -> bool:
+        try:
+            found = await self._client.get_workflow_handle(execution_id).describe()
+        except RPCError as error:
+            if error.status is RPCStatusCode.NOT_FOUND:
+                return False
+            raise
+        return found.status is WorkflowExecutionStatus.RUNNING

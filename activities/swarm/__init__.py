@@ -1,0 +1,1 @@
+"""Swarm: recording what a swarm does."""

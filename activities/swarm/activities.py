@@ -1,0 +1,257 @@
+"""The facts of a swarm that its workflow records: asked for, held, ended."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from decimal import Decimal
+
+from temporalio import activity
+
+from domain.content import Content, ContentStore
+from domain.errors import NotFound, VersionConflict
+from domain.events import Cause, Event
+from domain.ledger import Change, Ledger, retrying
+from domain.message_parts import Part, hashes, written
+from domain.revocations import Revoked
+from domain.swarm import aggregate
+from domain.swarm.events import Agent, EndStatus, SwarmEnded, SwarmHeld, SwarmRequested
+from domain.swarm.ports import SeenSwarm
+from domain.swarm.projection import contributions
+from domain.swarm.task import Mode
+
+MOST_RESULT = 400_000
+"""Characters of a result that is put together from several texts."""
+
+
+@dataclass(frozen=True)
+class Seated:
+    """An agent, in the version that the swarm keeps; `hold` is the risk at which a person lets its answers go."""
+
+    agent_id: str
+    agent_version: int
+    hold: str | None = None
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What a swarm was asked for, by ids. `deadline` is a moment in ISO 8601, `budget_usd` exact text."""
+
+    task_id: str
+    mode: Mode
+    members: list[Seated]
+    coordinator: Seated
+    key_id: str
+    because: str
+    task_hash: str
+    rounds: int
+    require_approval: bool = False
+    context_hash: str | None = None
+    deadline: str | None = None
+    budget_usd: str | None = None
+    project_id: str | None = None
+
+
+@dataclass(frozen=True)
+class Begun:
+    """What a run needs to know of where it runs."""
+
+    model_queue: str
+
+
+@dataclass(frozen=True)
+class WholeResult:
+    """The texts that a swarm's result is made of."""
+
+    task_id: str
+    result: list[Part]
+
+
+@dataclass(frozen=True)
+class HeldResult:
+    """A result that a person has to let go."""
+
+    asked: Asked
+    approval_id: str
+    result_hash: str
+    seen: int = 1
+
+
+@dataclass(frozen=True)
+class SwarmEnding:
+    """How a swarm ends, and the text that stands. `partial`: it is what was done until then.
+
+    `seen` is how many events of the swarm the run knows of; 0 when it does not know that it was asked for.
+    """
+
+    asked: Asked
+    status: EndStatus
+    result: list[Part] = field(default_factory=list)
+    partial: bool = False
+    code: str | None = None
+    reason: str | None = None
+    seen: int = 0
+
+
+class SwarmActivities:
+    """Ledger facts of swarms. All of them are idempotent: a repeat changes nothing and returns what stands."""
+
+    def __init__(self, ledger: Ledger, content: ContentStore, now: Callable[[], datetime], *, model_queue: str) -> None:
+        self._ledger = ledger
+        self._content = content
+        self._now = now
+        self._model_queue = model_queue
+
+    def all(self) -> list[Callable[..., object]]:
+        return [self.begin_swarm, self.write_result, self.hold_swarm, self.end_swarm]
+
+    @activity.defn(name="begin_swarm", no_thread_cancel_exception=True)
+    def begin_swarm(self, asked: Asked) -> Begun:
+        """Record that it was asked for, unless whoever asked has done so."""
+        ask_for(self._ledger, asked, self._now())
+        return Begun(self._model_queue)
+
+    @activity.defn(name="write_result", no_thread_cancel_exception=True)
+    def write_result(self, whole: WholeResult) -> str:
+        """Store the result, so that people can look at it. Returns the text's hash.
+
+        Raises:
+            NotFound: a text that it is made of was erased.
+        """
+        result_hash, texts = self._text(whole.task_id, whole.result)
+        for text in texts:
+            self._content.put(text)
+        return result_hash
+
+    @activity.defn(name="hold_swarm", no_thread_cancel_exception=True)
+    def hold_swarm(self, held: HeldResult) -> None:
+        """Record that the result waits for a person."""
+        task_id = held.asked.task_id
+        event = SwarmHeld(
+            task_id=task_id,
+            approval_id=held.approval_id,
+            result_hash=held.result_hash,
+            **self._cause(held.asked).fields(),
+        )
+        key = f"hold:{event.approval_id}"
+        self._record(task_id, lambda swarm: aggregate.hold(swarm, event), key, [], seen=held.seen)
+
+    @activity.defn(name="end_swarm", no_thread_cancel_exception=True)
+    def end_swarm(self, ending: SwarmEnding) -> str | None:
+        """Store what stands and record the end. Returns the text's hash."""
+        asked = ending.asked
+        if not ending.seen:
+            ask_for(self._ledger, asked, self._now())
+        result_hash, texts = self._stored(asked.task_id, ending.result)
+        event = SwarmEnded(
+            task_id=asked.task_id,
+            status=ending.status,
+            result_hash=result_hash,
+            partial=ending.partial and result_hash is not None,
+            code=ending.code,
+            reason=ending.reason,
+            **self._cause(asked).fields(),
+        )
+        seen = max(ending.seen, 1)
+        self._record(asked.task_id, lambda swarm: aggregate.end(swarm, event), f"end:{asked.task_id}", texts, seen=seen)
+        return result_hash
+
+    def lose(self, seen: SeenSwarm) -> None:
+        """Record that a swarm's run is lost. What its members have said stands, unless a person had to let it go."""
+        row, cause = seen.row, Cause("platform", "reconcile", self._now())
+        stands = () if row.require_approval else contributions(row, seen.seats)
+        result_hash, texts = self._stored(row.task_id, stands)
+        event = SwarmEnded(
+            task_id=row.task_id,
+            status="failed",
+            result_hash=result_hash,
+            partial=result_hash is not None,
+            code="INTERNAL_ERROR",
+            reason="the run that worked on it was lost",
+            **cause.fields(),
+        )
+        self._record(row.task_id, lambda swarm: aggregate.end(swarm, event), f"end:{row.task_id}", texts, seen=1)
+
+    def _stored(self, task_id: str, result: Sequence[Part]) -> tuple[str | None, list[Content]]:
+        """What stands; nothing of it if a text was erased meanwhile, for that is no reason not to end."""
+        if not result:
+            return None, []
+        try:
+            return self._text(task_id, result)
+        except NotFound:
+            return None, []
+
+    def _text(self, task_id: str, parts: Sequence[Part]) -> tuple[str, list[Content]]:
+        """The hash of the text that these parts make, and what has to be stored for it."""
+        only = parts[0]
+        if len(parts) == 1 and only.hash and not only.at:
+            return only.hash, []
+        texts = self._content.get(task_id, hashes(parts))
+        content = Content(task_id, written(parts, texts, most=MOST_RESULT))
+        return content.hash, [content]
+
+    def _record(
+        self,
+        task_id: str,
+        decide: Callable[[aggregate.Swarm], list[Event]],
+        key: str,
+        content: Sequence[Content],
+        *,
+        seen: int,
+    ) -> None:
+        """Decide and append where the stream is believed to stand; if it stands elsewhere, read it and decide again."""
+        stream = aggregate.stream(task_id)
+
+        def write(swarm: aggregate.Swarm) -> None:
+            if events := decide(swarm):
+                self._ledger.append(Change(stream, swarm.version, events), key=key, content=content)
+
+        try:
+            write(aggregate.Swarm(version=seen))
+        except VersionConflict:
+            retrying(lambda: write(aggregate.load(self._ledger.read(stream))))
+
+    def _cause(self, asked: Asked) -> Cause:
+        return Cause(asked.key_id, asked.because, self._now())
+
+
+def seconds_left(asked: Asked, now: datetime) -> float | None:
+    """How long there is until the deadline, 0 if it has passed; None without one."""
+    if asked.deadline is None:
+        return None
+    return max(0.0, (datetime.fromisoformat(asked.deadline) - now).total_seconds())
+
+
+def ask_for(ledger: Ledger, asked: Asked, at: datetime) -> None:
+    """Record that a swarm was asked for, once, whoever comes first.
+
+    Raises:
+        Revoked: it is not to begin.
+    """
+    stream = aggregate.stream(asked.task_id)
+    change = Change(stream, 0, [requested(asked, at)])
+    if ledger.append(change, key=aggregate.request_key(asked.task_id)) is None and not ledger.read(stream):
+        raise Revoked
+
+
+def requested(asked: Asked, at: datetime) -> SwarmRequested:
+    """The event that says so."""
+    return SwarmRequested(
+        task_id=asked.task_id,
+        mode=asked.mode,
+        members=tuple(_agent(member) for member in asked.members),
+        coordinator=_agent(asked.coordinator),
+        key_id=asked.key_id,
+        task_hash=asked.task_hash,
+        rounds=asked.rounds,
+        require_approval=asked.require_approval,
+        context_hash=asked.context_hash,
+        deadline=datetime.fromisoformat(asked.deadline) if asked.deadline else None,
+        budget_usd=Decimal(asked.budget_usd) if asked.budget_usd else None,
+        project_id=asked.project_id,
+        **Cause(asked.key_id, asked.because, at).fields(),
+    )
+
+
+def _agent(seated: Seated) -> Agent:
+    values = {"agent_id": seated.agent_id, "agent_version": seated.agent_version, "hold": seated.hold}
+    return Agent.model_validate(values)

@@ -1,0 +1,1 @@
+"""Tools: calling a tool, and the tools that ship with the platform."""

@@ -1,0 +1,252 @@
+"""Calling a tool: begun in the ledger, done once, ended in the ledger."""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from functools import partial, reduce
+from typing import Any, cast
+from uuid import uuid4
+
+import structlog
+from temporalio import activity
+
+from activities.chat.activities import TurnRef
+from activities.durable_write import surely
+from activities.heartbeat import beating
+from domain.chat.steps import asked
+from domain.content import Content, ContentStore, content_hash
+from domain.errors import NotFound, Unavailable, VersionConflict
+from domain.events import Cause
+from domain.ids import root
+from domain.ledger import Change, Ledger, retrying
+from domain.tools import aggregate, policy
+from domain.tools.aggregate import ToolCall
+from domain.tools.arguments import parsed, problem_with
+from domain.tools.events import Outcome, ToolEnded, ToolEvent, ToolStarted
+from domain.tools.ports import Tool, Toolbox, ToolContext, ToolFailed
+from domain.tools.spec import ToolSpec
+
+_LONGEST_NAME = 64
+
+
+@dataclass(frozen=True)
+class ToolRun:
+    """A call that a model asked for: number `index` (from 0) of the reply `reply_hash` of a turn's step.
+
+    `arguments_hash` names other arguments (JSON) than the model's: those that a person let go.
+    """
+
+    turn: TurnRef
+    workflow_id: str
+    tool_call_id: str
+    name: str
+    step: int
+    reply_hash: str
+    index: int
+    project_id: str | None = None
+    arguments_hash: str | None = None
+
+
+@dataclass(frozen=True)
+class ToolClosing:
+    """The end of a call that the workflow itself has done, or that was not let go.
+
+    `outcome` is `ok`, `error` or `refused`; the result is `result_hash`, a text that is there, or else `text` followed
+    by the texts `added` (hashes).
+    """
+
+    run: ToolRun
+    outcome: str
+    text: str = ""
+    result_hash: str | None = None
+    added: list[str] = field(default_factory=list)
+    sources: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class ToolDone:
+    """How a call ended (`ok`, `error`, `refused` or `unknown`), and what the model is told."""
+
+    outcome: str
+    result_hash: str
+
+
+@dataclass(frozen=True, slots=True)
+class _End:
+    """How a call ends, before it is written down. The result is `result_hash`, a text that is there, or else `text`."""
+
+    outcome: Outcome
+    text: str
+    sources: tuple[str, ...] = ()
+    result_hash: str | None = None
+
+
+class ToolActivities:
+    """Tool calls. Every method may be repeated: a call that has an end keeps it, and a write is done once at most."""
+
+    def __init__(self, ledger: Ledger, content: ContentStore, toolbox: Toolbox, now: Callable[[], datetime]) -> None:
+        self._ledger = ledger
+        self._content = content
+        self._toolbox = toolbox
+        self._now = now
+        self._log = structlog.get_logger("tools")
+
+    def all(self) -> list[Callable[..., object]]:
+        return [self.call_tool, self.close_tool]
+
+    @activity.defn(name="call_tool")
+    async def call_tool(self, run: ToolRun) -> ToolDone:
+        """Call a tool. Whatever the tool does, that is an end of the call and no failure of this activity.
+
+        Raises:
+            NotFound: the arguments were erased.
+            Unavailable: the ledger, or what a read needs, is away for the moment.
+        """
+        with beating():
+            arguments, call = await asyncio.to_thread(self._asked, run, untried=activity.info().attempt == 1)
+            if call.outcome is not None:
+                return _done(call)
+            try:
+                tool = await self._toolbox.tool(run.name)
+            except ToolFailed as failure:
+                return await self._ended(run, arguments, call, _End("error", str(failure)))
+            if problem := problem_with(tool.spec, arguments):
+                return await self._ended(run, arguments, call, _End("error", problem))
+            return await self._done_once(run, tool, arguments, call)
+
+    @activity.defn(name="close_tool", no_thread_cancel_exception=True)
+    def close_tool(self, closing: ToolClosing) -> ToolDone:
+        """Record the end of a call that this workflow has done itself, or that was not let go.
+
+        Raises:
+            NotFound: the arguments were erased.
+            Unavailable: the ledger is away for the moment.
+        """
+        known = self._content.get(root(closing.run.turn.session_id), closing.added) if closing.added else {}
+        text = "\n\n".join([closing.text, *(known[added] for added in closing.added if added in known)]).strip()
+        end = _End(cast("Outcome", closing.outcome), text, tuple(closing.sources), closing.result_hash)
+        return self._end(closing.run, self._arguments(closing.run), ToolCall(), end)
+
+    async def _done_once(self, run: ToolRun, tool: Tool, arguments: str, call: ToolCall) -> ToolDone:
+        attempt, called = uuid4().hex, False
+        try:
+            call = await surely(partial(self._begin, run, tool.spec, arguments, call, attempt), self._log)
+            called = call.may_run(attempt)
+            end = await self._called(run, tool, arguments, call) if called else _in_doubt(run)
+        except asyncio.CancelledError:
+            if stopped := _stopped(run, tool.spec, called=called):
+                await self._ended(run, arguments, call, stopped, attempt)
+            raise
+        return await self._ended(run, arguments, call, end, attempt)
+
+    async def _called(self, run: ToolRun, tool: Tool, arguments: str, call: ToolCall) -> _End:
+        in_doubt = call.effect == "write"
+        limit = asyncio.timeout(tool.spec.timeout_s)
+        try:
+            async with limit:
+                result = await tool.call(parsed(arguments), _context(run))
+        except ToolFailed as failure:
+            doubtful = in_doubt and failure.unknown
+            return _in_doubt(run, str(failure)) if doubtful else _End("error", str(failure))
+        except Exception as error:  # whatever a tool does, the turn goes on
+            if limit.expired():
+                slow = policy.too_slow(run.name, tool.spec.timeout_s)
+                return _in_doubt(run, slow) if in_doubt else _End("error", slow)
+            if isinstance(error, Unavailable) and not in_doubt:
+                raise
+            self._log.exception("tool broke", tool=run.name, tool_call_id=run.tool_call_id)
+            broken = policy.broken(run.name)
+            return _in_doubt(run, broken) if in_doubt else _End("error", broken)
+        return _End("ok", result.text, result.sources)
+
+    def _asked(self, run: ToolRun, *, untried: bool) -> tuple[str, ToolCall]:
+        """The arguments, and the call as it stands; one that was not tried is taken to be new."""
+        known = [] if untried else self._ledger.read(aggregate.stream(run.tool_call_id))
+        return self._arguments(run), aggregate.load(known)
+
+    def _arguments(self, run: ToolRun) -> str:
+        text = self._texts(run, [run.arguments_hash or run.reply_hash])[0]
+        return policy.storable(text if run.arguments_hash else asked(text)[1][run.index].arguments)
+
+    def _texts(self, run: ToolRun, hashes: Sequence[str]) -> list[str]:
+        texts = self._content.get(root(run.turn.session_id), hashes) if hashes else {}
+        if not texts.keys() >= set(hashes):
+            raise NotFound("a text of this tool call was erased")
+        return [texts[each] for each in hashes]
+
+    def _begin(self, run: ToolRun, spec: ToolSpec, arguments: str, call: ToolCall, attempt: str) -> ToolCall:
+        started = ToolStarted(effect=spec.effect, attempt=attempt, **self._about(run, arguments))
+        return self._append(run, call, lambda now: aggregate.start(now, started), [arguments])
+
+    async def _ended(self, run: ToolRun, arguments: str, call: ToolCall, end: _End, attempt: str = "") -> ToolDone:
+        return await surely(partial(self._end, run, arguments, call, end, attempt), self._log)
+
+    def _end(self, run: ToolRun, arguments: str, call: ToolCall, end: _End, attempt: str = "") -> ToolDone:
+        """Write the end down and return the one that stands. `attempt` is the try that has run the tool."""
+        about, texts = self._about(run, arguments), {policy.told(end.text), policy.told(policy.in_doubt(run.name))}
+        wanted, doubtful = (_event(about, each) for each in (end, _in_doubt(run)))
+        call = self._append(run, call, lambda now: aggregate.end(now, wanted, doubtful, attempt), [arguments, *texts])
+        return _done(call)
+
+    def _append(
+        self, run: ToolRun, call: ToolCall, decide: Callable[[ToolCall], list[ToolEvent]], texts: Sequence[str]
+    ) -> ToolCall:
+        """Append what is decided at the call as it is known, with the texts it names; if it moved, decide again."""
+        stream, owner = aggregate.stream(run.tool_call_id), root(run.turn.session_id)
+
+        def write(known: ToolCall) -> ToolCall:
+            events = decide(known)
+            named = {h for event in events for h in (event.arguments_hash, getattr(event, "result_hash", None))}
+            content = [Content(owner, text) for text in texts if content_hash(text) in named]
+            change = Change(stream, known.version, events)
+            if events and self._ledger.append(change, key=f"{stream}:{known.version}", content=content) is None:
+                raise VersionConflict(f"{stream}: changed meanwhile")
+            return reduce(aggregate.evolve, events, known)
+
+        try:
+            return write(call)
+        except VersionConflict:
+            return retrying(lambda: write(aggregate.load(self._ledger.read(stream))))
+
+    def _about(self, run: ToolRun, arguments: str) -> dict[str, Any]:
+        return {
+            "tool_call_id": run.tool_call_id,
+            "session_id": run.turn.session_id,
+            "turn": run.turn.turn,
+            "step": run.step,
+            "name": policy.storable(run.name)[:_LONGEST_NAME],
+            "agent_id": run.turn.agent_id,
+            "workflow_id": run.workflow_id,
+            "arguments_hash": content_hash(arguments),
+            "project_id": run.project_id,
+            **Cause(run.turn.key_id, run.turn.because, self._now()).fields(),
+        }
+
+
+def _event(about: dict[str, Any], end: _End) -> ToolEnded:
+    result = end.result_hash or content_hash(policy.told(end.text))
+    return ToolEnded(outcome=end.outcome, result_hash=result, sources=policy.named(end.sources), **about)
+
+
+def _in_doubt(run: ToolRun, why: str = "") -> _End:
+    return _End("unknown", f"{why} {policy.in_doubt(run.name)}".strip())
+
+
+def _stopped(run: ToolRun, spec: ToolSpec, *, called: bool) -> _End | None:
+    """How a call ends whose activity is cancelled; a read that will be tried elsewhere does not."""
+    if spec.effect == "write":
+        return _in_doubt(run) if called else _End("error", policy.cancelled(run.name))
+    details = activity.cancellation_details()
+    return _End("error", policy.cancelled(run.name)) if details and details.cancel_requested else None
+
+
+def _context(run: ToolRun) -> ToolContext:
+    turn = run.turn
+    return ToolContext(run.tool_call_id, turn.agent_id, turn.key_id, turn.session_id, run.workflow_id, run.project_id)
+
+
+def _done(call: ToolCall) -> ToolDone:
+    if call.outcome is None or call.result_hash is None:
+        raise LookupError("a tool call was ended and has no end")
+    return ToolDone(call.outcome, call.result_hash)

@@ -1,0 +1,1 @@
+"""Definitions and policies that are read from files."""

@@ -1,0 +1,245 @@
+"""The tools of MCP servers, behind our own port."""
+
+import asyncio
+import re
+import time
+from collections.abc import Callable, Coroutine, Mapping, Sequence
+from dataclasses import dataclass
+from hashlib import sha256
+from typing import Any, TypeVar, cast
+
+import orjson
+import structlog
+from mcp import Client, MCPError
+from mcp_types import (
+    INTERNAL_ERROR,
+    PARSE_ERROR,
+    REQUEST_TIMEOUT,
+    CallToolResult,
+    EmbeddedResource,
+    ResourceLink,
+    TextContent,
+    TextResourceContents,
+)
+from mcp_types import Tool as Offered
+from pydantic import ValidationError
+
+from adapters.mcp.config import McpServer
+from adapters.mcp.connection import Away, Lost, McpConnection
+from domain.tools.arguments import problem_with_schema
+from domain.tools.ports import SourceStatus, Tool, ToolContext, ToolFailed, ToolResult
+from domain.tools.spec import ToolSpec
+
+T = TypeVar("T")
+
+LISTED_FOR_S = 60.0
+"""How long a server's list of tools is believed."""
+PATIENCE_S = 5.0
+"""How long an agent's turn waits for that list."""
+
+_MOST_PAGES = 20
+_LONGEST_NAME = 64
+_LONGEST_DESCRIPTION = 1000
+_IN_DOUBT = frozenset({REQUEST_TIMEOUT, INTERNAL_ERROR, PARSE_ERROR})
+"""Errors after which a request may have been carried out all the same."""
+_MARGIN_S = 5.0
+_MOST_QUARANTINED = 100
+
+
+class McpTools:
+    """`domain.tools.ports.ToolSource` of one server. A server that is away has no tools, and that is logged."""
+
+    def __init__(self, name: str, server: McpServer) -> None:
+        self._name = name
+        self._server = server
+        self._connection = McpConnection(name, server, self._quarantine)
+        self._listing = asyncio.Lock()
+        self._listed_at = float("-inf")
+        self._tools: dict[str, _McpTool] = {}
+        self._quarantined: dict[str, str] = {}
+        self._problem: str | None = None
+        self._log = structlog.get_logger("mcp").bind(server=name)
+
+    async def specs(self) -> Sequence[ToolSpec]:
+        async with self._listing:
+            if time.monotonic() - self._listed_at > LISTED_FOR_S:
+                await self._list()
+        return tuple(tool.spec for tool in self._tools.values())
+
+    async def tool(self, name: str) -> Tool:
+        if name not in self._tools:
+            await self.specs()
+        if name not in self._tools:
+            raise ToolFailed(f"{name} is not there now: its server cannot be reached, or no longer has it.")
+        return self._tools[name]
+
+    async def status(self) -> SourceStatus:
+        await self.specs()
+        return SourceStatus(self._name, self._problem, tuple(self._tools), dict(self._quarantined))
+
+    async def aclose(self) -> None:
+        await self._connection.drop()
+
+    def _quarantine(self, tool: str, reason: str) -> None:
+        """Set one tool aside, by the server's own name of it; the log says so once."""
+        if self._quarantined.get(tool) != reason and len(self._quarantined) < _MOST_QUARANTINED:
+            self._log.warning("a tool is not offered", tool=tool, reason=reason)
+            self._quarantined[tool] = reason
+
+    async def _list(self) -> None:
+        connection = self._connection
+        if connection.rests_for:
+            self._tools = {}
+            return
+        self._quarantined = {}
+        try:
+            offered = await connection.use(_all_tools, patience_s=PATIENCE_S)
+        except Exception as error:  # noqa: BLE001  (whatever a server does, no turn fails for it)
+            await self._not_listed(error)
+            return
+        connection.works()
+        self._problem = None
+        self._tools = await asyncio.to_thread(self._named, offered)  # a hostile schema takes seconds to refuse
+        self._listed_at = time.monotonic()
+
+    async def _not_listed(self, error: Exception) -> None:
+        if not self._connection.is_idle and isinstance(error, TimeoutError):
+            return  # it is busy with a call, so it is there
+        self._tools = {}
+        if not isinstance(error, Away):  # else it may still be on its way
+            self._connection.rest()
+            await self._connection.drop()
+        words = "it cannot be reached" if isinstance(error, Away) else f"{type(error).__name__}: {error}"
+        self._problem = words[:300]
+        self._log.warning("its tools are not offered", reason=self._problem)
+
+    def _named(self, offered: Sequence[Offered]) -> "dict[str, _McpTool]":
+        """The tools that may be used, by the names that models get. What has not changed stays the same object."""
+        tools: dict[str, _McpTool] = {}
+        for tool in offered:
+            if self._server.tools is not None and tool.name not in self._server.tools:
+                continue
+            spec = _spec(self._name, self._server, tool)
+            problem = "another one has the same name" if spec.name in tools else problem_with_schema(spec)
+            if problem:
+                self._quarantine(tool.name, problem)
+                continue
+            known = self._tools.get(spec.name)
+            same = known is not None and known.spec == spec and known.name == tool.name
+            tools[spec.name] = known if known and same else _McpTool(spec, tool.name, self._name, self._connection)
+        return tools
+
+
+@dataclass(frozen=True, slots=True)
+class _McpTool:
+    """`domain.tools.ports.Tool` behind a server. `name` is the server's own name of it."""
+
+    spec: ToolSpec
+    name: str
+    server: str
+    connection: McpConnection
+
+    async def call(self, arguments: Mapping[str, Any], context: ToolContext) -> ToolResult:
+        async def work(client: Client) -> CallToolResult:
+            return await client.call_tool(
+                self.name,
+                dict(arguments),
+                self.spec.timeout_s - _MARGIN_S,
+                meta=cast("Any", {"convergio/tool_call_id": context.tool_call_id}),  # a map that is open to all keys
+            )
+
+        try:
+            if self.spec.effect == "read":
+                result = await self._twice(work)
+            else:
+                await self._reach()
+                result = await self.connection.use(work, patience_s=PATIENCE_S)
+        except Away:
+            raise self._unreached() from None
+        except MCPError as error:
+            if error.code in _IN_DOUBT:
+                raise self._unanswered() from error
+            raise ToolFailed(f"The server says: {error.message}") from error
+        except (Lost, TimeoutError, ValidationError, RuntimeError) as error:
+            raise self._unanswered() from error
+        self.connection.works()
+        return _result(result, f"mcp:{self.server}/{self.name}")
+
+    async def _reach(self) -> None:
+        """Return if the server is there: what fails after this may have been carried out, what fails here was not."""
+        try:
+            await self._twice(_answers)
+        except Exception as error:  # whatever it is, nothing was sent
+            raise self._unreached() from error
+
+    def _unanswered(self) -> ToolFailed:
+        return ToolFailed(f"{self.spec.name} was called, and brought no answer that can be read.", unknown=True)
+
+    def _unreached(self) -> ToolFailed:
+        return ToolFailed(f"{self.spec.name} was not called: its server cannot be reached now.")
+
+    async def _twice(self, work: Callable[[Client], Coroutine[Any, Any, T]]) -> T:
+        """Do what may be repeated; once more on a new connection, if the one there is turns out to be gone."""
+        try:
+            return await self.connection.use(work, patience_s=PATIENCE_S)
+        except Lost:
+            await asyncio.sleep(self.connection.rests_for)
+            return await self.connection.use(work, patience_s=PATIENCE_S)
+
+
+async def _all_tools(client: Client) -> list[Offered]:
+    """Every tool that the server lists, within the time that a turn waits for it."""
+    tools: list[Offered] = []
+    cursor: str | None = None
+    async with asyncio.timeout(PATIENCE_S):
+        for _ in range(_MOST_PAGES):
+            page = await client.list_tools(cursor=cursor)
+            tools += page.tools
+            cursor = page.next_cursor
+            if cursor is None:
+                break
+    return tools
+
+
+async def _answers(client: Client) -> None:
+    """Return if the server is there. Listing is what every version of the protocol has, and it changes nothing."""
+    async with asyncio.timeout(PATIENCE_S):
+        await client.list_tools()
+
+
+def _spec(server: str, config: McpServer, tool: Offered) -> ToolSpec:
+    only_reads = bool(tool.annotations and tool.annotations.read_only_hint)
+    return ToolSpec(
+        name=_name(server, tool.name),
+        description=(tool.description or tool.title or tool.name)[:_LONGEST_DESCRIPTION],
+        parameters=tool.input_schema,
+        effect="read" if only_reads else "write",
+        policy=config.policy or ("free" if only_reads else "approval"),
+        timeout_s=config.timeout_s + _MARGIN_S,
+    )
+
+
+def _name(server: str, tool: str) -> str:
+    name = f"{server}__{re.sub('[^A-Za-z0-9_-]', '_', tool)}"
+    if len(name) <= _LONGEST_NAME:
+        return name
+    return f"{name[: _LONGEST_NAME - 9]}_{sha256(tool.encode()).hexdigest()[:8]}"
+
+
+def _result(result: CallToolResult, source: str) -> ToolResult:
+    text = "\n".join(words for part in result.content if (words := _words(part)))
+    if not text and result.structured_content is not None:
+        text = orjson.dumps(result.structured_content).decode()
+    if result.is_error:
+        raise ToolFailed(text or "The server says that it failed, and not why.")
+    return ToolResult(text, (source,))
+
+
+def _words(part: object) -> str:
+    match part:
+        case TextContent(text=text) | EmbeddedResource(resource=TextResourceContents(text=text)):
+            return text
+        case ResourceLink(uri=uri):
+            return f"[see {uri}]"
+        case _:
+            return "[something that is not text was left out]"

@@ -1,0 +1,1 @@
+"""In-memory adapters: one process, nothing survives it."""

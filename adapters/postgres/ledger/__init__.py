@@ -1,0 +1,1 @@
+"""The event store, its connections and group commit."""

@@ -1,0 +1,42 @@
+"""Tables made beside live ones, to take their place."""
+
+from psycopg import sql
+
+from adapters.postgres.ledger.log import Connection
+
+_INDEXES = """
+    SELECT relname, indisunique, indisprimary, substring(pg_get_indexdef(indexrelid) FROM ' USING .*') AS shape
+    FROM pg_index JOIN pg_class ON pg_class.oid = indexrelid WHERE indrelid = to_regclass(%s)
+    ORDER BY indisprimary, indisunique, shape, relname
+"""
+
+
+def name(table: str) -> str:
+    return f"{table}__rebuild"
+
+
+def create(connection: Connection, table: str) -> None:
+    """Make an empty table of the same shape; what an earlier rebuild left of one is dropped."""
+    drop(connection, table)
+    new = sql.Identifier(name(table))
+    connection.execute(sql.SQL("CREATE TABLE {} (LIKE {} INCLUDING ALL)").format(new, sql.Identifier(table)))
+
+
+def drop(connection: Connection, table: str) -> None:
+    """Drop the table beside this one, if there is one."""
+    connection.execute(sql.SQL("DROP TABLE IF EXISTS {}").format(sql.Identifier(name(table))))
+
+
+def take_over(connection: Connection, table: str) -> None:
+    """Drop the live table and give the new one its name, and the names of its indexes."""
+    old, new = sql.Identifier(table), sql.Identifier(name(table))
+    wanted, made = _indexes(connection, table), _indexes(connection, name(table))
+    connection.execute(sql.SQL("DROP TABLE {}").format(old))
+    connection.execute(sql.SQL("ALTER TABLE {} RENAME TO {}").format(new, old))
+    for index, known in zip(made, wanted, strict=True):
+        connection.execute(sql.SQL("ALTER INDEX {} RENAME TO {}").format(sql.Identifier(index), sql.Identifier(known)))
+
+
+def _indexes(connection: Connection, table: str) -> list[str]:
+    """Names of a table's indexes, in an order that depends on what they are alone."""
+    return [row[0] for row in connection.execute(_INDEXES, (table,))]

@@ -1,0 +1,149 @@
+"""How a rebuild folds events: in memory, or, where a row turns out not to fit its table, in the tables themselves."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+
+from adapters.postgres.ledger import joint_append as beside
+from adapters.postgres.ledger import log
+from adapters.postgres.ledger.log import Connection
+from adapters.postgres.projections.rows import LiveRows, RowsInMemory, delete, upsert
+from domain.events import Registry
+from domain.projection import Projection, Row
+
+_READ = 10_000
+_BATCH = 500
+
+
+@dataclass(slots=True)
+class Stands:
+    """How far a fold is: its position, the events folded, and those set aside by position, with stream and error."""
+
+    position: int = 0
+    events: int = 0
+    dead: dict[int, tuple[str, str]] = field(default_factory=dict)
+    dead_streams: set[str] = field(default_factory=set)
+
+    def set_aside(self, row: log.Stored, error: str) -> None:
+        self.dead[row[0]] = (row[1], error)
+        self.dead_streams.add(row[1])
+
+    def copy(self) -> "Stands":
+        return Stands(self.position, self.events, dict(self.dead), set(self.dead_streams))
+
+
+class Fold(ABC):
+    """A projection's events folded into the tables beside the live ones, as the runner folds them."""
+
+    def __init__(self, registry: Registry, projection: Projection) -> None:
+        self._registry = registry
+        self._projection = projection
+        self.stands = Stands()
+
+    def fold_to(self, connection: Connection, position: int) -> None:
+        """Fold all up to this position."""
+        while stored := log.after(connection, self.stands.position, _READ, up_to=position):
+            self._take(connection, stored)
+            self.stands.position = stored[-1][0]
+            self.stands.events += len(stored)
+        self.stands.position = max(self.stands.position, position)
+
+    @abstractmethod
+    def _take(self, connection: Connection, stored: Sequence[log.Stored]) -> None: ...
+
+    @abstractmethod
+    def unwritten(self, kind: type[Row]) -> Iterable[Row]:
+        """All rows of a table, which is empty until now."""
+
+    @abstractmethod
+    def write(self, connection: Connection) -> None:
+        """Bring the tables to what is folded. Until `written`, it may be undone."""
+
+    @abstractmethod
+    def written(self) -> None:
+        """What was written stands."""
+
+    @abstractmethod
+    def undone(self, stood: Stands) -> None:
+        """What was folded and written since it stood there was undone."""
+
+
+class FoldInMemory(Fold):
+    """All rows in memory: quick, and blind to what a table cannot hold."""
+
+    def __init__(self, registry: Registry, projection: Projection) -> None:
+        super().__init__(registry, projection)
+        self._rows = RowsInMemory()
+
+    def _take(self, connection: Connection, stored: Sequence[log.Stored]) -> None:
+        del connection
+        for row in stored:
+            if row[1] in self.stands.dead_streams:
+                self.stands.set_aside(row, log.EARLIER)
+                continue
+            try:
+                with self._rows.one_event():
+                    self._projection.project(log.decoded(self._registry, row), self._rows)
+            except Exception as error:  # noqa: BLE001  (the dead-letter rule: set aside, shown, and on)
+                self.stands.set_aside(row, repr(error))
+
+    def unwritten(self, kind: type[Row]) -> Iterable[Row]:
+        return self._rows.all(kind)
+
+    def write(self, connection: Connection) -> None:
+        for kind, keys in self._rows.changed.items():
+            rows = {key: self._rows.get(kind, *key) for key in keys}
+            table = beside.name(kind.TABLE)
+            upsert(connection, kind, [row for row in rows.values() if row is not None], table)
+            delete(connection, kind, [key for key, row in rows.items() if row is None], table)
+
+    def written(self) -> None:
+        self._rows.changed.clear()
+
+    def undone(self, stood: Stands) -> None:
+        """Memory is as it was, and writes all that changed again."""
+
+
+class FoldInTables(Fold):
+    """Batch by batch in the tables, and event by event where a batch fails: slow, and exactly what the runner does."""
+
+    def _take(self, connection: Connection, stored: Sequence[log.Stored]) -> None:
+        for start in range(0, len(stored), _BATCH):
+            batch = stored[start : start + _BATCH]
+            stood = self.stands.copy()
+            if self._failed(connection, batch) is not None:
+                self.stands = stood
+                for row in batch:
+                    if error := self._failed(connection, [row]):
+                        self.stands.set_aside(row, error)
+
+    def _failed(self, connection: Connection, stored: Sequence[log.Stored]) -> str | None:
+        """Fold and write these together; what kept them from it, if it is theirs."""
+        rows = LiveRows(connection, beside.name)
+        try:
+            with connection.transaction():
+                for row in stored:
+                    if row[1] in self.stands.dead_streams:
+                        self.stands.set_aside(row, log.EARLIER)
+                    else:
+                        self._projection.project(log.decoded(self._registry, row), rows)
+                rows.flush()
+        except Exception as error:  # a view's own code may raise anything; what is not the event's fault goes on up
+            if not log.is_of_the_event(error):
+                raise
+            return repr(error)
+        return None
+
+    def unwritten(self, kind: type[Row]) -> Iterable[Row]:
+        """None: they are written as they are folded."""
+        del kind
+        return ()
+
+    def write(self, connection: Connection) -> None:
+        """It is written already."""
+
+    def written(self) -> None:
+        """It stands already."""
+
+    def undone(self, stood: Stands) -> None:
+        self.stands = stood

@@ -1,0 +1,165 @@
+"""Builds a projection anew from the ledger, beside the live one, and swaps."""
+
+import time
+from dataclasses import dataclass
+
+import psycopg
+import structlog
+from psycopg import sql
+
+from adapters.postgres.ledger import joint_append as beside
+from adapters.postgres.ledger import log
+from adapters.postgres.ledger.log import Connection
+from adapters.postgres.ledger.pool import connect, translated
+from adapters.postgres.projections.fold import Fold, FoldInMemory, FoldInTables
+from adapters.postgres.projections.leases import lease
+from adapters.postgres.projections.rows import copy_in, digest
+from domain.errors import Conflict
+from domain.events import Registry
+from domain.projection import Projection
+
+_NEAR = 1_000
+"""With fewer events than this to go, the live projection is held still for the rest."""
+_SWAP_TRIES = 20
+_LEASE = 7152350
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """One table at one position, as it was live and as it is rebuilt: rows, and a digest over all their text."""
+
+    table: str
+    live: tuple[int, str]
+    rebuilt: tuple[int, str]
+
+    @property
+    def equal(self) -> bool:
+        return self.live == self.rebuilt
+
+
+@dataclass(frozen=True, slots=True)
+class Rebuilt:
+    """What a rebuild did: events folded, the position it stands at, events set aside, and the comparisons."""
+
+    projection: str
+    events: int
+    position: int
+    set_aside: int
+    comparisons: tuple[Comparison, ...]
+
+
+class Rebuild:
+    """One rebuild of one projection. The live tables serve readers until the swap, one short transaction."""
+
+    def __init__(self, dsn: str, registry: Registry, projection: Projection) -> None:
+        self._dsn = dsn
+        self._registry = registry
+        self._projection = projection
+        self._fold: Fold = FoldInMemory(registry, projection)
+        self._log = structlog.get_logger("rebuild")
+
+    def run(self, *, compare: bool = True, swap: bool = True) -> Rebuilt:
+        """Rebuild and swap; with `compare`, digest both tables as they stand at one position, without holding anybody.
+
+        Without `swap` the live tables stay, and the new ones are dropped once they were compared. An event whose row
+        does not fit its table is set aside, as the runner does it.
+
+        Raises:
+            domain.errors.Conflict: this projection is being rebuilt by somebody else.
+            domain.errors.Unavailable: the database cannot be reached, or readers kept the tables in use.
+        """
+        with (
+            translated(),
+            connect(self._dsn) as connection,
+            lease(connection, _LEASE, self._projection.name) as held,
+        ):
+            if not held:
+                raise Conflict(f"{self._projection.name} is being rebuilt already")
+            log.enrol(connection, [self._projection.name])
+            try:
+                return self._run(connection, compare=compare, swap=swap)
+            except psycopg.Error as error:
+                if not log.is_of_the_event(error):
+                    raise
+                self._log.warning("a row does not fit its table: folding in the tables", error=str(error))
+            self._fold = FoldInTables(self._registry, self._projection)
+            return self._run(connection, compare=compare, swap=swap)
+
+    def _run(self, connection: Connection, *, compare: bool, swap: bool) -> Rebuilt:
+        for kind in self._projection.kinds:
+            beside.create(connection, kind.TABLE)
+        self._fold.fold_to(connection, self._live_position(connection))
+        for kind in self._projection.kinds:
+            copy_in(connection, beside.name(kind.TABLE), kind, self._fold.unwritten(kind))
+            connection.execute(sql.SQL("ANALYZE {}").format(sql.Identifier(beside.name(kind.TABLE))))
+        self._fold.written()
+        comparisons = self._compared(connection) if compare else ()
+        if not swap:
+            return self._forget(connection, comparisons)
+        while (live := self._live_position(connection)) - self._fold.stands.position > _NEAR:
+            self._fold.fold_to(connection, live)
+            self._fold.write(connection)
+            self._fold.written()
+        return self._swap(connection, comparisons)
+
+    def _live_position(self, connection: Connection) -> int:
+        return log.positions(connection, [self._projection.name])[self._projection.name]
+
+    def _compared(self, connection: Connection) -> tuple[Comparison, ...]:
+        """Live and new tables in one snapshot, the new ones brought to the live position in it."""
+        with connection.transaction():
+            connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
+            self._fold.fold_to(connection, self._live_position(connection))
+            self._fold.write(connection)
+            comparisons = tuple(
+                Comparison(
+                    kind.TABLE,
+                    digest(connection, kind.TABLE, kind),
+                    digest(connection, beside.name(kind.TABLE), kind),
+                )
+                for kind in self._projection.kinds
+            )
+        self._fold.written()
+        return comparisons
+
+    def _forget(self, connection: Connection, comparisons: tuple[Comparison, ...]) -> Rebuilt:
+        for kind in self._projection.kinds:
+            beside.drop(connection, kind.TABLE)
+        return self._rebuilt(self._fold.stands.position, comparisons)
+
+    def _rebuilt(self, position: int, comparisons: tuple[Comparison, ...]) -> Rebuilt:
+        stands = self._fold.stands
+        return Rebuilt(self._projection.name, stands.events, position, len(stands.dead), comparisons)
+
+    def _swap(self, connection: Connection, comparisons: tuple[Comparison, ...]) -> Rebuilt:
+        for tries in range(1, _SWAP_TRIES + 1):
+            stood = self._fold.stands.copy()
+            try:
+                position = self._swap_once(connection, self._projection.name)
+            except psycopg.errors.LockNotAvailable:  # a long read; the next readers shall not wait behind us
+                if tries == _SWAP_TRIES:
+                    raise
+                self._fold.undone(stood)
+                time.sleep(0.1)
+            else:
+                break
+        self._fold.written()
+        done = self._rebuilt(position, comparisons)
+        self._log.info(
+            "rebuilt", projection=done.projection, events=done.events, position=position, set_aside=done.set_aside
+        )
+        return done
+
+    def _swap_once(self, connection: Connection, name: str) -> int:
+        with connection.transaction():
+            connection.execute("SET LOCAL lock_timeout = '2s'")
+            position = log.hold(connection, [name])[name].position
+            self._fold.fold_to(connection, position)
+            self._fold.write(connection)
+            for kind in self._projection.kinds:
+                beside.take_over(connection, kind.TABLE)
+            connection.execute("DELETE FROM projection_dead_letters WHERE projection = %s", (name,))
+            for at, (stream, error) in self._fold.stands.dead.items():
+                log.set_aside(connection, name, at, stream, error)
+            log.move(connection, [name], position)
+        return position

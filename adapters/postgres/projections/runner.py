@@ -1,0 +1,176 @@
+"""Keeps the views up with the ledger: one runner per deployment, in batches, never stopped by a bad event."""
+
+import time
+from collections.abc import Mapping, Sequence
+from itertools import groupby
+from operator import itemgetter
+from threading import Event as Flag
+
+import psycopg
+import structlog
+
+from adapters.postgres.ledger import log
+from adapters.postgres.ledger.log import Connection, Stored
+from adapters.postgres.ledger.pool import connect
+from adapters.postgres.projections.leases import lease
+from adapters.postgres.projections.rows import LiveRows
+from domain.errors import Unavailable
+from domain.events import Recorded, Registry
+from domain.projection import Projection
+
+BATCH = 500
+"""Events per transaction."""
+REST = 50
+"""After a batch that was not full the runner rests this many times as long as it worked, unless somebody waits."""
+LONGEST_REST_S = 0.4
+_POLL_S = 1.0
+_LONGEST_PAUSE_S = 5.0
+_LEASE = 7152349
+_NOTICES = "SELECT setval('ledger_notices', %s)"
+
+
+class ProjectionRunner:
+    """Folds new events into the views on the connection that holds the lease, so a lost lease cannot write."""
+
+    def __init__(self, dsn: str, registry: Registry, projections: Sequence[Projection]) -> None:
+        self._dsn = dsn
+        self._registry = registry
+        self._projections = {projection.name: projection for projection in projections}
+        self._log = structlog.get_logger("projections")
+
+    def run(self, stop: Flag) -> None:
+        """Project until `stop` is set. Waits for the lease, and for a database that is away."""
+        pause = _POLL_S
+        while not stop.is_set():
+            try:
+                with connect(self._dsn) as connection, lease(connection, _LEASE, "projections") as held:
+                    if held:
+                        self._log.info("lease taken", projections=sorted(self._projections))
+                        pause = _POLL_S
+                        self._follow(connection, stop)
+                    else:
+                        stop.wait(_POLL_S)
+            except (Unavailable, psycopg.Error) as error:
+                self._log.warning("cannot project", error=str(error), retry_in_s=pause)
+                stop.wait(pause)
+                pause = min(pause * 2, _LONGEST_PAUSE_S)
+
+    def catch_up(self) -> None:
+        """Project all there is, once, under the lease.
+
+        Raises:
+            domain.errors.Unavailable: another runner holds the lease.
+        """
+        with connect(self._dsn) as connection, lease(connection, _LEASE, "projections") as held:
+            if not held:
+                raise Unavailable("another projection runner holds the lease")
+            self._begin(connection)
+            while self.step(connection):
+                pass
+
+    def _begin(self, connection: Connection) -> None:
+        """A crash may take the newest rows, but with their position: they are folded again. So nobody waits for it."""
+        connection.execute("SET synchronous_commit = off")
+        log.enrol(connection, self._projections)
+
+    def _follow(self, connection: Connection, stop: Flag) -> None:
+        self._begin(connection)
+        connection.execute("LISTEN ledger")
+        connection.execute("LISTEN wanted")
+        _want_notices(connection, wanted=True)
+        while not stop.is_set():
+            started = time.monotonic()
+            if moved := self.step(connection):
+                if moved < BATCH:
+                    _rest(connection, min(REST * (time.monotonic() - started), LONGEST_REST_S))
+                continue
+            for timeout in (_POLL_S, 0):  # wait for a notice, then forget those that came with it
+                for _ in connection.notifies(timeout=timeout, stop_after=1 if timeout else None):
+                    pass
+
+    def step(self, connection: Connection) -> int:
+        """Move each projection on by a batch at most. Returns the number of events in the largest one."""
+        stands = sorted(log.positions(connection, self._projections).items(), key=itemgetter(1))
+        largest = 0
+        for position, group in groupby(stands, key=itemgetter(1)):
+            if stored := log.after(connection, position, BATCH):
+                self._take(connection, [name for name, _ in group], position, stored)
+            largest = max(largest, len(stored))
+        return largest
+
+    def _take(self, connection: Connection, names: list[str], position: int, stored: list[Stored]) -> None:
+        try:
+            with connection.transaction():
+                held = log.hold(connection, names, {row[1] for row in stored})
+                if _unmoved(held, position):
+                    recorded = [log.decoded(self._registry, row) for row in stored]
+                    for name in names:
+                        self._fold(connection, name, recorded, held[name].dead)
+                    log.move(connection, names, stored[-1][0])
+        except Exception as error:  # a view's own code may raise anything; what is not the event's fault goes on up
+            if not log.is_of_the_event(error):
+                raise
+            self._log.warning("a batch failed, taking it event by event", after=position, error=repr(error))
+            for name in names:
+                self._take_singly(connection, name, position, stored)
+
+    def _fold(self, connection: Connection, name: str, recorded: Sequence[Recorded], dead: frozenset[str]) -> None:
+        projection, rows = self._projections[name], LiveRows(connection)
+        taken = [r for r in recorded if r.stream not in dead]
+        rows.prefetch(touched for r in taken for touched in projection.touches(r))
+        for r in taken:
+            projection.project(r, rows)
+        rows.flush()
+        for r in recorded:
+            if r.stream in dead:
+                self._set_aside(connection, name, r.position, r.stream, log.EARLIER)
+
+    def _take_singly(self, connection: Connection, name: str, position: int, stored: list[Stored]) -> None:
+        for row in stored:
+            with connection.transaction():
+                held = log.hold(connection, [name], [row[1]])
+                if not _unmoved(held, position):
+                    return
+                self._take_or_set_aside(connection, name, row, held[name].dead)
+                position = row[0]
+                log.move(connection, [name], position)
+
+    def _take_or_set_aside(self, connection: Connection, name: str, row: Stored, dead: frozenset[str]) -> None:
+        if row[1] in dead:
+            self._set_aside(connection, name, row[0], row[1], log.EARLIER)
+            return
+        try:
+            with connection.transaction():
+                self._fold(connection, name, [log.decoded(self._registry, row)], dead)
+        except Exception as error:  # a view's own code may raise anything; what is not the event's fault goes on up
+            if not log.is_of_the_event(error):
+                raise
+            self._set_aside(connection, name, row[0], row[1], repr(error))
+
+    def _set_aside(self, connection: Connection, name: str, position: int, stream: str, error: str) -> None:
+        self._log.error("event set aside", projection=name, position=position, stream=stream, error=error)
+        log.set_aside(connection, name, position, stream, error)
+
+
+def _rest(connection: Connection, seconds: float) -> None:
+    """Let events gather, so that a busy ledger is folded in few large batches; not while somebody waits for a view.
+
+    Appends send no notices meanwhile, so whoever has rested looks at the ledger. One that is under way as the rest ends
+    may send none either: then it is seen with the next, or by the clock.
+    """
+    _want_notices(connection, wanted=False)
+    until = time.monotonic() + seconds
+    while (left := until - time.monotonic()) > 0:
+        if any(notice.channel == "wanted" for notice in connection.notifies(timeout=left, stop_after=1)):
+            break
+    _want_notices(connection, wanted=True)
+
+
+def _want_notices(connection: Connection, *, wanted: bool) -> None:
+    """Have appends send notices, or not, from now on and whoever makes them."""
+    connection.execute(_NOTICES, (int(wanted),), prepare=True)
+
+
+def _unmoved(held: Mapping[str, log.Held], position: int) -> bool:
+    """Whether all still stand where they did. A rebuild may have moved one since: then the next step sees it."""
+    return all(each.position == position for each in held.values())

@@ -1,0 +1,1 @@
+"""Valkey: rate limits shared by all processes."""

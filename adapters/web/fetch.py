@@ -1,0 +1,172 @@
+"""`web_fetch`: one page of the public web, read as text."""
+
+import asyncio
+import re
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Any
+
+from aiohttp import ClientError, ClientResponse, ClientSession, ClientTimeout, DummyCookieJar, TCPConnector
+from yarl import URL
+
+from adapters.web.address_guard import CheckedResolver, Forbidden, Lookup, Rules, lookup
+from adapters.web.html_to_text import readable
+from domain.tools.policy import MOST_CHARACTERS
+from domain.tools.ports import ToolContext, ToolFailed, ToolResult
+from domain.tools.spec import ToolSpec
+
+PATIENCE_S = 20.0
+"""Seconds for all of it, redirects included."""
+MOST_BYTES = 1024 * 1024
+"""Of a body; what is longer is cut."""
+MOST_REDIRECTS = 5
+
+_LONGEST_URL = 2000
+_REDIRECTS = frozenset({301, 302, 303, 307, 308})
+_HTML = frozenset({"text/html", "application/xhtml+xml"})
+_TEXT = re.compile(r"text/.+|application/(?:.+\+)?(?:json|xml)|application/(?:javascript|yaml|x-yaml|x-ndjson)")
+_CHARSET = re.compile(rb"<meta[^>]{0,200}?charset=[\"']?([A-Za-z0-9_.:-]{1,40})", re.IGNORECASE)
+_HEADERS = {
+    "User-Agent": "Convergio (web_fetch)",
+    "Accept": "text/html, text/plain, application/json, application/xml;q=0.9, text/*;q=0.8",
+}
+_SPEC = ToolSpec(
+    name="web_fetch",
+    description="Read one page of the public web (http or https) as text.",
+    parameters={
+        "type": "object",
+        "properties": {
+            "url": {
+                "type": "string",
+                "minLength": 1,
+                "maxLength": _LONGEST_URL,
+                "description": "The whole address, such as https://example.org/page.",
+            }
+        },
+        "required": ["url"],
+        "additionalProperties": False,
+    },
+    timeout_s=PATIENCE_S + 5,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class _Page:
+    """What was answered in the end."""
+
+    url: URL
+    status: int
+    kind: str
+    body: bytes
+    charset: str | None
+    cut: bool
+
+
+class WebFetch:
+    """`domain.tools.ports.Tool`. `trusted` are endpoints (address, port) that it reaches though they are not public."""
+
+    spec = _SPEC
+
+    def __init__(
+        self, trusted: Collection[tuple[str, int]] = (), find: Lookup = lookup, *, patience_s: float = PATIENCE_S
+    ) -> None:
+        self._rules = Rules(trusted)
+        self._find = find
+        self._patience_s = patience_s
+
+    async def call(self, arguments: Mapping[str, Any], context: ToolContext) -> ToolResult:
+        del context
+        try:
+            async with asyncio.timeout(self._patience_s):
+                page = await self._followed(_parsed(arguments["url"]))
+        except TimeoutError:
+            raise ToolFailed(f"The page was not there within {self._patience_s:g} seconds.") from None
+        except Forbidden as forbidden:
+            raise ToolFailed(f"{forbidden} is not on the public web, so it is not fetched.") from forbidden
+        except (ClientError, OSError, UnicodeError) as error:
+            raise ToolFailed(f"The page could not be fetched ({type(error).__name__}).") from error
+        text = await asyncio.to_thread(_told, page)
+        return ToolResult(text, (str(page.url.with_fragment(None)),))
+
+    async def _followed(self, url: URL) -> _Page:
+        resolver = CheckedResolver(self._rules, self._find)
+        connector = TCPConnector(resolver=resolver, use_dns_cache=False, force_close=True)
+        async with ClientSession(
+            connector=connector,
+            cookie_jar=DummyCookieJar(),
+            headers=_HEADERS,
+            timeout=ClientTimeout(total=None),
+            trust_env=False,
+        ) as session:
+            for _ in range(MOST_REDIRECTS + 1):
+                self._refuse(url)
+                async with session.get(url, allow_redirects=False) as response:
+                    if response.status not in _REDIRECTS or "Location" not in response.headers:
+                        return await _read(url, response)
+                    url = _joined(url, response.headers["Location"])
+                    response.close()
+        raise ToolFailed(f"The page was redirected more than {MOST_REDIRECTS} times.")
+
+    def _refuse(self, url: URL) -> None:
+        """Refuse what can be seen from the URL alone. Names are checked when they are looked up."""
+        host, port = url.raw_host, url.port
+        if url.scheme not in {"http", "https"} or not host or port is None:
+            raise ToolFailed("Only http:// and https:// addresses can be fetched.")
+        if url.user is not None or url.password is not None:
+            raise ToolFailed("The address must not hold a user name or a password.")
+        if not self._rules.allows_port(port):
+            raise ToolFailed(f"Port {port} is not one of the web (80 or 443).")
+        # the connector takes what looks like an address as it is, without the resolver
+        if (":" in host or host.replace(".", "").isdigit()) and not self._rules.allows(host, port):
+            raise Forbidden(host)
+
+
+def _parsed(text: str) -> URL:
+    try:
+        return URL(text.strip())
+    except ValueError as error:
+        raise ToolFailed("This is not an address that can be fetched.") from error
+
+
+def _joined(url: URL, location: str) -> URL:
+    try:
+        return url.join(URL(location[:_LONGEST_URL]))
+    except ValueError as error:
+        raise ToolFailed("The page was redirected to something that is no address.") from error
+
+
+async def _read(url: URL, response: ClientResponse) -> _Page:
+    kind = response.content_type.lower()
+    if response.status >= HTTPStatus.BAD_REQUEST:
+        raise ToolFailed(f"{url} answered with status {response.status} {response.reason or ''}".strip() + ".")
+    if not _TEXT.fullmatch(kind):
+        raise ToolFailed(f"{url} is {kind}, and only text can be read.")
+    body = bytearray()
+    async for chunk in response.content.iter_chunked(64 * 1024):
+        body += chunk
+        if len(body) > MOST_BYTES:
+            response.close()
+            break
+    return _Page(url, response.status, kind, bytes(body[:MOST_BYTES]), response.charset, len(body) > MOST_BYTES)
+
+
+def _told(page: _Page) -> str:
+    text, title = _decoded(page), ""
+    if page.kind in _HTML:
+        title, text = readable(text, most=MOST_CHARACTERS)
+    lines = [f"URL: {page.url}", f"Status: {page.status}"]
+    if title:
+        lines.append(f"Title: {title}")
+    if page.cut:
+        lines.append(f"Cut: only the first {MOST_BYTES:,} bytes were read")
+    return "\n".join([*lines, "", text or "(no text)"])
+
+
+def _decoded(page: _Page) -> str:
+    declared = _CHARSET.search(page.body[:2048]) if page.kind in _HTML else None
+    charset = page.charset or (declared[1].decode() if declared else "utf-8")
+    try:
+        return page.body.decode(charset, errors="replace")
+    except (LookupError, ValueError):  # no such charset, or none of text
+        return page.body.decode(errors="replace")

@@ -1,0 +1,142 @@
+"""Making, changing, deploying and retiring agents over HTTP."""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Path, Response
+
+from api.agents.schemas import (
+    NEWEST,
+    NO_NUL,
+    AgentChanges,
+    AgentVersion,
+    AgentVersions,
+    DeployedAgent,
+    Deployment,
+    ManagedAgent,
+    NewAgent,
+    deployed_agent,
+    managed,
+    version_of,
+)
+from api.http.dependencies import CurrentRequest, IdempotencyKey, IfMatch, Paged, Positions, fresh, requires, set_etag
+from api.http.request_context import RequestContext
+from api.http.schemas import MAX_INT, Deleted
+from domain.agents.aggregate import Agent
+from domain.agents.commands import AgentCommands
+from domain.agents.ports import AgentReads, ModelCatalogue
+from domain.errors import Invalid
+from domain.events import Cause
+from domain.ids import random_id
+
+PREFIX = "/api/v1/agent-management"
+_Id = Annotated[str, Path(max_length=64, pattern=NO_NUL)]
+
+
+@dataclass(frozen=True, slots=True)
+class Desk:
+    """What the routes work with."""
+
+    commands: AgentCommands
+    agents: AgentReads
+    models: ModelCatalogue
+    positions: Positions
+    now: Callable[[], datetime]
+
+    def cause(self, request: RequestContext) -> Cause:
+        """Who asks for a change, and why."""
+        return Cause(by=request.caller.id, because=request.request_id, at=self.now())
+
+    async def refuse_unknown(self, model: str | None) -> None:
+        """Return if there is such a model, or none is named.
+
+        Raises:
+            Invalid: nobody has it.
+            domain.errors.Unavailable: nobody can say now.
+        """
+        if model is not None and not await self.models.knows(model):
+            reason = f"unknown: neither the provider nor the price list has {model}"
+            raise Invalid(f"model: {reason}", field="model", reason=reason)
+
+    async def written(self, request: RequestContext, response: Response, agent: Agent) -> None:
+        """Answer when the registry shows what was written: who reads or talks after this answer meets it."""
+        set_etag(response, agent.changes)
+        if not await self.positions.wait("agents"):
+            request.add_header("X-Convergio-Stale", "true")
+
+
+def router(desk: Desk) -> APIRouter:
+    """`/api/v1/agent-management`."""
+    routes = APIRouter(prefix=PREFIX, tags=["Agent Management"], dependencies=[fresh("agents")])
+    _definitions(routes, desk)
+    _service(routes, desk)
+    _reads(routes, desk)
+    return routes
+
+
+def _definitions(routes: APIRouter, desk: Desk) -> None:
+    @routes.post("/create", status_code=201, response_model=ManagedAgent, dependencies=[requires("write")])
+    async def create(body: NewAgent, request: CurrentRequest, key: IdempotencyKey, response: Response) -> Any:
+        """Make an agent, or make one anew that was deleted. Nobody talks to it before it is deployed."""
+        await desk.refuse_unknown(body.model)
+        definition, once = body.definition(), f"agent.create:{key or random_id('create')}"
+        agent = await asyncio.to_thread(desk.commands.create, definition, desk.cause(request), key=once)
+        await desk.written(request, response, agent)
+        response.headers["location"] = f"{PREFIX}/{agent.versions[-1].definition.id}"
+        return managed(agent)
+
+    @routes.put("/{agent_id}", response_model=ManagedAgent, dependencies=[requires("write")])
+    async def update(
+        agent_id: _Id, body: AgentChanges, request: CurrentRequest, expected: IfMatch, response: Response
+    ) -> Any:
+        """Write a new version that differs in the fields given. New work gets it once it is deployed."""
+        await desk.refuse_unknown(body.model)
+        changes, cause = body.changes(), desk.cause(request)
+        agent = await asyncio.to_thread(desk.commands.update, agent_id, changes, cause, check=expected.check)
+        await desk.written(request, response, agent)
+        return managed(agent)
+
+
+def _service(routes: APIRouter, desk: Desk) -> None:
+    @routes.post("/{agent_id}/deploy", response_model=DeployedAgent, dependencies=[requires("write")])
+    async def deploy(
+        agent_id: _Id, request: CurrentRequest, key: IdempotencyKey, response: Response, body: Deployment = NEWEST
+    ) -> Any:
+        """Let new work get a version: the newest, or an older one to roll back. No restart is needed."""
+        once, cause = f"agent.deploy:{key or random_id('deploy')}", desk.cause(request)
+        agent = await asyncio.to_thread(desk.commands.deploy, agent_id, body.version, body.environment, cause, key=once)
+        await desk.written(request, response, agent)
+        return deployed_agent(agent_id, agent)
+
+    @routes.delete("/{agent_id}", response_model=Deleted, dependencies=[requires("write")])
+    async def retire(agent_id: _Id, request: CurrentRequest, expected: IfMatch, response: Response) -> Any:
+        """Retire an agent: no new work gets it, what runs keeps its version. Its names are free again."""
+        cause = desk.cause(request)
+        agent = await asyncio.to_thread(desk.commands.retire, agent_id, cause, check=expected.check)
+        await desk.written(request, response, agent)
+        return Deleted(id=agent_id)
+
+
+def _reads(routes: APIRouter, desk: Desk) -> None:
+    @routes.get("/{agent_id}", response_model=ManagedAgent, dependencies=[requires("read")])
+    async def get_agent(agent_id: _Id, response: Response) -> Any:
+        """An agent as its newest version describes it, deployed or not."""
+        agent = await asyncio.to_thread(desk.commands.standing, agent_id)
+        set_etag(response, agent.changes)
+        return managed(agent)
+
+    @routes.get("/{agent_id}/versions", response_model=AgentVersions, dependencies=[requires("read")])
+    def list_versions(agent_id: _Id, page: Paged) -> Any:
+        """All versions of an agent, newest first."""
+        agent = desk.agents.get(agent_id)
+        found = desk.agents.versions(agent.id, skip=page.skip, limit=page.limit)
+        return {"data": [version_of(agent, row) for row in found.versions], "pagination": page.pagination(found.total)}
+
+    @routes.get("/{agent_id}/versions/{version}", response_model=AgentVersion, dependencies=[requires("read")])
+    def get_version(agent_id: _Id, version: Annotated[int, Path(ge=1, le=MAX_INT)]) -> Any:
+        """One version of an agent."""
+        agent = desk.agents.get(agent_id)
+        return version_of(agent, desk.agents.version(agent.id, version))

@@ -1,0 +1,126 @@
+"""The registry of agents over HTTP."""
+
+from asyncio import to_thread
+from typing import Annotated, Any, Literal
+
+from fastapi import APIRouter, Path, Query, Response
+
+from api.agents.model_status import AgentModels
+from api.http.dependencies import Paged, fresh, requires, set_etag
+from api.http.schemas import Listing, Timestamp, View
+from domain.agents.ports import AgentFilter, AgentReads
+from domain.tools.ports import Toolbox
+
+_NO_NUL = r"^[^\x00]*$"
+_Text = Annotated[str | None, Query(min_length=1, max_length=200, pattern=_NO_NUL)]
+_Id = Annotated[str, Path(max_length=64, pattern=_NO_NUL, description="Its id, or one of its aliases.")]
+
+
+class Agent(View):
+    """An agent as its deployed version describes it, or its newest while none is.
+
+    `version` counts every change; `deployed_version` and `newest_version` are numbers of definitions. `approval` is the
+    risk at which a person has to let its answers go.
+    """
+
+    id: str
+    name: str
+    description: str
+    status: Literal["active", "inactive"]
+    capabilities: list[str]
+    tools: list[str]
+    color: str
+    version: int
+    aliases: list[str]
+    model: str | None
+    temperature: float | None
+    fingerprint: str
+    deployed_version: int | None
+    created_at: Timestamp
+    updated_at: Timestamp
+    approval: Literal["none", "low", "medium", "high", "critical"]
+    environment: str | None
+    newest_version: int
+    retired_at: Timestamp | None
+
+
+class AgentList(Listing):
+    """Agents in the order of their ids."""
+
+    agents: list[Agent]
+
+
+class AgentTool(View):
+    """A tool that the agent's definition names.
+
+    `unavailable`: its server cannot be reached, or does not list it, or the agent's model takes no tools;
+    `quarantined`: its server lists it in a way that cannot be used; `not_configured`: nothing stands behind the name
+    in this deployment. `reason` says more.
+    """
+
+    name: str
+    state: Literal["offered", "not_configured", "unavailable", "quarantined"]
+    reason: str | None
+
+
+class ModelRefusal(View):
+    """What of a request the model refused: `tools`, `schema`, `schema_with_tools`, or the name of a parameter.
+
+    Workers that it told so leave it out `until` then. The ledger of calls has the refusal itself.
+    """
+
+    refused: str
+    at: Timestamp
+    until: Timestamp
+
+
+class AgentTools(View):
+    """The tools of an agent in the order of its definition; `server__*` is shown as the tools that it stands for.
+
+    `model` is what it asks, and `model_refusals` what that has refused within the last hour.
+    """
+
+    agent_id: str
+    model: str
+    model_refusals: list[ModelRefusal]
+    tools: list[AgentTool]
+
+
+def router(agents: AgentReads, toolbox: Toolbox, models: AgentModels) -> APIRouter:
+    """`/api/v1/agents` and `/api/v1/agents/{agent_id}`. Routes below `/agents` with a fixed name must come before."""
+    routes = APIRouter(prefix="/api/v1/agents", tags=["AI Agents"], dependencies=[requires("read"), fresh("agents")])
+
+    @routes.get("", response_model=AgentList)
+    def list_agents(
+        page: Paged,
+        status: Literal["active", "inactive"] | None = None,
+        capability: _Text = None,
+        q: _Text = None,
+    ) -> Any:
+        """All agents; `capability` is a whole phrase, `q` a part of id, name, description or capability.
+
+        Retired agents are left out unless `status` is `inactive`.
+        """
+        found = agents.page(AgentFilter(status, capability, q), skip=page.skip, limit=page.limit)
+        return AgentList.model_validate({"agents": found.agents, **page.of(found.total)})
+
+    @routes.get("/{agent_id}", response_model=Agent)
+    def get_agent(agent_id: _Id, response: Response) -> Any:
+        """One agent, by its id or an alias."""
+        agent = agents.get(agent_id)
+        set_etag(response, agent.version)
+        return agent
+
+    @routes.get("/{agent_id}/tools", response_model=AgentTools, dependencies=[fresh("costs")])
+    async def list_agent_tools(agent_id: _Id) -> Any:
+        """Whether each tool that an agent names is offered to it now, and why not; and what its model refused.
+
+        MCP servers are asked, which takes some seconds where one does not answer.
+        """
+        agent = await to_thread(agents.get, agent_id)
+        model = await to_thread(models.status, agent)
+        tools = list(model.states(await toolbox.states(agent.tools)))
+        told = {"agent_id": agent.id, "model": model.model, "model_refusals": model.refusals, "tools": tools}
+        return AgentTools.model_validate(told)
+
+    return routes

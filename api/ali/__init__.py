@@ -1,0 +1,1 @@
+"""Ali: the chief of staff, and its insights."""

@@ -1,0 +1,175 @@
+"""Ali over HTTP: questions, and tasks whose agents she chooses."""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Response
+from fastapi import Query as Parameter
+
+from api.ali.answers import Answers, Heard, heard_before, heard_now
+from api.ali.schemas import AliTask, Coordinated, Query, QueryAnswer, QueryContext, TaskContext
+from api.ali.service import ALI, Ali, Asker, Choice, Wish
+from api.chat.accepted_work import Accepted
+from api.chat.errors import failure_of_turn
+from api.chat.schemas import SessionId
+from api.chat.service import Conversations
+from api.http.dependencies import CurrentCaller, CurrentRequest, IdempotencyKey, fresh, joined_by_repeats, requires
+from api.http.request_context import RequestContext
+from api.http.schemas import MAX_INT
+from api.swarm.schemas import hashes_of, status
+from api.swarm.service import Order, Swarms
+from domain.chat.ports import ChatReads
+from domain.content import ContentStore
+from domain.errors import Invalid, NotFound, Unavailable
+from domain.swarm.ports import SeenSwarm
+
+_Turn = Annotated[int | None, Parameter(ge=1, le=MAX_INT, description="A turn of it; the newest where none is named.")]
+
+
+@dataclass(frozen=True, slots=True)
+class AliParts:
+    """What Ali's routes are made of."""
+
+    ali: Ali
+    answers: Answers
+    conversations: Conversations
+    swarms: Swarms
+    chats: ChatReads
+    content: ContentStore
+    now: Callable[[], datetime]
+
+
+def router(parts: AliParts) -> APIRouter:
+    """`/api/v1/agents/ali/query` and `/coordinate`."""
+    routes = APIRouter(prefix="/api/v1/agents/ali", tags=["Ali Intelligence"])
+
+    @routes.post(
+        "/query",
+        response_model=QueryAnswer,
+        responses={202: {"model": QueryAnswer, "description": "Accepted; poll `Location`."}},
+        dependencies=[requires("write"), joined_by_repeats()],
+    )
+    async def query(
+        body: Query, request: CurrentRequest, caller: CurrentCaller, key: IdempotencyKey, response: Response
+    ) -> Any:
+        """Ask Ali: her answer, what she really read for it, and what to do next. 202 when it takes too long."""
+        heard = await _asked(parts, body, _asker(body.context, caller.id, request, key))
+        if heard.status in {"running", "awaiting_approval"}:
+            response.status_code = 202
+            response.headers["location"] = f"{routes.prefix}/query/{heard.session_id}"
+        return await _shown(parts, heard, request)
+
+    @routes.get("/query/{session_id}", response_model=QueryAnswer, dependencies=[requires("read"), fresh("chat")])
+    async def get_answer(
+        session_id: SessionId, request: CurrentRequest, caller: CurrentCaller, turn: _Turn = None
+    ) -> Any:
+        """An answer of Ali's, or how far she is with it. Another key's session is 404."""
+        return await _shown(parts, await _heard(parts, session_id, turn, caller.id), request)
+
+    @routes.post(
+        "/coordinate",
+        response_model=Coordinated | Accepted,
+        status_code=202,
+        dependencies=[requires("write"), joined_by_repeats()],
+    )
+    async def coordinate(
+        body: AliTask, request: CurrentRequest, caller: CurrentCaller, key: IdempotencyKey, response: Response
+    ) -> Any:
+        """Have Ali choose agents and mode for a task, and start them: 202 and a `Location` to poll.
+
+        With `Retry-After` the choice is not made yet: the same request with the same `Idempotency-Key` goes on with it.
+        """
+        if body.deadline is not None and body.deadline <= parts.now():
+            raise Invalid("deadline: is in the past", field="deadline", reason="is in the past")
+        asker = _asker(body.context, caller.id, request, key)
+        choice = await parts.ali.choose(Wish(body.task, body.max_agents, body.mode, _known(body.context)), asker)
+        seen = await parts.swarms.coordinate(_order(body, choice, asker))
+        response.headers["location"] = f"/api/v1/swarm/status/{seen.row.task_id}"
+        return await _coordinated(parts, seen, choice)
+
+    return routes
+
+
+def _asker(context: QueryContext | TaskContext, key_id: str, request: RequestContext, key: str | None) -> Asker:
+    project_id = str(context.project_id) if context.project_id is not None else None
+    return Asker(key_id, request.request_id, key, context.user_id, project_id)
+
+
+def _known(context: QueryContext | TaskContext) -> dict[str, Any]:
+    """What the context says of the matter."""
+    return context.model_dump(mode="json", exclude={"user_id", "session_id", "project_id"})
+
+
+async def _asked(parts: AliParts, body: Query, asker: Asker) -> Heard:
+    """What has become of the question within its time. A turn that failed is a failure.
+
+    Raises:
+        UpstreamFailed, TooLarge, OverBudget, Unavailable, Conflict: the turn failed for this reason.
+    """
+    session_id, timeout_s = body.context.session_id, body.timeout_s if body.wait else 0
+    outcome = await parts.ali.ask(body.query, _known(body.context), asker, session_id=session_id, timeout_s=timeout_s)
+    said = outcome.said
+    if said is None:
+        return Heard(outcome.session_id)
+    if said.status == "failed":
+        raise failure_of_turn(outcome, said)
+    wanted = [said.reply_hash] if said.status == "completed" and said.reply_hash else []
+    texts = await asyncio.to_thread(parts.content.get, outcome.session_id, wanted) if wanted else {}
+    return heard_now(outcome, said, texts.get(said.reply_hash or ""))
+
+
+async def _heard(parts: AliParts, session_id: str, turn: int | None, key_id: str) -> Heard:
+    """What is known of a turn; of the newest one, where a question may be on its way that has none yet."""
+    session = await asyncio.to_thread(parts.chats.session, session_id)
+    if session is not None and (session.key_id != key_id or session.agent_id != ALI):
+        raise NotFound("there is no such session with Ali")
+    standing = await parts.conversations.standing(session_id, key_id=key_id)
+    if session is None and standing.is_open is None:
+        raise Unavailable("whether there is such a session cannot be said now")
+    number = turn or (session.turns if session else 0)
+    spoken = await asyncio.to_thread(parts.chats.turns, session_id, skip=number - 1, limit=1) if number else []
+    newest = heard_before(spoken[0]) if session and spoken else None
+    if turn is None and standing.pending and (newest is None or newest.status != "awaiting_approval"):
+        return Heard(session_id, newest.turn if newest and newest.status == "running" else None)
+    if newest is None:
+        raise NotFound("there is no such session with Ali, or no such turn in it")
+    return newest
+
+
+async def _shown(parts: AliParts, heard: Heard, request: RequestContext) -> QueryAnswer:
+    answer, is_fresh = await parts.answers.shown(heard, duration_ms=request.elapsed_ms())
+    if not is_fresh:
+        request.add_header("X-Convergio-Stale", "true")
+    return answer
+
+
+def _order(body: AliTask, choice: Choice, asker: Asker) -> Order:
+    team = choice.team
+    return Order(
+        task=body.task,
+        agents=team.members,
+        key_id=asker.key_id,
+        request_id=asker.request_id,
+        mode=team.mode,
+        coordinator=team.coordinator,
+        deadline=body.deadline,
+        context=_known(body.context),
+        project_id=asker.project_id,
+        budget_usd=body.budget_usd,
+        require_approval=body.require_approval,
+        key=asker.key,
+    )
+
+
+async def _coordinated(parts: AliParts, seen: SeenSwarm, choice: Choice) -> Coordinated:
+    wanted = hashes_of(seen)
+    texts = await asyncio.to_thread(parts.content.get, seen.row.task_id, wanted) if wanted else {}
+    return Coordinated(
+        **dict(status(seen, texts, parts.now())),
+        rationale=choice.team.rationale,
+        chosen_by=choice.team.chosen_by,
+        session_id=choice.session_id,
+    )

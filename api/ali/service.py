@@ -1,0 +1,235 @@
+"""Ali at work: questions as turns of her chats, and teams chosen in one."""
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
+
+import orjson
+
+from api.chat.accepted_work import to_be_asked_again
+from api.chat.errors import failure_of_turn
+from api.chat.service import Conversations, Outcome, Utterance
+from api.http.dependencies import Positions
+from domain.agents.ports import AgentFilter, AgentReads
+from domain.ali.ranking import chosen_by_rule, ranked
+from domain.ali.shapes import ANSWER, team_shape
+from domain.ali.team import LEAST_MEMBERS, Candidate, Mode, Team, brief, catalogue, chosen
+from domain.chat.ports import ChatReads
+from domain.chat.steps import UNUSABLE
+from domain.content import Content, ContentStore
+from domain.errors import Conflict, Unavailable
+from domain.ids import derived, message_id, random_id
+
+ALI = "ali_chief_of_staff"
+READING_TOOLS = ("query_costs", "search_knowledge", "find_talents", "query_projects", "query_analytics")
+"""What Ali may use to answer a question: all of it reads, none of it changes anything."""
+CHOOSING_S = 120.0
+"""How long the choice of a team is waited for, in seconds."""
+
+_MOST_AGENTS = 1_000
+_TOO_LONG = "the task and the agents do not fit its window"
+
+
+@dataclass(frozen=True, slots=True)
+class Asker:
+    """Who asks. `key` is the scoped idempotency key, if there is one."""
+
+    key_id: str
+    request_id: str
+    key: str | None = None
+    user_id: str | None = None
+    project_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """A team, and the session in which it was chosen."""
+
+    team: Team
+    session_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """A task that wants a team of `most` members at most; a `mode` that is named stands."""
+
+    task: str
+    most: int
+    mode: Mode | None = None
+    context: Mapping[str, Any] = field(default_factory=dict)
+
+
+class Ali:
+    """Has Ali answer and choose. Every refusal and every absence is a `Refused`."""
+
+    def __init__(
+        self,
+        conversations: Conversations,
+        agents: AgentReads,
+        chats: ChatReads,
+        content: ContentStore,
+        positions: Positions,
+        *,
+        choosing_s: float = CHOOSING_S,
+    ) -> None:
+        self._conversations = conversations
+        self._agents = agents
+        self._chats = chats
+        self._content = content
+        self._positions = positions
+        self._choosing_s = choosing_s
+
+    async def ask(
+        self, query: str, context: Mapping[str, Any], asker: Asker, *, session_id: str | None, timeout_s: float
+    ) -> Outcome:
+        """Ask a question, in a session of its own or in this one, and wait `timeout_s` seconds at most.
+
+        Raises:
+            NotFound: there is no such session, or Ali is not deployed.
+            Conflict: the session is with another agent, or has ended.
+            Unavailable: Temporal or the database is away; nothing was accepted.
+        """
+        candidates, _ = await self._candidates()
+        utterance = Utterance(
+            agent_id=ALI,
+            message=f"{query}\n\nContext: {_json(context)}" if context else query,
+            key_id=asker.key_id,
+            request_id=asker.request_id,
+            key=asker.key,
+            session_id=session_id,
+            user_id=asker.user_id,
+            project_id=asker.project_id,
+            shape=ANSWER.name,
+            options=tuple(one.id for one in candidates),
+            tools=READING_TOOLS,
+        )
+        return await self._conversations.say(utterance, timeout_s=timeout_s)
+
+    async def choose(self, wish: Wish, asker: Asker) -> Choice:
+        """Choose a team: by the model, or by the rule where its answers stay invalid. The same key chooses the same.
+
+        Raises:
+            UpstreamFailed: the model is down.
+            Conflict: there are not two agents to choose from, or a person has rejected the choice.
+            StillWorking: it takes longer than it may, or waits for a person; the same key asks for it again.
+            Unavailable: the same without a key; then it was given up.
+        """
+        candidates, is_fresh = await self._candidates()
+        if len(candidates) < LEAST_MEMBERS:
+            if not is_fresh:
+                raise Unavailable("the agents are not known yet", retry_after=1)
+            raise Conflict("there are not two agents to choose from")
+        session_id = f"session_{derived('team', asker.key)}" if asker.key else random_id("session")
+        because = await self._given_up(session_id, asker)
+        if because is None:
+            outcome = await self._asked(wish, candidates, session_id, asker)
+            await self._refuse_unfinished(outcome, asker)
+            because = _why_not(outcome)
+            if because is None:
+                return Choice(await self._chosen(outcome, wish), session_id)
+        team = chosen_by_rule(wish.task, candidates, most=wish.most, coordinator=ALI, mode=wish.mode, because=because)
+        return Choice(team, session_id)
+
+    async def _refuse_unfinished(self, outcome: Outcome, asker: Asker) -> None:
+        again = partial(to_be_asked_again, self._conversations, outcome, key=asker.key)
+        if outcome.said is None:
+            raise await again(message="the team is still being chosen", retry_after=5)
+        if outcome.said.status == "awaiting_approval":
+            raise await again(message="the choice waits for a person", retry_after=30)
+
+    async def _given_up(self, session_id: str, asker: Asker) -> str | None:
+        """Why the rule has chosen for this key before, if it has: then the model is not asked again."""
+        if asker.key is None or not await self._positions.wait("chat"):
+            return None
+        turn = await asyncio.to_thread(self._chats.turn_of, session_id, message_id(session_id, asker.key))
+        return _unusable(turn.code, turn.error) if turn else None
+
+    async def _asked(self, wish: Wish, candidates: list[Candidate], session_id: str, asker: Asker) -> Outcome:
+        utterance = await asyncio.to_thread(self._question, wish, candidates, session_id, asker)
+        return await self._conversations.say(utterance, timeout_s=self._choosing_s)
+
+    def _question(self, wish: Wish, candidates: list[Candidate], session_id: str, asker: Asker) -> Utterance:
+        """The turn that chooses, its texts stored. The best fitting come first: a small window cuts the others."""
+        listed = [match.candidate for match in ranked(wish.task, candidates)]
+        task = Content(session_id, wish.task)
+        agents = Content(session_id, catalogue(listed))
+        known = Content(session_id, _json(wish.context)) if wish.context else None
+        for text in (agents, known):
+            if text is not None:
+                self._content.put(text)
+        return Utterance(
+            agent_id=ALI,
+            message=wish.task,
+            key_id=asker.key_id,
+            request_id=asker.request_id,
+            key=asker.key,
+            session_id=session_id,
+            user_id=asker.user_id,
+            project_id=asker.project_id,
+            shape=team_shape(wish.most),
+            options=tuple(one.id for one in candidates),
+            tools=(),
+            parts=tuple(
+                brief(
+                    catalogue_hash=agents.hash,
+                    task_hash=task.hash,
+                    context_hash=known.hash if known else None,
+                    most=wish.most,
+                    mode=wish.mode,
+                )
+            ),
+        )
+
+    async def _chosen(self, outcome: Outcome, wish: Wish) -> Team:
+        said = outcome.said
+        if said is None or said.reply_hash is None:
+            raise Unavailable("the team is not chosen yet", retry_after=5)
+        texts = await asyncio.to_thread(self._content.get, outcome.session_id, [said.reply_hash])
+        if said.reply_hash not in texts:
+            raise Conflict("the choice was erased")
+        return chosen(texts[said.reply_hash], coordinator=ALI, mode=wish.mode)
+
+    async def _candidates(self) -> tuple[list[Candidate], bool]:
+        """The agents that can be asked, Ali excepted, in the order of their ids; False while their view is behind."""
+        is_fresh = await self._positions.wait("agents")
+        return await asyncio.to_thread(self._deployed), is_fresh
+
+    def _deployed(self) -> list[Candidate]:
+        rows = self._agents.page(AgentFilter(status="active"), skip=0, limit=_MOST_AGENTS).agents
+        return [
+            Candidate(row.id, row.name, row.description, tuple(row.capabilities))
+            for row in rows
+            if row.deployed_version is not None and row.id != ALI
+        ]
+
+
+def _why_not(outcome: Outcome) -> str | None:
+    """Why the model has made no choice that can be used, so that the rule has to choose; None if it has made one.
+
+    Raises:
+        Refused: there is no choice, and none by the rule either.
+    """
+    said = outcome.said
+    if said is None:
+        raise ValueError("it is not over yet")
+    match said.status:
+        case "completed":
+            return None
+        case "rejected":
+            raise Conflict("a person has rejected the choice", approval_id=said.approval_id)
+    if because := _unusable(said.code, said.error):
+        return because
+    raise failure_of_turn(outcome, said)
+
+
+def _unusable(code: str | None, error: str | None) -> str | None:
+    """Why a turn that failed is the model's own failure to choose, if it is."""
+    if code == "PAYLOAD_TOO_LARGE":
+        return _TOO_LONG
+    return error if error is not None and error.startswith(UNUSABLE) else None
+
+
+def _json(context: Mapping[str, Any]) -> str:
+    return orjson.dumps(context).decode()

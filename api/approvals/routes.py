@@ -1,0 +1,199 @@
+"""Approvals over HTTP."""
+
+import asyncio
+from dataclasses import dataclass, replace
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, Path, Query, Response
+from pydantic import AwareDatetime
+
+from api.approvals.requests import (
+    ApproveRequest,
+    BatchDecision,
+    BatchRequest,
+    DelegateRequest,
+    EscalateRequest,
+    RejectRequest,
+)
+from api.approvals.responses import (
+    Approval,
+    ApprovalList,
+    ApprovalWithHistory,
+    BatchResult,
+    BatchResults,
+    PendingApprovals,
+    Risk,
+    Status,
+    approval_of,
+    with_history,
+)
+from api.approvals.service import Decisions, Taken, Wish
+from api.http.caller import Caller
+from api.http.dependencies import CurrentCaller, IdempotencyKey, Paged, RequestId, fresh, requires
+from api.http.errors import failure_of
+from api.http.schemas import ErrorBody
+from domain.approvals.aggregate import OPEN
+from domain.approvals.instructions import Verb
+from domain.approvals.ports import ApprovalFilter, ApprovalReads
+from domain.errors import NotFound, Refused
+
+_AT_ONCE = 10
+PREFIX = "/api/v1/approvals"
+_OK, _ACCEPTED = 200, 202
+_LATER: dict[int | str, dict[str, Any]] = {
+    _ACCEPTED: {"model": Approval, "description": "Accepted, and not done yet; poll `Location`."}
+}
+_NO_NUL = r"^[^\x00]*$"
+_AS_IT_IS = ApproveRequest()
+_UP = EscalateRequest()
+_Name = Annotated[str | None, Query(min_length=1, max_length=200, pattern=_NO_NUL)]
+ApprovalId = Annotated[str, Path(min_length=1, max_length=200, pattern=_NO_NUL)]
+
+
+async def _filter(
+    caller: CurrentCaller,
+    *,
+    risk_level: Risk | None = None,
+    type: _Name = None,  # noqa: A002  (the field's name in the API)
+    agent_id: _Name = None,
+    workflow_id: _Name = None,
+    requested_by: _Name = None,
+    assigned_to: Annotated[_Name, Query(description="A key that is named among the deciders.")] = None,
+    since: Annotated[AwareDatetime | None, Query(description="Asked at or after this moment.")] = None,
+    before: Annotated[AwareDatetime | None, Query(description="Asked before this moment.")] = None,
+) -> ApprovalFilter | None:
+    """None: the caller may see none of what is asked for."""
+    if not _sees_all(caller):
+        if requested_by not in {None, caller.id}:
+            return None
+        requested_by = caller.id
+    return ApprovalFilter(None, risk_level, type, agent_id, workflow_id, requested_by, assigned_to, since, before)
+
+
+def _sees_all(caller: Caller) -> bool:
+    """Whoever decides has to see; others see what they asked for themselves."""
+    return not caller.scopes.isdisjoint({"approve", "admin"})
+
+
+@dataclass(frozen=True, slots=True)
+class _Asking:
+    """Who asks for something to be done, in which request."""
+
+    caller: Caller
+    request_id: str
+    key: str | None
+
+    def wish(self, approval_id: str, verb: Verb, comment: str | None, **more: str | None) -> Wish:
+        return Wish(approval_id, verb, self.caller, self.request_id, self.key, comment, **more)
+
+
+async def _asking(caller: CurrentCaller, request_id: RequestId, key: IdempotencyKey) -> _Asking:
+    return _Asking(caller, request_id, key)
+
+
+Filtered = Annotated[ApprovalFilter | None, Depends(_filter)]
+Asking = Annotated[_Asking, Depends(_asking)]
+
+
+def router(reads: ApprovalReads, decisions: Decisions) -> APIRouter:
+    """`/api/v1/approvals`."""
+    routes = APIRouter(prefix=PREFIX, tags=["Approvals"])
+    _add_reads(routes, reads)
+    _add_decisions(routes, decisions)
+    return routes
+
+
+def _add_reads(routes: APIRouter, reads: ApprovalReads) -> None:
+    reading = [requires("read"), fresh("approvals")]
+
+    @routes.get("/pending", response_model=PendingApprovals, dependencies=reading)
+    def list_pending_approvals(page: Paged, wanted: Filtered) -> Any:
+        """What waits for a decision, the oldest first. A key without the scope `approve` sees what it asked for."""
+        if wanted is None:
+            return PendingApprovals(pending_approvals=[], **page.of(0))
+        found = reads.page(replace(wanted, status=OPEN), skip=page.skip, limit=page.limit, newest_first=False)
+        shown = [approval_of(read) for read in found.approvals]
+        return PendingApprovals(pending_approvals=shown, **page.of(found.total))
+
+    @routes.get("", response_model=ApprovalList, dependencies=reading)
+    def list_approvals(
+        page: Paged,
+        wanted: Filtered,
+        status: Annotated[list[Status] | None, Query(max_length=6, description="One or several.")] = None,
+    ) -> Any:
+        """Approvals, the newest first. A key without the scope `approve` sees what it asked for."""
+        if wanted is None:
+            return ApprovalList(data=[], pagination=page.pagination(0))
+        named = replace(wanted, status=tuple(status) if status else None)
+        found = reads.page(named, skip=page.skip, limit=page.limit, newest_first=True)
+        return ApprovalList(
+            data=[approval_of(read) for read in found.approvals], pagination=page.pagination(found.total)
+        )
+
+    @routes.get("/{approval_id}", response_model=ApprovalWithHistory, dependencies=reading)
+    def get_approval(approval_id: ApprovalId, caller: CurrentCaller) -> Any:
+        """One approval with its whole history."""
+        read = reads.get(approval_id)
+        if read is None or not (_sees_all(caller) or read.row.requested_by == caller.id):
+            raise NotFound("there is no such approval")
+        return with_history(read, reads.history(approval_id))
+
+
+def _add_decisions(routes: APIRouter, decisions: Decisions) -> None:
+    deciding = [requires("approve")]
+
+    @routes.post("/batch", response_model=BatchResults, dependencies=deciding)
+    async def decide_batch(body: BatchRequest, asking: Asking) -> Any:
+        """Decide several. The answer is 200 whatever becomes of each: `results` say, in the order of `decisions`."""
+        gate = asyncio.Semaphore(_AT_ONCE)
+
+        async def one(decision: BatchDecision) -> BatchResult:
+            said = decision.comment or decision.reason
+            wish = asking.wish(decision.id, decision.decision, said, edited_content=decision.edited_content)
+            async with gate:
+                return await _result(decisions, wish)
+
+        return BatchResults(results=await asyncio.gather(*(one(decision) for decision in body.decisions)))
+
+    @routes.post("/{approval_id}/approve", response_model=Approval, responses=_LATER, dependencies=deciding)
+    async def approve(
+        approval_id: ApprovalId, asking: Asking, response: Response, body: ApproveRequest = _AS_IT_IS
+    ) -> Any:
+        """Let it go on, as it is or edited. Decided already: 409 with the decision that stands."""
+        wish = asking.wish(approval_id, "approve", body.comment, edited_content=body.edited_content)
+        return _shown(await decisions.take(wish), response)
+
+    @routes.post("/{approval_id}/reject", response_model=Approval, responses=_LATER, dependencies=deciding)
+    async def reject(approval_id: ApprovalId, asking: Asking, body: RejectRequest, response: Response) -> Any:
+        """Refuse it. Decided already: 409 with the decision that stands."""
+        return _shown(await decisions.take(asking.wish(approval_id, "reject", body.reason)), response)
+
+    @routes.post("/{approval_id}/delegate", response_model=Approval, responses=_LATER, dependencies=deciding)
+    async def delegate(approval_id: ApprovalId, asking: Asking, body: DelegateRequest, response: Response) -> Any:
+        """Put another key in one's place: it decides from now on."""
+        return _shown(await decisions.take(asking.wish(approval_id, "delegate", body.comment, to=body.to)), response)
+
+    @routes.post("/{approval_id}/escalate", response_model=Approval, responses=_LATER, dependencies=deciding)
+    async def escalate(approval_id: ApprovalId, asking: Asking, response: Response, body: EscalateRequest = _UP) -> Any:
+        """Let it go up: those decide whom the rules name for that, with their whole time before them."""
+        return _shown(await decisions.take(asking.wish(approval_id, "escalate", body.comment)), response)
+
+
+def _shown(taken: Taken, response: Response) -> Approval:
+    """The approval as it stands; 202 while what was wished is not recorded yet."""
+    if not taken.is_done:
+        response.status_code = _ACCEPTED
+        response.headers["location"] = f"{PREFIX}/{taken.read.row.id}"
+    return approval_of(taken.read)
+
+
+async def _result(decisions: Decisions, wish: Wish) -> BatchResult:
+    """What becomes of one of several. An accident is an accident of all of them."""
+    try:
+        taken = await decisions.take(wish)
+    except Refused as refused:
+        failure = failure_of(refused)
+        error = ErrorBody(code=failure.code, message=failure.message, details=dict(failure.details))
+        return BatchResult(id=wish.approval_id, status=failure.status, error=error)
+    status = _OK if taken.is_done else _ACCEPTED
+    return BatchResult(id=wish.approval_id, status=status, approval=approval_of(taken.read))

@@ -1,0 +1,152 @@
+"""Decisions as the API takes them: who may, what is written down, and what became of it."""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from activities.approvals.messages import Order, start_of
+from api.http.caller import Caller
+from api.http.handover import Handover
+from domain.approvals import aggregate, policy
+from domain.approvals.aggregate import AlreadyDecided, Approval
+from domain.approvals.commands import command_key
+from domain.approvals.edits import edit_schema
+from domain.approvals.instructions import Instruction, Verb
+from domain.approvals.ports import InstructionStore, ReadApproval
+from domain.approvals.projection import folded
+from domain.content import Content, ContentStore
+from domain.errors import Unavailable
+from domain.events import Cause, Event
+from domain.ids import derived, random_id
+from domain.ledger import Ledger
+from domain.revocations import Work
+from workflows.approvals.update_client import ApprovalRuns
+
+_TRIES = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What somebody wants done with an approval. `key` is the scoped idempotency key, if there is one."""
+
+    approval_id: str
+    verb: Verb
+    caller: Caller
+    request_id: str
+    key: str | None = None
+    comment: str | None = None
+    edited_content: str | None = None
+    to: str | None = None
+
+    def command_id(self) -> str:
+        """The same key names the same command."""
+        return derived("decision", self.approval_id, self.key) if self.key else random_id("decision")
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """An approval as it stands. `is_done`: what was wished is recorded; else a worker will do it."""
+
+    read: ReadApproval
+    is_done: bool = True
+
+
+class Decisions:
+    """What is wished is refused at once if the ledger can tell; else the approval's run has it recorded."""
+
+    def __init__(
+        self,
+        runs: ApprovalRuns,
+        ledger: Ledger,
+        content: ContentStore,
+        instructions: InstructionStore,
+        now: Callable[[], datetime],
+        *,
+        handover: Handover,
+    ) -> None:
+        self._runs = runs
+        self._instructions = instructions
+        self._ledger = ledger
+        self._content = content
+        self._now = now
+        self._handover = handover
+
+    async def take(self, wish: Wish) -> Taken:
+        """Do it, and read the approval as it stands then.
+
+        Raises:
+            NotFound: there is no such approval.
+            AlreadyDecided: another decision stands; `details` say which.
+            TooLate: its time is over.
+            Forbidden, Invalid, Conflict: it may not be done.
+            Unavailable: Temporal or the database is away; nothing was accepted, and nothing will be done.
+        """
+        command_id = replace(wish, key=await self._handover.key(wish.key)).command_id()
+        work = Work(command_key(wish.approval_id, command_id), wish.key)
+        for _ in range(_TRIES):
+            approval = aggregate.load(await asyncio.to_thread(self._events, wish.approval_id))
+            if command_id in approval.commands:
+                return Taken(await asyncio.to_thread(self._read, wish.approval_id))
+            try:
+                order = await asyncio.to_thread(self._order, approval, wish, command_id)
+            except policy.TooLate:  # its run may be gone, and nobody else may be there to record that it has ended
+                await self._runs.start(start_of(approval, notices=self._runs.notices))
+                raise
+            telling = self._runs.tell(wish.approval_id, wish.verb, order)
+            told = await self._handover.confirmed(telling, work, by=wish.caller.id, because=wish.request_id)
+            if told in {"done", "handed_over"}:
+                return Taken(await asyncio.to_thread(self._read, wish.approval_id), is_done=told == "done")
+            approval = aggregate.load(await asyncio.to_thread(self._events, wish.approval_id))
+            if told == "gone" and approval.standing is None:
+                await self._runs.start(start_of(approval, notices=self._runs.notices))
+        raise Unavailable("the approval's run could not be reached", retry_after=1)
+
+    def _order(self, approval: Approval, wish: Wish, command_id: str) -> Order:
+        """Refuse what can be refused now; write the rest down."""
+        owner = approval.known.owner
+        comment, edited = (Content(owner, text) if text else None for text in (wish.comment, wish.edited_content))
+        instruction = Instruction(
+            approval_id=wish.approval_id,
+            command_id=command_id,
+            verb=wish.verb,
+            by=wish.caller.id,
+            identity="open" if wish.caller.key_id is None else "proven",
+            because=wish.request_id,
+            to=wish.to,
+            comment_hash=comment.hash if comment else None,
+            content_hash=edited.hash if edited else None,
+        )
+        try:
+            instruction.carried_out(approval, Cause(wish.caller.id, wish.request_id, self._now()))
+        except AlreadyDecided as refused:
+            raise self._explained(refused, owner) from refused
+        policy.refuse_late(approval, self._now())
+        policy.refuse_edit(approval, wish.edited_content, edit_schema(self._content, approval))
+        for text in (comment, edited):
+            if text is not None:
+                self._content.put(text)
+        return Order(command_id, self._instructions.put(instruction))
+
+    def _explained(self, refused: AlreadyDecided, owner: str) -> AlreadyDecided:
+        """The refusal with the words of the decision that stands."""
+        comment_hash = refused.standing.comment_hash
+        refused.details["at"] = refused.standing.at.isoformat().replace("+00:00", "Z")
+        refused.details["comment"] = (
+            self._content.get(owner, [comment_hash]).get(comment_hash) if comment_hash else None
+        )
+        return refused
+
+    def _events(self, approval_id: str) -> list[Event]:
+        return self._ledger.read(aggregate.stream(approval_id))
+
+    def _read(self, approval_id: str) -> ReadApproval:
+        """The approval out of the ledger: its view may not have come so far."""
+        row = None
+        for event in self._events(approval_id):
+            row = folded(row, event)
+        if row is None:
+            raise LookupError(f"approval {approval_id} was there a moment ago")
+        hashes = (row.content_hash, row.payload_hash, row.comment_hash, row.edited_hash)
+        texts = self._content.get(row.owner, {text_hash for text_hash in hashes if text_hash})
+        return ReadApproval(row, *(texts.get(text_hash or "") for text_hash in hashes))

@@ -1,0 +1,1 @@
+"""Chat: sessions, turns and conversations."""

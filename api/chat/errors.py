@@ -1,0 +1,25 @@
+"""Turns without an answer, as refusals."""
+
+from collections.abc import Mapping
+
+from api.chat.service import Outcome
+from domain.errors import Conflict, OverBudget, Refused, TooLarge, Unavailable, UpstreamFailed
+from workflows.chat.messages import Said
+
+_FAILURES: Mapping[str, type[Refused]] = {
+    "UPSTREAM_ERROR": UpstreamFailed,
+    "PAYLOAD_TOO_LARGE": TooLarge,
+    "BUDGET_EXCEEDED": OverBudget,
+    "SERVICE_UNAVAILABLE": Unavailable,
+    "CANCELLED": Conflict,
+    "CONFLICT": Conflict,
+}
+
+
+def failure_of_turn(outcome: Outcome, said: Said) -> Exception:
+    """What to raise for a turn that failed; what is nobody's refusal is an accident."""
+    details = {"session_id": outcome.session_id, "turn": said.turn, "workflow_id": outcome.workflow_id}
+    failure = _FAILURES.get(said.code or "")
+    if failure is None:
+        return RuntimeError(f"turn {said.turn} of {outcome.workflow_id} failed: {said.error}")
+    return failure(said.error or "the turn failed", status="failed", **details)

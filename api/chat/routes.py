@@ -1,0 +1,155 @@
+"""Chats over HTTP."""
+
+import asyncio
+from dataclasses import replace
+from decimal import Decimal
+from typing import Any, Literal
+
+from fastapi import APIRouter, Response
+
+from api.chat.errors import failure_of_turn
+from api.chat.schemas import ChatAnswer, ChatRequest, ChatSession, SessionId, error_of, session_of, usage_of
+from api.chat.service import Conversations, Outcome, Utterance
+from api.http.dependencies import (
+    CurrentCaller,
+    CurrentRequest,
+    IdempotencyKey,
+    Paged,
+    fresh,
+    joined_by_repeats,
+    requires,
+)
+from api.http.request_context import RequestContext
+from api.http.schemas import Deleted
+from domain.chat.finish import finish_reason
+from domain.chat.ports import ChatReads
+from domain.content import ContentStore
+from domain.errors import NotFound, Unavailable
+
+
+def router(conversations: Conversations, reads: ChatReads, content: ContentStore) -> APIRouter:
+    """`/api/v1/agents/chat` and its sessions."""
+    routes = APIRouter(prefix="/api/v1/agents/chat", tags=["AI Agents"])
+
+    @routes.post(
+        "",
+        response_model=ChatAnswer,
+        responses={202: {"model": ChatAnswer, "description": "Accepted; poll `Location`."}},
+        dependencies=[requires("write"), joined_by_repeats()],
+    )
+    async def chat(
+        body: ChatRequest, request: CurrentRequest, caller: CurrentCaller, key: IdempotencyKey, response: Response
+    ) -> Any:
+        """Say something to an agent and get its answer: 202 and a `Location` to poll when it takes too long."""
+        utterance = _utterance(body, caller.id, request.request_id, key)
+        outcome = await conversations.say(utterance, timeout_s=body.timeout_s if body.wait else 0)
+        answer = await _answer(outcome, content, request)
+        if answer.status in {"running", "awaiting_approval"}:
+            response.status_code = 202
+            response.headers["location"] = f"{routes.prefix}/{outcome.session_id}"
+        return answer
+
+    @routes.get("/{session_id}", response_model=ChatSession, dependencies=[requires("read"), fresh("chat")])
+    async def get_session(session_id: SessionId, page: Paged, caller: CurrentCaller) -> Any:
+        """A session and its turns. Another key's session is 404."""
+        session = await asyncio.to_thread(reads.session, session_id)
+        if session is not None and session.key_id != caller.id:
+            raise NotFound("there is no such session")
+        standing = await conversations.standing(session_id, key_id=caller.id)
+        if session is None and standing.is_open is None:
+            raise Unavailable("whether there is such a session cannot be said now")
+        if session is None and not standing.is_open:
+            raise NotFound("there is no such session")
+        turns = await asyncio.to_thread(reads.turns, session_id, skip=page.skip, limit=page.limit)
+        return session_of(session_id, session, standing.pending, turns, page)
+
+    @routes.delete(
+        "/{session_id}",
+        response_model=Deleted,
+        responses={202: {"model": Deleted, "description": "Accepted; poll `Location`."}},
+        dependencies=[requires("write"), fresh("chat")],
+    )
+    async def end_session(
+        session_id: SessionId, request: CurrentRequest, caller: CurrentCaller, response: Response
+    ) -> Any:
+        """End a session: nothing more can be said in it. What was said stays readable."""
+        if await conversations.end(session_id, key_id=caller.id, request_id=request.request_id):
+            return Deleted(id=session_id)
+        response.status_code = 202
+        response.headers["location"] = f"{routes.prefix}/{session_id}"
+        return Deleted(id=session_id, status="deleting")
+
+    return routes
+
+
+def _utterance(body: ChatRequest, key_id: str, request_id: str, key: str | None) -> Utterance:
+    context = body.context
+    return Utterance(
+        agent_id=body.agent_id,
+        message=body.message,
+        key_id=key_id,
+        request_id=request_id,
+        key=key,
+        session_id=context.session_id,
+        user_id=context.user_id,
+        project_id=str(context.project_id) if context.project_id is not None else None,
+        require_approval=body.require_approval,
+    )
+
+
+def _running(outcome: Outcome, request: RequestContext) -> ChatAnswer:
+    """Without an answer: it is worked on, waits for a person, or was rejected by one."""
+    said = outcome.said
+    status: Literal["running", "awaiting_approval", "rejected"] = "running"
+    if said is not None:
+        status = "rejected" if said.status == "rejected" else "awaiting_approval"
+    return ChatAnswer(
+        session_id=outcome.session_id,
+        turn=said.turn if said else None,
+        agent_id=outcome.agent_id,
+        response=None,
+        status=status,
+        model=None,
+        usage=None,
+        tools_used=said.tools_used if said else [],
+        signature=None,
+        workflow_id=outcome.workflow_id,
+        duration_ms=request.elapsed_ms(),
+        approval_id=said.approval_id if said else None,
+        error=error_of(said.code, said.error) if said else None,
+    )
+
+
+async def _answer(outcome: Outcome, content: ContentStore, request: RequestContext) -> ChatAnswer:
+    """The answer with its words. A turn that failed is a failure; one that a person rejected is not.
+
+    While its words cannot be read it is told as running: it was accepted, and paid.
+
+    Raises:
+        UpstreamFailed, TooLarge, OverBudget, Unavailable, Conflict: the turn failed for this reason.
+    """
+    said = outcome.said
+    if said is None or said.status in {"awaiting_approval", "rejected"}:
+        return _running(outcome, request)
+    if said.status != "completed" or said.reply_hash is None:
+        raise failure_of_turn(outcome, said)
+    try:
+        texts = await asyncio.to_thread(content.get, outcome.session_id, [said.reply_hash])
+    except Unavailable:
+        return _running(replace(outcome, said=None), request)
+    return ChatAnswer(
+        session_id=outcome.session_id,
+        turn=said.turn,
+        agent_id=outcome.agent_id,
+        response=texts.get(said.reply_hash),
+        status="completed",
+        model=said.model,
+        usage=usage_of(said.prompt_tokens, said.completion_tokens, Decimal(said.cost)),
+        tools_used=said.tools_used,
+        tools_unavailable=said.has_no_tools,
+        finish_reason=finish_reason("completed", said.finish),
+        approval_id=said.approval_id,
+        signature=None,
+        workflow_id=outcome.workflow_id,
+        duration_ms=request.elapsed_ms(),
+    )

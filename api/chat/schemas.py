@@ -1,0 +1,212 @@
+"""What is said to a chat over HTTP, and how sessions and turns look."""
+
+from decimal import Decimal
+from typing import Annotated, Literal
+
+from fastapi import Path
+from pydantic import AfterValidator, ConfigDict, Field
+
+from api.http.dependencies import Page
+from api.http.schemas import Body, Listing, Money, Timestamp, View
+from domain.chat.aggregate import TurnStatus
+from domain.chat.finish import FinishReason, finish_reason
+from domain.chat.ports import SpokenTurn
+from domain.chat.views import SessionRow, SessionStatus
+from domain.ids import RESERVED, is_reserved
+from workflows.chat.client import workflow_id
+
+SESSION_ID = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$"
+MAX_MESSAGE = 100_000
+"""Characters of one message."""
+MAX_WAIT_S = 300
+
+SessionId = Annotated[str, Path(pattern=SESSION_ID)]
+
+
+def _free(session_id: str) -> str:
+    if is_reserved(session_id):
+        raise ValueError(f"the platform's own ids begin like this: {', '.join(RESERVED)}")
+    return session_id
+
+
+NamedSession = Annotated[
+    str,
+    Field(
+        pattern=SESSION_ID,
+        description=f"Continues this session, or opens it. It does not begin with {', '.join(RESERVED)}.",
+        json_schema_extra={"not": {"pattern": f"^({'|'.join(RESERVED)})"}},
+    ),
+    AfterValidator(_free),
+]
+"""A session as a caller names it."""
+
+
+class ChatContext(Body):
+    """Who speaks, and where. Other keys are allowed and not kept."""
+
+    model_config = ConfigDict(extra="allow", str_max_length=10_000)
+
+    user_id: Annotated[str, Field(max_length=128)] | None = None
+    session_id: NamedSession | None = None
+    project_id: Annotated[str, Field(max_length=128)] | int | None = None
+
+
+class ChatRequest(Body):
+    """A message to an agent."""
+
+    agent_id: Annotated[str, Field(min_length=1, max_length=64)]
+    message: Annotated[str, Field(min_length=1, max_length=MAX_MESSAGE, pattern=r"\S")]
+    context: ChatContext = ChatContext()
+    require_approval: Annotated[bool, Field(description="A person has to let the answer go.")] = False
+    wait: Annotated[bool, Field(description="False: answer 202 as soon as the message is safe.")] = True
+    timeout_s: Annotated[float, Field(gt=0, le=MAX_WAIT_S, description="Wait this long, then answer 202.")] = 60
+
+
+class ChatUsage(View):
+    """Tokens, and US dollars."""
+
+    prompt_tokens: int
+    completion_tokens: int
+    total_tokens: int
+    cost: Money
+
+
+class TurnError(View):
+    """Why a turn has no answer."""
+
+    code: str
+    message: str
+
+
+class ChatAnswer(View):
+    """What the agent said. While it is worked on, `status` is `running` and what is not known yet is null.
+
+    While it is `awaiting_approval`, `approval_id` is to be decided; a `rejected` one says why in `error`.
+    `tools_unavailable`: the agent has tools, and its model takes none. `finish_reason` says why the answer ended: one
+    that was cut by its length, or by the provider's filter, is not whole.
+    """
+
+    session_id: str
+    turn: int | None
+    agent_id: str
+    response: str | None
+    status: Literal["completed", "running", "awaiting_approval", "rejected"]
+    model: str | None
+    usage: ChatUsage | None
+    tools_used: list[str]
+    tools_unavailable: bool = False
+    finish_reason: FinishReason | None = None
+    approval_id: str | None = None
+    error: TurnError | None = None
+    signature: str | None
+    workflow_id: str
+    duration_ms: int
+
+
+class ChatTurn(View):
+    """One message and what became of it. `usage` is what it took so far, `finish_reason` why its answer ended.
+
+    `origin_session_id` is where a fork has it from.
+    """
+
+    turn: int
+    message_id: str
+    message: str | None
+    response: str | None
+    status: TurnStatus
+    agent_id: str
+    model: str | None
+    usage: ChatUsage | None
+    error: TurnError | None
+    at: Timestamp
+    tools_used: list[str]
+    approval_id: str | None
+    rating: int | None
+    origin_session_id: str | None
+    finish_reason: FinishReason | None
+
+
+class Forked(View):
+    """Where a session has its first turns from: `turn` is the last of them."""
+
+    session_id: str
+    turn: int
+
+
+class ChatSession(Listing):
+    """A session. `status` is `running` while any accepted message is unanswered (`pending` counts them).
+
+    It is `awaiting_approval` while a person has to decide.
+    """
+
+    session_id: str
+    agent_id: str | None
+    workflow_id: str
+    status: SessionStatus
+    pending: int | None
+    opened_at: Timestamp | None
+    last_at: Timestamp | None
+    forked_from: Forked | None
+    turns: list[ChatTurn]
+
+
+def error_of(code: str | None, message: str | None) -> TurnError | None:
+    """Why a turn has no answer, if it is over without one."""
+    return TurnError(code=code, message=message or "") if code else None
+
+
+def usage_of(prompt_tokens: int, completion_tokens: int, cost: Decimal) -> ChatUsage:
+    """Tokens, and US dollars."""
+    return ChatUsage(
+        prompt_tokens=prompt_tokens,
+        completion_tokens=completion_tokens,
+        total_tokens=prompt_tokens + completion_tokens,
+        cost=cost,
+    )
+
+
+def session_of(
+    session_id: str, row: SessionRow | None, pending: int | None, turns: list[SpokenTurn], page: Page
+) -> ChatSession:
+    """The session as its view has it; `pending` is what Temporal knows beyond that."""
+    status = row.status if row else "idle"
+    return ChatSession(
+        session_id=session_id,
+        agent_id=row.agent_id if row else None,
+        workflow_id=workflow_id(session_id),
+        status="running" if pending and status == "idle" else status,
+        pending=pending,
+        opened_at=row.opened_at if row else None,
+        last_at=row.last_at if row else None,
+        forked_from=_forked(row),
+        turns=[_turn(turn) for turn in turns],
+        **page.of(row.turns if row else 0),
+    )
+
+
+def _forked(row: SessionRow | None) -> Forked | None:
+    if row is None or row.origin_session_id is None or row.origin_turn is None:
+        return None
+    return Forked(session_id=row.origin_session_id, turn=row.origin_turn)
+
+
+def _turn(turn: SpokenTurn) -> ChatTurn:
+    row = turn.row
+    is_used = row.status == "completed" or row.steps > 0 or row.prompt_tokens > 0
+    return ChatTurn(
+        turn=row.turn,
+        message_id=row.message_id,
+        message=turn.message,
+        response=turn.response,
+        status=row.status,
+        agent_id=row.agent_id,
+        model=row.model or None,
+        usage=usage_of(row.prompt_tokens, row.completion_tokens, row.cost) if is_used else None,
+        error=error_of(row.code, row.error),
+        at=row.at,
+        tools_used=list(dict.fromkeys(row.tools)),
+        approval_id=row.approval_id,
+        rating=row.rating,
+        origin_session_id=row.origin_session_id,
+        finish_reason=finish_reason(row.status, row.finish),
+    )

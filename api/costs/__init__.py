@@ -1,0 +1,1 @@
+"""Costs: what model calls cost, from the cost ledger."""

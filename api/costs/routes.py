@@ -1,0 +1,197 @@
+"""The books over HTTP: what was used, and every call."""
+
+from collections.abc import Callable
+from datetime import UTC, date, datetime, time
+from decimal import Decimal
+from typing import Annotated, Any, Literal
+
+from fastapi import APIRouter, Query
+from pydantic import AwareDatetime
+
+from api.http.dependencies import Page, Paged, fresh, requires
+from api.http.schemas import Money, Pagination, Timestamp, View
+from domain.costs import policy
+from domain.costs.ports import CallFilter, CallPage, CostReads, GroupBy, UsageGroup
+
+_Name = Annotated[str | None, Query(min_length=1, max_length=200, pattern=r"^[^\x00]*$")]
+_Period = Annotated[
+    str | None,
+    Query(
+        pattern=r"^(day|week|month|(19[7-9]\d|20\d\d)-(0[1-9]|1[0-2]))$",
+        description="`day`, `week`, `month` (the default), or a month such as `2026-11`; in UTC.",
+    ),
+]
+_From = Annotated[date | None, Query(alias="from", description="First day, instead of `period`.")]
+_To = Annotated[date | None, Query(alias="to", description="Last day, included.")]
+
+
+class Period(View):
+    """All that was used. `requests` are calls the provider worked on; `open_cost` bounds `reserved` and `unknown`."""
+
+    total_cost: Money
+    total_tokens: int
+    requests: int
+    period_start: Timestamp
+    period_end: Timestamp
+    reserved: int
+    failed: int
+    unknown: int
+    open_cost: Money
+
+
+class Used(View):
+    """What was used under one heading."""
+
+    cost: Money
+    tokens: int
+    requests: int
+    failed: int
+    unknown: int
+
+
+class UsedByAgent(Used):
+    """What one agent used."""
+
+    agent_id: str
+
+
+class UsedByModel(Used):
+    """What was used of one model."""
+
+    model: str
+
+
+class UsedOnDay(Used):
+    """What was used on one day (UTC)."""
+
+    date: date
+
+
+class UsedByGroup(Used):
+    """What was used under the heading that `group_by` asks for."""
+
+    name: str
+
+
+class Usage(View):
+    """The books of a period. `groups` is there when `group_by` was asked for."""
+
+    current_period: Period
+    by_agent: list[UsedByAgent]
+    by_model: list[UsedByModel]
+    daily: list[UsedOnDay]
+    groups: list[UsedByGroup] | None = None
+
+
+class Call(View):
+    """One attempt at a model call. `cost` is exact; `worst_case` bounds it while it is `reserved` or `unknown`.
+
+    `refused` is what of the request the model does not take, if that is why it failed: `tools`, `schema`,
+    `schema_with_tools`, or the name of a parameter. It was asked again without.
+    """
+
+    call_id: str
+    attempt: int
+    state: Literal["reserved", "settled", "cut", "failed", "unknown"]
+    kind: Literal["chat", "embedding"]
+    provider_call_id: str | None
+    model: str
+    prompt_tokens: int
+    completion_tokens: int
+    total_tokens: int
+    estimated: bool
+    cost: Money
+    worst_case: Money
+    price_version: str
+    price_known: bool
+    agent_id: str
+    session_id: str
+    workflow_id: str
+    key_id: str
+    project_id: str | None
+    error: str | None
+    at: Timestamp
+    ended_at: Timestamp | None
+    refused: str | None
+
+
+class Calls(View):
+    """Calls, newest first."""
+
+    data: list[Call]
+    pagination: Pagination
+
+
+def router(costs: CostReads, now: Callable[[], datetime]) -> APIRouter:
+    """`/api/v1/cost-management`."""
+    routes = APIRouter(
+        prefix="/api/v1/cost-management", tags=["Cost Management"], dependencies=[requires("read"), fresh("costs")]
+    )
+
+    @routes.get("/usage", response_model=Usage)
+    def usage(period: _Period = None, first: _From = None, last: _To = None, group_by: GroupBy | None = None) -> Any:
+        """Cost, tokens and requests of a period: in all, by agent, by model and by day."""
+        days = policy.period(period, first, last, now().astimezone(UTC).date())
+        return _usage(costs, *days, group_by)
+
+    @routes.get("/ledger", response_model=Calls)
+    def ledger(
+        page: Paged,
+        *,
+        state: Literal["reserved", "settled", "cut", "failed", "unknown"] | None = None,
+        kind: Literal["chat", "embedding"] | None = None,
+        model: _Name = None,
+        agent_id: _Name = None,
+        session_id: _Name = None,
+        workflow_id: _Name = None,
+        key_id: _Name = None,
+        call_id: _Name = None,
+        since: Annotated[AwareDatetime | None, Query(description="Reserved at or after this moment.")] = None,
+        before: Annotated[AwareDatetime | None, Query(description="Reserved before this moment.")] = None,
+    ) -> Any:
+        """Every attempt at a model call, newest first."""
+        wanted = CallFilter(state, kind, model, agent_id, session_id, workflow_id, key_id, call_id, since, before)
+        return _calls(costs.calls(wanted, skip=page.skip, limit=page.limit), page)
+
+    return routes
+
+
+def _calls(found: CallPage, page: Page) -> dict[str, Any]:
+    return {"data": found.calls, "pagination": page.pagination(found.total)}
+
+
+def _usage(costs: CostReads, first: date, last: date, group_by: GroupBy | None) -> dict[str, Any]:
+    by_agent = costs.usage(first, last, "agent")
+    return {
+        "current_period": _period(by_agent, first, last),
+        "by_agent": [{"agent_id": group.name, **_used(group)} for group in by_agent],
+        "by_model": [{"model": group.name, **_used(group)} for group in costs.usage(first, last, "model")],
+        "daily": [{"date": group.name, **_used(group)} for group in costs.usage(first, last, "day")],
+        "groups": [{"name": group.name, **_used(group)} for group in costs.usage(first, last, group_by)]
+        if group_by
+        else None,
+    }
+
+
+def _used(group: UsageGroup) -> dict[str, Any]:
+    return {
+        "cost": group.cost,
+        "tokens": group.tokens,
+        "requests": group.requests,
+        "failed": group.failed,
+        "unknown": group.unknown,
+    }
+
+
+def _period(groups: list[UsageGroup], first: date, last: date) -> dict[str, Any]:
+    return {
+        "total_cost": sum((group.cost for group in groups), Decimal(0)),
+        "total_tokens": sum(group.tokens for group in groups),
+        "requests": sum(group.requests for group in groups),
+        "period_start": datetime.combine(first, time.min, UTC),
+        "period_end": datetime.combine(last, time(23, 59, 59), UTC),
+        "reserved": sum(group.reserved for group in groups),
+        "failed": sum(group.failed for group in groups),
+        "unknown": sum(group.unknown for group in groups),
+        "open_cost": sum((group.open_cost for group in groups), Decimal(0)),
+    }

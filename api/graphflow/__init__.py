@@ -1,0 +1,1 @@
+"""GraphFlow: workflow definitions, their generation and executions."""

@@ -1,0 +1,87 @@
+"""Definitions of workflows as they are sent: documents of the language, whose errors say where they are."""
+
+import re
+from collections.abc import Iterable, Mapping
+from typing import Annotated, Any
+
+from fastapi import Body
+from pydantic import BaseModel, Field, JsonValue, PlainValidator
+
+from activities.graphflow.validation import told
+from api.http.request_body import Yaml
+from domain.errors import Invalid
+from domain.graphflow.definition import model as language
+from domain.graphflow.definition.documents import of_document, of_json, of_yaml
+from domain.graphflow.definition.model import Definition
+from domain.graphflow.validation.problems import Problem, Validation
+
+YAML = Yaml(re.compile(r"/api/v1/workflows(?:/(?!(?:import|generate)$)[A-Za-z0-9_-]+)?"), of_yaml, of_json)
+"""Definitions may be sent as YAML; in either form each key stands once."""
+NO_NUL = r"^[^\x00]*$"
+
+
+def read(document: Any) -> Definition:
+    """The definition that a document is.
+
+    Raises:
+        Invalid: it is none; `errors` are all that is wrong, up to 50.
+    """
+    try:
+        return of_document(document)
+    except Invalid as error:
+        raise Invalid(error.message, **_details(problems_of(error))) from error
+
+
+def problems_of(error: Invalid) -> list[Problem]:
+    """What is wrong with a document that is no definition."""
+    found: Iterable[Mapping[str, str]] = error.details.get("problems", ())
+    return [Problem("malformed", *_place(each["where"]), each["message"], _FIX) for each in found]
+
+
+def no_definition(error: Invalid) -> Validation:
+    """The same, as a validation tells it."""
+    return Validation(tuple(problems_of(error)), (), None)
+
+
+_PLACE = re.compile(r"^(?:node |edge |nodes\[|edges\[|definition$)")
+_FIX = "Write it as the schema of the request says"
+
+
+def _place(where: str) -> tuple[str, str]:
+    place, _, field = where.partition(": ")
+    return (place, field) if _PLACE.match(place) else ("definition", where)
+
+
+def _details(problems: list[Problem]) -> dict[str, Any]:
+    errors = [told(problem) for problem in problems]
+    return {"field": errors[0]["field"], "reason": errors[0]["reason"], "errors": errors}
+
+
+class _Changes(BaseModel):
+    """Only the fields that are given change; `null` takes `output` away."""
+
+    name: Annotated[str, Field(min_length=1, max_length=120)] = ""
+    description: Annotated[str, Field(max_length=4_000)] = ""
+    input: dict[str, JsonValue] = {}
+    nodes: Annotated[list[language.Node], Field(min_length=1, max_length=language.MOST_NODES)] = []
+    edges: Annotated[list[language.Edge], Field(max_length=language.MOST_EDGES)] = []
+    output: str | dict[str, JsonValue] | None = None
+
+
+def _object(value: Any) -> dict[str, Any]:
+    if not isinstance(value, dict):
+        raise Invalid("body: it is no JSON object", field="body", reason="it is no JSON object")
+    return value
+
+
+DefinitionBody = Annotated[Definition, PlainValidator(read, json_schema_input_type=Definition), Body()]
+"""A whole definition."""
+
+ChangesBody = Annotated[dict[str, Any], PlainValidator(_object, json_schema_input_type=_Changes), Body()]
+"""The fields of a definition that are to change."""
+
+DocumentBody = Annotated[dict[str, Any], PlainValidator(_object, json_schema_input_type=Definition), Body()]
+"""What may be a definition."""
+
+ComponentBody = Annotated[dict[str, Any], Body()]
+"""A component of another system, in its own words."""

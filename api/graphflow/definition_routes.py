@@ -1,0 +1,155 @@
+"""Workflows over HTTP: the catalogue, definitions, versions."""
+
+import asyncio
+from typing import Annotated, Any, Literal
+
+from fastapi import APIRouter, Path, Query, Response
+
+from api.graphflow.definition_requests import NO_NUL, ChangesBody, ComponentBody, DefinitionBody, DocumentBody
+from api.graphflow.definition_responses import (
+    ImportedWorkflow,
+    ValidationResult,
+    Workflow,
+    WorkflowList,
+    WorkflowVersion,
+    WorkflowVersions,
+    WrittenWorkflow,
+    result,
+    summary,
+    whole,
+    written,
+)
+from api.graphflow.definition_service import STAND_IN, Desk
+from api.http.dependencies import CurrentRequest, IdempotencyKey, IfMatch, Paged, fresh, requires, set_etag
+from api.http.openapi import TAKES_YAML
+from api.http.schemas import MAX_INT, Deleted
+from domain.graphflow.catalogue.ports import WorkflowFilter
+
+PREFIX = "/api/v1/workflows"
+WorkflowId = Annotated[str, Path(max_length=128, pattern=r"^[A-Za-z0-9_-]+$")]
+_YAML = {TAKES_YAML: True}
+_Number = Annotated[int, Path(ge=1, le=MAX_INT)]
+_Version = Annotated[int | None, Query(ge=1, le=MAX_INT, description="The newest, if none is named.")]
+_Note = Annotated[str | None, Query(max_length=500, pattern=NO_NUL, description="What is new, in your words.")]
+_Text = Annotated[str | None, Query(min_length=1, max_length=200, pattern=NO_NUL)]
+_Name = Annotated[
+    str | None,
+    Query(min_length=1, max_length=120, pattern=NO_NUL, description="Its name here; unless set, the team's."),
+]
+_StandIn = Annotated[
+    str, Query(min_length=1, max_length=64, pattern=NO_NUL, description="Who acts for agents that are not known here.")
+]
+
+
+def router(desk: Desk) -> APIRouter:
+    """`/api/v1/workflows`, but for runs."""
+    routes = APIRouter(prefix=PREFIX, tags=["Workflows"])
+    _catalogue(routes, desk)
+    _writing(routes, desk)
+    _proving(routes, desk)
+    _versions(routes, desk)
+    return routes
+
+
+def _catalogue(routes: APIRouter, desk: Desk) -> None:
+    reading = [requires("read"), fresh("workflows")]
+
+    @routes.get("", response_model=WorkflowList, dependencies=reading)
+    def list_workflows(page: Paged, status: Literal["active", "retired"] | None = None, q: _Text = None) -> Any:
+        """All workflows; `q` is a part of id, name or description. Retired ones are left out unless asked for."""
+        found = desk.reads.page(WorkflowFilter(status, q), skip=page.skip, limit=page.limit)
+        shown = [summary(seen) for seen in found.workflows]
+        return WorkflowList.model_validate({"workflows": shown, **page.of(found.total)})
+
+    @routes.get("/{workflow_id}", response_model=Workflow, dependencies=reading)
+    def get_workflow(workflow_id: WorkflowId, response: Response) -> Any:
+        """One workflow, with its newest definition."""
+        seen = desk.reads.get(workflow_id)
+        set_etag(response, seen.row.changes)
+        return whole(seen, desk.reads.version(workflow_id, seen.row.version))
+
+
+def _writing(routes: APIRouter, desk: Desk) -> None:
+    @routes.post(
+        "", status_code=201, response_model=WrittenWorkflow, dependencies=[requires("write")], openapi_extra=_YAML
+    )
+    async def create_workflow(
+        body: DefinitionBody, request: CurrentRequest, key: IdempotencyKey, response: Response, note: _Note = None
+    ) -> Any:
+        """Write down a workflow of your own. Its id is made of its name; what cannot run is refused, place by place."""
+        made = await desk.create(body, desk.cause(request), key=key, note=note)
+        await desk.answered(request, response, made.standing)
+        response.headers["location"] = f"{PREFIX}/{made.standing.workflow_id}"
+        return written(made.standing, made.validation)
+
+    @routes.post("/import", status_code=201, response_model=ImportedWorkflow, dependencies=[requires("write")])
+    async def import_workflow(
+        body: ComponentBody,
+        request: CurrentRequest,
+        key: IdempotencyKey,
+        response: Response,
+        *,
+        stand_in: _StandIn = STAND_IN,
+        name: _Name = None,
+    ) -> Any:
+        """Write down the workflow that an AutoGen GraphFlow component is. What cannot be carried over is named."""
+        found = await desk.imported(body, stand_in, name)
+        made = await desk.create(found.definition, desk.cause(request), key=key, note="imported from AutoGen")
+        await desk.answered(request, response, made.standing)
+        response.headers["location"] = f"{PREFIX}/{made.standing.workflow_id}"
+        return {**dict(written(made.standing, made.validation)), "notes": found.notes}
+
+    @routes.put("/{workflow_id}", response_model=WrittenWorkflow, dependencies=[requires("write")], openapi_extra=_YAML)
+    async def change_workflow(
+        workflow_id: WorkflowId,
+        body: ChangesBody,
+        request: CurrentRequest,
+        expected: IfMatch,
+        response: Response,
+        *,
+        note: _Note = None,
+    ) -> Any:
+        """Write a new version that differs in the fields given. New runs get it; what runs keeps its own."""
+        made = await desk.change(workflow_id, body, desk.cause(request), expected=expected, note=note)
+        await desk.answered(request, response, made.standing)
+        return written(made.standing, made.validation)
+
+    @routes.delete("/{workflow_id}", response_model=Deleted, dependencies=[requires("write")])
+    async def retire_workflow(
+        workflow_id: WorkflowId, request: CurrentRequest, expected: IfMatch, response: Response
+    ) -> Any:
+        """Retire a workflow: no new run of it begins, what runs goes on, and its name is free again."""
+        cause = desk.cause(request)
+        standing = await asyncio.to_thread(desk.commands.retire, workflow_id, cause, check=expected.check)
+        await desk.answered(request, response, standing)
+        return Deleted(id=workflow_id)
+
+
+def _proving(routes: APIRouter, desk: Desk) -> None:
+    @routes.post("/validate", response_model=ValidationResult, dependencies=[requires("read")], openapi_extra=_YAML)
+    async def validate_definition(body: DocumentBody) -> Any:
+        """Whether a definition could run: what is wrong where, what to do, and the most that a run can take."""
+        return result(await desk.validated(body))
+
+    @routes.post("/{workflow_id}/validate", response_model=ValidationResult, dependencies=[requires("read")])
+    async def validate_workflow(workflow_id: WorkflowId, version: _Version = None) -> Any:
+        """Whether a version can run as things are now: an agent that it names may be gone."""
+        standing = await asyncio.to_thread(desk.commands.standing, workflow_id)
+        definition = standing.workflow.version(version).definition
+        return result(await desk.proven(definition, itself=workflow_id))
+
+
+def _versions(routes: APIRouter, desk: Desk) -> None:
+    reading = [requires("read"), fresh("workflows")]
+
+    @routes.get("/{workflow_id}/versions", response_model=WorkflowVersions, dependencies=reading)
+    def list_workflow_versions(workflow_id: WorkflowId, page: Paged) -> Any:
+        """All versions of a workflow, newest first."""
+        desk.reads.get(workflow_id)
+        found = desk.reads.versions(workflow_id, skip=page.skip, limit=page.limit)
+        return {"data": found.versions, "pagination": page.pagination(found.total)}
+
+    @routes.get("/{workflow_id}/versions/{version}", response_model=WorkflowVersion, dependencies=reading)
+    def get_workflow_version(workflow_id: WorkflowId, version: _Number) -> Any:
+        """One version of a workflow."""
+        return desk.reads.version(workflow_id, version)

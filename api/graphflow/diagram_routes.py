@@ -1,0 +1,49 @@
+"""Workflows as drawings, with the state of a run in them if one is asked for."""
+
+import asyncio
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Query
+
+from api.graphflow.definition_routes import PREFIX, WorkflowId
+from api.graphflow.execution_service import Executions, Place
+from api.http.dependencies import CurrentCaller, fresh, requires
+from api.http.schemas import MAX_INT, View
+from domain.graphflow.catalogue.ports import WorkflowReads
+from domain.graphflow.definition.diagram import NodeState, mermaid
+from domain.graphflow.definition.documents import of_document
+
+_Version = Annotated[int | None, Query(ge=1, le=MAX_INT, description="The run's, or the newest.")]
+_RunId = Annotated[str | None, Query(max_length=128, pattern=r"^[A-Za-z0-9_-]+$", description="A run to draw in.")]
+
+
+class Diagram(View):
+    """A flowchart in Mermaid's language."""
+
+    workflow_id: str
+    version: int
+    execution_id: str | None
+    mermaid: str
+
+
+def router(workflows: WorkflowReads, executions: Executions) -> APIRouter:
+    """`/api/v1/workflows/{workflow_id}/diagram`."""
+    routes = APIRouter(prefix=f"{PREFIX}/{{workflow_id}}", tags=["Workflows"])
+    reading = [requires("read"), fresh("workflows"), fresh("executions")]
+
+    @routes.get("/diagram", response_model=Diagram, dependencies=reading)
+    async def get_diagram(
+        workflow_id: WorkflowId, caller: CurrentCaller, version: _Version = None, execution_id: _RunId = None
+    ) -> Any:
+        """A version as a Mermaid flowchart, with a run's state drawn in where one is named."""
+        states = None
+        if execution_id is not None:
+            seen = await executions.seen(Place(workflow_id, execution_id, caller.id))
+            version = version or seen.row.version
+            states = {node.node: NodeState(node.status, node.visits) for node in seen.nodes}
+        number = version or (await asyncio.to_thread(workflows.get, workflow_id)).row.version
+        row = await asyncio.to_thread(workflows.version, workflow_id, number)
+        drawn = mermaid(of_document(row.definition), states)
+        return Diagram(workflow_id=workflow_id, version=number, execution_id=execution_id, mermaid=drawn)
+
+    return routes

@@ -1,0 +1,34 @@
+"""Whether a workflow takes an input."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from activities.graphflow.expression_data import with_defaults
+from domain.errors import Invalid
+from domain.json_schema.validation import Flaw, UnusableSchema, flaws
+
+_MOST = 50
+
+
+def refuse_unfit(schema: Mapping[str, Any], given: Mapping[str, Any]) -> None:
+    """Return if the input follows the workflow's schema; what its schema gives a default for may be left out.
+
+    Raises:
+        Invalid: it does not; `errors` are {field, reason}: all that is wrong, up to 50.
+    """
+    try:
+        found = flaws(schema, with_defaults(schema, dict(given)), most=_MOST)
+    except UnusableSchema as error:
+        reason = f"the workflow's own schema cannot be followed: {error}"
+        raise _invalid([{"field": "input", "reason": reason}]) from error
+    if found:
+        raise _invalid(_told(found))
+
+
+def _told(found: Iterable[Flaw]) -> list[dict[str, str]]:
+    return [{"field": ".".join(["input", *map(str, flaw.place)]), "reason": flaw.message} for flaw in found]
+
+
+def _invalid(errors: list[dict[str, str]]) -> Invalid:
+    first = errors[0]
+    return Invalid(f"{first['field']}: {first['reason']}", **first, errors=errors)

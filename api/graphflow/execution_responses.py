@@ -1,0 +1,203 @@
+"""How runs of workflows look over HTTP."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any, Literal
+
+import orjson
+
+from api.http.schemas import Money, Pagination, Timestamp, View
+from domain.graphflow.execution.ports import SeenRun, Spent
+from domain.graphflow.execution.projection import ExecutionRow, NodeRow, NodeStatus, Undoing
+from domain.graphflow.execution.projection import Status as Standing
+
+MOST_SHOWN = 100_000
+"""Characters of an output that is shown with its node."""
+
+Status = Literal["pending"] | Standing
+_UNDER_WAY = {"running", "awaiting_approval"}
+_LEFT = {"pending", *_UNDER_WAY}
+
+
+class ExecutionError(View):
+    """Why it did not complete, and at which node."""
+
+    code: str
+    message: str
+    node: str | None = None
+
+
+class ExecutionRef(View):
+    """A run of a workflow, in a version that it keeps."""
+
+    execution_id: str
+    workflow_id: str
+    version: int
+    status: Status
+
+
+class ExecutionSummary(ExecutionRef):
+    """A run, without its texts."""
+
+    name: str
+    started_at: Timestamp
+    ended_at: Timestamp | None
+    duration_s: float
+    error: ExecutionError | None
+    project_id: str | None
+
+
+class ExecutionNode(View):
+    """A node in a run, in its newest visit: `visits` counts rounds, `attempts` the tries of the newest.
+
+    An output of more than 100,000 characters is `output_cut`, and null. `execution_id` or `task_id` name the run that
+    it stands for. Of a map's `items`, `items_ended` have ended. `compensated`: what it did was undone;
+    `compensation` is how undoing it ended (null: nothing was undone), `compensation_error` why it failed.
+    """
+
+    id: str
+    type: str
+    status: NodeStatus
+    visits: int
+    attempts: int
+    started_at: Timestamp | None
+    ended_at: Timestamp | None
+    output: Any
+    output_cut: bool
+    tokens: int
+    cost: Money
+    error: ExecutionError | None
+    approval_id: str | None
+    execution_id: str | None
+    task_id: str | None
+    items: int | None
+    items_ended: int
+    compensated: bool
+    compensation: Undoing | None
+    compensation_error: str | None
+
+
+class ExecutionStatus(ExecutionSummary):
+    """A run, node by node. `current_nodes` are under way; `progress`, 0 to 1, is 1 once it has completed."""
+
+    progress: float
+    current_nodes: list[str]
+    nodes: list[ExecutionNode]
+    result: Any
+    input: Any
+    tokens: int
+    cost: Money
+    budget_usd: Money | None
+    parent_id: str | None
+
+
+class ExecutionList(View):
+    """Runs of a workflow, newest first."""
+
+    data: list[ExecutionSummary]
+    pagination: Pagination
+
+
+class HeardEvent(View):
+    """An event that a run was told."""
+
+    execution_id: str
+    event_id: str
+    name: str
+
+
+def ref(row: ExecutionRow) -> ExecutionRef:
+    return ExecutionRef(
+        execution_id=row.execution_id, workflow_id=row.workflow_id, version=row.version, status=standing(row)
+    )
+
+
+def standing(row: ExecutionRow) -> Status:
+    """Its status. One whose nodes are not known has not begun."""
+    return row.status if row.nodes else "pending"
+
+
+def hashes_of(seen: SeenRun) -> set[str]:
+    """The texts that are shown with it."""
+    own = (seen.row.output_hash, seen.row.input_hash)
+    return {text for text in (*own, *(node.output_hash for node in seen.nodes)) if text}
+
+
+def summary(row: ExecutionRow, now: datetime) -> ExecutionSummary:
+    return ExecutionSummary.model_validate(_facts(row, now))
+
+
+def status(seen: SeenRun, texts: Mapping[str, str], now: datetime) -> ExecutionStatus:
+    """A run with its texts; those that were erased are null."""
+    row = seen.row
+    own = {
+        "progress": _progress(seen),
+        "current_nodes": [node.node for node in seen.nodes if node.status in _UNDER_WAY],
+        "nodes": [_node(node, seen.spent.get(node.node, Spent()), texts) for node in seen.nodes],
+        "result": _json(texts.get(row.output_hash or "")),
+        "input": _json(texts.get(row.input_hash)),
+        "tokens": seen.total.tokens,
+        "cost": seen.total.cost,
+        "budget_usd": row.budget_usd,
+        "parent_id": row.parent_id,
+    }
+    return ExecutionStatus.model_validate({**_facts(row, now), **own})
+
+
+def _progress(seen: SeenRun) -> float:
+    if seen.row.status == "completed":
+        return 1.0
+    ended = sum(node.status not in _LEFT for node in seen.nodes)
+    return round(min(ended / len(seen.nodes), 0.99), 2) if seen.nodes else 0.0
+
+
+def _facts(row: ExecutionRow, now: datetime) -> dict[str, object]:
+    is_short = row.ended_at is not None and row.status != "completed"
+    return {
+        "execution_id": row.execution_id,
+        "workflow_id": row.workflow_id,
+        "version": row.version,
+        "name": row.name,
+        "status": standing(row),
+        "started_at": row.started_at,
+        "ended_at": row.ended_at,
+        "duration_s": round(((row.ended_at or now) - row.started_at).total_seconds(), 3),
+        "error": _error(row.code or row.status.upper(), row.reason, row.node) if is_short else None,
+        "project_id": row.project_id,
+    }
+
+
+def _node(node: NodeRow, spent: Spent, texts: Mapping[str, str]) -> ExecutionNode:
+    text = texts.get(node.output_hash or "")
+    is_cut = text is not None and len(text) > MOST_SHOWN
+    shown = None if text is None or is_cut else text if node.as_text else _json(text)
+    return ExecutionNode(
+        id=node.node,
+        type=node.type,
+        status=node.status,
+        visits=node.visits,
+        attempts=node.attempts,
+        started_at=node.started_at,
+        ended_at=node.ended_at,
+        output=shown,
+        output_cut=is_cut,
+        tokens=spent.tokens,
+        cost=spent.cost,
+        error=_error(node.code, node.error, node.node) if node.code else None,
+        approval_id=node.approval_id,
+        execution_id=node.child_id if node.type != "swarm" else None,
+        task_id=node.child_id if node.type == "swarm" else None,
+        items=node.items,
+        items_ended=node.items_ended,
+        compensated=node.compensated,
+        compensation=node.compensation,
+        compensation_error=node.compensation_error,
+    )
+
+
+def _error(code: str, message: str | None, node: str | None) -> ExecutionError:
+    return ExecutionError(code=code, message=message or "no reason is known", node=node)
+
+
+def _json(text: str | None) -> Any:
+    return orjson.loads(text) if text is not None else None

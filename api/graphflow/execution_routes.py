@@ -1,0 +1,225 @@
+"""Runs of workflows over HTTP."""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Path, Query, Response
+from pydantic import ConfigDict, Field, JsonValue
+
+from api.graphflow.definition_routes import PREFIX, WorkflowId
+from api.graphflow.execution_responses import (
+    ExecutionList,
+    ExecutionRef,
+    ExecutionStatus,
+    HeardEvent,
+    hashes_of,
+    status,
+    summary,
+)
+from api.graphflow.execution_service import Executions, Order, Place, Verb
+from api.http.dependencies import (
+    CurrentCaller,
+    CurrentRequest,
+    IdempotencyKey,
+    Paged,
+    fresh,
+    joined_by_repeats,
+    requires,
+)
+from api.http.schemas import MAX_INT, MAX_TEXT, Body
+from domain.content import ContentStore
+from domain.graphflow.execution.ports import RunFilter, RunReads, SeenRun
+from domain.graphflow.execution.projection import Status as Standing
+from domain.ids import random_id
+
+_MOST_USD = 1_000_000
+_ExecutionId = Annotated[str, Path(max_length=128, pattern=r"^[A-Za-z0-9_-]+$")]
+_WantedId = Annotated[
+    str | None,
+    Query(max_length=128, pattern=r"^[A-Za-z0-9_-]+$", description="The newest run, if none is named."),
+]
+
+
+class ExecutionContext(Body):
+    """What is known about the run. Other keys are allowed, and templates read all of them."""
+
+    model_config = ConfigDict(extra="allow", str_max_length=MAX_TEXT)
+
+    user_id: Annotated[str, Field(max_length=128)] | None = None
+    project_id: Annotated[str, Field(max_length=128)] | int | None = None
+
+
+class Execute(Body):
+    """What a workflow is to be run with."""
+
+    input: Annotated[
+        dict[str, JsonValue], Field(default_factory=dict, description="As the workflow's `input` schema says.")
+    ]
+    context: ExecutionContext = ExecutionContext()
+    version: Annotated[int | None, Field(ge=1, le=MAX_INT, description="The newest, if none is named.")] = None
+    budget_usd: Annotated[Decimal | None, Field(gt=0, le=_MOST_USD, description="What all of it may cost at most.")] = (
+        None
+    )
+
+
+class Event(Body):
+    """Something that has happened. A node that waits for an event of this name takes it."""
+
+    name: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,63}$")]
+    payload: Annotated[JsonValue, Field(description="What the node puts out as `payload`.")] = None
+
+
+@dataclass(frozen=True, slots=True)
+class RunDesk:
+    """What the routes work with."""
+
+    executions: Executions
+    reads: RunReads
+    content: ContentStore
+    now: Callable[[], datetime]
+
+    async def shown(self, seen: SeenRun) -> ExecutionStatus:
+        wanted = hashes_of(seen)
+        texts = await asyncio.to_thread(self.content.get, seen.row.execution_id, wanted) if wanted else {}
+        return status(seen, texts, self.now())
+
+
+def router(desk: RunDesk) -> APIRouter:
+    """`/api/v1/workflows/{workflow_id}`: runs."""
+    routes = APIRouter(prefix=f"{PREFIX}/{{workflow_id}}", tags=["Workflows"])
+    _starting(routes, desk)
+    _reading(routes, desk)
+    for verb, does in _TELLING.items():
+        _telling(routes, desk, verb, does)
+    _going_on(routes, desk)
+    return routes
+
+
+def _starting(routes: APIRouter, desk: RunDesk) -> None:
+    @routes.post(
+        "/execute", response_model=ExecutionRef, status_code=202, dependencies=[requires("write"), joined_by_repeats()]
+    )
+    async def execute_workflow(
+        workflow_id: WorkflowId,
+        body: Execute,
+        request: CurrentRequest,
+        key: IdempotencyKey,
+        response: Response,
+    ) -> Any:
+        """Run a workflow: 202 and a `Location` to poll. The run keeps the version that it began with."""
+        order = _order(workflow_id, body, request.caller.id, request.request_id, key)
+        begun = await desk.executions.execute(order)
+        response.headers["location"] = _location(workflow_id, begun.execution_id)
+        return begun
+
+
+def _reading(routes: APIRouter, desk: RunDesk) -> None:
+    reading = [requires("read"), fresh("executions"), fresh("costs")]
+
+    @routes.get("/status", response_model=ExecutionStatus, dependencies=reading)
+    async def workflow_status(workflow_id: WorkflowId, caller: CurrentCaller, execution_id: _WantedId = None) -> Any:
+        """How far a run is: every node, its attempts, output and cost. Another key's is 404."""
+        if execution_id is None:
+            return await desk.shown(await desk.executions.newest(workflow_id, caller.id))
+        return await desk.shown(await desk.executions.seen(Place(workflow_id, execution_id, caller.id)))
+
+    @routes.get("/executions", response_model=ExecutionList, dependencies=reading[:2])
+    def list_executions(
+        workflow_id: WorkflowId,
+        page: Paged,
+        caller: CurrentCaller,
+        with_status: Annotated[Standing | None, Query(alias="status")] = None,
+    ) -> Any:
+        """The caller's runs of a workflow, newest first."""
+        found = desk.reads.page(RunFilter(workflow_id, caller.id, with_status), skip=page.skip, limit=page.limit)
+        return {"data": [summary(row, desk.now()) for row in found.runs], "pagination": page.pagination(found.total)}
+
+
+_TELLING: dict[Verb, str] = {
+    "cancel": "Stop a run; what has completed is undone where its node says how. One that is over is 409.",
+    "pause": "Let nothing new begin in a run; what is under way goes on. One that is over is 409.",
+    "resume": "Let a paused run go on. One that is over is 409.",
+}
+
+
+def _telling(routes: APIRouter, desk: RunDesk, verb: Verb, does: str) -> None:
+    async def tell(
+        workflow_id: WorkflowId,
+        execution_id: _ExecutionId,
+        request: CurrentRequest,
+        key: IdempotencyKey,
+        response: Response,
+    ) -> Any:
+        place = Place(workflow_id, execution_id, request.caller.id)
+        response.headers["location"] = _location(workflow_id, execution_id)
+        return await desk.executions.tell(place, verb, _because(request.request_id, key))
+
+    routes.post(
+        f"/executions/{{execution_id}}/{verb}",
+        response_model=ExecutionRef,
+        status_code=202,
+        name=f"{verb}_execution",
+        description=does,
+        dependencies=[requires("write"), fresh("executions")],
+    )(tell)
+
+
+def _going_on(routes: APIRouter, desk: RunDesk) -> None:
+    telling = [requires("write"), fresh("executions")]
+
+    @routes.post("/executions/{execution_id}/retry", response_model=ExecutionRef, status_code=202, dependencies=telling)
+    async def retry_execution(
+        workflow_id: WorkflowId,
+        execution_id: _ExecutionId,
+        request: CurrentRequest,
+        key: IdempotencyKey,
+        response: Response,
+    ) -> Any:
+        """Go on with a run that failed, was rejected or was cancelled, from where it stopped."""
+        place = Place(workflow_id, execution_id, request.caller.id)
+        response.headers["location"] = _location(workflow_id, execution_id)
+        return await desk.executions.retry(place, _because(request.request_id, key))
+
+    @routes.post("/executions/{execution_id}/events", response_model=HeardEvent, status_code=202, dependencies=telling)
+    async def signal_event(
+        workflow_id: WorkflowId,
+        execution_id: _ExecutionId,
+        body: Event,
+        caller: CurrentCaller,
+        key: IdempotencyKey,
+        *,
+        response: Response,
+    ) -> Any:
+        """Tell a run an event: the node that waits for it goes on, or the first that will."""
+        place = Place(workflow_id, execution_id, caller.id)
+        event_id = await desk.executions.hear(place, body.name, body.payload, key)
+        response.headers["location"] = _location(workflow_id, execution_id)
+        return HeardEvent(execution_id=execution_id, event_id=event_id, name=body.name)
+
+
+def _location(workflow_id: str, execution_id: str) -> str:
+    return f"{PREFIX}/{workflow_id}/status?execution_id={execution_id}"
+
+
+def _because(request_id: str, key: str | None) -> str:
+    """One request, whatever it is called: request ids are the caller's, and may come again."""
+    return f"{request_id}/{key[:8]}" if key else f"{request_id}/{random_id('r')[-8:]}"
+
+
+def _order(workflow_id: str, body: Execute, key_id: str, request_id: str, key: str | None) -> Order:
+    context = body.context
+    return Order(
+        workflow_id=workflow_id,
+        input=body.input,
+        key_id=key_id,
+        request_id=request_id,
+        context=context.model_dump(mode="json", exclude_none=True),
+        project_id=str(context.project_id) if context.project_id is not None else None,
+        version=body.version,
+        budget_usd=body.budget_usd,
+        key=key,
+    )

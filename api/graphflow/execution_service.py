@@ -1,0 +1,297 @@
+"""Runs of workflows as the API knows them: what is run, what becomes of it, and what it is told."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from decimal import Decimal
+from functools import partial
+from typing import Any, Literal
+
+import orjson
+
+from activities.graphflow.execution_activities import START_KEY, reopen_key
+from activities.graphflow.execution_stream import append_key
+from activities.graphflow.messages import Request, RunAsked, RunBegun, asked_for
+from api.graphflow.execution_input import refuse_unfit
+from api.graphflow.execution_responses import ExecutionRef, ref
+from api.http.dependencies import Positions
+from api.http.handover import Handover
+from domain.content import Content, ContentStore
+from domain.errors import Conflict, Invalid, NotFound, Unavailable
+from domain.events import Cause
+from domain.graphflow.catalogue.commands import WorkflowCommands
+from domain.graphflow.definition.model import Definition, WaitNode
+from domain.graphflow.execution import aggregate as runs
+from domain.graphflow.execution.events import RunReopened
+from domain.graphflow.execution.ports import RunReads, SeenRun
+from domain.graphflow.execution.projection import ExecutionRow
+from domain.ids import derived, random_id
+from domain.ledger import Ledger
+from domain.revocations import Work
+from workflows.graphflow.client import PREFIX, GraphRuns
+from workflows.graphflow.messages import GraphStart, Heard
+
+_TRIES = 20
+_PAUSE_S = 0.1
+
+Verb = Literal["pause", "resume", "cancel"]
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """What somebody wants to have run. `key` is the scoped idempotency key, if there is one."""
+
+    workflow_id: str
+    input: Mapping[str, Any]
+    key_id: str
+    request_id: str
+    context: Mapping[str, Any] = field(default_factory=dict)
+    project_id: str | None = None
+    version: int | None = None
+    budget_usd: Decimal | None = None
+    key: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A run of a workflow, and whose it has to be."""
+
+    workflow_id: str
+    execution_id: str
+    key_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Recording:
+    """What a run records first of all, done here too, so that whoever reads after the answer meets it.
+
+    `definition` is that of a version of a workflow, read once.
+    """
+
+    begun: Callable[[RunAsked], Awaitable[RunBegun]]
+    reopened: Callable[[RunAsked, Request], RunBegun]
+    definition: Callable[[str, int], Definition]
+
+
+class Executions:
+    """The runs of this deployment. Every refusal and every absence of a server is a `Refused`."""
+
+    def __init__(
+        self,
+        runs: GraphRuns,
+        reads: RunReads,
+        commands: WorkflowCommands,
+        recording: Recording,
+        *,
+        ledger: Ledger,
+        content: ContentStore,
+        positions: Positions,
+        handover: Handover,
+        now: Callable[[], datetime],
+        call_timeout: timedelta,
+        pause: timedelta,
+    ) -> None:
+        self._runs = runs
+        self._reads = reads
+        self._commands = commands
+        self._recording = recording
+        self._ledger = ledger
+        self._content = content
+        self._positions = positions
+        self._handover = handover
+        self._now = now
+        self._call_timeout_s = call_timeout.total_seconds()
+        self._pause_s = pause.total_seconds()
+
+    async def execute(self, order: Order) -> ExecutionRef:
+        """Start a run; the same idempotency key joins the one that was started first.
+
+        Raises:
+            NotFound: there is no such workflow, or no such version of it.
+            Conflict: it is retired.
+            Invalid: its input is not as the workflow says.
+            Unavailable: Temporal or the database is away; nothing was accepted, and nothing will be done.
+        """
+        key = await self._handover.key(order.key)
+        asked, name = await asyncio.to_thread(self._kept, replace(order, key=key))
+        work = Work(append_key(asked.execution_id, START_KEY), order.key)
+        if not await self._started(GraphStart(asked, self._call_timeout_s, self._pause_s), name, work):
+            place = Place(asked.workflow_id, asked.execution_id, asked.key_id)
+            return await self._after(place, SeenRun(_at_first(asked, self._now()), ()))
+        row = _at_first(asked, self._now())
+        try:
+            begun = await self._recording.begun(asked)
+        except Unavailable:  # the run has begun, and records it first of all
+            return ref(row)
+        return ref(replace(row, status="running" if begun.code is None else "failed", nodes=["begun"]))
+
+    async def seen(self, place: Place) -> SeenRun:
+        """A run as its view has it, or as it was asked for while the view has nothing yet.
+
+        Raises:
+            NotFound: there is none, or it is another key's.
+        """
+        seen = await asyncio.to_thread(self._reads.run, place.execution_id)
+        if seen is None:
+            seen = SeenRun(_at_first(await self._runs.asked(place.execution_id), self._now()), ())
+        if (seen.row.key_id, seen.row.workflow_id) != (place.key_id, place.workflow_id):
+            raise NotFound("there is no such execution")
+        return seen
+
+    async def newest(self, workflow_id: str, key_id: str) -> SeenRun:
+        """The newest run of a workflow that this key has started.
+
+        Raises:
+            NotFound: there is none.
+        """
+        seen = await asyncio.to_thread(self._reads.newest, workflow_id, key_id)
+        if seen is None:
+            raise NotFound(f"workflow {workflow_id} has not been run yet, or there is none")
+        return seen
+
+    async def tell(self, place: Place, verb: Verb, because: str) -> ExecutionRef:
+        """Pause it, let it go on, or stop it. One that is so already stays so.
+
+        Raises:
+            NotFound: there is none, or it is another key's.
+            Conflict: it is over.
+        """
+        seen = await self.seen(place)
+        if seen.row.ended_at is not None:
+            if verb == "cancel" and seen.row.status == "cancelled":
+                return ref(seen.row)
+            raise Conflict(f"this execution is over: {seen.row.status}", status=seen.row.status)
+        request = Request(verb, place.key_id, because)
+        await self._runs.tell(place.execution_id, request)
+        return await self._after(place, seen)
+
+    async def hear(self, place: Place, name: str, payload: Any, key: str | None) -> str:
+        """Tell it an event, and return the event's id.
+
+        Raises:
+            NotFound: there is none, or it is another key's.
+            Conflict: it is over.
+            Invalid: no node of it waits for an event of this name.
+        """
+        seen = await self.seen(place)
+        if seen.row.ended_at is not None:
+            raise Conflict(f"this execution is over: {seen.row.status}", status=seen.row.status)
+        await asyncio.to_thread(self._refuse_unheard, seen.row, name)
+        event_id = f"event_{derived('event', place.execution_id, key).replace('-', '')}" if key else random_id("event")
+        payload_hash = await asyncio.to_thread(_stored, self._content, place.execution_id, payload)
+        await self._runs.hear(place.execution_id, Heard(event_id, name, payload_hash))
+        return event_id
+
+    async def retry(self, place: Place, because: str) -> ExecutionRef:
+        """Go on with a run that failed, was rejected or was cancelled, from where it stopped.
+
+        Raises:
+            NotFound: there is none, or it is another key's.
+            Conflict: it is not over, it has completed, what it did was undone, or it is a node of another run.
+        """
+        seen = await self.seen(place)
+        request = Request("reopen", place.key_id, await self._handover.key(because) or because)
+        asked, name = await asyncio.to_thread(self._again, place.execution_id, request)
+        start = GraphStart(asked, self._call_timeout_s, self._pause_s, reopen=request)
+        work = Work(append_key(place.execution_id, reopen_key(request)), because)
+        for _ in range(_TRIES):
+            if await self._started(start, name, work):
+                break
+            await asyncio.sleep(_PAUSE_S)  # its end is recorded, and its run not closed yet
+        else:
+            raise Unavailable("the run is still ending", retry_after=1)
+        with suppress(Unavailable):  # the run records it first of all
+            await asyncio.to_thread(self._recording.reopened, asked, request)
+        return await self._after(place, seen)
+
+    async def _started(self, start: GraphStart, name: str, work: Work) -> bool:
+        """Whether the run was started now; if not, it is under way, or over."""
+        cause = start.reopen.because if start.reopen else start.asked.because
+        starting = self._runs.start(start, name)
+        return bool(await self._handover.confirmed(starting, work, by=start.asked.key_id, because=cause))
+
+    async def _after(self, place: Place, seen: SeenRun) -> ExecutionRef:
+        """How it stands now; as it was `seen` while nobody can say: what was asked of it is done all the same."""
+        try:
+            await self._positions.wait("executions")
+            seen = await self.seen(place)
+        except Unavailable:
+            pass
+        return ref(seen.row)
+
+    def _refuse_unheard(self, row: ExecutionRow, name: str) -> None:
+        """An event that nobody would ever take is a mistake of whoever sends it."""
+        nodes = self._recording.definition(row.workflow_id, row.version).nodes
+        names = sorted({node.event for node in nodes if isinstance(node, WaitNode) and node.event})
+        if name not in names:
+            reason = f"no node of this execution waits for {name}; it waits for {', '.join(names) or 'no event'}"
+            raise Invalid(reason, field="name", reason=reason)
+
+    def _kept(self, order: Order) -> tuple[RunAsked, str]:
+        """What is asked for, by ids, its texts stored; and the workflow's name."""
+        workflow = self._commands.standing(order.workflow_id).workflow
+        if workflow.retired:
+            raise Conflict("the workflow is retired", workflow_id=order.workflow_id)
+        workflow.version(order.version)  # refuses where there is none
+        version = order.version or len(workflow.versions)
+        definition = self._recording.definition(order.workflow_id, version)
+        refuse_unfit(definition.input, order.input)
+        execution_id = PREFIX + derived("execution", order.key).replace("-", "") if order.key else random_id("exec")
+        store = partial(_stored, self._content, execution_id)
+        asked = RunAsked(
+            execution_id=execution_id,
+            workflow_id=order.workflow_id,
+            version=version,
+            key_id=order.key_id,
+            because=order.request_id,
+            input_hash=store(order.input),
+            context_hash=store(order.context) if order.context else None,
+            project_id=order.project_id,
+            budget_usd=str(order.budget_usd) if order.budget_usd is not None else None,
+        )
+        return asked, definition.name
+
+    def _again(self, execution_id: str, request: Request) -> tuple[RunAsked, str]:
+        """What a run that is over was asked for, if it may go on; and the workflow's name."""
+        run = runs.load(self._ledger.read(runs.stream(execution_id)))
+        cause = Cause(request.by, request.because, self._now())
+        runs.reopen(run, RunReopened(execution_id=execution_id, nodes=(), **cause.fields()))
+        began = run.known
+        if began.parent_id is not None:
+            raise Conflict(
+                f"this run is a node of {began.parent_id}: go on with that one", execution_id=began.parent_id
+            )
+        return asked_for(began), began.name
+
+
+def _at_first(asked: RunAsked, at: datetime) -> ExecutionRow:
+    """A run of which nothing else is known: it has no nodes yet."""
+    return ExecutionRow(
+        execution_id=asked.execution_id,
+        workflow_id=asked.workflow_id,
+        version=asked.version,
+        name="",
+        status="running",
+        key_id=asked.key_id,
+        project_id=asked.project_id,
+        root_id=asked.root,
+        parent_id=asked.parent_id,
+        input_hash=asked.input_hash,
+        context_hash=asked.context_hash,
+        output_hash=None,
+        budget_usd=Decimal(asked.budget_usd) if asked.budget_usd else None,
+        node=None,
+        code=None,
+        reason=None,
+        nodes=[],
+        held=0,
+        paused=False,
+        started_at=at,
+        ended_at=None,
+    )
+
+
+def _stored(content: ContentStore, execution_id: str, value: Any) -> str:
+    return content.put(Content(execution_id, orjson.dumps(value).decode()))

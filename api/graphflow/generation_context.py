@@ -1,0 +1,98 @@
+"""The names that a drawn workflow may use: agents, tools, ways of working together, other workflows."""
+
+import asyncio
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+
+from api.http.dependencies import Positions
+from domain.agents.ports import AgentFilter, AgentReads
+from domain.ali.ranking import ranked
+from domain.ali.team import Candidate
+from domain.graphflow.catalogue.ports import WorkflowFilter, WorkflowReads
+from domain.graphflow.definition.documents import of_document
+from domain.graphflow.definition.model import Definition
+from domain.graphflow.generation.answer import options
+from domain.graphflow.generation.prompt import MODES, listed, signature
+from domain.graphflow.validation.context import Known, KnownWorkflow
+from domain.tools.ports import Toolbox
+from domain.tools.spec import ToolSpec
+
+_MOST_AGENTS = 1_000
+_DESCRIBED = 12
+"""Agents that a prompt describes; the others are only named, so that it fits a small window."""
+_MOST_TOOLS = 40
+_MOST_WORKFLOWS = 10
+_LONGEST = 140
+"""Characters of what is said about one of them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Names:
+    """What may be named: as a model reads of it, and as its answer is held against."""
+
+    text: str
+    options: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Naming:
+    """Looks the names up. `tools` are those that may be offered; `server__*` stands for all of an MCP server."""
+
+    agents: AgentReads
+    workflows: WorkflowReads
+    toolbox: Toolbox
+    positions: Positions
+    tools: tuple[str, ...]
+
+    async def names(self, task: str, requirements: int) -> Names:
+        """The names, those agents first who fit the task best.
+
+        Raises:
+            Unavailable: the database is away.
+        """
+        await self.positions.wait("agents")
+        agents = await asyncio.to_thread(self._agents)
+        offered = await self.toolbox.offered(self.tools)
+        tools = [spec for spec in offered if spec.runs == "activity"][:_MOST_TOOLS]
+        workflows = await asyncio.to_thread(self._workflows)
+        known = Known(
+            agents={one.id: Decimal(0) for one in agents},
+            tools={spec.name: spec.parameters for spec in tools},
+            modes=dict.fromkeys(MODES, lambda members, _: members),
+            workflows={(name, None): KnownWorkflow(each.input) for name, each in workflows.items()},
+            for_agents=frozenset(spec.name for spec in tools if spec.runs != "activity"),
+        )
+        fitting = [match.candidate for match in ranked(task, agents)]
+        return Names("\n".join(_told(fitting, tools, workflows)), options(known, requirements))
+
+    def _agents(self) -> list[Candidate]:
+        rows = self.agents.page(AgentFilter(status="active"), skip=0, limit=_MOST_AGENTS).agents
+        return [
+            Candidate(row.id, row.name, row.description, tuple(row.capabilities))
+            for row in rows
+            if row.deployed_version is not None
+        ]
+
+    def _workflows(self) -> dict[str, Definition]:
+        page = self.workflows.page(WorkflowFilter("active"), skip=0, limit=_MOST_WORKFLOWS)
+        found = self.workflows.named([(seen.row.id, None) for seen in page.workflows])
+        return {workflow_id: of_document(row.definition) for (workflow_id, _), row in found.items()}
+
+
+def _told(agents: Sequence[Candidate], tools: Sequence[ToolSpec], workflows: Mapping[str, Definition]) -> Iterator[str]:
+    yield listed(
+        "Agents, those first that fit best", (f"- {one.id}: {_short(one.description)}" for one in agents[:_DESCRIBED])
+    )
+    if rest := [one.id for one in agents[_DESCRIBED:]]:
+        yield f"Other agents: {', '.join(rest)}\n"
+    yield f"Modes of swarms: {', '.join(f'{mode} ({what})' for mode, what in MODES.items())}\n"
+    called = (f"- {signature(spec.name, spec.parameters)}: {_short(spec.description)}" for spec in tools)
+    yield listed("Tools (`?`: may be left out)", called)
+    inner = (f"- {signature(name, each.input)}: {_short(each.description)}" for name, each in workflows.items())
+    yield listed("Workflows", inner)
+
+
+def _short(text: str) -> str:
+    line = " ".join(text.split())
+    return line if len(line) <= _LONGEST else f"{line[: _LONGEST - 1]}…"

@@ -1,0 +1,196 @@
+"""Workflows from a description, over HTTP."""
+
+import asyncio
+from dataclasses import asdict
+from decimal import Decimal
+from time import monotonic
+from typing import Annotated, Any, Literal
+
+from fastapi import APIRouter, Query, Response
+from pydantic import Field
+
+from api.ali.service import Asker
+from api.chat.accepted_work import Accepted
+from api.chat.schemas import ChatUsage, usage_of
+from api.graphflow.definition_responses import Problem, ValidationResult, result, written
+from api.graphflow.definition_routes import PREFIX
+from api.graphflow.definition_service import Desk, Written
+from api.graphflow.generation_service import Design, Designer, Wish
+from api.http.dependencies import CurrentCaller, CurrentRequest, IdempotencyKey, requires
+from api.http.request_context import RequestContext
+from api.http.schemas import Body, Timestamp, View
+from domain.errors import Conflict
+from domain.graphflow.definition.diagram import mermaid
+from domain.graphflow.definition.documents import document_of
+from domain.graphflow.generation.answer import MOST_REQUIREMENTS
+from domain.graphflow.generation.rehearsal import rehearse
+from domain.ids import random_id
+
+_SAYS_SOMETHING = r"^[^\x00]*[^\s\x00][^\x00]*$"
+_REHEARSING_S = 5.0
+"""How long a rehearsal may take, in seconds, before it is cut."""
+_MOST_ALIKE = 20
+"""Workflows of one name, before a further one is refused."""
+
+_Requirement = Annotated[str, Field(max_length=1_000, pattern=_SAYS_SOMETHING)]
+_DryRun = Annotated[bool, Query(description="Keep nothing, and show where the workflow can lead.")]
+
+
+class Wanted(Body):
+    """What a workflow is to do. Without a `name` it is given one."""
+
+    description: Annotated[str, Field(max_length=10_000, pattern=_SAYS_SOMETHING)]
+    requirements: Annotated[tuple[_Requirement, ...], Field(max_length=MOST_REQUIREMENTS)] = ()
+    name: Annotated[str, Field(max_length=120, pattern=_SAYS_SOMETHING)] | None = None
+
+
+class TracedRequirement(View):
+    """A requirement, and the nodes that meet it; if it is not met, `how` says why. `number` counts from 1."""
+
+    number: int
+    requirement: str
+    nodes: list[str]
+    met: bool
+    how: str
+
+
+class Walk(View):
+    """One way through a rehearsal. `turned` is the condition that went the other way, once; null for the first walk.
+
+    `status` is how a run would end, `cut` where it took too many visits to see; `reason` is why it would fail.
+    """
+
+    turned: str | None
+    status: Literal["completed", "failed", "rejected", "cancelled", "cut"]
+    visited: list[str]
+    skipped: list[str]
+    ends: list[str]
+    reason: str | None
+
+
+class RehearsalResult(View):
+    """Where a workflow can lead, tried with made-up outputs: no model was asked for it, and nothing was called.
+
+    Approvals were given and waits were over at once; templates and conditions were really evaluated. `visited` ran in a
+    walk, `skipped` in none; `problems` are expressions that failed on these outputs; `complete`: each condition was
+    tried both ways.
+    """
+
+    visited: list[str]
+    skipped: list[str]
+    ends: list[str]
+    problems: list[Problem]
+    walks: list[Walk]
+    complete: bool
+
+
+class GeneratedWorkflow(View):
+    """A workflow that was drawn from a description. `attempts` are the answers of the model that it took.
+
+    `session_id` is the chat in which it was drawn. After a dry run nothing is kept: `id` and all that a kept workflow
+    has are null, and `rehearsal` is there.
+    """
+
+    id: str | None
+    name: str
+    description: str
+    status: Literal["active", "retired"] | None
+    steps: int
+    version: int | None
+    created_at: Timestamp | None
+    updated_at: Timestamp | None
+    fingerprint: str | None
+    note: str | None
+    definition: dict[str, Any]
+    mermaid: str
+    validation: ValidationResult
+    requirements: list[TracedRequirement]
+    attempts: int
+    usage: ChatUsage
+    session_id: str
+    rehearsal: RehearsalResult | None = None
+
+
+def router(designer: Designer, desk: Desk) -> APIRouter:
+    """`/api/v1/workflows/generate`."""
+    routes = APIRouter(prefix=PREFIX, tags=["Workflows"])
+
+    @routes.post(
+        "/generate",
+        status_code=201,
+        response_model=GeneratedWorkflow,
+        responses={
+            200: {"model": GeneratedWorkflow, "description": "A dry run: nothing is kept."},
+            202: {"model": Accepted, "description": "Not drawn yet; the same request with the same key asks again."},
+        },
+        dependencies=[requires("write")],
+    )
+    async def generate_workflow(
+        body: Wanted,
+        request: CurrentRequest,
+        caller: CurrentCaller,
+        key: IdempotencyKey,
+        response: Response,
+        *,
+        dry_run: _DryRun = False,
+    ) -> Any:
+        """Have a workflow drawn from a description: proven, put right up to twice, each requirement traced to nodes."""
+        wish = Wish(body.description.strip(), tuple(each.strip() for each in body.requirements), _named(body.name))
+        design = await designer.draw(wish, Asker(caller.id, request.request_id, key))
+        if dry_run:
+            response.status_code = 200
+            return await _rehearsed(wish, design)
+        made = await _kept(desk, wish, design, request, key)
+        await desk.answered(request, response, made.standing)
+        response.headers["location"] = f"{PREFIX}/{made.standing.workflow_id}"
+        return {**_drawn(wish, design), **dict(written(made.standing, made.validation))}
+
+    return routes
+
+
+def _named(name: str | None) -> str | None:
+    return name.strip() if name else None
+
+
+async def _kept(desk: Desk, wish: Wish, design: Design, request: RequestContext, key: str | None) -> Written:
+    """Write it down; a name that the model has made, and that is taken, gets a number."""
+    once = key or random_id("generate")
+    name = design.definition.name
+    for number in range(1, _MOST_ALIKE + 1):
+        called = name if number == 1 else f"{name[:115]} {number}"
+        definition = design.definition.model_copy(update={"name": called})
+        try:
+            cause, note = desk.cause(request), "generated from a description"
+            return await desk.create(definition, cause, key=f"{once}:{number}", note=note)
+        except Conflict as error:
+            if wish.name is not None or error.details.get("field") != "name" or number == _MOST_ALIKE:
+                raise
+    raise AssertionError("the last try returns or raises")
+
+
+async def _rehearsed(wish: Wish, design: Design) -> dict[str, Any]:
+    end = monotonic() + _REHEARSING_S
+    shown = await asyncio.to_thread(rehearse, design.definition, is_late=lambda: monotonic() > end)
+    return {**_drawn(wish, design), "rehearsal": asdict(shown)}
+
+
+def _drawn(wish: Wish, design: Design) -> dict[str, Any]:
+    """What is known of it before it is kept."""
+    said, definition = design.said, design.definition
+    kept = dict.fromkeys(("id", "status", "version", "created_at", "updated_at", "fingerprint", "note"))
+    return {
+        **kept,
+        "name": definition.name,
+        "description": definition.description,
+        "steps": len(definition.nodes),
+        "definition": document_of(definition),
+        "mermaid": mermaid(definition),
+        "validation": result(design.validation),
+        "requirements": [
+            {**asdict(one), "number": one.requirement, "requirement": wish.requirements[one.requirement - 1]}
+            for one in sorted(design.requirements, key=lambda one: one.requirement)
+        ],
+        "attempts": design.attempts,
+        "usage": usage_of(said.prompt_tokens, said.completion_tokens, Decimal(said.cost)),
+        "session_id": design.session_id,
+    }

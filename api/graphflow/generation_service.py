@@ -1,0 +1,203 @@
+"""Workflows that an agent draws from a description: one turn of a chat, put right in it until it can run."""
+
+import asyncio
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import partial
+
+from activities.graphflow.validation import told
+from api.ali.service import Asker
+from api.chat.accepted_work import to_be_asked_again
+from api.chat.errors import failure_of_turn
+from api.chat.service import Conversations, Outcome, Utterance
+from api.graphflow.definition_service import Desk
+from api.graphflow.generation_context import Names, Naming
+from domain.chat.aggregate import turn_stream
+from domain.chat.events import TurnAnswered, TurnFailed, TurnProposed, TurnStepped
+from domain.chat.ports import ChatReads
+from domain.chat.steps import UNUSABLE
+from domain.content import Content, ContentStore
+from domain.errors import Conflict, Invalid
+from domain.events import Event
+from domain.graphflow.catalogue.names import name_stream, taken
+from domain.graphflow.catalogue.ports import WorkflowFilter
+from domain.graphflow.definition.model import Definition
+from domain.graphflow.generation.answer import DESIGN, Traced, drawn
+from domain.graphflow.generation.prompt import brief, numbered
+from domain.graphflow.validation.problems import Problem, Validation
+from domain.ids import derived, message_id, random_id
+from domain.ledger import Ledger
+from workflows.chat.messages import Said
+
+DESIGNER = "wanda_workflow_orchestrator"
+"""The agent that draws: designing workflows of agents, with people at the right places, is what she is for."""
+DRAWING_S = 240.0
+"""How long a drawing is waited for, in seconds, all tries together."""
+
+_MOST_ALIKE = 1_000
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What a workflow is to do; without a `name` whoever draws it gives it one."""
+
+    description: str
+    requirements: tuple[str, ...] = ()
+    name: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Design:
+    """A workflow that can run, and how it came about. `attempts` are the answers of the model that it took."""
+
+    definition: Definition
+    validation: Validation
+    requirements: tuple[Traced, ...]
+    attempts: int
+    said: Said
+    session_id: str
+
+
+class Designer:
+    """Has workflows drawn. Every refusal and every absence is a `Refused`."""
+
+    def __init__(
+        self,
+        conversations: Conversations,
+        desk: Desk,
+        chats: ChatReads,
+        *,
+        content: ContentStore,
+        ledger: Ledger,
+        naming: Naming,
+        drawing_s: float = DRAWING_S,
+    ) -> None:
+        self._conversations = conversations
+        self._desk = desk
+        self._chats = chats
+        self._content = content
+        self._ledger = ledger
+        self._naming = naming
+        self._drawing_s = drawing_s
+
+    async def draw(self, wish: Wish, asker: Asker) -> Design:
+        """Draw a workflow. The same key draws the same.
+
+        Raises:
+            Invalid: the last try could not run either; `errors` say why, `attempts` how many there were.
+            UpstreamFailed: the model is down.
+            TooLarge: the description does not fit the model's window.
+            Conflict: the name is another workflow's, or a person has rejected the drawing.
+            StillWorking: it takes longer than it may, or waits for a person; the same key asks for it again.
+            Unavailable: the same without a key; then it was given up.
+        """
+        session_id = f"session_{derived('design', asker.key)}" if asker.key else random_id("session")
+        await asyncio.to_thread(self._refuse_taken, wish, session_id, asker)
+        names = await self._naming.names(f"{wish.description} {' '.join(wish.requirements)}", len(wish.requirements))
+        utterance = await asyncio.to_thread(self._question, wish, names, session_id, asker)
+        outcome = await self._conversations.say(utterance, timeout_s=self._drawing_s)
+        said, attempts = await self._answered(outcome, asker)
+        text = await asyncio.to_thread(self._text, outcome, said, attempts)
+        found = drawn(text, names.options)
+        if found.definition is None or found.problems or said.status == "failed":
+            raise _refused(found.problems, outcome, len(attempts))
+        definition = found.definition.model_copy(update={"name": wish.name} if wish.name else {})
+        validation = await self._desk.proving.prove(definition)
+        if not validation.valid:
+            raise _refused(validation.errors, outcome, len(attempts))
+        return Design(definition, validation, found.requirements, len(attempts), said, session_id)
+
+    def _refuse_taken(self, wish: Wish, session_id: str, asker: Asker) -> None:
+        """Nothing is paid for a name that another workflow has; a repeat may find that it is its own."""
+        if wish.name is None or (asker.key and self._chats.turn_of(session_id, message_id(session_id, asker.key))):
+            return
+        found = self._desk.reads.page(WorkflowFilter("active", wish.name), skip=0, limit=_MOST_ALIKE)
+        for seen in found.workflows:
+            if name_stream(seen.row.name) == name_stream(wish.name):
+                raise taken(wish.name, seen.row.id)
+
+    async def _answered(self, outcome: Outcome, asker: Asker) -> tuple[Said, list[str]]:
+        """What became of it, and the hashes of the answers that it took; the last is the one that counts."""
+        said = outcome.said
+        again = partial(to_be_asked_again, self._conversations, outcome, key=asker.key)
+        if said is None:
+            raise await again(message="the workflow is still being drawn", retry_after=10)
+        match said.status:
+            case "awaiting_approval":
+                raise await again(message="the drawing waits for a person", retry_after=30)
+            case "rejected":
+                raise Conflict("a person has rejected the drawing", approval_id=said.approval_id)
+        events = await asyncio.to_thread(self._ledger.read, turn_stream(outcome.session_id, said.turn))
+        attempts = _attempts(events)
+        if said.status == "failed" and not (attempts and _has_given_up(said)):
+            raise failure_of_turn(outcome, said)
+        return said, attempts
+
+    def _text(self, outcome: Outcome, said: Said, attempts: Sequence[str]) -> str:
+        wanted = said.reply_hash if said.status == "completed" and said.reply_hash else attempts[-1]
+        texts = self._content.get(outcome.session_id, [wanted])
+        if wanted not in texts:
+            raise Conflict("the drawing was erased")
+        return texts[wanted]
+
+    def _question(self, wish: Wish, names: Names, session_id: str, asker: Asker) -> Utterance:
+        """The turn that draws, its texts stored."""
+        called = f"\n\nIts name is to be: {wish.name}" if wish.name else ""
+        wanted = Content(session_id, f"{wish.description}{called}")
+        there = Content(session_id, names.text)
+        asked = Content(session_id, numbered(wish.requirements)) if wish.requirements else None
+        for text in (wanted, there, asked):
+            if text is not None:
+                self._content.put(text)
+        return Utterance(
+            agent_id=DESIGNER,
+            message=wish.description,
+            key_id=asker.key_id,
+            request_id=asker.request_id,
+            key=asker.key,
+            session_id=session_id,
+            shape=DESIGN.name,
+            options=names.options,
+            tools=(),
+            parts=tuple(
+                brief(
+                    names_hash=there.hash,
+                    description_hash=wanted.hash,
+                    requirements_hash=asked.hash if asked else None,
+                )
+            ),
+        )
+
+
+def _attempts(events: Iterable[Event]) -> list[str]:
+    """The answers of the model in the newest try of a turn, by their hashes, as the ledger has them."""
+    hashes: list[str] = []
+    is_over = False
+    for event in events:
+        match event:
+            case TurnStepped(reply_hash=reply) | TurnProposed(reply_hash=reply):
+                hashes = [reply] if is_over else [*hashes, reply]
+                is_over = False
+            case TurnAnswered(reply_hash=reply, approval_id=None):
+                hashes = [reply] if is_over else [*hashes, reply]
+            case TurnFailed():
+                is_over = True
+    return hashes
+
+
+def _has_given_up(said: Said) -> bool:
+    """Whether the model has answered and could not put it right; a window may be too small for another try."""
+    return said.code == "PAYLOAD_TOO_LARGE" or (said.error or "").startswith(UNUSABLE)
+
+
+def _refused(problems: Sequence[Problem], outcome: Outcome, attempts: int) -> Invalid:
+    errors = [told(problem) for problem in problems]
+    first = errors[0] if errors else {"field": "definition", "reason": UNUSABLE}
+    return Invalid(
+        f"no workflow that can run was drawn; the last answer of {attempts}: {first['field']}: {first['reason']}",
+        field=first["field"],
+        reason=first["reason"],
+        errors=errors or [first],
+        attempts=attempts,
+        session_id=outcome.session_id,
+    )

@@ -1,0 +1,1 @@
+"""HTTP rules shared by all routes; imports no concept."""

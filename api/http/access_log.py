@@ -1,0 +1,130 @@
+"""The outermost layer: each request gets an id and a log line, each answer its headers, each accident an envelope."""
+
+from time import perf_counter
+from typing import Any
+
+import structlog
+from starlette.requests import ClientDisconnect
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from structlog.contextvars import bind_contextvars, reset_contextvars
+
+from api.http.errors import Failure, failure_of
+from api.http.metrics import WebMetrics
+from api.http.request_context import CURRENT, Header, RequestContext
+
+UNMATCHED = "unmatched"
+_GONE = 499
+_ALWAYS: tuple[Header, ...] = (
+    (b"x-content-type-options", b"nosniff"),
+    (b"x-frame-options", b"DENY"),
+    (b"referrer-policy", b"no-referrer"),
+)
+_UNLESS_GIVEN: tuple[Header, ...] = (
+    (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'"),
+    (b"cache-control", b"no-store"),
+)
+_HTTPS: Header = (b"strict-transport-security", b"max-age=31536000")
+_QUIET = ("/health", "/metrics")
+
+
+class Observed:
+    """Wraps the whole web layer: whatever happens inside, one answer comes out, counted and logged."""
+
+    def __init__(self, app: ASGIApp, *, metrics: WebMetrics) -> None:
+        self._app = app
+        self._metrics = metrics
+        self._log = structlog.get_logger("convergio.api")
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        context = RequestContext(scope)
+        # HEAD is GET without the body, which the server leaves out by its own copy of the scope
+        scope = {**scope, "method": "GET"} if context.method == "HEAD" else scope
+        scope["convergio"] = context
+        mine = CURRENT.set(context)
+        bound = bind_contextvars(request_id=context.request_id)
+        exchange = _Exchange(context, send, https=scope["scheme"] == "https")
+        self._metrics.in_flight.inc()
+        try:
+            await self._answer(scope, receive, exchange)
+        finally:
+            self._metrics.in_flight.dec()
+            self._note(scope, context, exchange.status)
+            reset_contextvars(**bound)
+            CURRENT.reset(mine)
+
+    async def _answer(self, scope: Scope, receive: Receive, exchange: "_Exchange") -> None:
+        try:
+            await self._app(scope, receive, exchange.send)
+        except ClientDisconnect:
+            return
+        except Exception as error:  # the last one who could turn an accident into an answer
+            failure = failure_of(error)
+            if failure.code == "INTERNAL_ERROR":
+                self._log.exception("request failed", route=_route(scope), method=exchange.context.method)
+            if exchange.status != _GONE:  # half an answer is out already: only breaking off tells the client
+                raise
+            await exchange.fail(failure)
+
+    def _note(self, scope: Scope, context: RequestContext, status: int) -> None:
+        seconds = perf_counter() - context.started
+        route = _route(scope)
+        self._metrics.answered(route, context.method, status, seconds)
+        say = self._log.debug if context.path.startswith(_QUIET) else self._log.info
+        say(
+            "request",
+            method=context.method,
+            route=route,
+            status=status,
+            duration_ms=round(seconds * 1000, 2),
+            caller=context.caller.id,
+            client=context.client,
+        )
+
+
+class _Exchange:
+    """The way out: adds the headers that every answer has, and remembers the status."""
+
+    __slots__ = ("_https", "_send", "context", "status")
+
+    def __init__(self, context: RequestContext, send: Send, *, https: bool) -> None:
+        self.context = context
+        self.status = _GONE
+        self._send = send
+        self._https = https
+
+    async def send(self, message: Message) -> None:
+        if message["type"] == "http.response.start":
+            self.status = message["status"]
+            message["headers"] = self._headers(message["headers"])
+        elif self.context.method == "HEAD":
+            message = {**message, "body": b""}
+        await self._send(message)
+
+    async def fail(self, failure: Failure) -> None:
+        for start_or_body in messages(failure, self.context.request_id):
+            await self.send(start_or_body)
+
+    def _headers(self, given: Any) -> list[Header]:
+        names = {name for name, _ in given}
+        headers = [*given, *_ALWAYS, (b"x-request-id", self.context.request_id.encode("ascii")), *self.context.headers]
+        headers += [header for header in _UNLESS_GIVEN if header[0] not in names]
+        if self._https:
+            headers.append(_HTTPS)
+        return headers
+
+
+def messages(failure: Failure, request_id: str) -> tuple[Message, Message]:
+    """A failure as the two messages of an ASGI answer."""
+    body = failure.body(request_id)
+    headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
+    headers += [(name.encode("latin-1"), value.encode("latin-1")) for name, value in failure.headers]
+    start = {"type": "http.response.start", "status": failure.status, "headers": headers}
+    return start, {"type": "http.response.body", "body": body}
+
+
+def _route(scope: Scope) -> str:
+    route = scope.get("route")
+    return getattr(route, "path", UNMATCHED)

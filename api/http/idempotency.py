@@ -1,0 +1,234 @@
+"""`Idempotency-Key`: a POST with the same key and body is answered as it was the first time.
+
+What is kept is what was done (2xx), and that it contradicts what has happened (409). Any other refusal may be another
+one next time, when what was missing is there; it has done nothing, so it is simply asked again. A 202 says how far work
+had come, which a repeat wants to know anew.
+
+A request without the header passes untouched. With it, the key is claimed before anything happens; if the store
+cannot be reached the request is refused (fails closed), because it could be a repeat.
+"""
+
+import asyncio
+import re
+from collections.abc import Iterable
+from hashlib import sha256
+from typing import Any
+from uuid import uuid4
+
+import orjson
+import structlog
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from api.http import request_context as context
+from api.http.request_context import RequestContext
+from domain.errors import Conflict, Invalid, Unavailable
+from domain.idempotency.ports import JOINS, LEASE_S, Answer, Answers
+
+MAX_KEY = 255
+"""The most characters of a key."""
+
+RENEW_S = LEASE_S / 3
+"""A claim is renewed this often, in seconds, while its request is being worked on."""
+
+_SANE = re.compile(rb"[\x21-\x7e]{1,%d}" % MAX_KEY)
+_FIRST_POLL_S, _LAST_POLL_S = 0.02, 0.5
+_CONFLICT = 409
+_REFUSED_BEFORE = frozenset({404, 409, 422})
+"""What is accepted stays accepted: a repeat that is refused like this, as something has changed, is told the 202.
+
+Unless that one asked for the same request again: then this is what came of it.
+"""
+
+
+class Idempotency:
+    """`wait_s` bounds, in seconds, how long a repeat waits for the first request to be answered."""
+
+    def __init__(self, app: ASGIApp, *, answers: Answers, wait_s: float) -> None:
+        self._app = app
+        self._answers = answers
+        self._wait_s = wait_s
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http" and scope["method"] == "POST" and b"idempotency-key" in context.of(scope).given:
+            await self._once(scope, receive, send)
+        else:
+            await self._app(scope, receive, send)
+
+    async def _once(self, scope: Scope, receive: Receive, send: Send) -> None:
+        request = context.of(scope)
+        key = sha256(b"\x1f".join(_named(request))).digest()
+        claim = _Claim(self._answers, key)
+        kept = await self._claimed(claim, _fingerprint(request, scope["query_string"]))
+        if kept is None:
+            async with claim:
+                await self._app(scope, receive, _Keeping(claim, request, send).send)
+            return
+        if not kept.is_provisional:
+            await _replay(kept, request, send)
+            return
+        again = _Rereading(claim, kept, request, send)
+        await self._app(scope, receive, again.send)
+
+    async def _claimed(self, claim: "_Claim", fingerprint: bytes) -> Answer | None:
+        """The kept answer, or None when the claim is ours."""
+        loop, pause = asyncio.get_running_loop(), _FIRST_POLL_S
+        give_up_at = loop.time() + self._wait_s
+        while (outcome := await self._answers.claim(claim.key, fingerprint, claim.holder)) == "busy":
+            if loop.time() + pause > give_up_at:
+                raise Unavailable("the first request with this key is still being worked on", retry_after=5)
+            await asyncio.sleep(pause)
+            pause = min(pause * 1.5, _LAST_POLL_S)
+        if outcome == "other_body":
+            raise Conflict("this Idempotency-Key was used with another body", field="Idempotency-Key")
+        return outcome if isinstance(outcome, Answer) else None
+
+
+class _Claim:
+    """A claimed key. It is renewed while the work goes on, and given up at the end unless an answer was kept."""
+
+    def __init__(self, answers: Answers, key: bytes) -> None:
+        self._answers = answers
+        self._renewal: asyncio.Task[None] | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        self._kept = False
+        self._log = structlog.get_logger("convergio.api")
+        self.key = key
+        self.holder = uuid4().hex
+
+    async def __aenter__(self) -> None:
+        self._plan()
+
+    async def __aexit__(self, *raised: object) -> None:
+        if self._timer:
+            self._timer.cancel()
+        if self._renewal and not self._renewal.done():
+            self._renewal.cancel()
+            await asyncio.gather(self._renewal, return_exceptions=True)
+        if not self._kept and not isinstance(raised[1], asyncio.CancelledError):
+            await self._try(self._answers.release(self.key, self.holder))
+
+    async def keep(self, answer: Answer) -> None:
+        """Keep the answer. If that fails the client is answered all the same: the work has been done."""
+        self._kept = True
+        await self._try(self._answers.keep(self.key, self.holder, answer))
+
+    async def replace(self, answer: Answer) -> None:
+        """Keep this answer, by which work has ended, in the place of the one that said that it goes on."""
+        await self._try(self._answers.replace(self.key, answer))
+
+    def _plan(self) -> None:
+        self._timer = asyncio.get_running_loop().call_later(RENEW_S, self._start_renewal)
+
+    def _start_renewal(self) -> None:
+        self._renewal = asyncio.ensure_future(self._renew())
+
+    async def _renew(self) -> None:
+        await self._try(self._answers.renew(self.key, self.holder))
+        self._plan()
+
+    async def _try(self, step: Any) -> None:
+        try:
+            await step
+        except Unavailable as error:  # the lease runs out by itself, and a repeat joins the same work
+            self._log.warning("idempotency store away in mid-request", reason=repr(error.__cause__ or error))
+
+
+class _Held:
+    """Holds the start of an answer back until its first piece is there, and hands both to `_tell`."""
+
+    def __init__(self, claim: _Claim, request: RequestContext, send: Send) -> None:
+        self._claim = claim
+        self._request = request
+        self._send = send
+        self._start: Message | None = None
+
+    async def send(self, message: Message) -> None:
+        if message["type"] == "http.response.start":
+            self._start = message
+        elif self._start is None:
+            await self._send(message)
+        else:
+            start, self._start = self._start, None
+            await self._tell(start, message)
+
+    async def _tell(self, start: Message, body: Message) -> None:
+        raise NotImplementedError
+
+
+class _Keeping(_Held):
+    """Keeps an answer before it is sent. An answer in pieces is a stream: that one is not kept."""
+
+    async def _tell(self, start: Message, body: Message) -> None:
+        if _is_kept(start, self._request) and not body.get("more_body"):
+            await self._claim.keep(_answer(start, body, self._request))
+        await self._send(start)
+        await self._send(body)
+
+
+class _Rereading(_Held):
+    """Passes on how the work stands now, and keeps it once the work is over."""
+
+    def __init__(self, claim: _Claim, kept: Answer, request: RequestContext, send: Send) -> None:
+        super().__init__(claim, request, send)
+        self._kept = kept
+
+    async def _tell(self, start: Message, body: Message) -> None:
+        if start["status"] in _REFUSED_BEFORE and not _comes_again(name for name, _ in self._kept.headers):
+            await _replay(self._kept, self._request, self._send)
+            return
+        if _is_kept(start, self._request) and not body.get("more_body"):
+            await self._claim.replace(_answer(start, body, self._request))
+        await self._send(start)
+        await self._send(body)
+
+
+def _is_kept(start: Message, request: RequestContext) -> bool:
+    """Whether the same request is to be answered the same.
+
+    Who is asked to come again gets what there is then, unless the repeat joins the work and learns that anyway.
+    """
+    status = start["status"]
+    is_told = request.joins or not _comes_again(name.decode("latin-1") for name, _ in start["headers"])
+    return (status // 100 == 2 or status == _CONFLICT) and is_told  # noqa: PLR2004  (2xx)
+
+
+def _comes_again(headers: Iterable[str]) -> bool:
+    """Whether an answer with these headers asks for the same request again, to learn what came of it."""
+    return any(name.lower() == "retry-after" for name in headers)
+
+
+def _answer(start: Message, body: Message, request: RequestContext) -> Answer:
+    headers = tuple((name.decode("latin-1"), value.decode("latin-1")) for name, value in start["headers"])
+    return Answer(start["status"], (*headers, (JOINS, "true")) if request.joins else headers, body.get("body", b""))
+
+
+async def _replay(answer: Answer, request: RequestContext, send: Send) -> None:
+    request.add_header("idempotency-replayed", "true")
+    headers = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in answer.headers if name != JOINS]
+    await send({"type": "http.response.start", "status": answer.status, "headers": headers})
+    await send({"type": "http.response.body", "body": answer.body})
+
+
+def scoped_key(request: RequestContext) -> str | None:
+    """The request's key as a name that no other caller, method or path has; None without the header.
+
+    What a command derives ids from, so that a repeat joins the same work even when no answer was kept.
+    """
+    if b"idempotency-key" not in request.given:
+        return None
+    return sha256(b"\x1f".join(_named(request))).hexdigest()
+
+
+def _named(request: RequestContext) -> tuple[bytes, ...]:
+    key = request.given[b"idempotency-key"]
+    if not _SANE.fullmatch(key):
+        reason = f"1 to {MAX_KEY} visible ASCII characters"
+        raise Invalid(f"Idempotency-Key must be {reason}", field="Idempotency-Key", reason=reason)
+    return request.caller.id.encode(), request.method.encode(), request.path.encode("utf-8", "surrogatepass"), key
+
+
+def _fingerprint(request: RequestContext, query: bytes) -> bytes:
+    """What makes a body the same: its JSON whatever its spacing and order, and the query but for `envelope`."""
+    body = b"" if request.json is None else orjson.dumps(request.json, option=orjson.OPT_SORT_KEYS)
+    asked = b"&".join(sorted(part for part in query.split(b"&") if not part.startswith(b"envelope=")))
+    return sha256(asked + b"\x1f" + body).digest()

@@ -1,0 +1,182 @@
+"""The OpenAPI description: what FastAPI knows of the routes, and the rules that hold for all of them."""
+
+import re
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from api.http.idempotency import MAX_KEY
+from api.http.schemas import ErrorEnvelope
+
+TAKES_YAML = "x-takes-yaml"
+"""Marks an operation whose body may be YAML; it is described as such, and the mark is taken away."""
+TITLE = "Convergio API"
+SUMMARY = "AI agents that never lose their place."
+DESCRIPTION = """\
+Durable AI agents over REST.
+
+**Answers** are exactly the documented body. With `?envelope=true`, or `Accept:
+application/vnd.convergio.envelope+json`, they come inside `{success, data, timestamp, request_id}`.
+
+**Errors**, from 400 up, always come as `{success: false, error: {code, message, details}, timestamp, request_id}`.
+
+**Repeats**: a POST with an `Idempotency-Key` can be sent again safely for 24 hours. What was done (2xx) and what was
+a `409` is answered as the first time (`Idempotency-Replayed: true`); any other refusal has done nothing, and is asked
+again. After a `202` that names work to poll, a repeat joins that work and tells how it stands. The same key with
+another body is a `409`.
+
+**Versions**: resources carry `version` and `ETag`; `PUT` and `DELETE` honour `If-Match`.
+
+**Rate limit**: `X-RateLimit-Limit`, `-Remaining` and `-Reset` (Unix seconds) on every limited answer; a `429` carries
+`Retry-After`.
+
+**Reads** show what was written before them; one that could not wait long enough says `X-Convergio-Stale: true`.
+
+Integers beyond 64 bits are read as floating-point numbers: send as text what has to keep its digits.
+Times are UTC, money is US dollars with up to 6 decimals. Bodies are JSON of 1 MiB at most; definitions of workflows
+may be YAML of 128 KiB.
+"""
+TAGS = (
+    "Health", "Monitoring", "Talents", "AI Agents", "Ali Intelligence", "Vector Search", "Cost Management", "Analytics",
+    "Workflows", "Projects & Clients", "Agent Management", "Swarm Coordination", "Approvals", "Agent Signatures",
+    "Component Serialization", "Governance", "Telemetry", "User Keys", "Agent Ecosystem", "Admin",
+)  # fmt: skip
+
+_REASONS = {
+    400: "The request cannot be read",
+    401: "A key is missing or wrong",
+    403: "The key or the page may not do this",
+    404: "There is no such thing",
+    405: "The path has no such method",
+    409: "It contradicts what has already happened",
+    412: "`If-Match` names another version",
+    413: "The body is too large",
+    415: "The body is not of a media type that is read here",
+    422: "The request says something that cannot be",
+    429: "Too many requests, or over budget",
+    500: "Something went wrong here",
+    502: "The model provider failed",
+    503: "Something this needs cannot be reached",
+}
+_ANYWHERE = (400, 401, 403, 422, 429, 500, 503)
+_SCHEMA = "#/components/schemas/ErrorEnvelope"
+_KEYS: list[dict[str, list[str]]] = [{"bearer": []}, {"api_key": []}]
+_NO_NUL = r"^[^\x00]*$"
+_ANY_JSON = {"$ref": "#/components/schemas/Json"}
+_JSON: dict[str, Any] = {
+    "description": "Any JSON without NUL characters.",
+    "anyOf": [
+        {"type": ["null", "boolean", "number"]},
+        {"type": "string", "pattern": _NO_NUL},
+        {"type": "array", "items": _ANY_JSON},
+        {"type": "object", "additionalProperties": _ANY_JSON, "propertyNames": {"pattern": _NO_NUL}},
+    ],
+}
+_OPEN = frozenset({"/health", "/health/live", "/health/ready"})
+
+
+def complete(schema: dict[str, Any], *, auth_on: bool) -> dict[str, Any]:
+    """Add to FastAPI's description what the web layer does for every operation."""
+    components = schema.setdefault("components", {})
+    schemas = components.setdefault("schemas", {})
+    for unused in ("HTTPValidationError", "ValidationError"):
+        schemas.pop(unused, None)
+    error = ErrorEnvelope.model_json_schema(ref_template="#/components/schemas/{model}")
+    schemas.update(error.pop("$defs"), ErrorEnvelope=error)
+    components["responses"] = {f"Error{status}": _response(reason) for status, reason in _REASONS.items()}
+    components["parameters"] = _parameters()
+    components["securitySchemes"] = {
+        "bearer": {"type": "http", "scheme": "bearer", "description": "`cvg_…`"},
+        "api_key": {"type": "apiKey", "in": "header", "name": "X-API-Key"},
+    }
+    _forbid_nul(schema)
+    used, names = set(), Counter(operation["summary"] for _, _, operation in _operations(schema))
+    for path, method, operation in _operations(schema):
+        _extend(path, method, operation)
+        _also_yaml(operation)
+        used.update(operation.get("tags", ()))
+        if names[operation["summary"]] == 1:
+            operation["operationId"] = operation["summary"].lower().replace(" ", "_")
+        if auth_on and path not in _OPEN:
+            operation["security"] = _KEYS
+    schema["tags"] = [{"name": tag} for tag in TAGS if tag in used]
+    return schema
+
+
+def _also_yaml(operation: dict[str, Any]) -> None:
+    """Where a body may be YAML, it is described as that too."""
+    if operation.pop(TAKES_YAML, False):
+        content = operation["requestBody"]["content"]
+        content["application/yaml"] = content["application/json"]
+
+
+def _operations(schema: Mapping[str, Any]) -> Iterator[tuple[str, str, dict[str, Any]]]:
+    for path, methods in schema["paths"].items():
+        for method, operation in methods.items():
+            yield path, method, operation
+
+
+def _extend(path: str, method: str, operation: dict[str, Any]) -> None:
+    statuses = [*_ANYWHERE]
+    if "{" in path:
+        statuses.append(404)
+    if "requestBody" in operation or method in {"post", "put", "patch", "delete"}:
+        statuses += (404, 409, 413, 415)
+    if method in {"put", "delete", "patch"}:
+        statuses.append(412)
+    if method == "post":
+        statuses.append(502)
+        operation.setdefault("parameters", []).append({"$ref": "#/components/parameters/IdempotencyKey"})
+    operation.setdefault("parameters", []).append({"$ref": "#/components/parameters/RequestId"})
+    for status in sorted({*statuses}):
+        operation["responses"][str(status)] = {"$ref": f"#/components/responses/Error{status}"}
+
+
+def _forbid_nul(schema: dict[str, Any]) -> None:
+    """Say of every text that may be sent that it holds no NUL, which no text of the platform can."""
+    schemas = schema["components"]["schemas"]
+    pending = [operation.get("requestBody", {}) for _, _, operation in _operations(schema)]
+    pending += [operation.get("parameters", []) for _, _, operation in _operations(schema)]
+    seen = set()
+    while pending:
+        node = pending.pop()
+        if isinstance(node, dict):
+            _forbid_nul_in(node)
+            name = str(node.get("$ref", "")).removeprefix("#/components/schemas/")
+            if name in schemas and name not in seen:
+                seen.add(name)
+                pending.append(schemas[name])
+        pending += node.values() if isinstance(node, dict) else node if isinstance(node, list) else ()
+    schemas["Json"] = _JSON
+
+
+def _forbid_nul_in(node: dict[str, Any]) -> None:
+    if node.get("type") == "string" and not node.keys() & {"pattern", "format", "enum", "const"}:
+        node["pattern"] = _NO_NUL
+    elif node.get("type") == "string" and re.search(node.get("pattern", "."), "\0"):
+        node["allOf"] = [{"pattern": _NO_NUL}]
+    if node.get("type") == "object" and node.get("additionalProperties") is True:
+        node.update(additionalProperties=_ANY_JSON, propertyNames={"pattern": _NO_NUL})
+
+
+def _response(reason: str) -> dict[str, Any]:
+    return {"description": reason, "content": {"application/json": {"schema": {"$ref": _SCHEMA}}}}
+
+
+def _parameters() -> dict[str, Any]:
+    return {
+        "RequestId": {
+            "name": "X-Request-ID",
+            "in": "header",
+            "required": False,
+            "description": "Names this request in answers and logs, if it has at most 128 visible characters.",
+            "schema": {"type": "string"},
+        },
+        "IdempotencyKey": {
+            "name": "Idempotency-Key",
+            "in": "header",
+            "required": False,
+            "description": "Makes a repeat safe. Kept for 24 hours.",
+            "schema": {"type": "string", "minLength": 1, "maxLength": MAX_KEY, "pattern": "^[!-~]+$"},
+        },
+    }

@@ -1,0 +1,125 @@
+"""Who comes in, and how often: the key is looked at, then a token is taken from the caller's bucket."""
+
+from collections.abc import Callable
+from functools import lru_cache
+from ipaddress import IPv6Address, ip_network
+from time import monotonic
+
+import structlog
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from api.http import request_context as context
+from api.http.api_keys import Identity
+from api.http.request_context import RequestContext
+from domain.errors import RateLimited, Unauthenticated, Unavailable
+from domain.governance.ports import RateLimiter, StandInLimiter, Verdict
+
+_OPEN = ("/health", "/docs", "/redoc", "/openapi.json")
+_UNLIMITED = (*_OPEN, "/metrics")
+
+
+class Gate:
+    """Lets requests in. Wrong keys are paid for by the client's address, on every path, so that guessing is slow."""
+
+    def __init__(self, app: ASGIApp, *, identity: Identity, limiter: RateLimiter) -> None:
+        self._app = app
+        self._identity = identity
+        self._limiter = limiter
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http":
+            await self._admit(context.of(scope))
+        await self._app(scope, receive, send)
+
+    async def _admit(self, request: RequestContext) -> None:
+        wrong: Unauthenticated | None = None
+        try:
+            request.caller = self._identity.of(request.given, open_path=_below(request.path, _OPEN))
+        except Unauthenticated as error:
+            wrong = error
+        if wrong or not _below(request.path, _UNLIMITED):
+            await self._limit(request)
+        if wrong:
+            raise wrong
+
+    async def _limit(self, request: RequestContext) -> None:
+        bucket = request.caller.key_id or f"client:{_network(request.client)}"
+        verdict = await self._limiter.take(bucket)
+        if verdict is None:
+            return
+        request.headers += (
+            (b"x-ratelimit-limit", b"%d" % verdict.limit),
+            (b"x-ratelimit-remaining", b"%d" % verdict.remaining),
+            (b"x-ratelimit-reset", b"%d" % verdict.full_at),
+        )
+        if not verdict.allowed:
+            wait = max(1, verdict.retry_after)
+            raise RateLimited(f"too many requests; try again in {wait} s", retry_after=wait, limit=verdict.limit)
+
+
+class StandIn:
+    """The policy for buckets that cannot be reached: those of this process take their place, counted by `alone`.
+
+    They go on from where the others stood. After a failure the others are not asked for `pause_s` seconds: a dead
+    server costs one request its timeout, not all.
+    """
+
+    def __init__(
+        self,
+        limiter: RateLimiter,
+        own: StandInLimiter,
+        *,
+        alone: Callable[[], object],
+        pause_s: float = 1.0,
+        clock: Callable[[], float] = monotonic,
+    ) -> None:
+        self._limiter = limiter
+        self._own = own
+        self._alone = alone
+        self._pause_s = pause_s
+        self._clock = clock
+        self._ask_again_at = 0.0
+        self._silent_until = 0.0
+        self._log = structlog.get_logger("convergio.api")
+
+    async def take(self, bucket: str) -> Verdict | None:
+        if self._ask_again_at:
+            if self._clock() < self._ask_again_at:
+                return await self._instead(bucket)
+            self._ask_again_at = self._clock() + self._pause_s  # one asks, the others do not wait for it
+        try:
+            verdict = await self._limiter.take(bucket)
+        except Unavailable as error:
+            self._failed(error)
+            return await self._instead(bucket)
+        self._ask_again_at = 0.0
+        if verdict:
+            self._own.follow(bucket, verdict)
+        return verdict
+
+    async def _instead(self, bucket: str) -> Verdict | None:
+        self._alone()
+        return await self._own.take(bucket)
+
+    def _failed(self, error: Unavailable) -> None:
+        now = self._clock()
+        self._ask_again_at = now + self._pause_s
+        if now >= self._silent_until:
+            self._silent_until = now + 1
+            reason = repr(error.__cause__ or error)
+            self._log.warning("rate limit not shared: its buckets cannot be reached", reason=reason)
+
+
+def _below(path: str, roots: tuple[str, ...]) -> bool:
+    return path.startswith(roots) and any(path == root or path.startswith(root + "/") for root in roots)
+
+
+@lru_cache(maxsize=4096)
+def _network(client: str) -> str:
+    """The address; of IPv6 the /64, since whoever has one address there has all of them."""
+    if ":" not in client:
+        return client
+    try:
+        return str(ip_network((IPv6Address(client.partition("%")[0]), 64), strict=False))
+    except ValueError:
+        return client

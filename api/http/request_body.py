@@ -1,0 +1,198 @@
+"""What a request may carry: JSON of bounded size and depth, in text that PostgreSQL can hold; here and there YAML."""
+
+import asyncio
+import json
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+from starlette.requests import ClientDisconnect
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from api.http import request_context as context
+from api.http.errors import UnsupportedMediaType
+from api.http.request_context import RequestContext
+from api.http.schemas import MAX_INT
+from domain.errors import Invalid, Malformed, TooLarge
+
+MAX_BODY = 1024 * 1024
+"""The most bytes of a body, unless its path allows more."""
+
+MAX_DEPTH = 64
+"""The most arrays and objects within each other."""
+
+MAX_TARGET = 8192
+"""The most bytes of path and query together."""
+
+MAX_YAML = 128 * 1024
+"""The most bytes of a body in YAML, which takes a hundred times as long to read as JSON."""
+
+_BODILESS = frozenset({"GET", "HEAD", "OPTIONS"})
+_JSON = re.compile(rb"application/(?:[a-z0-9.+-]+\+)?json\s*(?:;.*)?", re.IGNORECASE)
+_YAML = re.compile(rb"(?:application|text)/(?:[a-z0-9.+-]+\+|x-)?yaml\s*(?:;.*)?", re.IGNORECASE)
+_LONG = re.compile(rb"\d{19}")
+_MOST_DIGITS = 20  # a sign among them
+_BRACKETS = re.compile(rb'"(?:[^"\\]|\\.)*+"?|[\[{]|[\]}]', re.DOTALL)
+
+
+@dataclass(frozen=True, slots=True)
+class Yaml:
+    """Where a body may be YAML as well, and how it is read; `read` raises `Malformed`.
+
+    `read_json` reads JSON as strictly: which of two values of one key is meant, nobody can tell.
+    """
+
+    paths: re.Pattern[str]
+    read: Callable[[str], Any]
+    read_json: Callable[[str], Any] = orjson.loads
+
+    def is_sent(self, request: RequestContext) -> bool:
+        return bool(self.paths.fullmatch(request.path) and _YAML.fullmatch(_content_type(request)))
+
+
+class Bodies:
+    """Reads each body once, checks it and hands it on whole. `larger` names paths with another limit in bytes."""
+
+    def __init__(self, app: ASGIApp, *, larger: Mapping[str, int] | None = None, yaml: Yaml | None = None) -> None:
+        self._app = app
+        self._larger = larger or {}
+        self._yaml = yaml
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http":
+            request = context.of(scope)
+            _check_target(request.path, scope["query_string"])
+            if request.method not in _BODILESS:
+                request.body = await self._read(request, receive)
+                if self._yaml and request.body and self._yaml.is_sent(request):
+                    scope = await _as_json(scope, request, self._yaml)
+                if sent := request.body:
+                    request.json = _parsed(request)
+                    if self._yaml and self._yaml.paths.fullmatch(request.path):
+                        await asyncio.to_thread(self._yaml.read_json, sent.decode())
+                receive = _replay(request.body, receive)
+        await self._app(scope, receive, send)
+
+    async def _read(self, request: RequestContext, receive: Receive) -> bytes:
+        limit = self._larger.get(request.path, MAX_BODY)
+        if int(request.given.get(b"content-length", b"0")) > limit:
+            raise _too_large(request, limit)
+        message = await receive()
+        if not message.get("more_body"):
+            return _chunk(message, request, limit, 0)
+        chunks, size = [], 0
+        while True:
+            chunks.append(_chunk(message, request, limit, size))
+            size += len(chunks[-1])
+            if not message.get("more_body"):
+                return b"".join(chunks)
+            message = await receive()
+
+
+def _chunk(message: Message, request: RequestContext, limit: int, before: int) -> bytes:
+    if message["type"] == "http.disconnect":
+        raise ClientDisconnect
+    chunk: bytes = message.get("body", b"")
+    if before + len(chunk) > limit:
+        raise _too_large(request, limit)
+    return chunk
+
+
+def _too_large(request: RequestContext, limit: int) -> TooLarge:
+    request.headers.append((b"connection", b"close"))  # the rest of the body is not worth reading
+    return TooLarge(f"the body may have {limit} bytes at most", limit=limit)
+
+
+def _replay(body: bytes, receive: Receive) -> Receive:
+    """The body as one message; then whatever the server says next, such as that the client has gone."""
+    given = False
+
+    async def replay() -> Message:
+        nonlocal given
+        if given:
+            return await receive()
+        given = True
+        return {"type": "http.request", "body": body, "more_body": False}
+
+    return replay
+
+
+async def _as_json(scope: Scope, request: RequestContext, yaml: Yaml) -> Scope:
+    """Put JSON in the place of a YAML body; whatever comes further in knows of JSON only."""
+    if len(request.body) > MAX_YAML:
+        raise _too_large(request, MAX_YAML)
+    try:
+        request.body = orjson.dumps(await asyncio.to_thread(yaml.read, request.body.decode()))
+    except UnicodeDecodeError:
+        raise Malformed("the body is not UTF-8") from None
+    except orjson.JSONEncodeError as error:
+        raise Malformed(f"the body is more than JSON has: {error}") from None
+    request.given[b"content-type"] = b"application/json"
+    rest = [(name, value) for name, value in scope["headers"] if name not in {b"content-type", b"content-length"}]
+    return {**scope, "headers": [*rest, (b"content-type", b"application/json")]}
+
+
+def _content_type(request: RequestContext) -> bytes:
+    return request.given.get(b"content-type", b"")
+
+
+def _parsed(request: RequestContext) -> Any:
+    if not _JSON.fullmatch(_content_type(request)):
+        raise UnsupportedMediaType("send the body as application/json")
+    if request.given.get(b"content-encoding", b"identity").lower() != b"identity":
+        raise UnsupportedMediaType("send the body without a content encoding")
+    body = request.body
+    if body.count(b"{") + body.count(b"[") > MAX_DEPTH and _too_deep(body):
+        raise Invalid(f"the body is nested deeper than {MAX_DEPTH} levels", field="body", reason="nested too deep")
+    try:
+        value = orjson.loads(body)
+    except orjson.JSONDecodeError as error:
+        raise Malformed(f"the body is no JSON: {error.msg} at character {error.pos}") from error
+    if _LONG.search(body):
+        # Readers of JSON differ in what they make of such integers, and most writers refuse them: from here on there
+        # are none.
+        value = json.loads(body, parse_int=_whole)
+        request.body = orjson.dumps(value)
+    if b"\\u0000" in body and (where := _nul(value)) is not None:
+        raise Invalid(
+            f"{where or 'body'}: NUL characters are not accepted", field=where or "body", reason="holds a NUL"
+        )
+    return value
+
+
+def _whole(digits: str) -> int | float:
+    """An integer, or the nearest floating-point number where it has no 64 bits."""
+    number = int(digits) if len(digits) <= _MOST_DIGITS else None  # reading more takes longer than their number
+    return number if number is not None and -MAX_INT - 1 <= number <= MAX_INT else float(digits)
+
+
+def _too_deep(body: bytes) -> bool:
+    depth = 0
+    for found in _BRACKETS.finditer(body):
+        first = found.group()[0]
+        depth += 1 if first in b"[{" else -1 if first in b"]}" else 0
+        if depth > MAX_DEPTH:
+            return True
+    return False
+
+
+def _nul(value: Any) -> str | None:
+    """The path to the first text with a NUL, such as `context.user_id`. Recursion is bounded by `MAX_DEPTH`."""
+    if isinstance(value, str):
+        return "" if "\0" in value else None
+    inner = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    for name, part in inner:
+        if isinstance(name, str) and "\0" in name:
+            return name.replace("\0", "\\u0000")
+        if (where := _nul(part)) is not None:
+            return f"{name}.{where}" if where else str(name)
+    return None
+
+
+def _check_target(path: str, query: bytes) -> None:
+    if len(path) + len(query) > MAX_TARGET:
+        raise Malformed(f"path and query may have {MAX_TARGET} bytes at most")
+    if "\0" in path or b"%00" in query:
+        raise Invalid("NUL characters are not accepted in path or query", field="url", reason="holds a NUL")

@@ -1,0 +1,183 @@
+"""The HTTP protocol of the server, for `uvicorn.Config(http=Http)`, bounded before anybody's key is looked at."""
+
+import asyncio
+import resource
+from functools import lru_cache
+from typing import Any, Literal
+from uuid import uuid4
+
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from api.http.errors import Failure
+
+MOST_HEAD = 64 * 1024
+"""The most bytes of a request line and its headers together."""
+
+HEAD_WITHIN_S = 10.0
+"""Seconds that a connection has for the head of its first request, and a request that has begun for its head."""
+
+BODY_WITHIN_S = 60.0
+"""Seconds that a request has for its whole body, once its head is there."""
+
+MOST_CONNECTIONS = 4096
+"""The most connections of a process, where its limit of open files allows as many."""
+
+_OTHER_FILES = 120
+"""Open files that connections leave to everything else: the database's, Temporal's, Valkey's, the logs."""
+_PHRASES = {
+    400: "Bad Request",
+    408: "Request Timeout",
+    431: "Request Header Fields Too Large",
+    503: "Service Unavailable",
+}
+
+
+@lru_cache(maxsize=1)
+def most_connections() -> int:
+    """How many connections this process takes at once; the limit of open files is read once."""
+    files = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+    if files == resource.RLIM_INFINITY:
+        return MOST_CONNECTIONS
+    return max(1, min(MOST_CONNECTIONS, max(files - _OTHER_FILES, files // 2)))
+
+
+class Http(HttpToolsProtocol):
+    """As uvicorn speaks it, except that it is bounded, and that what it refuses is refused in the error envelope.
+
+    The parser knows no bounds: it gathers a header of any length before it says anything. So the bytes are counted that
+    it was given since it last said something. When connections run out, the one that has been without a whole request
+    for the longest makes room: those that say nothing lock nobody out.
+    """
+
+    def __init__(self, *arguments: Any, **named: Any) -> None:
+        super().__init__(*arguments, **named)
+        self._reading: Literal["nothing", "head", "body"] = "nothing"
+        self._since = 0.0
+        self._unheard = 0
+        self._is_heard = False
+        self._is_refused = False
+        self._deadline: asyncio.TimerHandle | None = None
+        self._awaited: str | None = None
+
+    @property
+    def is_quiet(self) -> bool:
+        """Whether there is no whole request that is being answered, or nobody who takes the answer."""
+        is_answering = self.cycle is not None and not self.cycle.response_complete and not self.flow.write_paused
+        return self._reading != "nothing" or not is_answering
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as in uvicorn
+        super().connection_made(transport)
+        self._since = self.loop.time()
+        self._await("head", HEAD_WITHIN_S)
+        if len(self.connections) > most_connections():
+            self._make_room()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._await(None)
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        if self._is_refused:
+            return
+        self._is_heard = False
+        self._unheard += len(data)
+        super().data_received(data)
+        if self._is_refused or self.transport.is_closing():
+            self._await(None)
+            return
+        if self._is_heard:
+            self._unheard = 0
+        elif self._unheard > MOST_HEAD:
+            self._refuse_head()
+            return
+        self._await_rest()
+
+    def on_message_begin(self) -> None:
+        super().on_message_begin()
+        self._reading, self._since = "head", self.loop.time()
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        if self._reading == "head":  # what comes after the body is no header: it was not there when the key was checked
+            super().on_header(name, value)
+
+    def on_headers_complete(self) -> None:
+        self._reading, self._is_heard = "body", True
+        if self._unheard > MOST_HEAD and self._head_size() > MOST_HEAD:
+            self._refuse_head()
+        if not self._is_refused:
+            super().on_headers_complete()
+
+    def on_body(self, body: bytes) -> None:
+        self._is_heard = True
+        if not self._is_refused:
+            super().on_body(body)
+
+    def on_message_complete(self) -> None:
+        self._reading, self._is_heard = "nothing", True
+        if not self._is_refused:
+            super().on_message_complete()
+
+    def send_400_response(self, msg: str) -> None:
+        self._refuse(400, "BAD_REQUEST", msg)
+
+    def _head_size(self) -> int:
+        return len(self.url) + sum(len(name) + len(value) + 4 for name, value in self.headers)
+
+    def _refuse_head(self) -> None:
+        self._refuse(431, "BAD_REQUEST", f"a request's line and headers may have {MOST_HEAD} bytes at most")
+
+    def _make_room(self) -> None:
+        others = [each for each in self.connections if isinstance(each, Http) and each is not self and each.is_quiet]
+        if not others:
+            self._refuse(503, "SERVICE_UNAVAILABLE", "too many connections; try again in a moment")
+            return
+        oldest = min(others, key=lambda each: each._since)  # noqa: SLF001  (one of us)
+        self.connections.discard(oldest)
+        oldest.transport.abort()
+
+    def _await_rest(self) -> None:
+        """Give what has begun a time to end; most requests come in one piece, and need no timer."""
+        if self._reading == "body":
+            awaited = "body"
+        elif self._reading == "nothing" and self._is_heard:
+            awaited = None
+        else:  # a head that has begun, or empty lines before one
+            awaited = "head"
+        if awaited != self._awaited:
+            self._await(awaited, HEAD_WITHIN_S if awaited == "head" else BODY_WITHIN_S)
+
+    def _await(self, what: str | None, within_s: float = 0.0) -> None:
+        if self._deadline is not None:
+            self._deadline.cancel()
+            self._deadline = None
+        self._awaited = what
+        if what is not None:
+            self._deadline = self.loop.call_later(within_s, self._give_up)
+
+    def _give_up(self) -> None:
+        if self.transport.is_closing():
+            return
+        if self.flow.read_paused:  # it is we who do not read: another request is before this one
+            self._await(self._awaited, BODY_WITHIN_S)
+        elif self._reading == "nothing" or (self.cycle is not None and self.cycle.response_started):
+            self.transport.close()
+        else:
+            self._refuse(408, "BAD_REQUEST", f"the request's {self._reading} did not come in time")
+
+    def _refuse(self, status: int, code: str, message: str) -> None:
+        """Answer this and close."""
+        self._is_refused = True
+        if self.transport.is_closing():
+            return
+        request_id = f"req_{uuid4().hex}"
+        body = Failure(status, code, message).body(request_id)
+        head = (
+            f"HTTP/1.1 {status} {_PHRASES[status]}",
+            "content-type: application/json",
+            f"content-length: {len(body)}",
+            f"x-request-id: {request_id}",
+            "x-content-type-options: nosniff",
+            "connection: close",
+        )
+        self.transport.write("\r\n".join((*head, "", "")).encode("ascii") + body)
+        self.transport.close()

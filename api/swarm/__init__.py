@@ -1,0 +1,1 @@
+"""Swarm: tasks worked on by several agents."""

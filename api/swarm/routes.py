@@ -1,0 +1,140 @@
+"""Swarms over HTTP."""
+
+import asyncio
+from collections.abc import Callable
+from datetime import datetime
+from decimal import Decimal
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Path, Query, Response
+from pydantic import ConfigDict, Field
+
+from api.http.dependencies import (
+    CurrentCaller,
+    CurrentRequest,
+    IdempotencyKey,
+    Paged,
+    fresh,
+    joined_by_repeats,
+    requires,
+)
+from api.http.schemas import Body, Deadline
+from api.swarm.schemas import SwarmList, SwarmStatus, hashes_of, status, summary
+from api.swarm.service import COORDINATOR, Order, Swarms
+from domain.content import ContentStore
+from domain.swarm.ports import SeenSwarm, SwarmFilter, SwarmReads
+from domain.swarm.projection import Status
+from domain.swarm.task import MOST_MEMBERS, MOST_ROUNDS, ROUNDS, Mode
+
+MAX_TASK = 100_000
+"""Characters of a task."""
+_MOST_USD = 1_000_000
+
+_TaskId = Annotated[str, Path(max_length=128, pattern=r"^[A-Za-z0-9._-]+$")]
+_AgentName = Annotated[str, Field(min_length=1, max_length=64)]
+
+
+class SwarmContext(Body):
+    """What is known about the task. Other keys are allowed, and told to the agents."""
+
+    model_config = ConfigDict(extra="allow", str_max_length=MAX_TASK)
+
+    user_id: Annotated[str, Field(max_length=128)] | None = None
+    project_id: Annotated[str, Field(max_length=128)] | int | None = None
+
+
+class Coordinate(Body):
+    """A task for several agents."""
+
+    task: Annotated[str, Field(min_length=1, max_length=MAX_TASK, pattern=r"\S")]
+    agents: Annotated[list[_AgentName], Field(min_length=1, max_length=MOST_MEMBERS, description="In their order.")]
+    coordination_mode: Mode = "collaborative"
+    deadline: Deadline | None = None
+    coordinator: Annotated[
+        _AgentName | None,
+        Field(description=f"Splits, integrates, judges; `{COORDINATOR}` if deployed, else the first agent."),
+    ] = None
+    context: SwarmContext = SwarmContext()
+    rounds: Annotated[int, Field(ge=1, le=MOST_ROUNDS, description="Of a debate; other modes have none.")] = ROUNDS
+    budget_usd: Annotated[Decimal | None, Field(gt=0, le=_MOST_USD, description="What all of it may cost at most.")] = (
+        None
+    )
+    require_approval: Annotated[bool, Field(description="A person has to let the result go.")] = False
+
+
+def router(swarms: Swarms, reads: SwarmReads, content: ContentStore, now: Callable[[], datetime]) -> APIRouter:
+    """`/api/v1/swarm`."""
+    routes = APIRouter(prefix="/api/v1/swarm", tags=["Swarm Coordination"])
+
+    async def shown(seen: SeenSwarm) -> SwarmStatus:
+        wanted = hashes_of(seen)
+        texts = await asyncio.to_thread(content.get, seen.row.task_id, wanted) if wanted else {}
+        return status(seen, texts, now())
+
+    @routes.post(
+        "/coordinate",
+        response_model=SwarmStatus,
+        status_code=202,
+        dependencies=[requires("write"), joined_by_repeats()],
+    )
+    async def coordinate(
+        body: Coordinate, request: CurrentRequest, caller: CurrentCaller, key: IdempotencyKey, response: Response
+    ) -> Any:
+        """Have several agents work on a task together: 202 and a `Location` to poll."""
+        seen = await swarms.coordinate(_order(body, caller.id, request.request_id, key))
+        response.headers["location"] = f"{routes.prefix}/status/{seen.row.task_id}"
+        return await shown(seen)
+
+    @routes.get(
+        "/status/{task_id}",
+        response_model=SwarmStatus,
+        dependencies=[requires("read"), fresh("swarm"), fresh("costs")],
+    )
+    async def swarm_status(task_id: _TaskId, caller: CurrentCaller) -> Any:
+        """How far a swarm is, who did what, and its result. Another key's is 404."""
+        return await shown(await swarms.seen(task_id, key_id=caller.id))
+
+    @routes.get("", response_model=SwarmList, dependencies=[requires("read"), fresh("swarm"), fresh("costs")])
+    def list_swarms(
+        page: Paged,
+        caller: CurrentCaller,
+        with_status: Annotated[Status | None, Query(alias="status")] = None,
+        mode: Mode | None = None,
+        agent_id: Annotated[str | None, Query(min_length=1, max_length=64, pattern=r"^[^\x00]*$")] = None,
+    ) -> Any:
+        """The caller's swarms, newest first; `agent_id` is a member's or the coordinator's."""
+        found = reads.page(SwarmFilter(caller.id, with_status, mode, agent_id), skip=page.skip, limit=page.limit)
+        return {"data": [summary(seen, now()) for seen in found.swarms], "pagination": page.pagination(found.total)}
+
+    @routes.post(
+        "/{task_id}/cancel",
+        response_model=SwarmStatus,
+        status_code=202,
+        dependencies=[requires("write"), fresh("swarm"), fresh("costs")],
+    )
+    async def cancel_swarm(task_id: _TaskId, request: CurrentRequest, caller: CurrentCaller, response: Response) -> Any:
+        """Stop a swarm; what it has done by then is its partial result. One that is over is 409."""
+        seen = await swarms.cancel(task_id, key_id=caller.id, request_id=request.request_id)
+        response.headers["location"] = f"{routes.prefix}/status/{task_id}"
+        return await shown(seen)
+
+    return routes
+
+
+def _order(body: Coordinate, key_id: str, request_id: str, key: str | None) -> Order:
+    context = body.context
+    return Order(
+        task=body.task,
+        agents=tuple(body.agents),
+        key_id=key_id,
+        request_id=request_id,
+        mode=body.coordination_mode,
+        coordinator=body.coordinator,
+        deadline=body.deadline,
+        context=context.model_dump(mode="json", exclude={"user_id", "project_id"}),
+        project_id=str(context.project_id) if context.project_id is not None else None,
+        rounds=body.rounds,
+        budget_usd=body.budget_usd,
+        require_approval=body.require_approval,
+        key=key,
+    )

@@ -1,0 +1,182 @@
+"""Swarms as the API knows them: who is asked, what becomes of it, and how it is stopped."""
+
+import asyncio
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from functools import partial
+from typing import Any
+
+import orjson
+
+from activities.swarm.activities import Asked, Seated, ask_for, requested
+from api.http.dependencies import Positions
+from api.http.handover import Handover
+from domain.content import Content, ContentStore
+from domain.errors import Conflict, Invalid, NotFound, Unavailable
+from domain.ids import derived, random_id
+from domain.ledger import Ledger
+from domain.revocations import Work
+from domain.swarm.aggregate import request_key
+from domain.swarm.events import Agent
+from domain.swarm.ports import Agents, SeenSwarm, Spent, SwarmReads
+from domain.swarm.projection import seats_of, swarm_of
+from domain.swarm.task import ROUNDS, Mode
+from workflows.swarm.client import SwarmRuns
+from workflows.swarm.messages import SwarmCancel, SwarmStart
+
+COORDINATOR = "ali_chief_of_staff"
+"""Who coordinates where nobody is named, if deployed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """What somebody wants to have done, and by whom. `key` is the scoped idempotency key, if there is one."""
+
+    task: str
+    agents: tuple[str, ...]
+    key_id: str
+    request_id: str
+    mode: Mode = "collaborative"
+    coordinator: str | None = None
+    deadline: datetime | None = None
+    context: Mapping[str, Any] = field(default_factory=dict)
+    project_id: str | None = None
+    rounds: int = ROUNDS
+    budget_usd: Decimal | None = None
+    require_approval: bool = False
+    key: str | None = None
+
+
+class Swarms:
+    """The swarms of this deployment. Every refusal and every absence of Temporal is a `Refused`."""
+
+    def __init__(
+        self,
+        runs: SwarmRuns,
+        agents: Agents,
+        reads: SwarmReads,
+        *,
+        ledger: Ledger,
+        content: ContentStore,
+        positions: Positions,
+        handover: Handover,
+        now: Callable[[], datetime],
+        call_timeout: timedelta,
+        pause: timedelta,
+    ) -> None:
+        self._runs = runs
+        self._agents = agents
+        self._reads = reads
+        self._ledger = ledger
+        self._content = content
+        self._positions = positions
+        self._handover = handover
+        self._now = now
+        self._call_timeout_s = call_timeout.total_seconds()
+        self._pause_s = pause.total_seconds()
+
+    async def coordinate(self, order: Order) -> SeenSwarm:
+        """Start a swarm; the same idempotency key joins the one that was started first.
+
+        Raises:
+            Invalid: an agent is unknown or named twice, or the deadline has passed.
+            Unavailable: Temporal or the database is away; nothing was accepted, and nothing will be done.
+        """
+        if order.deadline is not None and order.deadline <= self._now():
+            raise _invalid("deadline", "is in the past")
+        agents = await self._who(order)
+        key = await self._handover.key(order.key)
+        asked = await asyncio.to_thread(self._kept, replace(order, key=key), agents)
+        starting = self._runs.start(SwarmStart(asked, self._call_timeout_s, self._pause_s))
+        work = Work(request_key(asked.task_id), order.key)
+        if not await self._handover.confirmed(starting, work, by=asked.key_id, because=asked.because):
+            with suppress(Unavailable):  # it runs, whoever can say how far it is
+                return await self.seen(asked.task_id, key_id=order.key_id)
+        with suppress(Unavailable):  # the run has begun, and records it first of all
+            await asyncio.to_thread(ask_for, self._ledger, asked, self._now())
+        return _at_first(asked, self._now())
+
+    async def seen(self, task_id: str, *, key_id: str) -> SeenSwarm:
+        """A swarm as its view has it, or as it was asked for while the view has nothing yet.
+
+        Raises:
+            NotFound: there is none, or it is another key's.
+        """
+        seen = await asyncio.to_thread(self._reads.swarm, task_id)
+        if seen is None:
+            seen = _at_first(await self._runs.asked(task_id), self._now())
+        if seen.row.key_id != key_id:
+            raise NotFound("there is no such swarm")
+        return seen
+
+    async def cancel(self, task_id: str, *, key_id: str, request_id: str) -> SeenSwarm:
+        """Stop it. One that was cancelled already stays so.
+
+        Raises:
+            NotFound: there is none, or it is another key's.
+            Conflict: it is over.
+        """
+        seen = await self.seen(task_id, key_id=key_id)
+        if seen.row.status == "cancelled":
+            return seen
+        if seen.row.ended_at is not None:
+            raise Conflict(f"this swarm is over: {seen.row.status}", task_id=task_id, status=seen.row.status)
+        await self._runs.cancel(task_id, SwarmCancel(by=key_id, because=request_id))
+        return seen
+
+    async def _who(self, order: Order) -> Mapping[str, Agent]:
+        """The agents by the names they were asked for; looked up again once their view has caught up."""
+        names = {*order.agents, order.coordinator or COORDINATOR}
+        found = await asyncio.to_thread(self._agents.deployed, names)
+        if found.keys() != names:
+            await self._positions.wait("agents")
+            found = await asyncio.to_thread(self._agents.deployed, names)
+        if order.coordinator and order.coordinator not in found:
+            raise _invalid("coordinator", f"there is no agent {order.coordinator}, or it is not deployed")
+        ids: list[str] = []
+        for place, name in enumerate(order.agents):
+            if name not in found:
+                raise _invalid(f"agents.{place}", f"there is no agent {name}, or it is not deployed")
+            if found[name].agent_id in ids:
+                raise _invalid(f"agents.{place}", f"{found[name].agent_id} is named twice")
+            ids.append(found[name].agent_id)
+        return found
+
+    def _kept(self, order: Order, agents: Mapping[str, Agent]) -> Asked:
+        """What is asked for, by ids, its texts stored."""
+        task_id = f"task_{derived('swarm', order.key).replace('-', '')}" if order.key else random_id("task")
+        store = partial(Content, task_id)
+        context = orjson.dumps(order.context).decode() if order.context else None
+        coordinator = agents.get(order.coordinator or COORDINATOR, agents[order.agents[0]])
+        return Asked(
+            task_id=task_id,
+            mode=order.mode,
+            members=[_seated(agents[name]) for name in order.agents],
+            coordinator=_seated(coordinator),
+            key_id=order.key_id,
+            because=order.request_id,
+            task_hash=self._content.put(store(order.task)),
+            rounds=order.rounds,
+            require_approval=order.require_approval,
+            context_hash=self._content.put(store(context)) if context else None,
+            deadline=order.deadline.astimezone(UTC).isoformat() if order.deadline else None,
+            budget_usd=str(order.budget_usd) if order.budget_usd is not None else None,
+            project_id=order.project_id,
+        )
+
+
+def _seated(agent: Agent) -> Seated:
+    return Seated(agent.agent_id, agent.agent_version, agent.hold)
+
+
+def _at_first(asked: Asked, at: datetime) -> SeenSwarm:
+    """A swarm of which nothing else is known."""
+    event = requested(asked, at)
+    return SeenSwarm(swarm_of(event), tuple(seats_of(event)), {}, Spent())
+
+
+def _invalid(field_name: str, reason: str) -> Invalid:
+    return Invalid(f"{field_name}: {reason}", field=field_name, reason=reason)

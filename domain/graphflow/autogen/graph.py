@@ -1,0 +1,133 @@
+"""The drawing of a GraphFlow team: its nodes, edges and activation groups, as nodes, edges and joins here."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from domain.graphflow.autogen.components import listed
+from domain.graphflow.definition.cycles import topology
+from domain.graphflow.definition.graph import Graph, GraphEdge, GraphNode, Join
+from domain.graphflow.validation.reachability import before
+
+
+@dataclass(frozen=True, slots=True)
+class Drawing:
+    """`edges` are (from, to, condition); `entries` are where cycles begin. All by the names of the participants."""
+
+    names: tuple[str, ...]
+    edges: tuple[tuple[str, str, str | None], ...]
+    joins: Mapping[str, Join]
+    entries: frozenset[str]
+    possible: Mapping[str, tuple[str, ...]]
+
+    def before(self, name: str) -> tuple[str, ...]:
+        """Who can have spoken before, in the order of the team."""
+        return self.possible[name]
+
+
+@dataclass(frozen=True, slots=True)
+class _Edge:
+    source: str
+    target: str
+    condition: str | None
+    group: str
+    wanted: str
+
+
+def drawing(graph: Mapping[str, Any], lost: list[str], notes: list[str]) -> Drawing:
+    """Reads it; what cannot be carried over is added to `lost`, what changes to `notes`."""
+    start = graph.get("default_start_node")
+    names = sorted(
+        (str(name) for name in graph["nodes"]), key=lambda name: name != start
+    )  # a cycle begins at the first
+    edges = [edge for edge in _edges(graph, lost) if _known(edge, names, lost)]
+    plain = Graph(
+        tuple(GraphNode(name, "agent") for name in names),
+        tuple(GraphEdge(names.index(edge.source), names.index(edge.target)) for edge in edges),
+    )
+    shape = topology(plain)
+    lost.extend(_never_started(names, start, shape.incoming))
+    lost.extend(_endless(names, edges))
+    activation = {name: _way(_mapping(graph["nodes"].get(name)), "activation", name, lost) for name in names}
+    joins = {
+        name: _join(name, activation[name], [edges[index] for index in shape.incoming[at]], lost, notes)
+        for at, name in enumerate(names)
+    }
+    for index in shape.back:
+        lost.extend(_waits_for_a_cycle(edges[index], edges))
+    entries = frozenset(names[entry] for region in shape.regions for entry in region.entries)
+    possible = {
+        name: tuple(names[i] for i in sorted(each)) for name, each in zip(names, before(plain).possible, strict=True)
+    }
+    return Drawing(tuple(names), tuple((e.source, e.target, e.condition) for e in edges), joins, entries, possible)
+
+
+def _edges(graph: Mapping[str, Any], lost: list[str]) -> Iterator[_Edge]:
+    for name, node in graph["nodes"].items():
+        for each in listed(_mapping(node).get("edges")):
+            edge = _mapping(each)
+            target, condition = str(edge.get("target")), edge.get("condition")
+            if edge.get("condition_function") is not None or not isinstance(condition, str | None):
+                lost.append(f"the function that is the condition of {name} -> {target}")
+            group = str(edge.get("activation_group") or target)
+            text = condition if isinstance(condition, str) else None
+            yield _Edge(str(name), target, text, group, _way(edge, "activation_condition", f"{name} -> {target}", lost))
+
+
+def _way(of: Mapping[str, Any], field: str, where: str, lost: list[str]) -> str:
+    """`all` or `any`."""
+    given = of.get(field) or "all"
+    if given not in ("all", "any"):
+        lost.append(f"the {field.replace('_', ' ')} {str(given)[:100]} of {where}")
+    return str(given)
+
+
+def _known(edge: _Edge, names: Sequence[str], lost: list[str]) -> bool:
+    if edge.target not in names:
+        lost.append(f"the edge {edge.source} -> {edge.target}, which leads to no node")
+    return edge.target in names
+
+
+def _never_started(names: Sequence[str], start: Any, incoming: Sequence[Sequence[int]]) -> Iterator[str]:
+    if start is not None and start not in names:
+        yield f"the start node {start}, which is no node"
+    for name, edges in zip(names, incoming, strict=True):
+        if start in names and not edges and name != start:
+            yield f"the node {name}, which nothing leads to and which is not the start"
+
+
+def _endless(names: Sequence[str], edges: Sequence[_Edge]) -> Iterator[str]:
+    """A cycle without a condition had one that was a function: AutoGen leaves functions out without a word."""
+    free = [(names.index(edge.source), names.index(edge.target)) for edge in edges if edge.condition is None]
+    graph = Graph(tuple(GraphNode(name, "agent") for name in names), tuple(GraphEdge(*pair) for pair in free))
+    for region in topology(graph).regions[1:]:
+        way = ", ".join(names[node] for node in sorted(region.members))
+        yield f"the condition of the cycle through {way}, which must have been a function"
+
+
+def _join(name: str, activation: str, edges: Sequence[_Edge], lost: list[str], notes: list[str]) -> Join:
+    groups: dict[str, list[_Edge]] = {}
+    for edge in edges:
+        groups.setdefault(edge.group, []).append(edge)
+    if len(edges) <= 1:
+        return "all"
+    if activation == "any":
+        return "any"
+    if len(groups) == 1:
+        # `all` of AutoGen needs each edge taken; here a dead token would be enough for the others
+        return "any" if edges[0].wanted == "any" else len(edges)
+    if all(len(group) == 1 or group[0].wanted == "any" for group in groups.values()):
+        notes.append(f"{name} runs once for the first of its activation groups, not once for each")
+        return "any"
+    lost.append(f"the activation groups {', '.join(groups)} of {name}, of which any would do but not each edge of it")
+    return "all"
+
+
+def _waits_for_a_cycle(back: _Edge, edges: Sequence[_Edge]) -> Iterator[str]:
+    group = [edge for edge in edges if (edge.target, edge.group) == (back.target, back.group)]
+    if len(group) > 1 and back.wanted == "all":
+        yield f"the activation group {back.group} of {back.target}, which waits for an edge that closes a cycle"
+
+
+def _mapping(value: Any) -> Mapping[str, Any]:
+    return value if isinstance(value, Mapping) else {}

@@ -1,0 +1,1 @@
+"""The catalogue: workflow definitions, their versions and names."""

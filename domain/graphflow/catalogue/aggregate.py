@@ -1,0 +1,115 @@
+"""One workflow: its versions, none of which ever changes, and what may be done to it."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any
+
+from domain.errors import Conflict, NotFound, TooLarge
+from domain.events import Cause, Event
+from domain.graphflow.catalogue.events import WorkflowDefined, WorkflowRetired
+from domain.graphflow.definition.documents import canonical, document_of, fingerprint, of_document
+from domain.graphflow.definition.model import Definition
+
+LARGEST = 256 * 1024
+"""Bytes of a definition in its canonical form."""
+
+
+@dataclass(frozen=True, slots=True)
+class Version:
+    """A definition as it was written down: who, when, and why."""
+
+    document: Mapping[str, Any]
+    fingerprint: str
+    by: str
+    at: datetime
+    note: str | None = None
+
+    @property
+    def definition(self) -> Definition:
+        """The same, as the language knows it."""
+        return of_document(self.document)
+
+
+@dataclass(frozen=True, slots=True)
+class Workflow:
+    """`versions[n - 1]` is version n, and new runs get the last. `changes` counts the events, until `changed_at`."""
+
+    versions: tuple[Version, ...] = ()
+    retired: bool = False
+    changes: int = 0
+    changed_at: datetime | None = None
+
+    @property
+    def newest(self) -> Version:
+        return self.versions[-1]
+
+    def version(self, number: int | None = None) -> Version:
+        """A version by its number, or the newest.
+
+        Raises:
+            NotFound: there is none of that number.
+        """
+        wanted = len(self.versions) if number is None else number
+        if not 1 <= wanted <= len(self.versions):
+            raise NotFound(f"the workflow has no version {wanted}")
+        return self.versions[wanted - 1]
+
+
+def stream(workflow_id: str) -> str:
+    return f"workflow:{workflow_id}"
+
+
+def evolve(workflow: Workflow, event: Event) -> Workflow:
+    workflow = replace(workflow, changes=workflow.changes + 1, changed_at=event.at)
+    match event:
+        case WorkflowDefined(definition=document, fingerprint=print_, by=by, at=at, note=note):
+            return replace(workflow, versions=(*workflow.versions, Version(document, print_, by, at, note)))
+        case WorkflowRetired():
+            return replace(workflow, retired=True)
+        case _:
+            return workflow
+
+
+def evolved(workflow: Workflow, events: Iterable[Event]) -> Workflow:
+    for event in events:
+        workflow = evolve(workflow, event)
+    return workflow
+
+
+def define(
+    workflow_id: str, workflow: Workflow, definition: Definition, cause: Cause, note: str | None = None
+) -> list[WorkflowDefined]:
+    """Write down a new version; nothing if it says what the newest says already.
+
+    Raises:
+        Conflict: the workflow is retired.
+        TooLarge: the definition has more than 256 KiB.
+    """
+    if workflow.retired:
+        raise Conflict("the workflow is retired", workflow_id=workflow_id)
+    if len(canonical(definition)) > LARGEST:
+        raise TooLarge(f"a definition may have {LARGEST} bytes at most, written as short as can be", limit=LARGEST)
+    print_ = fingerprint(definition)
+    if workflow.versions and workflow.newest.fingerprint == print_:
+        return []
+    event = WorkflowDefined(
+        workflow_id=workflow_id,
+        version=len(workflow.versions) + 1,
+        definition=document_of(definition),
+        fingerprint=print_,
+        note=note,
+        **cause.fields(),
+    )
+    return [event]
+
+
+def retire(workflow_id: str, workflow: Workflow, cause: Cause) -> list[WorkflowRetired]:
+    """Take it out of service for new runs; nothing if it is already.
+
+    Raises:
+        NotFound: there is no such workflow.
+    """
+    if not workflow.versions:
+        raise NotFound("there is no such workflow")
+    return [] if workflow.retired else [WorkflowRetired(workflow_id=workflow_id, **cause.fields())]

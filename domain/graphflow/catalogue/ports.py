@@ -1,0 +1,86 @@
+"""What workflows need of the outside: their catalogue."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+from domain.graphflow.catalogue.projection import WorkflowRow, WorkflowVersionRow
+
+
+@dataclass(frozen=True, slots=True)
+class WorkflowFilter:
+    """None lets all through, but for retired workflows, which have to be asked for. `q` is a part of a text."""
+
+    status: Literal["active", "retired"] | None = None
+    q: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Runs:
+    """What became of a workflow's newest runs, 1,000 at most, whoever began them.
+
+    `ended` leaves out those that were cancelled, and `success_rate` is the share of it that completed, 0 to 1; the
+    durations are of completed ones, in seconds. None where there is nothing to tell of.
+    """
+
+    total: int = 0
+    ended: int = 0
+    completed: int = 0
+    p50_s: float | None = None
+    p95_s: float | None = None
+
+    @property
+    def success_rate(self) -> float | None:
+        return round(self.completed / self.ended, 4) if self.ended else None
+
+
+@dataclass(frozen=True, slots=True)
+class SeenWorkflow:
+    """A workflow and what became of its runs."""
+
+    row: WorkflowRow
+    runs: Runs = Runs()
+
+
+@dataclass(frozen=True, slots=True)
+class WorkflowPage:
+    """Some of the workflows in the order of their ids; `total` counts those that pass the filter."""
+
+    workflows: list[SeenWorkflow]
+    total: int
+
+
+@dataclass(frozen=True, slots=True)
+class WorkflowVersionPage:
+    """Some of a workflow's versions, newest first; `total` counts them all."""
+
+    versions: list[WorkflowVersionRow]
+    total: int
+
+
+class WorkflowReads(Protocol):
+    """The catalogue, as far as the projection has come."""
+
+    def page(self, wanted: WorkflowFilter, *, skip: int, limit: int) -> WorkflowPage: ...
+
+    def get(self, workflow_id: str) -> SeenWorkflow:
+        """One workflow, retired or not.
+
+        Raises:
+            domain.errors.NotFound: there is none.
+        """
+        ...
+
+    def version(self, workflow_id: str, version: int) -> WorkflowVersionRow:
+        """One version.
+
+        Raises:
+            domain.errors.NotFound: there is none.
+        """
+        ...
+
+    def versions(self, workflow_id: str, *, skip: int, limit: int) -> WorkflowVersionPage: ...
+
+    def named(self, wanted: Iterable[tuple[str, int | None]]) -> Mapping[tuple[str, int | None], WorkflowVersionRow]:
+        """The versions of active workflows by id and number; None stands for the newest. One not there is absent."""
+        ...

@@ -1,0 +1,1 @@
+"""Workflow definitions: nodes, edges and documents."""

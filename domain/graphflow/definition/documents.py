@@ -1,0 +1,243 @@
+"""Definitions as texts: read from JSON or YAML, with errors that say where; written in one canonical form."""
+
+import json
+import math
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from hashlib import sha256
+from typing import Any
+
+import orjson
+import yaml
+from pydantic import ValidationError
+
+from domain.errors import Invalid, Malformed
+from domain.graphflow.definition.model import Definition
+
+LONGEST_DOCUMENT = 1_000_000
+"""Characters."""
+_DEEPEST = 40
+_BEYOND_BIGINT = 2**63  # a whole number so large is a float's: as an integer nobody could write it
+_MOST_PROBLEMS = 50
+
+
+def parse(text: str) -> Definition:
+    """A definition from JSON or YAML text.
+
+    Raises:
+        Malformed: it is neither; the message says where.
+        Invalid: it is no definition. `problems` are {where, message}: all that is wrong, up to 50.
+    """
+    if len(text) > LONGEST_DOCUMENT:
+        raise Malformed(f"a definition has {LONGEST_DOCUMENT:,} characters at most")
+    return of_document(of_json(text) if text.lstrip().startswith("{") else of_yaml(text))
+
+
+def of_document(document: Any) -> Definition:
+    """A definition from what was read.
+
+    Raises:
+        Invalid: as `parse` does.
+    """
+    try:
+        if flaw := _flaw(document, 1):
+            raise Invalid(flaw, field="", reason=flaw, problems=[{"where": "document", "message": flaw}])
+        return Definition.model_validate(document)
+    except ValidationError as error:
+        found = error.errors(include_url=False)
+        told = [each for each in found if each["type"] != "too_short" or not each["input"]] or found
+        problems = [_problem(each, document) for each in told[:_MOST_PROBLEMS]]
+        first = problems[0]
+        message = "; ".join(f"{problem['where']}: {problem['message']}" for problem in problems[:5])
+        raise Invalid(message, field=first["where"], reason=first["message"], problems=problems) from None
+
+
+def document_of(definition: Definition) -> dict[str, Any]:
+    """The definition as JSON values, without what is at its default."""
+    whole: dict[str, Any] = _plain(definition.model_dump(mode="json", by_alias=True, exclude_defaults=True))
+    return whole
+
+
+def canonical(definition: Definition) -> bytes:
+    """Canonical JSON (RFC 8785). Fields at their default are left out, so a new field changes no old fingerprint."""
+    return orjson.dumps(document_of(definition), option=orjson.OPT_SORT_KEYS)
+
+
+def fingerprint(definition: Definition) -> str:
+    """SHA-256, in hex, of the canonical form."""
+    return sha256(canonical(definition)).hexdigest()
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _plain(each) for key, each in value.items()}
+    if isinstance(value, list):
+        return [_plain(each) for each in value]
+    is_whole = isinstance(value, float) and value.is_integer() and abs(value) < _BEYOND_BIGINT
+    return int(value) if is_whole else value
+
+
+def of_json(text: str) -> Any:
+    """The values that JSON text stands for, in which no key stands twice.
+
+    Raises:
+        Malformed: it is no JSON, or a key stands twice; the message says where.
+    """
+    try:
+        return json.loads(text, object_pairs_hook=_once, parse_constant=_no_constant)
+    except RecursionError:
+        raise _too_deep() from None
+    except json.JSONDecodeError as error:
+        raise Malformed(f"line {error.lineno}, column {error.colno}: this is not JSON ({error.msg})") from None
+    except ValueError:
+        raise Malformed("a number has too many digits") from None
+
+
+def _once(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
+    whole = dict(pairs)
+    if len(whole) < len(pairs):
+        keys = [key for key, _ in pairs]
+        raise Malformed(f"the key {next(key for key in keys if keys.count(key) > 1)!r} stands twice in one object")
+    return whole
+
+
+def _no_constant(name: str) -> Any:
+    raise Malformed(f"{name} is no number of JSON")
+
+
+_OF_TEXTS = "tag:yaml.org,2002:str"
+
+
+class _Yaml(yaml.SafeLoader):
+    """YAML as JSON is: no aliases (they unfold without end), no tags, no dates, no `yes` for true, each key once."""
+
+    _depth = 0
+
+    def compose_node(self, parent: Any, index: Any) -> Any:
+        event = self.peek_event()  # type: ignore[no-untyped-call]
+        if isinstance(event, yaml.AliasEvent):
+            raise _at("aliases are not read: write it out", event.start_mark)
+        if event.tag is not None and not (isinstance(event, yaml.ScalarEvent) and event.tag == _OF_TEXTS):
+            raise _at("this is not YAML as JSON has it: tags are not read, but for !!str", event.start_mark)
+        if self._depth > _DEEPEST:
+            raise _too_deep()
+        self._depth += 1
+        node = super().compose_node(parent, index)
+        self._depth -= 1
+        return node
+
+    def construct_mapping(self, node: Any, deep: bool = False) -> dict[Any, Any]:  # noqa: FBT001, FBT002  (PyYAML's own)
+        seen: set[str] = set()
+        for key, _ in node.value:
+            if key.tag != "tag:yaml.org,2002:str":
+                raise _at("a key is a text", key.start_mark)
+            if key.value in seen:
+                raise _at(f"the key {key.value!r} stands twice", key.start_mark)
+            seen.add(key.value)
+        return super().construct_mapping(node, deep)
+
+
+_SCALARS = (
+    ("bool", r"true|false", "tf"),
+    ("null", r"null|~|", ["n", "~", ""]),
+    ("int", r"-?(?:0|[1-9][0-9]*)", "-0123456789"),
+    ("float", r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][-+]?[0-9]+)?", "-0123456789"),
+)
+_Yaml.yaml_implicit_resolvers = {}
+for _tag, _pattern, _first in _SCALARS:
+    _Yaml.add_implicit_resolver(f"tag:yaml.org,2002:{_tag}", re.compile(f"^(?:{_pattern})$"), list(_first))
+
+
+def _at(message: str, mark: Any) -> Malformed:
+    return Malformed(f"line {mark.line + 1}, column {mark.column + 1}: {message}")
+
+
+def of_yaml(text: str) -> Any:
+    """The values that YAML text stands for: no more than JSON has.
+
+    Raises:
+        Malformed: it is no YAML, or more than JSON has; the message says where.
+    """
+    try:
+        return yaml.load(text, _Yaml)  # noqa: S506  (a safe loader, made safer)
+    except RecursionError:
+        raise _too_deep() from None
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        where = f"line {mark.line + 1}, column {mark.column + 1}: " if mark else ""
+        raise Malformed(f"{where}this is not YAML ({error.problem})") from None
+    except (yaml.YAMLError, ValueError) as error:
+        raise Malformed(f"this is not YAML ({error})") from None
+
+
+def _too_deep() -> Malformed:
+    return Malformed(f"the document is nested more than {_DEEPEST} deep")
+
+
+def _flaw(value: Any, depth: int) -> str | None:
+    """What no document may hold, whatever its fields: PostgreSQL and JSON could not keep it."""
+    if depth > _DEEPEST:
+        return f"the document is nested more than {_DEEPEST} deep"
+    if isinstance(value, str):
+        return _flaw_of_text(value)
+    if isinstance(value, float) and not math.isfinite(value):
+        return "a number is not finite"
+    if isinstance(value, int) and abs(value) > 2**53:
+        return "a whole number is greater than 2^53"
+    return next((flaw for part in _parts(value) if (flaw := _flaw(part, depth + 1))), None)
+
+
+def _parts(value: Any) -> Iterator[Any]:
+    if isinstance(value, Mapping):
+        yield from (part for pair in value.items() for part in pair)
+    elif isinstance(value, list):
+        yield from value
+
+
+def _flaw_of_text(text: str) -> str | None:
+    if "\x00" in text:
+        return "a text holds the character U+0000"
+    return "a text holds half a surrogate pair" if any("\ud800" <= each <= "\udfff" for each in text) else None
+
+
+def _problem(error: Any, document: Any) -> dict[str, str]:
+    return {"where": _where(error["loc"], document), "message": _message(error)}
+
+
+def _message(error: Any) -> str:
+    if error["type"] == "union_tag_not_found":
+        return "it has no type"
+    if error["type"] == "extra_forbidden":
+        return "there is no such field"
+    message = str(error["msg"]).removeprefix("Value error, ")
+    return message[:1].lower() + message[1:]
+
+
+def _where(loc: Sequence[int | str], document: Any) -> str:
+    """As in `node draft: retry.attempts`; nodes without a readable id go by their place, as in `nodes[3]`."""
+    match loc:
+        case ("nodes", int(index), *rest):
+            return _named(_node_name(document, index), _fields(rest[1:]))
+        case ("edges", int(index), *rest):
+            return _named(_edge_name(document, index), _fields(rest))
+    return _fields(loc) or "definition"
+
+
+def _named(name: str, fields: str) -> str:
+    return f"{name}: {fields}" if fields else name
+
+
+def _node_name(document: Any, index: int) -> str:
+    node = document["nodes"][index]
+    node_id = node.get("id") if isinstance(node, Mapping) else None
+    return f"node {node_id}" if isinstance(node_id, str) and node_id else f"nodes[{index}]"
+
+
+def _edge_name(document: Any, index: int) -> str:
+    edge = document["edges"][index]
+    ends = [edge.get("from"), edge.get("to")] if isinstance(edge, Mapping) else []
+    return f"edge {ends[0]} -> {ends[1]}" if ends and all(isinstance(end, str) for end in ends) else f"edges[{index}]"
+
+
+def _fields(loc: Sequence[int | str]) -> str:
+    return "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in loc).lstrip(".")

@@ -1,0 +1,84 @@
+"""A definition without its texts: the graph that a run keeps its schedule by."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
+from domain.graphflow.definition.cycles import WHOLE, Topology, topology
+from domain.graphflow.definition.graph import Graph, GraphEdge, GraphNode, Kind
+from domain.graphflow.definition.model import MOST_VISITS, ApprovalNode, Definition, GoTo, MapNode, Node, WaitNode
+from domain.graphflow.definition.node_types import WorkflowWork
+
+
+def graph_of(definition: Definition) -> Graph:
+    """The graph of a definition whose nodes have different ids and whose edges lead to nodes that exist.
+
+    Raises:
+        KeyError: an edge or `goto` leads to no node.
+    """
+    index = {node.id: at for at, node in enumerate(definition.nodes)}
+    edges = [
+        GraphEdge(index[edge.source], index[edge.target], _kind(edge.when, otherwise=edge.otherwise))
+        for edge in definition.edges
+    ]
+    errors = [GraphEdge(index[source], index[target], "error") for source, target in error_edges(definition)]
+    bare = Graph(tuple(_node(node, definition) for node in definition.nodes), (*edges, *errors))
+    shape = topology(bare)
+    visits = [_visits(definition, shape, at) for at in range(len(definition.nodes))]
+    return replace(bare, nodes=tuple(map(_visited, bare.nodes, visits)))
+
+
+def error_edges(definition: Definition) -> Iterator[tuple[str, str]]:
+    """From where to where a failure leads."""
+    for node in definition.nodes:
+        if isinstance(node.on_error, GoTo):
+            yield node.id, node.on_error.goto
+
+
+def _visited(node: GraphNode, visits: int) -> GraphNode:
+    return replace(node, max_visits=visits)
+
+
+def _visits(definition: Definition, shape: Topology, at: int) -> int:
+    own = definition.nodes[at].max_visits
+    region = shape.regions[shape.innermost[at]]
+    if own is not None or shape.innermost[at] == WHOLE:
+        return own or 1
+    return min(MOST_VISITS, sum(definition.nodes[entry].max_visits or 1 for entry in region.entries))
+
+
+def _kind(when: str | None, *, otherwise: bool) -> Kind:
+    return "otherwise" if otherwise else "always" if when is None else "when"
+
+
+def _node(node: Node, definition: Definition) -> GraphNode:
+    retry = node.retry
+    return GraphNode(
+        node.id,
+        node.type,
+        node.join,
+        on_error="goto" if isinstance(node.on_error, GoTo) else node.on_error,
+        attempts=retry.attempts if retry else 1,
+        pause_s=retry.pause_s if retry else 1,
+        backoff=retry.backoff if retry else 2,
+        timeout_s=node.timeout_s,
+        compensate=node.compensate is not None or _runs_another(node),
+        more=_more(node, definition),
+    )
+
+
+def _runs_another(node: Node) -> bool:
+    """Whether it stands for runs of other workflows, which are undone as they say."""
+    return isinstance(node.node if isinstance(node, MapNode) else node, WorkflowWork)
+
+
+def _more(node: Node, definition: Definition) -> dict[str, Any]:
+    match node:
+        case WaitNode():
+            return {name: value for name in ("event", "seconds") if (value := getattr(node, name)) is not None}
+        case MapNode():
+            return {"parallel": node.parallel, "max_items": node.max_items, "does": node.node.type}
+        case ApprovalNode():
+            decides = any(edge.when or edge.otherwise for edge in definition.edges if edge.source == node.id)
+            return {"risk": node.risk, "decides": decides}
+    return {}

@@ -1,0 +1,1 @@
+"""Executions: the aggregate, its events and the scheduler."""

@@ -1,0 +1,189 @@
+"""One run of a workflow: begun, its nodes ended one by one, ended, and perhaps gone on with."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from functools import reduce
+from typing import Any
+
+from domain.errors import Conflict, NotFound
+from domain.events import Event
+from domain.graphflow.execution.events import (
+    AttemptFailed,
+    NodeBegun,
+    NodeCompensated,
+    NodeEnded,
+    NodeEvent,
+    NodeHeld,
+    RunEnded,
+    RunPaused,
+    RunReopened,
+    RunResumed,
+    RunStarted,
+)
+
+
+def stream(execution_id: str) -> str:
+    return f"run:{execution_id}"
+
+
+def item_stream(execution_id: str, node: str, visit: int, item: int) -> str:
+    return f"item:{execution_id}:{node}:{visit}:{item}"
+
+
+@dataclass(frozen=True, slots=True)
+class NodeRun:
+    """Where a node stands in its newest visit; `begun` and `ended` may be of one before."""
+
+    visit: int = 0
+    attempt: int = 0
+    begun: NodeBegun | None = None
+    ended: NodeEnded | None = None
+    skipped: bool = False
+    held: str | None = None
+
+
+NEVER = NodeRun()
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """Where a run stands. `ended` is its newest end, None while it goes on.
+
+    `completed` are nodes with their visits, in the order in which they did. `reopened` is when it was last gone on
+    with, `stood` where its schedule stood then, and `moved` whether something has happened to a node since.
+    """
+
+    version: int = 0
+    started: RunStarted | None = None
+    nodes: Mapping[str, NodeRun] = field(default_factory=dict)
+    paused: bool = False
+    ended: RunEnded | None = None
+    undone: frozenset[tuple[str, int]] = frozenset()
+    completed: tuple[tuple[str, int], ...] = ()
+    reopened: RunReopened | None = None
+    stood: Mapping[str, Any] | None = None
+    moved: bool = False
+
+    @property
+    def known(self) -> RunStarted:
+        """How it began.
+
+        Raises:
+            NotFound: it did not.
+        """
+        if self.started is None:
+            raise NotFound("there is no such execution")
+        return self.started
+
+    def node(self, node: str) -> NodeRun:
+        return self.nodes.get(node, NEVER)
+
+
+def evolve(run: Run, event: Event) -> Run:  # noqa: PLR0911  (one return for each kind of event)
+    run = replace(run, version=run.version + 1)
+    match event:
+        case RunStarted():
+            return replace(run, started=event)
+        case NodeEvent():
+            done = isinstance(event, NodeEnded) and event.status == "completed"
+            completed = (*run.completed, (event.node, event.visit)) if done else run.completed
+            return replace(run, nodes=_moved(run, event), completed=completed, moved=True)
+        case NodeCompensated():
+            return replace(run, undone=run.undone | {(event.node, event.visit)})
+        case RunPaused() | RunResumed():
+            return replace(run, paused=isinstance(event, RunPaused))
+        case RunReopened():
+            stood = run.ended.state if run.ended else None
+            return replace(run, ended=None, paused=False, reopened=event, stood=stood, moved=False)
+        case RunEnded():
+            return replace(run, ended=event, nodes=_skipped(run, event.skipped))
+        case _:
+            return run
+
+
+def load(events: Iterable[Event]) -> Run:
+    return reduce(evolve, events, Run())
+
+
+def begin(run: Run, event: NodeBegun) -> list[Event]:
+    """Begin an attempt, once."""
+    node = run.node(event.node)
+    begun = node.begun
+    same = begun is not None and (begun.visit, begun.attempt) == (event.visit, event.attempt)
+    return [] if same or has_ended(run, event) else [event]
+
+
+def hold(run: Run, event: NodeHeld) -> list[Event]:
+    """Wait for a person, once for each approval."""
+    return [] if run.node(event.node).held == event.approval_id or has_ended(run, event) else [event]
+
+
+def fail_attempt(run: Run, event: AttemptFailed) -> list[Event]:
+    """Record a failed attempt, once."""
+    node = run.node(event.node)
+    return [] if has_ended(run, event) or (node.visit, node.attempt) > (event.visit, event.attempt) else [event]
+
+
+def end_node(run: Run, event: NodeEnded) -> list[Event]:
+    """End a node, once for each attempt: the first end stands."""
+    return [] if has_ended(run, event) else [event]
+
+
+def has_ended(run: Run, event: NodeEvent) -> bool:
+    """Whether this attempt, or a later one, has an end."""
+    ended = run.node(event.node).ended
+    return ended is not None and (ended.visit, ended.attempt) >= (event.visit, event.attempt)
+
+
+def end(run: Run, event: RunEnded) -> list[Event]:
+    """End it, once: the first end stands.
+
+    Raises:
+        NotFound: it has not begun.
+    """
+    return [] if run.known and run.ended else [event]
+
+
+def reopen(run: Run, event: RunReopened) -> list[Event]:
+    """Go on with a run that is over, once for each request.
+
+    Raises:
+        NotFound: it has not begun.
+        Conflict: it is not over, has completed, or what it did was undone.
+    """
+    ended = run.ended if run.known else None
+    if ended is None and run.reopened and run.reopened.because == event.because:
+        return []
+    if ended is None:
+        raise Conflict("the run is not over")
+    if ended.status == "completed":
+        raise Conflict("the run has completed")
+    if run.undone:
+        raise Conflict("what this run did was undone: start a new one")
+    if ended.state is None:
+        raise Conflict("the run has not begun its work: start a new one")
+    return [event]
+
+
+def _moved(run: Run, event: NodeEvent) -> Mapping[str, NodeRun]:
+    nodes = dict(_skipped(run, event.skipped))
+    node = nodes.get(event.node, NEVER)
+    node = replace(node, visit=event.visit, attempt=event.attempt, skipped=False, held=None)
+    match event:
+        case NodeBegun():
+            node = replace(node, begun=event)
+        case NodeHeld():
+            node = replace(node, held=event.approval_id)
+        case NodeEnded():
+            node = replace(node, ended=event)
+    return {**nodes, event.node: node}
+
+
+def skip(run: Run, skipped: Iterable[str]) -> Run:
+    """The run with these nodes skipped, as it will be once that is recorded."""
+    return replace(run, nodes=_skipped(run, skipped))
+
+
+def _skipped(run: Run, skipped: Iterable[str]) -> Mapping[str, NodeRun]:
+    new = {name: replace(run.node(name), skipped=True) for name in skipped}
+    return {**run.nodes, **new} if new else run.nodes

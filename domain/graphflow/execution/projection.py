@@ -1,0 +1,293 @@
+"""Runs of workflows and their nodes, as people look at them."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from datetime import datetime
+from decimal import Decimal
+from typing import ClassVar, Literal
+
+from domain.events import Recorded
+from domain.graphflow.execution.events import (
+    AttemptFailed,
+    EndStatus,
+    ItemEnded,
+    NodeBegun,
+    NodeCompensated,
+    NodeEnded,
+    NodeEvent,
+    NodeHeld,
+    RunEnded,
+    RunPaused,
+    RunReopened,
+    RunResumed,
+    RunStarted,
+)
+from domain.projection import Key, Row, Rows
+
+Status = Literal["running", "paused", "awaiting_approval"] | EndStatus
+Undoing = Literal["completed", "failed"]
+NodeStatus = Literal[
+    "pending", "running", "awaiting_approval", "completed", "rejected", "failed", "cancelled", "skipped"
+]
+
+
+@dataclass(frozen=True, slots=True)
+class ExecutionRow:
+    """A run. `held` of its nodes wait for a person; `node` is the one that it failed at."""
+
+    TABLE: ClassVar[str] = "executions"
+    KEY: ClassVar[tuple[str, ...]] = ("execution_id",)
+
+    execution_id: str
+    workflow_id: str
+    version: int
+    name: str
+    status: Status
+    key_id: str
+    project_id: str | None
+    root_id: str
+    parent_id: str | None
+    input_hash: str
+    context_hash: str | None
+    output_hash: str | None
+    budget_usd: Decimal | None
+    node: str | None
+    code: str | None
+    reason: str | None
+    nodes: list[str]
+    held: int
+    paused: bool
+    started_at: datetime
+    ended_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class NodeRow:
+    """A node in a run, in its newest visit. `place` is its place in the definition, from 1.
+
+    The output is JSON, or with `as_text` the text itself. Of a map's `items`, `items_ended` have ended. `child_id` is
+    the swarm or execution that it stands for. `compensated`: what it did was undone; `compensation` is how undoing it
+    ended, of all visits, and `compensation_error` why one could not be undone.
+    """
+
+    TABLE: ClassVar[str] = "execution_nodes"
+    KEY: ClassVar[tuple[str, ...]] = ("execution_id", "node")
+
+    execution_id: str
+    node: str
+    place: int
+    type: str
+    status: NodeStatus
+    visits: int
+    attempts: int
+    approval_id: str | None
+    child_id: str | None
+    items: int | None
+    items_ended: int
+    output_hash: str | None
+    as_text: bool
+    code: str | None
+    error: str | None
+    compensated: bool
+    started_at: datetime | None
+    ended_at: datetime | None
+    compensation: Undoing | None = None
+    compensation_error: str | None = None
+
+
+class ExecutionsProjection:
+    """`domain.projection.Projection` of runs."""
+
+    name = "executions"
+    kinds: tuple[type[Row], ...] = (ExecutionRow, NodeRow)
+
+    def touches(self, recorded: Recorded) -> Iterable[tuple[type[Row], Key]]:
+        event = recorded.event
+        if isinstance(event, NodeEvent | RunPaused | RunResumed | RunReopened | RunEnded):
+            yield ExecutionRow, (event.execution_id,)
+        if isinstance(event, NodeEvent | ItemEnded | NodeCompensated):
+            yield NodeRow, (event.execution_id, event.node)
+        if isinstance(event, NodeEvent | RunEnded):
+            yield from ((NodeRow, (event.execution_id, node)) for node in event.skipped)
+
+    def project(self, recorded: Recorded, rows: Rows) -> None:
+        match recorded.event:
+            case RunStarted() as event:
+                _start(event, rows)
+            case NodeEvent() as event:
+                _node(event, rows)
+            case ItemEnded() as event:
+                row = _row(rows, event.execution_id, event.node)
+                if row.visits == event.visit:
+                    rows.put(replace(row, items_ended=row.items_ended + (event.status == "completed")))
+            case NodeCompensated() as event:
+                row = _row(rows, event.execution_id, event.node)
+                rows.put(_undone(row, event))
+            case RunPaused() | RunResumed() as event:
+                run = _run(rows, event.execution_id)
+                rows.put(_standing(replace(run, paused=isinstance(event, RunPaused))))
+            case RunReopened() as event:
+                _reopen(event, rows)
+            case RunEnded() as event:
+                _end(event, rows)
+
+
+def _start(event: RunStarted, rows: Rows) -> None:
+    rows.put(
+        ExecutionRow(
+            execution_id=event.execution_id,
+            workflow_id=event.workflow_id,
+            version=event.version,
+            name=event.name,
+            status="running",
+            key_id=event.key_id,
+            project_id=event.project_id,
+            root_id=event.root_id,
+            parent_id=event.parent_id,
+            input_hash=event.input_hash,
+            context_hash=event.context_hash,
+            output_hash=None,
+            budget_usd=event.budget_usd,
+            node=None,
+            code=None,
+            reason=None,
+            nodes=[node.id for node in event.nodes],
+            held=0,
+            paused=False,
+            started_at=event.at,
+            ended_at=None,
+        )
+    )
+    for place, node in enumerate(event.nodes, 1):
+        rows.put(_fresh(event.execution_id, node.id, place, node.type))
+
+
+def _fresh(execution_id: str, node: str, place: int, kind: str) -> NodeRow:
+    return NodeRow(
+        execution_id=execution_id,
+        node=node,
+        place=place,
+        type=kind,
+        status="pending",
+        visits=0,
+        attempts=0,
+        approval_id=None,
+        child_id=None,
+        items=None,
+        items_ended=0,
+        output_hash=None,
+        as_text=False,
+        code=None,
+        error=None,
+        compensated=False,
+        started_at=None,
+        ended_at=None,
+    )
+
+
+def _node(event: NodeEvent, rows: Rows) -> None:
+    _skip(event.execution_id, event.skipped, event.at, rows)
+    before = _row(rows, event.execution_id, event.node)
+    now = _moved(before, event)
+    rows.put(now)
+    held = (now.status == "awaiting_approval") - (before.status == "awaiting_approval")
+    if held:
+        run = _run(rows, event.execution_id)
+        rows.put(_standing(replace(run, held=run.held + held)))
+
+
+def _moved(row: NodeRow, event: NodeEvent) -> NodeRow:
+    again = row.visits != event.visit
+    row = replace(
+        row,
+        visits=event.visit,
+        attempts=event.attempt,
+        started_at=event.at if again or row.started_at is None else row.started_at,
+        approval_id=None,
+        items_ended=0 if again else row.items_ended,
+        code=None,
+        error=None,
+    )
+    match event:
+        case NodeBegun():
+            return replace(row, status="running", child_id=event.child_id, items=event.items, ended_at=None)
+        case NodeHeld():
+            return replace(row, status="awaiting_approval", approval_id=event.approval_id)
+        case AttemptFailed():
+            return replace(row, status="running", code=event.code, error=event.error)
+        case NodeEnded():
+            moved = replace(row, status=event.status, code=event.code, error=event.error, ended_at=event.at)
+            return replace(moved, output_hash=event.output_hash, as_text=event.as_text)
+    return row
+
+
+def _undone(row: NodeRow, event: NodeCompensated) -> NodeRow:
+    """One visit of several that could not be undone is what people have to know of."""
+    if event.status == "failed":
+        why = row.compensation_error or event.error
+        return replace(row, compensated=False, compensation="failed", compensation_error=why)
+    done = row.compensation != "failed"
+    return replace(row, compensated=done, compensation="completed" if done else "failed")
+
+
+def _skip(execution_id: str, skipped: Iterable[str], at: datetime, rows: Rows) -> None:
+    for node in skipped:
+        rows.put(replace(_row(rows, execution_id, node), status="skipped", ended_at=at))
+
+
+def _reopen(event: RunReopened, rows: Rows) -> None:
+    run = _run(rows, event.execution_id)
+    again = replace(run, ended_at=None, code=None, reason=None, node=None, output_hash=None, held=0, paused=False)
+    rows.put(replace(again, status="running"))
+    for node in event.nodes:
+        row = _row(rows, event.execution_id, node)
+        rows.put(replace(row, status="running", code=None, error=None, ended_at=None))
+
+
+def _end(event: RunEnded, rows: Rows) -> None:
+    run = _run(rows, event.execution_id)
+    _skip(event.execution_id, event.skipped, event.at, rows)
+    for row in rows.several(NodeRow, [(event.execution_id, node) for node in run.nodes]):
+        if row.status in _LEFT:
+            rows.put(replace(row, status=_LEFT[row.status], approval_id=None, ended_at=row.started_at and event.at))
+    rows.put(
+        replace(
+            run,
+            status=event.status,
+            output_hash=event.output_hash,
+            node=event.node,
+            code=event.code,
+            reason=event.reason,
+            held=0,
+            paused=False,
+            ended_at=event.at,
+        )
+    )
+
+
+_LEFT: dict[NodeStatus, NodeStatus] = {
+    "pending": "skipped",
+    "running": "cancelled",
+    "awaiting_approval": "cancelled",
+}
+"""What becomes of those that did not begin, or were in the middle of it, when the run ended."""
+
+
+def _standing(run: ExecutionRow) -> ExecutionRow:
+    if run.ended_at is not None:
+        return run
+    return replace(run, status="paused" if run.paused else "awaiting_approval" if run.held else "running")
+
+
+def _run(rows: Rows, execution_id: str) -> ExecutionRow:
+    run = rows.get(ExecutionRow, execution_id)
+    if run is None:
+        raise LookupError(f"execution {execution_id} has not begun")
+    return run
+
+
+def _row(rows: Rows, execution_id: str, node: str) -> NodeRow:
+    row = rows.get(NodeRow, execution_id, node)
+    if row is None:
+        raise LookupError(f"execution {execution_id} has no node {node}")
+    return row

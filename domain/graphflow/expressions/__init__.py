@@ -1,0 +1,1 @@
+"""Expressions (CEL) and templates: types, cost and evaluation."""

@@ -1,0 +1,179 @@
+"""Expressions as the library runs them, and the two things in which they are changed for it.
+
+**Order.** The library goes through the keys of an object in an order that differs from process to process. So each
+loop goes over `@ordered(…)` of what it is drawn over: the keys in their order, lists as they are.
+
+**Slices.** The library copies the list that `map` and `filter` gather in each round, so that a list takes time and
+memory by its square. A loop over a long list is taken out, done for a slice of the list at a time, and what came of
+it is put in its place: the value is the same, because expressions have no effects.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+from cel_expr_python import cel
+from cel_expr_python.ext import ext_strings
+
+from domain.graphflow.expressions import protobuf as wire
+from domain.graphflow.expressions.protobuf import Field, message, text
+
+SLICE = 64
+"""Items that one loop of the library gathers."""
+ORDERED = "@ordered"
+"""No expression can be written that names it, nor the names of loops."""
+
+_DYN, _STRING = cel.Type.DYN, cel.Type.STRING
+_IDENTIFIER, _CALL, _LIST, _OBJECT, _LOOP = 4, 6, 7, 8, 9
+_RANGE, _ACCUMULATOR = 2, 4
+_KEY_AND_VALUE = frozenset({3, 4})
+_INSIDE: Mapping[int, frozenset[int]] = {
+    5: frozenset({1}),
+    _CALL: frozenset({1, 3}),
+    _LIST: frozenset({1}),
+    _OBJECT: frozenset({2}),
+    _LOOP: frozenset({2, 4, 5, 6, 7}),
+}
+"""By the number of a kind of `Expr`, the fields of it that are expressions; those of an object are its entries."""
+
+
+@dataclass(frozen=True, slots=True)
+class Gathering:
+    """A loop that was taken out: `over` gives its list, `loop` does it for the slice called `part`, as `name`."""
+
+    name: str
+    part: str
+    over: cel.Expression
+    loop: cel.Expression
+
+
+@dataclass(frozen=True, slots=True)
+class Sliced:
+    """An expression whose loops are done before it, in their order."""
+
+    loops: tuple[Gathering, ...]
+    rest: cel.Expression
+
+
+def environment(variables: Mapping[str, Any]) -> cel.Env:
+    """What expressions are compiled in, with the functions that they have."""
+    return cel.NewEnv(variables=dict(variables), extensions=[ext_strings.ExtStrings(), _FUNCTIONS])
+
+
+def ordered(env: cel.Env, serialized: bytes) -> cel.Expression:
+    """The expression, in whose loops keys come in their order.
+
+    Raises:
+        RuntimeError: it is nested too deeply for the library to read it in this form.
+    """
+    return env.deserialize(_with_root(serialized, _walked(_root(serialized))))
+
+
+def sliced(serialized: bytes, names: Sequence[str]) -> Sliced:
+    """The expression with its loops taken out. `names` are those that it may read.
+
+    Raises:
+        RuntimeError: as for `ordered`.
+    """
+    taken: list[tuple[bytes, bytes]] = []
+    root = _taken_out(_root(serialized), taken)
+    made = [f"@{what}{at}" for at in range(len(taken)) for what in ("loop", "part")]
+    env = environment(dict.fromkeys((*names, *made), _DYN))
+
+    def program(expr: bytes) -> cel.Expression:
+        return env.deserialize(_with_root(serialized, _walked(expr)))
+
+    loops = (
+        Gathering(f"@loop{at}", f"@part{at}", program(over), program(loop)) for at, (over, loop) in enumerate(taken)
+    )
+    return Sliced(tuple(loops), program(root))
+
+
+def _taken_out(expr: bytes, taken: list[tuple[bytes, bytes]]) -> bytes:
+    """The expression without the loops that gather lists, which are added to `taken`."""
+    fields = [_changed(field, lambda inner: _taken_out(inner, taken), once=True) for field in wire.read(expr)]
+    loop = next((value for number, _, value in fields if number == _LOOP), None)
+    if loop is None or not _gathers(loop):
+        return wire.written(fields)
+    at, parts = len(taken), wire.read(loop)
+    over = next(value for number, _, value in parts if number == _RANGE)
+    part = message(_RANGE, _named(f"@part{at}"))
+    taken.append((over, wire.written([message(_LOOP, *(part if each[0] == _RANGE else each for each in parts))])))
+    return wire.written([_named(f"@loop{at}")])
+
+
+def _walked(expr: bytes) -> bytes:
+    """The expression with `@ordered` around what its loops go over, at any depth."""
+    return wire.written(_ordered_loop(_changed(field, _walked)) for field in wire.read(expr))
+
+
+def _changed(field: Field, change: Callable[[bytes], bytes], *, once: bool = False) -> Field:
+    """A field of an `Expr` with the expressions in it changed, or those only that are evaluated `once` in it."""
+    number, kind, value = field
+    inside = frozenset({_RANGE}) if once and number == _LOOP else _INSIDE.get(number)
+    if inside is None:
+        return field
+    if number == _OBJECT:
+        change = partial(_entry, change)
+    return number, kind, wire.written((n, k, change(v) if n in inside else v) for n, k, v in wire.read(value))
+
+
+def _entry(change: Callable[[bytes], bytes], entry: bytes) -> bytes:
+    return wire.written((n, k, change(v) if n in _KEY_AND_VALUE else v) for n, k, v in wire.read(entry))
+
+
+def _ordered_loop(field: Field) -> Field:
+    number, _, value = field
+    if number != _LOOP:
+        return field
+    parts = [
+        message(_RANGE, message(_CALL, text(2, ORDERED), (3, wire.TEXT, v))) if n == _RANGE else (n, k, v)
+        for n, k, v in wire.read(value)
+    ]
+    return message(_LOOP, *parts)
+
+
+def _gathers(loop: bytes) -> bool:
+    """Whether a loop begins with an empty list: then it adds to it in each round."""
+    initial = next((value for number, _, value in wire.read(loop) if number == _ACCUMULATOR), b"")
+    return any(number == _LIST for number, _, _ in wire.read(initial))
+
+
+def _named(name: str) -> Field:
+    return message(_IDENTIFIER, text(1, name))
+
+
+def _root(serialized: bytes) -> bytes:
+    parsed = next(value for number, _, value in wire.read(serialized) if number == 2)  # noqa: PLR2004  (of an `Any`)
+    return next(value for number, _, value in wire.read(parsed) if number == 2)  # noqa: PLR2004  (of a `ParsedExpr`)
+
+
+def _with_root(serialized: bytes, root: bytes) -> bytes:
+    kept = [field for field in wire.read(serialized) if field[0] == 1]
+    return wire.written([*kept, message(2, (2, wire.TEXT, root))])
+
+
+def in_order(value: Any) -> Any:
+    """The keys of an object in their order; any other value as it is."""
+    if not isinstance(value, dict):
+        return value
+    return sorted(value, key=lambda key: (type(key).__name__, key))
+
+
+def _method(name: str, of: Callable[[str], str]) -> cel.FunctionDecl:
+    overload = cel.Overload(f"string_{name}", return_type=_STRING, parameters=[_STRING], is_member=True, impl=of)
+    return cel.FunctionDecl(name, [overload])
+
+
+_FUNCTIONS = cel.CelExtension(
+    "convergio",
+    [
+        cel.FunctionDecl(
+            ORDERED,
+            [cel.Overload("ordered_dyn", return_type=_DYN, parameters=[_DYN], is_member=False, impl=in_order)],
+        ),
+        _method("lower", str.lower),
+        _method("upper", str.upper),
+    ],
+)

@@ -1,0 +1,143 @@
+"""The syntax tree of a CEL expression, read from what the library stores: the protobuf message `cel.expr.Expr`.
+
+Only what this platform asks of a tree is kept: what is read, what is repeated, what is put together.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+
+from domain.graphflow.expressions import protobuf as wire
+
+
+@dataclass(frozen=True, slots=True)
+class Constant:
+    text: str | None
+    """The text, if it is one; other constants are small and of no interest."""
+
+
+@dataclass(frozen=True, slots=True)
+class Name:
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Select:
+    operand: "Tree"
+    field: str
+    test: bool
+    """It is `has(operand.field)`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """An operator or a function: `a + b` calls `_+_`, `a[0]` calls `_[_]`. A receiver is the first argument."""
+
+    function: str
+    arguments: tuple["Tree", ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Collection:
+    """A list or map that is written out: its elements, or its keys and values."""
+
+    parts: tuple["Tree", ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Loop:
+    """A macro such as `all` or `map`: `body` is done for each item of `over`; `names`: the item's and result's."""
+
+    names: tuple[str, ...]
+    over: "Tree"
+    initial: "Tree"
+    body: tuple["Tree", ...]
+
+
+Tree = Constant | Name | Select | Call | Collection | Loop
+
+_Fields = dict[int, list[bytes]]
+
+
+def tree_of(serialized: bytes) -> Tree:
+    """The tree in a serialized expression, which is an `Any` that holds a `ParsedExpr`."""
+    parsed = _fields(_message(_fields(serialized), 2))
+    return _tree(_message(parsed, 2))
+
+
+def children(tree: Tree) -> tuple[Tree, ...]:
+    match tree:
+        case Select(operand=operand):
+            return (operand,)
+        case Call(arguments=parts) | Collection(parts=parts):
+            return parts
+        case Loop(over=over, initial=initial, body=body):
+            return (over, initial, *body)
+    return ()
+
+
+def has_loops(tree: Tree) -> bool:
+    """Whether anything is repeated in it."""
+    return isinstance(tree, Loop) or any(map(has_loops, children(tree)))
+
+
+def _tree(data: bytes) -> Tree:
+    expr = _fields(data)
+    kind = next((number for number in _KINDS if number in expr), None)
+    return _KINDS[kind](_fields(_message(expr, kind))) if kind else Constant(None)
+
+
+def _constant(constant: _Fields) -> Constant:
+    return Constant(_text(constant, _STRING_VALUE) if _STRING_VALUE in constant else None)
+
+
+def _select(select: _Fields) -> Select:
+    return Select(_tree(_message(select, 1)), _text(select, 2), test=_message(select, 3) == b"\x01")
+
+
+def _call(call: _Fields) -> Call:
+    return Call(_text(call, 2), tuple(_tree(each) for each in (*_messages(call, 1), *_messages(call, 3))))
+
+
+def _entries(struct: _Fields) -> Iterator[Tree]:
+    for entry in _messages(struct, 2):
+        fields = _fields(entry)
+        yield from (_tree(part) for number in (3, 4) for part in _messages(fields, number))
+
+
+def _loop(loop: _Fields) -> Loop:
+    names = tuple(_text(loop, number) for number in (1, 8, 3) if number in loop)
+    body = tuple(_tree(_message(loop, number)) for number in (5, 6, 7) if number in loop)
+    return Loop(names, _tree(_message(loop, 2)), _tree(_message(loop, 4)), body)
+
+
+_STRING_VALUE = 6
+_KINDS: Mapping[int, Callable[[_Fields], Tree]] = {
+    3: _constant,
+    4: lambda name: Name(_text(name, 1)),
+    5: _select,
+    6: _call,
+    7: lambda values: Collection(tuple(_tree(each) for each in _messages(values, 1))),
+    8: lambda struct: Collection(tuple(_entries(struct))),
+    9: _loop,
+}
+"""The kinds of `Expr` by the numbers of their fields."""
+
+
+def _message(fields: _Fields, number: int) -> bytes:
+    return _messages(fields, number)[-1] if number in fields else b""
+
+
+def _messages(fields: _Fields, number: int) -> list[bytes]:
+    return fields.get(number, [])
+
+
+def _text(fields: _Fields, number: int) -> str:
+    return _message(fields, number).decode("utf-8", "replace")
+
+
+def _fields(data: bytes) -> _Fields:
+    """The fields of one protobuf message by their numbers, in the order of their appearance."""
+    fields: _Fields = {}
+    for number, _, value in wire.read(data):
+        fields.setdefault(number, []).append(value)
+    return fields

@@ -1,0 +1,144 @@
+"""Texts and values with `{{ expression }}` in them, and what expressions read."""
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+from domain.graphflow.expressions import cel as expressions
+from domain.graphflow.expressions.cel import BadExpression
+from domain.graphflow.expressions.cost import path_of
+from domain.graphflow.expressions.syntax import Loop, Select, Tree, children
+from domain.graphflow.expressions.tokens import end_of_expression
+
+LONGEST_RESULT = 1_000_000
+"""Characters of what a template makes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Hole:
+    """An expression in a template."""
+
+    expression: str
+
+
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """What an expression reads, as in `("nodes", "draft", "output", "score")`.
+
+    `tested`: it only asks with `has` whether it is there. `guarded`: the expression asks so elsewhere.
+    """
+
+    path: tuple[str, ...]
+    tested: bool = False
+    guarded: bool = False
+
+
+@lru_cache(maxsize=4096)
+def pieces(template: str) -> tuple[str | Hole, ...]:
+    """The fixed texts and the expressions of a template, in their order.
+
+    Raises:
+        BadExpression: a `{{` is not closed.
+    """
+    found: list[str | Hole] = []
+    at = 0
+    while (start := template.find("{{", at)) >= 0:
+        end = end_of_expression(template, start + 2)
+        if end is None:
+            raise BadExpression(f"the {{{{ at character {start + 1} is not closed")
+        found += [template[at:start], Hole(template[start + 2 : end].strip())]
+        at = end + 2
+    return tuple(piece for piece in (*found, template[at:]) if piece != "")
+
+
+def expressions_in(value: Any) -> Iterator[str]:
+    """The expressions in a template, or in the templates inside a value.
+
+    Raises:
+        BadExpression: a `{{` is not closed.
+    """
+    if isinstance(value, str):
+        yield from (piece.expression for piece in pieces(value) if isinstance(piece, Hole))
+    elif isinstance(value, Mapping | list | tuple):
+        for each in value.values() if isinstance(value, Mapping) else value:
+            yield from expressions_in(each)
+
+
+def rendered(template: str, data: Mapping[str, Any]) -> str:
+    """The text: values that are no texts are written as JSON.
+
+    Raises:
+        BadExpression: an expression cannot be evaluated, and which one; or the text would be too long.
+    """
+    parts = [piece if isinstance(piece, str) else _text(_value(piece, data)) for piece in pieces(template)]
+    if sum(map(len, parts)) > LONGEST_RESULT:
+        raise BadExpression(f"the text would have more than {LONGEST_RESULT:,} characters")
+    return "".join(parts)
+
+
+def filled(value: Any, data: Mapping[str, Any]) -> Any:
+    """A value with its templates rendered; a text that is one expression and nothing else becomes its value.
+
+    Raises:
+        BadExpression: as for `rendered`.
+    """
+    if isinstance(value, Mapping):
+        return {key: filled(each, data) for key, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [filled(each, data) for each in value]
+    if not isinstance(value, str):
+        return value
+    match pieces(value):
+        case (Hole() as hole,):
+            return _value(hole, data)
+    return rendered(value, data)
+
+
+def references(expression: str) -> tuple[Reference, ...]:
+    """What an expression reads, each once.
+
+    Raises:
+        BadExpression: it cannot be read.
+    """
+    found = dict.fromkeys(_reads(expressions.tree(expression), frozenset()))
+    tests = [path for path, tested in found if tested]
+    return tuple(
+        Reference(path, tested=tested, guarded=not tested and any(path[: len(test)] == test for test in tests))
+        for path, tested in found
+    )
+
+
+def references_in(value: Any) -> tuple[Reference, ...]:
+    """What the templates inside a value read.
+
+    Raises:
+        BadExpression: an expression cannot be read.
+    """
+    return tuple(dict.fromkeys(one for expression in expressions_in(value) for one in references(expression)))
+
+
+def _reads(tree: Tree, local: frozenset[str]) -> Iterator[tuple[tuple[str, ...], bool]]:
+    if isinstance(tree, Select) and tree.test and (path := path_of(tree.operand)):
+        if path[0] not in local:
+            yield (*path, tree.field), True
+    elif path := path_of(tree):
+        if path[0] not in local:
+            yield path, False
+    elif isinstance(tree, Loop):
+        yield from _reads(tree.over, local)
+        yield from (read for part in tree.body for read in _reads(part, local | {*tree.names}))
+    else:
+        yield from (read for part in children(tree) for read in _reads(part, local))
+
+
+def _value(hole: Hole, data: Mapping[str, Any]) -> Any:
+    try:
+        return expressions.evaluate(hole.expression, data)
+    except BadExpression as error:
+        raise BadExpression(f"{{{{ {hole.expression[:80]} }}}}: {error.reason}") from None
+
+
+def _text(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)

@@ -1,0 +1,1 @@
+"""Generation of workflow definitions by a model."""

@@ -1,0 +1,246 @@
+"""A rehearsal: a definition walked with made-up outputs. No model is asked, nothing is called, and it costs nothing.
+
+Agents, swarms, tools and other workflows put out made-up values, approvals are given, waits are over at once. Templates
+and conditions are really evaluated on that. The first walk goes as they say; the others go the other way once at one
+condition each. It shows where a definition can lead, and what its expressions make of such values; it does not show
+what a model would answer.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from domain.graphflow.definition.model import Definition, MapNode, Node
+from domain.graphflow.definition.node_types import (
+    AgentWork,
+    ApprovalWork,
+    SwarmWork,
+    ToolWork,
+    TransformWork,
+    WaitWork,
+    WorkflowWork,
+)
+from domain.graphflow.definition.to_graph import graph_of
+from domain.graphflow.execution.scheduler import Over, Schedule, Step, Visit
+from domain.graphflow.expressions.cel import BadExpression, evaluate, holds
+from domain.graphflow.expressions.templates import filled, rendered
+from domain.graphflow.generation.sample_data import instance
+from domain.graphflow.validation.problems import Problem
+
+MOST_WALKS = 41
+"""The walk as it goes, and twenty conditions with both of their outcomes."""
+MOST_STEPS = 6_000
+"""Visits, and texts and expressions evaluated, of all walks together: one that takes more is cut, and is the last."""
+_MOST_PROBLEMS = 50
+_MOST_ITEMS = 3
+
+_FIX = "It may go well on real values; if a value can be missing, ask has(…) first"
+
+
+@dataclass(frozen=True, slots=True)
+class Forced:
+    """An edge with a condition, by its index, that is taken or not the first time it comes to it."""
+
+    edge: int
+    taken: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Walk:
+    """One way through. `turned` says where it went the other way, as in `edge a -> b: taken`; None for the first walk.
+
+    `status` is how a run would end; `cut` where it took too many visits to see. `reason` is why it would fail.
+    """
+
+    turned: str | None
+    status: str
+    visited: tuple[str, ...]
+    skipped: tuple[str, ...]
+    ends: tuple[str, ...]
+    reason: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Rehearsal:
+    """What the walks have shown: nodes that ran in one of them or in none, the ends, expressions that failed.
+
+    `complete`: each condition was tried both ways.
+    """
+
+    visited: tuple[str, ...]
+    skipped: tuple[str, ...]
+    ends: tuple[str, ...]
+    problems: tuple[Problem, ...]
+    walks: tuple[Walk, ...]
+    complete: bool
+
+
+def _in_time() -> bool:
+    return False
+
+
+def rehearse(definition: Definition, *, is_late: Callable[[], bool] = _in_time) -> Rehearsal:
+    """Walk through a definition that is valid, until it is late."""
+    schedule = Schedule(graph_of(definition))
+    conditions = [at for at, edge in enumerate(definition.edges) if edge.when is not None]
+    wanted = [None, *(Forced(edge, taken) for edge in conditions for taken in (True, False))]
+    walks: list[Walk] = []
+    problems: dict[Problem, None] = {}
+    left = MOST_STEPS
+    for forced in wanted[:MOST_WALKS]:
+        actor = _Actor(definition, schedule, forced, left, is_late)
+        walk = actor.walk()
+        left -= actor.steps
+        problems |= actor.problems
+        if forced is None or actor.has_turned:
+            walks.append(walk)
+        if left <= 0 or is_late():
+            break
+    else:
+        return _told(definition, walks, problems, complete=len(wanted) <= MOST_WALKS)
+    return _told(definition, walks, problems, complete=False)
+
+
+def _told(
+    definition: Definition, walks: Sequence[Walk], problems: Mapping[Problem, None], *, complete: bool
+) -> Rehearsal:
+    seen = {name for walk in walks for name in walk.visited}
+    ends = dict.fromkeys(end for walk in walks for end in walk.ends)
+    names = [node.id for node in definition.nodes]
+    return Rehearsal(
+        tuple(name for name in names if name in seen),
+        tuple(name for name in names if name not in seen),
+        tuple(ends),
+        tuple(problems)[:_MOST_PROBLEMS],
+        tuple(walks),
+        complete,
+    )
+
+
+class _Actor:
+    """One walk through a definition."""
+
+    def __init__(
+        self,
+        definition: Definition,
+        schedule: Schedule,
+        forced: Forced | None,
+        most: int,
+        is_late: Callable[[], bool],
+    ) -> None:
+        self._definition, self._schedule, self._forced = definition, schedule, forced
+        self._most, self._is_late = most, is_late
+        self._nodes = definition.by_id()
+        self._seen: dict[str, Any] = {name: {"status": "pending", "visit": 0} for name in self._nodes}
+        self._input = instance(definition.input, "input")
+        self.steps = 0
+        self.visited: list[str] = []
+        self.problems: dict[Problem, None] = {}
+        self._has_come = False
+        self.has_turned = False
+
+    def walk(self) -> Walk:
+        step = self._skipping(self._schedule.start())
+        ready = [*step.ready]
+        while ready and step.over is None and self.steps < self._most and not self._is_late():
+            visit = ready.pop(0)
+            self._visit(visit)
+            step = self._skipping(self._schedule.finished(step.state, visit, self._taken(visit)))
+            ready.extend(step.ready)
+        over = step.over or Over("failed", reason="the rehearsal takes too many visits")
+        if over.status == "completed" and self._definition.output is not None:
+            self._tried("definition", "output", lambda: filled(self._definition.output, self._data(1)))
+        return self._walked(over, is_cut=step.over is None)
+
+    def _walked(self, over: Over, *, is_cut: bool) -> Walk:
+        visited = tuple(dict.fromkeys(self.visited))
+        skipped = tuple(name for name in self._nodes if name not in visited)
+        turned = None
+        if self._forced is not None:
+            turned = (
+                f"{self._definition.edges[self._forced.edge].name}: {'taken' if self._forced.taken else 'not taken'}"
+            )
+        return Walk(turned, "cut" if is_cut else over.status, visited, skipped, over.ends, over.reason)
+
+    def _skipping(self, step: Step) -> Step:
+        for name in step.skipped:
+            self._seen[name] = {"status": "skipped", "visit": self._seen[name]["visit"]}
+        return step
+
+    def _visit(self, visit: Visit) -> None:
+        self.visited.append(visit.node)
+        self.steps += 1
+        node = self._nodes[visit.node]
+        self._seen[visit.node] = {**self._seen[visit.node], "status": "running", "visit": visit.visit}
+        output = self._put_out(node, self._data(visit.visit))
+        self._seen[visit.node] = {"status": "completed", "visit": visit.visit, "output": output}
+
+    def _data(self, visit: int) -> dict[str, Any]:
+        return {"input": self._input, "context": {}, "visit": visit, "nodes": self._seen}
+
+    def _taken(self, visit: Visit) -> tuple[int, ...]:
+        holding = [
+            at
+            for at, edge in enumerate(self._definition.edges)
+            if edge.source == visit.node and edge.when is not None and self._holds(at, edge.when, visit)
+        ]
+        return self._schedule.taken(visit.node, holding)
+
+    def _holds(self, at: int, condition: str, visit: Visit) -> bool:
+        where = self._definition.edges[at].name
+        held = bool(self._tried(where, "when", lambda: holds(condition, self._data(visit.visit))))
+        if self._forced is None or self._forced.edge != at or self._has_come:
+            return held
+        self._has_come = True  # once: a loop that is led back for ever says nothing
+        self.has_turned = self._forced.taken != held
+        return self._forced.taken
+
+    def _put_out(self, node: Node, data: Mapping[str, Any]) -> Any:
+        if not isinstance(node, MapNode):
+            return self._done(node, node.id, "", data)
+        items = self._tried(f"node {node.id}", "over", lambda: evaluate(node.over, data))
+        listed = items[:_MOST_ITEMS] if isinstance(items, list) else []
+        return [self._done(node.node, node.id, "node.", {**data, node.item: item}) for item in listed]
+
+    def _done(self, work: Any, name: str, field: str, data: Mapping[str, Any]) -> Any:  # noqa: PLR0911  (one return for each kind of work)
+        """What a node puts out: made up, on what it is really given."""
+        where = f"node {name}"
+        match work:
+            case AgentWork():
+                self._tried(where, f"{field}prompt", lambda: rendered(work.prompt, data))
+                return instance(work.output, name) if work.output else f"[what {work.agent} says at {name}]"
+            case SwarmWork():
+                self._tried(where, f"{field}task", lambda: rendered(work.task, data))
+                return f"[what the swarm agrees on at {name}]"
+            case TransformWork():
+                return {
+                    key: self._tried(where, f"{field}set.{key}", _value(each, data)) for key, each in work.set.items()
+                }
+            case ApprovalWork():
+                self._tried(where, "title", lambda: rendered(work.title, data))
+                content = self._tried(where, "content", lambda: rendered(work.content, data))
+                return {"approved": True, "status": "approved", "content": content or "", "comment": ""}
+            case ToolWork():
+                self._tried(where, f"{field}arguments", lambda: filled(work.arguments, data))
+                return f"[what {work.tool} gives at {name}]"
+            case WorkflowWork():
+                self._tried(where, f"{field}input", lambda: filled(work.input, data))
+                return f"[what {work.workflow} gives at {name}]"
+            case WaitWork(until=str(until)):
+                self._tried(where, "until", lambda: rendered(until, data))
+        return {"timed_out": False, "payload": {}}
+
+    def _tried(self, where: str, field: str, make: Any) -> Any:
+        """What it gives; None where it fails, which is a problem, or where it is late."""
+        self.steps += 1
+        if self._is_late():
+            return None
+        try:
+            return make()
+        except BadExpression as error:
+            self.problems[Problem("expression_failed", where, field, error.reason, _FIX)] = None
+            return None
+
+
+def _value(expression: str, data: Mapping[str, Any]) -> Any:
+    return lambda: evaluate(expression, data)

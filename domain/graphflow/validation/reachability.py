@@ -1,0 +1,166 @@
+"""Which nodes can have run before another begins, and which surely have finished well.
+
+`sure` follows the tokens. Whatever begins has a live token, so what all its possible live tokens have in common has
+run. What runs leads on: along every edge without a condition, and, where an edge is `otherwise`, along one of the edges
+that have one, so that what all of them lead to runs too. A cycle that is entered is left, or the run fails: a node that
+runs in each of its rounds takes one of the edges that do not lead back. And what a join waits for is settled before.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import reduce
+
+from domain.graphflow.definition.cycles import Topology, topology
+from domain.graphflow.definition.graph import Graph
+
+Nodes = frozenset[int]
+
+
+@dataclass(frozen=True, slots=True)
+class Before:
+    """For each node, by index: which can have run before it begins, and which surely have. `always` surely run at all.
+
+    A node that goes on after an error (`continue`) counts as surely run; whether it has an output is another question.
+    """
+
+    possible: tuple[Nodes, ...]
+    sure: tuple[Nodes, ...]
+    always: Nodes
+
+
+def before(graph: Graph) -> Before:
+    shape = topology(graph)
+    order = _ordered(graph, shape)
+    follows = _following(graph, shape, order)
+    several = _union([region.entries for region in shape.regions if len(region.entries) > 1])
+    settled: dict[int, Nodes] = {}
+    implied: dict[int, Nodes] = {}
+    for node in order:
+        join = graph.nodes[node].join
+        # an edge from inside the cycle may be the first to lead here; a join that cannot be is skipped at once
+        if node in several or (isinstance(join, int) and join > len(shape.incoming[node])):
+            settled[node] = implied[node] = frozenset()
+            continue
+        edges = shape.incoming[node]
+        waited = [settled[source] | {source} for source in (graph.edges[edge].source for edge in edges)]
+        settled[node] = _union(waited) if join == "all" else _common(waited)
+        common = _common([_if_live(graph, edge, implied) for edge in edges])
+        implied[node] = _led_to(graph, shape, common, follows) & settled[node] | common
+    many = range(len(graph.nodes))
+    starts = frozenset(node for node in many if not shape.incoming[node])
+    always = _led_to(graph, shape, starts, follows)
+    return Before(_ancestors(graph), tuple(implied[node] for node in many), always)
+
+
+def _following(graph: Graph, shape: Topology, order: Sequence[int]) -> dict[int, Nodes]:
+    """For each node what surely finishes well if it runs, itself included if it does; unless the run fails."""
+    left: dict[int, Nodes] = {}
+    while True:
+        found: dict[int, Nodes] = {}
+        for node in reversed(order):
+            beyond = _union([left.get(region, frozenset()) for region in shape.around(node)])
+            found[node] = _following_node(graph, shape, node, found) | beyond
+        more = {region: _left(graph, shape, region, found) for region in range(1, len(shape.regions))}
+        if more == left:
+            return found
+        left = more
+
+
+def _following_node(graph: Graph, shape: Topology, node: int, found: Mapping[int, Nodes]) -> Nodes:
+    ways = {edge: _way(graph, shape, edge, found) for edge in shape.outgoing[node]}
+    always = [way for edge, way in ways.items() if graph.edges[edge].kind == "always"]
+    errors = [way for edge, way in ways.items() if graph.edges[edge].kind == "error"]
+    chosen = [way for edge, way in ways.items() if graph.edges[edge].kind in {"when", "otherwise"}]
+    one = _common(chosen) if not always and _has_otherwise(graph, ways) else frozenset()
+    sure = _union(always) | one | {node}
+    return sure & _common(errors) if errors else sure
+
+
+def _left(graph: Graph, shape: Topology, index: int, found: Mapping[int, Nodes]) -> Nodes:
+    """What surely follows once a cycle is entered: it is left from those nodes that run in each of its rounds."""
+    region = shape.regions[index]
+    if len(region.entries) > 1:
+        return frozenset()
+    entry = min(region.entries)
+    each_round = [node for node in found[entry] & region.members if shape.innermost[node] == index]
+    return _union([_leaving(graph, shape, index, node, found) for node in each_round])
+
+
+def _leaving(graph: Graph, shape: Topology, index: int, node: int, found: Mapping[int, Nodes]) -> Nodes:
+    edges = [edge for edge in shape.outgoing[node] if edge not in shape.regions[index].back]
+    kinds = {graph.edges[edge].kind for edge in shape.outgoing[node]}
+    stays = any(graph.edges[edge].target in shape.regions[index].members for edge in edges)
+    if stays or kinds & {"always", "error"} or "otherwise" not in kinds:
+        return frozenset()
+    return _common([_way(graph, shape, edge, found) for edge in edges])
+
+
+def _way(graph: Graph, shape: Topology, index: int, found: Mapping[int, Nodes]) -> Nodes:
+    target = graph.edges[index].target
+    leads = index not in shape.back and graph.nodes[target].join in {"all", "any", 1}
+    return found[target] if leads else frozenset()
+
+
+def _has_otherwise(graph: Graph, edges: Iterable[int]) -> bool:
+    return any(graph.edges[edge].kind == "otherwise" for edge in edges)
+
+
+def _if_live(graph: Graph, index: int, implied: Mapping[int, Nodes]) -> Nodes:
+    """What has finished well if this edge is taken."""
+    edge = graph.edges[index]
+    return implied[edge.source] | ({edge.source} if edge.kind != "error" else frozenset())
+
+
+def _led_to(graph: Graph, shape: Topology, run: Nodes, follows: Mapping[int, Nodes]) -> Nodes:
+    """What runs and finishes well whenever these run, unless the run fails."""
+    sure = _union([follows[node] for node in run])
+    counting = [node for node in range(len(graph.nodes)) if isinstance(graph.nodes[node].join, int)]
+    while more := [node for node in counting if not follows[node] <= sure and _enough(graph, shape, node, sure)]:
+        sure |= _union([follows[node] for node in more])
+    return sure
+
+
+def _enough(graph: Graph, shape: Topology, node: int, sure: Nodes) -> bool:
+    edges = [graph.edges[edge] for edge in shape.incoming[node]]
+    many = sum(edge.kind == "always" and edge.source in sure for edge in edges)
+    join = graph.nodes[node].join
+    return isinstance(join, int) and many >= join
+
+
+def _ordered(graph: Graph, shape: Topology) -> list[int]:
+    """All nodes, each after those that its forward edges come from."""
+    missing = [len(edges) for edges in shape.incoming]
+    ready = [node for node, many in enumerate(missing) if not many]
+    order: list[int] = []
+    while ready:
+        node = ready.pop()
+        order.append(node)
+        for edge in shape.outgoing[node]:
+            if edge not in shape.back:
+                target = graph.edges[edge].target
+                missing[target] -= 1
+                if not missing[target]:
+                    ready.append(target)
+    return order
+
+
+def _ancestors(graph: Graph) -> tuple[Nodes, ...]:
+    """For each node those from which a way leads to it, back edges included."""
+    reached: list[set[int]] = [set() for _ in graph.nodes]
+    changed = True
+    while changed:
+        changed = False
+        for edge in graph.edges:
+            new = reached[edge.source] | {edge.source}
+            if not new <= reached[edge.target]:
+                reached[edge.target] |= new
+                changed = True
+    return tuple(map(frozenset, reached))
+
+
+def _union(sets: Sequence[Nodes]) -> Nodes:
+    return frozenset().union(*sets)
+
+
+def _common(sets: Sequence[Nodes]) -> Nodes:
+    return reduce(frozenset.intersection, sets) if sets else frozenset()

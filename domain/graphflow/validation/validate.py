@@ -1,0 +1,31 @@
+"""Whether a definition can run: all that can be proven before it does."""
+
+from domain.graphflow.definition.model import Definition
+from domain.graphflow.validation import arguments as passing
+from domain.graphflow.validation import data_flow as reading
+from domain.graphflow.validation import references as naming
+from domain.graphflow.validation import structure
+from domain.graphflow.validation.context import Known
+from domain.graphflow.validation.problems import Problem, Validation
+from domain.graphflow.validation.worst_case import worst_case
+
+_MOST = 100
+
+
+def validate(definition: Definition, known: Known) -> Validation:
+    """What is wrong with a definition, and the most that a run of it can take.
+
+    Where edges lead nowhere or ids stand twice nothing more is said of the drawing and of what is read. Not more than
+    100 errors and warnings are told.
+    """
+    errors = [*structure.broken(definition), *passing.schemas(definition)]
+    warnings: list[Problem] = []
+    named = [*naming.problems(definition, known)]
+    if not errors:
+        errors += [*structure.problems(definition), *passing.problems(definition, known)]
+        warnings += structure.hints(definition)
+        for problem in reading.problems(definition, known):
+            (warnings if problem.code in reading.WARNINGS else errors).append(problem)
+    worst = None if errors or named else worst_case(definition, known)
+    told = tuple(dict.fromkeys([*named, *errors]))[:_MOST]
+    return Validation(told, tuple(dict.fromkeys(warnings))[:_MOST], worst)

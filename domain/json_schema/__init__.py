@@ -1,0 +1,1 @@
+"""JSON Schema: validation and bounds of schemas that callers and servers send."""

@@ -1,0 +1,217 @@
+"""JSON Schemas that others wrote, and values that are to follow them. Nothing is fetched, and everything ends.
+
+**Dialect.** A schema is of the dialect JSON Schema 2020-12. One that a tool server gives may say in `$schema` that it
+is of an older one (draft 4, 6, 7, 2019-09), and is read so.
+
+**Patterns** are matched by a machine that does not go back, so that the time is in proportion to the text; those with
+look-arounds or back-references by one that gives up after a fixed number of steps.
+
+**Bounds.** What can be told to be little work is done at once, all other in a process that can be given up.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from itertools import islice
+from typing import Any, TypeVar
+
+import jsonschema_rs as rust
+import orjson
+
+from domain.json_schema import effort as schema_effort
+from domain.json_schema.depth import DEEPEST, is_too_deep
+from domain.separate_process import TooMuch, apart
+
+T = TypeVar("T")
+
+DIALECT = "https://json-schema.org/draft/2020-12/schema"
+_OLDER: Mapping[str, type[Any]] = {
+    "http://json-schema.org/draft-04/schema": rust.Draft4Validator,
+    "http://json-schema.org/draft-06/schema": rust.Draft6Validator,
+    "http://json-schema.org/draft-07/schema": rust.Draft7Validator,
+    "https://json-schema.org/draft/2019-09/schema": rust.Draft201909Validator,
+}
+_MOST_STEPS = 100_000
+_LARGEST_PATTERN = 2**24
+"""Bytes of a pattern once it is compiled: eighty letters of any script (`\\p{L}{1,80}`) are four million."""
+_LARGEST = 100_000
+"""Characters of a schema."""
+_SMALL = 4_000
+"""Characters, and units of work: less than half a MiB once it is read."""
+_DEEPEST = 100
+_MOST_LOOKED_AT = 200
+_LONGEST = 300
+"""Characters of one sentence."""
+
+
+@dataclass(frozen=True, slots=True)
+class Flaw:
+    """Where a value does not follow its schema, and how. `keyword` is the schema's; `message` may quote the value."""
+
+    place: tuple[str | int, ...]
+    keyword: str
+    message: str
+
+    @property
+    def path(self) -> str:
+        """As in `customer.names[2]`; nothing for the whole value."""
+        parts = (f"[{part}]" if isinstance(part, int) else f".{part}" for part in self.place)
+        return "".join(parts).removeprefix(".")
+
+    def __str__(self) -> str:
+        return f"{self.path}: {self.message}" if self.place else self.message
+
+
+class UnusableSchema(Exception):  # noqa: N818  (an answer about somebody's schema)
+    """A schema that nothing can be checked against. Its text says why."""
+
+
+def why_unusable(schema: Any, *, older: bool = False) -> str | None:
+    """Why a schema cannot be used, in a sentence; None if it can. `older` dialects are read only where that is said."""
+    if not isinstance(schema, Mapping | bool):
+        return "it is neither an object nor true or false"
+    if is_too_deep(schema, _DEEPEST):
+        return f"it is nested more than {_DEEPEST} deep"
+    try:
+        text = _written(schema)
+    except ValueError as error:
+        return str(error)
+    if len(text) > _LARGEST:
+        return f"it has more than {_LARGEST:,} characters"
+    try:
+        size = schema_effort.of_schema(schema)
+        _done(_prepare, size, text, older, size)
+    except (UnusableSchema, TooMuch) as error:
+        return str(error)
+    return None
+
+
+def flaws(schema: Any, value: Any, *, most: int, older: bool = False) -> tuple[Flaw, ...]:
+    """Where a value does not follow a schema, so many places at most.
+
+    Raises:
+        UnusableSchema: the schema cannot be used, or what it asks for takes too much work on this value.
+    """
+    if is_too_deep(value):
+        return (Flaw((), "depth", f"it is nested more than {DEEPEST} deep"),)
+    if is_too_deep(schema, _DEEPEST):
+        raise UnusableSchema(f"it is nested more than {_DEEPEST} deep")
+    try:
+        text, given = _written(schema), _written(value)
+    except ValueError as error:
+        return (Flaw((), "json", str(error)),)
+    try:
+        size = schema_effort.of_schema(schema)
+        if max(size, schema_effort.of_value(schema, value)) <= schema_effort.FEW_UNITS and _follows(
+            text, older, size, given
+        ):
+            return ()
+        return _done(_flaws, max(size, schema_effort.of_flaws(schema, value)), text, older, size, given, most)
+    except TooMuch as error:
+        raise UnusableSchema(str(error)) from error
+
+
+def _done(work: Callable[..., T], units: int, *given: object) -> T:
+    return work(*given) if units <= schema_effort.FEW_UNITS else apart(work, *given)
+
+
+def _written(value: Any) -> bytes:
+    """As JSON.
+
+    Raises:
+        ValueError: it cannot be.
+    """
+    try:
+        return orjson.dumps(value, option=orjson.OPT_SORT_KEYS)
+    except (orjson.JSONEncodeError, RecursionError) as error:
+        raise ValueError(f"it cannot be written as JSON ({error})") from None
+
+
+def _follows(schema: bytes, older: bool, size: int, value: bytes) -> bool:  # noqa: FBT001  (as for `_flaws`)
+    return bool(_validator(schema, older, size).is_valid(orjson.loads(value)))
+
+
+def _flaws(schema: bytes, older: bool, size: int, value: bytes, most: int) -> tuple[Flaw, ...]:  # noqa: FBT001  (pickled by place)
+    validator, given = _validator(schema, older, size), orjson.loads(value)
+    if validator.is_valid(given):
+        return ()
+    errors = islice(validator.iter_errors(given), _MOST_LOOKED_AT)
+    found = [Flaw(tuple(error.instance_path), error.kind.name, _sentence(error)) for error in errors]
+    return tuple(sorted(found, key=lambda flaw: [str(part) for part in flaw.place]))[:most]
+
+
+def _prepare(schema: bytes, older: bool, size: int) -> None:  # noqa: FBT001  (pickled by place)
+    _validator(schema, older, size)
+
+
+def _validator(text: bytes, older: bool, size: int) -> Any:  # noqa: FBT001  (as above)
+    """What checks by this schema. Kept for the next time, in caches whose memory has a bound whoever fills them.
+
+    Large ones are made apart, and each time anew: kept, they would leave the next one there too little memory.
+    """
+    if size > schema_effort.FEW_UNITS:
+        return _made(text, older)
+    return _small(text, older) if max(len(text), size) <= _SMALL else _middling(text, older)
+
+
+@lru_cache(maxsize=256)
+def _small(text: bytes, older: bool) -> Any:  # noqa: FBT001  (a key of the cache)
+    return _made(text, older)
+
+
+@lru_cache(maxsize=8)
+def _middling(text: bytes, older: bool) -> Any:  # noqa: FBT001  (a key of the cache)
+    return _made(text, older)
+
+
+def _made(text: bytes, older: bool) -> Any:  # noqa: FBT001  (as above)
+    schema = orjson.loads(text)
+    kind = _dialect(schema, older=older)
+    patterns = rust.FancyRegexOptions(backtrack_limit=_MOST_STEPS, size_limit=_LARGEST_PATTERN)
+    try:
+        return kind(schema, offline=True, pattern_options=patterns, validate_formats=False)
+    except rust.ValidationError as error:
+        place = Flaw(tuple(error.instance_path), "", "").path
+        raise UnusableSchema(f"{place}: {_short(error.message)}" if place else _short(error.message)) from None
+    except (ValueError, rust.ReferencingError) as error:
+        raise UnusableSchema(_short(str(error))) from None
+
+
+def _dialect(schema: Any, *, older: bool) -> type[Any]:
+    named = schema.get("$schema") if isinstance(schema, dict) else None
+    if named is None or str(named).rstrip("#") == DIALECT:
+        return rust.Draft202012Validator
+    known = _OLDER.get(str(named).rstrip("#")) if older else None
+    if known is None:
+        raise UnusableSchema(f"its $schema is {_short(str(named))}, and {DIALECT} is read")
+    return known
+
+
+def _sentence(error: Any) -> str:
+    """What is wrong, quoting no more of the value than a line."""
+    kinds = rust.ValidationErrorKind
+    match error.kind:
+        case kinds.Required(property=name):
+            return f"{name!r} is a required property"
+        case kinds.Type(types=types):
+            return f"{_quoted(error.instance)} is not of type {', '.join(map(repr, types))}"
+        case kinds.Enum(options=options):
+            return _short(f"{_quoted(error.instance)} is not one of {options!r}")
+        case kinds.AdditionalProperties(unexpected=names):
+            were = "was" if len(names) == 1 else "were"
+            told = _short(", ".join(map(repr, names)))
+            return f"Additional properties are not allowed ({told} {were} unexpected)"
+    return _short(str(error.message))
+
+
+def _quoted(value: Any) -> str:
+    return _short(repr(value))
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= _LONGEST else text[:_LONGEST] + "…"
+
+
+def unquoted(found: Sequence[Flaw]) -> str:
+    """Flaws without a word of the value, for records that keep no texts."""
+    return "; ".join(f"{flaw.path or 'it'} does not meet {flaw.keyword}" for flaw in found)

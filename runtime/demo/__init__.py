@@ -1,0 +1,1 @@
+"""The demo: a chat whose worker is killed."""

@@ -1,0 +1,1 @@
+"""The doctor: checks of a machine and its settings."""

@@ -1,0 +1,146 @@
+"""What `convergio doctor` looks at: each check finds one or more facts, good or bad."""
+
+import asyncio
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import httpx
+from psycopg import Connection
+from redis import Redis
+from redis.exceptions import RedisError
+from temporalio.api.enums.v1 import TaskQueueType
+from temporalio.api.taskqueue.v1 import TaskQueue
+from temporalio.api.workflowservice.v1 import DescribeTaskQueueRequest, GetSystemInfoRequest
+from temporalio.client import Client
+from temporalio.service import RPCError
+
+from adapters.postgres.ledger.pool import connect
+from adapters.postgres.migrate import applied, known
+from domain.errors import Unavailable
+from runtime import temporal
+from runtime.settings import Settings
+from workflows import task_queues as queues
+
+_PATIENCE_S = 3.0
+_PROVIDER = "https://api.openai.com/v1"
+_BEHIND = """
+    SELECT projection, position, (SELECT coalesce(max(notification_id), 0) FROM ledger_events) AS head,
+        (SELECT count(*) FROM ledger_events WHERE notification_id > position) AS behind,
+        (SELECT count(*) FROM projection_dead_letters AS d WHERE d.projection = p.projection) AS dead
+    FROM projection_positions AS p ORDER BY projection
+"""
+_LARGE_LAG = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One fact. `wrong` ones make the doctor's exit code 1; `absent` is what one can do without."""
+
+    what: str
+    state: Literal["ok", "wrong", "absent"]
+    detail: str
+
+
+def all_findings(settings: Settings) -> Iterator[Finding]:
+    """Look at everything, one server after the other."""
+    yield from _database(settings.database_url)
+    yield from asyncio.run(_temporal(settings))
+    yield _valkey(settings.redis_url)
+    yield _model(settings)
+
+
+def _database(url: str | None) -> Iterator[Finding]:
+    if url is None:
+        yield Finding("PostgreSQL", "wrong", "DATABASE_URL is not set, and no convergio up runs here")
+        return
+    try:
+        with connect(url) as connection:
+            yield _versions(connection)
+            missing = [name for name in known() if name not in applied(url)]
+            yield _finding("migrations", not missing, f"missing: {', '.join(missing)}" if missing else "current")
+            if not missing:
+                yield from _projections(connection)
+    except Unavailable as error:
+        yield Finding("PostgreSQL", "wrong", f"{error.message}: {_first_line(error.__cause__)}")
+
+
+def _versions(connection: Connection[Any]) -> Finding:
+    row = connection.execute(
+        "SELECT current_setting('server_version'), (SELECT extversion FROM pg_extension WHERE extname = 'vector')"
+    ).fetchone()
+    server, vector = row or ("?", None)
+    return Finding("PostgreSQL", "ok", f"{server}, pgvector {vector or 'not installed'}")
+
+
+def _projections(connection: Connection[Any]) -> Iterator[Finding]:
+    rows = connection.execute(_BEHIND).fetchall()
+    if not rows:
+        yield Finding("projections", "wrong", "none has ever run: start convergio projections")
+    for name, position, head, behind, dead in rows:
+        good = behind <= _LARGE_LAG and not dead
+        set_aside = f", {dead} events set aside" if dead else ""
+        yield _finding(f"projection {name}", good, f"at {position} of {head}, {behind} behind{set_aside}")
+
+
+async def _temporal(settings: Settings) -> list[Finding]:
+    if settings.temporal_address is None:
+        return [Finding("Temporal", "wrong", "TEMPORAL_ADDRESS is not set, and no convergio up runs here")]
+    try:
+        async with asyncio.timeout(_PATIENCE_S):
+            client = await temporal.connect(settings)
+            info = await client.workflow_service.get_system_info(GetSystemInfoRequest())
+            return [
+                Finding("Temporal", "ok", f"{info.server_version}, namespace {client.namespace}"),
+                await _search_attributes(client),
+                await _workers(client),
+            ]
+    except (RPCError, RuntimeError, TimeoutError) as error:
+        return [Finding("Temporal", "wrong", f"no answer from {settings.temporal_address}: {_first_line(error)}")]
+
+
+async def _search_attributes(client: Client) -> Finding:
+    missing = await temporal.unregistered(client)
+    return _finding("search attributes", not missing, f"missing: {', '.join(missing)}" if missing else "registered")
+
+
+async def _workers(client: Client) -> Finding:
+    request = DescribeTaskQueueRequest(
+        namespace=client.namespace,
+        task_queue=TaskQueue(name=queues.FLOW),
+        task_queue_type=TaskQueueType.TASK_QUEUE_TYPE_WORKFLOW,
+    )
+    pollers = (await client.workflow_service.describe_task_queue(request)).pollers
+    return _finding("workers", bool(pollers), f"{len(pollers)} on {queues.FLOW}")
+
+
+def _valkey(url: str | None) -> Finding:
+    if url is None:
+        return Finding("Valkey", "wrong", "REDIS_URL is not set, and no convergio up runs here")
+    try:
+        with Redis.from_url(url, socket_timeout=_PATIENCE_S, socket_connect_timeout=_PATIENCE_S) as client:
+            info: Any = client.info("server")
+    except RedisError as error:
+        return Finding("Valkey", "wrong", _first_line(error))
+    return Finding("Valkey", "ok", f"{info.get('valkey_version') or info['redis_version']}")
+
+
+def _model(settings: Settings) -> Finding:
+    if settings.openai_base_url is None and settings.openai_api_key is None:
+        return Finding("model", "absent", "neither OPENAI_API_KEY nor OPENAI_BASE_URL is set")
+    url = f"{(settings.openai_base_url or _PROVIDER).rstrip('/')}/models"
+    key = settings.openai_api_key.get_secret_value() if settings.openai_api_key else "none"
+    try:
+        response = httpx.get(url, headers={"Authorization": f"Bearer {key}"}, timeout=_PATIENCE_S)
+    except httpx.HTTPError as error:
+        return Finding("model", "wrong", f"no answer from {url}: {_first_line(error)}")
+    return _finding("model", response.is_success, f"{url} answers {response.status_code}")
+
+
+def _finding(what: str, good: object, detail: str) -> Finding:
+    return Finding(what, "ok" if good else "wrong", detail)
+
+
+def _first_line(error: BaseException | None) -> str:
+    lines = str(error).strip().splitlines()
+    return lines[0] if lines else type(error).__name__

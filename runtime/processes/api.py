@@ -1,0 +1,105 @@
+"""The API as a process."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from functools import partial
+from importlib.metadata import version
+from typing import Any
+
+import uvicorn
+from fastapi import FastAPI
+from temporalio.client import Client
+
+from api.app import ApiParts, ApiSettings, create_app
+from api.graphflow.definition_requests import YAML
+from api.health.routes import Probes
+from api.http.api_keys import key_hash
+from api.http.server import Http
+from domain.approvals import policy_record
+from domain.governance.ports import Unlimited
+from runtime import temporal
+from runtime.event_loop import freeze, quick_loop
+from runtime.settings import Settings
+from runtime.wiring import health_probes as probes
+from runtime.wiring.api_routes import make_routers
+from runtime.wiring.parts import Parts, answers, make_parts, positions, rate_limiter, rate_limiter_meanwhile
+
+CONNECTIONS = 16
+_GRACE_S = 30
+
+
+def run_api(settings: Settings) -> None:
+    """The process `convergio api`."""
+    with quick_loop() as runner:
+        runner.run(_run(settings))
+
+
+async def _run(settings: Settings) -> None:
+    app = make_app(settings, make_parts(settings, connections=CONNECTIONS), await temporal.connect(settings, lazy=True))
+    config = uvicorn.Config(
+        app,
+        host=settings.host,
+        port=settings.port,
+        http=Http,
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        proxy_headers=False,
+        timeout_graceful_shutdown=_GRACE_S,
+    )
+    freeze()
+    await uvicorn.Server(config).serve()
+
+
+def make_app(settings: Settings, parts: Parts, client: Client) -> FastAPI:
+    """The API on these parts. It opens them when it starts and closes them when it stops."""
+    if not settings.auth_on:
+        parts.risks.refuse_without_keys()
+    limiter, live = rate_limiter(settings), positions(parts)
+
+    @asynccontextmanager
+    async def lifespan(_: Any) -> AsyncIterator[None]:
+        parts.database.open()
+        await asyncio.to_thread(policy_record.refuse_other, parts.ledger, parts.risks)
+        live.start()
+        if not isinstance(limiter, Unlimited):
+            await limiter.warm()
+        try:
+            yield
+        finally:
+            live.close()
+            if not isinstance(limiter, Unlimited):
+                await limiter.close()
+            await parts.toolbox.aclose()
+            await parts.model.aclose()
+            await asyncio.to_thread(parts.database.close)
+
+    return create_app(
+        ApiParts(
+            settings=_api_settings(settings),
+            answers=answers(parts),
+            limiter=limiter,
+            limiter_meanwhile=rate_limiter_meanwhile(settings),
+            probes=Probes(
+                probes.servers(settings, parts, client), live.states, partial(probes.tool_servers, parts.toolbox)
+            ),
+            positions=live,
+            routers=make_routers(settings, parts, client, live),
+            lifespan=lifespan,
+            yaml=YAML,
+        )
+    )
+
+
+def _api_settings(settings: Settings) -> ApiSettings:
+    key, metrics_key = settings.admin_key, settings.metrics_key
+    return ApiSettings(
+        version=version("convergio"),
+        auth_on=settings.auth_on,
+        admin_key_hash=key_hash(key.get_secret_value()) if key else None,
+        metrics_key_hash=key_hash(metrics_key.get_secret_value()) if metrics_key else None,
+        loopback=settings.loopback,
+        cors_origins=settings.cors_origins,
+        allowed_hosts=settings.allowed_hosts,
+    )

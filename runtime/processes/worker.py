@@ -1,0 +1,117 @@
+"""A process of work: workflows, their activities, and the calls to the model provider."""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from datetime import timedelta
+from typing import Any
+
+import structlog
+from temporalio.client import Client
+from temporalio.common import VersioningBehavior, WorkerDeploymentVersion
+from temporalio.worker import Worker, WorkerDeploymentConfig
+
+from activities.costs.model_slots import ModelSlots
+from activities.interceptor import RefusalInterceptor
+from domain.approvals import policy_record
+from domain.errors import Invalid
+from runtime import temporal
+from runtime.event_loop import freeze, quick_loop, stop_on_signals
+from runtime.memory import Collector, cached_runs
+from runtime.settings import Settings
+from runtime.supervisor.readiness import announce_ready
+from runtime.wiring.parts import Parts, make_parts
+from runtime.wiring.worker_activities import offers
+from workflows.message_guard import WellFormedMessages
+from workflows.task_queues import model_queue
+
+THREADS = 16
+GRACE = timedelta(seconds=60)
+"""How long a stopping worker waits for what it has begun."""
+STICKY = timedelta(seconds=2)
+THROTTLE = timedelta(seconds=1)
+EAGER = 10
+"""Activities that one step of a workflow may have begun in its own process, without a way through the server."""
+
+
+def workers(
+    settings: Settings,
+    client: Client,
+    parts: Parts,
+    queues: Sequence[str] | None,
+    run_made: Callable[[], None] = lambda: None,
+) -> list[Worker]:
+    """A worker for each task queue that is wanted; for all of them with None. `run_made` hears of each cached run.
+
+    Raises:
+        Invalid: there is no such queue.
+    """
+    offered = offers(settings, client, parts, run_made)
+    wanted = queues or tuple(offered)
+    waiting = model_queue(parts.provider.name)
+    slots = ModelSlots(settings.model_concurrency, waiting if waiting in wanted else None)
+    if unknown := sorted(set(wanted) - set(offered)):
+        raise Invalid(f"no such queue: {', '.join(unknown)}; there are {', '.join(offered)}")
+    return [_worker(settings, client, queue, slots, offered[queue]) for queue in wanted]
+
+
+def _worker(settings: Settings, client: Client, queue: str, slots: ModelSlots, offer: dict[str, Any]) -> Worker:
+    return Worker(
+        client,
+        task_queue=queue,
+        max_eager_activity_reservations_per_workflow_task=EAGER,
+        interceptors=[RefusalInterceptor(), WellFormedMessages(), slots],
+        graceful_shutdown_timeout=GRACE,
+        sticky_queue_schedule_to_start_timeout=STICKY,
+        max_heartbeat_throttle_interval=THROTTLE,
+        default_heartbeat_throttle_interval=THROTTLE,
+        deployment_config=_deployment(settings),
+        **offer,
+    )
+
+
+def _deployment(settings: Settings) -> WorkerDeploymentConfig | None:
+    """Worker versioning, where the operator has named a version: without a current one no worker gets a task."""
+    if settings.deployment_version is None:
+        return None
+    return WorkerDeploymentConfig(
+        version=WorkerDeploymentVersion("convergio", settings.deployment_version),
+        use_worker_versioning=True,
+        default_versioning_behavior=VersioningBehavior.AUTO_UPGRADE,
+    )
+
+
+async def work(all_workers: Sequence[Worker], stop: asyncio.Event) -> None:
+    """Run the workers until `stop` is set, then let them finish what they have begun."""
+    running = [asyncio.create_task(worker.run()) for worker in all_workers]
+    stopped = asyncio.create_task(stop.wait())
+    await asyncio.wait([*running, stopped], return_when=asyncio.FIRST_COMPLETED)
+    stopped.cancel()
+    await asyncio.gather(*(worker.shutdown() for worker in all_workers))
+    await asyncio.gather(*running)
+
+
+def run_worker(settings: Settings, queues: Sequence[str] | None) -> None:
+    """The process `convergio worker`."""
+    with quick_loop() as runner:
+        runner.run(_run(settings, queues))
+
+
+async def _run(settings: Settings, queues: Sequence[str] | None) -> None:
+    stop = stop_on_signals()
+    parts = make_parts(settings, connections=THREADS)
+    parts.database.open()
+    try:
+        await asyncio.to_thread(policy_record.refuse_other, parts.ledger, parts.risks)
+        client = await temporal.connect(settings)
+        collector = Collector(cached_runs(settings.run_cache_mb))
+        running = workers(settings, client, parts, queues, collector.run_made)
+        freeze()
+        collecting = asyncio.create_task(collector.keep_collecting())
+        announce_ready(settings.ready_file)
+        structlog.get_logger("worker").info("working", queues=[worker.task_queue for worker in running])
+        await work(running, stop)
+        collecting.cancel()
+    finally:
+        await parts.toolbox.aclose()
+        await parts.model.aclose()
+        parts.database.close()

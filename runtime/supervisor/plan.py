@@ -1,0 +1,122 @@
+"""What one `convergio up` runs itself, and on which ports."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from adapters.local_model import MODEL_NAME
+from runtime.embedded import ModelServer, Ports, PostgresServer, Server, StartFailed, TemporalServer, ValkeyServer
+from runtime.settings import Settings
+from runtime.supervisor.own_processes import Api, Background
+
+POSTGRES_PORT, TEMPORAL_PORT, TEMPORAL_UI_PORT, VALKEY_PORT, MODEL_PORT = 54320, 7233, 8233, 63790, 8081
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What is embedded (`servers`), named by the environment (`elsewhere`), and on other ports than usual (`moved`)."""
+
+    servers: tuple[Server, ...]
+    elsewhere: Mapping[str, str]
+    parts: tuple[Background, ...]
+    api: Api
+    directory: Path
+    ports: Ports
+    named: Mapping[str, str]
+    moved: Mapping[str, tuple[int, int]] = field(default_factory=dict)
+
+    def environment(self) -> dict[str, str]:
+        """How every server is named, and where the API is to listen. Known when the servers are prepared."""
+        told = {"CONVERGIO_DATA_DIR": str(self.directory), **self.named, **self.api.environment}
+        for server in self.servers:
+            told |= server.environment
+        return told
+
+    def shown(self) -> dict[str, str]:
+        """Label and URL of all there is to open, the API first."""
+        found = dict(self.api.shown)
+        for server in self.servers:
+            found |= server.shown
+        return {**found, **self.elsewhere}
+
+
+def make_plan(settings: Settings, *, llm: bool) -> Plan:
+    """Choose servers and ports.
+
+    Raises:
+        StartFailed: the port that was asked for the API is taken.
+    """
+    chosen = _Chosen()
+    directory = settings.data_dir.absolute()
+    servers, elsewhere = _servers(settings, directory, chosen, llm=llm)
+    return Plan(
+        servers=tuple(servers),
+        elsewhere=elsewhere,
+        parts=tuple(Background(name, directory / "run" / name) for name in ("worker", "projections")),
+        api=Api(settings.host, _api_port(settings, chosen)),
+        directory=directory,
+        ports=chosen.ports,
+        named=_named(settings),
+        moved=chosen.moved,
+    )
+
+
+def _named(settings: Settings) -> dict[str, str]:
+    names = {
+        "DATABASE_URL": settings.database_url,
+        "TEMPORAL_ADDRESS": settings.temporal_address,
+        "TEMPORAL_UI_URL": settings.temporal_ui_url,
+        "REDIS_URL": settings.redis_url,
+        "OPENAI_BASE_URL": settings.openai_base_url,
+    }
+    return {name: value for name, value in names.items() if value is not None}
+
+
+class _Chosen:
+    """Ports, with a note of those that had to move."""
+
+    def __init__(self) -> None:
+        self.ports = Ports()
+        self.moved: dict[str, tuple[int, int]] = {}
+
+    def port(self, what: str, preferred: int, host: str = "127.0.0.1") -> int:
+        port = self.ports.pick(preferred, host)
+        if preferred and port != preferred:
+            self.moved[what] = (preferred, port)
+        return port
+
+
+def _servers(settings: Settings, directory: Path, chosen: _Chosen, *, llm: bool) -> tuple[list[Server], dict[str, str]]:
+    servers: list[Server] = []
+    elsewhere: dict[str, str] = {}
+    if settings.database_url is None:
+        servers.append(PostgresServer(directory / "postgres", chosen.port("PostgreSQL", POSTGRES_PORT)))
+    if settings.temporal_address is None:
+        servers.append(_temporal(directory, chosen))
+    else:
+        elsewhere["Temporal"] = settings.temporal_address
+        elsewhere |= {"Temporal Web UI": settings.temporal_ui_url} if settings.temporal_ui_url else {}
+    if settings.redis_url is None:
+        servers.append(ValkeyServer(directory / "valkey", chosen.port("Valkey", VALKEY_PORT)))
+    if settings.openai_base_url is not None:
+        elsewhere["Model"] = settings.openai_base_url
+    elif settings.openai_api_key is None and llm:
+        servers.append(ModelServer(chosen.port("Model", MODEL_PORT), settings.model or MODEL_NAME))
+    return servers, elsewhere
+
+
+def _temporal(directory: Path, chosen: _Chosen) -> TemporalServer:
+    return TemporalServer(
+        directory / "temporal",
+        port=chosen.port("Temporal", TEMPORAL_PORT),
+        http_port=chosen.port("Temporal HTTP", 0),
+        ui_port=chosen.port("Temporal Web UI", TEMPORAL_UI_PORT),
+    )
+
+
+def _api_port(settings: Settings, chosen: _Chosen) -> int:
+    if "port" not in settings.model_fields_set or settings.port == 0:
+        return chosen.port("API", settings.port, settings.host)
+    if not chosen.ports.take(settings.port, settings.host):
+        raise StartFailed(f"port {settings.port} of {settings.host}, which the API was to listen on, is taken")
+    return settings.port

@@ -1,0 +1,215 @@
+"""`convergio up`: every part of the system in one terminal, each a process of its own."""
+
+import asyncio
+import os
+import signal
+import sys
+from asyncio.subprocess import DEVNULL, PIPE, STDOUT
+from collections.abc import Coroutine, Iterable
+from itertools import filterfalse
+from pathlib import Path
+from typing import Any
+
+import structlog
+
+from adapters.web.guarded_proxy import GuardedProxy
+from runtime.data_directory import Held, hold
+from runtime.embedded import ModelServer, Server, StartFailed, TemporalServer
+from runtime.settings import Settings
+from runtime.steady_output import SteadyStream
+from runtime.supervisor.child import Child
+from runtime.supervisor.plan import Plan, make_plan
+from runtime.supervisor.relay import Relay
+from runtime.supervisor.script import part_command
+from runtime.welcome import welcome
+
+_STOP_WITHIN_S = {"api": 35.0, "worker": 65.0, "projections": 10.0}  # the first two finish what they have begun
+_SERVER_STOP_WITHIN_S = {"postgres": 30.0}  # it writes a checkpoint; the others lose nothing when they are killed
+_OTHERS_STOP_WITHIN_S = 10.0
+_DELIBERATE_S = 1.0  # a second signal sooner than this is the same keystroke, passed on by a parent
+_LOG_BYTES = 20_000_000
+_FIRST_ATTEMPTS = 4  # PostgreSQL may have to wait for the last children of a killed one
+
+
+def up(settings: Settings, *, llm: bool) -> int:
+    """Run everything until SIGINT or SIGTERM, and return the exit code: 0 after a stop, 1 if something did not start.
+
+    Raises:
+        AlreadyRunning: another supervisor has the data directory.
+        StartFailed: the API's port is taken.
+    """
+    os.umask(0o077)  # nobody else reads what we, or our children, write
+    with hold(settings.data_dir.absolute()) as held:
+        plan = make_plan(settings, llm=llm)
+        return asyncio.run(Supervisor(plan, held, settings).run())
+
+
+class Supervisor:
+    """Starts the servers, migrates, starts the parts, and keeps all of them until it is told to stop."""
+
+    def __init__(self, plan: Plan, held: Held, settings: Settings) -> None:
+        self._plan = plan
+        self._held = held
+        self._settings = settings
+        self._relay = Relay()
+        self._log = structlog.get_logger()
+        self._logs = held.directory / "logs"
+        self._children: list[Child] = []
+        self._guard: GuardedProxy | None = None
+        self._keepers: list[asyncio.Task[None]] = []
+        self._stop_asked: float | None = None
+        self._stop = asyncio.Event()
+        self._force = asyncio.Event()
+
+    async def run(self) -> int:
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            if number is not signal.SIGHUP or signal.getsignal(number) is not signal.SIG_IGN:  # as under nohup
+                loop.add_signal_handler(number, self._on_signal, number)
+        try:
+            started = await self._unless_stopped(self._start())
+            if started:
+                await self._stop.wait()
+        except StartFailed as failure:
+            self._log.error("cannot start", reason=str(failure))
+            return 1
+        finally:
+            await self._shut_down()
+        return 0
+
+    def _on_signal(self, number: int) -> None:
+        now = asyncio.get_running_loop().time()
+        if self._stop_asked is None:
+            self._stop_asked = now
+            self._log.info("stopping; once more to stop at once", signal=signal.Signals(number).name)
+            self._stop.set()
+        elif now - self._stop_asked > _DELIBERATE_S:
+            self._force.set()
+
+    async def _unless_stopped(self, work: Coroutine[Any, Any, None]) -> bool:
+        """Whether `work` was done before a stop was asked for; it is abandoned otherwise."""
+        task, stop = asyncio.create_task(work), asyncio.create_task(self._stop.wait())
+        await asyncio.wait({task, stop}, return_when=asyncio.FIRST_COMPLETED)
+        stop.cancel()
+        if task.done():
+            task.result()
+            return True
+        task.cancel()
+        await asyncio.wait({task})
+        return False
+
+    async def _start(self) -> None:
+        began = asyncio.get_running_loop().time()
+        for what, (wanted, given) in self._plan.moved.items():
+            self._log.warning("port taken, using another", what=what, wanted=wanted, given=given)
+        self._logs.mkdir(exist_ok=True)
+        self._log.info("starting", servers=[server.name for server in self._plan.servers], logs=str(self._logs))
+        try:
+            async with asyncio.TaskGroup() as group:
+                group.create_task(self._start_in_order())
+                group.create_task(self._bring_up(filter(_is_slow, self._plan.servers), to_files=True))
+        except ExceptionGroup as failures:
+            raise _first(failures) from None
+        took_s = asyncio.get_running_loop().time() - began
+        SteadyStream(sys.stdout).write(welcome(self._plan, self._settings, took_s))
+
+    async def _start_in_order(self) -> None:
+        await self._bring_up(filterfalse(_is_slow, self._plan.servers), to_files=True)
+        await self._guard_web_ui()
+        self._held.announce(self._plan.api.url, self._plan.environment())
+        await self._migrate()
+        await self._bring_up([*self._plan.parts, self._plan.api], to_files=False)
+
+    async def _guard_web_ui(self) -> None:
+        for server in self._plan.servers:
+            if isinstance(server, TemporalServer) and server.inner_ui_url and server.ui_port:
+                self._guard = GuardedProxy(server.inner_ui_url)
+                await self._guard.start(server.ui_port)
+
+    async def _bring_up(self, servers: Iterable[Server], *, to_files: bool) -> None:
+        """Start these side by side, and keep each from the moment it is ready."""
+        children = [self._child(server, to_file=to_files) for server in servers]
+        self._children += children
+        async with asyncio.TaskGroup() as group:
+            for child in children:
+                group.create_task(self._start_and_keep(child))
+
+    async def _start_and_keep(self, child: Child) -> None:
+        await child.start()
+        keeper = asyncio.create_task(child.keep())
+        keeper.add_done_callback(self._on_keeper_end)
+        self._keepers.append(keeper)
+
+    def _on_keeper_end(self, keeper: asyncio.Task[None]) -> None:
+        """Nothing runs on unwatched."""
+        if not keeper.cancelled() and (error := keeper.exception()) is not None:
+            self._log.critical("supervision failed, stopping", exc_info=error)
+            self._stop.set()
+
+    def _child(self, server: Server, *, to_file: bool) -> Child:
+        log_file = self._logs / f"{server.name}.log" if to_file else None
+        if log_file is not None:
+            _rotate(log_file)
+        return Child(
+            server,
+            environment={} if to_file else self._plan.environment(),
+            born=self._held.born,
+            show=self._relay,
+            log_file=log_file,
+            first_attempts=_FIRST_ATTEMPTS if to_file else 1,
+        )
+
+    async def _migrate(self) -> None:
+        command = part_command("migrate")
+        process = await asyncio.create_subprocess_exec(
+            *command.tethered(),
+            env={**command.full_environment(), **self._plan.environment()},
+            stdin=DEVNULL,
+            stdout=PIPE,
+            stderr=STDOUT,
+            start_new_session=True,
+        )
+        output, _ = await process.communicate()
+        for line in output.splitlines():
+            self._relay("migrate", line)
+        if process.returncode != 0:
+            raise StartFailed(f"the migration ended with code {process.returncode}")
+
+    async def _shut_down(self) -> None:
+        """The API first, then the worker, the projections, and the servers together."""
+        for keeper in self._keepers:
+            keeper.cancel()
+        await asyncio.gather(*self._keepers, return_exceptions=True)
+        forced = asyncio.create_task(self._kill_when_forced())
+        by_name = {child.name: child for child in self._children}
+        for name, seconds in _STOP_WITHIN_S.items():
+            if name in by_name:
+                await by_name.pop(name).stop(seconds)
+        await asyncio.gather(
+            *(child.stop(_SERVER_STOP_WITHIN_S.get(name, _OTHERS_STOP_WITHIN_S)) for name, child in by_name.items())
+        )
+        forced.cancel()
+        if self._guard is not None:
+            await self._guard.close()
+        self._log.info("stopped")
+
+    async def _kill_when_forced(self) -> None:
+        await self._force.wait()
+        self._log.warning("stopping at once")
+        for child in self._children:
+            child.kill()
+
+
+def _is_slow(server: Server) -> bool:
+    """The model loads for seconds, and nothing that starts needs it."""
+    return isinstance(server, ModelServer)
+
+
+def _first(failures: ExceptionGroup[Exception]) -> Exception:
+    first = failures.exceptions[0]
+    return _first(first) if isinstance(first, ExceptionGroup) else first
+
+
+def _rotate(log: Path) -> None:
+    if log.exists() and log.stat().st_size > _LOG_BYTES:
+        log.replace(log.with_suffix(".log.1"))

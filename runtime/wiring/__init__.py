@@ -1,0 +1,1 @@
+"""The composition root: adapters are picked and handed on here only."""

@@ -1,0 +1,199 @@
+"""The composition root: picks the adapters and puts the parts together. Processes are made of these."""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from activities.tools.toolbox.registry import JoinedToolbox
+from adapters.files.agents import load_agent_files
+from adapters.files.risk_policy import load_risk_policy
+from adapters.files.workflows import load_workflow_files
+from adapters.genai_prices import GenaiPrices
+from adapters.memory.rate_limit import MemoryRateLimit
+from adapters.memory.recent_content import RecentContent
+from adapters.no_model import NoModel
+from adapters.openai.model import OpenAIModel
+from adapters.openai.model_catalogue import ProviderCatalogue
+from adapters.postgres.agents import PostgresAgents
+from adapters.postgres.ali import PostgresAli
+from adapters.postgres.approvals import PostgresApprovals
+from adapters.postgres.chat import PostgresAdmission, PostgresChats
+from adapters.postgres.costs import PostgresCosts
+from adapters.postgres.executions import PostgresRuns
+from adapters.postgres.idempotency import PostgresAnswers
+from adapters.postgres.instructions import PostgresInstructions
+from adapters.postgres.ledger.content import PostgresContent
+from adapters.postgres.ledger.pool import Database
+from adapters.postgres.ledger.recorder import LedgerRecorder
+from adapters.postgres.projections.positions import LivePositions
+from adapters.postgres.swarm import PostgresSwarms
+from adapters.postgres.tools import PostgresTools
+from adapters.postgres.workflows import PostgresWorkflows
+from adapters.redis.rate_limit import RedisRateLimit
+from adapters.web.webhooks import HttpWebhooks
+from domain.agents.definition import AgentDefinition
+from domain.agents.projection import AgentsProjection
+from domain.approvals.projection import ApprovalsProjection
+from domain.approvals.rules import RiskPolicy
+from domain.chat.projection import ChatProjection
+from domain.costs.projection import CostsProjection
+from domain.events import Registry
+from domain.governance.ports import Unlimited
+from domain.graphflow.catalogue.projection import WorkflowsProjection
+from domain.graphflow.definition.model import Definition
+from domain.graphflow.execution.projection import ExecutionsProjection
+from domain.ledger import Ledger
+from domain.projection import Projection
+from domain.registry import registry
+from domain.swarm.projection import SwarmProjection
+from domain.tools.projection import ToolsProjection
+from runtime.settings import Settings
+from runtime.wiring.model_provider import Provider, provider
+from runtime.wiring.toolbox import make_toolbox
+
+AGENT_FILES = Path(__file__).parents[2] / "agents"
+WORKFLOW_FILES = Path(__file__).parents[2] / "domain/graphflow/readymade"
+
+
+def projections() -> tuple[Projection, ...]:
+    """Every projection there is."""
+    return (
+        AgentsProjection(),
+        ApprovalsProjection(),
+        ChatProjection(),
+        CostsProjection(),
+        ExecutionsProjection(),
+        SwarmProjection(),
+        ToolsProjection(),
+        WorkflowsProjection(),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What processes are made of, on one database."""
+
+    registry: Registry
+    database: Database
+    ledger: Ledger
+    content: PostgresContent
+    recent: RecentContent
+    agents: PostgresAgents
+    ali: PostgresAli
+    admission: PostgresAdmission
+    approvals: PostgresApprovals
+    chats: PostgresChats
+    costs: PostgresCosts
+    instructions: PostgresInstructions
+    runs: PostgresRuns
+    swarms: PostgresSwarms
+    prices: GenaiPrices
+    provider: Provider
+    model: OpenAIModel | NoModel
+    toolbox: JoinedToolbox
+    tools: PostgresTools
+    risks: RiskPolicy
+    webhooks: HttpWebhooks | None
+    workflows: PostgresWorkflows
+
+
+def make_parts(settings: Settings, *, connections: int = 8) -> Parts:
+    """Everything but Temporal. Open `database` before use; close it, `model` and `toolbox` in the end."""
+    events, database = registry(), Database(settings.database_url or "", size=connections)
+    content = PostgresContent(database)
+    recent = RecentContent(content)
+    named = provider(settings)
+    return Parts(
+        registry=events,
+        database=database,
+        ledger=Ledger(LedgerRecorder(database, recent.note), events),
+        content=content,
+        recent=recent,
+        agents=PostgresAgents(database),
+        ali=PostgresAli(database),
+        admission=PostgresAdmission(database, events),
+        approvals=PostgresApprovals(database),
+        chats=PostgresChats(database),
+        costs=PostgresCosts(database),
+        instructions=PostgresInstructions(database),
+        runs=PostgresRuns(database),
+        swarms=PostgresSwarms(database),
+        prices=GenaiPrices(settings.prices, named.url),
+        provider=named,
+        model=_model(settings, named),
+        toolbox=make_toolbox(settings, database, now),
+        tools=PostgresTools(database),
+        risks=load_risk_policy(settings.risk_policy),
+        webhooks=_webhooks(settings),
+        workflows=PostgresWorkflows(database),
+    )
+
+
+def _webhooks(settings: Settings) -> HttpWebhooks | None:
+    url, secret = settings.approval_webhook_url, settings.approval_webhook_secret
+    return HttpWebhooks(url, secret.get_secret_value(), now) if url and secret else None
+
+
+def _model(settings: Settings, named: Provider) -> OpenAIModel | NoModel:
+    if named.url is None:
+        return NoModel()
+    key = settings.openai_api_key
+    return OpenAIModel(
+        named.url,
+        key.get_secret_value() if key else None,
+        named.default_model,
+        settings.model_timeout_s,
+        settings.context_window,
+        takes_tools=named.takes_tools,
+    )
+
+
+def catalogue(settings: Settings, parts: Parts) -> ProviderCatalogue:
+    """The models that agents may name."""
+    key = settings.openai_api_key
+    return ProviderCatalogue(
+        parts.provider.url,
+        key.get_secret_value() if key else None,
+        parts.model.default,
+        lambda model: parts.prices.price(model, prompt_tokens=0, completion_tokens=0, at=now()).known,
+    )
+
+
+def rate_limiter(settings: Settings) -> RedisRateLimit | Unlimited:
+    """Buckets in Valkey, or none where the limit is off."""
+    if settings.rate_limit is None:
+        return Unlimited()
+    requests, seconds = settings.rate_limit
+    return RedisRateLimit.connect(settings.redis_url or "", requests=requests, seconds=seconds)
+
+
+def rate_limiter_meanwhile(settings: Settings) -> MemoryRateLimit | Unlimited:
+    """Buckets of this process, for as long as those in Valkey cannot be reached."""
+    if settings.rate_limit is None:
+        return Unlimited()
+    requests, seconds = settings.rate_limit
+    return MemoryRateLimit(requests=requests, seconds=seconds)
+
+
+def answers(parts: Parts) -> PostgresAnswers:
+    """Where answers to requests with an idempotency key are kept."""
+    return PostgresAnswers(parts.database)
+
+
+def positions(parts: Parts) -> LivePositions:
+    """Where the projections stand, kept up by notices."""
+    return LivePositions(parts.database.dsn, parts.database)
+
+
+def agent_files() -> list[AgentDefinition]:
+    """The agents that the registry is seeded with."""
+    return load_agent_files(AGENT_FILES)
+
+
+def workflow_files() -> dict[str, Definition]:
+    """The workflows that are ready to run, by their ids."""
+    return load_workflow_files(WORKFLOW_FILES)
+
+
+def now() -> datetime:
+    return datetime.now(UTC)

@@ -1,0 +1,38 @@
+"""The tools of this deployment, as the settings name them."""
+
+from collections.abc import Callable
+from datetime import datetime
+from functools import partial
+
+from activities.tools.toolbox.costs import QueryCosts
+from activities.tools.toolbox.knowledge import SearchKnowledge
+from activities.tools.toolbox.registry import JoinedToolbox
+from activities.tools.toolbox.workflow_tools import DELEGATE, REQUEST_APPROVAL
+from adapters.mcp.config import read_mcp_servers
+from adapters.postgres.costs import PostgresCosts
+from adapters.postgres.ledger.pool import Database
+from adapters.postgres.projections.positions import head_and_position
+from adapters.web.fetch import WebFetch
+from domain.tools.ports import NoKnowledge, Tool, ToolSource
+from runtime.settings import Settings
+
+
+def make_toolbox(settings: Settings, database: Database, now: Callable[[], datetime]) -> JoinedToolbox:
+    """All tools that are configured. Nothing is connected before it is needed; close it in the end.
+
+    Raises:
+        domain.errors.Invalid: the file of MCP servers cannot be used.
+    """
+    costs = QueryCosts(PostgresCosts(database), partial(head_and_position, database, "costs"), now)
+    tools: list[Tool] = [SearchKnowledge(NoKnowledge()), costs]
+    if settings.web_fetch == "on":
+        tools.append(WebFetch())
+    return JoinedToolbox(tools, (DELEGATE, REQUEST_APPROVAL), _mcp(settings))
+
+
+def _mcp(settings: Settings) -> dict[str, ToolSource]:
+    if settings.mcp_servers is None:
+        return {}
+    from adapters.mcp.tools import McpTools  # noqa: PLC0415  (half a second that a start without servers need not take)
+
+    return {name: McpTools(name, server) for name, server in read_mcp_servers(settings.mcp_servers).items()}

@@ -1,0 +1,133 @@
+"""What a worker offers on each task queue: workflows and activities, on the parts of this deployment."""
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from typing import Any
+
+from temporalio.client import Client
+
+from activities.approvals.activities import ApprovalActivities
+from activities.chat.activities import ChatActivities
+from activities.chat.approval_hold import HoldingActivities
+from activities.chat.delegation import Delegating
+from activities.chat.history import Memory
+from activities.chat.model_step import Thinking
+from activities.chat.summary import Summarising
+from activities.chat.tool_offers import Offers
+from activities.costs.bookkeeping import Books
+from activities.costs.model_call import Calls
+from activities.graphflow.agent_node import Answering
+from activities.graphflow.context import GraphParts, graph_parts
+from activities.graphflow.execution_activities import RunActivities
+from activities.graphflow.node_activities import NodeActivities
+from activities.reconcile.activities import ReconcileActivities
+from activities.reconcile.executions import LostRuns
+from activities.reconcile.swarms import LostSwarms
+from activities.swarm.activities import SwarmActivities
+from activities.tools.activities import ToolActivities
+from domain.approvals import policy_record
+from runtime.memory import cached_runs
+from runtime.sandbox import QuickSandbox
+from runtime.settings import Settings
+from runtime.wiring.parts import Parts, now
+from workflows.approvals.start import start_approval
+from workflows.approvals.workflow import Approval
+from workflows.chat.workflow import AgentChat
+from workflows.graphflow.map_node import GraphItems
+from workflows.graphflow.workflow import GraphRun
+from workflows.reconcile.workflow import Reconcile
+from workflows.swarm.workflow import Swarm
+from workflows.task_queues import FLOW, IO, model_queue
+
+Activities = list[Callable[..., object]]
+
+SHORT_AT_ONCE = 100
+"""Short activities that one worker has under way at once, whatever its model calls do."""
+LOCAL_AT_ONCE = 100
+TOOLS_AT_ONCE = 100
+
+
+def offers(
+    settings: Settings, client: Client, parts: Parts, run_made: Callable[[], None] = lambda: None
+) -> dict[str, dict[str, Any]]:
+    """By the name of the queue, what `temporalio.worker.Worker` is to be given.
+
+    `run_made` is called for each run that is put into the worker's cache.
+    """
+    own = model_queue(parts.provider.name)
+    books = Books(parts.ledger, parts.prices, now)
+    graphs = graph_parts(parts.ledger, parts.recent, now)
+    model = model_activities(settings, parts, graphs, books)
+    flow = _flow_activities(parts, graphs, client, books, calls_on=FLOW if settings.model_queue == "shared" else own)
+    tools = ToolActivities(parts.ledger, parts.content, parts.toolbox, now).all()
+    flow_slots = settings.model_concurrency + SHORT_AT_ONCE
+    return {
+        FLOW: {
+            "workflows": [AgentChat, Approval, GraphItems, GraphRun, Reconcile, Swarm],
+            "activities": [*flow, *model],
+            "activity_executor": ThreadPoolExecutor(flow_slots + LOCAL_AT_ONCE, "ledger"),
+            "max_concurrent_activities": flow_slots,
+            "max_concurrent_local_activities": LOCAL_AT_ONCE,
+            "max_cached_workflows": cached_runs(settings.run_cache_mb),
+            "workflow_runner": QuickSandbox(run_made),
+        },
+        own: {"activities": model, "max_concurrent_activities": settings.model_concurrency},
+        IO: {
+            "activities": tools,
+            "activity_executor": ThreadPoolExecutor(TOOLS_AT_ONCE, "tools"),
+            "max_concurrent_activities": TOOLS_AT_ONCE,
+        },
+    }
+
+
+def _flow_activities(parts: Parts, graphs: GraphParts, client: Client, books: Books, *, calls_on: str) -> Activities:
+    """The short ones on the ledger. Model calls go to the queue `calls_on`."""
+    chat = ChatActivities(parts.ledger, now, model_queue=calls_on)
+    swarm = SwarmActivities(parts.ledger, parts.content, now, model_queue=calls_on)
+    reconcile = ReconcileActivities(books, chat, costs=parts.costs, chats=parts.chats, client=client, now=now)
+    approvals = ApprovalActivities(
+        parts.ledger,
+        parts.instructions,
+        parts.content,
+        partial(policy_record.in_force, parts.ledger),
+        now,
+        start=partial(start_approval, client),
+        webhooks=parts.webhooks,
+    )
+    return [
+        *chat.all(),
+        *HoldingActivities(parts.ledger, now).all(),
+        *Delegating(parts.content, parts.agents).all(),
+        *approvals.all(),
+        *swarm.all(),
+        *_graph_activities(parts, graphs, client, calls_on),
+        *LostSwarms(swarm, parts.swarms, client, now).all(),
+        *reconcile.all(),
+    ]
+
+
+def _graph_activities(parts: Parts, graphs: GraphParts, client: Client, calls_on: str) -> Activities:
+    """Runs of workflows and their nodes."""
+    runs = RunActivities(parts.swarms, parts.toolbox, now, parts=graphs, model_queue=calls_on)
+    nodes = NodeActivities(graphs, parts.toolbox, now)
+    return [*runs.all(), *nodes.all(), *LostRuns(graphs.journal, parts.runs, client, now).all()]
+
+
+def model_activities(settings: Settings, parts: Parts, graphs: GraphParts, books: Books) -> Activities:
+    """Those that call a model."""
+    memory = Memory(parts.ledger, parts.content, parts.agents, recent=parts.recent)
+    calls = Calls(books, parts.model, now, timeout=settings.answer_time, timeouts=settings.answer_times)
+    thinking = Thinking(
+        memory,
+        parts.recent,
+        books,
+        calls,
+        offers=Offers(parts.toolbox, graphs.plans.shape),
+        now=now,
+        default_model=parts.model.default,
+        max_answer_tokens=parts.provider.max_answer_tokens,
+        answer_share=parts.provider.answer_share,
+    )
+    summarising = Summarising(memory, calls, now, default_model=parts.model.default)
+    return [*thinking.all(), *summarising.all(), *Answering(thinking, graphs).all()]

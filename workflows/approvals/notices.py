@@ -1,0 +1,48 @@
+"""What is worth telling of an approval, and what its run shows to whoever looks at it in the Web UI."""
+
+from datetime import datetime
+
+from activities.approvals.messages import ApprovalAsk, ApprovalState
+from domain.approvals.rules import ANYBODY
+
+_MOST_SUMMARY = 160
+
+
+def short(summary: str) -> str:
+    """A summary that the server takes: it counts bytes."""
+    return summary.encode()[:_MOST_SUMMARY].decode(errors="ignore")
+
+
+def happened(before: ApprovalState, after: ApprovalState) -> str | None:
+    """What is worth telling between two states: the last word of a notice's type."""
+    if after.decided is not None:
+        return "decided" if before.decided is None else None
+    if after.status != before.status:
+        return "escalated"
+    if after.agreed != before.agreed:
+        return "voted"
+    if after.deciders != before.deciders:
+        return "delegated"
+    return "reminded" if before.remind_at is not None and after.remind_at is None else None
+
+
+def details(ask: ApprovalAsk, state: ApprovalState) -> str:
+    """The run's details, in Markdown."""
+    lines = [f"**{ask.title}** ({ask.risk} risk, {ask.kind})", ""]
+    if state.decided is not None:
+        lines.append(f"**{state.decided.outcome}** by `{state.decided.by}`")
+    else:
+        lines += [f"**{state.status}** until {_utc(state.expires_at)}", "", f"- may decide: {_deciders(state)}"]
+        lines += [f"- agreed: {state.agreed} of {state.quorum}"] if state.quorum > 1 else []
+        lines += ["- decide here: send the signal `approve` or `reject`"] if state.takes_signals else []
+    return "\n".join([*lines, "", f"agent `{ask.agent_id}` · run `{ask.root_id}` · asked by `{ask.key_id}`"])
+
+
+def _deciders(state: ApprovalState) -> str:
+    if state.deciders == [ANYBODY]:
+        return "whoever may approve"
+    return ", ".join(f"`{key}`" for key in state.deciders)
+
+
+def _utc(at: datetime) -> str:
+    return at.isoformat(timespec="seconds").replace("+00:00", "Z")

@@ -1,0 +1,27 @@
+"""Starting the run of an approval: from the activity that asks, and from whoever finds it gone."""
+
+from temporalio.client import Client
+from temporalio.common import WorkflowIDConflictPolicy, WorkflowIDReusePolicy
+
+from activities.approvals.messages import ApprovalStart
+from workflows.approvals.notices import short
+from workflows.approvals.workflow import Approval
+from workflows.search_attributes import attributes
+from workflows.task_queues import FLOW
+
+
+async def start_approval(client: Client, start: ApprovalStart) -> None:
+    """See to it that the approval has a run; one that is there goes on. Its id is the approval's."""
+    ask = start.ask
+    await client.start_workflow(
+        Approval.run,
+        start,
+        id=ask.approval_id,
+        task_queue=FLOW,
+        id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
+        id_reuse_policy=WorkflowIDReusePolicy.ALLOW_DUPLICATE,
+        memo={"request_id": ask.because},
+        search_attributes=attributes("approval", agent_id=ask.agent_id, key_id=ask.key_id, project_id=ask.project_id),
+        static_summary=short(f"{ask.risk} risk: {ask.title}"),
+        static_details=f"approval `{ask.approval_id}` · `{ask.workflow_id}` waits for it",
+    )

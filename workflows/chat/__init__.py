@@ -1,0 +1,1 @@
+"""Chat sessions as workflows."""

@@ -1,0 +1,74 @@
+"""What Temporal knows of a session besides its answers: from its run, or from the run's history."""
+
+from collections import Counter
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+from temporalio.api.enums.v1 import EventType
+from temporalio.client import (
+    WorkflowExecutionStatus,
+    WorkflowHandle,
+    WorkflowQueryFailedError,
+    WorkflowQueryRejectedError,
+)
+from temporalio.common import QueryRejectCondition
+from temporalio.service import RPCError, RPCStatusCode
+
+from workflows.chat.workflow import AgentChat
+from workflows.search_attributes import API_KEY
+
+QUERY_TIMEOUT = timedelta(seconds=1)
+_ACCEPTED = EventType.EVENT_TYPE_WORKFLOW_EXECUTION_UPDATE_ACCEPTED
+_COMPLETED = EventType.EVENT_TYPE_WORKFLOW_EXECUTION_UPDATE_COMPLETED
+_TASK_COMPLETED = EventType.EVENT_TYPE_WORKFLOW_TASK_COMPLETED
+_SIGNALED = EventType.EVENT_TYPE_WORKFLOW_EXECUTION_SIGNALED
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """What Temporal knows of a session: whether it `is_open`, and the messages accepted and not yet answered.
+
+    None where nobody can say now. Another key's session is not open.
+    """
+
+    is_open: bool | None
+    pending: int | None
+
+
+_CLOSED = Standing(is_open=False, pending=0)
+
+
+async def standing_of(handle: WorkflowHandle[AgentChat, None], key_id: str) -> Standing:
+    """What is going on in a session."""
+    try:
+        status = await handle.query(
+            AgentChat.status, reject_condition=QueryRejectCondition.NOT_OPEN, rpc_timeout=QUERY_TIMEOUT
+        )
+    except WorkflowQueryRejectedError:
+        return _CLOSED
+    except WorkflowQueryFailedError:
+        return await _by_history(handle, key_id)
+    except RPCError as error:
+        return _CLOSED if error.status is RPCStatusCode.NOT_FOUND else await _by_history(handle, key_id)
+    return Standing(is_open=True, pending=status.pending) if status.key_id == key_id else _CLOSED
+
+
+async def _by_history(handle: WorkflowHandle[Any, Any], key_id: str) -> Standing:
+    """The same from a run's history, for when no worker can say.
+
+    A delivered message that a worker has seen and not answered is the ledger's to tell, as its turn has begun.
+    """
+    try:
+        run = await handle.describe(rpc_timeout=QUERY_TIMEOUT)
+        if run.status is not WorkflowExecutionStatus.RUNNING or run.typed_search_attributes.get(API_KEY) != key_id:
+            return _CLOSED
+        kinds: Counter[int] = Counter()
+        async for event in handle.fetch_history_events(rpc_timeout=QUERY_TIMEOUT):
+            if event.event_type == _TASK_COMPLETED:
+                kinds[_SIGNALED] = 0
+            signal = event.workflow_execution_signaled_event_attributes.signal_name
+            kinds[event.event_type] += event.event_type != _SIGNALED or signal == "deliver"
+    except RPCError:
+        return Standing(is_open=None, pending=None)
+    return Standing(is_open=True, pending=kinds[_ACCEPTED] - kinds[_COMPLETED] + kinds[_SIGNALED])

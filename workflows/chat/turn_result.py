@@ -1,0 +1,42 @@
+"""A chat's message as a turn, and the turn's result as an answer to the message."""
+
+from temporalio import workflow
+
+with workflow.unsafe.imports_passed_through():
+    from activities.chat.activities import TurnRef
+    from workflows.chat.messages import Said, Say
+    from workflows.turn.types import Remembered, Taken, Wanted
+
+
+def wanted(say: Say, remembered: Remembered) -> Wanted:
+    """What a message wants of its turn."""
+    return Wanted(
+        visit=say.visit,
+        remembered=remembered,
+        parts=say.parts,
+        shape=say.shape,
+        options=say.options,
+        tools=say.tools,
+        hold=say.hold,
+    )
+
+
+def said(turn: TurnRef, visit: int, taken: Taken) -> Said:
+    """What its turn has made of a message."""
+    return Said(
+        turn=turn.turn,
+        status=taken.status,
+        reply_hash=taken.reply_hash,
+        model=taken.answer.model if taken.answer else None,
+        prompt_tokens=taken.prompt_tokens,
+        completion_tokens=taken.completion_tokens,
+        cost=str(taken.cost),
+        code=taken.code,
+        error=taken.error,
+        visit=visit,
+        because=turn.because,
+        approval_id=taken.approval_id,
+        tools_used=list(taken.tools_used),
+        has_no_tools=taken.answer is not None and taken.answer.has_no_tools,
+        finish=taken.answer.finish if taken.answer else "stop",
+    )

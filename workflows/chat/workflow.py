@@ -1,0 +1,309 @@
+"""A chat: one session with one agent, one message at a time, for as long as anybody speaks."""
+
+import asyncio
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+from temporalio import workflow
+from temporalio.exceptions import ActivityError, ApplicationError, FailureError
+
+with workflow.unsafe.imports_passed_through():
+    from activities.chat.activities import ChatActivities, Ending, Head, Opening, TurnRef
+    from domain.chat import policy
+    from domain.chat.events import FailureCode
+    from workflows.approvals.waiting import Holds
+    from workflows.chat.message_queue import Messages, Waiting
+    from workflows.chat.messages import MOVED, ChatStart, ChatStatus, Said, Say
+    from workflows.chat.turn_result import said, wanted
+    from workflows.timeouts import LEDGER_RETRY, LEDGER_TIMEOUT
+    from workflows.turn.failures import is_revoked
+    from workflows.turn.turn import Turns
+    from workflows.turn.types import REVOKED, Remembered
+
+
+_OVER = "this session has ended"
+_MOST_VISITS = 1_000_000
+
+
+@workflow.defn(name="AgentChat")
+class AgentChat:
+    """Handlers queue messages; the main loop answers them one by one."""
+
+    @workflow.init
+    def __init__(self, start: ChatStart) -> None:
+        self._start = start
+        self._head: Head | None = None
+        self._messages = Messages(start.queued)
+        self._arriving = 0
+        self._ending = 0
+        self._turn = 0
+        self._turns_of_run = 0
+        self._holds = Holds()
+        self._answering: Waiting | None = None
+        self._turns = Turns(
+            "", start.call_timeout_s, start.pause_s, start.project_id, holds=self._holds, on_hold=self._held
+        )
+        self._remembered = Remembered()
+        self._ended = False
+        self._is_closing = False
+        self._idle = False
+        self._stopped = False
+        self._last_at = workflow.now()
+
+    @workflow.run
+    async def run(self, start: ChatStart) -> None:
+        """Answer what is said until the session ends or nobody speaks."""
+        try:
+            await self._open(start)
+            await self._converse()
+        except (asyncio.CancelledError, ActivityError):
+            if workflow.cancellation_reason() is None:
+                raise
+            await self._stop()
+            raise asyncio.CancelledError from None
+        queued = [waiting.say for waiting in self._messages.queue]
+        if queued or not (self._ended or self._idle):
+            workflow.continue_as_new(replace(start, queued=queued))
+
+    @workflow.update
+    async def say(self, say: Say) -> Said:
+        """Say something and wait for what becomes of it. The same message again gets the same answer."""
+        self._arriving += 1
+        await self._opened()
+        self._arriving -= 1
+        if said := self._messages.answer(say.message_id):
+            return said
+        waiting = self._messages.known(say)
+        if waiting is None:
+            self._admit(say)
+            waiting = self._messages.add(say)
+        await workflow.wait_condition(lambda: waiting.said is not None or (waiting.moved and not self._ending))
+        if waiting.said is None:
+            raise ApplicationError("the next run answers it", type=MOVED, non_retryable=True)
+        if waiting.said.status == REVOKED:
+            raise ApplicationError(waiting.said.error or REVOKED, type="SERVICE_UNAVAILABLE", non_retryable=True)
+        return waiting.said
+
+    @workflow.signal
+    def deliver(self, say: Say) -> None:
+        """Say something without waiting. It is answered once, whether it comes by its update too or not."""
+        if not workflow.patched("signals"):  # an older worker has ignored it: a replay has to do the same
+            return
+        self._messages.hand_over(replace(say, refusal=_OVER) if self._is_closing else say)
+        if self._head is not None:
+            self._messages.take_over(self._checked)
+
+    @workflow.signal
+    async def close(self, ending: Ending) -> None:
+        """End the session without waiting."""
+        if not workflow.patched("signals"):
+            return
+        self._is_closing = True  # in the order of the signals: what comes after this one is not answered
+        try:
+            await self._end(ending)
+        except FailureError as error:
+            self._is_closing = False
+            workflow.logger.warning("the session was not ended: %s", error)
+
+    @workflow.update
+    async def end(self, ending: Ending) -> None:
+        """End the session; what was said before is still answered. Ending it again changes nothing."""
+        await self._end(ending)
+
+    @workflow.signal
+    def approval_decided(self, *arguments: Any) -> None:
+        """A person has decided what a turn waits for."""
+        self._holds.decided(*arguments)
+
+    @workflow.query
+    def status(self) -> ChatStatus:
+        """What is going on in this run."""
+        pending = self._arriving + self._messages.unanswered
+        return ChatStatus(pending, self._turn, self._ended, self._head.key_id if self._head else self._start.key_id)
+
+    async def _end(self, ending: Ending) -> None:
+        await self._opened()
+        self._ending += 1
+        try:
+            await workflow.execute_activity_method(
+                ChatActivities.end_session,
+                ending,
+                start_to_close_timeout=LEDGER_TIMEOUT,
+                retry_policy=LEDGER_RETRY,
+                summary="end the session",
+            )
+        finally:
+            self._ending -= 1
+        self._ended = True
+        self._show("ended")
+
+    async def _converse(self) -> None:
+        self._watch_idleness(policy.IDLE)
+        while not self._may_leave():
+            await workflow.wait_condition(lambda: self._messages.has_news or self._may_leave())
+            while self._messages.queue and not self._is_long():
+                await self._answer(self._messages.queue.popleft())
+                if workflow.cancellation_reason() is not None:  # it came with the answer, which hid it
+                    raise asyncio.CancelledError
+            self._messages.leave_to_the_next_run()
+
+    async def _stop(self) -> None:
+        """Somebody cancelled this run: give up what has no answer, and tell those who wait."""
+        self._stopped = True
+        await self._holds.withdraw("the chat was cancelled")
+        for waiting in self._messages.open():
+            turn = waiting.turn or self._begin(waiting)
+            waiting.said = await self._give_up(turn, waiting.say.visit, "SERVICE_UNAVAILABLE", "the chat was cancelled")
+        await workflow.wait_condition(workflow.all_handlers_finished)
+
+    def _may_leave(self) -> bool:
+        """Whether nobody waits for anything here: a handler may still queue a message."""
+        return self._over() and not self._messages.has_news and workflow.all_handlers_finished()
+
+    def _over(self) -> bool:
+        return self._ended or self._idle or self._is_long()
+
+    def _is_long(self) -> bool:
+        info = workflow.info()
+        return (
+            self._turns_of_run >= self._start.turns_per_run
+            or info.get_current_history_length() >= policy.EVENTS_PER_RUN
+            or info.is_continue_as_new_suggested()
+        )
+
+    async def _open(self, start: ChatStart) -> None:
+        """Load where the session stands: the run before this one may have ended long ago."""
+        head = await workflow.execute_local_activity_method(
+            ChatActivities.open_session,
+            Opening(
+                session_id=start.session_id,
+                agent_id=start.agent_id,
+                key_id=start.key_id,
+                workflow_id=workflow.info().workflow_id,
+                because=start.because,
+                user_id=start.user_id,
+                project_id=start.project_id,
+            ),
+            start_to_close_timeout=LEDGER_TIMEOUT,
+            retry_policy=LEDGER_RETRY,
+        )
+        project_id = head.project_id or start.project_id
+        self._turns = replace(self._turns, model_queue=head.model_queue, project_id=project_id)
+        self._turn, self._ended = head.turn, head.ended
+        self._remembered = Remembered(head.first, head.summary_hash, head.lineage)
+        for turn in head.recent:
+            self._messages.recall(turn)
+        self._head = head
+        self._messages.take_over(self._checked)
+        self._show("ended" if head.ended else "waiting for a message")
+
+    async def _opened(self) -> None:
+        await workflow.wait_condition(lambda: self._head is not None or self._stopped)
+        if self._stopped:
+            raise ApplicationError("the chat was cancelled", type="SERVICE_UNAVAILABLE", non_retryable=True)
+
+    def _checked(self, say: Say) -> Say | None:
+        """A delivered message. What is refused gets a failed turn, or nothing at all in a session of another key."""
+        try:
+            self._admit(say, is_delivered=True)
+        except ApplicationError as refusal:
+            return None if refusal.type == "NotFound" else replace(say, refusal=refusal.message)
+        return say
+
+    def _admit(self, say: Say, *, is_delivered: bool = False) -> None:
+        head = self._head
+        if head is None or head.key_id != say.key_id:
+            raise ApplicationError("there is no such session", type="NotFound", non_retryable=True)
+        if not self._has_place(say):  # its number would be believed: by what reads the turns before it, for one
+            raise ApplicationError("the session has no such turn", type="NotFound", non_retryable=True)
+        if self._ended:
+            raise ApplicationError(_OVER, type="Conflict", non_retryable=True)
+        if self._holds.waiting and not is_delivered:  # what was accepted is answered after the decision
+            raise ApplicationError(
+                f"this session waits for {', '.join(sorted(self._holds.waiting))}", type="Conflict", non_retryable=True
+            )
+        if head.agent_id != say.agent_id:
+            raise ApplicationError(f"this session is with {head.agent_id}", type="Conflict", non_retryable=True)
+
+    def _has_place(self, say: Say) -> bool:
+        """Whether a message that is to be tried again names a turn that has begun, and a try that can be."""
+        return 1 <= say.visit <= _MOST_VISITS and (say.again is None or 1 <= say.again <= self._turn)
+
+    async def _answer(self, waiting: Waiting) -> None:
+        """One turn: steps until there is an answer, or a record that there is none."""
+        turn, say = self._begin(waiting), waiting.say
+        self._show(f"answering turn {turn.turn}")
+        if say.refusal is not None:
+            waiting.said = await self._give_up(turn, say.visit, "CONFLICT", say.refusal)
+            if waiting.said.status == REVOKED:
+                self._drop(waiting, turn)
+            return
+        self._answering = waiting
+        taken = await self._turns.take(turn, wanted(say, self._remembered))
+        self._answering = None
+        waiting.said = said(turn, say.visit, taken)
+        if taken.status == REVOKED:
+            self._drop(waiting, turn)
+            return
+        if taken.status == "completed" and taken.answer is not None:
+            self._messages.complete(waiting, waiting.said)
+            self._remembered = await self._turns.summarise(turn, taken.answer, self._remembered)
+        self._last_at = workflow.now()
+        self._messages.forget()
+        self._show("waiting for a message")
+
+    def _drop(self, waiting: Waiting, turn: TurnRef) -> None:
+        """Forget a message that is not to be answered. The next one gets the number that its turn would have had."""
+        self._messages.drop(waiting)
+        if waiting.say.again is None:
+            self._turn = turn.turn - 1
+        workflow.logger.warning("message %s was revoked before it arrived", turn.message_id)
+        self._show(f"waiting for a message; `{turn.message_id}` was revoked before it arrived")
+
+    def _held(self, approval_id: str) -> None:
+        """Who waits for the answer is told that a person has to decide first."""
+        if self._answering is not None:
+            self._answering.hold(approval_id)
+        self._show(f"waiting for `{approval_id}`")
+
+    def _begin(self, waiting: Waiting) -> TurnRef:
+        """The turn of a message: a new one, or the one that it has had before."""
+        say = waiting.say = self._messages.placed(waiting.say)
+        self._turn = max(self._turn, say.again or self._turn + 1)
+        self._turns_of_run += 1
+        waiting.turn = TurnRef(
+            session_id=self._start.session_id,
+            turn=say.again or self._turn,
+            message_id=say.message_id,
+            message_hash=say.message_hash,
+            agent_id=say.agent_id,
+            agent_version=say.agent_version,
+            key_id=say.key_id,
+            because=say.because,
+        )
+        return waiting.turn
+
+    async def _give_up(self, turn: TurnRef, visit: int, code: FailureCode, message: str) -> Said:
+        try:
+            await self._turns.give_up(turn, visit, code, message)
+        except ActivityError as error:
+            if not is_revoked(error):
+                raise
+            return Said(turn.turn, REVOKED, code="SERVICE_UNAVAILABLE", visit=visit, because=turn.because)
+        return Said(turn.turn, "failed", code=code, error=message, visit=visit, because=turn.because)
+
+    def _watch_idleness(self, after: timedelta) -> None:
+        asyncio.get_running_loop().call_later(after.total_seconds(), self._look)
+
+    def _look(self) -> None:
+        quiet = workflow.now() - self._last_at
+        if quiet < policy.IDLE or self._messages.queue:
+            self._watch_idleness(max(policy.IDLE - quiet, timedelta(minutes=1)))
+        else:
+            self._idle = True
+
+    def _show(self, doing: str) -> None:
+        workflow.set_current_details(
+            f"**{self._start.agent_id}** · {doing}\n\nsession `{self._start.session_id}` · turn {self._turn}"
+        )

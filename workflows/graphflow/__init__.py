@@ -1,0 +1,1 @@
+"""GraphFlow executions as workflows."""

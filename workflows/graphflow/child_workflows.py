@@ -1,0 +1,117 @@
+"""What nodes have other workflows do: a swarm, or a run of another graph, each a child of its own."""
+
+from collections.abc import Sequence
+
+from temporalio import workflow
+from temporalio.exceptions import FailureError
+from temporalio.workflow import ChildWorkflowCancellationType, ParentClosePolicy
+
+with workflow.unsafe.imports_passed_through():
+    from activities.graphflow.messages import Begun, Ending, RunAsked, RunOver, Spot
+    from activities.swarm.activities import Asked
+    from workflows.graphflow.messages import GraphStart
+    from workflows.graphflow.task_helpers import is_being_stopped, is_cancellation, why
+    from workflows.search_attributes import attributes
+    from workflows.swarm.messages import SwarmOver, SwarmStart
+    from workflows.swarm.workflow import Swarm
+    from workflows.turn.turn import Turns
+
+
+async def swarm(spot: Spot, asked: Asked, turns: Turns) -> Ending:
+    """A swarm, and what it has agreed on.
+
+    Raises:
+        FailureError: this task was cancelled, and the swarm with it.
+    """
+    try:
+        over = await workflow.execute_child_workflow(
+            Swarm.run,
+            SwarmStart(asked, turns.call_timeout_s, turns.pause_s),
+            id=asked.task_id,
+            cancellation_type=ChildWorkflowCancellationType.WAIT_CANCELLATION_COMPLETED,
+            parent_close_policy=ParentClosePolicy.REQUEST_CANCEL,
+            search_attributes=attributes(
+                "swarm",
+                agent_id=asked.coordinator.agent_id,
+                key_id=asked.key_id,
+                project_id=asked.project_id,
+            ),
+            static_summary=f"Swarm, {asked.mode}, of {spot.asked.execution_id}: {spot.node}"[:160],
+        )
+    except FailureError as error:
+        return _broken(spot, error)
+    if over.status == "completed":
+        return Ending(spot, "completed", "swarm", over.result_hash, owner=asked.task_id)
+    return _incomplete(spot, over)
+
+
+async def run(spot: Spot, begun: Begun, turns: Turns) -> Ending:
+    """A run of another workflow, and what it has put out.
+
+    Raises:
+        FailureError: this task was cancelled, and the run with it.
+    """
+    asked = begun.run
+    if asked is None:
+        return Ending(spot, "failed", code="UNSUPPORTED_NODE", error=f"a {begun.type} cannot be done here")
+    try:
+        over = await workflow.execute_child_workflow(
+            "GraphRun",
+            GraphStart(asked, turns.call_timeout_s, turns.pause_s),
+            id=asked.execution_id,
+            result_type=RunOver,
+            cancellation_type=ChildWorkflowCancellationType.WAIT_CANCELLATION_COMPLETED,
+            parent_close_policy=ParentClosePolicy.REQUEST_CANCEL,
+            search_attributes=attributes(
+                "graph", agent_id=asked.workflow_id, key_id=asked.key_id, project_id=asked.project_id
+            ),
+            static_summary=f"Workflow {asked.workflow_id}, of {spot.asked.execution_id}: {spot.node}"[:160],
+        )
+    except FailureError as error:
+        return _broken(spot, error)
+    if over.status == "completed":
+        return Ending(spot, "completed", "run", over.output_hash, owner=asked.execution_id)
+    return _incomplete(spot, over)
+
+
+async def undone(spot: Spot, children: Sequence[RunAsked], turns: Turns) -> Ending:
+    """Runs that have completed and are undone, one after the other; all are tried, whatever becomes of one.
+
+    Raises:
+        FailureError: this task was cancelled.
+    """
+    left = [over for asked in children if (over := await _undone(spot, asked, turns)) is not None]
+    return left[0] if left else Ending(spot, "completed")
+
+
+async def _undone(spot: Spot, asked: RunAsked, turns: Turns) -> Ending | None:
+    """What is left of a run that was to be undone, if anything is."""
+    try:
+        over = await workflow.execute_child_workflow(
+            "GraphRun",
+            GraphStart(asked, turns.call_timeout_s, turns.pause_s, undo=True),
+            id=f"{asked.execution_id}/undo",
+            result_type=RunOver,
+            cancellation_type=ChildWorkflowCancellationType.WAIT_CANCELLATION_COMPLETED,
+            parent_close_policy=ParentClosePolicy.REQUEST_CANCEL,
+            static_summary=f"Undoing {asked.workflow_id}, of {spot.asked.execution_id}: {spot.node}"[:160],
+        )
+    except FailureError as error:
+        return _broken(spot, error)
+    return None if over.status == "completed" else _incomplete(spot, over)
+
+
+def _incomplete(spot: Spot, over: SwarmOver | RunOver) -> Ending:
+    """A child that came to an end that is not what was wanted."""
+    status = "rejected" if over.status == "rejected" else "failed"
+    return Ending(spot, status, code=over.code or over.status.upper(), error=over.reason or over.status)
+
+
+def _broken(spot: Spot, error: FailureError) -> Ending:
+    """A child that did not come to its end. One that somebody else has cancelled has failed."""
+    if is_cancellation(error):
+        if is_being_stopped():
+            raise error
+        return Ending(spot, "failed", code="CANCELLED", error="what it stands for was cancelled")
+    code, message = why(error)
+    return Ending(spot, "failed", code=code, error=message)

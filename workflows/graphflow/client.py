@@ -1,0 +1,156 @@
+"""The runs of the workflow `GraphRun`: start one, tell it something, and ask what it was started with."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
+
+from temporalio.client import (
+    Client,
+    WorkflowHandle,
+    WorkflowUpdateFailedError,
+)
+from temporalio.client import WorkflowUpdateRPCTimeoutOrCancelledError as UpdateCancelled
+from temporalio.common import WorkflowIDConflictPolicy, WorkflowIDReusePolicy
+from temporalio.exceptions import ApplicationError, WorkflowAlreadyStartedError
+from temporalio.service import RPCError, RPCStatusCode
+
+from activities.graphflow.messages import Request, RunAsked
+from domain.errors import Conflict, NotFound, Unavailable
+from workflows.confirmation import confirmed
+from workflows.graphflow.messages import GraphStart, Heard
+from workflows.graphflow.workflow import GraphRun
+from workflows.search_attributes import attributes
+from workflows.task_queues import FLOW
+
+PREFIX = "exec_"
+ANSWER_TIMEOUT_S = 12.0
+"""What no worker has taken after this long (seconds) is handed over without one."""
+_GONE = {RPCStatusCode.NOT_FOUND, RPCStatusCode.ABORTED, RPCStatusCode.FAILED_PRECONDITION}
+_LONGEST_SUMMARY = 160
+
+
+class GraphRuns:
+    """Every refusal of a run and every absence of Temporal is a `Refused`."""
+
+    def __init__(self, client: Client) -> None:
+        self._client = client
+
+    async def start(self, start: GraphStart, name: str) -> bool:
+        """Start the run of an execution; False when it has one already, whether that is over or not.
+
+        With `reopen` it is started again, unless it is under way.
+        """
+        asked, again = start.asked, start.reopen is not None
+        policy = WorkflowIDReusePolicy.ALLOW_DUPLICATE if again else WorkflowIDReusePolicy.REJECT_DUPLICATE
+        async with confirmed():
+            try:
+                await self._client.start_workflow(
+                    GraphRun.run,
+                    start,
+                    id=asked.execution_id,
+                    task_queue=FLOW,
+                    id_reuse_policy=policy,
+                    id_conflict_policy=WorkflowIDConflictPolicy.FAIL,
+                    memo={"request_id": start.reopen.because if start.reopen else asked.because},
+                    search_attributes=attributes(
+                        "graph", agent_id=asked.workflow_id, key_id=asked.key_id, project_id=asked.project_id
+                    ),
+                    static_summary=f"Workflow: {name}"[:_LONGEST_SUMMARY],
+                    static_details=f"execution `{asked.execution_id}` of `{asked.workflow_id}` v{asked.version}",
+                )
+            except WorkflowAlreadyStartedError:
+                return False
+        return True
+
+    async def tell(self, execution_id: str, request: Request) -> None:
+        """Pause it, let it go on, or stop it. Recorded when this returns, unless no worker has come to it in time.
+
+        Raises:
+            Conflict: it is over.
+        """
+        run, updates = self._of(execution_id), {"pause": GraphRun.pause, "resume": GraphRun.resume}
+        update = updates.get(request.verb, GraphRun.cancel)
+        await _answered(
+            run.execute_update(update, request, id=f"{request.verb}-{request.because}"),
+            otherwise=partial(run.signal, GraphRun.request, request),
+        )
+
+    async def hear(self, execution_id: str, heard: Heard) -> None:
+        """Tell it an event.
+
+        Raises:
+            Conflict: it is over, or has too many that nobody takes.
+        """
+        run = self._of(execution_id)
+        await _answered(
+            run.execute_update(GraphRun.event, heard, id=heard.event_id),
+            otherwise=partial(run.signal, "event", heard),
+        )
+
+    async def asked(self, execution_id: str) -> RunAsked:
+        """What a run was asked for, from its history: for when nothing of it is known elsewhere yet.
+
+        Raises:
+            NotFound: there is no such run.
+        """
+        if not execution_id.startswith(PREFIX):
+            raise NotFound("there is no such execution")
+        with _reachable():
+            try:
+                history = self._of(execution_id).fetch_history_events(page_size=1)
+                first = await anext(aiter(history))
+            except RPCError as error:
+                if error.status is RPCStatusCode.NOT_FOUND:
+                    raise NotFound("there is no such execution") from error
+                raise
+        began = first.workflow_execution_started_event_attributes
+        if began.workflow_type.name != "GraphRun":
+            raise NotFound("there is no such execution")
+        start: GraphStart
+        [start] = await self._client.data_converter.decode(began.input.payloads, [GraphStart])
+        return start.asked
+
+    def _of(self, execution_id: str) -> WorkflowHandle[GraphRun, object]:
+        return self._client.get_workflow_handle(execution_id)
+
+
+async def _answered(update: Awaitable[None], *, otherwise: Callable[[], Awaitable[None]]) -> None:
+    """What a worker says in time, or else the signal that says the same: the run takes it once."""
+    with _reachable():
+        try:
+            async with asyncio.timeout(ANSWER_TIMEOUT_S):
+                await update
+        except (TimeoutError, UpdateCancelled):
+            await _told(otherwise)
+        except WorkflowUpdateFailedError as error:
+            raise _refusal(error) from error
+        except RPCError as error:
+            if error.status in _GONE:
+                raise Conflict("this execution is over") from error
+            await _told(otherwise)  # it may have arrived all the same
+
+
+async def _told(signal: Callable[[], Awaitable[None]]) -> None:
+    try:
+        await signal()
+    except RPCError as error:
+        if error.status in _GONE:
+            raise Conflict("this execution is over") from error
+        raise
+
+
+def _refusal(error: WorkflowUpdateFailedError) -> Exception:
+    cause = error.cause
+    if isinstance(cause, ApplicationError) and cause.type in {"Conflict", "AcceptedUpdateCompletedWorkflow"}:
+        is_told = cause.type == "Conflict"
+        return Conflict(cause.message if is_told else "this execution is over")
+    return RuntimeError(f"the execution's workflow failed: {cause}")
+
+
+@contextmanager
+def _reachable() -> Iterator[None]:
+    try:
+        yield
+    except RPCError as error:
+        raise Unavailable(f"Temporal cannot be reached ({error.status.name})", retry_after=2) from error

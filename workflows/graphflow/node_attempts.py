@@ -1,0 +1,208 @@
+"""The visits of nodes: tried as often as the node allows, within its time, to an end that is recorded."""
+
+import asyncio
+from collections import deque
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+
+from temporalio import workflow
+from temporalio.exceptions import FailureError
+
+with workflow.unsafe.imports_passed_through():
+    from activities.graphflow.messages import Begun, Ended, Ending, RunAsked, RunBegun, RunOver, Spot, Undone
+    from activities.graphflow.node_activities import NodeActivities
+    from activities.graphflow.node_end import FINAL
+    from domain.graphflow.definition.graph import GraphNode
+    from domain.graphflow.definition.node_types import LONGEST_PAUSE_S
+    from domain.graphflow.execution.scheduler import Visit
+    from workflows.graphflow.clock import Clock
+    from workflows.graphflow.map_node import ended, mapped
+    from workflows.graphflow.messages import Heard
+    from workflows.graphflow.node_work import Work
+    from workflows.graphflow.progress import Board
+    from workflows.graphflow.task_helpers import is_cancellation, why, within
+    from workflows.timeouts import LEDGER_RETRY, LEDGER_TIMEOUT
+
+_MOST_KNOWN = 200
+IN_ONE = "agents-answer-in-one"
+"""Runs that began before it begin and end the work of agents by activities of its own."""
+
+
+@dataclass
+class Events:
+    """Events that have come, until a wait takes them. The same event is heard once. `frozen`: nobody takes one now."""
+
+    heard: deque[Heard] = field(default_factory=deque)
+    known: deque[str] = field(default_factory=lambda: deque(maxlen=_MOST_KNOWN))
+    frozen: bool = False
+
+    def hear(self, event: Heard) -> None:
+        if event.event_id not in self.known:
+            self.known.append(event.event_id)
+            self.heard.append(event)
+
+    def take(self, name: str) -> Heard | None:
+        """The oldest event of this name, which no other wait gets."""
+        found = next((event for event in self.heard if event.name == name), None) if not self.frozen else None
+        if found is not None:
+            self.heard.remove(found)
+        return found
+
+    def has(self, name: str) -> bool:
+        return not self.frozen and any(event.name == name for event in self.heard)
+
+
+@dataclass(frozen=True)
+class Visits:
+    """Takes nodes through their visits. `asked` is their run's."""
+
+    asked: RunAsked
+    board: Board
+    work: Work
+    events: Events
+    clock: Clock = field(default_factory=Clock)
+
+    async def take(self, visit: Visit) -> Ended:
+        """Try a node until it has ended for good."""
+        spec, had = self.board.spec(visit.node), self.board.attempts.get(visit.node, 0)
+        pause = spec.pause_s
+        for attempt in range(had + 1, had + spec.attempts + 1):
+            skipped = [*self.board.skipped]
+            spot = Spot(self.asked, visit.node, visit.visit, attempt, skipped=skipped, now=workflow.now())
+            tried = await self._try(spot, spec, again=attempt < had + spec.attempts)
+            self.board.recorded(skipped)
+            if tried.status == "completed" or tried.final:
+                break
+            self.board.attempts[visit.node] = attempt
+            self.board.mark(visit.node, f"attempt {attempt} failed: {tried.code}")
+            await asyncio.sleep(pause)
+            pause = min(pause * spec.backoff, LONGEST_PAUSE_S)
+        return tried
+
+    async def undo(self, visit: Visit) -> bool:
+        """Undo what a node has done, or record that it could not be undone: then it is false."""
+        spot = Spot(self.asked, visit.node, visit.visit, 1, undo=True)
+        self.board.mark(visit.node, "is being undone")
+        try:
+            begun = await self.work.begun(spot)
+            if begun.undo == []:
+                return True  # what it stands for has nothing to undo
+            ending = await self.work.done(spot, begun)
+        except FailureError as error:
+            ending = Ending(spot, "failed", code=why(error)[0], error=why(error)[1])
+        undone = Undone(spot, ending.status, ending.error)
+        await workflow.execute_local_activity_method(
+            NodeActivities.end_undo, undone, start_to_close_timeout=LEDGER_TIMEOUT, retry_policy=LEDGER_RETRY
+        )
+        return undone.status == "completed"
+
+    async def _try(self, spot: Spot, spec: GraphNode, *, again: bool) -> Ended:
+        if spot.node in self.board.kept:
+            self.board.kept.discard(spot.node)
+            return await ended(Ending(spot, "completed", "kept"))
+        if spec.type == "transform" or spec.more.get("does") == "transform":
+            return await self._transformed(spot)
+        bound = None if spec.type == "wait" else spec.timeout_s
+        ending = await within(self._brought(spot, spec), bound)
+        if isinstance(ending, Ended):
+            return ending
+        if ending is None:
+            ending = Ending(spot, "failed", code="TIMEOUT", error=f"it took more than {bound} seconds")
+        if self._is_rejected(spec, ending):
+            decided = ending.decided.outcome if ending.decided else ""
+            ending = replace(ending, status="rejected", code="REJECTED", error=f"it was {decided}")
+        return await ended(replace(ending, again=again and ending.code not in FINAL))
+
+    async def _transformed(self, spot: Spot) -> Ended:
+        try:
+            return await workflow.execute_local_activity_method(
+                NodeActivities.transform_node, spot, start_to_close_timeout=LEDGER_TIMEOUT, retry_policy=LEDGER_RETRY
+            )
+        except FailureError as error:
+            if is_cancellation(error):
+                raise
+            code, message = why(error)
+            return await ended(Ending(spot, "failed", code=code, error=message))
+
+    async def _brought(self, spot: Spot, spec: GraphNode) -> Ended | Ending:
+        try:
+            if spec.type == "agent" and workflow.patched(IN_ONE):
+                self.board.mark(spot.node, "is working")
+                return await self.work.answered(spot)
+            begun = await self.work.begun(spot)
+            self.board.mark(spot.node, "is working")
+            if begun.type == "wait":
+                self.work.people.resting.add(spot.node)
+                self.clock.begin(_visit_of(spot))
+                try:
+                    return await self._waited(spot, begun)
+                finally:
+                    self.work.people.resting.discard(spot.node)
+                    self.clock.end(_visit_of(spot))
+            if begun.type == "map":
+                return await mapped(self.work, spot, begun, spec.more["parallel"], agents=self._maps_agents(spec))
+            return await self.work.done(spot, begun)
+        except FailureError as error:
+            if is_cancellation(error):
+                raise
+            code, message = why(error)
+            return Ending(spot, "failed", code=code, error=message)
+
+    async def _waited(self, spot: Spot, begun: Begun) -> Ending:
+        self.board.mark(spot.node, f"waits for {begun.event}" if begun.event else f"waits until {begun.until}")
+        if begun.event is None:
+            await _until(begun.until)
+            return Ending(spot, "completed", "waited")
+        name = begun.event
+        while (event := self.events.take(name)) is None:
+            try:
+                await self._heard(name, self.clock.shifted(_visit_of(spot), begun.until))
+            except TimeoutError:
+                return Ending(spot, "completed", "waited", timed_out=True)
+        return Ending(spot, "completed", "waited", event.payload_hash)
+
+    async def _heard(self, name: str, until: datetime | None) -> None:
+        """Wait until there is an event of this name, or the run's clock stops or goes on.
+
+        Raises:
+            TimeoutError: it is later than `until`, and the clock has not stood still.
+        """
+        stopped = self.clock.is_stopped()
+        await workflow.wait_condition(
+            lambda: self.events.has(name) or self.clock.is_stopped() != stopped,
+            timeout=None if stopped else _left(until),
+        )
+
+    @staticmethod
+    def _maps_agents(spec: GraphNode) -> bool:
+        return spec.more.get("does") == "agent" and workflow.patched(IN_ONE)
+
+    @staticmethod
+    def _is_rejected(spec: GraphNode, ending: Ending) -> bool:
+        """A person said no, and no edge has a condition on it."""
+        decided = ending.decided
+        return decided is not None and decided.outcome != "approved" and not spec.more.get("decides")
+
+
+async def undone(begun: RunBegun, visits: Visits) -> RunOver:
+    """Undo what a run has completed, the latest first, and say what could not be undone."""
+    done = [Visit(*each) for each in reversed(begun.completed)]
+    left = [visit.node for visit in done if not await visits.undo(visit)]
+    if not left:
+        return RunOver("completed")
+    names = ", ".join(dict.fromkeys(left))
+    return RunOver("failed", node=left[0], code="NOT_UNDONE", reason=f"not undone: {names}")
+
+
+def _visit_of(spot: Spot) -> str:
+    return f"{spot.node}:{spot.visit}"
+
+
+async def _until(moment: datetime | None) -> None:
+    left = _left(moment)
+    if left:
+        await asyncio.sleep(left)
+
+
+def _left(moment: datetime | None) -> float | None:
+    return None if moment is None else max(0.0, (moment - workflow.now()).total_seconds())

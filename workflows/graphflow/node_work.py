@@ -1,0 +1,259 @@
+"""What nodes do, by their type: each way ends with what has been brought, whatever it is."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
+
+from temporalio import workflow
+from temporalio.common import RetryPolicy
+from temporalio.exceptions import ActivityError
+from temporalio.workflow import ActivityCancellationType
+
+with workflow.unsafe.imports_passed_through():
+    from activities.approvals.messages import ApprovalAsk, Decided
+    from activities.chat.messages import Answer
+    from activities.graphflow.agent_node import Answering
+    from activities.graphflow.messages import Begun, Ended, Ending, Held, Spot
+    from activities.graphflow.node_activities import NodeActivities
+    from activities.tools.activities import ToolActivities, ToolClosing, ToolDone, ToolRun
+    from domain.chat.events import FailureCode
+    from workflows.approvals.waiting import Holds
+    from workflows.graphflow.child_workflows import run, swarm, undone
+    from workflows.graphflow.task_helpers import is_cancellation, why
+    from workflows.task_queues import IO
+    from workflows.timeouts import HEARTBEAT_TIMEOUT, LEDGER_RETRY, LEDGER_TIMEOUT
+    from workflows.turn.failures import why as turn_failed
+    from workflows.turn.turn import Turns
+    from workflows.turn.types import Remembered, Wanted, approval_id, said_no
+
+_TOOL_RETRY = RetryPolicy(initial_interval=timedelta(seconds=1), maximum_interval=timedelta(seconds=10))
+_TOOL_MARGIN = timedelta(seconds=60)
+
+
+@dataclass
+class People:
+    """The decisions that the attempts of a run wait for, each attempt's by itself.
+
+    `resting` are nodes that only wait, so that another run can wait on for them.
+    """
+
+    waiting: list[Holds] = field(default_factory=list)
+    resting: set[str] = field(default_factory=set)
+
+    def decided(self, decision: Decided) -> None:
+        for holds in self.waiting:
+            holds.decided(decision)
+
+
+@dataclass(frozen=True)
+class Work:
+    """Does what nodes and items do. `on_hold` hears of a node that begins to wait for a person."""
+
+    turns: Turns
+    people: People
+    on_hold: Callable[[Spot, str], None] = lambda _spot, _approval: None
+
+    async def begun(self, spot: Spot) -> Begun:
+        """What the work needs.
+
+        Raises:
+            ActivityError: it cannot be done.
+        """
+        return await workflow.execute_local_activity_method(
+            NodeActivities.begin_node, spot, start_to_close_timeout=LEDGER_TIMEOUT, retry_policy=LEDGER_RETRY
+        )
+
+    async def done(self, spot: Spot, begun: Begun) -> Ending:
+        """Do it.
+
+        Raises:
+            asyncio.CancelledError, ActivityError, ChildWorkflowError: it was cancelled; things are in order.
+        """
+        async with self._holding() as holds:
+            return await self._done(spot, begun, holds)
+
+    async def answered(self, spot: Spot) -> Ended | Ending:
+        """The same for an agent's work, from its beginning on; if one answer was all it took, its end is recorded.
+
+        Raises:
+            asyncio.CancelledError, ActivityError: it was cancelled; things are in order.
+        """
+        try:
+            first = await self.turns.call(Answering.answer_node, spot, spot.asked.key_id, _summary(spot))
+        except asyncio.CancelledError:
+            await self._unanswered(spot, "CANCELLED", "its node was stopped")
+            raise
+        except ActivityError as error:
+            if is_cancellation(error):
+                await self._unanswered(spot, "CANCELLED", "its node was stopped")
+                raise
+            return await self._unanswered(spot, *turn_failed(error))
+        if first.ended is not None:
+            return first.ended
+        if first.begun is None:
+            raise ValueError("an answer that is no end has a beginning")
+        async with self._holding() as holds:
+            return await self._agent(spot, first.begun, holds, first.answer)
+
+    async def _unanswered(self, spot: Spot, code: FailureCode, message: str) -> Ending:
+        """Record that the turn has no answer. What cannot even begin has no turn, and fails for its own reason."""
+        try:
+            begun = await self.begun(spot)
+        except ActivityError as error:
+            if is_cancellation(error):
+                raise
+            return Ending(spot, "failed", code=why(error)[0], error=why(error)[1])
+        if begun.turn is not None:
+            await self.turns.give_up(begun.turn, spot.attempt, code, message)
+        return Ending(spot, "failed", code=code, error=message)
+
+    @asynccontextmanager
+    async def _holding(self) -> AsyncIterator[Holds]:
+        """The decisions that an attempt waits for; they are withdrawn if it is stopped."""
+        holds = Holds()
+        self.people.waiting.append(holds)
+        try:
+            yield holds
+        except BaseException as error:
+            if is_cancellation(error):
+                await holds.withdraw("the work that it was for was stopped")
+            raise
+        finally:
+            self.people.waiting.remove(holds)
+
+    async def _done(self, spot: Spot, begun: Begun, holds: Holds) -> Ending:
+        if begun.turn is not None and begun.tool is None:
+            return await self._agent(spot, begun, holds)
+        if begun.tool is not None:
+            return await self._tool(spot, begun, begun.tool, holds)
+        if begun.approval is not None:
+            return await self._approval(spot, begun.approval, holds)
+        if begun.undo is not None:
+            return await undone(spot, begun.undo, self.turns)
+        if begun.swarm is not None:
+            return await swarm(spot, begun.swarm, self.turns)
+        return await run(spot, begun, self.turns)
+
+    async def _agent(self, spot: Spot, begun: Begun, holds: Holds, first: Answer | None = None) -> Ending:
+        turn = begun.turn
+        if turn is None:
+            raise ValueError("an agent's work is a turn")
+        notes: list[asyncio.Task[None]] = []
+
+        def hears(approval: str) -> None:
+            notes.append(asyncio.create_task(held(spot, approval)))
+            self.on_hold(spot, approval)
+
+        turns = replace(self.turns, holds=holds, on_hold=hears)
+        alone = Remembered(first=turn.turn)
+        wanted = Wanted(spot.attempt, alone, shape=begun.shape, tools=begun.tools, hold=begun.hold)
+        try:
+            taken = await turns.take(turn, wanted, first)
+        except (asyncio.CancelledError, ActivityError) as error:
+            if is_cancellation(error):
+                await turns.give_up(turn, spot.attempt, "CANCELLED", "its node was stopped")
+            raise
+        finally:
+            if notes:
+                await workflow.wait(notes)
+        if taken.status == "completed":
+            return Ending(spot, "completed", "answer", taken.reply_hash)
+        return Ending(spot, taken.status, code=taken.code, error=taken.error)
+
+    async def _tool(self, spot: Spot, begun: Begun, run: ToolRun, holds: Holds) -> Ending:
+        if begun.risk is not None:
+            decided = await self._let_go(spot, begun, run, holds)
+            if decided.outcome != "approved":
+                closing = ToolClosing(run, "refused", f"This call was not made: {said_no(decided)}.")
+                await _closed(closing)
+                return Ending(spot, "rejected", code="REJECTED", error=said_no(decided))
+            run = replace(run, arguments_hash=decided.content_hash or run.arguments_hash)
+        done = await _called(run, timedelta(seconds=begun.timeout_s))
+        if done.outcome == "ok":
+            return Ending(spot, "completed", "result", done.result_hash)
+        code = "TOOL_IN_DOUBT" if done.outcome == "unknown" else "TOOL_FAILED"
+        return Ending(spot, "failed", code=code, error=f"{run.name}: {done.outcome}")
+
+    async def _let_go(self, spot: Spot, begun: Begun, run: ToolRun, holds: Holds) -> Decided:
+        turn, text = run.turn, run.arguments_hash or run.reply_hash
+        ask = ApprovalAsk(
+            approval_id=approval_id("tool", run.tool_call_id),
+            kind="tool_call",
+            risk=begun.risk or "medium",
+            title=f"{run.name}, for node {spot.node}",
+            agent_id=turn.agent_id,
+            owner=spot.asked.execution_id,
+            content_hash=text,
+            payload_hash=text,
+            workflow_id=workflow.info().workflow_id,
+            root_id=spot.asked.root,
+            key_id=turn.key_id,
+            because=turn.because,
+            project_id=spot.asked.project_id,
+            schema_hash=begun.schema_hash,
+        )
+        return await self._asked(spot, ask, holds)
+
+    async def _approval(self, spot: Spot, ask: ApprovalAsk, holds: Holds) -> Ending:
+        decided = await self._asked(spot, ask, holds)
+        return Ending(spot, "completed", "decision", ask.content_hash, decided=decided)
+
+    async def _asked(self, spot: Spot, ask: ApprovalAsk, holds: Holds) -> Decided:
+        async def waits(approval: str) -> None:
+            await held(spot, approval)
+            self.on_hold(spot, approval)
+            if spot.item is None and not spot.undo:
+                self.people.resting.add(spot.node)
+
+        try:
+            return await holds.ask(ask, waits)
+        finally:
+            self.people.resting.discard(spot.node)
+
+
+def _summary(spot: Spot) -> str:
+    """What the Web UI shows of an agent's work."""
+    visit = f" · visit {spot.visit}" if spot.visit > 1 else ""
+    return f"{spot.node}{visit}" if spot.item is None else f"{spot.node}{visit} · item {spot.item + 1}"
+
+
+async def held(spot: Spot, approval: str) -> None:
+    """Record that a node waits for a person."""
+    await workflow.execute_local_activity_method(
+        NodeActivities.hold_node,
+        Held(spot, approval),
+        start_to_close_timeout=LEDGER_TIMEOUT,
+        retry_policy=LEDGER_RETRY,
+    )
+
+
+async def _called(run: ToolRun, bound: timedelta) -> ToolDone:
+    try:
+        return await workflow.execute_activity_method(
+            ToolActivities.call_tool,
+            run,
+            task_queue=IO,
+            start_to_close_timeout=bound + LEDGER_TIMEOUT,
+            schedule_to_close_timeout=2 * bound + _TOOL_MARGIN,
+            heartbeat_timeout=HEARTBEAT_TIMEOUT,
+            retry_policy=_TOOL_RETRY,
+            cancellation_type=ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
+            summary=run.name,
+        )
+    except ActivityError as error:
+        if is_cancellation(error) or workflow.cancellation_reason() is not None:
+            raise
+        return await _closed(ToolClosing(run, "error", "The tool did not end in time, or could not be reached."))
+
+
+async def _closed(closing: ToolClosing) -> ToolDone:
+    return await workflow.execute_activity_method(
+        ToolActivities.close_tool,
+        closing,
+        task_queue=IO,
+        start_to_close_timeout=LEDGER_TIMEOUT,
+        retry_policy=LEDGER_RETRY,
+        summary=f"{closing.run.name}: {closing.outcome}",
+    )

@@ -1,0 +1,110 @@
+"""Where a run stands: what is ready, what is done, and how that looks in the Web UI."""
+
+import asyncio
+from collections import deque
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from temporalio import workflow
+
+with workflow.unsafe.imports_passed_through():
+    from activities.graphflow.messages import Ended
+    from domain.graphflow.definition.graph import GraphNode
+    from domain.graphflow.execution.scheduler import Over, Schedule, State, Step, Visit
+
+_MOST_SHOWN = 100
+
+
+@dataclass
+class Board:
+    """`attempts` are those that running nodes have had and that failed; `skipped` nodes may not be recorded as such.
+
+    `kept` nodes have put out something already, and only what follows from it is to be seen again.
+    """
+
+    schedule: Schedule
+    state: State
+    name: str
+    ready: deque[Visit] = field(default_factory=deque)
+    completed: list[Visit] = field(default_factory=list)
+    attempts: dict[str, int] = field(default_factory=dict)
+    skipped: dict[str, None] = field(default_factory=dict)
+    code: str | None = None
+    kept: set[str] = field(default_factory=set)
+    _doing: dict[str, str] = field(default_factory=dict)
+    _what: str = "running"
+    _shows: bool = False
+    _specs: dict[str, GraphNode] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self._specs = {node.id: node for node in self.schedule.graph.nodes}
+
+    def take(self, step: Step) -> None:
+        """Go on to where this step leads."""
+        self.state = step.state
+        self.ready.extend(step.ready)
+        self.skipped.update(dict.fromkeys(step.skipped))
+        for visit in step.ready:
+            self.skipped.pop(visit.node, None)
+
+    def settle(self, visit: Visit, ended: Ended) -> None:
+        """A node has ended for good."""
+        self.attempts.pop(visit.node, None)
+        if ended.status == "completed":
+            self.take(self.schedule.finished(self.state, visit, ended.taken))
+            if self.spec(visit.node).compensate:
+                self.completed.append(visit)
+            return
+        status: Literal["rejected", "failed"] = "rejected" if ended.status == "rejected" else "failed"
+        self.take(self.schedule.failed(self.state, visit, ended.taken, status=status, reason=ended.error))
+        over = self.state.over
+        if over and over.node == visit.node and self.code is None:
+            self.code = ended.code
+
+    def recorded(self, skipped: Iterable[str]) -> None:
+        """These need not be told as skipped again."""
+        for node in skipped:
+            self.skipped.pop(node, None)
+
+    def spec(self, node: str) -> GraphNode:
+        return self._specs[node]
+
+    @property
+    def over(self) -> Over | None:
+        return self.state.over
+
+    def plain_state(self) -> dict[str, Any]:
+        """The schedule's state as plain JSON."""
+        state, over = self.state, self.state.over
+        plain = {"nodes": state.nodes, "edges": state.edges, "visits": list(state.visits)}
+        if over is None:
+            return plain
+        fields = {name: getattr(over, name) for name in Over.__dataclass_fields__}
+        return {**plain, "over": {**fields, "ends": list(over.ends)}}
+
+    def mark(self, node: str, doing: str) -> None:
+        """Tell what a node is doing."""
+        self._doing[node] = doing
+        self.show()
+
+    def show(self, what: str | None = None) -> None:
+        """Tell whoever looks at the run in the Web UI, once for all that happens in the same moment."""
+        self._what = what or self._what
+        if not self._shows:
+            self._shows = True
+            asyncio.get_running_loop().call_soon(self._show)
+
+    def _show(self) -> None:
+        self._shows = False
+        statuses = self.schedule.statuses(self.state)
+        visits = dict(zip(statuses, self.state.visits, strict=True))
+        rows = [
+            f"| {node} | {visits[node]} | {self._doing.get(node, status) if status == 'running' else status} |"
+            for node, status in [*statuses.items()][:_MOST_SHOWN]
+        ]
+        done = sum(status in {"completed", "skipped"} for status in statuses.values())
+        table = "\n".join(["| node | visits | state |", "|---|---|---|", *rows])
+        workflow.set_current_details(
+            f"**{self.name}** · {self._what} · {done} of {len(statuses)} nodes settled\n\n{table}"
+        )

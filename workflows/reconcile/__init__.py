@@ -1,0 +1,1 @@
+"""Reconciliation as a workflow."""

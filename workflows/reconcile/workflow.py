@@ -1,0 +1,88 @@
+"""Each minute: overdue reservations become unknown, turns, swarms and executions that Temporal lost become failed."""
+
+from datetime import timedelta
+
+from temporalio import workflow
+from temporalio.client import (
+    Client,
+    Schedule,
+    ScheduleActionStartWorkflow,
+    ScheduleAlreadyRunningError,
+    ScheduleIntervalSpec,
+    ScheduleOverlapPolicy,
+    SchedulePolicy,
+    ScheduleSpec,
+    ScheduleUpdate,
+)
+from temporalio.common import SearchAttributePair, TypedSearchAttributes
+
+with workflow.unsafe.imports_passed_through():
+    from activities.reconcile.activities import ReconcileActivities, Reconciled
+    from activities.reconcile.executions import LostRuns
+    from activities.reconcile.swarms import LostSwarms
+    from workflows.search_attributes import KIND
+    from workflows.task_queues import FLOW
+
+SCHEDULE_ID = "convergio-reconcile"
+EVERY = timedelta(minutes=1)
+
+
+@workflow.defn(name="Reconcile")
+class Reconcile:
+    """One reconciliation."""
+
+    @workflow.run
+    async def run(self) -> Reconciled:
+        """Put right what is open, the calls first."""
+        calls = await workflow.execute_activity_method(
+            ReconcileActivities.reconcile_calls,
+            start_to_close_timeout=timedelta(seconds=50),
+            schedule_to_close_timeout=timedelta(minutes=5),
+            summary="overdue reservations",
+        )
+        turns = await workflow.execute_activity_method(
+            ReconcileActivities.reconcile_turns,
+            start_to_close_timeout=timedelta(seconds=50),
+            schedule_to_close_timeout=timedelta(minutes=5),
+            summary="turns whose run is lost",
+        )
+        return Reconciled(calls.calls, turns.turns, await self._swarms(), await self._runs())
+
+    async def _swarms(self) -> int:
+        if not workflow.patched("swarms"):
+            return 0
+        return await workflow.execute_activity_method(
+            LostSwarms.reconcile_swarms,
+            start_to_close_timeout=timedelta(seconds=50),
+            schedule_to_close_timeout=timedelta(minutes=5),
+            summary="swarms whose run is lost",
+        )
+
+    async def _runs(self) -> int:
+        if not workflow.patched("runs"):
+            return 0
+        return await workflow.execute_activity_method(
+            LostRuns.reconcile_runs,
+            start_to_close_timeout=timedelta(seconds=50),
+            schedule_to_close_timeout=timedelta(minutes=5),
+            summary="executions that are lost",
+        )
+
+
+async def ensure_schedule(client: Client) -> None:
+    """Have Temporal reconcile each minute. Safe to repeat."""
+    schedule = Schedule(
+        action=ScheduleActionStartWorkflow(
+            Reconcile.run,
+            id="reconcile",
+            task_queue=FLOW,
+            static_summary="Put right what a crash left open",
+            typed_search_attributes=TypedSearchAttributes([SearchAttributePair(KIND, "reconcile")]),
+        ),
+        spec=ScheduleSpec(intervals=[ScheduleIntervalSpec(every=EVERY)]),
+        policy=SchedulePolicy(overlap=ScheduleOverlapPolicy.SKIP, catchup_window=timedelta(minutes=1)),
+    )
+    try:
+        await client.create_schedule(SCHEDULE_ID, schedule)
+    except ScheduleAlreadyRunningError:
+        await client.get_schedule_handle(SCHEDULE_ID).update(lambda _: ScheduleUpdate(schedule))

@@ -1,0 +1,1 @@
+"""Swarm tasks as workflows."""

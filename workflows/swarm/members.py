@@ -1,0 +1,135 @@
+"""The seats of a swarm: whose turn it is, what was said, and how that looks in the Web UI."""
+
+import asyncio
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from temporalio import workflow
+
+with workflow.unsafe.imports_passed_through():
+    from activities.chat.activities import TurnRef
+    from activities.swarm.activities import Asked, Seated
+    from domain.ids import derived, inner
+    from domain.swarm.members import seat
+    from domain.swarm.plans import PLANS
+    from domain.swarm.task import BY_COORDINATOR, Speak, Spoken, Task
+    from workflows.turn.turn import Turns
+    from workflows.turn.types import Taken, Wanted
+
+RISK = "medium"
+"""The risk of a result that has to be let go because whoever asked for it said so."""
+_RISKS = ("low", "medium", "high", "critical")
+
+
+@dataclass
+class Seats:
+    """What has been said, in the order of the plan, and the turns that are under way by their seats.
+
+    `code` and `error` say why the newest turn that failed did. `risk` is that of the result: the highest of what was
+    asked for and of the agents whose words went into it without a person having seen them.
+    """
+
+    asked: Asked
+    task: Task
+    spoken: list[Spoken] = field(default_factory=list)
+    running: dict[str, TurnRef] = field(default_factory=dict)
+    turns: Counter[str] = field(default_factory=Counter)
+    over_budget: bool = False
+    code: str | None = None
+    error: str | None = None
+    risk: str | None = None
+    _stage: str = ""
+    _doing: dict[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.risk = RISK if self.asked.require_approval else None
+
+    async def all_speak(self, turns: Turns, speaks: Sequence[Speak]) -> None:
+        """Take these turns side by side; what came of each is added in their order, whichever ended first."""
+        said: list[Spoken | None] = [None] * len(speaks)
+        self._stage = f"{speaks[0].stage} {speaks[0].round}" if speaks[0].round > 1 else speaks[0].stage
+
+        async def one(place: int) -> None:
+            said[place] = await self._speak(turns, speaks[place])
+
+        try:
+            ended = await asyncio.gather(*(one(place) for place in range(len(speaks))), return_exceptions=True)
+        finally:
+            self.spoken += [spoken for spoken in said if spoken is not None]
+        for failure in ended:
+            if failure is not None:
+                raise failure
+
+    async def _speak(self, turns: Turns, speak: Speak) -> Spoken:
+        coordinating = speak.stage in BY_COORDINATOR
+        seated, name = self._seated(speak), seat(speak.member, coordinating=coordinating)
+        turn = self.running[name] = self._turn(seated, name)
+        self._mark(name, "is working")
+        hold = None if speak.shape else seated.hold
+        wanted = Wanted(parts=list(speak.brief), shape=speak.shape, options=list(speak.options), hold=hold)
+        taken = await turns.take(turn, wanted)
+        del self.running[name]
+        self._note(speak, seated, taken)
+        self._mark(name, taken.error or taken.status)
+        return Spoken(
+            member=speak.member,
+            stage=speak.stage,
+            round=speak.round,
+            status="completed"
+            if taken.status == "completed"
+            else "rejected"
+            if taken.status == "rejected"
+            else "failed",
+            reply_hash=taken.reply_hash,
+            named=tuple(taken.answer.named) if taken.answer and speak.shape else (),
+        )
+
+    def _seated(self, speak: Speak) -> Seated:
+        if speak.stage in BY_COORDINATOR:
+            return self.asked.coordinator
+        return next(member for member in self.asked.members if member.agent_id == speak.member)
+
+    def _turn(self, seated: Seated, name: str) -> TurnRef:
+        """The next turn of a seat: a session of its own inside the run."""
+        self.turns[name] += 1
+        number, asked = self.turns[name], self.asked
+        return TurnRef(
+            session_id=inner(asked.task_id, name),
+            turn=number,
+            message_id=derived("swarm", asked.task_id, name, number),
+            message_hash="",
+            agent_id=seated.agent_id,
+            agent_version=seated.agent_version,
+            key_id=asked.key_id,
+            because=asked.because,
+        )
+
+    def _note(self, speak: Speak, seated: Seated, taken: Taken) -> None:
+        if taken.status != "completed":
+            self.code, self.error = taken.code, taken.error
+            self.over_budget = self.over_budget or taken.code == "BUDGET_EXCEEDED"
+        elif speak.shape and seated.hold:
+            self.risk = max((risk for risk in (self.risk, seated.hold) if risk), key=_RISKS.index)
+
+    async def give_up(self, turns: Turns, reason: str) -> None:
+        """Record that the turns under way have no answer."""
+        for name, turn in self.running.items():
+            await turns.give_up(turn, 1, "CANCELLED", reason)
+            self._mark(name, "cancelled")
+
+    def held(self, approval: str) -> None:
+        """Somebody has to decide before it goes on."""
+        self.show(f"waiting for `{approval}`")
+
+    def _mark(self, name: str, doing: str) -> None:
+        self._doing[name] = doing
+        self.show(f"stage: {self._stage}")
+
+    def show(self, what: str) -> None:
+        """Tell whoever looks at the run in the Web UI."""
+        done, planned = len(self.spoken), PLANS[self.task.mode].planned_turns(self.task)
+        names = [*self.task.members, seat(self.task.coordinator, coordinating=True)]
+        rows = [f"| {name} | {self.turns[name]} | {self._doing.get(name, 'waiting')} |" for name in names]
+        table = "\n".join(["| who | turns | state |", "|---|---|---|", *rows])
+        workflow.set_current_details(f"**{self.task.mode}** · {what} · {done} of {planned} turns at most\n\n{table}")

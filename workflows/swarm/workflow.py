@@ -1,0 +1,221 @@
+"""A swarm: agents that work on one task together, as the plan of its mode says."""
+
+import asyncio
+from collections.abc import Coroutine
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, TypeVar
+
+from temporalio import workflow
+from temporalio.exceptions import FailureError
+
+with workflow.unsafe.imports_passed_through():
+    from activities.approvals.messages import ApprovalAsk
+    from activities.swarm.activities import HeldResult, SwarmActivities, SwarmEnding, WholeResult, seconds_left
+    from domain.message_parts import Part
+    from domain.swarm.events import EndStatus
+    from domain.swarm.plans import PLANS, left
+    from domain.swarm.task import Over, Task
+    from workflows.approvals.waiting import Holds
+    from workflows.swarm.members import Seats
+    from workflows.swarm.messages import SwarmCancel, SwarmOver, SwarmStart
+    from workflows.timeouts import LEDGER_RETRY, LEDGER_TIMEOUT
+    from workflows.turn.turn import Turns
+    from workflows.turn.types import approval_id, said_no
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class _Outcome:
+    """How it ends, before that is recorded."""
+
+    status: EndStatus
+    result: tuple[Part, ...] = ()
+    partial: bool = False
+    code: str | None = None
+    reason: str | None = None
+
+
+@workflow.defn(name="Swarm")
+class Swarm:
+    """Asks the plan who speaks next until it is over, somebody stops it, or its time is up."""
+
+    @workflow.init
+    def __init__(self, start: SwarmStart) -> None:
+        asked = start.asked
+        self._asked = asked
+        self._task = Task(
+            mode=asked.mode,
+            members=tuple(member.agent_id for member in asked.members),
+            coordinator=asked.coordinator.agent_id,
+            task_hash=asked.task_hash,
+            context_hash=asked.context_hash,
+            rounds=asked.rounds,
+        )
+        self._holds = Holds()
+        self._seats = Seats(asked, self._task)
+        self._turns: Turns | None = None
+        self._cancelled = False
+        self._seen = 0
+
+    @workflow.run
+    async def run(self, start: SwarmStart) -> SwarmOver:
+        """Work until there is an end, and record it."""
+        working = asyncio.create_task(self._work(start))
+        try:
+            stopped = await self._awaited(working)
+        except asyncio.CancelledError:
+            stopped = _Outcome("cancelled", reason="its run was cancelled")
+        over = await _surely(self._close(working, stopped))
+        if over.status == "cancelled" and workflow.cancellation_reason() is not None:
+            raise asyncio.CancelledError
+        return over
+
+    @workflow.signal
+    def cancel(self, cancel: SwarmCancel) -> None:  # noqa: ARG002  (who it was is in the history)
+        """Stop; what has been done until then stays."""
+        self._cancelled = True
+
+    @workflow.signal
+    def approval_decided(self, *arguments: Any) -> None:
+        """A person has decided what a turn, or the result, waits for."""
+        self._holds.decided(*arguments)
+
+    async def _awaited(self, working: "asyncio.Task[_Outcome]") -> _Outcome | None:
+        """Wait for the work. None when it has come to its end by itself, else why it has to stop."""
+        remaining = seconds_left(self._asked, workflow.now())
+        try:
+            await workflow.wait_condition(lambda: working.done() or self._cancelled, timeout=remaining)
+        except TimeoutError:
+            return _Outcome("deadline_exceeded", reason="its deadline has passed")
+        return None if working.done() else _Outcome("cancelled", reason="somebody cancelled it")
+
+    async def _close(self, working: "asyncio.Task[_Outcome]", stopped: _Outcome | None) -> SwarmOver:
+        """End the work if it has to stop, and record how it ended."""
+        if stopped is not None:
+            working.cancel()
+            await workflow.wait([working])
+        if not working.cancelled() and working.exception() is None:
+            return await self._end(working.result())
+        cut = stopped or _broken(working)
+        reason = cut.reason or cut.status
+        await self._holds.withdraw(reason)
+        if self._turns is not None:
+            await self._seats.give_up(self._turns, reason)
+        return await self._end(self._cut(cut))
+
+    async def _work(self, start: SwarmStart) -> _Outcome:
+        begun = await workflow.execute_local_activity_method(
+            SwarmActivities.begin_swarm,
+            self._asked,
+            start_to_close_timeout=LEDGER_TIMEOUT,
+            retry_policy=LEDGER_RETRY,
+        )
+        self._seen = 1
+        turns = self._turns = Turns(
+            begun.model_queue,
+            start.call_timeout_s,
+            start.pause_s,
+            self._asked.project_id,
+            holds=self._holds,
+            budget_usd=self._asked.budget_usd,
+            on_hold=self._seats.held,
+        )
+        plan = PLANS[self._task.mode]
+        while not isinstance(found := plan.next_turns(self._task, tuple(self._seats.spoken)), Over):
+            await self._seats.all_speak(turns, found)
+            if self._seats.over_budget:
+                return self._cut(_Outcome("budget_exceeded", code="BUDGET_EXCEEDED", reason=self._seats.error))
+        return await self._over(found)
+
+    async def _over(self, over: Over) -> _Outcome:
+        if over.status == "failed":
+            return self._cut(_Outcome("failed", code=self._seats.code, reason=over.reason))
+        risk = self._seats.risk
+        if risk is None:
+            return _Outcome("completed", over.result)
+        return await self._let_go(over.result, risk)
+
+    async def _let_go(self, result: tuple[Part, ...], risk: str) -> _Outcome:
+        """Wait for a person to let the result go; what that person makes of it is the result then."""
+        asked, approval = self._asked, approval_id("swarm", self._asked.task_id)
+        result_hash = await workflow.execute_local_activity_method(
+            SwarmActivities.write_result,
+            WholeResult(asked.task_id, list(result)),
+            start_to_close_timeout=LEDGER_TIMEOUT,
+            retry_policy=LEDGER_RETRY,
+        )
+        ask = ApprovalAsk(
+            approval_id=approval,
+            kind="swarm_result",
+            risk=risk,
+            title=f"Result of {asked.coordinator.agent_id} and {len(asked.members)} members ({asked.mode})",
+            agent_id=asked.coordinator.agent_id,
+            owner=asked.task_id,
+            content_hash=result_hash,
+            workflow_id=workflow.info().workflow_id,
+            root_id=asked.task_id,
+            key_id=asked.key_id,
+            because=asked.because,
+            project_id=asked.project_id,
+        )
+        decided = await self._holds.ask(ask, partial(self._hold, result_hash))
+        if decided.outcome != "approved":
+            return _Outcome("rejected", code="REJECTED", reason=said_no(decided))
+        return _Outcome("completed", (Part(hash=decided.content_hash or result_hash),))
+
+    async def _hold(self, result_hash: str, approval: str) -> None:
+        """Record that a person can decide now."""
+        await workflow.execute_local_activity_method(
+            SwarmActivities.hold_swarm,
+            HeldResult(self._asked, approval, result_hash, self._seen),
+            start_to_close_timeout=LEDGER_TIMEOUT,
+            retry_policy=LEDGER_RETRY,
+        )
+        self._seen += 1
+        self._seats.held(approval)
+
+    def _cut(self, outcome: _Outcome) -> _Outcome:
+        """An end before the end: what was done stands, unless a person would have had to let the result go."""
+        stands = left(self._task, self._seats.spoken) if self._seats.risk is None else ()
+        return _Outcome(outcome.status, stands, partial=bool(stands), code=outcome.code, reason=outcome.reason)
+
+    async def _end(self, outcome: _Outcome) -> SwarmOver:
+        result_hash = await workflow.execute_local_activity_method(
+            SwarmActivities.end_swarm,
+            SwarmEnding(
+                asked=self._asked,
+                status=outcome.status,
+                result=list(outcome.result),
+                partial=outcome.partial,
+                code=outcome.code,
+                reason=outcome.reason,
+                seen=self._seen,
+            ),
+            start_to_close_timeout=LEDGER_TIMEOUT,
+            retry_policy=LEDGER_RETRY,
+        )
+        self._seats.show(outcome.status)
+        partial = outcome.partial and result_hash is not None
+        return SwarmOver(outcome.status, result_hash, partial, outcome.code, outcome.reason)
+
+
+def _broken(working: "asyncio.Task[_Outcome]") -> _Outcome:
+    """An activity that can never succeed ends the swarm; any other error is a fault of ours, and is not an end."""
+    error = working.exception()
+    if not isinstance(error, FailureError):
+        working.result()
+    cause = getattr(error, "cause", None) or error
+    return _Outcome("failed", code="INTERNAL_ERROR", reason=f"it could not go on: {getattr(cause, 'message', cause)}")
+
+
+async def _surely(step: Coroutine[Any, Any, T]) -> T:
+    """Finish what has been begun though the run is cancelled meanwhile."""
+    task = asyncio.create_task(step)
+    while True:
+        try:
+            return await asyncio.shield(task)
+        except asyncio.CancelledError:
+            if task.cancelled():
+                raise

@@ -1,0 +1,1 @@
+"""One turn of an agent, shared by chats, swarms and graphs."""

@@ -1,0 +1,155 @@
+"""The tools of a turn: each call that a model asks for is done once, by an activity, another turn, or a person."""
+
+import asyncio
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from temporalio import workflow
+from temporalio.common import RetryPolicy
+from temporalio.exceptions import ActivityError, is_cancelled_exception
+
+with workflow.unsafe.imports_passed_through():
+    from activities.approvals.messages import Decided
+    from activities.chat.activities import TurnRef
+    from activities.chat.approval_hold import Holding, HoldingActivities
+    from activities.chat.delegation import Delegating
+    from activities.chat.messages import Answer, ToolCall
+    from activities.tools.activities import ToolActivities, ToolClosing, ToolDone, ToolRun
+    from workflows.approvals.waiting import recorded
+    from workflows.task_queues import IO
+    from workflows.timeouts import HEARTBEAT_TIMEOUT, LEDGER_RETRY, LEDGER_TIMEOUT
+    from workflows.turn.types import Wanted, approval_id, said_no
+
+if TYPE_CHECKING:
+    from workflows.turn.turn import Turns
+
+_TOOL_RETRY = RetryPolicy(initial_interval=timedelta(seconds=1), maximum_interval=timedelta(seconds=10))
+_MARGIN = timedelta(seconds=60)
+"""What a call may take beyond its own bound: a second attempt after its worker is gone, and its record."""
+
+
+@dataclass
+class ToolUse:
+    """What one turn has done with tools: `used` are the names of those that are called, in order.
+
+    A call that a person did not let go is none.
+    """
+
+    turns: "Turns"
+    turn: TurnRef
+    wanted: Wanted
+    used: list[str] = field(default_factory=list)
+    asking: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+    async def all(self, step: int, answer: Answer) -> list[str]:
+        """Do all that one reply asks for, side by side; the results (hashes of texts) in the order of the requests."""
+        return list(await asyncio.gather(*(self._one(step, answer, call) for call in answer.tool_calls)))
+
+    async def _one(self, step: int, answer: Answer, call: ToolCall) -> str:
+        if call.problem is not None:
+            return call.problem
+        self.used.append(call.name)
+        run = ToolRun(
+            turn=self.turn,
+            workflow_id=self.turns.root,
+            tool_call_id=call.id,
+            name=call.name,
+            step=step,
+            reply_hash=answer.reply_hash,
+            index=call.index,
+            project_id=self.turns.project_id,
+        )
+        if call.runs == "delegate":
+            return (await self._delegated(run)).result_hash
+        if call.runs == "approval":
+            return (await self._asked(run, call)).result_hash
+        return (await self._let_go(run, call) if call.risk else await self._called(run, call)).result_hash
+
+    async def _called(self, run: ToolRun, call: ToolCall) -> ToolDone:
+        bound = timedelta(seconds=call.timeout_s)
+        try:
+            return await workflow.execute_activity_method(
+                ToolActivities.call_tool,
+                run,
+                task_queue=IO,
+                start_to_close_timeout=bound + LEDGER_TIMEOUT,
+                schedule_to_close_timeout=2 * bound + _MARGIN,
+                heartbeat_timeout=HEARTBEAT_TIMEOUT,
+                retry_policy=_TOOL_RETRY,
+                cancellation_type=workflow.ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
+                summary=call.name,
+            )
+        except ActivityError as error:
+            if is_cancelled_exception(error) or workflow.cancellation_reason() is not None:
+                raise
+            return await self._closed(run, "error", text="The tool did not end in time, or could not be reached.")
+
+    async def _let_go(self, run: ToolRun, call: ToolCall) -> ToolDone:
+        """Call it once a person has let it go, with the arguments as that person left them."""
+        decided = await self._decided(run, call, kind="tool_call", title=f"{call.name}, for {self.turn.agent_id}")
+        if decided.outcome != "approved":
+            return await self._closed(run, "refused", f"This call was not made: {said_no(decided)}.", decided)
+        return await self._called(replace(run, arguments_hash=decided.content_hash), call)
+
+    async def _asked(self, run: ToolRun, call: ToolCall) -> ToolDone:
+        """The tool is a person's decision itself."""
+        decided = await self._decided(run, call, kind="request", title=f"Request of {self.turn.agent_id}")
+        told = "A person approved it." if decided.outcome == "approved" else f"It was not approved: {said_no(decided)}."
+        return await self._closed(run, "ok", told, decided)
+
+    async def _decided(self, run: ToolRun, call: ToolCall, *, kind: str, title: str) -> Decided:
+        """One question at a time: a turn waits for one approval."""
+        holding = Holding(self.turn, approval_id("tool", run.tool_call_id))
+        async with self.asking:
+            decided = await self.turns.ask(
+                holding,
+                kind=kind,
+                risk=call.risk or "medium",
+                title=title,
+                text=call.content or "",
+                payload=call.arguments,
+                schema=call.schema,
+            )
+            if kind == "tool_call" and decided.outcome != "approved":
+                self.used.remove(call.name)
+                holding = replace(holding, refused_tool=call.name)
+            await recorded(HoldingActivities.resume_turn, holding, f"go on: {decided.outcome}")
+        return decided
+
+    async def _delegated(self, run: ToolRun) -> ToolDone:
+        """Another agent's turn, with this task as its message; its answer is the result."""
+        delegation = await workflow.execute_activity_method(
+            Delegating.delegate,
+            run,
+            start_to_close_timeout=LEDGER_TIMEOUT,
+            retry_policy=LEDGER_RETRY,
+            summary="find who does it",
+        )
+        turn = delegation.turn
+        if turn is None:
+            return await self._closed(run, "error", delegation.problem)
+        over = await self.turns.take(turn, Wanted(depth=self.wanted.depth + 1, hold=delegation.hold))
+        if over.reply_hash is None:
+            return await self._closed(run, "error", f"{turn.agent_id} gave no answer: {over.error}")
+        return await self._closed(run, "ok", result_hash=over.reply_hash)
+
+    async def _closed(
+        self,
+        run: ToolRun,
+        outcome: str,
+        text: str = "",
+        decided: Decided | None = None,
+        *,
+        result_hash: str | None = None,
+    ) -> ToolDone:
+        """Record the end of a call; the model is also told what a person wrote."""
+        written = [decided.content_hash, decided.comment_hash] if decided else []
+        return await workflow.execute_activity_method(
+            ToolActivities.close_tool,
+            ToolClosing(run, outcome, text, result_hash, added=[text_hash for text_hash in written if text_hash]),
+            task_queue=IO,
+            start_to_close_timeout=LEDGER_TIMEOUT,
+            retry_policy=LEDGER_RETRY,
+            summary=f"{run.name}: {outcome}",
+        )

@@ -1,0 +1,264 @@
+"""One turn as any workflow runs it: steps until there is an answer, or a record that there is none."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
+from functools import partial
+from typing import Any, TypeVar
+
+from temporalio import workflow
+from temporalio.common import Priority, RetryPolicy
+from temporalio.exceptions import ActivityError, is_cancelled_exception
+
+with workflow.unsafe.imports_passed_through():
+    from activities.approvals.messages import ApprovalAsk, Decided
+    from activities.chat.activities import ChatActivities, GivenUp, TurnRef
+    from activities.chat.approval_hold import Holding, HoldingActivities, Release
+    from activities.chat.messages import Answer, StepRef, Summary, Thought, ToSummarise
+    from activities.chat.model_step import Thinking
+    from activities.chat.summary import Summarising
+    from domain.chat import policy
+    from domain.chat.events import FailureCode
+    from domain.chat.steps import MOST_STEPS, MOST_WRONG, UNUSABLE
+    from domain.ids import root
+    from workflows.approvals.waiting import Holds, recorded
+    from workflows.timeouts import BOOKS_TIMEOUT, LEDGER_RETRY, LEDGER_TIMEOUT, LONGEST_PAUSE
+    from workflows.turn.failures import is_revoked, why
+    from workflows.turn.model_calls import call_model
+    from workflows.turn.tool_calls import ToolUse
+    from workflows.turn.types import REVOKED, Remembered, Taken, TurnRefused, Wanted, approval_id, said_no, taken
+
+P = TypeVar("P")
+T = TypeVar("T")
+
+TURN_TIMEOUT = timedelta(minutes=15)
+"""A step of a turn that has no answer by then, retries and all, has failed."""
+SUMMARY_TIMEOUT = timedelta(minutes=2)
+
+
+@dataclass(frozen=True)
+class Turns:
+    """How the turns of one run are made. `call_timeout_s` bounds an attempt, `pause_s` lies between two (seconds).
+
+    `root_id` is the run that people know: this one, unless it is named. `budget_usd` is what it may cost in all, as
+    exact text. `on_hold` hears of each approval that a turn begins to wait for.
+    """
+
+    model_queue: str
+    call_timeout_s: float
+    pause_s: float
+    project_id: str | None = None
+    root_id: str = ""
+    holds: Holds = field(default_factory=Holds)
+    budget_usd: str | None = None
+    on_hold: Callable[[str], None] | None = None
+
+    async def take(self, turn: TurnRef, wanted: Wanted, first: Answer | None = None) -> Taken:
+        """Take a turn to its end, whatever it is, and record a failure. Its `first` step may have been taken already.
+
+        Raises:
+            ActivityError, asyncio.CancelledError: the run, or the task that this is part of, was cancelled.
+        """
+        try:
+            return await self._taken(turn, wanted, first)
+        except ActivityError as error:
+            if is_cancelled_exception(error) or workflow.cancellation_reason() is not None:
+                raise
+            if is_revoked(error):  # there is no turn, and none that has failed
+                return _revoked(error)
+            code, message = why(error)
+        except TurnRefused as refused:
+            code, message = refused.code, refused.message
+        try:
+            await self.give_up(turn, wanted.visit, code, message)
+        except ActivityError as error:
+            if not is_revoked(error):
+                raise
+            return _revoked(error)
+        return Taken("failed", code=code, error=message)
+
+    async def _taken(self, turn: TurnRef, wanted: Wanted, first: Answer | None) -> Taken:
+        steps: list[StepRef] = []
+        answers: list[Answer] = []
+        use = ToolUse(self, turn, wanted)
+        for step in range(1, MOST_STEPS + 1):
+            taken_before = first if step == 1 else None
+            answer = taken_before or await self._think(turn, wanted, step, steps)
+            answers.append(answer)
+            if answer.problem is not None:
+                steps.append(StepRef(answer.reply_hash, [answer.problem], asks=False))
+            elif answer.tool_calls:
+                steps.append(StepRef(answer.reply_hash, await use.all(step, answer)))
+            else:
+                over = taken(answers, use.used)
+                return over if wanted.hold is None else await self._held(turn, wanted, over, wanted.hold)
+            if sum(_is_wrong(answer) for answer in answers) > MOST_WRONG:
+                raise TurnRefused("UPSTREAM_ERROR", f"{UNUSABLE} {MOST_WRONG + 1} times")
+        raise TurnRefused("UPSTREAM_ERROR", f"the model gave no answer in {MOST_STEPS} steps")
+
+    async def _think(self, turn: TurnRef, wanted: Wanted, step: int, steps: list[StepRef]) -> Answer:
+        thought = Thought(
+            turn=turn,
+            workflow_id=self.root,
+            step=step,
+            visit=wanted.visit,
+            first=wanted.remembered.first,
+            summary_hash=wanted.remembered.summary_hash,
+            project_id=self.project_id,
+            steps=steps,
+            lineage=wanted.remembered.lineage,
+            parts=wanted.parts,
+            shape=wanted.shape,
+            options=wanted.options,
+            tools=wanted.tools,
+            is_held=wanted.hold is not None,
+            depth=wanted.depth,
+            budget_usd=self.budget_usd,
+        )
+        return await self.call(Thinking.think, thought, turn.key_id, _summary(turn, step))
+
+    async def call(self, method: Callable[[Any, P], Awaitable[T]], asked: P, key_id: str, summary: str) -> T:
+        """An activity that calls the model: tried again as long as that is worth it."""
+        return await call_model(
+            method,
+            asked,
+            self.model_queue,
+            timedelta(seconds=self.call_timeout_s),
+            schedule_to_close_timeout=max(TURN_TIMEOUT, timedelta(seconds=self.call_timeout_s) + BOOKS_TIMEOUT),
+            retry_policy=self._retry(),
+            cancellation_type=workflow.ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
+            priority=Priority(fairness_key=key_id[:64]),
+            summary=summary,
+        )
+
+    async def _held(self, turn: TurnRef, wanted: Wanted, over: Taken, risk: str) -> Taken:
+        """Wait for a person to let the answer go."""
+        held = Holding(turn, approval_id("answer", turn.message_id, wanted.visit))
+        decided = await self.ask(
+            held,
+            kind="agent_response",
+            risk=risk,
+            title=f"Answer of {turn.agent_id}",
+            text=over.reply_hash or "",
+            schema=over.answer.schema if over.answer else None,
+        )
+        reply_hash = (decided.content_hash or over.reply_hash) if decided.outcome == "approved" else None
+        reason = "" if reply_hash else said_no(decided)
+        release = Release(turn, held.approval_id, reply_hash, reason)
+        await recorded(HoldingActivities.release_turn, release, f"turn {turn.turn} is {decided.outcome}")
+        over = replace(over, reply_hash=reply_hash, approval_id=held.approval_id)
+        return over if reply_hash else replace(over, status="rejected", code="REJECTED", error=reason)
+
+    async def ask(
+        self,
+        held: Holding,
+        *,
+        kind: str,
+        risk: str,
+        title: str,
+        text: str,
+        payload: str | None = None,
+        schema: str | None = None,
+    ) -> Decided:
+        """Hold a turn until a person has decided about a text of its root.
+
+        `payload` is one more text, which is JSON; `schema` the JSON Schema that an edit has to follow. All are hashes.
+        """
+        turn = held.turn
+        asked = ApprovalAsk(
+            approval_id=held.approval_id,
+            kind=kind,
+            risk=risk,
+            title=title,
+            agent_id=turn.agent_id,
+            owner=root(turn.session_id),
+            content_hash=text,
+            payload_hash=payload,
+            workflow_id=workflow.info().workflow_id,
+            root_id=self.root,
+            key_id=turn.key_id,
+            because=turn.because,
+            project_id=self.project_id,
+            session_id=turn.session_id,
+            turn=turn.turn,
+            schema_hash=schema,
+        )
+        return await self.holds.ask(asked, partial(self._waits, held))
+
+    async def _waits(self, held: Holding, approval: str) -> None:
+        """Nobody hears of an approval before it can be decided."""
+        await recorded(HoldingActivities.hold_turn, held, f"wait for {approval}")
+        if self.on_hold is not None:
+            self.on_hold(approval)
+
+    @property
+    def root(self) -> str:
+        """The run that people know."""
+        return self.root_id or workflow.info().workflow_id
+
+    async def give_up(self, turn: TurnRef, visit: int, code: FailureCode, message: str) -> None:
+        """Record that a turn has no answer."""
+        await workflow.execute_activity_method(
+            ChatActivities.fail_turn,
+            GivenUp(turn, code, message, visit),
+            start_to_close_timeout=LEDGER_TIMEOUT,
+            retry_policy=LEDGER_RETRY,
+            summary=f"turn {turn.turn} has failed",
+        )
+
+    async def summarise(self, turn: TurnRef, answer: Answer, remembered: Remembered) -> Remembered:
+        """Carry the older half of what prompts hold into the summary, once they come near the window.
+
+        Without it the next prompts drop their oldest turns, so a failure is no reason to stop.
+        """
+        used = answer.prompt_tokens + answer.completion_tokens
+        upto = policy.to_summarise(remembered.first, turn.turn, used=used, window=answer.window, room=answer.room)
+        if upto is None:
+            return remembered
+        try:
+            summary = await self._summarised(turn, remembered, upto)
+        except ActivityError as error:
+            if workflow.cancellation_reason() is not None:
+                raise
+            workflow.logger.warning("no summary up to turn %d: %s", upto, error.cause)
+            return remembered
+        return replace(remembered, first=summary.upto + 1, summary_hash=summary.summary_hash)
+
+    async def _summarised(self, turn: TurnRef, remembered: Remembered, upto: int) -> Summary:
+        wanted = ToSummarise(
+            turn=turn,
+            workflow_id=self.root,
+            first=remembered.first,
+            upto=upto,
+            summary_hash=remembered.summary_hash,
+            project_id=self.project_id,
+            lineage=remembered.lineage,
+        )
+        return await call_model(
+            Summarising.summarise,
+            wanted,
+            self.model_queue,
+            timedelta(seconds=self.call_timeout_s),
+            schedule_to_close_timeout=SUMMARY_TIMEOUT,
+            retry_policy=self._retry(),
+            summary=f"summary up to turn {upto}",
+        )
+
+    def _retry(self) -> RetryPolicy:
+        return RetryPolicy(
+            initial_interval=timedelta(seconds=self.pause_s), backoff_coefficient=2, maximum_interval=LONGEST_PAUSE
+        )
+
+
+def _revoked(error: ActivityError) -> Taken:
+    return Taken(REVOKED, code="SERVICE_UNAVAILABLE", error=why(error)[1])
+
+
+def _is_wrong(answer: Answer) -> bool:
+    return answer.problem is not None or any(call.problem is not None for call in answer.tool_calls)
+
+
+def _summary(turn: TurnRef, step: int) -> str:
+    """What the Web UI shows of a step; the agent's name tells the members of a swarm apart."""
+    told = f"turn {turn.turn}" if root(turn.session_id) == turn.session_id else f"{turn.agent_id} · turn {turn.turn}"
+    return told if step == 1 else f"{told} · step {step}"
