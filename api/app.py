@@ -16,6 +16,7 @@ from starlette.responses import Response
 from api.chat.accepted_work import StillWorking
 from api.chat.accepted_work import answer as still_working
 from api.health import routes as health
+from api.health.service import Checkup, Probes
 from api.http import docs, openapi
 from api.http import request_context as context
 from api.http.access_log import Observed
@@ -60,7 +61,7 @@ class ApiParts:
     answers: Answers
     limiter: RateLimiter = field(default_factory=Unlimited)
     limiter_meanwhile: StandInLimiter = field(default_factory=Unlimited)
-    probes: health.Probes = field(default_factory=health.Probes)
+    probes: Probes = field(default_factory=Probes)
     positions: Positions = field(default_factory=NoPositions)
     routers: tuple[APIRouter, ...] = ()
     registry: CollectorRegistry = field(default_factory=CollectorRegistry)
@@ -95,7 +96,7 @@ def create_app(parts: ApiParts) -> FastAPI:
     )
     app.auth_on = parts.settings.auth_on
     app.state.positions = parts.positions
-    checkup = health.Checkup(parts.probes, version=parts.settings.version)
+    checkup = Checkup(parts.probes, version=parts.settings.version)
     for router in (health.router(checkup, metrics), docs.router(openapi.TITLE), *parts.routers):
         # include_router would match every request twice against every route of the router
         app.router.routes.extend(router.routes)

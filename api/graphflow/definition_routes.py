@@ -20,13 +20,12 @@ from api.graphflow.definition_responses import (
     written,
 )
 from api.graphflow.definition_service import STAND_IN, Desk
+from api.graphflow.paths import PREFIX, WorkflowId
 from api.http.dependencies import CurrentRequest, IdempotencyKey, IfMatch, Paged, fresh, requires, set_etag
 from api.http.openapi import TAKES_YAML
 from api.http.schemas import MAX_INT, Deleted
 from domain.graphflow.catalogue.ports import WorkflowFilter
 
-PREFIX = "/api/v1/workflows"
-WorkflowId = Annotated[str, Path(max_length=128, pattern=r"^[A-Za-z0-9_-]+$")]
 _YAML = {TAKES_YAML: True}
 _Number = Annotated[int, Path(ge=1, le=MAX_INT)]
 _Version = Annotated[int | None, Query(ge=1, le=MAX_INT, description="The newest, if none is named.")]

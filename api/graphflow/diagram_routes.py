@@ -5,8 +5,8 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Query
 
-from api.graphflow.definition_routes import PREFIX, WorkflowId
 from api.graphflow.execution_service import Executions, Place
+from api.graphflow.paths import PREFIX, WorkflowId
 from api.http.dependencies import CurrentCaller, fresh, requires
 from api.http.schemas import MAX_INT, View
 from domain.graphflow.catalogue.ports import WorkflowReads

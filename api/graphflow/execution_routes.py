@@ -10,7 +10,6 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Path, Query, Response
 from pydantic import ConfigDict, Field, JsonValue
 
-from api.graphflow.definition_routes import PREFIX, WorkflowId
 from api.graphflow.execution_responses import (
     ExecutionList,
     ExecutionRef,
@@ -21,6 +20,7 @@ from api.graphflow.execution_responses import (
     summary,
 )
 from api.graphflow.execution_service import Executions, Order, Place, Verb
+from api.graphflow.paths import PREFIX, WorkflowId
 from api.http.dependencies import (
     CurrentCaller,
     CurrentRequest,

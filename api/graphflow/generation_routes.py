@@ -13,9 +13,9 @@ from api.ali.service import Asker
 from api.chat.accepted_work import Accepted
 from api.chat.schemas import ChatUsage, usage_of
 from api.graphflow.definition_responses import Problem, ValidationResult, result, written
-from api.graphflow.definition_routes import PREFIX
 from api.graphflow.definition_service import Desk, Written
 from api.graphflow.generation_service import Design, Designer, Wish
+from api.graphflow.paths import PREFIX
 from api.http.dependencies import CurrentCaller, CurrentRequest, IdempotencyKey, requires
 from api.http.request_context import RequestContext
 from api.http.schemas import Body, Timestamp, View

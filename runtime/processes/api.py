@@ -13,7 +13,7 @@ from temporalio.client import Client
 
 from api.app import ApiParts, ApiSettings, create_app
 from api.graphflow.definition_requests import YAML
-from api.health.routes import Probes
+from api.health.service import Probes
 from api.http.api_keys import key_hash
 from api.http.server import Http
 from domain.approvals import policy_record

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import httpx
 import pytest
 
-from api.health.routes import Checkup, Probes
+from api.health.service import Checkup, Probes
 from domain.health.ports import Probe, ProjectionHealth
 from tests.api.toy import client, refused, toy_app
 

@@ -1,0 +1,127 @@
+"""Health: every part is probed at once, with a time limit, and judged."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from time import monotonic, perf_counter
+from typing import Any, Literal, TypeVar
+
+import structlog
+
+from api.health.schemas import Health, ProjectionState, Status, ToolServerState
+from api.http.errors import now
+from domain.health.ports import (
+    Probe,
+    ProjectionHealth,
+    ProjectionsProbe,
+    ToolServerHealth,
+    ToolServersProbe,
+    no_projections,
+    no_tool_servers,
+)
+
+T = TypeVar("T")
+
+ASKED = ("database", "redis", "temporal", "vector_store", "llm")
+_VITAL = frozenset({"database", "temporal"})
+_MAX_LAG = 1000
+"""Events that a projection may be behind before health calls it degraded."""
+
+
+@dataclass(frozen=True, slots=True)
+class Probes:
+    """What can be asked, by the names in `ASKED`; a name that is missing is not configured."""
+
+    servers: Mapping[str, Probe] = field(default_factory=dict)
+    projections: ProjectionsProbe = no_projections
+    tool_servers: ToolServersProbe = no_tool_servers
+
+
+class Checkup:
+    """Asks everything at once, each within `timeout_s`, and again `cache_s` seconds later at the earliest."""
+
+    def __init__(
+        self,
+        probes: Probes,
+        *,
+        version: str,
+        timeout_s: float = 2.0,
+        cache_s: float = 1.0,
+        clock: Callable[[], float] = monotonic,
+    ) -> None:
+        self._probes = probes
+        self._version = version
+        self._timeout_s = timeout_s
+        self._cache_s = cache_s
+        self._clock = clock
+        self._one_at_a_time = asyncio.Lock()
+        self._last: tuple[float, Health] | None = None
+        self._log = structlog.get_logger("convergio.api")
+
+    async def health(self) -> Health:
+        async with self._one_at_a_time:
+            if self._last is None or self._clock() >= self._last[0] + self._cache_s:
+                self._last = (self._clock(), await self._look())
+            return self._last[1]
+
+    async def _look(self) -> Health:
+        asked = [(name, self._probes.servers[name]) for name in ASKED if name in self._probes.servers]
+        answers, projections, tool_servers = await asyncio.gather(
+            asyncio.gather(*(self._ask(name, probe) for name, probe in asked)),
+            self._told("projections", self._probes.projections),
+            self._told("tool servers", self._probes.tool_servers),
+        )
+        found = dict(zip((name for name, _ in asked), answers, strict=True))
+        return Health(
+            status=_judged(found, projections, tool_servers),
+            timestamp=now(),
+            version=self._version,
+            **{name: _connection(name, found) for name in ASKED},
+            projections=[ProjectionState.model_validate(projection) for projection in projections or ()],
+            tool_servers=[_server_state(server) for server in tool_servers or ()],
+            latency_ms={name: latency for name, latency in found.items() if latency is not None},
+        )
+
+    async def _ask(self, name: str, probe: Probe) -> float | None:
+        """Milliseconds to the answer; None when there was none."""
+        started = perf_counter()
+        try:
+            async with asyncio.timeout(self._timeout_s):
+                await probe()
+        except Exception as error:  # noqa: BLE001  (whatever a probe fails with, it is the finding)
+            self._log.warning("health: no answer", server=name, reason=repr(error))
+            return None
+        return round((perf_counter() - started) * 1000, 2)
+
+    async def _told(self, what: str, probe: Callable[[], Awaitable[Sequence[T]]]) -> Sequence[T] | None:
+        """What a probe tells; None when it tells nothing in time."""
+        try:
+            async with asyncio.timeout(self._timeout_s):
+                return await probe()
+        except Exception as error:  # noqa: BLE001  (the same)
+            self._log.warning(f"health: {what} unknown", reason=repr(error))
+            return None
+
+
+def _server_state(server: ToolServerHealth) -> ToolServerState:
+    status: Literal["connected", "disconnected"] = "connected" if server.answers else "disconnected"
+    return ToolServerState(name=server.name, status=status, tools=server.tools, quarantined=sorted(server.quarantined))
+
+
+def _connection(name: str, found: Mapping[str, float | None]) -> Any:
+    if name not in found:
+        return "not_configured"
+    return "disconnected" if found[name] is None else "connected"
+
+
+def _judged(
+    found: Mapping[str, float | None],
+    projections: Sequence[ProjectionHealth] | None,
+    tool_servers: Sequence[ToolServerHealth] | None,
+) -> Status:
+    silent = {name for name, latency in found.items() if latency is None}
+    if silent & _VITAL:
+        return "unhealthy"
+    behind = projections is None or any(each.dead_letters or each.lag > _MAX_LAG for each in projections)
+    without_tools = tool_servers is None or not all(server.answers for server in tool_servers)
+    return "degraded" if silent or behind or without_tools else "healthy"
