@@ -34,8 +34,8 @@ T = TypeVar("T")
 
 LISTED_FOR_S = 60.0
 """How long a server's list of tools is believed."""
-PATIENCE_S = 5.0
-"""How long an agent's turn waits for that list."""
+PATIENCE_S = 15.0
+"""Seconds that a turn waits for a server's connection or list: programs that a package runner starts need several."""
 
 _MOST_PAGES = 20
 _LONGEST_NAME = 64
