@@ -1,70 +1,56 @@
-"""Work on what others wrote that may take long: done in a process of its own that can be given up.
+"""Processes for work on untrusted input that may take long: each can be killed.
 
-What is certain to be short need not go here: each caller bounds its work first, and brings what is left. A process
-that takes too long or too much memory is killed, and the next one starts afresh. It is given the work and nothing else.
+Work that is certain to be short need not go here: each caller bounds its work first and sends the rest. A process that
+uses too much time or memory is killed, and the next call starts another. It receives its work and nothing else.
 """
 
+import contextlib
 import resource
 import signal
 import threading
-from collections.abc import Callable
-from concurrent.futures import TimeoutError as TookTooLong
-from concurrent.futures.process import BrokenProcessPool
+from collections.abc import Callable, Iterator
 from functools import lru_cache
 from multiprocessing import get_context
-from typing import TypeVar
-
-from pebble import ProcessExpired, ProcessPool
+from multiprocessing.connection import Connection
+from queue import Empty, LifoQueue
+from typing import Any, TypeVar, cast
 
 LONGEST_S = 2.0
-"""Seconds of a processor that one piece of work may take, however many a busy machine needs to give them."""
+"""Seconds of CPU that one piece of work may use, however many a busy machine needs to give them."""
 LONGEST_WAIT_S = 30.0
-"""Seconds by the clock, after which it is given up all the same."""
+"""Seconds by the clock after which work is killed all the same, and after which a start counts as failed."""
+LONGEST_QUEUE_S = 60.0
+"""Seconds by the clock that work waits for a free process."""
 MOST_MEMORY = 768 * 2**20
-"""Bytes that it may take."""
+"""Bytes of data that a process may hold."""
 AT_ONCE = 2
-"""Processes of one process."""
+"""Processes that one process of ours has."""
 
-_TRIES = 2
+_STARTS = 2
+_READY = "ready"
 
 T = TypeVar("T")
 
-_start = threading.Lock()
+
+class WorkLimitExceeded(Exception):  # noqa: N818  (it is an answer about the work, not a fault)
+    """The work took too long or too much memory, or no process was free or could be started for it."""
 
 
-class TooMuch(Exception):  # noqa: N818  (it is an answer about the work, not a fault)
-    """The work took too long, or too much memory."""
-
-
-def apart(work: Callable[..., T], *given: object) -> T:
-    """What comes of it. The function is one of a module; what it is given and gives can be pickled.
+def run_in_process(work: Callable[..., T], *given: object) -> T:
+    """Return `work(*given)`, computed in another process. `work` is a module's function; input and output are pickled.
 
     Raises:
-        TooMuch: it was given up, or no process can be started for it.
+        WorkLimitExceeded: the process was killed, or none is free or can be started.
+        Exception: whatever the work raises.
     """
-    for _ in range(_TRIES):
-        pool = _active_pool()
-        try:
-            result: T = pool.schedule(limited, args=(work, *given), timeout=LONGEST_WAIT_S).result()
-        except (TookTooLong, ProcessExpired, MemoryError) as error:
-            raise TooMuch(f"it took more than {LONGEST_S:g} seconds of work, or too much memory") from error
-        except BrokenProcessPool:  # as when memory ran out for a moment: this pool is none any more
-            continue
-        return result
-    raise TooMuch("no process can be started for it now")
-
-
-def _active_pool() -> ProcessPool:
-    with _start:
-        if not _pool().active:
-            _pool.cache_clear()
-        return _pool()
+    with _reserved_process() as process:
+        return cast("T", process.call(work, given))
 
 
 def limited(work: Callable[..., T], *given: object) -> T:
-    """What comes of it. The kernel ends this process after so much work, whether somebody still waits for it or not."""
+    """Return `work(*given)`. The kernel ends this process at the limits, whether somebody still waits for it or not."""
     signal.setitimer(signal.ITIMER_PROF, LONGEST_S)
-    signal.setitimer(signal.ITIMER_REAL, 2 * LONGEST_WAIT_S)  # should nobody be there any more to give it up
+    signal.setitimer(signal.ITIMER_REAL, 2 * LONGEST_WAIT_S)  # should nobody be there any more to kill it
     try:
         return work(*given)
     finally:
@@ -72,12 +58,127 @@ def limited(work: Callable[..., T], *given: object) -> T:
         signal.setitimer(signal.ITIMER_REAL, 0)
 
 
-@lru_cache(maxsize=1)
-def _pool() -> ProcessPool:
-    # a fork would copy locks that other threads hold, and sockets that are not its business
-    return ProcessPool(max_workers=AT_ONCE, initializer=_confine, context=get_context("spawn"))
+class _Process:
+    """A process, started when first called and again after it was killed. It is used by one caller at a time.
+
+    One pipe for each, shared with no other process: a pool whose processes share a queue and its lock hangs for ever
+    when one of them is killed at the wrong moment.
+    """
+
+    def __init__(self) -> None:
+        self._pipe: Connection | None = None
+        self._process: Any = None
+
+    def call(self, work: Callable[..., object], given: tuple[object, ...]) -> object:
+        pipe = self._started()
+        try:
+            failed, result = _exchange(pipe, (work, given))
+        except (EOFError, OSError) as error:
+            self.kill()
+            raise _exceeded() from error
+        except BaseException:
+            self.kill()  # what is in the pipe belongs to no one now
+            raise
+        if not failed:
+            return result
+        if isinstance(result, MemoryError):
+            self.kill()
+            raise _exceeded() from result
+        raise cast("Exception", result)
+
+    def kill(self) -> None:
+        if self._process is not None:
+            self._process.kill()
+            self._process.join()
+            self._process = None
+        if self._pipe is not None:
+            self._pipe.close()
+            self._pipe = None
+
+    def _started(self) -> Connection:
+        for _ in range(_STARTS):
+            if self._pipe is not None and self._process.is_alive():
+                return self._pipe
+            self.kill()
+            with contextlib.suppress(OSError, EOFError):  # as when memory runs out for a moment
+                self._start()
+        if self._pipe is None:
+            raise WorkLimitExceeded("no process can be started for it now")
+        return self._pipe
+
+    def _start(self) -> None:
+        # a fork would copy locks that other threads hold, and sockets that are not its business
+        context = get_context("spawn")
+        ours, theirs = context.Pipe()
+        self._process = context.Process(target=_serve, args=(theirs,), name="convergio-work", daemon=True)
+        try:
+            self._process.start()
+        except BaseException:
+            self._process = None
+            ours.close()
+            raise
+        finally:
+            theirs.close()  # else the end of the process would not end the pipe
+        if ours.poll(LONGEST_WAIT_S) and ours.recv() == _READY:
+            self._pipe = ours
+        else:
+            ours.close()
 
 
-def _confine() -> None:
+def _exchange(pipe: Connection, message: object) -> tuple[bool, object]:
+    pipe.send(message)
+    if not pipe.poll(LONGEST_WAIT_S):
+        raise EOFError
+    return cast("tuple[bool, object]", pipe.recv())
+
+
+def _serve(pipe: Connection) -> None:
+    """Answer calls until the pipe ends, which it does when the parent is gone."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     resource.setrlimit(resource.RLIMIT_DATA, (MOST_MEMORY, MOST_MEMORY))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    with contextlib.suppress(EOFError, OSError):
+        pipe.send(_READY)
+        while True:
+            work, given = pipe.recv()
+            try:
+                answer = (False, limited(work, *given))
+            except Exception as error:  # noqa: BLE001  (it is raised again where the caller waits)
+                answer = (True, error)
+            try:
+                pipe.send(answer)
+            except (TypeError, ValueError, AttributeError, MemoryError) as error:  # it cannot be pickled
+                pipe.send((True, RuntimeError(f"{type(error).__name__}: {error}")))
+
+
+@contextlib.contextmanager
+def _reserved_process() -> Iterator[_Process]:
+    processes = _processes()
+    try:
+        process = processes.get(timeout=LONGEST_QUEUE_S)
+    except Empty:
+        raise WorkLimitExceeded("no process was free for it in time") from None
+    try:
+        yield process
+    finally:
+        processes.put(process)
+
+
+_first = threading.Lock()
+
+
+def _processes() -> "LifoQueue[_Process]":
+    with _first:
+        return _made_once()
+
+
+@lru_cache(maxsize=1)
+def _made_once() -> "LifoQueue[_Process]":
+    processes: LifoQueue[_Process] = LifoQueue()  # the last used one is the warm one
+    for _ in range(AT_ONCE):
+        processes.put(_Process())
+    return processes
+
+
+def _exceeded() -> WorkLimitExceeded:
+    return WorkLimitExceeded(f"it took more than {LONGEST_S:g} seconds of work, or too much memory")

@@ -20,7 +20,7 @@ import orjson
 
 from domain.json_schema import effort as schema_effort
 from domain.json_schema.depth import DEEPEST, is_too_deep
-from domain.separate_process import TooMuch, apart
+from domain.separate_process import WorkLimitExceeded, run_in_process
 
 T = TypeVar("T")
 
@@ -81,7 +81,7 @@ def why_unusable(schema: Any, *, older: bool = False) -> str | None:
     try:
         size = schema_effort.of_schema(schema)
         _done(_prepare, size, text, older, size)
-    except (UnusableSchema, TooMuch) as error:
+    except (UnusableSchema, WorkLimitExceeded) as error:
         return str(error)
     return None
 
@@ -107,12 +107,12 @@ def flaws(schema: Any, value: Any, *, most: int, older: bool = False) -> tuple[F
         ):
             return ()
         return _done(_flaws, max(size, schema_effort.of_flaws(schema, value)), text, older, size, given, most)
-    except TooMuch as error:
+    except WorkLimitExceeded as error:
         raise UnusableSchema(str(error)) from error
 
 
 def _done(work: Callable[..., T], units: int, *given: object) -> T:
-    return work(*given) if units <= schema_effort.FEW_UNITS else apart(work, *given)
+    return work(*given) if units <= schema_effort.FEW_UNITS else run_in_process(work, *given)
 
 
 def _written(value: Any) -> bytes:

@@ -2,19 +2,23 @@
 
 import contextlib
 import json
+import multiprocessing
 import os
 import resource
 import signal
 import subprocess
 import sys
+import threading
 import time
+from collections import Counter
+from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from domain import separate_process as apart
+from domain import separate_process
 from domain.graphflow.expressions import cel as expressions
 from domain.graphflow.expressions.cel import BadExpression, evaluate, sliced_value
 from domain.graphflow.expressions.cost import FEW_UNITS, MOST_UNITS, units
@@ -71,7 +75,7 @@ TOO_MUCH = [
 
 @pytest.mark.parametrize("expression", TOO_MUCH)
 def test_too_much_is_refused_before_it_is_begun(expression: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(expressions, "apart", lambda *_: pytest.fail("it was begun"))
+    monkeypatch.setattr(expressions, "run_in_process", lambda *_: pytest.fail("it was begun"))
     with pytest.raises(BadExpression, match="too much work"):
         evaluate(expression, DATA)
 
@@ -94,49 +98,49 @@ def test_what_is_done_at_once_takes_some_megabytes_at_most(expression: str) -> N
 
 def test_an_evaluation_that_takes_too_long_is_given_up_and_others_go_on() -> None:
     started = time.monotonic()
-    with pytest.raises(apart.TooMuch):
-        apart.apart(_spin)
-    assert time.monotonic() - started < apart.LONGEST_WAIT_S
-    assert apart.apart(sum, [1, 2]) == 3
+    with pytest.raises(separate_process.WorkLimitExceeded):
+        separate_process.run_in_process(_spin)
+    assert time.monotonic() - started < separate_process.LONGEST_WAIT_S
+    assert separate_process.run_in_process(sum, [1, 2]) == 3
 
 
 def test_on_a_busy_machine_work_is_given_up_by_what_it_takes_not_by_the_clock() -> None:
     started = time.monotonic()
-    apart.apart(time.sleep, apart.LONGEST_S + 0.5)
-    assert time.monotonic() - started > apart.LONGEST_S
+    separate_process.run_in_process(time.sleep, separate_process.LONGEST_S + 0.5)
+    assert time.monotonic() - started > separate_process.LONGEST_S
 
 
 def test_what_takes_no_work_but_never_ends_is_given_up_as_well(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(apart, "LONGEST_WAIT_S", 0.5)
-    with pytest.raises(apart.TooMuch):
-        apart.apart(time.sleep, 600)
-    assert apart.apart(sum, [1, 2]) == 3
+    monkeypatch.setattr(separate_process, "LONGEST_WAIT_S", 0.5)
+    with pytest.raises(separate_process.WorkLimitExceeded):
+        separate_process.run_in_process(time.sleep, 600)
+    assert separate_process.run_in_process(sum, [1, 2]) == 3
 
 
 @pytest.mark.parametrize("memory", [10**9, 10**10])
 def test_an_evaluation_that_takes_too_much_memory_is_given_up_and_others_go_on(memory: int) -> None:
-    with pytest.raises(apart.TooMuch):
-        apart.apart(bytearray, memory)
-    assert apart.apart(sum, [1, 2]) == 3
+    with pytest.raises(separate_process.WorkLimitExceeded):
+        separate_process.run_in_process(bytearray, memory)
+    assert separate_process.run_in_process(sum, [1, 2]) == 3
 
 
 def test_a_process_whose_parent_is_gone_ends_by_itself() -> None:
-    code = "from domain import apart; apart.LONGEST_S = 0.1; apart.limited(lambda: [1 for _ in iter(int, 1)])"
+    code = "from domain import separate_process as p; p.LONGEST_S = 0.1; p.limited(lambda: [1 for _ in iter(int, 1)])"
     done = subprocess.run([sys.executable, "-c", code], check=False, timeout=20)
     assert done.returncode == -signal.SIGPROF
 
 
 def test_a_process_that_dies_is_work_that_was_given_up() -> None:
-    with pytest.raises(apart.TooMuch):
-        apart.apart(os.abort)
-    assert apart.apart(sum, [1, 2]) == 3
+    with pytest.raises(separate_process.WorkLimitExceeded):
+        separate_process.run_in_process(os.abort)
+    assert separate_process.run_in_process(sum, [1, 2]) == 3
 
 
 def test_what_was_given_up_is_told_in_a_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
     def given_up(*_: object) -> None:
-        raise apart.TooMuch
+        raise separate_process.WorkLimitExceeded
 
-    monkeypatch.setattr(expressions, "apart", given_up)
+    monkeypatch.setattr(expressions, "run_in_process", given_up)
     with pytest.raises(BadExpression, match="read less, or fewer items"):
         evaluate("input.l.filter(x, true).size()", DATA)
 
@@ -212,10 +216,76 @@ def _spin() -> None:
         pass
 
 
-def test_after_all_processes_were_lost_the_next_work_is_done_by_others() -> None:
-    assert apart.apart(sum, [1, 2]) == 3
-    lost = apart._pool()  # noqa: SLF001  (there is no other way to lose them)
-    lost.stop()
-    lost.join()
-    assert apart.apart(sum, [3, 4]) == 7
-    assert apart._pool() is not lost  # noqa: SLF001  (the same)
+def _pid() -> int:
+    return os.getpid()
+
+
+def _kill(process: Any) -> None:
+    process._process.kill()  # noqa: SLF001  (there is no other way to lose it)
+    process._process.join()  # noqa: SLF001
+
+
+def test_after_a_process_was_lost_the_next_work_is_done_by_another() -> None:
+    before = separate_process.run_in_process(_pid)
+    with separate_process._reserved_process() as process:  # noqa: SLF001
+        _kill(process)
+    assert separate_process.run_in_process(_pid) not in {before, os.getpid()}
+
+
+def test_processes_killed_at_any_moment_hold_up_nobody() -> None:
+    """Each call ends, with its result or as given up, while processes are killed in whatever they are doing."""
+    done, stop = Counter[str](), threading.Event()
+
+    def call() -> None:
+        while not stop.is_set():
+            try:
+                assert separate_process.run_in_process(sum, [1] * 10_000) == 10_000
+                done["answered"] += 1
+            except separate_process.WorkLimitExceeded:
+                done["given up"] += 1
+
+    callers = [threading.Thread(target=call, daemon=True) for _ in range(4)]
+    for caller in callers:
+        caller.start()
+    for moment in range(12):
+        time.sleep(0.05 + 0.037 * moment)
+        for child in multiprocessing.active_children():
+            if child.name == "convergio-work":
+                child.kill()
+    stop.set()
+    for caller in callers:
+        caller.join(30)
+        assert not caller.is_alive()
+    assert done["answered"]
+    assert separate_process.run_in_process(sum, [3, 4]) == 7
+
+
+def test_a_process_whose_parent_was_killed_ends() -> None:
+    code = (
+        "import os, time; from domain.separate_process import run_in_process\n"
+        "if __name__ == '__main__': print(run_in_process(os.getpid), flush=True); time.sleep(60)"
+    )
+    parent = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)
+    assert parent.stdout is not None
+    child = int(parent.stdout.readline())
+    parent.kill()
+    parent.communicate()
+    deadline = time.monotonic() + 20
+    while _is_alive(child) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert not _is_alive(child)
+
+
+def _is_alive(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
+
+
+def test_what_work_raises_is_raised_and_an_answer_that_cannot_be_sent_is_an_error() -> None:
+    with pytest.raises(ZeroDivisionError):
+        separate_process.run_in_process(divmod, 1, 0)
+    with pytest.raises(RuntimeError, match="pickle"):
+        separate_process.run_in_process(threading.Lock)
+    assert separate_process.run_in_process(sum, [1, 2]) == 3

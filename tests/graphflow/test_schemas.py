@@ -220,7 +220,7 @@ def test_work_that_is_hidden_in_a_schema_is_not_done_in_this_process(
     def elsewhere(*_: object) -> None:
         raise Apart
 
-    monkeypatch.setattr(schemas, "apart", elsewhere)
+    monkeypatch.setattr(schemas, "run_in_process", elsewhere)
     started = time.process_time()
     with pytest.raises(Apart):
         flaws(schema, value, most=1)

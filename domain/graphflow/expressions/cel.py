@@ -21,7 +21,7 @@ from domain.graphflow.expressions.syntax import Tree, has_loops, tree_of
 from domain.graphflow.expressions.tokens import without_tests
 from domain.graphflow.expressions.types import Kind, cel_type
 from domain.json_schema.depth import DEEPEST
-from domain.separate_process import TooMuch, apart
+from domain.separate_process import WorkLimitExceeded, run_in_process
 
 ROOTS = frozenset({"input", "nodes", "context", "visit"})
 """What an expression may read besides the item of a map."""
@@ -76,8 +76,8 @@ def evaluate(expression: str, data: Mapping[str, Any]) -> Any:
     if units(parsed, data, sliced=True) > MOST_UNITS:
         raise BadExpression("it would take too much work on this much data: read less, or fewer items")
     try:
-        return apart(sliced_value, expression, dict(data))
-    except TooMuch:
+        return run_in_process(sliced_value, expression, dict(data))
+    except WorkLimitExceeded:
         raise BadExpression("it took too much work on this much data: read less, or fewer items") from None
 
 
