@@ -63,7 +63,7 @@ class Making:
         """What this work is given.
 
         Raises:
-            domain.graphflow.expressions.BadExpression: a template cannot be rendered.
+            domain.graphflow.expressions.cel.BadExpression: a template cannot be rendered.
             ApplicationError: it cannot be done.
         """
         match work:

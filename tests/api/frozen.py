@@ -19,7 +19,7 @@ WAITS = {
     "workflows.chat.client.LOOK_AFTER_S": 0.5,
     "workflows.chat.client.ACCEPT_PATIENCE_S": 0.3,
     "workflows.approvals.update_client.ANSWER_TIMEOUT_S": 0.5,
-    "workflows.confirmation.CONFIRM_S": 0.5,
+    "workflows.temporal_rpc.CONFIRM_S": 0.5,
 }
 """How long the API waits for Temporal here, in seconds."""
 
@@ -72,8 +72,8 @@ def words_lost() -> Iterator[None]:
         raise Unavailable("Temporal's word was lost", retry_after=1)
 
     with impatient(), pytest.MonkeyPatch.context() as patch:
-        for name in ("chat_runs", "swarm_runs", "graph_runs", "approval_runs"):
-            patch.setattr(f"api.{name}.confirmed", confirmed)
+        for name in ("chat.client", "swarm.client", "graphflow.client", "approvals.update_client"):
+            patch.setattr(f"workflows.{name}.confirmed", confirmed)
         yield
 
 

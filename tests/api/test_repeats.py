@@ -13,7 +13,7 @@ from tests.agents.test_management import in_service
 from tests.scripted_model import ScriptedModel
 from tests.system import CHAT, System, until
 from workflows.chat.client import ACCEPT_PATIENCE_S, LOOK_AFTER_S
-from workflows.confirmation import CONFIRM_S
+from workflows.temporal_rpc import CONFIRM_S
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 

@@ -16,8 +16,8 @@ from runtime.supervisor import plan
 from runtime.wiring.parts import projections
 from tests.servers import ROOT
 from workflows.chat.client import ACCEPT_PATIENCE_S, LOOK_AFTER_S
-from workflows.confirmation import CONFIRM_S
 from workflows.search_attributes import ALL
+from workflows.temporal_rpc import CONFIRM_S
 from workflows.timeouts import HEARTBEAT_TIMEOUT
 from workflows.turn.turn import TURN_TIMEOUT
 

@@ -21,7 +21,7 @@ def sleeper(**options: object) -> Command:
 def test_a_child_dies_with_its_parent() -> None:
     code = textwrap.dedent("""
         import subprocess, time
-        from runtime.process import Command
+        from runtime.supervisor.process import Command
         print(subprocess.Popen(Command(("sleep", "60")).tethered()).pid, flush=True)
         time.sleep(60)
     """)

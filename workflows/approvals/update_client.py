@@ -13,13 +13,12 @@ from domain.approvals.instructions import Verb
 from domain.errors import Conflict, Forbidden, Invalid, NotFound, Refused, Unavailable
 from workflows.approvals.start import start_approval
 from workflows.approvals.workflow import Approval
-from workflows.confirmation import confirmed
+from workflows.temporal_rpc import RUN_IS_GONE, confirmed, reachable, unavailable
 
 ANSWER_TIMEOUT_S = 12.0
 """A decision that no worker has recorded after this long (seconds) is handed over without one."""
 _BUSY_TRIES = 6
 _BUSY_PAUSE_S = 0.1
-_GONE = {RPCStatusCode.NOT_FOUND, RPCStatusCode.ABORTED, RPCStatusCode.FAILED_PRECONDITION}
 _ENDED = "AcceptedUpdateCompletedWorkflow"
 _REFUSALS: dict[str, type[Refused]] = {
     "Forbidden": Forbidden,
@@ -60,10 +59,8 @@ class ApprovalRuns:
 
     async def start(self, start: ApprovalStart) -> None:
         """Give an approval that has lost its run another one."""
-        try:
+        with reachable():
             await start_approval(self._client, start)
-        except RPCError as error:
-            raise _away(error) from error
 
     async def _hand_over(self, approval_id: str, verb: Verb, order: Order) -> Told:
         """Have Temporal keep it until there is a worker. The run does it once, whichever way it comes first."""
@@ -72,7 +69,7 @@ class ApprovalRuns:
             try:
                 await handle.signal(Approval.carry, args=[order, verb])
             except RPCError as error:
-                if error.status in _GONE:
+                if error.status in RUN_IS_GONE:
                     return "gone"
                 raise
         return "handed_over"
@@ -85,10 +82,10 @@ class ApprovalRuns:
             except WorkflowUpdateFailedError as error:
                 return _refused(error)
             except RPCError as error:
-                if error.status in _GONE:
+                if error.status in RUN_IS_GONE:
                     return "gone"
                 if error.status is not RPCStatusCode.RESOURCE_EXHAUSTED:
-                    raise _away(error) from error
+                    raise unavailable(error) from error
                 await asyncio.sleep(_BUSY_PAUSE_S * 2**attempt)  # many decide at once; those in front are soon done
             else:
                 return "done"
@@ -107,7 +104,3 @@ def _refused(error: WorkflowUpdateFailedError) -> Told:
         raise RuntimeError(f"the approval's workflow failed: {cause}")
     details = cause.details[0] if cause.details and isinstance(cause.details[0], dict) else {}
     raise _REFUSALS[cause.type](cause.message, **details)
-
-
-def _away(error: RPCError) -> Unavailable:
-    return Unavailable(f"Temporal cannot be reached ({error.status.name})", retry_after=2)

@@ -16,16 +16,16 @@ from temporalio.client import (
 from temporalio.client import WorkflowUpdateRPCTimeoutOrCancelledError as UpdateCancelled
 from temporalio.common import WorkflowIDConflictPolicy
 from temporalio.exceptions import ApplicationError
-from temporalio.service import RPCError, RPCStatusCode
+from temporalio.service import RPCError
 
 from activities.chat.activities import Ending
 from domain.errors import Conflict, NotFound, Refused, Unavailable
 from workflows.chat.messages import MOVED, ChatStart, Said, Say
 from workflows.chat.session_state import QUERY_TIMEOUT, Standing, standing_of
 from workflows.chat.workflow import AgentChat
-from workflows.confirmation import confirmed
 from workflows.search_attributes import API_KEY, attributes
 from workflows.task_queues import FLOW
+from workflows.temporal_rpc import RUN_IS_GONE, confirmed, reachable, unavailable
 
 T = TypeVar("T")
 
@@ -34,7 +34,6 @@ LOOK_AFTER_S = 10.0
 ACCEPT_PATIENCE_S = 2.0
 """A message that no worker has accepted after this long (seconds) is delivered without one."""
 _TRIES = 4
-_GONE = {RPCStatusCode.NOT_FOUND, RPCStatusCode.ABORTED, RPCStatusCode.FAILED_PRECONDITION}
 _ELSEWHERE = {"AcceptedUpdateCompletedWorkflow", MOVED}
 _REFUSALS: dict[str | None, type[Refused]] = {
     "NotFound": NotFound,
@@ -101,7 +100,7 @@ class ChatRuns:
 
     async def stop(self, session_id: str) -> None:
         """Have the run give up what it has no answer to, and end."""
-        with _reachable():
+        with reachable():
             await self._run_of(session_id).cancel()
 
     async def standing(self, session_id: str, *, key_id: str) -> Standing:
@@ -214,8 +213,8 @@ async def _reaching(ask: Callable[[int], Awaitable[T]]) -> T:
             if not _ran_out(error):
                 raise _refusal(error) from error
         except RPCError as error:
-            if error.status not in _GONE:
-                raise _away(error) from error
+            if error.status not in RUN_IS_GONE:
+                raise unavailable(error) from error
     raise Unavailable("the session could not be reached between its runs", retry_after=1)
 
 
@@ -240,15 +239,3 @@ async def _within(seconds: float, ask: Callable[[], Awaitable[T]]) -> T | None:
             return await ask()
     except (TimeoutError, UpdateCancelled):
         return None
-
-
-@contextmanager
-def _reachable() -> Iterator[None]:
-    try:
-        yield
-    except RPCError as error:
-        raise _away(error) from error
-
-
-def _away(error: RPCError) -> Unavailable:
-    return Unavailable(f"Temporal cannot be reached ({error.status.name})", retry_after=2)

@@ -1,8 +1,7 @@
 """The runs of the workflow `GraphRun`: start one, tell it something, and ask what it was started with."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Awaitable, Callable
 from functools import partial
 
 from temporalio.client import (
@@ -13,20 +12,19 @@ from temporalio.client import (
 from temporalio.client import WorkflowUpdateRPCTimeoutOrCancelledError as UpdateCancelled
 from temporalio.common import WorkflowIDConflictPolicy, WorkflowIDReusePolicy
 from temporalio.exceptions import ApplicationError, WorkflowAlreadyStartedError
-from temporalio.service import RPCError, RPCStatusCode
+from temporalio.service import RPCError
 
 from activities.graphflow.messages import Request, RunAsked
-from domain.errors import Conflict, NotFound, Unavailable
-from workflows.confirmation import confirmed
+from domain.errors import Conflict, NotFound
 from workflows.graphflow.messages import GraphStart, Heard
 from workflows.graphflow.workflow import GraphRun
 from workflows.search_attributes import attributes
 from workflows.task_queues import FLOW
+from workflows.temporal_rpc import RUN_IS_GONE, confirmed, reachable, start_input
 
 PREFIX = "exec_"
 ANSWER_TIMEOUT_S = 12.0
 """What no worker has taken after this long (seconds) is handed over without one."""
-_GONE = {RPCStatusCode.NOT_FOUND, RPCStatusCode.ABORTED, RPCStatusCode.FAILED_PRECONDITION}
 _LONGEST_SUMMARY = 160
 
 
@@ -94,21 +92,10 @@ class GraphRuns:
         Raises:
             NotFound: there is no such run.
         """
+        absent = "there is no such execution"
         if not execution_id.startswith(PREFIX):
-            raise NotFound("there is no such execution")
-        with _reachable():
-            try:
-                history = self._of(execution_id).fetch_history_events(page_size=1)
-                first = await anext(aiter(history))
-            except RPCError as error:
-                if error.status is RPCStatusCode.NOT_FOUND:
-                    raise NotFound("there is no such execution") from error
-                raise
-        began = first.workflow_execution_started_event_attributes
-        if began.workflow_type.name != "GraphRun":
-            raise NotFound("there is no such execution")
-        start: GraphStart
-        [start] = await self._client.data_converter.decode(began.input.payloads, [GraphStart])
+            raise NotFound(absent)
+        start = await start_input(self._client, execution_id, workflow="GraphRun", of=GraphStart, absent=absent)
         return start.asked
 
     def _of(self, execution_id: str) -> WorkflowHandle[GraphRun, object]:
@@ -117,7 +104,7 @@ class GraphRuns:
 
 async def _answered(update: Awaitable[None], *, otherwise: Callable[[], Awaitable[None]]) -> None:
     """What a worker says in time, or else the signal that says the same: the run takes it once."""
-    with _reachable():
+    with reachable():
         try:
             async with asyncio.timeout(ANSWER_TIMEOUT_S):
                 await update
@@ -126,7 +113,7 @@ async def _answered(update: Awaitable[None], *, otherwise: Callable[[], Awaitabl
         except WorkflowUpdateFailedError as error:
             raise _refusal(error) from error
         except RPCError as error:
-            if error.status in _GONE:
+            if error.status in RUN_IS_GONE:
                 raise Conflict("this execution is over") from error
             await _told(otherwise)  # it may have arrived all the same
 
@@ -135,7 +122,7 @@ async def _told(signal: Callable[[], Awaitable[None]]) -> None:
     try:
         await signal()
     except RPCError as error:
-        if error.status in _GONE:
+        if error.status in RUN_IS_GONE:
             raise Conflict("this execution is over") from error
         raise
 
@@ -146,11 +133,3 @@ def _refusal(error: WorkflowUpdateFailedError) -> Exception:
         is_told = cause.type == "Conflict"
         return Conflict(cause.message if is_told else "this execution is over")
     return RuntimeError(f"the execution's workflow failed: {cause}")
-
-
-@contextmanager
-def _reachable() -> Iterator[None]:
-    try:
-        yield
-    except RPCError as error:
-        raise Unavailable(f"Temporal cannot be reached ({error.status.name})", retry_after=2) from error

@@ -1,23 +1,18 @@
 """The runs of the workflow `Swarm`: start one, stop it, and ask what it was started with."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-
 from temporalio.client import Client
 from temporalio.common import WorkflowIDReusePolicy
 from temporalio.exceptions import WorkflowAlreadyStartedError
-from temporalio.service import RPCError, RPCStatusCode
+from temporalio.service import RPCError
 
 from activities.swarm.activities import Asked
-from domain.errors import Conflict, NotFound, Unavailable
+from domain.errors import Conflict, NotFound
 from domain.swarm.members import PREFIX
-from workflows.confirmation import confirmed
 from workflows.search_attributes import attributes
 from workflows.swarm.messages import SwarmCancel, SwarmStart
 from workflows.swarm.workflow import Swarm
 from workflows.task_queues import FLOW
-
-_GONE = {RPCStatusCode.NOT_FOUND, RPCStatusCode.FAILED_PRECONDITION}
+from workflows.temporal_rpc import RUN_IS_GONE, confirmed, reachable, start_input
 
 
 class SwarmRuns:
@@ -57,11 +52,11 @@ class SwarmRuns:
         Raises:
             Conflict: it is over.
         """
-        with _reachable():
+        with reachable():
             try:
                 await self._client.get_workflow_handle(task_id).signal(Swarm.cancel, cancel)
             except RPCError as error:
-                if error.status in _GONE:
+                if error.status in RUN_IS_GONE:
                     raise Conflict("this swarm is over", task_id=task_id) from error
                 raise
 
@@ -71,27 +66,8 @@ class SwarmRuns:
         Raises:
             NotFound: there is no such run.
         """
+        absent = "there is no such swarm"
         if not task_id.startswith(PREFIX):
-            raise NotFound("there is no such swarm")
-        with _reachable():
-            try:
-                history = self._client.get_workflow_handle(task_id).fetch_history_events(page_size=1)
-                first = await anext(aiter(history))
-            except RPCError as error:
-                if error.status is RPCStatusCode.NOT_FOUND:
-                    raise NotFound("there is no such swarm") from error
-                raise
-        began = first.workflow_execution_started_event_attributes
-        if began.workflow_type.name != "Swarm":
-            raise NotFound("there is no such swarm")
-        start: SwarmStart
-        [start] = await self._client.data_converter.decode(began.input.payloads, [SwarmStart])
+            raise NotFound(absent)
+        start = await start_input(self._client, task_id, workflow="Swarm", of=SwarmStart, absent=absent)
         return start.asked
-
-
-@contextmanager
-def _reachable() -> Iterator[None]:
-    try:
-        yield
-    except RPCError as error:
-        raise Unavailable(f"Temporal cannot be reached ({error.status.name})", retry_after=2) from error
