@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import APIRouter, Path, Response
 
@@ -78,8 +78,8 @@ def router(desk: Desk) -> APIRouter:
 
 
 def _definitions(routes: APIRouter, desk: Desk) -> None:
-    @routes.post("/create", status_code=201, response_model=ManagedAgent, dependencies=[requires("write")])
-    async def create(body: NewAgent, request: CurrentRequest, key: IdempotencyKey, response: Response) -> Any:
+    @routes.post("/create", status_code=201, dependencies=[requires("write")])
+    async def create(body: NewAgent, request: CurrentRequest, key: IdempotencyKey, response: Response) -> ManagedAgent:
         """Make an agent, or make one anew that was deleted. Nobody talks to it before it is deployed."""
         await desk.refuse_unknown(body.model)
         definition, once = body.definition(), f"agent.create:{key or random_id('create')}"
@@ -88,10 +88,10 @@ def _definitions(routes: APIRouter, desk: Desk) -> None:
         response.headers["location"] = f"{PREFIX}/{agent.versions[-1].definition.id}"
         return managed(agent)
 
-    @routes.put("/{agent_id}", response_model=ManagedAgent, dependencies=[requires("write")])
+    @routes.put("/{agent_id}", dependencies=[requires("write")])
     async def update(
         agent_id: _Id, body: AgentChanges, request: CurrentRequest, expected: IfMatch, response: Response
-    ) -> Any:
+    ) -> ManagedAgent:
         """Write a new version that differs in the fields given. New work gets it once it is deployed."""
         await desk.refuse_unknown(body.model)
         changes, cause = body.changes(), desk.cause(request)
@@ -101,18 +101,18 @@ def _definitions(routes: APIRouter, desk: Desk) -> None:
 
 
 def _service(routes: APIRouter, desk: Desk) -> None:
-    @routes.post("/{agent_id}/deploy", response_model=DeployedAgent, dependencies=[requires("write")])
+    @routes.post("/{agent_id}/deploy", dependencies=[requires("write")])
     async def deploy(
         agent_id: _Id, request: CurrentRequest, key: IdempotencyKey, response: Response, body: Deployment = NEWEST
-    ) -> Any:
+    ) -> DeployedAgent:
         """Let new work get a version: the newest, or an older one to roll back. No restart is needed."""
         once, cause = f"agent.deploy:{key or random_id('deploy')}", desk.cause(request)
         agent = await asyncio.to_thread(desk.commands.deploy, agent_id, body.version, body.environment, cause, key=once)
         await desk.written(request, response, agent)
         return deployed_agent(agent_id, agent)
 
-    @routes.delete("/{agent_id}", response_model=Deleted, dependencies=[requires("write")])
-    async def retire(agent_id: _Id, request: CurrentRequest, expected: IfMatch, response: Response) -> Any:
+    @routes.delete("/{agent_id}", dependencies=[requires("write")])
+    async def retire(agent_id: _Id, request: CurrentRequest, expected: IfMatch, response: Response) -> Deleted:
         """Retire an agent: no new work gets it, what runs keeps its version. Its names are free again."""
         cause = desk.cause(request)
         agent = await asyncio.to_thread(desk.commands.retire, agent_id, cause, check=expected.check)
@@ -121,22 +121,23 @@ def _service(routes: APIRouter, desk: Desk) -> None:
 
 
 def _reads(routes: APIRouter, desk: Desk) -> None:
-    @routes.get("/{agent_id}", response_model=ManagedAgent, dependencies=[requires("read")])
-    async def get_agent(agent_id: _Id, response: Response) -> Any:
+    @routes.get("/{agent_id}", dependencies=[requires("read")])
+    async def get_agent(agent_id: _Id, response: Response) -> ManagedAgent:
         """An agent as its newest version describes it, deployed or not."""
         agent = await asyncio.to_thread(desk.commands.standing, agent_id)
         set_etag(response, agent.changes)
         return managed(agent)
 
-    @routes.get("/{agent_id}/versions", response_model=AgentVersions, dependencies=[requires("read")])
-    def list_versions(agent_id: _Id, page: Paged) -> Any:
+    @routes.get("/{agent_id}/versions", dependencies=[requires("read")])
+    def list_versions(agent_id: _Id, page: Paged) -> AgentVersions:
         """All versions of an agent, newest first."""
         agent = desk.agents.get(agent_id)
         found = desk.agents.versions(agent.id, skip=page.skip, limit=page.limit)
-        return {"data": [version_of(agent, row) for row in found.versions], "pagination": page.pagination(found.total)}
+        data = [version_of(agent, row) for row in found.versions]
+        return AgentVersions.model_validate({"data": data, "pagination": page.pagination(found.total)})
 
-    @routes.get("/{agent_id}/versions/{version}", response_model=AgentVersion, dependencies=[requires("read")])
-    def get_version(agent_id: _Id, version: Annotated[int, Path(ge=1, le=MAX_INT)]) -> Any:
+    @routes.get("/{agent_id}/versions/{version}", dependencies=[requires("read")])
+    def get_version(agent_id: _Id, version: Annotated[int, Path(ge=1, le=MAX_INT)]) -> AgentVersion:
         """One version of an agent."""
         agent = desk.agents.get(agent_id)
         return version_of(agent, desk.agents.version(agent.id, version))

@@ -1,7 +1,7 @@
 """The registry of agents over HTTP."""
 
 from asyncio import to_thread
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from fastapi import APIRouter, Path, Query, Response
 
@@ -90,13 +90,13 @@ def router(agents: AgentReads, toolbox: Toolbox, models: AgentModels) -> APIRout
     """`/api/v1/agents` and `/api/v1/agents/{agent_id}`. Routes below `/agents` with a fixed name must come before."""
     routes = APIRouter(prefix="/api/v1/agents", tags=["AI Agents"], dependencies=[requires("read"), fresh("agents")])
 
-    @routes.get("", response_model=AgentList)
+    @routes.get("")
     def list_agents(
         page: Paged,
         status: Literal["active", "inactive"] | None = None,
         capability: _Text = None,
         q: _Text = None,
-    ) -> Any:
+    ) -> AgentList:
         """All agents; `capability` is a whole phrase, `q` a part of id, name, description or capability.
 
         Retired agents are left out unless `status` is `inactive`.
@@ -104,15 +104,15 @@ def router(agents: AgentReads, toolbox: Toolbox, models: AgentModels) -> APIRout
         found = agents.page(AgentFilter(status, capability, q), skip=page.skip, limit=page.limit)
         return AgentList.model_validate({"agents": found.agents, **page.of(found.total)})
 
-    @routes.get("/{agent_id}", response_model=Agent)
-    def get_agent(agent_id: _Id, response: Response) -> Any:
+    @routes.get("/{agent_id}")
+    def get_agent(agent_id: _Id, response: Response) -> Agent:
         """One agent, by its id or an alias."""
         agent = agents.get(agent_id)
         set_etag(response, agent.version)
-        return agent
+        return Agent.model_validate(agent)
 
-    @routes.get("/{agent_id}/tools", response_model=AgentTools, dependencies=[fresh("costs")])
-    async def list_agent_tools(agent_id: _Id) -> Any:
+    @routes.get("/{agent_id}/tools", dependencies=[fresh("costs")])
+    async def list_agent_tools(agent_id: _Id) -> AgentTools:
         """Whether each tool that an agent names is offered to it now, and why not; and what its model refused.
 
         MCP servers are asked, which takes some seconds where one does not answer.

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from fastapi import APIRouter
 from pydantic import Field, PlainSerializer
@@ -89,10 +89,10 @@ def router(watch: Watch) -> APIRouter:
     routes = APIRouter(prefix="/api/v1/agents/ali", tags=["Ali Intelligence"])
     views = [fresh(name) for name in ("costs", "chat", "approvals", "swarm")]
 
-    @routes.get("/insights", response_model=Insights, dependencies=[requires("read"), *views])
-    def get_insights(page: Paged, kind: Kind | None = None, severity: Severity | None = None) -> Any:
+    @routes.get("/insights", dependencies=[requires("read"), *views])
+    def get_insights(page: Paged, kind: Kind | None = None, severity: Severity | None = None) -> Insights:
         """What stands out today and yesterday: dear days, failing agents, stuck approvals, slow runs; with evidence."""
         found = [it for it in watch.look() if kind in {None, it.kind} and severity in {None, it.severity}]
-        return {"insights": found[page.skip : page.skip + page.limit], **page.of(len(found))}
+        return Insights.model_validate({"insights": found[page.skip : page.skip + page.limit], **page.of(len(found))})
 
     return routes

@@ -48,13 +48,12 @@ def router(parts: AliParts) -> APIRouter:
 
     @routes.post(
         "/query",
-        response_model=QueryAnswer,
         responses={202: {"model": QueryAnswer, "description": "Accepted; poll `Location`."}},
         dependencies=[requires("write"), joined_by_repeats()],
     )
     async def query(
         body: Query, request: CurrentRequest, caller: CurrentCaller, key: IdempotencyKey, response: Response
-    ) -> Any:
+    ) -> QueryAnswer:
         """Ask Ali: her answer, what she really read for it, and what to do next. 202 when it takes too long."""
         heard = await _asked(parts, body, _asker(body.context, caller.id, request, key))
         if heard.status in {"running", "awaiting_approval"}:
@@ -62,22 +61,21 @@ def router(parts: AliParts) -> APIRouter:
             response.headers["location"] = f"{routes.prefix}/query/{heard.session_id}"
         return await _shown(parts, heard, request)
 
-    @routes.get("/query/{session_id}", response_model=QueryAnswer, dependencies=[requires("read"), fresh("chat")])
+    @routes.get("/query/{session_id}", dependencies=[requires("read"), fresh("chat")])
     async def get_answer(
         session_id: SessionId, request: CurrentRequest, caller: CurrentCaller, turn: _Turn = None
-    ) -> Any:
+    ) -> QueryAnswer:
         """An answer of Ali's, or how far she is with it. Another key's session is 404."""
         return await _shown(parts, await _heard(parts, session_id, turn, caller.id), request)
 
     @routes.post(
         "/coordinate",
-        response_model=Coordinated | Accepted,
         status_code=202,
         dependencies=[requires("write"), joined_by_repeats()],
     )
     async def coordinate(
         body: AliTask, request: CurrentRequest, caller: CurrentCaller, key: IdempotencyKey, response: Response
-    ) -> Any:
+    ) -> Coordinated | Accepted:
         """Have Ali choose agents and mode for a task, and start them: 202 and a `Location` to poll.
 
         With `Retry-After` the choice is not made yet: the same request with the same `Idempotency-Key` goes on with it.

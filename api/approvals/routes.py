@@ -106,8 +106,8 @@ def router(reads: ApprovalReads, decisions: Decisions) -> APIRouter:
 def _add_reads(routes: APIRouter, reads: ApprovalReads) -> None:
     reading = [requires("read"), fresh("approvals")]
 
-    @routes.get("/pending", response_model=PendingApprovals, dependencies=reading)
-    def list_pending_approvals(page: Paged, wanted: Filtered) -> Any:
+    @routes.get("/pending", dependencies=reading)
+    def list_pending_approvals(page: Paged, wanted: Filtered) -> PendingApprovals:
         """What waits for a decision, the oldest first. A key without the scope `approve` sees what it asked for."""
         if wanted is None:
             return PendingApprovals(pending_approvals=[], **page.of(0))
@@ -115,12 +115,12 @@ def _add_reads(routes: APIRouter, reads: ApprovalReads) -> None:
         shown = [approval_of(read) for read in found.approvals]
         return PendingApprovals(pending_approvals=shown, **page.of(found.total))
 
-    @routes.get("", response_model=ApprovalList, dependencies=reading)
+    @routes.get("", dependencies=reading)
     def list_approvals(
         page: Paged,
         wanted: Filtered,
         status: Annotated[list[Status] | None, Query(max_length=6, description="One or several.")] = None,
-    ) -> Any:
+    ) -> ApprovalList:
         """Approvals, the newest first. A key without the scope `approve` sees what it asked for."""
         if wanted is None:
             return ApprovalList(data=[], pagination=page.pagination(0))
@@ -130,8 +130,8 @@ def _add_reads(routes: APIRouter, reads: ApprovalReads) -> None:
             data=[approval_of(read) for read in found.approvals], pagination=page.pagination(found.total)
         )
 
-    @routes.get("/{approval_id}", response_model=ApprovalWithHistory, dependencies=reading)
-    def get_approval(approval_id: ApprovalId, caller: CurrentCaller) -> Any:
+    @routes.get("/{approval_id}", dependencies=reading)
+    def get_approval(approval_id: ApprovalId, caller: CurrentCaller) -> ApprovalWithHistory:
         """One approval with its whole history."""
         read = reads.get(approval_id)
         if read is None or not (_sees_all(caller) or read.row.requested_by == caller.id):
@@ -142,8 +142,8 @@ def _add_reads(routes: APIRouter, reads: ApprovalReads) -> None:
 def _add_decisions(routes: APIRouter, decisions: Decisions) -> None:
     deciding = [requires("approve")]
 
-    @routes.post("/batch", response_model=BatchResults, dependencies=deciding)
-    async def decide_batch(body: BatchRequest, asking: Asking) -> Any:
+    @routes.post("/batch", dependencies=deciding)
+    async def decide_batch(body: BatchRequest, asking: Asking) -> BatchResults:
         """Decide several. The answer is 200 whatever becomes of each: `results` say, in the order of `decisions`."""
         gate = asyncio.Semaphore(_AT_ONCE)
 
@@ -155,26 +155,28 @@ def _add_decisions(routes: APIRouter, decisions: Decisions) -> None:
 
         return BatchResults(results=await asyncio.gather(*(one(decision) for decision in body.decisions)))
 
-    @routes.post("/{approval_id}/approve", response_model=Approval, responses=_LATER, dependencies=deciding)
+    @routes.post("/{approval_id}/approve", responses=_LATER, dependencies=deciding)
     async def approve(
         approval_id: ApprovalId, asking: Asking, response: Response, body: ApproveRequest = _AS_IT_IS
-    ) -> Any:
+    ) -> Approval:
         """Let it go on, as it is or edited. Decided already: 409 with the decision that stands."""
         wish = asking.wish(approval_id, "approve", body.comment, edited_content=body.edited_content)
         return _shown(await decisions.take(wish), response)
 
-    @routes.post("/{approval_id}/reject", response_model=Approval, responses=_LATER, dependencies=deciding)
-    async def reject(approval_id: ApprovalId, asking: Asking, body: RejectRequest, response: Response) -> Any:
+    @routes.post("/{approval_id}/reject", responses=_LATER, dependencies=deciding)
+    async def reject(approval_id: ApprovalId, asking: Asking, body: RejectRequest, response: Response) -> Approval:
         """Refuse it. Decided already: 409 with the decision that stands."""
         return _shown(await decisions.take(asking.wish(approval_id, "reject", body.reason)), response)
 
-    @routes.post("/{approval_id}/delegate", response_model=Approval, responses=_LATER, dependencies=deciding)
-    async def delegate(approval_id: ApprovalId, asking: Asking, body: DelegateRequest, response: Response) -> Any:
+    @routes.post("/{approval_id}/delegate", responses=_LATER, dependencies=deciding)
+    async def delegate(approval_id: ApprovalId, asking: Asking, body: DelegateRequest, response: Response) -> Approval:
         """Put another key in one's place: it decides from now on."""
         return _shown(await decisions.take(asking.wish(approval_id, "delegate", body.comment, to=body.to)), response)
 
-    @routes.post("/{approval_id}/escalate", response_model=Approval, responses=_LATER, dependencies=deciding)
-    async def escalate(approval_id: ApprovalId, asking: Asking, response: Response, body: EscalateRequest = _UP) -> Any:
+    @routes.post("/{approval_id}/escalate", responses=_LATER, dependencies=deciding)
+    async def escalate(
+        approval_id: ApprovalId, asking: Asking, response: Response, body: EscalateRequest = _UP
+    ) -> Approval:
         """Let it go up: those decide whom the rules name for that, with their whole time before them."""
         return _shown(await decisions.take(asking.wish(approval_id, "escalate", body.comment)), response)
 

@@ -3,7 +3,7 @@
 import asyncio
 from dataclasses import replace
 from decimal import Decimal
-from typing import Any, Literal
+from typing import Literal
 
 from fastapi import APIRouter, Response
 
@@ -33,13 +33,12 @@ def router(conversations: Conversations, reads: ChatReads, content: ContentStore
 
     @routes.post(
         "",
-        response_model=ChatAnswer,
         responses={202: {"model": ChatAnswer, "description": "Accepted; poll `Location`."}},
         dependencies=[requires("write"), joined_by_repeats()],
     )
     async def chat(
         body: ChatRequest, request: CurrentRequest, caller: CurrentCaller, key: IdempotencyKey, response: Response
-    ) -> Any:
+    ) -> ChatAnswer:
         """Say something to an agent and get its answer: 202 and a `Location` to poll when it takes too long."""
         utterance = _utterance(body, caller.id, request.request_id, key)
         outcome = await conversations.say(utterance, timeout_s=body.timeout_s if body.wait else 0)
@@ -49,8 +48,8 @@ def router(conversations: Conversations, reads: ChatReads, content: ContentStore
             response.headers["location"] = f"{routes.prefix}/{outcome.session_id}"
         return answer
 
-    @routes.get("/{session_id}", response_model=ChatSession, dependencies=[requires("read"), fresh("chat")])
-    async def get_session(session_id: SessionId, page: Paged, caller: CurrentCaller) -> Any:
+    @routes.get("/{session_id}", dependencies=[requires("read"), fresh("chat")])
+    async def get_session(session_id: SessionId, page: Paged, caller: CurrentCaller) -> ChatSession:
         """A session and its turns. Another key's session is 404."""
         session = await asyncio.to_thread(reads.session, session_id)
         if session is not None and session.key_id != caller.id:
@@ -65,13 +64,12 @@ def router(conversations: Conversations, reads: ChatReads, content: ContentStore
 
     @routes.delete(
         "/{session_id}",
-        response_model=Deleted,
         responses={202: {"model": Deleted, "description": "Accepted; poll `Location`."}},
         dependencies=[requires("write"), fresh("chat")],
     )
     async def end_session(
         session_id: SessionId, request: CurrentRequest, caller: CurrentCaller, response: Response
-    ) -> Any:
+    ) -> Deleted:
         """End a session: nothing more can be said in it. What was said stays readable."""
         if await conversations.end(session_id, key_id=caller.id, request_id=request.request_id):
             return Deleted(id=session_id)

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Callable
 from datetime import datetime
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from fastapi import APIRouter, Path, Response
 from pydantic import Field
@@ -63,10 +63,10 @@ def router(ledger: Ledger, now: Callable[[], datetime]) -> APIRouter:
     def cause(request: RequestContext) -> Cause:
         return Cause(by=request.caller.id, because=request.request_id, at=now())
 
-    @routes.post("/{session_id}/fork", status_code=201, response_model=ForkedSession)
+    @routes.post("/{session_id}/fork", status_code=201)
     async def fork(
         session_id: SessionId, body: ForkRequest, request: CurrentRequest, key: IdempotencyKey, response: Response
-    ) -> Any:
+    ) -> ForkedSession:
         """Begin a new session that has this one's history up to a turn, and goes its own way from there."""
         fork_id = f"session_{derived('fork', key)}" if key else random_id("session")
         opening = await asyncio.to_thread(commands.fork, ledger, session_id, body.turn, fork_id, cause(request))
@@ -80,18 +80,18 @@ def router(ledger: Ledger, now: Callable[[], datetime]) -> APIRouter:
             workflow_id=workflow_id(fork_id),
         )
 
-    @routes.post("/{session_id}/turns/{turn}/rating", response_model=Rating)
+    @routes.post("/{session_id}/turns/{turn}/rating")
     async def rate(
         session_id: SessionId,
         turn: Annotated[int, Path(ge=1, le=MAX_INT)],
         body: RatingRequest,
         request: CurrentRequest,
         key: IdempotencyKey,
-    ) -> Any:
+    ) -> Rating:
         """Say how good an answer is. The latest rating of a turn counts."""
         rating = commands.Rating(session_id, turn, body.rating, body.comment)
         once = f"rating:{key or random_id('rating')}"
         await asyncio.to_thread(commands.rate, ledger, rating, cause(request), key=once)
-        return rating
+        return Rating.model_validate(rating)
 
     return routes

@@ -128,13 +128,13 @@ def router(costs: CostReads, now: Callable[[], datetime]) -> APIRouter:
         prefix="/api/v1/cost-management", tags=["Cost Management"], dependencies=[requires("read"), fresh("costs")]
     )
 
-    @routes.get("/usage", response_model=Usage)
-    def usage(period: _Period = None, first: _From = None, last: _To = None, group_by: GroupBy | None = None) -> Any:
+    @routes.get("/usage")
+    def usage(period: _Period = None, first: _From = None, last: _To = None, group_by: GroupBy | None = None) -> Usage:
         """Cost, tokens and requests of a period: in all, by agent, by model and by day."""
         days = policy.period(period, first, last, now().astimezone(UTC).date())
         return _usage(costs, *days, group_by)
 
-    @routes.get("/ledger", response_model=Calls)
+    @routes.get("/ledger")
     def ledger(
         page: Paged,
         *,
@@ -148,7 +148,7 @@ def router(costs: CostReads, now: Callable[[], datetime]) -> APIRouter:
         call_id: _Name = None,
         since: Annotated[AwareDatetime | None, Query(description="Reserved at or after this moment.")] = None,
         before: Annotated[AwareDatetime | None, Query(description="Reserved before this moment.")] = None,
-    ) -> Any:
+    ) -> Calls:
         """Every attempt at a model call, newest first."""
         wanted = CallFilter(state, kind, model, agent_id, session_id, workflow_id, key_id, call_id, since, before)
         return _calls(costs.calls(wanted, skip=page.skip, limit=page.limit), page)
@@ -156,13 +156,13 @@ def router(costs: CostReads, now: Callable[[], datetime]) -> APIRouter:
     return routes
 
 
-def _calls(found: CallPage, page: Page) -> dict[str, Any]:
-    return {"data": found.calls, "pagination": page.pagination(found.total)}
+def _calls(found: CallPage, page: Page) -> Calls:
+    return Calls.model_validate({"data": found.calls, "pagination": page.pagination(found.total)})
 
 
-def _usage(costs: CostReads, first: date, last: date, group_by: GroupBy | None) -> dict[str, Any]:
+def _usage(costs: CostReads, first: date, last: date, group_by: GroupBy | None) -> Usage:
     by_agent = costs.usage(first, last, "agent")
-    return {
+    found = {
         "current_period": _period(by_agent, first, last),
         "by_agent": [{"agent_id": group.name, **_used(group)} for group in by_agent],
         "by_model": [{"model": group.name, **_used(group)} for group in costs.usage(first, last, "model")],
@@ -171,6 +171,7 @@ def _usage(costs: CostReads, first: date, last: date, group_by: GroupBy | None) 
         if group_by
         else None,
     }
+    return Usage.model_validate(found)
 
 
 def _used(group: UsageGroup) -> dict[str, Any]:

@@ -1,7 +1,7 @@
 """Workflows over HTTP: the catalogue, definitions, versions."""
 
 import asyncio
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from fastapi import APIRouter, Path, Query, Response
 
@@ -53,15 +53,17 @@ def router(desk: Desk) -> APIRouter:
 def _catalogue(routes: APIRouter, desk: Desk) -> None:
     reading = [requires("read"), fresh("workflows")]
 
-    @routes.get("", response_model=WorkflowList, dependencies=reading)
-    def list_workflows(page: Paged, status: Literal["active", "retired"] | None = None, q: _Text = None) -> Any:
+    @routes.get("", dependencies=reading)
+    def list_workflows(
+        page: Paged, status: Literal["active", "retired"] | None = None, q: _Text = None
+    ) -> WorkflowList:
         """All workflows; `q` is a part of id, name or description. Retired ones are left out unless asked for."""
         found = desk.reads.page(WorkflowFilter(status, q), skip=page.skip, limit=page.limit)
         shown = [summary(seen) for seen in found.workflows]
         return WorkflowList.model_validate({"workflows": shown, **page.of(found.total)})
 
-    @routes.get("/{workflow_id}", response_model=Workflow, dependencies=reading)
-    def get_workflow(workflow_id: WorkflowId, response: Response) -> Any:
+    @routes.get("/{workflow_id}", dependencies=reading)
+    def get_workflow(workflow_id: WorkflowId, response: Response) -> Workflow:
         """One workflow, with its newest definition."""
         seen = desk.reads.get(workflow_id)
         set_etag(response, seen.row.changes)
@@ -69,19 +71,17 @@ def _catalogue(routes: APIRouter, desk: Desk) -> None:
 
 
 def _writing(routes: APIRouter, desk: Desk) -> None:
-    @routes.post(
-        "", status_code=201, response_model=WrittenWorkflow, dependencies=[requires("write")], openapi_extra=_YAML
-    )
+    @routes.post("", status_code=201, dependencies=[requires("write")], openapi_extra=_YAML)
     async def create_workflow(
         body: DefinitionBody, request: CurrentRequest, key: IdempotencyKey, response: Response, note: _Note = None
-    ) -> Any:
+    ) -> WrittenWorkflow:
         """Write down a workflow of your own. Its id is made of its name; what cannot run is refused, place by place."""
         made = await desk.create(body, desk.cause(request), key=key, note=note)
         await desk.answered(request, response, made.standing)
         response.headers["location"] = f"{PREFIX}/{made.standing.workflow_id}"
         return written(made.standing, made.validation)
 
-    @routes.post("/import", status_code=201, response_model=ImportedWorkflow, dependencies=[requires("write")])
+    @routes.post("/import", status_code=201, dependencies=[requires("write")])
     async def import_workflow(
         body: ComponentBody,
         request: CurrentRequest,
@@ -90,15 +90,15 @@ def _writing(routes: APIRouter, desk: Desk) -> None:
         *,
         stand_in: _StandIn = STAND_IN,
         name: _Name = None,
-    ) -> Any:
+    ) -> ImportedWorkflow:
         """Write down the workflow that an AutoGen GraphFlow component is. What cannot be carried over is named."""
         found = await desk.imported(body, stand_in, name)
         made = await desk.create(found.definition, desk.cause(request), key=key, note="imported from AutoGen")
         await desk.answered(request, response, made.standing)
         response.headers["location"] = f"{PREFIX}/{made.standing.workflow_id}"
-        return {**dict(written(made.standing, made.validation)), "notes": found.notes}
+        return ImportedWorkflow.model_validate({**dict(written(made.standing, made.validation)), "notes": found.notes})
 
-    @routes.put("/{workflow_id}", response_model=WrittenWorkflow, dependencies=[requires("write")], openapi_extra=_YAML)
+    @routes.put("/{workflow_id}", dependencies=[requires("write")], openapi_extra=_YAML)
     async def change_workflow(
         workflow_id: WorkflowId,
         body: ChangesBody,
@@ -107,16 +107,16 @@ def _writing(routes: APIRouter, desk: Desk) -> None:
         response: Response,
         *,
         note: _Note = None,
-    ) -> Any:
+    ) -> WrittenWorkflow:
         """Write a new version that differs in the fields given. New runs get it; what runs keeps its own."""
         made = await desk.change(workflow_id, body, desk.cause(request), expected=expected, note=note)
         await desk.answered(request, response, made.standing)
         return written(made.standing, made.validation)
 
-    @routes.delete("/{workflow_id}", response_model=Deleted, dependencies=[requires("write")])
+    @routes.delete("/{workflow_id}", dependencies=[requires("write")])
     async def retire_workflow(
         workflow_id: WorkflowId, request: CurrentRequest, expected: IfMatch, response: Response
-    ) -> Any:
+    ) -> Deleted:
         """Retire a workflow: no new run of it begins, what runs goes on, and its name is free again."""
         cause = desk.cause(request)
         standing = await asyncio.to_thread(desk.commands.retire, workflow_id, cause, check=expected.check)
@@ -125,13 +125,13 @@ def _writing(routes: APIRouter, desk: Desk) -> None:
 
 
 def _proving(routes: APIRouter, desk: Desk) -> None:
-    @routes.post("/validate", response_model=ValidationResult, dependencies=[requires("read")], openapi_extra=_YAML)
-    async def validate_definition(body: DocumentBody) -> Any:
+    @routes.post("/validate", dependencies=[requires("read")], openapi_extra=_YAML)
+    async def validate_definition(body: DocumentBody) -> ValidationResult:
         """Whether a definition could run: what is wrong where, what to do, and the most that a run can take."""
         return result(await desk.validated(body))
 
-    @routes.post("/{workflow_id}/validate", response_model=ValidationResult, dependencies=[requires("read")])
-    async def validate_workflow(workflow_id: WorkflowId, version: _Version = None) -> Any:
+    @routes.post("/{workflow_id}/validate", dependencies=[requires("read")])
+    async def validate_workflow(workflow_id: WorkflowId, version: _Version = None) -> ValidationResult:
         """Whether a version can run as things are now: an agent that it names may be gone."""
         standing = await asyncio.to_thread(desk.commands.standing, workflow_id)
         definition = standing.workflow.version(version).definition
@@ -141,14 +141,14 @@ def _proving(routes: APIRouter, desk: Desk) -> None:
 def _versions(routes: APIRouter, desk: Desk) -> None:
     reading = [requires("read"), fresh("workflows")]
 
-    @routes.get("/{workflow_id}/versions", response_model=WorkflowVersions, dependencies=reading)
-    def list_workflow_versions(workflow_id: WorkflowId, page: Paged) -> Any:
+    @routes.get("/{workflow_id}/versions", dependencies=reading)
+    def list_workflow_versions(workflow_id: WorkflowId, page: Paged) -> WorkflowVersions:
         """All versions of a workflow, newest first."""
         desk.reads.get(workflow_id)
         found = desk.reads.versions(workflow_id, skip=page.skip, limit=page.limit)
-        return {"data": found.versions, "pagination": page.pagination(found.total)}
+        return WorkflowVersions.model_validate({"data": found.versions, "pagination": page.pagination(found.total)})
 
-    @routes.get("/{workflow_id}/versions/{version}", response_model=WorkflowVersion, dependencies=reading)
-    def get_workflow_version(workflow_id: WorkflowId, version: _Number) -> Any:
+    @routes.get("/{workflow_id}/versions/{version}", dependencies=reading)
+    def get_workflow_version(workflow_id: WorkflowId, version: _Number) -> WorkflowVersion:
         """One version of a workflow."""
-        return desk.reads.version(workflow_id, version)
+        return WorkflowVersion.model_validate(desk.reads.version(workflow_id, version))

@@ -1,7 +1,7 @@
 """Workflows as drawings, with the state of a run in them if one is asked for."""
 
 import asyncio
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import APIRouter, Query
 
@@ -31,10 +31,10 @@ def router(workflows: WorkflowReads, executions: Executions) -> APIRouter:
     routes = APIRouter(prefix=f"{PREFIX}/{{workflow_id}}", tags=["Workflows"])
     reading = [requires("read"), fresh("workflows"), fresh("executions")]
 
-    @routes.get("/diagram", response_model=Diagram, dependencies=reading)
+    @routes.get("/diagram", dependencies=reading)
     async def get_diagram(
         workflow_id: WorkflowId, caller: CurrentCaller, version: _Version = None, execution_id: _RunId = None
-    ) -> Any:
+    ) -> Diagram:
         """A version as a Mermaid flowchart, with a run's state drawn in where one is named."""
         states = None
         if execution_id is not None:

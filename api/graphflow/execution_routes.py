@@ -100,16 +100,14 @@ def router(desk: RunDesk) -> APIRouter:
 
 
 def _starting(routes: APIRouter, desk: RunDesk) -> None:
-    @routes.post(
-        "/execute", response_model=ExecutionRef, status_code=202, dependencies=[requires("write"), joined_by_repeats()]
-    )
+    @routes.post("/execute", status_code=202, dependencies=[requires("write"), joined_by_repeats()])
     async def execute_workflow(
         workflow_id: WorkflowId,
         body: Execute,
         request: CurrentRequest,
         key: IdempotencyKey,
         response: Response,
-    ) -> Any:
+    ) -> ExecutionRef:
         """Run a workflow: 202 and a `Location` to poll. The run keeps the version that it began with."""
         order = _order(workflow_id, body, request.caller.id, request.request_id, key)
         begun = await desk.executions.execute(order)
@@ -120,23 +118,26 @@ def _starting(routes: APIRouter, desk: RunDesk) -> None:
 def _reading(routes: APIRouter, desk: RunDesk) -> None:
     reading = [requires("read"), fresh("executions"), fresh("costs")]
 
-    @routes.get("/status", response_model=ExecutionStatus, dependencies=reading)
-    async def workflow_status(workflow_id: WorkflowId, caller: CurrentCaller, execution_id: _WantedId = None) -> Any:
+    @routes.get("/status", dependencies=reading)
+    async def workflow_status(
+        workflow_id: WorkflowId, caller: CurrentCaller, execution_id: _WantedId = None
+    ) -> ExecutionStatus:
         """How far a run is: every node, its attempts, output and cost. Another key's is 404."""
         if execution_id is None:
             return await desk.shown(await desk.executions.newest(workflow_id, caller.id))
         return await desk.shown(await desk.executions.seen(Place(workflow_id, execution_id, caller.id)))
 
-    @routes.get("/executions", response_model=ExecutionList, dependencies=reading[:2])
+    @routes.get("/executions", dependencies=reading[:2])
     def list_executions(
         workflow_id: WorkflowId,
         page: Paged,
         caller: CurrentCaller,
         with_status: Annotated[Standing | None, Query(alias="status")] = None,
-    ) -> Any:
+    ) -> ExecutionList:
         """The caller's runs of a workflow, newest first."""
         found = desk.reads.page(RunFilter(workflow_id, caller.id, with_status), skip=page.skip, limit=page.limit)
-        return {"data": [summary(row, desk.now()) for row in found.runs], "pagination": page.pagination(found.total)}
+        data = [summary(row, desk.now()) for row in found.runs]
+        return ExecutionList.model_validate({"data": data, "pagination": page.pagination(found.total)})
 
 
 _TELLING: dict[Verb, str] = {
@@ -171,20 +172,20 @@ def _telling(routes: APIRouter, desk: RunDesk, verb: Verb, does: str) -> None:
 def _going_on(routes: APIRouter, desk: RunDesk) -> None:
     telling = [requires("write"), fresh("executions")]
 
-    @routes.post("/executions/{execution_id}/retry", response_model=ExecutionRef, status_code=202, dependencies=telling)
+    @routes.post("/executions/{execution_id}/retry", status_code=202, dependencies=telling)
     async def retry_execution(
         workflow_id: WorkflowId,
         execution_id: _ExecutionId,
         request: CurrentRequest,
         key: IdempotencyKey,
         response: Response,
-    ) -> Any:
+    ) -> ExecutionRef:
         """Go on with a run that failed, was rejected or was cancelled, from where it stopped."""
         place = Place(workflow_id, execution_id, request.caller.id)
         response.headers["location"] = _location(workflow_id, execution_id)
         return await desk.executions.retry(place, _because(request.request_id, key))
 
-    @routes.post("/executions/{execution_id}/events", response_model=HeardEvent, status_code=202, dependencies=telling)
+    @routes.post("/executions/{execution_id}/events", status_code=202, dependencies=telling)
     async def signal_event(
         workflow_id: WorkflowId,
         execution_id: _ExecutionId,
@@ -193,7 +194,7 @@ def _going_on(routes: APIRouter, desk: RunDesk) -> None:
         key: IdempotencyKey,
         *,
         response: Response,
-    ) -> Any:
+    ) -> HeardEvent:
         """Tell a run an event: the node that waits for it goes on, or the first that will."""
         place = Place(workflow_id, execution_id, caller.id)
         event_id = await desk.executions.hear(place, body.name, body.payload, key)

@@ -118,7 +118,6 @@ def router(designer: Designer, desk: Desk) -> APIRouter:
     @routes.post(
         "/generate",
         status_code=201,
-        response_model=GeneratedWorkflow,
         responses={
             200: {"model": GeneratedWorkflow, "description": "A dry run: nothing is kept."},
             202: {"model": Accepted, "description": "Not drawn yet; the same request with the same key asks again."},
@@ -133,7 +132,7 @@ def router(designer: Designer, desk: Desk) -> APIRouter:
         response: Response,
         *,
         dry_run: _DryRun = False,
-    ) -> Any:
+    ) -> GeneratedWorkflow:
         """Have a workflow drawn from a description: proven, put right up to twice, each requirement traced to nodes."""
         wish = Wish(body.description.strip(), tuple(each.strip() for each in body.requirements), _named(body.name))
         design = await designer.draw(wish, Asker(caller.id, request.request_id, key))
@@ -143,7 +142,8 @@ def router(designer: Designer, desk: Desk) -> APIRouter:
         made = await _kept(desk, wish, design, request, key)
         await desk.answered(request, response, made.standing)
         response.headers["location"] = f"{PREFIX}/{made.standing.workflow_id}"
-        return {**_drawn(wish, design), **dict(written(made.standing, made.validation))}
+        kept = dict(written(made.standing, made.validation))
+        return GeneratedWorkflow.model_validate({**_drawn(wish, design), **kept})
 
     return routes
 
@@ -168,10 +168,10 @@ async def _kept(desk: Desk, wish: Wish, design: Design, request: RequestContext,
     raise AssertionError("the last try returns or raises")
 
 
-async def _rehearsed(wish: Wish, design: Design) -> dict[str, Any]:
+async def _rehearsed(wish: Wish, design: Design) -> GeneratedWorkflow:
     end = monotonic() + _REHEARSING_S
     shown = await asyncio.to_thread(rehearse, design.definition, is_late=lambda: monotonic() > end)
-    return {**_drawn(wish, design), "rehearsal": asdict(shown)}
+    return GeneratedWorkflow.model_validate({**_drawn(wish, design), "rehearsal": asdict(shown)})
 
 
 def _drawn(wish: Wish, design: Design) -> dict[str, Any]:

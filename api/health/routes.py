@@ -1,7 +1,5 @@
 """Health, and the figures for Prometheus."""
 
-from typing import Any
-
 from fastapi import APIRouter, Response
 from starlette.requests import Request
 from starlette.responses import JSONResponse
@@ -18,7 +16,7 @@ def router(checkup: Checkup, metrics: WebMetrics) -> APIRouter:
     routes = APIRouter()
 
     @routes.get("/health", tags=["Health"], response_model=Health)
-    async def health(request: Request) -> Any:
+    async def health(request: Request) -> Health | Response:
         """Whether the platform and what it stands on answers now. 503 when it is `unhealthy`."""
         found = await checkup.health()
         return found if found.status != "unhealthy" else _unavailable(request, found)
@@ -29,7 +27,7 @@ def router(checkup: Checkup, metrics: WebMetrics) -> APIRouter:
         return Alive(status="alive")
 
     @routes.get("/health/ready", tags=["Health"], response_model=Alive)
-    async def ready(request: Request) -> Any:
+    async def ready(request: Request) -> Alive | Response:
         """Whether requests can be served: the database and Temporal answer."""
         found = await checkup.health()
         return Alive(status="ready") if found.status != "unhealthy" else _unavailable(request, found)

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Callable
 from datetime import datetime
 from decimal import Decimal
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import APIRouter, Path, Query, Response
 from pydantic import ConfigDict, Field
@@ -73,13 +73,12 @@ def router(swarms: Swarms, reads: SwarmReads, content: ContentStore, now: Callab
 
     @routes.post(
         "/coordinate",
-        response_model=SwarmStatus,
         status_code=202,
         dependencies=[requires("write"), joined_by_repeats()],
     )
     async def coordinate(
         body: Coordinate, request: CurrentRequest, caller: CurrentCaller, key: IdempotencyKey, response: Response
-    ) -> Any:
+    ) -> SwarmStatus:
         """Have several agents work on a task together: 202 and a `Location` to poll."""
         seen = await swarms.coordinate(_order(body, caller.id, request.request_id, key))
         response.headers["location"] = f"{routes.prefix}/status/{seen.row.task_id}"
@@ -87,32 +86,33 @@ def router(swarms: Swarms, reads: SwarmReads, content: ContentStore, now: Callab
 
     @routes.get(
         "/status/{task_id}",
-        response_model=SwarmStatus,
         dependencies=[requires("read"), fresh("swarm"), fresh("costs")],
     )
-    async def swarm_status(task_id: _TaskId, caller: CurrentCaller) -> Any:
+    async def swarm_status(task_id: _TaskId, caller: CurrentCaller) -> SwarmStatus:
         """How far a swarm is, who did what, and its result. Another key's is 404."""
         return await shown(await swarms.seen(task_id, key_id=caller.id))
 
-    @routes.get("", response_model=SwarmList, dependencies=[requires("read"), fresh("swarm"), fresh("costs")])
+    @routes.get("", dependencies=[requires("read"), fresh("swarm"), fresh("costs")])
     def list_swarms(
         page: Paged,
         caller: CurrentCaller,
         with_status: Annotated[Status | None, Query(alias="status")] = None,
         mode: Mode | None = None,
         agent_id: Annotated[str | None, Query(min_length=1, max_length=64, pattern=r"^[^\x00]*$")] = None,
-    ) -> Any:
+    ) -> SwarmList:
         """The caller's swarms, newest first; `agent_id` is a member's or the coordinator's."""
         found = reads.page(SwarmFilter(caller.id, with_status, mode, agent_id), skip=page.skip, limit=page.limit)
-        return {"data": [summary(seen, now()) for seen in found.swarms], "pagination": page.pagination(found.total)}
+        data = [summary(seen, now()) for seen in found.swarms]
+        return SwarmList.model_validate({"data": data, "pagination": page.pagination(found.total)})
 
     @routes.post(
         "/{task_id}/cancel",
-        response_model=SwarmStatus,
         status_code=202,
         dependencies=[requires("write"), fresh("swarm"), fresh("costs")],
     )
-    async def cancel_swarm(task_id: _TaskId, request: CurrentRequest, caller: CurrentCaller, response: Response) -> Any:
+    async def cancel_swarm(
+        task_id: _TaskId, request: CurrentRequest, caller: CurrentCaller, response: Response
+    ) -> SwarmStatus:
         """Stop a swarm; what it has done by then is its partial result. One that is over is 409."""
         seen = await swarms.cancel(task_id, key_id=caller.id, request_id=request.request_id)
         response.headers["location"] = f"{routes.prefix}/status/{task_id}"
