@@ -4,12 +4,9 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
-from datetime import timedelta
 
 from temporalio import workflow
-from temporalio.common import RetryPolicy
 from temporalio.exceptions import ActivityError
-from temporalio.workflow import ActivityCancellationType
 
 with workflow.unsafe.imports_passed_through():
     from activities.approvals.messages import ApprovalAsk, Decided
@@ -17,19 +14,16 @@ with workflow.unsafe.imports_passed_through():
     from activities.graphflow.agent_node import Answering
     from activities.graphflow.messages import Begun, Ended, Ending, Held, Spot
     from activities.graphflow.node_activities import NodeActivities
-    from activities.tools.activities import ToolActivities, ToolClosing, ToolDone, ToolRun
+    from activities.tools.activities import ToolClosing, ToolRun
     from domain.chat.events import FailureCode
     from workflows.approvals.waiting import Holds
     from workflows.graphflow.child_workflows import run, swarm, undone
     from workflows.graphflow.task_helpers import is_cancellation, why
-    from workflows.task_queues import IO
-    from workflows.timeouts import HEARTBEAT_TIMEOUT, LEDGER_RETRY, LEDGER_TIMEOUT
+    from workflows.timeouts import LEDGER_RETRY, LEDGER_TIMEOUT
     from workflows.turn.failures import why as turn_failed
+    from workflows.turn.tool_activity import call_tool, close_tool
     from workflows.turn.turn import Turns
     from workflows.turn.types import Remembered, Wanted, approval_id, said_no
-
-_TOOL_RETRY = RetryPolicy(initial_interval=timedelta(seconds=1), maximum_interval=timedelta(seconds=10))
-_TOOL_MARGIN = timedelta(seconds=60)
 
 
 @dataclass
@@ -167,10 +161,10 @@ class Work:
             decided = await self._let_go(spot, begun, run, holds)
             if decided.outcome != "approved":
                 closing = ToolClosing(run, "refused", f"This call was not made: {said_no(decided)}.")
-                await _closed(closing)
+                await close_tool(closing)
                 return Ending(spot, "rejected", code="REJECTED", error=said_no(decided))
             run = replace(run, arguments_hash=decided.content_hash or run.arguments_hash)
-        done = await _called(run, timedelta(seconds=begun.timeout_s))
+        done = await call_tool(run, timeout_s=begun.timeout_s)
         if done.outcome == "ok":
             return Ending(spot, "completed", "result", done.result_hash)
         code = "TOOL_IN_DOUBT" if done.outcome == "unknown" else "TOOL_FAILED"
@@ -226,34 +220,4 @@ async def held(spot: Spot, approval: str) -> None:
         Held(spot, approval),
         start_to_close_timeout=LEDGER_TIMEOUT,
         retry_policy=LEDGER_RETRY,
-    )
-
-
-async def _called(run: ToolRun, bound: timedelta) -> ToolDone:
-    try:
-        return await workflow.execute_activity_method(
-            ToolActivities.call_tool,
-            run,
-            task_queue=IO,
-            start_to_close_timeout=bound + LEDGER_TIMEOUT,
-            schedule_to_close_timeout=2 * bound + _TOOL_MARGIN,
-            heartbeat_timeout=HEARTBEAT_TIMEOUT,
-            retry_policy=_TOOL_RETRY,
-            cancellation_type=ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
-            summary=run.name,
-        )
-    except ActivityError as error:
-        if is_cancellation(error) or workflow.cancellation_reason() is not None:
-            raise
-        return await _closed(ToolClosing(run, "error", "The tool did not end in time, or could not be reached."))
-
-
-async def _closed(closing: ToolClosing) -> ToolDone:
-    return await workflow.execute_activity_method(
-        ToolActivities.close_tool,
-        closing,
-        task_queue=IO,
-        start_to_close_timeout=LEDGER_TIMEOUT,
-        retry_policy=LEDGER_RETRY,
-        summary=f"{closing.run.name}: {closing.outcome}",
     )

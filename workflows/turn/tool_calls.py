@@ -2,12 +2,9 @@
 
 import asyncio
 from dataclasses import dataclass, field, replace
-from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from temporalio import workflow
-from temporalio.common import RetryPolicy
-from temporalio.exceptions import ActivityError, is_cancelled_exception
 
 with workflow.unsafe.imports_passed_through():
     from activities.approvals.messages import Decided
@@ -15,18 +12,14 @@ with workflow.unsafe.imports_passed_through():
     from activities.chat.approval_hold import Holding, HoldingActivities
     from activities.chat.delegation import Delegating
     from activities.chat.messages import Answer, ToolCall
-    from activities.tools.activities import ToolActivities, ToolClosing, ToolDone, ToolRun
+    from activities.tools.activities import ToolClosing, ToolDone, ToolRun
     from workflows.approvals.waiting import recorded
-    from workflows.task_queues import IO
-    from workflows.timeouts import HEARTBEAT_TIMEOUT, LEDGER_RETRY, LEDGER_TIMEOUT
+    from workflows.timeouts import LEDGER_RETRY, LEDGER_TIMEOUT
+    from workflows.turn.tool_activity import call_tool, close_tool
     from workflows.turn.types import Wanted, approval_id, said_no
 
 if TYPE_CHECKING:
     from workflows.turn.turn import Turns
-
-_TOOL_RETRY = RetryPolicy(initial_interval=timedelta(seconds=1), maximum_interval=timedelta(seconds=10))
-_MARGIN = timedelta(seconds=60)
-"""What a call may take beyond its own bound: a second attempt after its worker is gone, and its record."""
 
 
 @dataclass
@@ -64,33 +57,16 @@ class ToolUse:
             return (await self._delegated(run)).result_hash
         if call.runs == "approval":
             return (await self._asked(run, call)).result_hash
-        return (await self._let_go(run, call) if call.risk else await self._called(run, call)).result_hash
-
-    async def _called(self, run: ToolRun, call: ToolCall) -> ToolDone:
-        bound = timedelta(seconds=call.timeout_s)
-        try:
-            return await workflow.execute_activity_method(
-                ToolActivities.call_tool,
-                run,
-                task_queue=IO,
-                start_to_close_timeout=bound + LEDGER_TIMEOUT,
-                schedule_to_close_timeout=2 * bound + _MARGIN,
-                heartbeat_timeout=HEARTBEAT_TIMEOUT,
-                retry_policy=_TOOL_RETRY,
-                cancellation_type=workflow.ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
-                summary=call.name,
-            )
-        except ActivityError as error:
-            if is_cancelled_exception(error) or workflow.cancellation_reason() is not None:
-                raise
-            return await self._closed(run, "error", text="The tool did not end in time, or could not be reached.")
+        return (
+            await self._let_go(run, call) if call.risk else await call_tool(run, timeout_s=call.timeout_s)
+        ).result_hash
 
     async def _let_go(self, run: ToolRun, call: ToolCall) -> ToolDone:
         """Call it once a person has let it go, with the arguments as that person left them."""
         decided = await self._decided(run, call, kind="tool_call", title=f"{call.name}, for {self.turn.agent_id}")
         if decided.outcome != "approved":
             return await self._closed(run, "refused", f"This call was not made: {said_no(decided)}.", decided)
-        return await self._called(replace(run, arguments_hash=decided.content_hash), call)
+        return await call_tool(replace(run, arguments_hash=decided.content_hash), timeout_s=call.timeout_s)
 
     async def _asked(self, run: ToolRun, call: ToolCall) -> ToolDone:
         """The tool is a person's decision itself."""
@@ -145,11 +121,5 @@ class ToolUse:
     ) -> ToolDone:
         """Record the end of a call; the model is also told what a person wrote."""
         written = [decided.content_hash, decided.comment_hash] if decided else []
-        return await workflow.execute_activity_method(
-            ToolActivities.close_tool,
-            ToolClosing(run, outcome, text, result_hash, added=[text_hash for text_hash in written if text_hash]),
-            task_queue=IO,
-            start_to_close_timeout=LEDGER_TIMEOUT,
-            retry_policy=LEDGER_RETRY,
-            summary=f"{run.name}: {outcome}",
-        )
+        added = [text_hash for text_hash in written if text_hash]
+        return await close_tool(ToolClosing(run, outcome, text, result_hash, added=added))
