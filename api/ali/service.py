@@ -17,7 +17,6 @@ from domain.ali.ranking import chosen_by_rule, ranked
 from domain.ali.shapes import ANSWER, team_shape
 from domain.ali.team import LEAST_MEMBERS, Candidate, Mode, Team, brief, catalogue, chosen
 from domain.chat.ports import ChatReads
-from domain.chat.steps import UNUSABLE
 from domain.content import Content, ContentStore
 from domain.errors import Conflict, Unavailable
 from domain.ids import derived, message_id, random_id
@@ -228,7 +227,7 @@ def _unusable(code: str | None, error: str | None) -> str | None:
     """Why a turn that failed is the model's own failure to choose, if it is."""
     if code == "PAYLOAD_TOO_LARGE":
         return _TOO_LONG
-    return error if error is not None and error.startswith(UNUSABLE) else None
+    return error if code == "UNUSABLE_REPLY" else None
 
 
 def _json(context: Mapping[str, Any]) -> str:

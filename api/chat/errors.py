@@ -8,6 +8,7 @@ from workflows.chat.messages import Said
 
 _FAILURES: Mapping[str, type[Refused]] = {
     "UPSTREAM_ERROR": UpstreamFailed,
+    "UNUSABLE_REPLY": UpstreamFailed,
     "PAYLOAD_TOO_LARGE": TooLarge,
     "BUDGET_EXCEEDED": OverBudget,
     "SERVICE_UNAVAILABLE": Unavailable,

@@ -187,7 +187,7 @@ def _attempts(events: Iterable[Event]) -> list[str]:
 
 def _has_given_up(said: Said) -> bool:
     """Whether the model has answered and could not put it right; a window may be too small for another try."""
-    return said.code == "PAYLOAD_TOO_LARGE" or (said.error or "").startswith(UNUSABLE)
+    return said.code in {"PAYLOAD_TOO_LARGE", "UNUSABLE_REPLY"}
 
 
 def _refused(problems: Sequence[Problem], outcome: Outcome, attempts: int) -> Invalid:

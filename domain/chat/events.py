@@ -143,11 +143,12 @@ FailureCode = Literal[
     "REJECTED",  # a person said no
     "CANCELLED",  # its run was stopped
     "CONFLICT",  # the session takes no such message
+    "UNUSABLE_REPLY",  # the model answered in a form that cannot be used; a 502 over HTTP
 ]
 
 
 class TurnFailed(Event):
-    """There is no answer, and why: a code of the API's list (or `REJECTED`, `CANCELLED`, `CONFLICT`) and a sentence."""
+    """The turn ended without an answer: a code and a message."""
 
     NAME = "chat.turn_failed"
     session_id: str

@@ -141,7 +141,7 @@ async def test_answers_that_stay_wrong_are_a_failure(shared: System, scripted_mo
     session_id = response.json()["error"]["details"]["session_id"]
     assert len(await shared.calls(session_id=session_id)) == 3
     failed = (await shared.http.get(f"{QUERY}/{session_id}")).json()
-    assert (failed["status"], failed["answer"], failed["error"]["code"]) == ("failed", None, "UPSTREAM_ERROR")
+    assert (failed["status"], failed["answer"], failed["error"]["code"]) == ("failed", None, "UNUSABLE_REPLY")
 
 
 async def test_a_model_that_is_down_is_a_failure_and_the_same_key_asks_again(

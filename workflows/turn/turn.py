@@ -93,7 +93,7 @@ class Turns:
                 over = taken(answers, use.used)
                 return over if wanted.hold is None else await self._held(turn, wanted, over, wanted.hold)
             if sum(_is_wrong(answer) for answer in answers) > MOST_WRONG:
-                raise TurnRefused("UPSTREAM_ERROR", f"{UNUSABLE} {MOST_WRONG + 1} times")
+                raise TurnRefused("UNUSABLE_REPLY", f"{UNUSABLE} {MOST_WRONG + 1} times")
         raise TurnRefused("UPSTREAM_ERROR", f"the model gave no answer in {MOST_STEPS} steps")
 
     async def _think(self, turn: TurnRef, wanted: Wanted, step: int, steps: list[StepRef]) -> Answer:
