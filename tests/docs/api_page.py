@@ -1,6 +1,6 @@
-"""Renders `docs/api.md` from the OpenAPI description.
+"""Renders `docs/api.md` from the OpenAPI description, which it reads from standard input.
 
-    curl -s http://127.0.0.1:8000/openapi.json | python -m tests.docs.api_page > docs/api.md
+`curl -s http://127.0.0.1:8000/openapi.json | python -m tests.docs.api_page > docs/api.md` writes the page anew.
 """
 
 import json

@@ -7,7 +7,7 @@ import pytest
 
 from tests.servers import ROOT
 
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
 RECORDS = sorted((ROOT / "docs/decisions").glob("[0-9]*.md"))
 _PATH = re.compile(r"`((?:[\w.-]+/)*(?:[\w-]+/|[\w.-]+\.(?:py|sql|toml|yml|md)))`")
 _DATA = ("data/", "run/", "logs/", "postgres/", "temporal/", "valkey/")  # below the data directory

@@ -114,11 +114,7 @@ def test_the_curls_of_teams_and_people_answer_too(up: Up) -> None:
     assert held["approval_id"] in {approval["id"] for approval in pending["pending_approvals"]}
 
 
-def test_every_request_is_listed_and_no_other(up: Up) -> None:
-    paths = httpx.get(f"{up.run().url}/openapi.json").json()["paths"]
-    offered = {f"{method.upper()} {path}" for path, methods in paths.items() for method in methods}
-    listed = set(re.findall(r"`((?:GET|POST|PUT|DELETE) /[^`]*)`", README)) | {"GET /health/live", "GET /health/ready"}
-    assert offered == listed
+def test_the_interactive_pages_are_there(up: Up) -> None:
     for page in ("/docs", "/redoc"):
         assert httpx.get(f"{up.run().url}{page}").status_code == 200
 
