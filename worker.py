@@ -1,4 +1,4 @@
-"""One process of work: `python worker.py [--queues a,b]`. Start more of them to do more at once."""
+"""The worker process: `python worker.py [--queues a,b]`. Start more of them for more concurrency."""
 
 import sys
 

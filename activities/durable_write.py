@@ -1,4 +1,4 @@
-"""Writing what has happened, come what may."""
+"""Writes that outlast outages of the database and cancellations."""
 
 import asyncio
 from collections.abc import Callable
@@ -13,11 +13,11 @@ _LONGEST_PAUSE_S = 5.0
 
 
 async def surely(write: Callable[[], T], log: Any) -> T:
-    """Run `write` in a thread, again while the database is away, and let no cancellation stop it.
+    """Run `write` in a thread, retry while the database is unavailable, and complete despite cancellation.
 
     Raises:
-        asyncio.CancelledError: it was cancelled meanwhile, however often; what was to be written is.
-        whatever `write` raises, `Unavailable` excepted.
+        asyncio.CancelledError: it was cancelled meanwhile, however often; the write is complete.
+        any error of `write` but `Unavailable`.
     """
     task, cancelled = asyncio.create_task(_persist(write, log)), False
     while not task.done():

@@ -1,4 +1,4 @@
-"""Heartbeats from a timer, so that a silent model is not taken for a dead worker."""
+"""Heartbeats from a timer, so that a slow model is not mistaken for a dead worker."""
 
 import asyncio
 from collections.abc import Iterator
@@ -10,7 +10,7 @@ EVERY_S = 1.0
 
 
 class _Heart:
-    """Beats until it is stopped. A timer costs a tenth of a task."""
+    """Sends heartbeats until it is stopped. A timer costs a tenth of an asyncio task."""
 
     def __init__(self, every_s: float) -> None:
         self._every_s = every_s
@@ -27,7 +27,7 @@ class _Heart:
 
 @contextmanager
 def beating(every_s: float = EVERY_S) -> Iterator[None]:
-    """Heartbeat while the body runs, whatever it waits for. Each beat is a request to Temporal."""
+    """Send heartbeats while the body runs, whatever it waits for. Each is a request to Temporal."""
     heart = _Heart(every_s)
     try:
         yield

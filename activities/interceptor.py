@@ -1,8 +1,8 @@
-"""Every activity goes through here: its failures are translated, so that Temporal knows what is worth a retry.
+"""Translates the errors of all activities, so that Temporal retries only those worth a retry.
 
-A fault of ours would come again with every attempt. It is tried some times, because it may be one of a moment, and then
-it is the activity's end: nothing is tried for ever. What was raised goes into the log. Histories, and whoever reads a
-run's error, learn that something broke and no more: the text of one may hold a prompt, a key, or a statement of SQL.
+A fault of the platform would recur with every attempt. It is retried a limited number of times, because it may be
+transient, and then fails the activity: nothing is retried for ever. The log has the original error. Histories and
+clients get a general message only: the original text may contain a prompt, a key, or an SQL statement.
 """
 
 import asyncio
@@ -18,13 +18,13 @@ from activities.costs.model_errors import refused, unexpected
 from domain.errors import Refused
 
 MOST_TRIES = 8
-"""Attempts at what ends in a fault of ours: half a minute, as ledger work is tried."""
+"""Attempts at an activity that ends in a fault: about half a minute, like ledger work."""
 _PASSING = (OSError, RPCError)
-"""Something is away, and nobody has said so in the domain's words: it is tried as long as its policy says."""
+"""Outages that are not translated to a domain error: retried as long as the retry policy says."""
 
 
 class RefusalInterceptor(Interceptor):
-    """Translates what is raised in an activity: refusals (`domain.errors.Refused`), and faults."""
+    """Translates the errors of an activity: refusals (`domain.errors.Refused`), and faults."""
 
     def intercept_activity(self, next: ActivityInboundInterceptor) -> ActivityInboundInterceptor:  # noqa: A002  (its name upstream)
         return _Inbound(super().intercept_activity(next))
@@ -39,7 +39,7 @@ class _Inbound(ActivityInboundInterceptor):
         except asyncio.CancelledError:
             raise
         except TemporalError as failure:
-            raise failure from None  # Temporal would store what it was raised from, word for word
+            raise failure from None  # without `from None` Temporal would store the cause word for word
         except Exception as fault:  # noqa: BLE001  (whatever it is, it has an end)
             raise _fault(fault) from None
 

@@ -1,1 +1,1 @@
-"""What the platform knows and decides: no I/O, no framework but eventsourcing and pydantic."""
+"""The platform's knowledge and decisions: no I/O, no framework but eventsourcing and pydantic."""

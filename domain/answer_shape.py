@@ -1,4 +1,4 @@
-"""Shapes of answers that a program has to read: a JSON Schema, and the ids in an answer that decide what follows."""
+"""Shapes of answers that a program reads: a JSON Schema, and the ids in an answer that decide the next step."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -13,9 +13,9 @@ def _nothing(_: Any) -> list[str]:
 class Shape:
     """A kind of answer.
 
-    `schema` makes the JSON Schema, given the ids to choose from; `named` picks the ids that a valid answer names.
-    `problem` says what is wrong with an answer that follows the schema and still cannot be, or None. `takes_text`: any
-    text does where a person has edited the answer.
+    `schema` builds the JSON Schema, given the ids to choose from; `named` picks the ids that a valid answer names.
+    `problem` returns the problem of an answer that follows the schema and is still unusable, or None. `takes_text`: a
+    person's edit of the answer may be any text.
     """
 
     name: str

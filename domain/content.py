@@ -1,4 +1,4 @@
-"""Text of people and models, kept apart from the events so that it can be erased. Events hold its hash."""
+"""Texts of people and models, stored apart from the events so that they can be erased. Events contain their hashes."""
 
 import re
 from collections.abc import Iterable, Mapping
@@ -12,16 +12,16 @@ _HALF_PAIR = re.compile("[\ud800-\udfff]")
 
 
 def content_hash(text: str) -> str:
-    """SHA-256 of the UTF-8 text, in hex."""
+    """Return the SHA-256 of the UTF-8 text, in hex."""
     return sha256(text.encode()).hexdigest()
 
 
 @dataclass(frozen=True, slots=True)
 class Content:
-    """A text and whose it is: erasing an owner erases all of it.
+    """A text and its owner: erasing an owner erases all its texts.
 
     Raises:
-        Invalid: the text holds U+0000 or half a surrogate pair, and cannot be stored.
+        Invalid: the text contains U+0000 or half a surrogate pair, and cannot be stored.
     """
 
     owner: str
@@ -29,9 +29,9 @@ class Content:
 
     def __post_init__(self) -> None:
         if "\x00" in self.text:
-            raise Invalid("the text holds the character U+0000")
+            raise Invalid("the text contains the character U+0000")
         if not self.text.isascii() and _HALF_PAIR.search(self.text):
-            raise Invalid("the text holds half a surrogate pair")
+            raise Invalid("the text contains half a surrogate pair")
 
     @property
     def hash(self) -> str:
@@ -46,5 +46,5 @@ class ContentStore(Protocol):
         ...
 
     def get(self, owner: str, hashes: Iterable[str]) -> Mapping[str, str]:
-        """The texts that are there, by hash; an erased one is absent."""
+        """Return the stored ones of these texts, by hash; an erased one is absent."""
         ...

@@ -1,4 +1,4 @@
-"""Names that people give to things: when two are the same, and what of them can stand in an id."""
+"""Names that people give: their equality, and their derived ids."""
 
 import re
 import unicodedata
@@ -8,11 +8,11 @@ _OTHER = re.compile(r"[^a-z0-9]+")
 
 
 def folded(name: str) -> str:
-    """Names that look the same are the same: whatever their case, spacing or way of encoding."""
+    """Normalize a name, so that names that look the same are equal: whatever their case, spacing or encoding."""
     return " ".join(unicodedata.normalize("NFKC", name).casefold().split())
 
 
 def plain(name: str) -> str:
-    """The name's letters and digits, small, with underscores between; eight hex digits where it has none of ASCII."""
+    """Return the name's letters and digits in lower case, joined by underscores; eight hex digits if none is ASCII."""
     words = _OTHER.sub("_", unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode().lower()).strip("_")
     return words or sha256(folded(name).encode()).hexdigest()[:8]

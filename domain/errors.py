@@ -1,10 +1,10 @@
-"""Refusals: what the platform says no with. HTTP and Temporal translate them once each."""
+"""Refusals: the errors by which the domain says no. HTTP and Temporal translate them once each."""
 
 from typing import Any
 
 
-class Refused(Exception):  # noqa: N818  (a refusal is an answer, not an accident)
-    """Base of all refusals. `details` are shown to the caller, so they hold no secret."""
+class Refused(Exception):  # noqa: N818  (a refusal is a result, not an accident)
+    """Base class of all refusals. `details` are shown to the caller, so they must contain no secret."""
 
     def __init__(self, message: str, **details: Any) -> None:
         super().__init__(message)
@@ -13,39 +13,39 @@ class Refused(Exception):  # noqa: N818  (a refusal is an answer, not an acciden
 
 
 class Malformed(Refused):
-    """The request cannot be read at all."""
+    """The request cannot be parsed."""
 
 
 class Invalid(Refused):
-    """The request is well formed but says something that cannot be. `field` and `reason` name the first fault."""
+    """The request is well formed but invalid. `field` and `reason` name the first problem."""
 
 
 class Unauthenticated(Refused):
-    """A key was needed, or the one sent is wrong or revoked."""
+    """A key is required, or the one sent is wrong or revoked."""
 
 
 class Forbidden(Refused):
-    """The key is good but its scopes do not reach this far."""
+    """The key is valid but its scopes are not enough."""
 
 
 class NotFound(Refused):
-    """There is no such thing, or none that this caller may see."""
+    """It does not exist, or this caller may not see it."""
 
 
 class Conflict(Refused):
-    """It contradicts what has already happened."""
+    """It contradicts the current state."""
 
 
 class VersionConflict(Conflict):
-    """Somebody else appended to the stream first: load again and decide again."""
+    """Another append to the stream came first: load again and decide again."""
 
 
 class PreconditionFailed(Refused):
-    """`If-Match` names another version than the one that stands."""
+    """`If-Match` names another version than the current one."""
 
 
 class TooLarge(Refused):
-    """More than a stated bound."""
+    """A stated limit is exceeded."""
 
 
 class RateLimited(Refused):
@@ -53,12 +53,12 @@ class RateLimited(Refused):
 
 
 class OverBudget(Refused):
-    """A cost limit would be overrun."""
+    """A cost limit would be exceeded."""
 
 
 class UpstreamFailed(Refused):
-    """The model provider failed, or refused us."""
+    """The model provider failed, or refused the request."""
 
 
 class Unavailable(Refused):
-    """Something this needs cannot be reached now; `retry_after` says when to try again, in seconds."""
+    """A required server cannot be reached; `retry_after` says when to retry, in seconds."""

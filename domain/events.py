@@ -1,4 +1,4 @@
-"""What an event is, and under which stable name each is stored."""
+"""The base class of events, and their stable stored names."""
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -14,11 +14,11 @@ from domain.errors import Invalid
 
 _NAME = re.compile(r"[a-z_]+\.[a-z_]+")
 _NUL = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")
-"""U+0000 inside JSON, and not a backslash followed by `u0000`."""
+"""Matches U+0000 inside JSON, and not an escaped backslash followed by `u0000`."""
 
 
 MOST = 2**53 - 1
-"""Of an integer in an event: what JSON readers hold exactly, and views in sums of many."""
+"""Limit on integers in events: JSON readers represent them exactly, and views can sum many of them."""
 _FINEST = Decimal(f"1e{-30}")
 _LARGEST = Decimal(10) ** 30
 
@@ -26,9 +26,9 @@ _LARGEST = Decimal(10) ** 30
 class Event(BaseModel):
     """A fact, named in the past participle.
 
-    `NAME` and `VERSION` are how it is stored, so a class may move or be renamed. `UPCASTS[v]` turns the stored
-    fields of version v into those of v + 1. `by` is the key or person that caused it, `because` the request or
-    workflow it came from, `at` when it was decided (UTC).
+    `NAME` and `VERSION` identify its stored form, so a class may move or be renamed. `UPCASTS[v]` turns the stored
+    fields of version v into those of v + 1. `by` is the key or person that caused it, `because` the request or workflow
+    it came from, `at` the time of the decision (UTC).
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -47,12 +47,12 @@ def _check_numbers(event: Event) -> None:
         if isinstance(value, int) and not -MOST <= value <= MOST:
             raise Invalid(f"{event.NAME} cannot be stored: {name} is larger than 53 bits")
         if isinstance(value, Decimal) and value and not _FINEST <= abs(value) <= _LARGEST:
-            raise Invalid(f"{event.NAME} cannot be stored: {name} is no amount")
+            raise Invalid(f"{event.NAME} cannot be stored: {name} is not a storable amount")
 
 
 @dataclass(frozen=True, slots=True)
 class Cause:
-    """Who did it, why and when: what every event carries."""
+    """The author, reason and time that every event carries."""
 
     by: str
     because: str
@@ -64,7 +64,7 @@ class Cause:
 
 @dataclass(frozen=True, slots=True)
 class Recorded:
-    """An event where it stands: `position` in the ledger, `version` in its stream (both from 1)."""
+    """An event with its place: `position` in the ledger, `version` in its stream (both from 1)."""
 
     position: int
     stream: str
@@ -96,10 +96,10 @@ class Registry:
 
     @staticmethod
     def encode(event: Event) -> tuple[str, bytes]:
-        """The stored topic (`name/version`) and state (JSON) of an event.
+        """Return the stored topic (`name/version`) and state (JSON) of an event.
 
         Raises:
-            Invalid: a text in it holds U+0000 or half a surrogate pair, or a number is larger than views could store.
+            Invalid: a text contains U+0000 or half a surrogate pair, or a number is larger than views can store.
         """
         _check_numbers(event)
         try:
@@ -107,11 +107,11 @@ class Registry:
         except PydanticSerializationError as error:
             raise Invalid(f"{event.NAME} cannot be stored: {error}") from error
         if b"\\u0000" in state and _NUL.search(state):
-            raise Invalid(f"{event.NAME} cannot be stored: a text holds the character U+0000")
+            raise Invalid(f"{event.NAME} cannot be stored: a text contains the character U+0000")
         return f"{event.NAME}/{event.VERSION}", state
 
     def decode(self, topic: str, state: bytes) -> Event:
-        """The event that was stored, brought to today's version.
+        """Return the stored event, upcast to the current version.
 
         Raises:
             UnknownEvent: no class has this name, or the version is newer than its class.

@@ -1,4 +1,4 @@
-"""Deterministic and random identifiers. Nothing from Temporal enters them."""
+"""Deterministic and random identifiers. None depends on ids of Temporal."""
 
 from uuid import UUID, uuid4, uuid5
 
@@ -23,20 +23,20 @@ RESERVED = (
     "task_",
     "workflow_",
 )
-"""How the platform's own ids begin: of runs, of what owns texts, of requests and of keys.
+"""Prefixes of the platform's own ids: of runs, of owners of texts, of requests and of keys.
 
-A session that a caller names like this would own the texts of a run, or be taken for one. Ids of sessions that the
-platform names begin with `session_`, which is free: callers go on with them.
+A caller's session with such a name would own the texts of a run, or be taken for one. Ids of sessions that the
+platform creates begin with `session_`, which is not reserved: callers continue them.
 """
 
 
 def is_reserved(name: str) -> bool:
-    """Whether this is for the platform to name, not for callers."""
+    """Return True if only the platform may create this id."""
     return name.startswith(RESERVED)
 
 
 def derived(*parts: object) -> str:
-    """The same parts always give the same id: `uuid5` over their text, separated by a character no part may hold."""
+    """Return the `uuid5` of these parts, joined by a character that no part may contain: same parts, same id."""
     return str(uuid5(NAMESPACE, "\x1f".join(str(part) for part in parts)))
 
 
@@ -45,20 +45,20 @@ def random_id(prefix: str) -> str:
 
 
 def message_id(session_id: str, idempotency_key: str | None) -> str:
-    """The id of one message in a session: the same key gives the same message."""
+    """Return the id of one message in a session: the same key gives the same message."""
     return derived("message", session_id, idempotency_key if idempotency_key is not None else uuid4())
 
 
 def call_id(intent: str, step: int) -> str:
-    """The id of one intended model call: step `step` (from 1) of the message, task or node `intent`."""
+    """Return the id of one model call: step `step` (from 1) of the message, task or node `intent`."""
     return derived("call", intent, step)
 
 
 def inner(root: str, name: str) -> str:
-    """The id of a session inside a run or session, such as a swarm member's: no id that users choose holds a slash."""
+    """Return the id of a session nested in a run or session; no id that callers choose contains a slash."""
     return f"{root}/{name}"
 
 
 def root(session_id: str) -> str:
-    """The run or session that one belongs to, which owns the texts: itself, unless it is an inner one."""
+    """Return the run or session that owns the texts: the outermost of a nested session, or itself."""
     return session_id.partition("/")[0]

@@ -1,4 +1,4 @@
-"""The one event store: every fact, in one order."""
+"""The event store: all events, in one order."""
 
 from abc import abstractmethod
 from collections.abc import Callable, Iterator, Sequence
@@ -18,22 +18,23 @@ from domain.events import Event, Recorded, Registry
 T = TypeVar("T")
 
 MANY_TRIES = 200
-"""For streams that many append to at once."""
+"""Tries for streams that many writers append to at once."""
 BRIEF_S = 0.001
-"""A first pause, in seconds."""
+"""The first pause between tries, in seconds."""
 _LONGEST_PAUSE_S = 0.02
 
 
 def nobody() -> None:
-    """Nobody wants to know."""
+    """Do nothing: the null callback."""
 
 
 @dataclass(eq=False, slots=True)
 class Underway:
-    """An append that others may go on from before it stands.
+    """A pending append, which others may build on before it is committed.
 
-    `in_line` is called as soon as what comes later, in this process, is written later. `failed` is set before any of
-    that is written, which fails too if it goes on from this: `after` is what this one goes on from.
+    `in_line` is called as soon as every later append of this process is certain to be written later. `failed` is set
+    before any of those is written; an append that builds on a failed one fails too: `after` is the one that this builds
+    on.
     """
 
     after: "Underway | None" = None
@@ -42,17 +43,17 @@ class Underway:
 
     @property
     def is_void(self) -> bool:
-        """Whether what it goes on from has failed."""
+        """Return True if the append that this builds on has failed."""
         return self.after is not None and self.after.failed
 
     def over(self, *, failed: bool) -> None:
-        """It stands, or it does not."""
+        """Mark the append as committed or failed."""
         self.failed, self.after = failed, None
 
 
 @dataclass(frozen=True, slots=True)
 class InStream:
-    """An event at its place in a stream, as the event store library wants to see it."""
+    """An event with its place in a stream, in the form of the event store library."""
 
     originator_id: str
     originator_version: int
@@ -61,7 +62,7 @@ class InStream:
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """New events for one stream, decided when it stood at `expected` (0: it did not exist)."""
+    """New events for one stream, decided at version `expected` (0: it did not exist)."""
 
     stream: str
     expected: int
@@ -90,19 +91,19 @@ class _EventMapper(Mapper[str]):
 
 
 class StreamsRecorder(ApplicationRecorder):
-    """A recorder that can also read one stream at its quickest, and several at once."""
+    """A recorder that can also read one stream efficiently, and several at once."""
 
     @abstractmethod
     def select_stream(self, stream: str, after: int) -> Sequence[StoredEvent]:
-        """The events of a stream behind version `after`, in order."""
+        """Return the events of a stream after version `after`, in order."""
 
     @abstractmethod
     def select_streams(self, streams: Sequence[str]) -> Sequence[StoredEvent]:
-        """The events of all these streams, each stream's in order."""
+        """Return the events of all these streams, each stream's in order."""
 
     @abstractmethod
     def select_last_streams(self, prefix: str, limit: int) -> Sequence[StoredEvent]:
-        """The events of the last `limit` streams, by name, that begin with `prefix`, each stream's in order."""
+        """Return the events of the last `limit` streams, by name, with this prefix, each stream's in order."""
 
 
 class Ledger(Application[str]):
@@ -132,14 +133,14 @@ class Ledger(Application[str]):
     ) -> int | None:
         """Append all changes in one transaction, under an idempotency key.
 
-        With `underway`, what is decided once it is in line may go on from these changes, before they stand.
+        With `underway`, later decisions may build on these changes once they are queued, before they are committed.
 
         Returns:
-            The position of the last event, or None if the key was used before: then nothing is written, and what
-            stands can be read.
+            The position of the last event, or None if the key was used before: then nothing is written, and the
+            recorded events can be read.
 
         Raises:
-            VersionConflict: a stream does not stand where its change was decided, or what it goes on from has failed.
+            VersionConflict: a stream is not at its expected version, or the append it builds on has failed.
             domain.errors.Unavailable: the ledger cannot be reached.
         """
         stored = [self.mapper.to_stored_event(event) for change in changes for event in change.placed()]
@@ -152,20 +153,20 @@ class Ledger(Application[str]):
         return positions[-1] if positions else None
 
     def read(self, stream: str, *, after: int = 0) -> list[Event]:
-        """The events of a stream in order, those up to version `after` left out; empty if there are none."""
+        """Return the events of a stream after version `after`, in order; empty if there are none."""
         return [self._decode(stored) for stored in self._recorder.select_stream(stream, after)]
 
     def read_latest(self, stream: str) -> tuple[int, Event | None]:
-        """The version a stream stands at and its last event, which is None while there is none."""
+        """Return the current version of a stream and its last event, which is None while there is none."""
         latest = self._recorder.select_events(stream, desc=True, limit=1)
         return (latest[0].originator_version, self._decode(latest[0])) if latest else (0, None)
 
     def read_many(self, streams: Sequence[str]) -> dict[str, list[Event]]:
-        """The events of several streams, in one query. A stream that does not exist is absent."""
+        """Return the events of several streams, in one query. A stream that does not exist is absent."""
         return self._by_stream(self._recorder.select_streams(streams))
 
     def read_last(self, prefix: str, limit: int) -> dict[str, list[Event]]:
-        """The events of the last `limit` streams, by name, that begin with `prefix`."""
+        """Return the events of the last `limit` streams, by name, with this prefix."""
         return self._by_stream(self._recorder.select_last_streams(prefix, limit))
 
     def _by_stream(self, stored: Sequence[StoredEvent]) -> dict[str, list[Event]]:
@@ -178,11 +179,11 @@ class Ledger(Application[str]):
         return self._registry.decode(stored.topic, stored.state)
 
     def head(self) -> int:
-        """The position of the newest event; 0 while there is none."""
+        """Return the position of the newest event; 0 while there is none."""
         return self.recorder.max_notification_id() or 0
 
     def after(self, position: int, limit: int) -> list[Recorded]:
-        """The next events behind `position`, in order, `limit` at most."""
+        """Return the next events after `position`, in order, `limit` at most."""
         notifications = self.recorder.select_notifications(position, limit, inclusive_of_start=False)
         return [
             Recorded(n.id, str(n.originator_id), n.originator_version, self._registry.decode(n.topic, n.state))
@@ -191,10 +192,10 @@ class Ledger(Application[str]):
 
 
 def retrying(decide_and_append: Callable[[], T], *, tries: int = 4, pause_s: float = 0.0) -> T:
-    """Run a command again when somebody else appended first, after a pause that grows with each try.
+    """Run a command, and retry after a version conflict, with a pause that grows with each try.
 
     Raises:
-        VersionConflict: it happened `tries` times.
+        VersionConflict: all `tries` conflicted.
     """
     for tried in range(1, tries):
         try:

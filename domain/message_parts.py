@@ -1,4 +1,4 @@
-"""Messages that a run writes by itself: made of fixed words and of texts that it knows by their hashes only."""
+"""Messages that a run composes: of fixed texts, and of texts that it knows by their hashes only."""
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
@@ -8,15 +8,15 @@ from typing import Any
 from domain.errors import NotFound
 
 _LEAST_SHARE = 200
-"""Characters of a text that are kept however many there are."""
+"""The least characters of a text that are kept, however many texts there are."""
 _CUT = " […]"
 
 
 @dataclass(frozen=True)
 class Part:
-    """Fixed words (`text`), or a text that the run has (`hash`); `at` is where in it, if it is JSON.
+    """A fixed text (`text`), or a stored text (`hash`); `at` is the path to the value in it, if it is JSON.
 
-    `at` names the keys and indices on the way, as in `("parts", 0, "task")`.
+    `at` lists keys and indices, as in `("parts", 0, "task")`.
     """
 
     text: str = ""
@@ -25,12 +25,12 @@ class Part:
 
 
 def hashes(parts: Iterable[Part]) -> set[str]:
-    """The texts that a message is made of."""
+    """Return the hashes of the stored texts of a message."""
     return {part.hash for part in parts if part.hash}
 
 
 def written(parts: Sequence[Part], texts: Mapping[str, str], *, most: int) -> str:
-    """The message, of `most` characters or so: referenced texts that are too long in sum are cut to equal shares.
+    """Compose the message, of about `most` characters: stored texts too long in sum are cut to equal shares.
 
     Raises:
         NotFound: a text was erased.
@@ -42,7 +42,7 @@ def written(parts: Sequence[Part], texts: Mapping[str, str], *, most: int) -> st
 
 
 def shared(texts: Sequence[str], room: int) -> list[str]:
-    """The texts, the longest of them cut to an equal share, so that all of them together fit `room` characters."""
+    """Cut the longest texts to an equal share, so that all of them together fit `room` characters."""
     share = _share([len(text) for text in texts], room)
     return [_cut(text, share) for text in texts]
 
@@ -51,7 +51,7 @@ def _words(part: Part, texts: Mapping[str, str]) -> str:
     if part.hash is None:
         return part.text
     if part.hash not in texts:
-        raise NotFound("a text that this is about was erased")
+        raise NotFound("a text of this message was erased")
     return _inside(json.loads(texts[part.hash]), part.at) if part.at else texts[part.hash]
 
 
@@ -62,7 +62,7 @@ def _inside(value: Any, at: Sequence[str | int]) -> str:
 
 
 def _share(sizes: Sequence[int], room: int) -> int:
-    """The largest bound on each text that keeps all of them together within `room`."""
+    """Return the largest limit on each text that keeps all of them together within `room`."""
     bound = max(sizes, default=0)
     left, many = room, len(sizes)
     for size in sorted(sizes):

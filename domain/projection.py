@@ -1,4 +1,4 @@
-"""What a projection is: rows of plain tables, folded from the ledger's events by a pure function.
+"""The interface of projections: rows of plain tables, folded from the ledger's events by a pure function.
 
 The same function serves the live views (rows loaded and written a batch at a time) and a rebuild (all rows in memory),
 so the two cannot differ.
@@ -28,12 +28,12 @@ R = TypeVar("R", bound=Row)
 
 
 class Rows(Protocol):
-    """The rows as they stand in the middle of a fold."""
+    """The rows during a fold."""
 
     def get(self, kind: type[R], *key: object) -> R | None: ...
 
     def several(self, kind: type[R], keys: Iterable[Key]) -> list[R]:
-        """The rows of these keys that exist, loaded together."""
+        """Return the rows of these keys that exist, loaded together."""
         ...
 
     def put(self, row: Row) -> None: ...
@@ -42,15 +42,15 @@ class Rows(Protocol):
 
 
 class Projection(Protocol):
-    """One concept's views. They are rebuilt together and stand at one position."""
+    """The views of one concept. They are rebuilt together and have one position."""
 
     name: str
     kinds: tuple[type[Row], ...]
 
     def touches(self, recorded: Recorded) -> Iterable[tuple[type[Row], Key]]:
-        """Rows that `project` will ask for, so that they can be loaded together. A hint: others are loaded singly."""
+        """Return the rows that `project` will read, to load them together. A hint: others are loaded singly."""
         ...
 
     def project(self, recorded: Recorded, rows: Rows) -> None:
-        """Fold one event into the rows. Events that mean nothing here are passed over."""
+        """Fold one event into the rows. Events of no relevance are ignored."""
         ...

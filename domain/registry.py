@@ -1,4 +1,4 @@
-"""Every event there is, under its stored name."""
+"""The registry of all events by their stored names."""
 
 from domain import revocations
 from domain.agents import events as agents
@@ -13,6 +13,6 @@ from domain.tools import events as tools
 
 
 def registry() -> Registry:
-    """All events of all concepts."""
+    """Return the registry of the events of all concepts."""
     concepts = (agents, approvals, chat, costs, graphflow, revocations, risk_policy, swarm, tools)
     return Registry(event for concept in concepts for event in concept.EVENTS)

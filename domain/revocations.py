@@ -1,10 +1,9 @@
-"""Work that its sender was told is not accepted, revoked so that it never begins.
+"""Revocation of work that was reported as not accepted, so that it never starts.
 
-Whoever hands work to Temporal and gets no word from it cannot know whether the work will arrive. It is revoked in the
-ledger, under the very idempotency key that the work's first append uses. Whichever of the two appends comes first
-stands: work that arrives later finds the key used and nothing begun, and a revocation that comes too late says so.
-
-The ids of revoked work are never used again: a repeat of the request is the next `generation` of it.
+A client that sends work to Temporal and gets no reply cannot know if the work will arrive. The work is revoked in the
+ledger, under the very idempotency key that its first append uses. The first of the two appends counts: work that
+arrives later finds the key used and nothing started, and a revocation that comes too late reports so. The ids of
+revoked work are never used again: a repeat of the request is its next `generation`.
 """
 
 from dataclasses import dataclass
@@ -16,7 +15,7 @@ from domain.ledger import MANY_TRIES, Change, Ledger, retrying
 
 
 class WorkRevoked(Event):
-    """Nobody had confirmed the work, and whoever asked for it was told so. `key` is that of its first append."""
+    """The work was not confirmed, and its sender was informed. `key` is that of its first append."""
 
     NAME = "work.revoked"
     request: str
@@ -27,22 +26,22 @@ EVENTS: tuple[type[Event], ...] = (WorkRevoked,)
 
 
 class Revoked(Conflict):
-    """The work arrived after its sender had been told that it was not accepted."""
+    """The work arrived after its sender had been informed that it was not accepted."""
 
     def __init__(self) -> None:
-        super().__init__("this was revoked: its sender has been told that nothing was accepted")
+        super().__init__("this was revoked: its sender was informed that it was not accepted")
 
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """One piece of work: the idempotency key of its first append, and of the request that wants it, if it has one."""
+    """One piece of work: the idempotency key of its first append, and of its request, if it has one."""
 
     key: str
     wanted_by: str | None
 
     @property
     def request(self) -> str:
-        """The request, which nobody repeats unless it has a key."""
+        """The id of the request, which is never repeated unless it has a key."""
         return derived("request", self.key if self.wanted_by is None else self.wanted_by)
 
 
@@ -53,17 +52,17 @@ class Revocations:
         self._ledger = ledger
 
     def key(self, idempotency_key: str | None) -> str | None:
-        """What the ids of a keyed request are made of: the key, or another text once its work was revoked."""
+        """Return the base of a keyed request's ids: the key, or a derived text once its work was revoked."""
         if idempotency_key is None:
             return None
         generation, _ = self._ledger.read_latest(_stream(derived("request", idempotency_key)))
         return idempotency_key if generation == 0 else derived("generation", idempotency_key, generation)
 
     def revoke(self, work: Work, cause: Cause) -> bool:
-        """Keep the work from beginning, for good. False: it has begun.
+        """Keep the work from starting, for good. Returns False if it has started.
 
         Raises:
-            Unavailable: the ledger cannot be reached, so nobody can say.
+            Unavailable: the ledger cannot be reached, so the outcome is unknown.
         """
         return retrying(lambda: self._revoke(work, cause), tries=MANY_TRIES)
 
@@ -77,17 +76,17 @@ class Revocations:
 
 
 def first_attempt_key(message_id: str, visit: int) -> str:
-    """The key of the append by which the work on a message's `visit`-th try begins."""
+    """Return the idempotency key of the append that starts the `visit`-th attempt at a message."""
     return attempt_key(call_id(visited(message_id, visit), 1), 1)
 
 
 def attempt_key(call: str, attempt: int) -> str:
-    """The key of the append that reserves an attempt at a model call."""
+    """Return the idempotency key of the append that reserves an attempt at a model call."""
     return f"reserve:{call}:{attempt}"
 
 
 def visited(message_id: str, visit: int) -> str:
-    """The intent of a message's `visit`-th try as a whole: the first is the message itself."""
+    """Return the intent id of the `visit`-th attempt at a message: the first one's is the message id."""
     return message_id if visit == 1 else derived(message_id, visit)
 
 

@@ -1,1 +1,1 @@
-"""How the parts are configured, put together and started."""
+"""Settings, wiring, supervision and start of all processes."""

@@ -73,7 +73,7 @@ def worker(
 
 @app.command()
 def projections() -> None:
-    """Keep the views up with the ledger."""
+    """Keep the views up to date with the ledger."""
     settings = _connected("projections", "DATABASE_URL")
     from runtime.upkeep import run_projections
 
@@ -82,7 +82,7 @@ def projections() -> None:
 
 @app.command()
 def migrate() -> None:
-    """Make or update tables, search attributes, retention and schedules. Safe to repeat."""
+    """Create or update tables, search attributes, retention and schedules. Safe to repeat."""
     settings = _connected("migrate", "DATABASE_URL", "TEMPORAL_ADDRESS")
     from runtime.upkeep import run_migrations
 
@@ -96,7 +96,7 @@ def rebuild(
     *,
     check: Annotated[bool, typer.Option("--check", help="Only compare with the live view.")] = False,
 ) -> None:
-    """Build a view anew from the ledger, beside the live one, and swap."""
+    """Rebuild a view from the ledger, next to the live one, and swap."""
     settings = _connected("rebuild", "DATABASE_URL")
     from runtime.upkeep import run_rebuild
 
@@ -105,7 +105,7 @@ def rebuild(
 
 @app.command()
 def doctor(data_dir: DataDir = None) -> None:
-    """Look at every server and every view, and say what is wrong."""
+    """Check every server and every view, and report what is wrong."""
     settings = _connected("doctor", data_dir=data_dir)
     from runtime.doctor.report import examine
 
@@ -114,7 +114,7 @@ def doctor(data_dir: DataDir = None) -> None:
 
 @app.command()
 def demo() -> None:
-    """A guided minute: a chat whose worker is killed in mid-answer, and the books that agree all the same."""
+    """A guided minute: a chat whose worker is killed in mid-answer, and a cost ledger that still adds up."""
     settings = _settings("demo")
     from runtime.demo.run import run_demo
 
@@ -131,10 +131,10 @@ def model(port: Annotated[int, typer.Option(help="Port on loopback.")] = 8081) -
 
 
 def _leave(code: int = 0) -> NoReturn:
-    """Exit without taking the interpreter down first.
+    """Exit without finalizing the interpreter.
 
-    The threads of the Temporal client may still report to Python while it ends, and then it aborts: a migration that
-    was done would count as failed.
+    The threads of the Temporal client may still report to Python while it finalizes, and then it aborts: a completed
+    migration would count as failed.
     """
     sys.stdout.flush()
     sys.stderr.flush()
@@ -142,7 +142,7 @@ def _leave(code: int = 0) -> NoReturn:
 
 
 def _settings(part: str, **given: Any) -> "Settings":
-    """Read the environment, with the options that were `given`, and set up the logs."""
+    """Read the environment, with the options that were `given`, and configure logging."""
     from pydantic import ValidationError
 
     from runtime.logs import configure_logging
@@ -157,9 +157,9 @@ def _settings(part: str, **given: Any) -> "Settings":
 
 
 def _connected(part: str, *needs: str, data_dir: Path | None = None) -> "Settings":
-    """The settings, with the servers of a running `convergio up` where the environment names none.
+    """Return the settings, with the servers of a running `convergio up` where the environment names none.
 
-    What the environment does name wins, so that a second API can listen beside the first.
+    Settings of the environment take precedence, so that a second API can listen next to the first.
     """
     from runtime.data_directory import running_in
 
@@ -177,7 +177,7 @@ def _connected(part: str, *needs: str, data_dir: Path | None = None) -> "Setting
 
 
 def _refuse_rules_without_keys(settings: "Settings") -> None:
-    """Approvals whose rules could not be kept are no safety: better not to start."""
+    """Refuse to start with approval rules that cannot be enforced without authentication."""
     from adapters.files.risk_policy import load_risk_policy
     from domain.errors import Invalid
 

@@ -1,7 +1,7 @@
-"""How values become payloads: by pydantic, as the SDK does it, with one converter for the whole process.
+"""The payload converter: the SDK's pydantic converter, with one instance for the whole process.
 
-The SDK makes a new one for every run of a workflow and for each of its steps, and each learns the types anew that it
-meets: a fifth of a worker's CPU time where runs are short.
+The SDK creates a new one for every workflow execution and for each of its steps, and each learns the types anew: a
+fifth of a worker's CPU time where executions are short.
 """
 
 from temporalio.contrib.pydantic import PydanticPayloadConverter
@@ -11,7 +11,7 @@ _ONLY = PydanticPayloadConverter()
 
 
 class OneConverter(PydanticPayloadConverter):
-    """Whoever makes one gets the same. It has no state but what it has learnt of types."""
+    """Every instantiation returns the same instance. It has no state but its cached types."""
 
     def __new__(cls) -> PayloadConverter:  # type: ignore[misc]  # not of this class: the only one there is
         return _ONLY

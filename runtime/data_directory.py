@@ -1,4 +1,4 @@
-"""The data directory of one `convergio up`: who holds it, and what runs in it."""
+"""The data directory of one `convergio up`: its lock, and the processes that run in it."""
 
 import fcntl
 import os
@@ -22,12 +22,12 @@ _GONE_WITHIN_S = 5.0
 
 
 class AlreadyRunning(Exception):  # noqa: N818  (it says what happened)
-    """Another `convergio up` holds the directory."""
+    """Another `convergio up` has the directory."""
 
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """What a supervisor writes down: itself, where its API is, how its servers are named, and its children."""
+    """The record of a supervisor: itself, its API's URL, its servers' settings, and its children."""
 
     supervisor: Mark
     url: str
@@ -39,7 +39,7 @@ _RUN = TypeAdapter(Run)
 
 
 class Held:
-    """A directory that is ours as long as the block of `hold` lasts."""
+    """A directory that this process owns during the block of `hold`."""
 
     def __init__(self, directory: Path) -> None:
         self.directory = directory
@@ -52,7 +52,7 @@ class Held:
         self._write()
 
     def born(self, name: str, mark: Mark | None) -> None:
-        """Note a child, so that the next start can end it if this one cannot."""
+        """Record a child, so that the next start can end it if this one cannot."""
         if mark is not None:
             self._run = replace(self._run, children={**self._run.children, name: mark})
             self._write()
@@ -66,10 +66,10 @@ class Held:
 
 @contextmanager
 def hold(directory: Path) -> Iterator[Held]:
-    """Make the directory ours alone, and end what a killed run left in it.
+    """Lock the directory for this process, and end the processes that a killed run left in it.
 
     Raises:
-        AlreadyRunning: it is another's.
+        AlreadyRunning: another process has it.
     """
     _make_private(directory)
     with (directory / _LOCK_FILE).open("a") as lock:
@@ -84,9 +84,9 @@ def hold(directory: Path) -> Iterator[Held]:
 
 
 def _make_private(directory: Path) -> None:
-    """Nobody else may look into it: in it are passwords, everything that was said, and the ways into the servers.
+    """Make the directory private: it contains passwords, all messages, and the servers' sockets.
 
-    A directory that holds something else as well is left as it is.
+    A directory with other contents is left as it is.
     """
     directory.mkdir(mode=0o700, parents=True, exist_ok=True)
     is_ours = (directory / _LOCK_FILE).exists() or not any(directory.iterdir())
@@ -95,7 +95,7 @@ def _make_private(directory: Path) -> None:
 
 
 def running_in(directory: Path) -> Run | None:
-    """What runs in the directory now, if anything."""
+    """Return the record of the processes that run in the directory now; None if none do."""
     run = _read(directory)
     return run if run is not None and run.supervisor.alive() else None
 
@@ -114,7 +114,7 @@ def _read(directory: Path) -> Run | None:
 
 
 def _clear(run: Run | None) -> None:
-    """Children die with their supervisor; this waits for them, and ends those that did not."""
+    """Wait for a dead supervisor's children, which die with it, and kill those that remain."""
     left = [mark for mark in (run.children.values() if run else ()) if mark.alive()]
     for mark in left:
         mark.kill(signal.SIGQUIT if mark.program.endswith("postgres") else signal.SIGKILL)

@@ -10,12 +10,12 @@ _COLLECT_AFTER = 50_000
 
 
 def quick_loop() -> asyncio.Runner:
-    """A runner on uvloop."""
+    """Return a runner on uvloop."""
     return asyncio.Runner(loop_factory=uvloop.new_event_loop)
 
 
 def stop_on_signals() -> asyncio.Event:
-    """An event that SIGINT and SIGTERM set."""
+    """Return an event that SIGINT and SIGTERM set."""
     stop, loop = asyncio.Event(), asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop.set)
@@ -23,7 +23,7 @@ def stop_on_signals() -> asyncio.Event:
 
 
 def freeze() -> None:
-    """Leave what was made at start out of every collection, and collect the youngest less often."""
+    """Exclude the objects created at start from garbage collection, and collect the youngest less often."""
     gc.collect()
     gc.freeze()
     gc.set_threshold(_COLLECT_AFTER, 20, 50)

@@ -1,4 +1,4 @@
-"""One log line style: columns with colours on a terminal, JSON anywhere else."""
+"""One format of log lines: columns with colours on a terminal, JSON anywhere else."""
 
 import json
 import logging
@@ -23,9 +23,9 @@ _EVENT_WIDTH = 28
 
 
 def configure_logging(level: str, part: str, stream: TextIO | None = None) -> None:
-    """Write everything that structlog or the standard library logs to `stream` (standard error), marked with `part`.
+    """Write all log events of structlog and the standard library to `stream` (standard error), marked with `part`.
 
-    `level` is `debug`, `info`, `warning` or `error`. Whatever becomes of standard error, the process goes on.
+    `level` is `debug`, `info`, `warning` or `error`. A broken or blocked standard error does not stop the process.
     """
     stream = stream or steady(sys.stderr)
     shared: list[Processor] = [
@@ -59,7 +59,7 @@ def _configure_standard_library(level: int, shared: list[Processor], stream: Tex
 
 
 def _crashed(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
-    """The last words of a process are one event too; a refusal says all in its sentence."""
+    """Log an uncaught exception as one event; a refusal is logged by its message."""
     if isinstance(error, Refused):
         structlog.get_logger().error(error.message, refused=kind.__name__, **error.details)
     elif isinstance(error, Exception):
@@ -69,7 +69,7 @@ def _crashed(kind: type[BaseException], error: BaseException, trace: TracebackTy
 
 
 def renderers(stream: TextIO) -> list[Processor]:
-    """The last processors of a chain: they make a line for `stream` of an event."""
+    """Return the last processors of a chain: they render an event as a line for `stream`."""
     if stream.isatty():
         console = ConsoleRenderer(columns=_columns(), exception_formatter=structlog.dev.plain_traceback)
         return [_local_time, console, _without_passwords]
@@ -85,19 +85,19 @@ def _without_passwords(_logger: WrappedLogger, _method: str, line: Any) -> str:
 
 
 class _Mark:
-    """Names the part that speaks."""
+    """Adds the part's name to events."""
 
     def __init__(self, part: str) -> None:
         self._part = part
 
     def __call__(self, _logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
         event.setdefault("part", self._part)
-        event.pop("color_message", None)  # uvicorn says it twice
+        event.pop("color_message", None)  # uvicorn's coloured duplicate of the message
         return event
 
 
 def _local_time(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
-    """People at a terminal want the clock on their wall."""
+    """Convert the time to the local time zone, for people at a terminal."""
     event["timestamp"] = datetime.fromisoformat(event["timestamp"]).astimezone().strftime("%H:%M:%S")
     return event
 

@@ -1,4 +1,4 @@
-"""The memory of a worker: how many runs it caches, and when what evicted ones leave behind is collected."""
+"""The memory of a worker: the number of cached workflow executions, and the collection of evicted ones."""
 
 import asyncio
 import gc
@@ -8,7 +8,7 @@ from collections.abc import Callable
 import structlog
 
 RUN_KIB = 104
-"""What a cached run costs, in KiB: measured over 1,000 chats of two turns each; one of a large graph costs more."""
+"""Memory of a cached execution, in KiB: measured over 1,000 chats of two turns each; a large graph needs more."""
 _LEAST_RUNS = 50
 _SHARE = 4
 _LOOK_EVERY_S = 1.0
@@ -16,16 +16,16 @@ _LATEST_S = 60.0
 
 
 def cached_runs(budget_mb: int) -> int:
-    """How many runs fit a budget of so many MiB."""
+    """Return the number of cached executions that fit a budget in MiB."""
     return max(_LEAST_RUNS, budget_mb * 1024 // RUN_KIB)
 
 
 class Collector:
-    """Collects the oldest generation of objects once enough runs were made, or a minute after one was.
+    """Collects the oldest generation once enough executions were created, or a minute after one was.
 
-    An evicted run is a cycle, and old: the collector's thresholds, which count young objects, hardly ever reach it. The
-    pause is that of a full collection of what is not frozen, so it is bounded by the cache, and comes once for each
-    quarter of the cache that is replaced.
+    An evicted execution is an old reference cycle: the collector's thresholds, which count young objects, hardly ever
+    reach it. The pause is that of a full collection of what is not frozen, so it is bounded by the cache, and comes
+    once for each quarter of the cache that is replaced.
     """
 
     def __init__(self, cached: int, clock: Callable[[], float] = time.monotonic) -> None:
@@ -36,11 +36,11 @@ class Collector:
         self._log = structlog.get_logger("memory")
 
     def run_made(self) -> None:
-        """A run was put into the cache, for which another may have left it. Any thread may say so."""
+        """Count an execution put into the cache, which may have evicted another. Thread-safe."""
         self._made += 1
 
     def collect_if_due(self) -> bool:
-        """Collect, if it is time. Whether it was."""
+        """Collect if it is due. Returns True if it was."""
         waited = self._clock() - self._at
         if self._made < self._due and not (self._made and waited >= _LATEST_S):
             return False
@@ -51,7 +51,7 @@ class Collector:
         return True
 
     async def keep_collecting(self) -> None:
-        """Look every second, for ever."""
+        """Check every second, for ever."""
         while True:
             await asyncio.sleep(_LOOK_EVERY_S)
             self.collect_if_due()

@@ -1,4 +1,4 @@
-"""Passwords out of what is shown: URLs are the one place where ours stand in a text."""
+"""Redaction of passwords in displayed texts: only URLs contain them."""
 
 import re
 
@@ -6,5 +6,5 @@ _PASSWORD = re.compile(r"(?<![a-z0-9+.-])(?P<before>[a-z][a-z0-9+.-]*://[^\s/?#:
 
 
 def without_passwords(text: str) -> str:
-    """The text with each `user:password@` of a URL as `user:***@`."""
+    """Replace each `user:password@` of a URL by `user:***@`."""
     return _PASSWORD.sub(r"\g<before>:***@", text) if "@" in text and "://" in text else text

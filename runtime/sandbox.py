@@ -1,4 +1,4 @@
-"""The sandbox of workflow code, without what it does for codecs that we do not have."""
+"""The sandbox of workflow code, without the SDK's support for context-dependent codecs."""
 
 from collections.abc import Callable
 
@@ -9,17 +9,17 @@ PASSED_THROUGH = ("activities", "domain", "workflows", "eventsourcing", "orjson"
 
 
 class QuickSandbox(SandboxedWorkflowRunner):
-    """Asks no workflow for the context that a payload is converted or stored in.
+    """A sandbox whose workflows are not asked for the serialization context of payloads.
 
     The SDK asks several times for each payload, each time by running a statement inside the sandbox: a fifth of a
-    worker's CPU time. Only converters, codecs and external stores that depend on the context need the answer; ours do
-    not.
+    worker's CPU time. Only converters, codecs and external stores that depend on the context need the answer; those in
+    use do not.
     """
 
     _run_made: Callable[[], None]
 
     def __init__(self, run_made: Callable[[], None] = lambda: None) -> None:
-        """`run_made` is called for each run that is put into the worker's cache."""
+        """Set `run_made`, which is called for each execution put into the worker's cache."""
         super().__init__(restrictions=SandboxRestrictions.default.with_passthrough_modules(*PASSED_THROUGH))
         object.__setattr__(self, "_run_made", run_made)
 
@@ -32,4 +32,4 @@ class QuickSandbox(SandboxedWorkflowRunner):
 
 
 def _no_context(_command_info: object) -> None:
-    """The same converter for every payload."""
+    """Return None: the same converter serves every payload."""

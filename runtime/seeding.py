@@ -1,4 +1,4 @@
-"""What every ledger begins with: the agents, the workflows and the risk policy of this release and this operator."""
+"""Seeding of the ledger: the agents, workflows and risk policy of this release and this operator."""
 
 from dataclasses import dataclass
 
@@ -11,7 +11,7 @@ from runtime.wiring.parts import Parts, agent_files, now, workflow_files
 
 @dataclass(frozen=True, slots=True)
 class Seeded:
-    """What changed: ids of agents and workflows, and the version of the risk policy if it is a new one."""
+    """The changes: ids of agents and workflows, and the version of the risk policy if it is new."""
 
     agents: list[str]
     workflows: list[str]
@@ -19,10 +19,10 @@ class Seeded:
 
 
 def seed_ledger(settings: Settings, parts: Parts) -> Seeded:
-    """Bring the ledger to what the files say. Safe to repeat.
+    """Bring the ledger to the state of the files. Safe to repeat.
 
     Raises:
-        Conflict: the risk policy of the operator's own would be lost.
+        Conflict: the operator's own risk policy would be replaced.
         domain.errors.Unavailable: the ledger cannot be reached.
     """
     source: policy_record.Source = "packaged" if settings.risk_policy is None else "own"

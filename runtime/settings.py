@@ -1,4 +1,4 @@
-"""Every setting there is. Nothing else reads the environment."""
+"""All settings. No other module reads the environment."""
 
 import re
 from base64 import b64decode
@@ -37,7 +37,7 @@ class RateLimit(tuple[int, int]):
 
 
 class AnswerTimes(dict[str, float]):
-    """Seconds that whole answers may take, by model; the one under the empty name is for all others."""
+    """Time limits of whole answers in seconds, by model; the one under the empty name is for all others."""
 
     __slots__ = ()
 
@@ -56,14 +56,14 @@ class AnswerTimes(dict[str, float]):
 
     @classmethod
     def of(cls, times: Mapping[str, float]) -> Self:
-        """These times, and the usual one for all other models unless it is among them."""
+        """Return these limits, with the default for all other models unless it is among them."""
         if not all(0 < seconds <= LONGEST_ANSWER_S for seconds in times.values()):
             raise ValueError(f"an answer may take more than 0 and at most {LONGEST_ANSWER_S:g} seconds")
         return cls({"": USUAL_ANSWER_S, **times})
 
 
 def _is_webhook_secret(secret: str) -> bool:
-    """Whether it is `whsec_` and the base64 of 24 to 64 bytes, as the Standard Webhooks specification has it."""
+    """Return True for `whsec_` and the base64 of 24 to 64 bytes, as Standard Webhooks specifies."""
     try:
         key = b64decode(secret.removeprefix("whsec_"), validate=True)
     except ValueError:
@@ -72,7 +72,7 @@ def _is_webhook_secret(secret: str) -> bool:
 
 
 class Settings(BaseSettings):
-    """What an operator sets; field by field in `docs/settings.md`."""
+    """The operator's settings; field by field in `docs/settings.md`."""
 
     model_config = SettingsConfigDict(
         env_file=None, env_ignore_empty=True, frozen=True, populate_by_name=True, extra="ignore"
@@ -151,22 +151,22 @@ class Settings(BaseSettings):
 
     @property
     def answer_time(self) -> timedelta:
-        """What a whole answer may take of a model that has no time of its own."""
+        """The time limit of an answer of a model without a limit of its own."""
         return timedelta(seconds=self.model_longest_s[""])
 
     @property
     def answer_times(self) -> dict[str, timedelta]:
-        """What answers of models with a time of their own may take."""
+        """The time limits of answers of models with a limit of their own."""
         return {model: timedelta(seconds=seconds) for model, seconds in self.model_longest_s.items() if model}
 
     @property
     def longest_answer(self) -> timedelta:
-        """The most that any answer may take: what workflows wait for an attempt."""
+        """The longest time limit of any answer: the timeout of a workflow's model activity."""
         return timedelta(seconds=max(self.model_longest_s.values()))
 
     @cached_property
     def loopback(self) -> bool:
-        """Whether the API binds to this machine only."""
+        """True if the API binds to this machine only."""
         try:
             return ip_address(self.host).is_loopback
         except ValueError:

@@ -1,4 +1,4 @@
-"""Output that never stops the process that writes it."""
+"""An output stream that never blocks or fails its writer."""
 
 import io
 import os
@@ -8,21 +8,21 @@ from datetime import UTC, datetime
 from typing import TextIO, cast
 
 _AT_ONCE = 4096
-"""Bytes that a pipe takes whole or not at all, when it says that it takes any (PIPE_BUF on Linux)."""
+"""Bytes that a writable pipe accepts atomically (PIPE_BUF on Linux)."""
 _PATIENCE_MS = 100
 
 
 class SteadyStream(io.TextIOBase):
-    """Writes text to a file's descriptor, and goes on where that cannot be: the text is lost then, and counted.
+    """Writes text to a file's descriptor; a text that cannot be written is dropped, and counted.
 
-    A reader that has gone (`| head`) raises an error, and so does a full disk; one that reads no more (a stopped
-    pager, a log driver that hangs) would block the writer for ever, and with it whatever waits for it: the event
-    loop of the supervisor, so all parts that write to it, so the answer to `/health/live`. Such a reader is waited for
-    once, for a tenth of a second; from then on what it does not take at once is lost, until it takes something again.
+    A reader that is gone (`| head`) raises an error, and so does a full disk; one that stops reading (a stopped pager,
+    a hanging log driver) would block the writer for ever, and all that waits for it: the event loop of the supervisor,
+    so all parts that write to it, so the answer to `/health/live`. Such a reader is waited for once, for a tenth of a
+    second; from then on whatever it does not accept at once is dropped, until it reads again.
     """
 
     def __init__(self, file: TextIO | None) -> None:
-        """None stands for a descriptor that was closed before this process began."""
+        """Wrap a file; None stands for a descriptor that was closed before this process started."""
         self._file = file
         self._descriptor = _descriptor(file)
         self._patience_ms = _PATIENCE_MS
@@ -37,7 +37,7 @@ class SteadyStream(io.TextIOBase):
         return True
 
     def write(self, text: str) -> int:
-        """Write it whole, or lose it. Never blocks for more than a tenth of a second, and never raises."""
+        """Write the text whole, or drop it. Never blocks for more than a tenth of a second, and never raises."""
         with self._lock:
             if self._lost and self._put(_told(self._lost)):
                 self._lost = 0
@@ -46,7 +46,7 @@ class SteadyStream(io.TextIOBase):
         return len(text)
 
     def flush(self) -> None:
-        """Nothing is held back."""
+        """Do nothing: writes are not buffered."""
 
     def _put(self, text: str) -> bool:
         data = text.encode("utf-8", "backslashreplace")
@@ -70,7 +70,7 @@ class SteadyStream(io.TextIOBase):
         return written == len(piece)
 
     def _takes(self, descriptor: int) -> bool:
-        """Whether it takes a piece without blocking us: files always do, pipes and terminals if they have room."""
+        """Return True if a piece can be written without blocking: files always, pipes and terminals with room."""
         poll = select.poll()
         poll.register(descriptor, select.POLLOUT)
         ready = bool(poll.poll(self._patience_ms))
@@ -79,7 +79,7 @@ class SteadyStream(io.TextIOBase):
 
 
 def steady(file: TextIO | None) -> TextIO:
-    """The same file, for those that want to write text and flush."""
+    """Return the file as a steady stream, for code that writes text and flushes."""
     return cast("TextIO", SteadyStream(file))
 
 

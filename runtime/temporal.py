@@ -1,4 +1,4 @@
-"""The connection to Temporal, and what is registered there."""
+"""The connection to Temporal, and the registrations there."""
 
 from datetime import timedelta
 
@@ -16,12 +16,12 @@ from workflows.reconcile.workflow import ensure_schedule
 from workflows.search_attributes import ALL
 
 RETENTION = timedelta(hours=720)
-"""How long Temporal keeps runs that have ended."""
+"""The retention of ended workflow executions."""
 _GIVE_UP_MS = 3_000
 
 
 async def connect(settings: Settings, *, lazy: bool = False) -> Client:
-    """A client; with `lazy` it connects at the first call, so that a part can start while Temporal is away."""
+    """Return a client; with `lazy` it connects at the first call, so that a part starts without Temporal."""
     key = settings.temporal_api_key
     return await Client.connect(
         settings.temporal_address or "",
@@ -48,7 +48,7 @@ async def register(client: Client) -> None:
 
 
 async def unregistered(client: Client) -> list[str]:
-    """The names of our search attributes that this namespace does not have."""
+    """Return the names of the platform's search attributes that this namespace does not have."""
     request = ListSearchAttributesRequest(namespace=client.namespace)
     there = await client.operator_service.list_search_attributes(request)
     return [key.name for key in ALL if key.name not in there.custom_attributes]

@@ -1,4 +1,4 @@
-"""Making tables, keeping views up, building them anew."""
+"""Migrations, projections and rebuilds."""
 
 import asyncio
 import signal
@@ -22,7 +22,7 @@ from runtime.wiring.parts import make_parts, projections
 
 
 def run_migrations(settings: Settings) -> None:
-    """The command `convergio migrate`: tables, agents, workflows, risk policy, search attributes, retention, schedules.
+    """Run `convergio migrate`: tables, agents, workflows, risk policy, search attributes, retention, schedules.
 
     Safe to repeat.
     """
@@ -49,7 +49,7 @@ async def _register(settings: Settings) -> None:
 
 
 def run_projections(settings: Settings) -> None:
-    """The process `convergio projections`."""
+    """Run the process `convergio projections`."""
     stop = Flag()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())
@@ -60,7 +60,7 @@ def run_projections(settings: Settings) -> None:
 
 
 def run_rebuild(settings: Settings, name: str | None, *, check: bool) -> None:
-    """The command `convergio rebuild`: all projections, or the one that is named."""
+    """Run `convergio rebuild`: all projections, or the named one."""
     wanted = [projection for projection in projections() if name in {None, projection.name}]
     if not wanted:
         raise typer.BadParameter(f"no such projection; there are {', '.join(p.name for p in projections())}")

@@ -1,4 +1,4 @@
-"""What `convergio up` says when everything is ready."""
+"""The output of `convergio up` when everything is ready."""
 
 import json
 
@@ -10,7 +10,7 @@ _QUESTION = {"agent_id": "ali_chief_of_staff", "message": "What can you do for m
 
 
 def welcome(plan: Plan, settings: Settings, took_s: float) -> str:
-    """Every URL, and a command to paste."""
+    """Return every URL, and a command to paste."""
     shown = plan.shown()
     width = max(len(label) for label in shown)
     lines = [f"{label:<{width}}  {url}" for label, url in shown.items()]

@@ -1,1 +1,1 @@
-"""Approvals: carrying out instructions, and the notices sent of them."""
+"""Approvals: applying decisions and instructions, and sending webhook notifications about them."""

@@ -1,4 +1,4 @@
-"""The facts of approvals, recorded one at a time for their run, and the word that is sent outside."""
+"""Record what happens to an approval, one command at a time for its workflow, and deliver webhook notifications."""
 
 import json
 from asyncio import to_thread
@@ -48,12 +48,13 @@ _LONGEST_DELAY = timedelta(hours=1)
 
 
 class ApprovalActivities:
-    """All of them are idempotent: a repeat changes nothing and returns what stands.
+    """Ledger commands of approvals. All are idempotent: a repeat changes nothing and returns the current state.
 
-    Their arguments come through Temporal, where anybody who reaches it can put anything. So whose a text is, who may
-    decide and what has happened is read in the ledger, and what a person with a key wants among the `instructions`.
+    Their arguments come through Temporal, where anybody who can reach the server can put anything. So the owner of a
+    text, the permitted deciders and the events so far are read from the ledger, and the requests of authenticated
+    callers from `instructions`.
 
-    `start` starts an approval's run unless there is one; without `webhooks` nobody outside is told anything.
+    `start` starts an approval's workflow unless it runs already. Without `webhooks` no notification is sent.
     """
 
     def __init__(
@@ -89,9 +90,9 @@ class ApprovalActivities:
 
     @activity.defn(name="request_approval")
     async def request_approval(self, ask: ApprovalAsk) -> Asked:
-        """Ask, unless that was done; see to it that an undecided approval has a run; say how it stands.
+        """Record the approval request once, start the approval workflow while undecided, and return the state.
 
-        The run comes first: what can be read can be decided.
+        The workflow is started before the request is recorded, so that every approval that can be read can be decided.
         """
         asked, known = await to_thread(self._prepared, ask)
         approval = aggregate.evolve(Approval(), asked) if known.asked is None else known
@@ -103,7 +104,7 @@ class ApprovalActivities:
         return Asked(decided_of(approval), approval.expires_at)
 
     def _prepared(self, ask: ApprovalAsk) -> tuple[ApprovalRequested, Approval]:
-        """What is asked, by the rules in force, and the approval as it stands."""
+        """Build the request by the rules in force, and load the approval."""
         asked, known = self._asked(ask), commands.load(self._ledger, ask.approval_id)
         if known.asked is not None:
             policy.refuse_other_question(known, asked)
@@ -117,10 +118,10 @@ class ApprovalActivities:
 
     @activity.defn(name="await_request", no_thread_cancel_exception=True)
     def await_request(self, approval_id: str) -> ApprovalState:
-        """How an approval stands that is about to be recorded.
+        """Return the state of an approval that is about to be recorded.
 
         Raises:
-            ApplicationError: it is not yet; to be asked again.
+            ApplicationError: it is not recorded yet; Temporal retries.
         """
         approval = commands.load(self._ledger, approval_id)
         if approval.asked is None:
@@ -154,27 +155,27 @@ class ApprovalActivities:
 
     @activity.defn(name="read_decision", no_thread_cancel_exception=True)
     def read_decision(self, approval_id: str) -> Decided | None:
-        """The decision that stands; None while there is none."""
+        """Return the recorded decision; None while there is none."""
         return decided_of(commands.load(self._ledger, approval_id))
 
     @activity.defn(name="carry_out", no_thread_cancel_exception=True)
     def carry_out(self, ordered: Ordered) -> Stands:
-        """Do what somebody with a key has ordered."""
+        """Carry out an instruction of an authenticated caller."""
         order, at = ordered.order, self._time()
 
         def decide(approval: Approval) -> list[Event]:
             instruction = self._instructions.get(ordered.approval_id, order.instruction_hash)
             if instruction is None:
-                raise Forbidden("nobody who checks keys has said this")
+                raise Forbidden("no authenticated caller has recorded this instruction")
             if instruction.verb not in ordered.verbs or instruction.command_id != order.command_id:
-                raise Forbidden("this was said for something else")
+                raise Forbidden("this instruction was recorded for another request")
             return instruction.carried_out(approval, Cause(instruction.by, instruction.because, at))
 
         return self._stands(ordered.approval_id, Command(command_key(ordered.approval_id, order.command_id), decide))
 
     @activity.defn(name="record_claim", no_thread_cancel_exception=True)
     def record_claim(self, claim: Claimed) -> Stands:
-        """Decide by a signal, whose sender nobody has checked; one that may not decide is remembered as refused."""
+        """Decide by a signal, whose sender is not authenticated; one that may not decide is recorded as refused."""
         by, verdict = policy.claimed(claim.by), cast("Verdict", claim.verdict)
         cause = Cause(by, f"signal {verdict}", self._time())
         texts = [claim.comment or None, claim.edited_content or None]
@@ -202,7 +203,7 @@ class ApprovalActivities:
 
     @activity.defn(name="pass_time", no_thread_cancel_exception=True)
     def pass_time(self, passed: Passed) -> Stands:
-        """Remind, escalate or expire, unless something else happened since."""
+        """Remind, escalate or expire, unless the approval has changed since."""
         cause, what = Cause(PLATFORM, f"approval {passed.approval_id}", self._time()), cast("Due", passed.what)
 
         def decide(approval: Approval) -> list[Event]:
@@ -214,7 +215,7 @@ class ApprovalActivities:
 
     @activity.defn(name="withdraw", no_thread_cancel_exception=True)
     def withdraw(self, withdrawn: Withdrawn) -> Stands:
-        """Take an open approval back."""
+        """Withdraw an open approval."""
         reason = withdrawn.reason
         cause = Cause(PLATFORM, f"approval {withdrawn.approval_id}", self._time())
 
@@ -229,22 +230,22 @@ class ApprovalActivities:
         return Stands(state_of(done.approval), _refusal(done))
 
     def _time(self) -> datetime:
-        """When this was wanted, by the clock of Temporal's server, which also runs the timers."""
+        """Return the scheduled time by the clock of Temporal's server, which also runs the timers."""
         return activity.info().scheduled_time if activity.in_activity() else self._now()
 
     @activity.defn(name="deliver_webhook")
     async def deliver_webhook(self, notice: Notice) -> str:
-        """Tell the receiver, once: `delivered`, or `gone` when it wants nothing any more.
+        """Deliver a notification once: `delivered`, or `gone` when the receiver no longer wants any.
 
         Raises:
-            Forbidden: what the notice says has not happened.
+            Forbidden: the ledger has no event that matches the notification.
         """
         if self._webhooks is None:
             return "gone"
         stream = aggregate.stream(str(notice.data.get("approval_id")))
         true = true_notice(notice, await to_thread(self._ledger.read, stream))
         if true is None:
-            raise Forbidden(f"{notice.type}: this has not happened")
+            raise Forbidden(f"{notice.type}: the ledger has no such event")
         return await self._delivered(self._webhooks, true)
 
     async def _delivered(self, webhooks: Webhooks, notice: Notice) -> str:

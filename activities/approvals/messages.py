@@ -1,4 +1,4 @@
-"""What is asked of people, and what they have decided, by ids only."""
+"""Messages of the approval activities, by ids only."""
 
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -10,7 +10,7 @@ from domain.approvals.aggregate import Approval
 
 @dataclass(frozen=True)
 class ApprovalAsk:
-    """What a person is to decide.
+    """A request for a person's decision.
 
     `kind` is `agent_response`, `tool_call`, `swarm_result` or `request`; `risk` is `low`, `medium`, `high` or
     `critical`. `owner` and `content_hash` name the text to look at; `payload_hash` one more, which is JSON.
@@ -38,9 +38,9 @@ class ApprovalAsk:
 
 @dataclass(frozen=True)
 class Decided:
-    """What was decided: `approved`, `rejected`, `expired` or `withdrawn`.
+    """A decision: `approved`, `rejected`, `expired` or `withdrawn`.
 
-    `content_hash` is the text as a person edited it, `comment_hash` what they said; both belong to the ask's owner.
+    `content_hash` is the text as a person edited it, `comment_hash` their comment; both belong to the request's owner.
     """
 
     approval_id: str
@@ -52,7 +52,7 @@ class Decided:
 
 @dataclass(frozen=True)
 class Asked:
-    """That it was asked: the decision, if there is one already, and when there will be one at the latest."""
+    """An approval that was requested: its decision, if there is one already, and the latest time there will be one."""
 
     decided: Decided | None
     ends_at: datetime
@@ -60,9 +60,9 @@ class Asked:
 
 @dataclass(frozen=True)
 class ApprovalState:
-    """How an approval stands in the ledger, where it has `version` events. `decided` is None while it is open.
+    """The state of an approval after `version` events of its stream. `decided` is None while it is open.
 
-    `takes_signals`: nobody has to prove who they are to decide it.
+    `takes_signals`: deciding it needs no authentication.
     """
 
     version: int
@@ -80,9 +80,9 @@ class ApprovalState:
 
 @dataclass(frozen=True)
 class ApprovalStart:
-    """What the run of an approval begins with. With `notices` the receiver of webhooks is told of what happens.
+    """The input of an approval's workflow. With `notices` its events are sent to the webhook receiver.
 
-    `awaits_request`: the run begins before the ledger has the approval, so that whoever reads it finds its run.
+    `awaits_request`: the workflow starts before the ledger has the approval, so that every recorded approval has one.
     """
 
     ask: ApprovalAsk
@@ -93,7 +93,7 @@ class ApprovalStart:
 
 @dataclass(frozen=True)
 class Order:
-    """Something to do with an approval, as whoever checks keys has written it down: an `Instruction`, by its hash."""
+    """A reference to an `Instruction` that an authenticated caller recorded, by its hash."""
 
     command_id: str
     instruction_hash: str
@@ -101,10 +101,10 @@ class Order:
 
 @dataclass(frozen=True)
 class Ordered:
-    """An order, and where it came. `verbs` are those that the place it came to stands for.
+    """An instruction and the handler it arrived by; `verbs` are those that this handler accepts.
 
-    `owner` and `at`, here and below, are not believed: whoever reaches Temporal can start a run that says anything.
-    The owner is the aggregate's, the time is the server's. They stay for what was recorded with them.
+    `owner` and `at`, here and below, are not trusted: whoever reaches Temporal can start a workflow with any input. The
+    owner is read from the aggregate, the time from the server. The fields stay for recorded histories.
     """
 
     approval_id: str
@@ -116,9 +116,9 @@ class Ordered:
 
 @dataclass(frozen=True)
 class Claimed:
-    """A decision by a signal: `by` is who it claims to be. `problem` says why it cannot be read, if it cannot.
+    """A decision by a signal: `by` is the claimed, unverified name. `problem` says why it cannot be read, if so.
 
-    Its words stand in the signal, in the run's history, wherever it came from.
+    Its comment and edit stand in the signal, in the workflow's history, wherever it came from.
     """
 
     approval_id: str
@@ -134,7 +134,7 @@ class Claimed:
 
 @dataclass(frozen=True)
 class Passed:
-    """Time has come for `remind`, `escalate` or `expire`, for the approval as it stood at version `seen`."""
+    """A due `remind`, `escalate` or `expire`, for the approval as it was at version `seen`."""
 
     approval_id: str
     what: str
@@ -144,7 +144,7 @@ class Passed:
 
 @dataclass(frozen=True)
 class Withdrawn:
-    """Nobody waits any more."""
+    """The withdrawal of an approval that nothing waits for any more."""
 
     approval_id: str
     owner: str
@@ -154,7 +154,7 @@ class Withdrawn:
 
 @dataclass(frozen=True)
 class Refusal:
-    """Why something was not done: the refusal's name, its sentence, and its details as text."""
+    """The reason a command was refused: the error's name, its message, and its details as text."""
 
     name: str
     message: str
@@ -163,7 +163,7 @@ class Refusal:
 
 @dataclass(frozen=True)
 class Stands:
-    """How an approval stands after a command, and why the command was refused, if it was."""
+    """The state of an approval after a command, and the refusal if the command was refused."""
 
     state: ApprovalState
     refusal: Refusal | None = None
@@ -171,9 +171,9 @@ class Stands:
 
 @dataclass(frozen=True)
 class Notice:
-    """What the receiver of webhooks is told: `type` is `approval.<what>`, `data` are ids and states.
+    """A webhook notification: `type` is `approval.<what>`, `data` are ids and states.
 
-    It is about the first `version` events of the approval; 0 where an older release has not said so.
+    It is about the first `version` events of the approval; 0 in notifications of older releases, which did not say.
     """
 
     notice_id: str
@@ -184,7 +184,7 @@ class Notice:
 
 
 def decided_of(approval: Approval) -> Decided | None:
-    """The decision that stands."""
+    """Return the recorded decision; None while the approval is open."""
     standing = approval.standing
     if standing is None:
         return None
@@ -198,7 +198,7 @@ def decided_of(approval: Approval) -> Decided | None:
 
 
 def state_of(approval: Approval) -> ApprovalState:
-    """An approval as its run knows it."""
+    """Return an approval's state as its workflow sees it."""
     return ApprovalState(
         version=approval.version,
         status=approval.status,
@@ -215,7 +215,7 @@ def state_of(approval: Approval) -> ApprovalState:
 
 
 def start_of(approval: Approval, *, notices: bool, awaits_request: bool = False) -> ApprovalStart:
-    """What a run of this approval begins with, as it stands now."""
+    """Return the input of this approval's workflow, from its current state."""
     asked = approval.known
     ask = ApprovalAsk(
         approval_id=asked.approval_id,

@@ -1,4 +1,4 @@
-"""What the receiver of webhooks is told of an approval: ids and states, as the ledger has them."""
+"""Webhook notifications about approvals: ids and states, as the ledger has them."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -32,16 +32,17 @@ _TYPES: dict[type[Event], str] = {
 
 
 def notice_of(ask: ApprovalAsk, state: ApprovalState, what: str, at: datetime) -> Notice:
-    """A notice as the approval's run wants it sent. The same thing told again has the same id."""
+    """Build the notification that the approval's workflow sends. A repeat of the same event has the same id."""
     notice_id = derived("webhook", ask.approval_id, what, state.version)
     return Notice(notice_id, f"approval.{what}", at, _data(ask, state), state.version)
 
 
 def true_notice(notice: Notice, events: Sequence[Event]) -> Notice | None:
-    """The same notice, made of the ledger's events alone; None where nothing like that has happened.
+    """Rebuild a notification from the ledger's events alone; None if no event matches it.
 
-    Notices are signed in our name, and whoever reaches Temporal can ask for one. `events` are all of the approval's;
-    a notice of an older release does not say how many of them it is about, and is told as the approval stands now.
+    Notifications are signed with the platform's key, and whoever reaches Temporal can request one, so none of the
+    fields is trusted. `events` are all of the approval's. A notification of an older release does not say how many
+    events it is about; it is sent with the current state.
     """
     happened = events[: notice.version] if notice.version else events
     what = notice.type.removeprefix("approval.")

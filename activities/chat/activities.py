@@ -1,4 +1,4 @@
-"""The facts of a chat that its workflow records: sessions opened and ended, turns given up."""
+"""Record the facts of a chat: sessions opened and ended, turns that failed."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -16,12 +16,12 @@ from domain.ledger import Change, Ledger, retrying
 from domain.revocations import Revoked, first_attempt_key
 
 _MOST_SUMMARIES = 1_000
-"""Summaries of a session that are looked through for the one that a fork begins with."""
+"""Limit on the summaries of a session that are searched for the one a fork starts from."""
 
 
 @dataclass(frozen=True)
 class Opening:
-    """What a chat's run begins with."""
+    """The request to open a session."""
 
     session_id: str
     agent_id: str
@@ -34,7 +34,7 @@ class Opening:
 
 @dataclass(frozen=True)
 class KnownTurn:
-    """An earlier turn as its message's repeat needs it."""
+    """An earlier turn, with the fields that answer a repeat of its message."""
 
     turn: int
     message_id: str
@@ -53,7 +53,7 @@ class KnownTurn:
 
 @dataclass(frozen=True)
 class Ancestor:
-    """The turns up to `upto` that a forked session has from another one."""
+    """The turns up to `upto` that a fork inherits from another session."""
 
     session_id: str
     upto: int
@@ -61,9 +61,9 @@ class Ancestor:
 
 @dataclass(frozen=True)
 class Head:
-    """Where a session stands in the ledger. `first` and `summary_hash` say what prompts remember.
+    """The current state of a session in the ledger. Prompts contain the turns from `first` on, and the summary.
 
-    `lineage` says where the first turns of a fork stand.
+    `lineage` names the sessions that hold the first turns of a fork.
     """
 
     agent_id: str
@@ -80,7 +80,7 @@ class Head:
 
 @dataclass(frozen=True)
 class TurnRef:
-    """One turn of a session and the message it is to answer."""
+    """One turn of a session and the message it answers."""
 
     session_id: str
     turn: int
@@ -94,7 +94,7 @@ class TurnRef:
 
 @dataclass(frozen=True)
 class GivenUp:
-    """A turn without an answer, and why. `visit` is the try that brought none, from 1."""
+    """A turn that failed, and why. `visit` is the attempt that failed, from 1."""
 
     turn: TurnRef
     code: FailureCode
@@ -104,7 +104,7 @@ class GivenUp:
 
 @dataclass(frozen=True)
 class Ending:
-    """Who ends a session."""
+    """The request to end a session."""
 
     session_id: str
     key_id: str
@@ -112,7 +112,7 @@ class Ending:
 
 
 class ChatActivities:
-    """Ledger facts of chats. All of them are idempotent: a repeat changes nothing and returns what stands."""
+    """Ledger commands of chats. All are idempotent: a repeat changes nothing and returns the current state."""
 
     def __init__(self, ledger: Ledger, now: Callable[[], datetime], *, model_queue: str) -> None:
         self._ledger = ledger
@@ -124,7 +124,7 @@ class ChatActivities:
 
     @activity.defn(name="open_session", no_thread_cancel_exception=True)
     def open_session(self, opening: Opening) -> Head:
-        """Open the session unless it is open, and say where it stands."""
+        """Open the session unless it is open, and return its state."""
         stream = aggregate.session_stream(opening.session_id)
         known = self._ledger.read(stream)
         wanted = aggregate.Opening(
@@ -163,7 +163,7 @@ class ChatActivities:
         )
 
     def _summary(self, session_id: str, lineage: Sequence[Origin]) -> SessionSummarised | None:
-        """The session's last summary; a fork without one has the last that its origins had by then."""
+        """Return the session's last summary; a fork without one gets the last that its origins had by then."""
         summaries = self._ledger.read_last(aggregate.summary_stream(session_id, 0)[:-8], 1)
         for origin in reversed(lineage):
             if summaries:
@@ -177,10 +177,10 @@ class ChatActivities:
 
     @activity.defn(name="fail_turn", no_thread_cancel_exception=True)
     def fail_turn(self, given_up: GivenUp) -> None:
-        """Record that a turn has no answer.
+        """Record that a turn failed.
 
         Raises:
-            Revoked: its message is not to be answered at all, so there is no turn.
+            Revoked: the message was revoked before its turn started, so there is no turn.
         """
         retrying(lambda: self._fail_turn(given_up))
 
@@ -191,7 +191,7 @@ class ChatActivities:
         events: list[Event] = []
         key = f"fail:{ref.session_id}:{ref.turn}:{turn.version}"
         if turn.status is None or turn.visits < given_up.visit:
-            # it failed before its call was reserved: this is how the work on it begins
+            # it failed before its model call was reserved, so its start is not recorded yet
             events += aggregate.start(turn, started(ref, model="", cause=cause))
             key = first_attempt_key(ref.message_id, given_up.visit) if events else key
         failed = TurnFailed(
@@ -207,14 +207,17 @@ class ChatActivities:
             self._refuse_revoked(stream, turn)
 
     def _refuse_revoked(self, stream: str, turn: aggregate.Turn) -> None:
-        """Somebody has used the key of this append: the same append before, a reservation, or a revocation."""
+        r"""Tell apart the uses of this append's idempotency key: a repeat, a reservation, or a revocation.
+
+        Raises:\n    Revoked: the turn was revoked.\n    VersionConflict: another append came first.
+        """
         if aggregate.load_turn(self._ledger.read(stream)).version == turn.version:
             raise Revoked
         raise VersionConflict(f"{stream}: changed meanwhile")
 
     @activity.defn(name="end_session", no_thread_cancel_exception=True)
     def end_session(self, ending: Ending) -> None:
-        """Record that nothing more can be said."""
+        """Record that the session takes no more messages."""
         stream = aggregate.session_stream(ending.session_id)
         session = aggregate.load_session(self._ledger.read(stream))
         cause = Cause(ending.key_id, ending.because, self._now())
@@ -223,7 +226,7 @@ class ChatActivities:
 
 
 def started(ref: TurnRef, *, model: str, cause: Cause) -> TurnStarted:
-    """The beginning of a turn."""
+    """Build the event that starts a turn."""
     return TurnStarted(
         session_id=ref.session_id,
         turn=ref.turn,

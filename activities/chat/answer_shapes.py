@@ -1,4 +1,4 @@
-"""The shapes that answers may be asked for, by name."""
+"""All answer shapes by name."""
 
 from collections.abc import Mapping
 

@@ -1,4 +1,4 @@
-"""Turns that wait for people: held, gone on with, let go or refused."""
+"""Record turns that wait for an approval: held, resumed, released or rejected."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ from domain.ledger import Change, Ledger, retrying
 
 @dataclass(frozen=True)
 class Holding:
-    """A turn and the approval that it waits for. `refused_tool` is the name of a tool whose call was not let go."""
+    """A turn and the approval that it waits for. `refused_tool` is the name of a tool whose call was rejected."""
 
     turn: TurnRef
     approval_id: str
@@ -26,7 +26,7 @@ class Holding:
 
 @dataclass(frozen=True)
 class Release:
-    """What a person decided about a held answer: `reply_hash` goes out, or nothing does and `reason` says why."""
+    """The decision on a held answer: `reply_hash` is the approved text; None if rejected, for the given `reason`."""
 
     turn: TurnRef
     approval_id: str
@@ -35,7 +35,7 @@ class Release:
 
 
 class HoldingActivities:
-    """Ledger facts of turns that wait. All of them are idempotent."""
+    """Ledger commands of turns that wait for an approval. All are idempotent."""
 
     def __init__(self, ledger: Ledger, now: Callable[[], datetime]) -> None:
         self._ledger = ledger
@@ -46,13 +46,13 @@ class HoldingActivities:
 
     @activity.defn(name="hold_turn", no_thread_cancel_exception=True)
     def hold_turn(self, holding: Holding) -> None:
-        """Record that the turn waits for a person, who can decide now."""
+        """Record that the turn waits for an approval, which can be decided from now on."""
         held = TurnHeld(approval_id=holding.approval_id, **self._fields(holding.turn))
         self._record(holding.turn, f"hold:{holding.approval_id}", partial(aggregate.hold, held=held))
 
     @activity.defn(name="resume_turn", no_thread_cancel_exception=True)
     def resume_turn(self, holding: Holding) -> None:
-        """Record that the turn goes on."""
+        """Record that the turn is resumed."""
         resumed = TurnResumed(
             approval_id=holding.approval_id, refused_tool=holding.refused_tool, **self._fields(holding.turn)
         )
@@ -60,7 +60,7 @@ class HoldingActivities:
 
     @activity.defn(name="release_turn", no_thread_cancel_exception=True)
     def release_turn(self, release: Release) -> None:
-        """Record what became of the held answer."""
+        """Record the decision on the held answer."""
         self._record(release.turn, f"release:{release.approval_id}", partial(self._released, release=release))
 
     def _released(self, turn: Turn, release: Release) -> list[Event]:

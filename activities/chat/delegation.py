@@ -1,4 +1,4 @@
-"""Handing a task to another agent: who that is, and the turn that it is to take."""
+"""Delegation of a task to another agent, as a turn of that agent."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -17,9 +17,9 @@ from domain.tools.arguments import parsed
 
 @dataclass(frozen=True)
 class Delegation:
-    """The turn that another agent is to take; None when there is a `problem`, which the model is told.
+    """The turn that the other agent takes; None when there is a `problem`, the text the model receives.
 
-    `hold` is the risk at which a person has to let that agent's answers go.
+    `hold` is the risk level at which that agent's answers need an approval.
     """
 
     turn: TurnRef | None
@@ -28,7 +28,7 @@ class Delegation:
 
 
 class Delegating:
-    """Looks up the agent that a task is for. A repeat gives the same turn, unless the agent has changed meanwhile."""
+    """Looks up the agent that a task is for. A repeat gives the same turn unless the agent has changed meanwhile."""
 
     def __init__(self, content: ContentStore, agents: AgentReads) -> None:
         self._content = content
@@ -39,7 +39,7 @@ class Delegating:
 
     @activity.defn(name="delegate", no_thread_cancel_exception=True)
     def delegate(self, run: ToolRun) -> Delegation:
-        """Make the task the message of a turn of another agent, in a session of its own inside this one."""
+        """Make the task the message of a turn of another agent, in a session nested in this one."""
         owner = root(run.turn.session_id)
         replied = self._content.get(owner, [run.reply_hash]).get(run.reply_hash)
         if replied is None:

@@ -1,4 +1,4 @@
-"""What a prompt is made of, read where it stands: the agent's definition and the words of earlier turns."""
+"""Reads the material of prompts: agent definitions and the texts of earlier turns."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,11 +16,11 @@ from domain.ledger import Ledger
 _MOST_KNOWN = 50_000
 _MOST_DEFINITIONS = 1_000
 MOST_TURNS = 10_000
-"""Turns that are looked up at once: numbers of turns come through Temporal, and may be any."""
+"""Limit on the turns of one look-up: turn numbers come through Temporal, so they may be anything."""
 
 
 class Remembers(Protocol):
-    """Which turns are to be remembered word for word, and the summary of those before."""
+    """The first turn that prompts contain word for word, and the summary of those before."""
 
     @property
     def first(self) -> int: ...
@@ -31,17 +31,17 @@ class Remembers(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Words:
-    """Texts of a session: turns as (message, reply), oldest first; and those asked for by hash."""
+    """Texts of a session: turns as (message, reply), oldest first, and others by their hashes."""
 
     turns: tuple[tuple[str, str], ...]
     texts: dict[str, str]
 
 
 class Memory:
-    """Reads definitions and texts. Answered turns do not change, so their hashes are kept; texts are not.
+    """Reads agent definitions and texts. The hashes of answered turns never change and are cached; texts are not.
 
-    `recent` may have texts in memory for a moment. It is asked where a run reads its own only: what people have said in
-    earlier turns is read where it stands, so that what was erased is gone at once.
+    `recent` caches texts for a short time. It is used only where a run reads its own texts: earlier turns are always
+    read from the store, so that an erased text is gone at once.
     """
 
     def __init__(
@@ -55,11 +55,11 @@ class Memory:
         self._definitions: dict[tuple[str, int], AgentDefinition] = {}
 
     def known(self, agent_id: str, version: int) -> AgentDefinition | None:
-        """A version of an agent that was read before: versions do not change."""
+        """Return a cached version of an agent: versions never change."""
         return self._definitions.get((agent_id, version))
 
     def definition(self, agent_id: str, version: int) -> AgentDefinition:
-        """A version of an agent.
+        """Read a version of an agent.
 
         Raises:
             NotFound: there is none.
@@ -73,11 +73,10 @@ class Memory:
     def words(
         self, session_id: str, first: int, last: int, *hashes: str | None, lineage: Sequence[Stretch] = ()
     ) -> Words:
-        """The answered turns `first` to `last`, and the texts of these hashes. What was erased is left out.
+        """Read the answered turns `first` to `last`, and the texts of these hashes; erased texts are left out.
 
-        Of more than `MOST_TURNS` turns the oldest are left out.
-
-        A fork's first turns are read where `lineage` says that they stand, and so is a summary of them.
+        Of more than `MOST_TURNS` turns the oldest are left out. A fork's inherited turns, and a summary of them, are
+        read from the sessions that `lineage` names.
         """
         numbers = range(max(first, last - MOST_TURNS + 1), last + 1)
         spoken = self._spoken([(home(session_id, lineage, turn), turn) for turn in numbers])
@@ -95,7 +94,7 @@ class Memory:
         return Words(turns, self._with_inherited(texts[own], wanted[own], lineage))
 
     def message(self, words: Words, message_hash: str) -> str:
-        """The message to answer.
+        """Return the message to answer.
 
         Raises:
             NotFound: it was erased.
@@ -105,7 +104,7 @@ class Memory:
         return words.texts[message_hash]
 
     def keep(self, session_id: str, turn: int, message_hash: str, reply_hash: str) -> None:
-        """A turn has just been answered here: the next one need not look it up."""
+        """Cache the hashes of a turn that was just answered, so that the next turn need not look them up."""
         self._remember(turn_stream(session_id, turn), (message_hash, reply_hash))
 
     def _with_inherited(self, texts: dict[str, str], hashes: set[str], lineage: Sequence[Stretch]) -> dict[str, str]:
@@ -115,7 +114,7 @@ class Memory:
         return texts
 
     def _spoken(self, places: Sequence[tuple[str, int]]) -> list[tuple[str, tuple[str, str]]]:
-        """Whose the texts of these turns are, and the hashes of message and reply, of those that are answered."""
+        """Return the owner and the hashes of message and reply, for those of these turns that are answered."""
         streams = {turn_stream(*place): root(place[0]) for place in places}
         known = {stream: pair for stream in streams if (pair := self._answered.get(stream))}
         missing = [stream for stream in streams if stream not in known]

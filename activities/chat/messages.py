@@ -1,4 +1,4 @@
-"""What is asked of a model and what comes of it, as workflows see it: by ids only."""
+"""Messages of the model activities as workflows see them: by ids only."""
 
 from dataclasses import dataclass, field
 
@@ -6,17 +6,17 @@ from activities.chat.activities import Ancestor, TurnRef
 from domain.message_parts import Part
 
 SLOTS_FULL = "ModelSlotsFull"
-"""The type of error by which a worker says that it has no place for a call; its detail is the queue to wait in.
+"""The error type of a worker without a free slot for a call; the error's detail is the queue to wait in.
 
-Only calls that say `may_move` get it: a workflow of an older worker would take it for the call's failure.
+Only calls with `may_move` get it: a workflow of an older release would take it for the call's failure.
 """
 
 
 @dataclass(frozen=True)
 class StepRef:
-    """A step of a turn that did not end it: the reply, and the results that answer its requests in their order.
+    """A step of a turn that did not end it: the reply, and the results that answer its tool requests in order.
 
-    Without `asks` the reply was an answer that cannot be used, and the one result says why.
+    Without `asks` the reply was an unusable answer, and the one result says why.
     """
 
     reply_hash: str
@@ -26,12 +26,11 @@ class StepRef:
 
 @dataclass(frozen=True)
 class Thought:
-    """What is asked of `think`: a turn, its steps so far, and what its prompt remembers.
+    """The input of `think`: a turn, its steps so far, and the range of turns that its prompt contains.
 
-    `visit` and `step` count from 1. With `parts` the message is made of these. `shape` is what the answer has to be
-    like, with `options` to choose from. `tools` are offered instead of the agent's own; with `is_held` a person has to
-    let the answer go. `depth` counts the turns that it was delegated through. `budget_usd` is what its root run may
-    cost in all, US dollars as exact text.
+    `visit` and `step` count from 1. With `parts` the message is composed of these. `shape` names the answer shape, with
+    `options` to choose from. `tools` replace the agent's own; with `is_held` the answer needs an approval. `depth`
+    counts the delegations above this turn. `budget_usd` is the limit of the root run, US dollars as exact text.
     """
 
     turn: TurnRef
@@ -55,12 +54,12 @@ class Thought:
 
 @dataclass(frozen=True)
 class ToolCall:
-    """A tool the model wants called, request `index` (from 0) of its reply.
+    """A tool call that the model requested, number `index` (from 0) of its reply.
 
-    `runs` says who does it (`activity`, `delegate` or `approval`). With `risk` a person has to let it go first, and
-    looks at the text `content` (the arguments, or what they say is to be decided) and the JSON `arguments`; an edit of
-    them has to follow the JSON Schema `schema`. A call that cannot be made has a `problem`, the text that the model is
-    told. All these texts are hashes.
+    `runs` says what carries it out (`activity`, `delegate` or `approval`). With `risk` it needs an approval first, of
+    the text `content` (the arguments, or the one that says what to decide) and the JSON `arguments`; an edit has to
+    follow the JSON Schema `schema`. A call that cannot be made has a `problem`, the text that the model receives. All
+    these texts are hashes.
     """
 
     id: str
@@ -77,12 +76,12 @@ class ToolCall:
 
 @dataclass(frozen=True)
 class Answer:
-    """What came of it: the reply by its hash; tokens; US dollars as exact text; the model's window in tokens.
+    """The result of a step: the reply by its hash; tokens; US dollars as exact text; the model's window in tokens.
 
-    With `tool_calls` the model wants these first; with `problem` (a text's hash) its answer cannot be used. `named` are
-    the ids that an answer of a shape names. `room` is what the window has left for the next message if its prompt holds
-    all that is remembered. `has_no_tools`: the agent has tools, and its model takes none.
-    `schema` is the hash of the JSON Schema that a person's edit of a held answer has to follow.
+    With `tool_calls` the model requests these first; with `problem` (a text's hash) its answer is unusable. `named` are
+    the ids that a shaped answer names. `room` is the number of tokens that the window has left for the next message if
+    its prompt contains all remembered turns. `has_no_tools`: the agent has tools, and its model takes none. `schema` is
+    the hash of the JSON Schema that a person's edit of a held answer has to follow.
     """
 
     reply_hash: str
@@ -102,7 +101,7 @@ class Answer:
 
 @dataclass(frozen=True)
 class ToSummarise:
-    """Turns `first` to `upto` are to be carried into the summary."""
+    """The request to add the turns `first` to `upto` to the summary."""
 
     turn: TurnRef
     workflow_id: str
@@ -116,7 +115,7 @@ class ToSummarise:
 
 @dataclass(frozen=True)
 class Summary:
-    """What stands for the turns up to `upto` from now on."""
+    """The summary that replaces the turns up to `upto` in prompts."""
 
     upto: int
     summary_hash: str

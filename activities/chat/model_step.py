@@ -1,4 +1,4 @@
-"""What the model is asked in a turn: one step of it, which is an answer or leads to another."""
+"""One step of a turn: one model call, whose reply is an answer or leads to another step."""
 
 import asyncio
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -37,7 +37,7 @@ from domain.revocations import visited
 
 @dataclass(frozen=True, slots=True)
 class _Asking:
-    """What is known before the model is asked."""
+    """All that is known before the model is called."""
 
     thought: Thought
     call_id: str
@@ -85,7 +85,7 @@ class Thinking:
             return await self.step(thought)
 
     async def step(self, thought: Thought, beside: Beside = ALONE) -> Answer:
-        """The same inside another activity, which heartbeats; what comes of it `beside` is written with it."""
+        """Take the step inside another activity, which heartbeats; the events of `beside` are appended with it."""
         asking = await self._asking(thought)
         recalled: list[Recall] = []
 
@@ -155,7 +155,7 @@ class Thinking:
         )
 
     def _recorded(self, asking: _Asking, reply: ModelReply, known: Sequence[Event]) -> list[Event]:
-        """What the reply is to the turn: a step, an answer, or one that is held; an empty reply is nothing."""
+        """Decide the reply's event of the turn: a step, an answer, or one that is held; none for an empty reply."""
         if not reply.text:
             return []
         usage, thought = reply.usage, asking.thought
@@ -203,7 +203,7 @@ class Thinking:
         return answer
 
     def _read(self, asking: _Asking, answer: Answer) -> Answer:
-        """What the reply that stands means: it may have been settled by an attempt before this one."""
+        """Parse the recorded reply, which an earlier attempt may have settled."""
         readings = Readings(self._content, root(asking.thought.turn.session_id))
         text = self._content.get(readings.owner, [answer.reply_hash]).get(answer.reply_hash)
         if text is None:
@@ -222,7 +222,7 @@ class Thinking:
 
 
 def _edit_schema(asking: _Asking) -> Mapping[str, Any] | None:
-    """What a person's edit of the held answer has to follow; None where any text does, or nothing is held."""
+    """Return the JSON Schema for a person's edit of the held answer; None if any text is valid or nothing is held."""
     shape = asking.wanted.shape
     if not asking.thought.is_held or shape is None or shape.takes_text:
         return None

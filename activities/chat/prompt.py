@@ -1,4 +1,4 @@
-"""What a turn's prompt is made of, read where it stands."""
+"""Assembles the prompt of a turn."""
 
 import orjson
 
@@ -13,7 +13,7 @@ from domain.message_parts import hashes, written
 
 
 class Prompts:
-    """Reads texts, and writes the messages of runs."""
+    """Reads texts, and composes the messages of runs."""
 
     def __init__(self, memory: Memory) -> None:
         self._memory = memory
@@ -21,10 +21,10 @@ class Prompts:
     def recall(
         self, thought: Thought, definition: AgentDefinition, wanted: Wanted, *, window: int, max_answer: int
     ) -> Recall:
-        """The earlier turns, the message and its steps so far; `window` and `max_answer` in tokens.
+        """Collect the earlier turns, the message and its steps so far; `window` and `max_answer` in tokens.
 
         Raises:
-            NotFound: a text that it needs was erased.
+            NotFound: a required text was erased.
         """
         words = self._words(thought)
         room = policy.text_room(window=window, max_answer=max_answer)

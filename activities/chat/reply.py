@@ -1,4 +1,4 @@
-"""What a model's reply means: an answer, requests for tools, or something that has to be put right."""
+"""Parses a model's reply: an answer, tool requests, or an answer with a problem the model has to correct."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -20,15 +20,15 @@ from domain.tools.spec import ToolSpec
 _FENCE = "```"
 _THOUGHT_ENDS = ("</think>", "</thinking>", "</thought>", "</reasoning>", "◁/think▷", "<|/think|>", "[/THINK]")
 _MOST_LOOKS = 16
-"""How many places of an answer are looked at for the JSON that it is to be."""
+"""Limit on the places of an answer that are tried as its JSON."""
 _DECODER = JSONDecoder()
 
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """What a reply may be: the tools that were offered, and the shape that an answer has to have.
+    """The constraints of a reply: the offered tools, and the shape of an answer.
 
-    With `calls_no_tools` the offers only tell what earlier steps speak of.
+    With `calls_no_tools` the offers are sent only because earlier steps refer to them.
     """
 
     specs: tuple[ToolSpec, ...] = ()
@@ -39,7 +39,7 @@ class Wanted:
 
     @property
     def reply_schema(self) -> ReplySchema | None:
-        """The schema as the model gets it."""
+        """The schema in the form the model receives."""
         if self.shape is None:
             return None
         return ReplySchema(self.shape.name.replace(".", "_"), self.shape.schema(self.options))
@@ -47,7 +47,7 @@ class Wanted:
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """A request of the model; `spec` is the tool's, `problem` why it cannot be done."""
+    """A tool request of the model; `spec` is the tool's, `problem` the reason it cannot be carried out."""
 
     tool_call_id: str
     request: ToolRequest
@@ -57,7 +57,7 @@ class Asked:
 
 @dataclass(frozen=True, slots=True)
 class Meaning:
-    """An answer that names ids, unless it `asks` for tools or has a `problem`."""
+    """An answer that names ids, unless it has tool requests (`asks`) or a `problem`."""
 
     asks: tuple[Asked, ...] = ()
     problem: str | None = None
@@ -72,7 +72,7 @@ ANSWER = Meaning()
 
 
 def shape_of(name: str | None) -> Shape | None:
-    """The shape of this name.
+    """Return the shape of this name.
 
     Raises:
         Invalid: there is none.
@@ -85,37 +85,37 @@ def shape_of(name: str | None) -> Shape | None:
 
 
 def bare(text: str, wanted: Wanted) -> str:
-    """An answer that is to be JSON without what models put around it: thoughts, fences, sentences before and after."""
+    """Extract the JSON of a shaped answer: without thoughts, code fences, and sentences before and after it."""
     if wanted.shape is None or _parsed(text) is not None:
         return text
     said, shape, options = _unthought(text), wanted.shape, wanted.options
     places = (said, *_fenced(said), _outermost(said))
     whole = [place.strip() for place in places if isinstance(_parsed(place), dict | list)]
-    # What stands inside an answer that breaks off is no answer, unless it is just what was asked for.
+    # An object inside an answer that breaks off is no answer, unless it has the requested shape.
     fitting = (each for each in (*whole, *_objects(said)) if not _problem(_parsed(each), shape, options))
     return next(fitting, whole[0] if whole else text)
 
 
 def _unthought(text: str) -> str:
-    """What follows the model's thoughts; all of it where they have no end."""
+    """Return the text after the model's thoughts; all of it where they have no end."""
     ends = [place + len(end) for end in _THOUGHT_ENDS if (place := text.rfind(end)) >= 0]
     return text[max(ends) :] if ends else text
 
 
 def _fenced(text: str) -> list[str]:
-    """What stands in fences, without the name of its language."""
+    """Return the contents of code fences, without the name of the language."""
     inside = text.split(_FENCE)[1 : 2 * _MOST_LOOKS : 2]
     return [part.partition("\n")[2] if part[:1].isalpha() and "\n" in part else part for part in inside]
 
 
 def _outermost(text: str) -> str:
-    """The object that begins where the first one does; empty where that one has no end."""
+    """Return the object that starts at the first brace; empty where it has no end."""
     place = max(text.find("{"), 0)
     return next((each for each in _objects(text) if text.startswith(each, place)), "")
 
 
 def _objects(text: str) -> Iterator[str]:
-    """The objects that stand in a text, where nothing says which of them is meant."""
+    """Yield the JSON objects that a text contains."""
     place = text.find("{")
     for _ in range(_MOST_LOOKS):
         if place < 0:
@@ -130,7 +130,7 @@ def _objects(text: str) -> Iterator[str]:
 
 
 def meaning(text: str, finish: str, wanted: Wanted, call_id: str) -> Meaning:
-    """What a stored reply means. `call_id` names the model call that brought it."""
+    """Parse a stored reply. `call_id` names the model call that produced it."""
     if finish == "tool_calls":
         _, requests = asked(text)
         return Meaning(asks=tuple(_asked(request, n, wanted, call_id) for n, request in enumerate(requests)))
@@ -144,7 +144,7 @@ def meaning(text: str, finish: str, wanted: Wanted, call_id: str) -> Meaning:
 
 
 def tool_call_id(call_id: str, index: int) -> str:
-    """The id of request `index` (from 0) of the reply to a model call."""
+    """Return the id of tool request `index` (from 0) of the reply to a model call."""
     return derived("tool", call_id, index)
 
 

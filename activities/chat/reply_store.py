@@ -1,4 +1,4 @@
-"""Reading a reply that is more than words: what it asks for, or what is wrong with it, as a workflow may know it."""
+"""Stores the texts of a parsed reply, so that workflows handle hashes only."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -22,15 +22,15 @@ class Readings:
     owner: str
 
     def problem(self, meant: Meaning) -> str | None:
-        """The hash of what the model is told about an answer that cannot be used."""
+        """Store the correction that the model receives for an unusable answer; return its hash."""
         return self._kept(meant.problem)
 
     def schema(self, schema: Mapping[str, Any] | None) -> str | None:
-        """The hash of a JSON Schema that people's edits have to follow; None for none."""
+        """Store a JSON Schema for people's edits; return its hash, None for none."""
         return None if schema is None else self._kept(orjson.dumps(schema, option=orjson.OPT_SORT_KEYS).decode())
 
     def tool_calls(self, meant: Meaning) -> list[ToolCall]:
-        """The calls that the reply asks for."""
+        """Return the tool calls that the reply requests."""
         return [self._tool_call(index, asked) for index, asked in enumerate(meant.asks)]
 
     def _tool_call(self, index: int, asked: Asked) -> ToolCall:
@@ -46,7 +46,7 @@ class Readings:
         return replace(self._shown(call, asked, spec.risk), schema=self.schema(spec.parameters))
 
     def _shown(self, call: ToolCall, asked: Asked, risk: str, field: str | None = None) -> ToolCall:
-        """The call with what a person is to look at: the arguments, or one of them."""
+        """Add the text to approve: the arguments, or one of them."""
         arguments = asked.request.arguments or "{}"
         text = str(parsed(arguments)[field]) if field else arguments
         return replace(call, risk=risk, content=self._kept(text), arguments=self._kept(arguments))
@@ -56,5 +56,5 @@ class Readings:
 
 
 def asked_risk(said: object) -> str:
-    """The risk that a model names, or medium."""
+    """Return the risk that the model names, or `medium`."""
     return said if isinstance(said, str) and said in _RISKS else "medium"

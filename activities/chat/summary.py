@@ -1,4 +1,4 @@
-"""Carrying older turns into a summary, so that prompts need no longer hold them word for word."""
+"""Summarises older turns, so that prompts need no longer contain them word for word."""
 
 import asyncio
 from collections.abc import Callable
@@ -21,7 +21,7 @@ from domain.ids import call_id, derived
 
 
 class Summarising:
-    """The activity that asks for summaries. One that was settled before is returned without another call."""
+    """The activity that has turns summarised. A summary that was settled before is returned without another call."""
 
     def __init__(self, memory: Memory, calls: Calls, now: Callable[[], datetime], *, default_model: str) -> None:
         self._memory = memory
@@ -34,7 +34,7 @@ class Summarising:
 
     @activity.defn(name="summarise")
     async def summarise(self, wanted: ToSummarise) -> Summary:
-        """Carry turns into the summary."""
+        """Add turns to the summary."""
         ref = wanted.turn
         with beating():
             definition = await asyncio.to_thread(self._memory.definition, ref.agent_id, ref.agent_version)

@@ -1,4 +1,4 @@
-"""What a model may do in a step: the tools it is offered, and the shape that its answer has to have."""
+"""Decides the constraints of a step's reply: the tools that are offered, and the shape of the answer."""
 
 from asyncio import to_thread
 from collections.abc import Callable, Sequence
@@ -14,23 +14,23 @@ from domain.tools.ports import Toolbox
 from domain.tools.spec import ToolSpec
 
 MOST_DEPTH = 2
-"""How deep tasks may be delegated."""
+"""Limit on the depth of nested delegations."""
 
 _MOST_KNOWN = 1_000
 NOTHING = Wanted()
 
 
 class Offers:
-    """Looks up an agent's tools. Offers of the same tools are the same object, so that they need be encoded once."""
+    """Looks up an agent's tools. Offers of the same tools are the same object, so that they are encoded once only."""
 
     def __init__(self, toolbox: Toolbox, shapes: Callable[[str], Shape | None] = lambda _: None) -> None:
-        """`shapes` makes those that are declared elsewhere, by their names; None for the others."""
+        """Take `shapes`, a lookup of the shapes that are declared elsewhere, by name; it returns None for others."""
         self._toolbox = toolbox
         self._shapes = shapes
         self._known: dict[tuple[int, ...], tuple[tuple[ToolSpec, ...], tuple[ToolOffer, ...]]] = {}
 
     async def wanted(self, thought: Thought, definition: AgentDefinition, *, takes_tools: bool) -> Wanted:
-        """What this step's reply may be.
+        """Return the constraints of this step's reply.
 
         Raises:
             domain.errors.Invalid: there is no such shape.
@@ -62,5 +62,5 @@ class Offers:
             if len(self._known) >= _MOST_KNOWN:
                 self._known.clear()
             offers = tuple(ToolOffer(spec.name, spec.description, spec.parameters) for spec in specs)
-            self._known[key] = specs, offers  # holding the specs keeps their ids theirs
+            self._known[key] = specs, offers  # keeping the specs alive keeps their ids from being reused
         return self._known[key]

@@ -1,7 +1,7 @@
-"""Writing a model call into the ledger: reserved before it is made, ended after, each in one append.
+"""Records a model call in the cost ledger: reserved before it is made, ended after, each in one append.
 
-A call's events go together with those of what it is made for (a turn, a summary), so that neither is known without the
-other.
+A call's events are appended together with those of the turn or summary it is made for, so that neither exists without
+the other.
 """
 
 from collections.abc import Callable, Sequence
@@ -26,7 +26,7 @@ from domain.revocations import Revoked, attempt_key
 
 @dataclass(frozen=True, slots=True)
 class Reservation:
-    """An attempt that may be made now, and the streams as they stood then."""
+    """An attempt that may be made now, and the streams as they were when it was reserved."""
 
     intent: Intent
     attempt: int
@@ -35,12 +35,12 @@ class Reservation:
 
     @property
     def request_id(self) -> str:
-        """What the provider gets as the call's name."""
+        """The call's id as sent to the provider."""
         return f"{self.intent.call_id}.{self.attempt}"
 
 
 class Books:
-    """The ledger side of model calls. Every method may be repeated; none calls a provider."""
+    """The ledger side of model calls. Every method is idempotent; none calls a provider."""
 
     def __init__(self, ledger: Ledger, prices: Prices, now: Callable[[], datetime]) -> None:
         self._ledger = ledger
@@ -49,7 +49,7 @@ class Books:
         self._budgets = Budgets(ledger)
 
     def price(self, model: str, prompt_tokens: int, completion_tokens: int, cached: int = 0) -> Priced:
-        """What these tokens cost now."""
+        """Return the current cost of these tokens."""
         return self._prices.price(
             model,
             prompt_tokens=prompt_tokens,
@@ -68,15 +68,16 @@ class Books:
         beside: Beside = ALONE,
         most_failures: int = policy.MOST_ATTEMPTS,
     ) -> Reservation | Settled:
-        """Reserve the next attempt, or return the reply that stands.
+        """Reserve the next attempt, or return the recorded reply.
 
-        With `untried` the streams are taken to be empty; if they are not, they are read and it is decided again. So it
-        is when the budget seems not to cover a call, which may have been paid for.
+        With `untried` the streams are assumed to be empty; if they are not, they are read and the decision is repeated.
+        The same is done when the budget seems not to cover a call, which may have been paid for already. `beside` is
+        appended together with it.
 
         Raises:
-            OverBudget: the run's budget does not cover it; then nothing is recorded.
-            Revoked: the call is the first of work that is not to begin.
-            UpstreamFailed: as many attempts as there may be have failed, or were made.
+            OverBudget: the run's budget does not cover it; nothing is recorded.
+            Revoked: the call is the first of work that was revoked.
+            UpstreamFailed: the limit of failed attempts, or of all attempts, is reached.
         """
         cause = Cause(intent.key_id, because, self._now())
         stream = aggregate.stream(intent.call_id)
@@ -86,7 +87,7 @@ class Books:
             if call.reply is not None:
                 return call.reply
             if call.failures >= most_failures or call.next_attempt > policy.MOST_ATTEMPTS:
-                raise UpstreamFailed("the model provider was asked as often as it may be")
+                raise UpstreamFailed("the limit of attempts at the model provider is reached")
             return self._reserve(intent, companion, cause, called, known, more=beside.begun(fresh=fresh))
 
         def again() -> Reservation | Settled:
@@ -134,7 +135,7 @@ class Books:
         because: str,
         beside: Beside = ALONE,
     ) -> Settled:
-        """Book the reply, store its text, and return the reply that stands: this one, unless another came first."""
+        """Record the reply, store its text, and return the settled reply: this one, unless another came first."""
         intent = reservation.intent
         usage = reply.usage
         priced = self.price(intent.model, usage.prompt_tokens, usage.completion_tokens, usage.cached_prompt_tokens)
@@ -162,7 +163,7 @@ class Books:
         return call.reply
 
     def fail(self, reservation: Reservation, failure: ModelFailure, because: str) -> Call:
-        """Book an attempt that brought no whole answer as what it is: failed, cut, or unknown."""
+        """Record an attempt without a whole answer as failed, cut, or unknown."""
         cause = Cause(reservation.intent.key_id, because, self._now())
         if failure.charge == "none":
             ended: CallFailed | CallCut = CallFailed(
@@ -200,13 +201,16 @@ class Books:
         )
 
     def lose(self, reservation: Reservation, error: str, because: str, *, failed: bool = False) -> Call:
-        """Book an attempt as unknown: the provider may charge for it. `failed`: it is the one that brought it about."""
+        """Record an attempt as unknown: the provider may charge for it. `failed`: the attempt itself failed."""
         cause = Cause(reservation.intent.key_id, because, self._now())
         attempt = reservation.attempt
         return self._end(reservation, lambda call: aggregate.lose(call, attempt, error, cause, failed=failed))
 
     def lose_overdue(self, call_id: str, attempt: int, because: str) -> bool:
-        """Book an attempt that is only known by name as unknown. False if its end was known after all."""
+        """Record an overdue attempt, of which only the id is known, as unknown.
+
+        Returns False if it has ended after all.
+        """
         stream = aggregate.stream(call_id)
 
         def write() -> bool:
@@ -228,7 +232,7 @@ class Books:
         text: Content | None = None,
         beside: Beside = ALONE,
     ) -> Call:
-        """Append the end of an attempt at the streams as they are known; if they moved, read and decide again."""
+        """Append the end of an attempt to the streams as last read; after a version conflict decide again."""
         intent = reservation.intent
         stream = aggregate.stream(intent.call_id)
 

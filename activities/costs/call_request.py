@@ -1,4 +1,4 @@
-"""What a model call is for, and what is kept of its reply."""
+"""The request for a model call, and the normalization of its reply."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
@@ -12,9 +12,9 @@ from domain.chat.steps import stored
 
 @dataclass(frozen=True, slots=True)
 class Ask:
-    """What a call is for, its prompts (each shorter than the one before), and what else is recorded with its books.
+    """A model call: its prompts (each shorter than the one before), and the events that are appended with it.
 
-    `cleaned` is what is kept of an answer's text.
+    `cleaned` normalizes the text of an answer before it is stored.
     """
 
     call_id: str
@@ -37,7 +37,7 @@ class Ask:
 
 
 def without(ask: Ask, refused: Refusable) -> Ask | None:
-    """The same without what a model refused; None if it was not asked for."""
+    """Return the request without a part that the model refused; None if it does not contain that part."""
     if refused == "tools" and ask.tools:
         return replace(ask, tools=())
     if refused in ("schema", "schema_with_tools") and ask.reply_schema:
@@ -46,7 +46,7 @@ def without(ask: Ask, refused: Refusable) -> Ask | None:
 
 
 def refused_part(failure: ModelFailure, ask: Ask) -> Refusable | None:
-    """What the model does not take. Where the failure names nothing, it is what was asked for beside the messages."""
+    """Return the part that the model does not take. A failure that names none means the tools or the schema."""
     if failure.kind != "unsupported" or failure.refuses is not None:
         return failure.refuses
     if ask.tools:
@@ -55,7 +55,7 @@ def refused_part(failure: ModelFailure, ask: Ask) -> Refusable | None:
 
 
 def cleaned(reply: ModelReply, ask: Ask) -> ModelReply:
-    """The reply with the text that is kept of it."""
+    """Return the reply with the text as it is stored."""
     if reply.tool_calls:
         calls = [_storable_call(call) for call in reply.tool_calls]
         return replace(reply, text=stored(_storable(reply.text), calls, reply.extra))
@@ -64,7 +64,7 @@ def cleaned(reply: ModelReply, ask: Ask) -> ModelReply:
 
 
 def _storable(text: str) -> str:
-    """Without what the database's text cannot hold: U+0000, and halves of surrogate pairs."""
+    """Remove what PostgreSQL's text type cannot hold: U+0000, and unpaired surrogates."""
     text = text.replace("\x00", "")
     return text if text.isascii() else text.encode(errors="replace").decode()
 

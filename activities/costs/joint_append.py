@@ -1,4 +1,4 @@
-"""What is written in the same append as the books of a model call: its turn, and whatever else comes of it."""
+"""Events that are appended together with those of a model call: its turn, and those of a joint append."""
 
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
@@ -14,9 +14,9 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Companion:
-    """What is decided for another stream in the same append: its new events, given those it has.
+    """The decision on another stream in the same append: its new events, given its existing ones.
 
-    `texts` are those that the new events name and nobody has stored yet.
+    `texts` are those that the new events name and that are not stored yet.
     """
 
     stream: str
@@ -26,7 +26,7 @@ class Companion:
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """Changes of other streams and texts that are appended with a call's events; `appended` is told that they were."""
+    """Changes of other streams and texts to append with a call's events; `appended` is called once they are."""
 
     changes: Sequence[Change] = ()
     texts: Sequence[Content] = ()
@@ -35,23 +35,26 @@ class Written:
 
 
 class Beside(Protocol):
-    """What else comes of a call: decided for each try to append it, and with `fresh` anew because others came first."""
+    """Further events of a model call. Decided for each try to append; `fresh` after a version conflict."""
 
     def gate(self) -> AbstractContextManager[object]:
-        """Entered while it is decided and appended."""
+        """Return the context in which to decide and append."""
         ...
 
     def begun(self, *, fresh: bool) -> Written:
-        """What a reservation brings about."""
+        """Return the changes to append with a reservation."""
         ...
 
     def ended(self, turn: Sequence[Event], text: str, *, fresh: bool) -> Written:
-        """What a settlement brings about that adds these events to the turn, with this text. It must not fail."""
+        """Return the changes to append with a settlement that adds these events, and this text, to the turn.
+
+        It must not fail: the reply is paid for, and an error here would keep it from being recorded.
+        """
         ...
 
 
 class Alone:
-    """Nothing else comes of a call."""
+    """The null object: a call without further events."""
 
     def gate(self) -> AbstractContextManager[object]:
         return nullcontext()
@@ -68,7 +71,7 @@ _NOTHING = Written()
 
 
 def inside(beside: Beside, write: Callable[[], T]) -> Callable[[], T]:
-    """A command that runs while nobody else in this process moves what is written beside it."""
+    """Wrap a command so that it runs inside the gate, which excludes other threads of this process."""
 
     def guarded() -> T:
         with beside.gate():

@@ -1,4 +1,4 @@
-"""One model call as a small transaction: reserve, call, settle; and every way it can end in between."""
+"""One model call as a small transaction: reserve, call, settle, and each way to fail in between."""
 
 import asyncio
 from collections.abc import Callable, Mapping
@@ -30,14 +30,14 @@ from domain.errors import TooLarge
 
 NO_TIMEOUTS: Mapping[str, timedelta] = MappingProxyType({})
 _MARGIN_S = 5.0
-"""What a model's adapter may take beyond an answer's time to say that it is over."""
+"""The time that a model's adapter may take beyond an answer's timeout to raise its own error."""
 
 
 class Calls:
-    """Calls the model and keeps the books. A reply that was settled before is returned without another call.
+    """Calls the model and keeps the cost ledger. A reply that was settled before is returned without another call.
 
-    For one step a provider is asked at most `policy.MOST_FAILURES` times in vain, and `policy.MOST_ATTEMPTS` times in
-    all: with the attempts whose worker went away, and those that ask for less after a refusal.
+    One step fails at the provider at most `policy.MOST_FAILURES` times, and makes at most `policy.MOST_ATTEMPTS`
+    attempts in all: those whose worker died and those that omit a refused part included.
     """
 
     def __init__(
@@ -59,14 +59,14 @@ class Calls:
         self._log = structlog.get_logger("calls")
 
     def takes_tools(self, model: str) -> bool:
-        """Whether tools can be offered to it, as far as is known: what it has refused it is not offered for a while."""
+        """Return True if tools can be offered to this model: not for a while after it refused them."""
         return self._model.takes_tools and not self._refusals.holds(model, "tools")
 
     async def settled(self, prepare: Callable[[], Ask]) -> Settled:
         """Call the model until a reply is settled.
 
-        A prompt that is too long is followed by the next one; what the model does not take is left out. `prepare`
-        reads what the prompts are made of; it runs in the thread that makes the first reservation.
+        A prompt that is too long is followed by the next shorter one; a part that the model does not take is left out.
+        `prepare` reads the material of the prompts; it runs in the thread that makes the first reservation.
         """
         untried = activity.info().attempt == 1
         ask, messages, reserved = await asyncio.to_thread(self._begin, prepare, untried=untried)
@@ -83,10 +83,10 @@ class Calls:
         raise TooLarge("the message does not fit the model's window")
 
     async def _settled(self, reserved: Reservation, ask: Ask, messages: tuple[Message, ...]) -> Settled:
-        """Call the model once and book its reply.
+        """Call the model once and settle its reply.
 
         Raises:
-            ModelFailure: there is none that can be used, whatever the reason.
+            ModelFailure: there is no usable reply, whatever the reason.
         """
         reply = await self._called(reserved, ask, messages)
         try:
@@ -98,27 +98,27 @@ class Calls:
             raise unusable(reply.usage, reply.provider_call_id) from fault
 
     async def _booked(self, reserved: Reservation, ask: Ask, failure: ModelFailure) -> Call:
-        """Book an attempt's failure; where that cannot be, book that nobody knows its end.
+        """Record an attempt's failure; if that cannot be recorded, record the attempt as unknown.
 
         Raises:
-            ApplicationError: not even that. The provider is not asked again for this step.
+            ApplicationError: neither can be recorded. The provider is not called again for this step.
         """
         because = ask.ref.because
         try:
             return await surely(partial(self._books.fail, reserved, failure, because), self._log)
-        except Exception:  # noqa: BLE001  (what the failure says cannot be recorded: less is)
+        except Exception:  # noqa: BLE001  (the failure itself cannot be recorded; `unknown` below needs less)
             self._log.exception("a failure cannot be recorded", call_id=ask.call_id, attempt=reserved.attempt)
         try:
             return await surely(partial(self._books.lose, reserved, failure.kind, because, failed=True), self._log)
-        except Exception:  # noqa: BLE001  (asked again, the provider would be paid again)
+        except Exception:  # noqa: BLE001  (a retry would be charged again)
             self._log.exception("an attempt stays open", call_id=ask.call_id, attempt=reserved.attempt)
             raise failures.unexpected(final=True) from None
 
     def _asked_differently(self, ask: Ask, messages: tuple[Message, ...], failure: ModelFailure, call: Call) -> Ask:
-        """How to ask after this failure, within the same attempt.
+        """Return the request to make after this failure, within the same activity attempt.
 
         Raises:
-            ApplicationError: there is nothing to be done differently.
+            ApplicationError: no other request can help.
         """
         if failure.kind == "too_long":
             return ask
@@ -129,8 +129,8 @@ class Calls:
         raise failures.failed(failure, final=final) from None  # the provider's words may quote the prompt
 
     def _asked_for_less(self, ask: Ask, failure: ModelFailure) -> Ask | None:
-        """The same without what the model does not take; None if that was not asked for."""
-        self._log.warning("not taken", call_id=ask.call_id, model=ask.model, what=failure.refuses, said=str(failure))
+        """Return the request without the part that the model does not take; None if it does not contain it."""
+        self._log.warning("refused", call_id=ask.call_id, model=ask.model, what=failure.refuses, said=str(failure))
         if failure.refuses == "parameter":  # the model's adapter knows by now
             return ask
         if failure.refuses is None:
@@ -149,14 +149,14 @@ class Calls:
         return ask, messages, self._reserved(ask, messages, untried=untried, most_failures=policy.MOST_FAILURES)
 
     def _as_taken(self, ask: Ask) -> Ask:
-        """The ask without what its model is known to refuse."""
+        """Return the request without the parts that its model is known to refuse."""
         for refused in self._refusals.of(ask.model):
             if refused != "schema_with_tools" or ask.tools:
                 ask = without(ask, refused) or ask
         return ask
 
     def _reserve(self, ask: Ask) -> tuple[tuple[Message, ...], Reservation | Settled | None]:
-        """The next prompt and its reservation; None when there is no shorter prompt left."""
+        """Return the next prompt and its reservation; None when there is no shorter prompt left."""
         messages = next(ask.prompts, None)
         return (messages, self._reserved(ask, messages)) if messages is not None else ((), None)
 
@@ -196,12 +196,12 @@ class Calls:
             raise
         except ModelFailure:
             raise
-        except Exception as fault:  # asked and perhaps paid: whatever else breaks is a failure of this call
+        except Exception as fault:  # called and perhaps charged: any other error is a failure of this call
             self._log.exception("a call broke", call_id=ask.call_id, attempt=reserved.attempt)
             raise unusable(None, None) from fault
 
     async def _lost(self, reserved: Reservation, ask: Ask) -> None:
-        """Book that nobody waits for the attempt any more; nothing may hide that it was cancelled."""
+        """Record that the attempt was cancelled. No error of this may hide the cancellation."""
         try:
             await surely(partial(self._books.lose, reserved, "cancelled", ask.ref.because), self._log)
         except Exception:  # noqa: BLE001  (it stays open until it is overdue)
@@ -232,7 +232,7 @@ class Calls:
         return self._timeouts.get(model, self._timeout)
 
     async def window(self, model: str) -> int:
-        """The tokens that prompt and answer may take together."""
+        """Return the model's context window: the tokens that prompt and answer may take together."""
         try:
             return await self._model.window(model)
         except ModelFailure as failure:
@@ -240,7 +240,7 @@ class Calls:
 
 
 def unusable(usage: Usage | None, provider_call_id: str | None) -> ModelFailure:
-    """The failure of a call whose reply we cannot keep, in words that tell nothing of our insides."""
+    """Return the failure of a call whose reply cannot be stored, with a message that reveals no internals."""
     return ModelFailure(
         "unreadable",
         "the reply could not be kept",
@@ -252,4 +252,4 @@ def unusable(usage: Usage | None, provider_call_id: str | None) -> ModelFailure:
 
 
 def _unheard(_: str) -> None:
-    """Nobody listens to the pieces of an answer."""
+    """Discard the pieces of a streamed answer."""

@@ -1,4 +1,4 @@
-"""How refusals and model failures become Temporal's: written once."""
+"""Translates refusals and model failures to Temporal's errors."""
 
 from datetime import timedelta
 
@@ -26,7 +26,7 @@ _CODES: tuple[tuple[type[Refused], FailureCode], ...] = (
 _PASSING = (Unavailable, VersionConflict)
 
 LONGEST_WAIT_S = 24 * 3600.0
-"""No wait is longer, whatever a provider says: nothing here waits for so long."""
+"""The longest accepted `Retry-After`: no workflow waits longer than a day."""
 
 _SENTENCES: dict[FailureKind, str] = {
     "unreachable": "the model provider cannot be reached",
@@ -39,31 +39,31 @@ _SENTENCES: dict[FailureKind, str] = {
     "not_found": "the model provider does not have this model",
     "wrong_path": "the model provider has nothing at this path: the base URL is wrong",
     "too_long": "the prompt does not fit the model's window",
-    "unsupported": "the model does not take what was asked",
+    "unsupported": "the model does not support a part of the request",
     "bad_request": "the model provider did not accept the request",
     "unreadable": "the model provider's answer could not be read",
 }
 
 
 def code_of(refusal: Refused) -> FailureCode:
-    """The code a turn fails with when an activity was refused."""
+    """Return the failure code of a turn for a refusal."""
     return next((code for kind, code in _CODES if isinstance(refusal, kind)), "INTERNAL_ERROR")
 
 
 def refused(refusal: Refused) -> ApplicationError:
-    """A refusal as Temporal sees it: final, unless what it needs may be back soon. The type is the failure's code."""
+    """Translate a refusal: non-retryable, unless the refusal is transient. The error's type is the failure code."""
     final = not isinstance(refusal, _PASSING)
     name = type(refusal).__name__ if isinstance(refusal, NotFound | Conflict) else code_of(refusal)
     return ApplicationError(refusal.message, type=name, non_retryable=final)
 
 
 def unexpected(*, final: bool) -> ApplicationError:
-    """What nobody foresaw, in words that tell nothing of our insides: they are in the log."""
+    """Return the error for an unforeseen fault, with a message that reveals no internals; the log has them."""
     return ApplicationError("something broke on our side", type="INTERNAL_ERROR", non_retryable=final)
 
 
 def failed(failure: ModelFailure, *, final: bool) -> ApplicationError:
-    """A model's failure as Temporal sees it, in our words: the provider's own may quote the prompt."""
+    """Translate a model's failure, in the platform's words: the provider's message may quote the prompt."""
     code: FailureCode = "PAYLOAD_TOO_LARGE" if failure.kind == "too_long" else "UPSTREAM_ERROR"
     delay = timedelta(seconds=min(failure.retry_after, LONGEST_WAIT_S)) if failure.retry_after is not None else None
     return ApplicationError(

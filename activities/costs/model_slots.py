@@ -1,4 +1,4 @@
-"""Places for model calls: how many a worker makes at once, and where those go that find none free."""
+"""Slots for model calls: the limit on concurrent calls of a worker, and the queue of calls without a slot."""
 
 import asyncio
 from typing import Any
@@ -11,15 +11,15 @@ from activities.chat.messages import SLOTS_FULL
 from activities.heartbeat import beating
 
 _WAITING_BEAT_S = 3.0
-"""Three in a heartbeat timeout: a hundred that wait are to cost Temporal little."""
+"""Three in a heartbeat timeout: a hundred waiting calls should cost Temporal little."""
 MODEL_ACTIVITIES = frozenset({"think", "summarise", "answer_node"})
 
 
 class ModelSlots(Interceptor):
-    """Holds model calls to `most` at once in this process, whichever queues they come by.
+    """Limits concurrent model calls in this process to `most`, whichever task queues they come by.
 
-    Calls that find no place leave at once for `waiting_queue`, so that they take none from the short activities of
-    their queue. Where this process does not serve that queue (None), or whoever asks cannot follow, they wait here.
+    Calls without a slot leave at once for `waiting_queue`, so that they do not block the short activities of their own
+    queue. Where this process does not serve that queue (None), or the caller cannot move (`may_move`), they wait here.
     """
 
     def __init__(self, most: int, waiting_queue: str | None) -> None:
@@ -30,15 +30,15 @@ class ModelSlots(Interceptor):
         return _Inbound(super().intercept_activity(next), self)
 
     async def take(self, asked: Any) -> None:
-        """Take a place, or send the call to where it may wait for one.
+        """Take a slot, or send the call to the queue where it can wait for one.
 
         Raises:
-            ApplicationError: it is to be asked for in another queue.
+            ApplicationError: the call has to be scheduled in another queue.
         """
         waits_elsewhere = self._waiting_queue not in {None, activity.info().task_queue}
         if self._free.locked() and waits_elsewhere and getattr(asked, "may_move", False):
             raise ApplicationError(
-                "no place is free",
+                "no slot is free",
                 self._waiting_queue,
                 type=SLOTS_FULL,
                 non_retryable=True,
@@ -48,7 +48,7 @@ class ModelSlots(Interceptor):
             await self._free.acquire()
 
     def give_back(self) -> None:
-        """Let the next one in."""
+        """Release a slot."""
         self._free.release()
 
 

@@ -1,4 +1,4 @@
-"""What models have refused: tools and schemas apart, and believed for a while only."""
+"""Remembers the tools and schemas that models have refused, for a limited time."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -10,7 +10,7 @@ _MOST = 1_000
 
 
 class Refusals:
-    """Remembers, per model, what it does not take."""
+    """The parts of a request that each model does not take."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
@@ -22,9 +22,9 @@ class Refusals:
         self._until[model, refused] = self._clock() + BELIEVED_S
 
     def holds(self, model: str, refused: Refusable) -> bool:
-        """Whether the model refused it, not too long ago."""
+        """Return True if the model refused this recently."""
         return self._clock() < self._until.get((model, refused), 0.0)
 
     def of(self, model: str) -> Iterator[Refusable]:
-        """All that it refused."""
+        """Yield all parts that the model refused recently."""
         yield from [refused for named, refused in list(self._until) if named == model and self.holds(model, refused)]

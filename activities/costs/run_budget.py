@@ -1,4 +1,4 @@
-"""The budgets of runs: what a call's events move in one, in the same append."""
+"""Budgets of runs: the budget changes of a call, in the same append as its events."""
 
 from collections.abc import Callable, Sequence
 from threading import Lock
@@ -16,10 +16,10 @@ _GATES = 64
 
 
 class Budgets:
-    """Budgets by the run they belong to. Calls without one pass through at no cost.
+    """Budgets by root run. Calls without one pass through at no cost.
 
-    All calls of a run append to one stream, so that each moves on from where the one before left it: in this process
-    they go one at a time, and among processes whoever comes second tries again.
+    All calls of a run append to one budget stream, each at the version the one before left: in this process they run
+    one at a time, and among processes the later one retries.
     """
 
     def __init__(self, ledger: Ledger) -> None:
@@ -27,14 +27,14 @@ class Budgets:
         self._gates = tuple(Lock() for _ in range(_GATES))
 
     def read(self, root_id: str) -> budget.Budget:
-        """What a run has spent and reserved."""
+        """Return the amounts that a run has spent and reserved."""
         return budget.standing(*self._ledger.read_latest(budget.stream(root_id)))
 
     def reserving(self, intent: Intent, attempt: int, cause: Cause) -> list[Change]:
-        """What an attempt sets aside.
+        """Return the change that reserves an attempt's worst case.
 
         Raises:
-            OverBudget: it does not fit any more.
+            OverBudget: the budget does not cover it.
         """
         if intent.budget_usd is None:
             return []
@@ -44,7 +44,7 @@ class Budgets:
         return [Change(budget.stream(root_id), found.version, [reserved])]
 
     def settling(self, intent: Intent, events: Sequence[Event]) -> list[Change]:
-        """What the end of an attempt sets free and spends; nothing if its end is not known."""
+        """Return the change that releases a reservation and books the cost; none if the attempt's end is unknown."""
         ended = next((event for event in events if isinstance(event, CallSettled | CallCut | CallFailed)), None)
         if intent.budget_usd is None or ended is None:
             return []
@@ -53,19 +53,19 @@ class Budgets:
         return [Change(budget.stream(root_id), found.version, [budget.settle(found, intent, ended)])]
 
     def alone(self, intent: Intent, write: Callable[[], T]) -> T:
-        """Run a command on a call, one at a time of those that share a budget in this process."""
+        """Run a command on a call, one at a time among those that share a budget in this process."""
         if intent.budget_usd is None:
             return write()
         with self._gates[hash(intent.root_id) % _GATES]:
             return write()
 
     def retrying(self, intent: Intent, write: Callable[[], T], *, shared: bool = False) -> T:
-        """The same, again when somebody else appended first: with a budget that is to be expected, and soon over.
+        """Run it, and retry after a version conflict: with a budget, conflicts are expected and brief.
 
-        So it is when the call has another stream that is `shared` with other calls.
+        The same holds when the call has another stream that is `shared` with other calls.
 
         Raises:
-            VersionConflict: it happened too often.
+            VersionConflict: the tries are exhausted.
         """
         if intent.budget_usd is None and not shared:
             return retrying(write)

@@ -1,1 +1,1 @@
-"""What runs of workflows do in the world: nodes begun and ended, expressions evaluated where the texts are."""
+"""Activities of workflow executions: record nodes, and evaluate expressions where the texts are."""

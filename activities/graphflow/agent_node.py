@@ -1,7 +1,7 @@
-"""An agent's node from its beginning to its end in one activity, where a single answer of the model is all it takes.
+"""Runs an agent's node from start to end in one activity, where a single model answer is enough.
 
-The node's beginning is written with the reservation of the model call, its end with the settlement, so that neither
-costs an append or a step of the workflow of its own.
+The node's start is appended with the reservation of the model call, its end with the settlement, so that neither needs
+an append or a workflow step of its own.
 """
 
 from asyncio import to_thread
@@ -33,7 +33,7 @@ _NOTHING = Written()
 
 
 class Answering:
-    """Idempotent: a reply that was settled, and an end that was recorded, are returned."""
+    """Idempotent: a settled reply and a recorded end are returned as they are."""
 
     def __init__(self, thinking: Thinking, parts: GraphParts) -> None:
         self._thinking = thinking
@@ -44,7 +44,10 @@ class Answering:
 
     @activity.defn(name="answer_node")
     async def answer_node(self, spot: Spot) -> Answered:
-        """Have a node's, or an item's, agent answer. What takes more than one step is told, to be gone on with.
+        r"""Have the agent of a node, or of a map's item, answer. A reply that needs more steps is returned to continue.
+
+        Raises:\n    ApplicationError: it cannot be done, or the model gave no answer; the type is the failure code.\n
+        NotFound: a required text was erased.
 
         Raises:
             ApplicationError: it cannot be done, or the model gave no answer; the type is the failure's code.
@@ -61,7 +64,7 @@ class Answering:
             return Answered(ended) if ended else Answered(begun=made.begun, answer=answer)
 
     def _begun(self, spot: Spot) -> tuple[Plan, Made] | None:
-        """What the work is given; None for an item that has an end already."""
+        """Return the input of the work; None for an item that has ended already."""
         parts = self._parts
         if spot.item is not None and (known := parts.ends.standing_item(spot)) and known.status == "completed":
             return None
@@ -70,7 +73,7 @@ class Answering:
         return plan, parts.begins.made(plan, run, spot, parts.begins.work(spot))
 
     def _standing(self, spot: Spot, answer: Answer, begun: Begun) -> Ended | None:
-        """The end that was recorded with a reply that had been settled before."""
+        """Return the end that was recorded with a reply settled by an earlier attempt."""
         if answer.tool_calls or answer.problem or begun.hold:
             return None
         if spot.item is None:
@@ -80,7 +83,7 @@ class Answering:
 
 
 class _Node(Beside):
-    """What a node's call writes of its run. `end` is known once the node has ended with it."""
+    """The run's events that are appended with a node's model call. `end` is set once the node has ended with it."""
 
     def __init__(self, parts: GraphParts, plan: Plan, spot: Spot, made: Made) -> None:
         self.end: Ended | None = None
@@ -108,7 +111,7 @@ class _Node(Beside):
             return self._written(
                 lambda run: parts.ends.node(self._plan, run, spot, outcome), fresh=fresh, then=self._has_ended
             )
-        except Refused as refusal:  # what was paid for is settled; the run is told when it records the end by itself
+        except Refused as refusal:  # settle what was paid; the workflow records the end itself
             structlog.get_logger("answering").warning("no end yet", node=spot.node, reason=refusal.message)
             return _NOTHING
 
@@ -175,5 +178,5 @@ def _thought(spot: Spot, made: Made) -> Thought:
 
 
 def _answer_in(turn: Sequence[Event]) -> str | None:
-    """The hash of the answer that ends a turn, if it is among these events."""
+    """Return the hash of the answer that ends a turn, if it is among these events."""
     return next((event.reply_hash for event in turn if isinstance(event, TurnAnswered)), None)

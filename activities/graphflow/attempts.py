@@ -1,4 +1,4 @@
-"""What is known of an attempt by itself: whose it is, how it is told of, under which key it is recorded."""
+"""Properties of a node attempt: its owner, its place in the run, its idempotency keys, its event fields."""
 
 from datetime import datetime
 from typing import Any
@@ -8,17 +8,17 @@ from domain.events import Cause
 
 
 def owner(spot: Spot) -> str:
-    """The execution, which its texts belong to."""
+    """Return the execution that the attempt's texts belong to."""
     return spot.asked.execution_id
 
 
 def place(spot: Spot) -> tuple[str, int, int]:
-    """The attempt, in its run."""
+    """Return (node, iteration, attempt)."""
     return spot.node, spot.visit, spot.attempt
 
 
 def key(spot: Spot, what: str) -> str:
-    """What of an attempt is recorded once."""
+    """Return the idempotency key for recording `what` of an attempt once."""
     return f"{spot.node}:{spot.visit}:{spot.attempt}:{what}"
 
 
@@ -27,7 +27,7 @@ def cause(spot: Spot, at: datetime) -> Cause:
 
 
 def about(spot: Spot, at: datetime) -> dict[str, Any]:
-    """The fields that all events of a node have."""
+    """Return the fields that all events of a node have."""
     return {
         "execution_id": owner(spot),
         "node": spot.node,

@@ -1,4 +1,4 @@
-"""What undoing a node is, where the node says nothing of it: a run of another workflow is undone node by node."""
+"""Compensation of nodes that declare none: the run of another workflow is compensated node by node."""
 
 from collections.abc import Iterator
 
@@ -16,7 +16,7 @@ from domain.ledger import Ledger
 
 
 class Undoing:
-    """Finds the runs that a visit of a node stands for. It records nothing."""
+    """Finds the child runs of a node's iteration. It records nothing."""
 
     def __init__(self, ledger: Ledger, journal: Journal, plans: Plans) -> None:
         self._ledger = ledger
@@ -24,12 +24,12 @@ class Undoing:
         self._plans = plans
 
     def children(self, plan: Plan, spot: Spot) -> list[RunAsked]:
-        """The runs that this visit has completed and that hold anything to be undone, the latest first."""
+        """Return the child runs of this iteration that completed and have nodes to compensate, latest first."""
         found = (self._child(spot, child) for child in self._ids(plan, spot))
         return [asked for asked in found if asked is not None][::-1]
 
     def left(self, execution_id: str) -> list[Visit]:
-        """What a run has completed and what is to be undone of it, in the order of completion."""
+        """Return the completed nodes of a run that are still to be compensated, in the order of completion."""
         run = self._journal.fresh(execution_id)
         plan = self._plans.plan(run.known.workflow_id, run.known.version)
         done = [Visit(*each) for each in run.completed if each not in run.undone]
@@ -38,7 +38,7 @@ class Undoing:
     def _child(self, spot: Spot, execution_id: str) -> RunAsked | None:
         run: Run = self._journal.fresh(execution_id)
         if run.started is None or run.ended is None or run.ended.status != "completed":
-            return None  # it was never begun; or it has undone itself
+            return None  # it never started, or it has compensated itself
         return asked_for(run.started, depth=spot.asked.depth + 1) if self.left(execution_id) else None
 
     def _ids(self, plan: Plan, spot: Spot) -> Iterator[str]:
@@ -53,7 +53,7 @@ class Undoing:
             yield child_id(owner, spot.node, spot.visit, item, attempt)
 
     def _items(self, owner: str, ended: NodeEnded) -> dict[int, int]:
-        """The items of a map that completed, with the attempts in which they did."""
+        """Return the completed items of a map, with the attempt in which each completed."""
         begun = self._journal.begun(owner, ended)
         count = begun.items or 0 if begun else 0
         streams = [runs.item_stream(owner, ended.node, ended.visit, item) for item in range(count)]

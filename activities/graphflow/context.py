@@ -1,4 +1,4 @@
-"""What the activities of runs share: what they know of the ledger, and how attempts begin and end."""
+"""Shared parts of the execution activities."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ from domain.ledger import Ledger
 
 @dataclass(frozen=True, slots=True)
 class GraphParts:
-    """Made once in a process: what one activity has read, another need not read again."""
+    """Shared per process, so that what one activity has read is cached for the others."""
 
     ledger: Ledger
     content: ContentStore
@@ -33,7 +33,7 @@ class GraphParts:
 def graph_parts(
     ledger: Ledger, content: ContentStore, now: Callable[[], datetime], *, plans: Plans | None = None
 ) -> GraphParts:
-    """Parts that know nothing yet but, with `plans`, definitions that were read before."""
+    """Build the parts with empty caches; `plans` brings definitions that were read before."""
     journal, values = Journal(ledger), Values(content)
     plans = plans or Plans(ledger)
     begins = Begins(journal, plans, values, now)

@@ -1,4 +1,4 @@
-"""Runs of workflows, begun and ended."""
+"""Starts, reopens and ends workflow executions."""
 
 from asyncio import to_thread
 from collections.abc import Callable, Collection, Iterator
@@ -42,16 +42,16 @@ from domain.swarm.ports import Agents
 from domain.tools.ports import Toolbox
 
 START_KEY = "start"
-"""Of the append by which a run begins, among those of the run."""
+"""The idempotency key, within a run, of the append that starts it."""
 
 
 def reopen_key(request: Request) -> str:
-    """The key of the append by which a run is gone on with, among those of the run."""
+    """Return the idempotency key, within a run, of the append that reopens it."""
     return f"reopen:{request.because}"
 
 
 class RunActivities:
-    """All of them are idempotent: a repeat changes nothing and returns what stands."""
+    """Ledger commands of runs. All are idempotent: a repeat changes nothing and returns the current state."""
 
     def __init__(
         self,
@@ -76,11 +76,11 @@ class RunActivities:
 
     @activity.defn(name="begin_run")
     async def begin_run(self, asked: RunAsked) -> RunBegun:
-        """Record that a run has begun, with the versions that it keeps. One that cannot run has ended as failed.
+        """Record the start of a run, with the versions that it pins. A run that cannot start is ended as failed.
 
         Raises:
             NotFound: there is no such version of the workflow.
-            Revoked: the run is not to begin.
+            Revoked: the run was revoked before it started.
         """
         plan = await to_thread(self._plans.plan, asked.workflow_id, asked.version)
         tools = names_in(plan.definition).tools
@@ -90,19 +90,19 @@ class RunActivities:
 
     @activity.defn(name="reopen_run", no_thread_cancel_exception=True)
     def reopen_run(self, asked: RunAsked, request: Request) -> RunBegun:
-        """Go on with a run that failed, was rejected or was cancelled.
+        """Reopen a run that failed, was rejected or was cancelled.
 
         Raises:
             NotFound: there is no such run.
-            Conflict: there is nothing to go on with.
-            Revoked: it is not to be gone on with.
+            Conflict: the run has nothing to resume.
+            Revoked: the request to reopen it was revoked.
         """
         plan = self._plans.plan(asked.workflow_id, asked.version)
 
         def decide(run: Run) -> Decided:
             stood = (run.ended.state if run.ended else None) or run.stood or {}
             if run.ended and run.ended.status != "completed" and not stood:
-                raise Conflict("the run has not begun its work: start a new one")
+                raise Conflict("the run has not started its work: start a new one")
             ready = plan.schedule.reopened(state_of(stood)).ready if run.ended and stood else ()
             cause = Cause(request.by, request.because, self._now())
             nodes = tuple(visit.node for visit in ready)
@@ -125,7 +125,7 @@ class RunActivities:
 
     @activity.defn(name="begin_undo", no_thread_cancel_exception=True)
     def begin_undo(self, asked: RunAsked) -> RunBegun:
-        """Say what is to be undone of a run that has completed.
+        """Return the nodes to compensate of a run that has completed.
 
         Raises:
             NotFound: there is no such run.
@@ -138,10 +138,10 @@ class RunActivities:
 
     @activity.defn(name="record_request", no_thread_cancel_exception=True)
     def record_request(self, asked: RunAsked, request: Request) -> None:
-        """Record that a run is paused, or goes on.
+        """Record that a run is paused or resumed.
 
         Raises:
-            NotFound: it has not begun.
+            NotFound: it has not started.
         """
         kind = RunPaused if request.verb == "pause" else RunResumed
         cause = Cause(request.by, request.because, self._now())
@@ -157,7 +157,7 @@ class RunActivities:
 
     @activity.defn(name="end_run", no_thread_cancel_exception=True)
     def end_run(self, ending: RunEnding) -> RunOver:
-        """Store what the run gives, and record its end."""
+        """Store the run's output, and record its end."""
         asked = ending.asked
         plan = self._plans.plan(asked.workflow_id, asked.version)
 
@@ -201,7 +201,7 @@ class RunActivities:
     def _started(
         self, asked: RunAsked, plan: Plan, cause: Cause, no_tools: list[str]
     ) -> tuple[RunStarted, tuple[str, str] | None]:
-        """The beginning of a run, and why it cannot run."""
+        """Build the event that starts a run; the second value is the reason it cannot run, if any."""
         named = names_in(plan.definition)
         wanted = {*named.agents, *([COORDINATOR] if named.modes else [])}
         agents = self._agents.deployed(sorted(wanted)) if wanted else {}
@@ -269,7 +269,7 @@ class RunActivities:
         return event, [text] if text else []
 
     def _output(self, plan: Plan, run: Run, ending: RunEnding) -> Any:
-        """What the definition says, or else the outputs of the ends that were reached."""
+        """Evaluate the definition's output, or else collect the outputs of the end nodes that were reached."""
         run = runs.skip(run, ending.skipped)
         if plan.definition.output is not None:
             return filled(plan.definition.output, scope(self._values, plan, run, plan.output_reads()))

@@ -1,4 +1,4 @@
-"""The streams of runs: read once, kept while they are worked on here, appended to where they stand."""
+"""The event streams of runs: read once, cached while runs are worked on here, appended to optimistically."""
 
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
@@ -25,7 +25,7 @@ _MOST = 1_000
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """What is to be appended to a run's stream, the texts that go with it, and the run as it stands then."""
+    """The changes to append to a run's stream, their texts, and the run after them."""
 
     changes: tuple[Change, ...]
     content: tuple[Content, ...]
@@ -34,10 +34,10 @@ class Entry:
 
 
 class Journal:
-    """What is decided is decided again when the stream stood elsewhere, so nothing stale is ever written.
+    """Reads and appends runs. A decision on a stale version is repeated, so that nothing stale is written.
 
-    The nodes of one run decide one after the other in this process, each on what those before are about to append;
-    among processes whoever comes second tries again.
+    The nodes of one run decide one after the other in this process, each on top of pending appends; among processes the
+    later one retries.
     """
 
     def __init__(self, ledger: Ledger) -> None:
@@ -48,29 +48,29 @@ class Journal:
         self._lock = Lock()
 
     def read(self, execution_id: str, *, seen: int = 0) -> Run:
-        """A run as it is known here, at version `seen` or later."""
+        """Return a run from the cache, at version `seen` or later."""
         known = self._recall(execution_id)
         return known if known.version >= max(seen, 1) else self._caught_up(execution_id, known)
 
     def recorded(self, execution_id: str, kind: type[E], place: tuple[str, int, int]) -> E | None:
-        """The event of this kind that is about this very attempt (node, visit, attempt), from the run's beginning on.
+        """Return the event of this kind about exactly this attempt (node, iteration, attempt).
 
-        For runs that are gone through again: they may be far ahead in the ledger.
+        It searches the whole stream, for workflows that are replayed: the ledger may be far ahead of them.
         """
         known = (event for event in self._ledger.read(runs.stream(execution_id)) if isinstance(event, kind))
         return next((event for event in known if (event.node, event.visit, event.attempt) == place), None)
 
     def begun(self, execution_id: str, ended: NodeEnded) -> NodeBegun | None:
-        """How the attempt began that has ended so."""
+        """Return the start of the attempt that ended so."""
         return self.recorded(execution_id, NodeBegun, (ended.node, ended.visit, ended.attempt))
 
     def completed(self, execution_id: str, node: str, visit: int) -> NodeEnded | None:
-        """The end of a visit that has completed."""
+        """Return the event that completed a node's iteration."""
         known = self._ledger.read(runs.stream(execution_id))
         return next((event for event in known if _is_completion(event, node, visit)), None)
 
     def as_it_was(self, execution_id: str, node: str, visit: int) -> Run:
-        """A run as it stood when this visit of a node had just completed."""
+        """Return a run as it was when this iteration of a node had just completed."""
         run = Run()
         for event in self._ledger.read(runs.stream(execution_id)):
             run = runs.evolve(run, event)
@@ -79,18 +79,18 @@ class Journal:
         return run
 
     def writing(self, execution_id: str) -> "Writing":
-        """Somebody is about to write to a run."""
+        """Return a writer, which serializes the decisions on a run in this process."""
         return Writing(self, execution_id, self._gates[hash(execution_id) % _GATES])
 
     def write(self, execution_id: str, decide: Decide, *, key: str) -> Run:
-        """Append what is decided, under an idempotency key. Returns the run as it stands then.
+        """Decide and append under an idempotency key; return the run after it.
 
         Raises:
-            VersionConflict: others came first again and again.
+            VersionConflict: the tries are exhausted.
         """
         try:
             return self._written(execution_id, decide, key, fresh=False)
-        except Refused:  # a conflict of versions, or of what was known here with what others have written since
+        except Refused:  # a version conflict, or a decision on a stale version
             again = partial(self._written, execution_id, decide, key, fresh=True)
             return retrying(again, tries=MANY_TRIES, pause_s=BRIEF_S)
 
@@ -106,11 +106,11 @@ class Journal:
             return entry.run
 
     def fresh(self, execution_id: str) -> Run:
-        """A run as it stands in the ledger."""
+        """Return a run as it is in the ledger."""
         return self._caught_up(execution_id, self._recall(execution_id))
 
     def newest(self, execution_id: str) -> tuple[Run, Underway | None]:
-        """A run as it will stand if what is under way here is appended; not read yet, if nothing is known of it."""
+        """Return a run with its pending append applied; at version 0 if it is not cached."""
         with self._lock:
             known, ahead = self._known.get(execution_id, Run()), self._ahead.get(execution_id)
         if ahead is None or ahead[1].failed or ahead[0].version <= known.version:
@@ -118,18 +118,18 @@ class Journal:
         return ahead
 
     def expect(self, execution_id: str, run: Run, underway: Underway) -> None:
-        """A run will stand so if this is appended."""
+        """Note the run's state after a pending append."""
         with self._lock:
             self._ahead[execution_id] = run, underway
 
     def over(self, execution_id: str, underway: Underway) -> None:
-        """This has been appended, or will not be."""
+        """Forget a pending append that has succeeded or failed."""
         with self._lock:
             if (ahead := self._ahead.get(execution_id)) is not None and ahead[1] is underway:
                 del self._ahead[execution_id]
 
     def keep(self, execution_id: str, run: Run) -> Run:
-        """A run stands so in the ledger."""
+        """Cache a run as it is in the ledger."""
         with self._lock:
             if run.version >= self._known.get(execution_id, run).version:
                 self._known[execution_id] = run
@@ -148,7 +148,7 @@ class Journal:
 
 
 def append_key(execution_id: str, key: str) -> str:
-    """The idempotency key of an append to a run, by its key among those of the run."""
+    """Return the ledger's idempotency key for an append to a run, given its key within the run."""
     return f"run:{execution_id}:{key}"
 
 
@@ -157,7 +157,11 @@ def _is_completion(event: Event, node: str, visit: int) -> TypeGuard[NodeEnded]:
 
 
 class Writing:
-    """Nobody else in this process decides on a run until what is decided here is in line to be appended."""
+    """Holds the run's lock until the decided changes are queued for appending.
+
+    The lock is released as soon as they are queued, so that the next node can decide on top of the pending append; with
+    a stale version the ledger refuses both.
+    """
 
     def __init__(self, journal: Journal, execution_id: str, gate: Lock) -> None:
         self._journal = journal
@@ -178,9 +182,9 @@ class Writing:
             self._pass_on()
 
     def entry(self, decide: Decide, *, fresh: bool = False) -> Entry:
-        """What is decided. With `fresh` the stream is read, as it has to be when others came first.
+        """Decide the changes. With `fresh` the stream is read, which is required after a version conflict.
 
-        Then nobody goes on from it before it stands: it may be that others come first again.
+        Changes on a freshly read stream are not offered to others as pending: they may meet another conflict.
         """
         run, after = self._journal.newest(self._execution_id)
         is_read = fresh or not run.version
@@ -195,7 +199,7 @@ class Writing:
         return Entry(tuple(changes), tuple(content), stands, underway)
 
     def appended(self, entry: Entry) -> None:
-        """The entry was appended."""
+        """Cache the run after the append has succeeded."""
         self._journal.keep(self._execution_id, entry.run)
 
     def _in_line(self, run: Run, underway: Underway) -> None:

@@ -1,4 +1,4 @@
-"""What the expressions of a run read: its input, its context, what its nodes have put out."""
+"""The data that expressions of a run read: its input, its context, and the outputs of its nodes."""
 
 from collections import OrderedDict
 from collections.abc import Iterable, Mapping
@@ -14,14 +14,14 @@ from domain.graphflow.execution.aggregate import NEVER, NodeRun, Run
 
 _MOST_KEPT = 5_000
 _LARGEST_KEPT = 20_000
-"""Characters of a text that is kept; others are read again."""
+"""Limit, in characters, on cached texts; longer ones are read again."""
 
 Text = tuple[str, bool]
-"""The hash of a text, and whether it is the value itself and not JSON."""
+"""(hash, is plain text): a plain text is the value itself, any other is JSON."""
 
 
 class Values:
-    """Values by their hashes. Texts never change, so small ones are kept."""
+    """Values by the hashes of their texts. Texts never change, so small ones are cached."""
 
     def __init__(self, content: ContentStore) -> None:
         self._content = content
@@ -29,10 +29,10 @@ class Values:
         self._lock = Lock()
 
     def get(self, owner: str, wanted: Iterable[Text]) -> dict[Text, Any]:
-        """The values of these texts.
+        """Return the values of these texts.
 
         Raises:
-            NotFound: one was erased.
+            NotFound: a text was erased.
         """
         asked = set(wanted)
         with self._lock:
@@ -46,11 +46,11 @@ class Values:
         return found
 
     def one(self, owner: str, text_hash: str, *, as_text: bool = False) -> Any:
-        """One value."""
+        """Return one value."""
         return self.get(owner, [(text_hash, as_text)])[text_hash, as_text]
 
     def keep(self, owner: str, text: Text, value: Any, *, size: int) -> None:
-        """Remember a value that was just made of, or into, a text of so many characters."""
+        """Cache the value of a text of `size` characters."""
         if size <= _LARGEST_KEPT:
             with self._lock:
                 self._kept[owner, text] = value
@@ -64,7 +64,7 @@ class Values:
 
 
 def scope(values: Values, plan: Plan, run: Run, names: Iterable[str], *, visit: int = 1) -> dict[str, Any]:
-    """What an expression reads that is about these nodes.
+    """Return the variables of an expression that reads these nodes.
 
     Raises:
         NotFound: a text was erased.
@@ -88,7 +88,7 @@ def scope(values: Values, plan: Plan, run: Run, names: Iterable[str], *, visit: 
 
 
 def with_defaults(schema: Mapping[str, Any], given: Any) -> Any:
-    """An input with what its schema gives for what was left out, in the objects and lists inside it too."""
+    """Fill in the defaults of an input's schema, in nested objects and lists too."""
     if isinstance(given, list):
         return [with_defaults(_declared(schema, "items"), each) for each in given]
     declared = schema.get("properties")
@@ -107,7 +107,7 @@ def _declared(schemas: Mapping[str, Any], name: str) -> Mapping[str, Any]:
 def ended_node(
     status: str, visit: int, output: Any = None, error: Mapping[str, str | None] | None = None
 ) -> dict[str, Any]:
-    """A node as expressions see it, once it has ended."""
+    """Return an ended node as expressions see it."""
     seen: dict[str, Any] = {"status": status, "visit": visit}
     if error is not None:
         seen["error"] = dict(error)

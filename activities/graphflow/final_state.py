@@ -1,4 +1,4 @@
-"""Where a run stood when it ended: what is to be gone on with, what has its output, what would be undone."""
+"""The state of a run at its end: nodes to resume, nodes with outputs, nodes to compensate."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -10,22 +10,22 @@ from domain.graphflow.execution.scheduler import Over, State, Visit
 
 
 def to_undo(plan: Plan, run: Run) -> list[tuple[str, int]]:
-    """What would be undone if the run failed again, in the order of completion."""
+    """Return the nodes to compensate if the run failed again, as (node, iteration) in the order of completion."""
     done = plan.schedule.to_compensate(Visit(*each) for each in run.completed)
     return [(visit.node, visit.visit) for visit in reversed(done)]
 
 
 def is_kept(run: Run, visit: Visit) -> bool:
-    """Whether a visit has its output, and failed at what follows from it."""
+    """Return True if an iteration has its output and failed in the evaluation of its conditions."""
     ended = run.node(visit.node).ended
     return ended is not None and ended.visit == visit.visit and ended.output_hash is not None
 
 
 def state_of(fields: Mapping[str, Any]) -> State:
-    """The state of a schedule as it was recorded.
+    """Return the recorded state of a schedule.
 
     Raises:
-        ApplicationError: it cannot be read.
+        ApplicationError: the state is malformed.
     """
     try:
         over = fields.get("over")

@@ -1,4 +1,4 @@
-"""What is asked of the activities of a run and what comes of it, by ids only. Fields are added with defaults."""
+"""Messages of the execution activities, by ids only. Fields are added with defaults."""
 
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -14,10 +14,10 @@ from domain.graphflow.execution.events import RunStarted
 
 @dataclass(frozen=True)
 class RunAsked:
-    """A run that was asked for: input and context are texts (JSON) of the execution, by their hashes.
+    """The request for a run: input and context are texts (JSON) of the execution, by their hashes.
 
-    `root_id` is the run that people know: this one, unless it is named. `depth` counts the runs around it.
-    `budget_usd` is exact text.
+    `root_id` is the run that clients know: this one, if empty. `depth` counts the enclosing runs. `budget_usd` is exact
+    text.
     """
 
     execution_id: str
@@ -39,7 +39,7 @@ class RunAsked:
 
 
 def asked_for(began: RunStarted, *, depth: int = 0) -> RunAsked:
-    """What a run that has begun was asked for."""
+    """Return the request that a started run was made by."""
     return RunAsked(
         execution_id=began.execution_id,
         workflow_id=began.workflow_id,
@@ -58,7 +58,7 @@ def asked_for(began: RunStarted, *, depth: int = 0) -> RunAsked:
 
 @dataclass(frozen=True)
 class Request:
-    """Somebody wants something of a run: `verb` is `pause`, `resume` or `reopen`."""
+    """A request about a run: `verb` is `pause`, `resume` or `reopen`."""
 
     verb: str
     by: str
@@ -67,11 +67,11 @@ class Request:
 
 @dataclass(frozen=True)
 class RunBegun:
-    """The packed graph, and where the run is to go on: `state` of its schedule when it was gone on with.
+    """The packed graph, and the state that the run continues from: `state` of its schedule when it was reopened.
 
-    `attempts` are those that the nodes which are to run again have had; `completed` nodes with their visits. `code` and
-    `reason` say why it cannot run; its end is recorded then. `kept` nodes have their outputs already: only their
-    conditions are evaluated again.
+    `attempts` counts the earlier attempts of the nodes that run again; `completed` are nodes with their iterations.
+    `code` and `reason` say why the run cannot start; its end is recorded then. `kept` nodes have their outputs already:
+    only their conditions are evaluated again.
     """
 
     plan: str
@@ -86,10 +86,10 @@ class RunBegun:
 
 @dataclass(frozen=True)
 class Spot:
-    """An attempt at a node, or at an item of a map (counted from 0), or at undoing a node.
+    """An attempt at a node, at an item of a map (from 0), or at the compensation of a node.
 
-    `skipped` are nodes that may not have been recorded as skipped yet. `now` is the run's own time. `seen` is the
-    version of the run's stream that is to be known.
+    `skipped` are nodes that may not have been recorded as skipped yet. `now` is the workflow's time. `seen` is the
+    least version of the run's stream that has to be read.
     """
 
     asked: RunAsked
@@ -106,12 +106,12 @@ class Spot:
 
 @dataclass(frozen=True)
 class Begun:
-    """What a node's work needs, by its type. `is_done`: an item that has an end already.
+    """The input of a node's work, by node type. `is_done`: an item that has ended already.
 
-    `turn`, with `shape`, `tools` and `hold`, is an agent's; `tool` is to be called within `timeout_s`, with a `risk`
-    once a person has let it go, whose edit follows the schema at `schema_hash`; `items` are a map's, whose list is
-    known at version `seen`, and which `goes_on` when one of them fails; `until` is when a wait ends. `undo` are runs
-    that are to be undone, in this order.
+    `turn`, with `shape`, `tools` and `hold`, is an agent's; `tool` is called within `timeout_s`, with a `risk` after an
+    approval, whose edit follows the schema at `schema_hash`; `items` counts a map's list, which is recorded at version
+    `seen`, and which `goes_on` when an item fails; `until` is the end of a wait. `undo` are runs to compensate, in this
+    order.
     """
 
     type: str
@@ -137,7 +137,7 @@ class Begun:
 
 @dataclass(frozen=True)
 class Held:
-    """An attempt waits for a person."""
+    """An attempt that waits for an approval."""
 
     spot: Spot
     approval_id: str
@@ -145,11 +145,11 @@ class Held:
 
 @dataclass(frozen=True)
 class Ending:
-    """How an attempt ends: `completed`, `failed` or `rejected`. With `again` a failure may be followed by another one.
+    """The end of an attempt: `completed`, `failed` or `rejected`. With `again` a failure may be retried.
 
-    `made` says what was brought: `answer` of an agent, `result` of a tool, `decision`, `waited` (the event's payload),
-    `swarm` or `run` (a text of `owner`), each by its `hash`; the `items` of a map, so many as `count`; or `kept`, what
-    the node has put out before.
+    `made` names the kind of result: `answer` of an agent, `result` of a tool, `decision`, `waited` (the event's
+    payload), `swarm` or `run` (a text of `owner`), each by its `hash`; the `items` of a map, `count` of them; or
+    `kept`, the node's earlier output.
     """
 
     spot: Spot
@@ -167,7 +167,7 @@ class Ending:
 
 @dataclass(frozen=True)
 class Ended:
-    """How an attempt has ended, and the edges that are taken. `final`: there is no other attempt."""
+    """The recorded end of an attempt, and the indices of the edges taken. `final`: there is no other attempt."""
 
     status: str
     taken: list[int] = field(default_factory=list)
@@ -178,7 +178,7 @@ class Ended:
 
 @dataclass(frozen=True)
 class Answered:
-    """What came of an agent's work in one step: its end; or, without `ended`, the `answer` to go on with as `begun`."""
+    """The result of an agent's single step: its end; or, without `ended`, the `answer` to continue from as `begun`."""
 
     ended: Ended | None = None
     begun: Begun | None = None
@@ -187,7 +187,7 @@ class Answered:
 
 @dataclass(frozen=True)
 class Undone:
-    """What came of undoing a node."""
+    """The result of compensating a node."""
 
     spot: Spot
     status: str
@@ -196,7 +196,7 @@ class Undone:
 
 @dataclass(frozen=True)
 class RunEnding:
-    """How a run ends: `state` is that of its schedule, `ends` the nodes that were reached."""
+    """The end of a run to record: `state` is that of its schedule, `ends` the end nodes that were reached."""
 
     asked: RunAsked
     status: str
@@ -210,7 +210,7 @@ class RunEnding:
 
 @dataclass(frozen=True)
 class RunOver:
-    """How a run has ended: the output is a text (JSON) of the execution, by its hash."""
+    """The recorded end of a run: the output is a text (JSON) of the execution, by its hash."""
 
     status: str
     output_hash: str | None = None

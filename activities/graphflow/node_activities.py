@@ -1,4 +1,4 @@
-"""Nodes of runs, begun and ended: templates, outputs and conditions are worked out here, where the texts are."""
+"""Starts and ends nodes of runs: templates, outputs and conditions are evaluated here, where the texts are."""
 
 from asyncio import to_thread
 from collections.abc import Callable
@@ -27,7 +27,7 @@ from domain.tools.spec import ToolSpec
 
 
 class NodeActivities:
-    """All of them are idempotent: a repeat changes nothing and returns what stands."""
+    """Ledger commands of nodes. All are idempotent: a repeat changes nothing and returns the current state."""
 
     def __init__(self, parts: GraphParts, toolbox: Toolbox, now: Callable[[], datetime]) -> None:
         self._ledger = parts.ledger
@@ -45,7 +45,7 @@ class NodeActivities:
 
     @activity.defn(name="transform_node", no_thread_cancel_exception=True)
     def transform_node(self, spot: Spot) -> Ended:
-        """Evaluate a transform, or one for each item of a map, from its beginning to its end."""
+        """Evaluate a transform, or one for each item of a map, from start to end."""
         plan = self._begins.plan(spot)
 
         def decide(run: Run) -> Decided:
@@ -59,11 +59,11 @@ class NodeActivities:
 
     @activity.defn(name="begin_node")
     async def begin_node(self, spot: Spot) -> Begun:
-        """Say what the node's work needs, and record that it has begun.
+        """Return the input of the node's work, and record its start.
 
         Raises:
-            ApplicationError: it cannot be done; the type is the failure's code.
-            NotFound: a text that it reads was erased.
+            ApplicationError: it cannot be done; the type is the failure code.
+            NotFound: a required text was erased.
         """
         work = self._begins.work(spot)
         if work is None:
@@ -73,7 +73,7 @@ class NodeActivities:
 
     @activity.defn(name="hold_node", no_thread_cancel_exception=True)
     def hold_node(self, held: Held) -> None:
-        """Record that a person has to decide."""
+        """Record that the node waits for an approval."""
         spot = held.spot
         event = NodeHeld(approval_id=held.approval_id, **spots.about(spot, self._now()))
         key = f"hold:{held.approval_id}"
@@ -81,7 +81,7 @@ class NodeActivities:
 
     @activity.defn(name="end_node", no_thread_cancel_exception=True)
     def end_node(self, ending: Ending) -> Ended:
-        """Store what a node has put out, see which edges are taken, and record its end.
+        """Store a node's output, evaluate its outgoing conditions, and record its end.
 
         Raises:
             NotFound: a text was erased.
@@ -96,7 +96,7 @@ class NodeActivities:
 
     @activity.defn(name="end_undo", no_thread_cancel_exception=True)
     def end_undo(self, undone: Undone) -> None:
-        """Record what came of undoing a node."""
+        """Record the result of compensating a node."""
         spot = undone.spot
         event = NodeCompensated(
             execution_id=spots.owner(spot),
@@ -139,7 +139,7 @@ class NodeActivities:
         return [_mapped(node, {**data, node.item: item}) for item in items]
 
     def _fail_attempt(self, spot: Spot, outcome: Outcome) -> Ended:
-        """Record that there will be another attempt."""
+        """Record a failed attempt that will be followed by another one."""
         failed = AttemptFailed(code=outcome.code or "", error=outcome.error or "", **spots.about(spot, self._now()))
         key = spots.key(spot, "failed")
         self._journal.write(spots.owner(spot), lambda run: (runs.fail_attempt(run, failed), []), key=key)

@@ -1,4 +1,4 @@
-"""How attempts at nodes and items end: which edges are taken, what stands of it, and the events that say so."""
+"""Decides the ends of attempts at nodes and items: the edges taken, the stored output, and the events."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -21,7 +21,7 @@ from domain.json_schema.depth import DEEPEST, is_too_deep
 from domain.ledger import Change, Ledger
 
 MOST_OUTPUT = 2_000_000
-"""Characters of an output."""
+"""Limit on an output, in characters."""
 FINAL = frozenset(
     {
         FAILED_EXPRESSION,
@@ -36,11 +36,11 @@ FINAL = frozenset(
         "NotFound",
     }
 )
-"""Codes of failures that would come again with every attempt, or must not be risked again."""
+"""Failure codes that are not retried: they would recur with every attempt, or the work must not be done twice."""
 
 
 class Ends:
-    """Decides how attempts end. It records nothing."""
+    """Decides the ends of attempts. It records nothing."""
 
     def __init__(
         self, ledger: Ledger, journal: Journal, begins: Begins, values: Values, now: Callable[[], datetime]
@@ -52,7 +52,7 @@ class Ends:
         self._now = now
 
     def node(self, plan: Plan, run: Run, spot: Spot, outcome: Outcome) -> Decided:
-        """The end of a node: what does not work out, or is too large, is a failure.
+        """Decide the end of a node: a failed condition or an output over the limit is a failure.
 
         Raises:
             NotFound: a text was erased.
@@ -61,7 +61,7 @@ class Ends:
         try:
             taken = self._taken(plan, run, spot, outcome)
         except BadExpression as error:
-            # what was put out may have been paid for: it is kept, and going on evaluates the conditions again
+            # the output may have cost money: keep it, so that reopening only evaluates the conditions again
             put_out = text.hash if text else outcome.hash
             outcome = replace(outcome, status="failed", code=FAILED_EXPRESSION, error=f"a condition: {error.reason}")
             taken = self._taken(plan, run, spot, replace(outcome, value=None))
@@ -80,7 +80,7 @@ class Ends:
         return runs.end_node(run, event), [text] if text else []
 
     def item(self, spot: Spot, outcome: Outcome) -> tuple[Change, ItemEnded, list[Content]]:
-        """The end of an item: what is to be appended, the event in it, and the texts."""
+        """Decide the end of an item: the change to append, its event, and its texts."""
         outcome, text = _stored(outcome, spots.owner(spot))
         event = ItemEnded(
             execution_id=spots.owner(spot),
@@ -100,12 +100,12 @@ class Ends:
         return Change(stream, len(known), [event]), event, [text] if text else []
 
     def standing_item(self, spot: Spot) -> ItemEnded | None:
-        """The newest end of an item."""
+        """Return the latest recorded end of an item."""
         known = self._ledger.read(_stream(spot))
         return next((event for event in reversed(known) if isinstance(event, ItemEnded)), None)
 
     def standing(self, run: Run, spot: Spot) -> Ended | None:
-        """The end of this very attempt: a run that is gone through again may be far ahead in the ledger."""
+        """Return the recorded end of exactly this attempt: for a replayed workflow the ledger may be far ahead."""
         stands = run.node(spot.node).ended
         if stands is None or (stands.visit, stands.attempt) != (spot.visit, spot.attempt):
             stands = self._journal.recorded(spots.owner(spot), NodeEnded, spots.place(spot))
@@ -114,7 +114,7 @@ class Ends:
         return Ended(stands.status, list(stands.taken), stands.code, stands.error, final=True)
 
     def _taken(self, plan: Plan, run: Run, spot: Spot, outcome: Outcome) -> tuple[int, ...]:
-        """The edges that are taken. After a failure that the run goes on from, what has no value does not hold."""
+        """Return the edges to take. After a failure with `on_error: continue`, a condition without a value is false."""
         conditions = plan.conditions(spot.node)
         if outcome.status != "completed" and plan.nodes[spot.node].on_error != "continue":
             return ()
@@ -128,7 +128,7 @@ class Ends:
 
 
 def _stored(outcome: Outcome, owner: str) -> tuple[Outcome, Content | None]:
-    """An outcome that can be stored, and the text of it that is not stored yet."""
+    """Return the outcome as it can be stored, and the text that is not stored yet."""
     if not outcome.as_text and is_too_deep(outcome.value):
         return Outcome("failed", code="OUTPUT_INVALID", error=f"it is nested more than {DEEPEST} deep"), None
     text = outcome.text(owner)
@@ -138,12 +138,12 @@ def _stored(outcome: Outcome, owner: str) -> tuple[Outcome, Content | None]:
 
 
 def item_key(spot: Spot) -> str:
-    """An item ends once for each attempt."""
+    """Return the idempotency key of an item's end: one for each attempt."""
     return f"{_stream(spot)}:{spot.attempt}"
 
 
 def of_item(event: ItemEnded) -> Ended:
-    """The end of an item, as its run is told."""
+    """Return the end of an item as its workflow receives it."""
     return Ended(event.status, code=event.code, error=event.error)
 
 

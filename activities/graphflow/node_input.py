@@ -1,4 +1,4 @@
-"""What the work of a node is given: its templates rendered, the texts to be stored, the ids of what will be done."""
+"""Builds the input of a node's work: rendered templates, texts to store, ids of the work."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -31,16 +31,16 @@ from domain.ids import derived, inner
 from domain.tools.spec import ToolSpec
 
 ROUNDS = 2
-"""Rounds of a swarm, where the node names none."""
+"""Rounds of a swarm, if the node names none."""
 COORDINATOR = "ali_chief_of_staff"
-"""Who leads a swarm, where the node names nobody."""
+"""The coordinator of a swarm, if the node names none."""
 TOOL_CALLER = "workflow"
-"""The agent that the calls of tool nodes are booked under."""
+"""The agent id that calls of tool nodes are recorded under."""
 
 
 @dataclass(frozen=True, slots=True)
 class Made:
-    """What a node begins with: for its run, for the store, and for the event that says so."""
+    """The input of a node: for its workflow, for the content store, and for the event that starts it."""
 
     begun: Begun
     texts: tuple[Content, ...] = ()
@@ -51,7 +51,7 @@ class Made:
 
 @dataclass(frozen=True, slots=True)
 class Making:
-    """An attempt, its plan, how its run began, and what its expressions read. `spec` is the tool's, if it has one."""
+    """An attempt, its plan, its run's start, and the variables of its expressions. `spec` is the tool's, if any."""
 
     spot: Spot
     plan: Plan
@@ -60,7 +60,7 @@ class Making:
     spec: ToolSpec | None = None
 
     def made(self, work: Any) -> Made:  # noqa: PLR0911  (one return for each kind of work)
-        """What this work is given.
+        """Build the input of this work.
 
         Raises:
             domain.graphflow.expressions.cel.BadExpression: a template cannot be rendered.
@@ -205,7 +205,7 @@ class Making:
         return Made(Begun("workflow", run=child), (text, context), child_id=execution_id)
 
     def _turn(self, message_hash: str, pin: PinnedAgent | None) -> TurnRef:
-        """A turn of a session inside the run: one for each node, item and undoing, so that costs can be told apart."""
+        """Return a turn in a session of the run: one session for each node, item and compensation."""
         spot, asked = self.spot, self.spot.asked
         name = spot.node if spot.item is None else f"{spot.node}.{spot.visit}.{spot.item}"
         return TurnRef(
@@ -235,13 +235,13 @@ class Making:
 
 
 def child_id(execution_id: str, node: str, visit: int, item: int | None, attempt: int) -> str:
-    """The execution that an attempt at a workflow's node, or at an item of a map, is."""
+    """Return the execution id of an attempt at a workflow node, or at an item of a map."""
     at = "" if item is None else item
     return f"exec_{derived('graphflow', execution_id, node, visit, at, False, 'run', attempt).replace('-', '')}"
 
 
 def impossible(code: str, message: str) -> ApplicationError:
-    """A failure that would come again with every attempt."""
+    """Return an error that would recur with every attempt."""
     return ApplicationError(message, type=code, non_retryable=True)
 
 
@@ -250,7 +250,7 @@ def _seated(pin: PinnedAgent) -> Seated:
 
 
 def _plain(template: str) -> str:
-    """A title without what people have said: titles are shown to whoever operates the platform."""
+    """Return a title without its values: titles are shown to operators, who may not read people's texts."""
     return "".join("…" if isinstance(piece, Hole) else piece for piece in pieces(template)).strip()[:200] or "…"
 
 

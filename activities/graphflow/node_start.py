@@ -1,4 +1,4 @@
-"""How attempts at nodes begin: what their expressions read, and what their work is given."""
+"""Decides the starts of attempts at nodes: the variables of their expressions, and the input of their work."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -24,7 +24,7 @@ FAILED_EXPRESSION = "EXPRESSION_FAILED"
 
 
 class Begins:
-    """Decides how attempts begin. It records nothing."""
+    """Decides the starts of attempts. It records nothing."""
 
     def __init__(self, journal: Journal, plans: Plans, values: Values, now: Callable[[], datetime]) -> None:
         self._journal = journal
@@ -33,7 +33,7 @@ class Begins:
         self._now = now
 
     def plan(self, spot: Spot) -> Plan:
-        """The version that the run keeps.
+        """Return the version that the run pins.
 
         Raises:
             NotFound: there is none.
@@ -41,16 +41,16 @@ class Begins:
         return self._plans.plan(spot.asked.workflow_id, spot.asked.version)
 
     def work(self, spot: Spot) -> Any:
-        """What is to be done."""
+        """Return the work to do."""
         return self.plan(spot).work(spot.node, item=spot.item is not None, undo=spot.undo)
 
     def data(self, plan: Plan, run: Run, spot: Spot) -> dict[str, Any]:
-        """What the expressions of an attempt read: for an item, the item too; the nodes just skipped as skipped.
+        """Return the variables of an attempt's expressions: for an item, the item too; nodes just skipped as skipped.
 
         Raises:
             NotFound: a text was erased.
         """
-        if spot.undo:  # what is undone is what this visit has done, and not a later one
+        if spot.undo:  # compensate with the data of this iteration, not of a later one
             run = self._journal.as_it_was(spots.owner(spot), spot.node, spot.visit)
         data = scope(self._values, plan, runs.skip(run, spot.skipped), plan.reads(spot.node), visit=spot.visit)
         node = plan.nodes[spot.node]
@@ -61,10 +61,10 @@ class Begins:
         return data
 
     def made(self, plan: Plan, run: Run, spot: Spot, work: Any, spec: ToolSpec | None = None) -> Made:
-        """What the work is given.
+        """Build the input of the work.
 
         Raises:
-            ApplicationError: it cannot be done; the type is the failure's code.
+            ApplicationError: it cannot be done; the type is the failure code.
             NotFound: a text was erased.
         """
         try:
@@ -73,7 +73,7 @@ class Begins:
             raise ApplicationError(error.reason, type=FAILED_EXPRESSION, non_retryable=True) from None
 
     def event(self, spot: Spot, made: Made) -> NodeBegun:
-        """The event that says so."""
+        """Build the event that starts the attempt."""
         until = made.begun.until
         return NodeBegun(
             items=made.items,
@@ -84,7 +84,7 @@ class Begins:
         )
 
     def standing(self, run: Run, spot: Spot, begun: Begun) -> Begun:
-        """What was recorded stands: a repeat waits until the same moment, and goes over the same list."""
+        """Return the recorded start: a repeat waits until the same time, and iterates over the same list."""
         stands = run.node(spot.node).begun
         if stands is None or (stands.visit, stands.attempt) != (spot.visit, spot.attempt):
             stands = self._journal.recorded(spots.owner(spot), NodeBegun, spots.place(spot))

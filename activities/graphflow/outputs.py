@@ -1,4 +1,4 @@
-"""What nodes put out, made of what their work has brought."""
+"""Outputs of nodes, from the results of their work."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -26,7 +26,7 @@ _MOST_PROBLEMS = 3
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """How an attempt ends, before that is recorded. The output is `value`; with `hash` it is stored already."""
+    """The end of an attempt before it is recorded. The output is `value`; with `hash` it is stored already."""
 
     status: str
     value: Any = None
@@ -36,14 +36,14 @@ class Outcome:
     error: str | None = None
 
     def text(self, owner: str) -> Content | None:
-        """What is to be stored."""
+        """Return the text to store; None if there is none or it is stored already."""
         if self.status != "completed" or self.hash is not None:
             return None
         return Content(owner, self.value if self.as_text else json_text(self.value))
 
 
 class Outputs:
-    """Reads what work has brought, and makes the output of it."""
+    """Reads the results of work, and makes the outputs of nodes from them."""
 
     def __init__(self, ledger: Ledger, journal: Journal, content: ContentStore, values: Values) -> None:
         self._ledger = ledger
@@ -52,7 +52,7 @@ class Outputs:
         self._values = values
 
     def outcome(self, plan: Plan, ending: Ending) -> Outcome:  # noqa: PLR0911  (one return for each thing brought)
-        """The end of an attempt, and what was put out.
+        """Return the end of an attempt, with its output.
 
         Raises:
             NotFound: a text was erased.
@@ -78,10 +78,10 @@ class Outputs:
         return Outcome("completed", orjson.loads(self._text(ending.owner or "", ending.hash)))
 
     def _kept(self, ending: Ending) -> Outcome:
-        """What a node has put out before."""
+        """Return the node's recorded output."""
         stands = self._journal.fresh(_owner(ending)).node(ending.spot.node).ended
         if stands is None or stands.output_hash is None:
-            raise NotFound("what this node has put out is not known")
+            raise NotFound("the node has no recorded output")
         value = self._values.one(_owner(ending), stands.output_hash, as_text=stands.as_text)
         return Outcome("completed", value, stands.output_hash, as_text=stands.as_text)
 
@@ -89,7 +89,7 @@ class Outputs:
         return answered(plan, ending.spot, self._text(_owner(ending), ending.hash), ending.hash)
 
     def _result(self, ending: Ending) -> Outcome:
-        """What a tool returned: JSON where it is an object or a list, else the text."""
+        """Return a tool's result: parsed where it is a JSON object or list, else the text."""
         text = self._text(_owner(ending), ending.hash)
         value = _structure(text)
         if value is None:
@@ -97,7 +97,7 @@ class Outputs:
         return Outcome("completed", value, _kept_hash(text, ending.hash))
 
     def _decision(self, ending: Ending) -> Outcome:
-        """What was decided; an edited text takes the place of what was asked about."""
+        """Return a decision; an edited text replaces the one that was submitted."""
         decided = ending.decided or Decided("", "withdrawn", "")
         content_hash = decided.content_hash or ending.hash or ""
         wanted = {each for each in (content_hash, decided.comment_hash) if each}
@@ -128,12 +128,12 @@ class Outputs:
     def _text(self, owner: str, text_hash: str | None) -> str:
         text = self._content.get(owner, [text_hash]).get(text_hash) if text_hash else None
         if text is None:
-            raise NotFound("what this node has put out was erased")
+            raise NotFound("the node's output was erased")
         return text
 
 
 def answered(plan: Plan, spot: Spot, text: str, text_hash: str | None) -> Outcome:
-    """What an agent's answer is as an output."""
+    """Return the outcome of an agent's answer."""
     work = plan.work(spot.node, item=spot.item is not None, undo=spot.undo)
     if not isinstance(work, AgentWork) or work.output is None:
         return Outcome("completed", text, text_hash, as_text=True)
@@ -147,12 +147,12 @@ def answered(plan: Plan, spot: Spot, text: str, text_hash: str | None) -> Outcom
 
 
 def _kept_hash(text: str, text_hash: str | None) -> str | None:
-    """The hash of the text that the value is stored as already, if there is such a text."""
+    """Return the hash under which the value's text is stored already, if it is."""
     return text_hash if without_nul(text) == text else None
 
 
 def problem_with(schema: Mapping[str, Any], value: Any) -> str | None:
-    """Why a value does not follow a schema, without quoting it; None if it does."""
+    """Return the reason a value does not follow a schema, without quoting it; None if it does."""
     try:
         found = flaws(schema, value, most=_MOST_PROBLEMS)
     except UnusableSchema as error:

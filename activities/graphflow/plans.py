@@ -1,4 +1,4 @@
-"""The definitions that runs keep, read once: they never change."""
+"""The workflow versions that runs pin, read once: they never change."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -35,39 +35,39 @@ class Plan:
     _reads: dict[str, frozenset[str]] = field(default_factory=dict)
 
     def reads(self, node: str) -> frozenset[str]:
-        """The nodes that the expressions of a node read."""
+        """Return the nodes that the expressions of a node read."""
         if node not in self._reads:
             self._reads[node] = reads(self.definition, node)
         return self._reads[node]
 
     def output_reads(self) -> frozenset[str]:
-        """The nodes that the output of the whole reads."""
+        """Return the nodes that the workflow's output reads."""
         paths = [reference.path for reference in references_in(self.definition.output) if reference.path[0] == "nodes"]
         if any(len(path) == 1 for path in paths):
             return frozenset(self.nodes)
         return frozenset(path[1] for path in paths)
 
     def work(self, node: str, *, item: bool, undo: bool) -> Any:
-        """What is done there: by the node, for an item of its list, or to undo it."""
+        """Return the work of a node, of an item of its list, or of its compensation."""
         found = self.nodes[node]
         if undo:
             return found.compensate
         return found.node if item and isinstance(found, MapNode) else found
 
     def conditions(self, node: str) -> dict[int, str]:
-        """The conditions of the edges that leave a node, by the edges' indices."""
+        """Return the conditions of the edges that leave a node, by edge index."""
         return {at: e.when for at, e in enumerate(self.definition.edges) if e.source == node and e.when is not None}
 
 
 class Plans:
-    """Reads versions from the ledger, and keeps them."""
+    """Reads workflow versions from the ledger, and caches them."""
 
     def __init__(self, ledger: Ledger) -> None:
         self._ledger = ledger
         self._known: dict[tuple[str, int], Plan] = {}
 
     def plan(self, workflow_id: str, version: int) -> Plan:
-        """A version of a workflow.
+        """Return a version of a workflow.
 
         Raises:
             NotFound: there is none.
@@ -91,18 +91,18 @@ class Plans:
         return plan
 
     def newest(self, workflow_id: str) -> int | None:
-        """The newest version of a workflow."""
+        """Return the newest version of a workflow; None if there is none."""
         return max((event.version for event in self._defined(workflow_id)), default=None)
 
     def why_not(self, workflow_id: str) -> str | None:
-        """Why no new run of a workflow may begin, if none may."""
+        """Return the reason no new run of a workflow can start; None if one can."""
         workflow = evolved(Workflow(), self._ledger.read(stream(workflow_id)))
         if not workflow.versions:
             return f"there is no workflow {workflow_id}"
         return f"the workflow {workflow_id} is retired" if workflow.retired else None
 
     def shape(self, name: str) -> Shape | None:
-        """The shape that an agent node's answer has to have, by the name that `shape_name` made; None for others.
+        """Return the shape of an agent node's answer, by the name that `shape_name` made; None for other names.
 
         Raises:
             NotFound: there is no such version.
@@ -121,5 +121,5 @@ class Plans:
 
 
 def shape_name(workflow_id: str, version: int, node: str, *, item: bool, undo: bool) -> str:
-    """How the shape of an answer is called."""
+    """Return the name of an answer's shape."""
     return f"{_PREFIX}{workflow_id}/{version}/{node}/{'undo' if undo else 'item' if item else 'node'}"

@@ -1,4 +1,4 @@
-"""Values of runs as texts that are stored."""
+"""Values of runs as stored texts."""
 
 import re
 from typing import Any
@@ -11,15 +11,15 @@ _NUL = re.compile(r"(?<!\\)((?:\\\\)*)\\u0000")
 
 
 def without_nul(text: str) -> str:
-    """JSON without U+0000 in its texts, which no store keeps and at which expressions would cut them off."""
+    """Remove U+0000 from the texts of a JSON document: no store keeps it, and expressions would truncate at it."""
     return _NUL.sub(r"\1", text) if r"\u0000" in text else text
 
 
 def json_text(value: Any) -> str:
-    """A value as JSON.
+    """Encode a value as JSON.
 
     Raises:
-        BadExpression: it is nested too deeply, or holds what JSON does not have.
+        BadExpression: it is nested too deeply, or contains a value that JSON does not have.
     """
     try:
         return orjson.dumps(value).decode()

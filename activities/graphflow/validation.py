@@ -1,4 +1,4 @@
-"""Proving a definition against what there is: agents and their models' prices, tools, modes, other workflows."""
+"""Validates a definition against the deployment: agents and their models' prices, tools, modes, other workflows."""
 
 import asyncio
 from collections.abc import Callable, Iterable, Mapping
@@ -32,7 +32,7 @@ Ref = tuple[str, int | None]
 
 @dataclass(frozen=True, slots=True)
 class Calls:
-    """What bounds a model call: the longest answer in tokens, and whether models are offered tools."""
+    """The bounds of a model call: the longest answer in tokens, and whether tools are offered to models."""
 
     max_answer_tokens: int
     takes_tools: bool
@@ -43,7 +43,7 @@ class Calls:
 
 
 class Proving:
-    """Proves definitions. Every absence of a server is `domain.errors.Unavailable`."""
+    """Validates definitions. An unreachable server is `domain.errors.Unavailable`."""
 
     def __init__(
         self,
@@ -65,7 +65,7 @@ class Proving:
         self._now = now
 
     async def prove(self, definition: Definition, *, itself: str | None = None) -> Validation:
-        """What is wrong with a definition, and the most that a run can take. `itself` is the id it is kept under."""
+        """Return the problems of a definition, and the worst case of a run. `itself` is the definition's own id."""
         agents = await self._dearest()
         return await self._proven(definition, agents, itself, MOST_NESTED)
 
@@ -92,7 +92,7 @@ class Proving:
     async def _inner(
         self, named: Iterable[Ref], agents: Mapping[str, Decimal], depth: int
     ) -> dict[Ref, tuple[KnownWorkflow, Problem | None]]:
-        """The workflows that one is made of, each with the first thing that is wrong with it, if any."""
+        """Return the workflows that a definition calls, each with its first problem, if any."""
         rows = await asyncio.to_thread(self._workflows.named, named)
         found: dict[Ref, tuple[KnownWorkflow, Problem | None]] = {}
         for ref, row in rows.items():
@@ -120,7 +120,7 @@ class Proving:
         return frozenset({workflow_id for workflow_id, _ in named}).union(*deeper)
 
     async def _dearest(self) -> dict[str, Decimal]:
-        """What a model call of each agent costs at most, by its id and its aliases."""
+        """Return the highest cost of a model call of each agent, by its id and its aliases."""
         wanted = AgentFilter(status="active")
         found = await asyncio.to_thread(self._agents.page, wanted, skip=0, limit=_ALL_AGENTS)
         models = {agent.model or self._model.default for agent in found.agents}
@@ -133,7 +133,7 @@ class Proving:
         return self._prices.price(model, prompt_tokens=window - answer, completion_tokens=answer, at=self._now()).cost
 
     async def _tools(self, named: Iterable[str]) -> dict[str, ToolSpec]:
-        """All tools of ours and those that are named, by the names that they go by there."""
+        """Return all platform tools and the named ones, by the names used in the definition."""
         names = [*TOOLS, *named]
         there = {spec.name: spec for spec in await self._toolbox.offered(names)}
         proper = dict(zip(names, (canonical([name])[0] for name in names), strict=True))
@@ -141,10 +141,10 @@ class Proving:
 
 
 def refuse_flawed(validation: Validation) -> None:
-    """Return if it can run.
+    """Return if the definition is valid.
 
     Raises:
-        Invalid: it cannot; `errors` are {field, reason, code, where, fix}: all that is wrong, up to 100.
+        Invalid: it is not; `errors` lists up to 100 problems as {field, reason, code, where, fix}.
     """
     if validation.valid:
         return
@@ -153,7 +153,7 @@ def refuse_flawed(validation: Validation) -> None:
 
 
 def told(problem: Problem) -> dict[str, str]:
-    """A problem as one of the errors of a refusal."""
+    """Return a problem as one of the errors of a refusal."""
     field = f"{problem.where}: {problem.field}" if problem.field else problem.where
     reason = f"{problem.message}. {problem.fix}."
     return {"field": field, "reason": reason, "code": problem.code, "where": problem.where, "fix": problem.fix}

@@ -1,4 +1,4 @@
-"""Putting right what a crash left open: reservations nobody speaks for, turns whose run is lost."""
+"""Reconciles the ledger with Temporal after crashes: overdue reservations, turns whose workflow is lost."""
 
 from asyncio import to_thread
 from collections.abc import Callable, Mapping
@@ -18,16 +18,16 @@ from domain.costs.ports import CostReads
 from domain.ids import root
 
 LOST_AFTER = timedelta(minutes=2)
-"""A turn that has run this long is looked up in Temporal."""
+"""The age from which a running turn is looked up in Temporal."""
 _SKEW = timedelta(seconds=5)
-"""How far the clocks of Temporal and of the workers may be apart."""
+"""Tolerated difference between the clocks of Temporal and of the workers."""
 MOST = 500
-"""Calls and turns that one reconciliation looks at; the next one goes on."""
+"""Limit on the calls and turns of one reconciliation; the next one continues."""
 
 
 @dataclass(frozen=True)
 class Reconciled:
-    """How many calls were booked as unknown, and how many turns, swarms and executions as failed."""
+    """The number of calls recorded as unknown, and of turns, swarms and executions recorded as failed."""
 
     calls: int = 0
     turns: int = 0
@@ -36,7 +36,7 @@ class Reconciled:
 
 
 class ReconcileActivities:
-    """What the `Reconcile` workflow does each minute."""
+    """The activities of the `Reconcile` workflow for model calls and turns, run every minute."""
 
     def __init__(
         self,
@@ -60,14 +60,14 @@ class ReconcileActivities:
 
     @activity.defn(name="reconcile_calls", no_thread_cancel_exception=True)
     def reconcile_calls(self) -> Reconciled:
-        """Book reservations past their deadline as unknown."""
+        """Record reservations past their deadline as unknown."""
         overdue = self._costs.overdue_calls(self._now() - OVERDUE, MOST)
         lost = [self._books.lose_overdue(row.call_id, row.attempt, because="reconcile") for row in overdue]
         return Reconciled(calls=sum(lost))
 
     @activity.defn(name="reconcile_turns")
     async def reconcile_turns(self) -> Reconciled:
-        """Fail turns that the ledger has as running, or as waiting for a person, and Temporal does not."""
+        """Fail turns that run or wait for an approval by the ledger, and have no workflow in Temporal."""
         rows = await to_thread(self._chats.overdue_turns, self._now() - LOST_AFTER, MOST)
         began: dict[str, datetime | None] = {}
         for workflow_id in {run for row in rows for run in _runs_of(row)}:
@@ -78,7 +78,7 @@ class ReconcileActivities:
         return Reconciled(turns=len(lost))
 
     async def _began(self, workflow_id: str) -> datetime | None:
-        """When the run that runs now began; None if none does."""
+        """Return the start time of the workflow's open execution; None if none is open."""
         try:
             found = await self._client.get_workflow_handle(workflow_id).describe()
         except RPCError as error:
@@ -89,13 +89,13 @@ class ReconcileActivities:
 
 
 def _runs_of(row: TurnRow) -> list[str]:
-    """The runs that may work on a turn: the chat's, and for an inner session also the one that is named as its root."""
+    """Return the workflows that may work on a turn: the chat's, and for a nested session its root run's too."""
     owner = root(row.session_id)
     return [f"chat-{owner}"] if owner == row.session_id else [f"chat-{owner}", owner]
 
 
 def _is_worked_on(row: TurnRow, began: Mapping[str, datetime | None]) -> bool:
-    """Whether its run still runs. A later run of a chat knows nothing of the turn unless it is asked again."""
+    """Return True if the turn's workflow still runs. A later chat workflow does not know the turn."""
     chat, *named = (began[workflow_id] for workflow_id in _runs_of(row))
     return any(named) or (chat is not None and chat <= row.at + _SKEW)
 

@@ -1,4 +1,4 @@
-"""Putting right what a crash left open of runs of workflows: those that Temporal has lost have failed."""
+"""Reconciles workflow executions after crashes: those that Temporal has lost are recorded as failed."""
 
 from asyncio import to_thread
 from collections.abc import Callable
@@ -18,7 +18,7 @@ from domain.graphflow.execution.projection import ExecutionRow
 
 
 class LostRuns:
-    """What the `Reconcile` workflow does for runs of workflows."""
+    """The activity of the `Reconcile` workflow for workflow executions."""
 
     def __init__(self, journal: Journal, reads: RunReads, client: Client, now: Callable[[], datetime]) -> None:
         self._journal = journal
@@ -31,7 +31,7 @@ class LostRuns:
 
     @activity.defn(name="reconcile_runs")
     async def reconcile_runs(self) -> int:
-        """End runs that the ledger has as going on and Temporal does not. Returns how many."""
+        """End runs that are open by the ledger and not by Temporal. Returns their number."""
         rows = await to_thread(self._reads.unended, self._now() - LOST_AFTER, MOST)
         lost = [row for row in rows if not await self._runs(row.execution_id)]
         for row in lost:
@@ -39,7 +39,7 @@ class LostRuns:
         return len(lost)
 
     def _lose(self, row: ExecutionRow) -> None:
-        """End it. One that nobody has gone on with yet since it was reopened can be gone on with again."""
+        """End a run as failed. A reopened run that has made no progress since can be reopened again."""
         known = self._journal.read(row.execution_id)
         event = RunEnded(
             execution_id=row.execution_id,

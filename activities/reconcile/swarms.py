@@ -1,4 +1,4 @@
-"""Putting right what a crash left open of swarms: those whose run is lost have failed, with what was done."""
+"""Reconciles swarms after crashes: those whose workflow is lost are recorded as failed, with a partial result."""
 
 from asyncio import to_thread
 from collections.abc import Callable
@@ -14,7 +14,7 @@ from domain.swarm.ports import SwarmReads
 
 
 class LostSwarms:
-    """What the `Reconcile` workflow does for swarms."""
+    """The activity of the `Reconcile` workflow for swarms."""
 
     def __init__(self, swarms: SwarmActivities, reads: SwarmReads, client: Client, now: Callable[[], datetime]) -> None:
         self._swarms = swarms
@@ -27,7 +27,7 @@ class LostSwarms:
 
     @activity.defn(name="reconcile_swarms")
     async def reconcile_swarms(self) -> int:
-        """End swarms that the ledger has as going on and Temporal does not. Returns how many."""
+        """End swarms that are open by the ledger and not by Temporal. Returns their number."""
         rows = await to_thread(self._reads.unended, self._now() - LOST_AFTER, MOST)
         lost = [row.task_id for row in rows if not await self._runs(row.task_id)]
         for task_id in lost:

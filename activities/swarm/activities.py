@@ -1,4 +1,4 @@
-"""The facts of a swarm that its workflow records: asked for, held, ended."""
+"""Record the facts of a swarm: requested, held, ended."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -20,12 +20,12 @@ from domain.swarm.projection import contributions
 from domain.swarm.task import Mode
 
 MOST_RESULT = 400_000
-"""Characters of a result that is put together from several texts."""
+"""Limit, in characters, on a result composed of several texts."""
 
 
 @dataclass(frozen=True)
 class Seated:
-    """An agent, in the version that the swarm keeps; `hold` is the risk at which a person lets its answers go."""
+    """An agent in the version that the swarm pins; `hold` is the risk level at which its answers need an approval."""
 
     agent_id: str
     agent_version: int
@@ -34,7 +34,7 @@ class Seated:
 
 @dataclass(frozen=True)
 class Asked:
-    """What a swarm was asked for, by ids. `deadline` is a moment in ISO 8601, `budget_usd` exact text."""
+    """The request for a swarm, by ids. `deadline` is a time in ISO 8601, `budget_usd` exact text."""
 
     task_id: str
     mode: Mode
@@ -53,14 +53,14 @@ class Asked:
 
 @dataclass(frozen=True)
 class Begun:
-    """What a run needs to know of where it runs."""
+    """The worker's settings that a swarm's workflow needs."""
 
     model_queue: str
 
 
 @dataclass(frozen=True)
 class WholeResult:
-    """The texts that a swarm's result is made of."""
+    """The parts of a swarm's result."""
 
     task_id: str
     result: list[Part]
@@ -68,7 +68,7 @@ class WholeResult:
 
 @dataclass(frozen=True)
 class HeldResult:
-    """A result that a person has to let go."""
+    """A result that waits for an approval."""
 
     asked: Asked
     approval_id: str
@@ -78,9 +78,10 @@ class HeldResult:
 
 @dataclass(frozen=True)
 class SwarmEnding:
-    """How a swarm ends, and the text that stands. `partial`: it is what was done until then.
+    """The end of a swarm, and its result. `partial`: the result holds only what was completed.
 
-    `seen` is how many events of the swarm the run knows of; 0 when it does not know that it was asked for.
+    `seen` is the number of the swarm's events the workflow knows of; 0 when it does not know if the request is
+    recorded.
     """
 
     asked: Asked
@@ -93,7 +94,7 @@ class SwarmEnding:
 
 
 class SwarmActivities:
-    """Ledger facts of swarms. All of them are idempotent: a repeat changes nothing and returns what stands."""
+    """Ledger commands of swarms. All are idempotent: a repeat changes nothing and returns the current state."""
 
     def __init__(self, ledger: Ledger, content: ContentStore, now: Callable[[], datetime], *, model_queue: str) -> None:
         self._ledger = ledger
@@ -106,16 +107,16 @@ class SwarmActivities:
 
     @activity.defn(name="begin_swarm", no_thread_cancel_exception=True)
     def begin_swarm(self, asked: Asked) -> Begun:
-        """Record that it was asked for, unless whoever asked has done so."""
+        """Record the request, unless the caller has recorded it."""
         ask_for(self._ledger, asked, self._now())
         return Begun(self._model_queue)
 
     @activity.defn(name="write_result", no_thread_cancel_exception=True)
     def write_result(self, whole: WholeResult) -> str:
-        """Store the result, so that people can look at it. Returns the text's hash.
+        """Store the result for its approval. Returns the text's hash.
 
         Raises:
-            NotFound: a text that it is made of was erased.
+            NotFound: the text of a part was erased.
         """
         result_hash, texts = self._text(whole.task_id, whole.result)
         for text in texts:
@@ -124,7 +125,7 @@ class SwarmActivities:
 
     @activity.defn(name="hold_swarm", no_thread_cancel_exception=True)
     def hold_swarm(self, held: HeldResult) -> None:
-        """Record that the result waits for a person."""
+        """Record that the result waits for an approval."""
         task_id = held.asked.task_id
         event = SwarmHeld(
             task_id=task_id,
@@ -137,7 +138,7 @@ class SwarmActivities:
 
     @activity.defn(name="end_swarm", no_thread_cancel_exception=True)
     def end_swarm(self, ending: SwarmEnding) -> str | None:
-        """Store what stands and record the end. Returns the text's hash."""
+        """Store the result and record the end. Returns the text's hash."""
         asked = ending.asked
         if not ending.seen:
             ask_for(self._ledger, asked, self._now())
@@ -156,7 +157,7 @@ class SwarmActivities:
         return result_hash
 
     def lose(self, seen: SeenSwarm) -> None:
-        """Record that a swarm's run is lost. What its members have said stands, unless a person had to let it go."""
+        """Record a swarm whose workflow is lost. The members' contributions are kept unless they need an approval."""
         row, cause = seen.row, Cause("platform", "reconcile", self._now())
         stands = () if row.require_approval else contributions(row, seen.seats)
         result_hash, texts = self._stored(row.task_id, stands)
@@ -172,7 +173,7 @@ class SwarmActivities:
         self._record(row.task_id, lambda swarm: aggregate.end(swarm, event), f"end:{row.task_id}", texts, seen=1)
 
     def _stored(self, task_id: str, result: Sequence[Part]) -> tuple[str | None, list[Content]]:
-        """What stands; nothing of it if a text was erased meanwhile, for that is no reason not to end."""
+        """Return the result to store; nothing if a text was erased meanwhile, which is no reason not to end."""
         if not result:
             return None, []
         try:
@@ -181,7 +182,7 @@ class SwarmActivities:
             return None, []
 
     def _text(self, task_id: str, parts: Sequence[Part]) -> tuple[str, list[Content]]:
-        """The hash of the text that these parts make, and what has to be stored for it."""
+        """Return the hash of the text that these parts compose, and the texts to store for it."""
         only = parts[0]
         if len(parts) == 1 and only.hash and not only.at:
             return only.hash, []
@@ -198,7 +199,7 @@ class SwarmActivities:
         *,
         seen: int,
     ) -> None:
-        """Decide and append where the stream is believed to stand; if it stands elsewhere, read it and decide again."""
+        """Decide and append at the expected version; on a version conflict read the stream and decide again."""
         stream = aggregate.stream(task_id)
 
         def write(swarm: aggregate.Swarm) -> None:
@@ -215,17 +216,17 @@ class SwarmActivities:
 
 
 def seconds_left(asked: Asked, now: datetime) -> float | None:
-    """How long there is until the deadline, 0 if it has passed; None without one."""
+    """Return the seconds until the deadline, 0 if it has passed; None without one."""
     if asked.deadline is None:
         return None
     return max(0.0, (datetime.fromisoformat(asked.deadline) - now).total_seconds())
 
 
 def ask_for(ledger: Ledger, asked: Asked, at: datetime) -> None:
-    """Record that a swarm was asked for, once, whoever comes first.
+    """Record the request for a swarm once, whoever comes first.
 
     Raises:
-        Revoked: it is not to begin.
+        Revoked: the request was revoked.
     """
     stream = aggregate.stream(asked.task_id)
     change = Change(stream, 0, [requested(asked, at)])
@@ -234,7 +235,7 @@ def ask_for(ledger: Ledger, asked: Asked, at: datetime) -> None:
 
 
 def requested(asked: Asked, at: datetime) -> SwarmRequested:
-    """The event that says so."""
+    """Build the event of the request."""
     return SwarmRequested(
         task_id=asked.task_id,
         mode=asked.mode,

@@ -1,4 +1,4 @@
-"""Calling a tool: begun in the ledger, done once, ended in the ledger."""
+"""Calls a tool: its start is recorded, it runs once, its end is recorded."""
 
 import asyncio
 from collections.abc import Callable, Sequence
@@ -32,9 +32,9 @@ _LONGEST_NAME = 64
 
 @dataclass(frozen=True)
 class ToolRun:
-    """A call that a model asked for: number `index` (from 0) of the reply `reply_hash` of a turn's step.
+    """A tool call that a model requested: number `index` (from 0) of the reply `reply_hash` of a turn's step.
 
-    `arguments_hash` names other arguments (JSON) than the model's: those that a person let go.
+    `arguments_hash` names arguments (JSON) that replace the model's: those that a person approved.
     """
 
     turn: TurnRef
@@ -50,7 +50,7 @@ class ToolRun:
 
 @dataclass(frozen=True)
 class ToolClosing:
-    """The end of a call that the workflow itself has done, or that was not let go.
+    """The end of a call that the workflow itself carried out, or that was not approved.
 
     `outcome` is `ok`, `error` or `refused`; the result is `result_hash`, a text that is there, or else `text` followed
     by the texts `added` (hashes).
@@ -66,7 +66,7 @@ class ToolClosing:
 
 @dataclass(frozen=True)
 class ToolDone:
-    """How a call ended (`ok`, `error`, `refused` or `unknown`), and what the model is told."""
+    """The end of a call (`ok`, `error`, `refused` or `unknown`), and the result that the model receives."""
 
     outcome: str
     result_hash: str
@@ -74,7 +74,7 @@ class ToolDone:
 
 @dataclass(frozen=True, slots=True)
 class _End:
-    """How a call ends, before it is written down. The result is `result_hash`, a text that is there, or else `text`."""
+    """The end of a call before it is recorded. The result is `result_hash`, a stored text, or else `text`."""
 
     outcome: Outcome
     text: str
@@ -83,7 +83,7 @@ class _End:
 
 
 class ToolActivities:
-    """Tool calls. Every method may be repeated: a call that has an end keeps it, and a write is done once at most."""
+    """Tool calls. Every method is idempotent: an ended call keeps its end, and a write runs at most once."""
 
     def __init__(self, ledger: Ledger, content: ContentStore, toolbox: Toolbox, now: Callable[[], datetime]) -> None:
         self._ledger = ledger
@@ -97,11 +97,11 @@ class ToolActivities:
 
     @activity.defn(name="call_tool")
     async def call_tool(self, run: ToolRun) -> ToolDone:
-        """Call a tool. Whatever the tool does, that is an end of the call and no failure of this activity.
+        """Call a tool. An error of the tool is an end of the call, not a failure of this activity.
 
         Raises:
             NotFound: the arguments were erased.
-            Unavailable: the ledger, or what a read needs, is away for the moment.
+            Unavailable: the ledger, or a server that a read needs, is unavailable.
         """
         with beating():
             arguments, call = await asyncio.to_thread(self._asked, run, untried=activity.info().attempt == 1)
@@ -117,11 +117,11 @@ class ToolActivities:
 
     @activity.defn(name="close_tool", no_thread_cancel_exception=True)
     def close_tool(self, closing: ToolClosing) -> ToolDone:
-        """Record the end of a call that this workflow has done itself, or that was not let go.
+        """Record the end of a call that the workflow itself carried out, or that was not approved.
 
         Raises:
             NotFound: the arguments were erased.
-            Unavailable: the ledger is away for the moment.
+            Unavailable: the ledger is unavailable.
         """
         known = self._content.get(root(closing.run.turn.session_id), closing.added) if closing.added else {}
         text = "\n\n".join([closing.text, *(known[added] for added in closing.added if added in known)]).strip()
@@ -161,7 +161,7 @@ class ToolActivities:
         return _End("ok", result.text, result.sources)
 
     def _asked(self, run: ToolRun, *, untried: bool) -> tuple[str, ToolCall]:
-        """The arguments, and the call as it stands; one that was not tried is taken to be new."""
+        """Return the arguments and the state of the call; an untried call is assumed to be new."""
         known = [] if untried else self._ledger.read(aggregate.stream(run.tool_call_id))
         return self._arguments(run), aggregate.load(known)
 
@@ -183,7 +183,7 @@ class ToolActivities:
         return await surely(partial(self._end, run, arguments, call, end, attempt), self._log)
 
     def _end(self, run: ToolRun, arguments: str, call: ToolCall, end: _End, attempt: str = "") -> ToolDone:
-        """Write the end down and return the one that stands. `attempt` is the try that has run the tool."""
+        """Record the end, and return the recorded one. `attempt` identifies the attempt that ran the tool."""
         about, texts = self._about(run, arguments), {policy.told(end.text), policy.told(policy.in_doubt(run.name))}
         wanted, doubtful = (_event(about, each) for each in (end, _in_doubt(run)))
         call = self._append(run, call, lambda now: aggregate.end(now, wanted, doubtful, attempt), [arguments, *texts])
@@ -192,7 +192,7 @@ class ToolActivities:
     def _append(
         self, run: ToolRun, call: ToolCall, decide: Callable[[ToolCall], list[ToolEvent]], texts: Sequence[str]
     ) -> ToolCall:
-        """Append what is decided at the call as it is known, with the texts it names; if it moved, decide again."""
+        """Decide on the call as last read and append, with the named texts; on a version conflict decide again."""
         stream, owner = aggregate.stream(run.tool_call_id), root(run.turn.session_id)
 
         def write(known: ToolCall) -> ToolCall:
@@ -234,7 +234,7 @@ def _in_doubt(run: ToolRun, why: str = "") -> _End:
 
 
 def _stopped(run: ToolRun, spec: ToolSpec, *, called: bool) -> _End | None:
-    """How a call ends whose activity is cancelled; a read that will be tried elsewhere does not."""
+    """Return the end of a cancelled call; None for a read that will be retried elsewhere."""
     if spec.effect == "write":
         return _in_doubt(run) if called else _End("error", policy.cancelled(run.name))
     details = activity.cancellation_details()

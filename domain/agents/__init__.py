@@ -1,4 +1,4 @@
-"""Agents: who can be talked to.
+"""Agents: their definitions, versions and deployments.
 
-A definition is versioned; the deployed version is what new work gets. The files under `agents/` are the seed.
+A definition is versioned; new work gets the deployed version. The files under `agents/` are the seed.
 """

@@ -1,4 +1,4 @@
-"""One agent: its versions, which of them is deployed, and what may be done to it."""
+"""One agent: its versions, the deployed one, and the decisions on it."""
 
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass, replace
@@ -13,7 +13,7 @@ from domain.events import Cause, Event
 
 @dataclass(frozen=True, slots=True)
 class Version:
-    """A definition, and who wrote it when."""
+    """A definition, its author and its time."""
 
     definition: AgentDefinition
     by: str
@@ -70,7 +70,7 @@ def evolved(agent: Agent, events: Iterable[Event]) -> Agent:
 
 
 def define(agent: Agent, definition: AgentDefinition, cause: Cause, servers: Collection[str] = ()) -> list[AgentEvent]:
-    """Write down a new version; nothing if it says what the newest says already. `servers` are the MCP servers.
+    """Add a new version; nothing if it equals the newest. `servers` are the MCP servers.
 
     Raises:
         Conflict: the agent is retired.
@@ -90,7 +90,7 @@ def define(agent: Agent, definition: AgentDefinition, cause: Cause, servers: Col
 
 
 def revive(agent: Agent, definition: AgentDefinition, cause: Cause, servers: Collection[str] = ()) -> list[AgentEvent]:
-    """Make an agent anew under the id of one that is retired; its versions go on counting.
+    """Create an agent anew under the id of a retired one; its versions continue to count.
 
     Raises:
         Conflict: the agent is not retired.
@@ -103,7 +103,7 @@ def revive(agent: Agent, definition: AgentDefinition, cause: Cause, servers: Col
 
 
 def deploy(agent: Agent, version: int, cause: Cause, environment: str | None = None) -> list[AgentEvent]:
-    """Let new work get this version, an older one included; nothing if it does already, in that environment.
+    """Deploy this version, or an older one, for new work; nothing if it is deployed already, in that environment.
 
     Raises:
         Conflict: the agent is retired.
@@ -117,7 +117,7 @@ def deploy(agent: Agent, version: int, cause: Cause, environment: str | None = N
 
 
 def retire(agent: Agent, cause: Cause) -> list[AgentEvent]:
-    """Take the agent out of service for new work; nothing if it is already.
+    """Retire the agent for new work; nothing if it is retired already.
 
     Raises:
         NotFound: there is no such agent.

@@ -1,4 +1,4 @@
-"""What is done to agents, through the ledger."""
+"""Commands on agents, through the ledger."""
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from datetime import datetime
@@ -18,11 +18,11 @@ from domain.ids import derived, random_id
 from domain.ledger import Change, Ledger, retrying
 
 Check = Callable[[int], None]
-"""Refuses a version of the agent that is not the one that the caller knows."""
+"""Refuses if the agent's version is not the one the caller knows."""
 
 
 class AgentCommands:
-    """What people do to agents. `servers` are the MCP servers whose tools agents may be given.
+    """Commands on agents. `servers` are the MCP servers whose tools agents may be given.
 
     All commands raise `domain.errors.Unavailable` where the ledger cannot be reached.
     """
@@ -33,7 +33,7 @@ class AgentCommands:
         self._servers = servers
 
     def standing(self, agent_id: str) -> Agent:
-        """The agent as it stands.
+        """Load the agent.
 
         Raises:
             NotFound: there is none of this id.
@@ -44,7 +44,7 @@ class AgentCommands:
         return evolved(Agent(), past)
 
     def create(self, definition: AgentDefinition, cause: Cause, *, key: str) -> Agent:
-        """Define a new agent, or one anew that is retired. Nobody talks to it before it is deployed.
+        """Define a new agent, or one anew that is retired. It takes no messages before it is deployed.
 
         Raises:
             Conflict: its id, its name or an alias is taken.
@@ -67,14 +67,14 @@ class AgentCommands:
         return retrying(write)
 
     def _id_of(self, definition: AgentDefinition) -> str:
-        """Its id: that of the agent that has or had its name, since ids need not be made of names."""
+        """Return the id of the agent that has or had this name, since ids need not be derived from names."""
         if self._ledger.read(stream(definition.id)):
             return definition.id
         same = (known for known in self._agents.names() if folded(known.name) == folded(definition.name))
         return next((known.agent_id for known in same), definition.id)
 
     def update(self, agent_id: str, changes: Mapping[str, Any], cause: Cause, *, check: Check) -> Agent:
-        """Write down a new version that differs from the newest in these fields; it is not deployed by that.
+        """Add a new version that differs from the newest in these fields; it is not deployed by that.
 
         Raises:
             NotFound: there is no such agent.
@@ -92,7 +92,7 @@ class AgentCommands:
         return self._change(agent_id, decide, cause, key=random_id("change"), check=check)
 
     def deploy(self, agent_id: str, version: int | None, environment: str | None, cause: Cause, *, key: str) -> Agent:
-        """Let new work get this version, or the newest.
+        """Deploy this version, or the newest, for new work.
 
         Raises:
             NotFound: there is no such agent or version.
@@ -105,7 +105,7 @@ class AgentCommands:
         return self._change(agent_id, decide, cause, key=key)
 
     def retire(self, agent_id: str, cause: Cause, *, check: Check) -> Agent:
-        """Take the agent out of service for new work, and give its names back.
+        """Retire the agent for new work, and release its names.
 
         Raises:
             NotFound: there is no such agent.
@@ -141,10 +141,10 @@ class AgentCommands:
 
 
 def seed(ledger: Ledger, definitions: Iterable[AgentDefinition], at: datetime) -> list[str]:
-    """Bring the registry to what the agents' files say, and return the ids of the agents that changed.
+    """Bring the registry to the state of the agents' files; return the ids of the agents that changed.
 
-    What is there already is left as it is; so is an agent whose deployed version somebody else made or deployed, and
-    one of whose names somebody has given to another agent.
+    What exists is left as it is; so is an agent whose deployed version somebody else made or deployed, and one of whose
+    names was given to another agent.
 
     Raises:
         Invalid: a definition names an unknown tool.

@@ -1,4 +1,4 @@
-"""What an agent is: a name, abilities, tools and the instructions it works by."""
+"""The definition of an agent: a name, capabilities, tools and the instructions it works by."""
 
 from hashlib import sha256
 from typing import Annotated, Literal
@@ -7,7 +7,7 @@ import orjson
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
 
 MAX_INSTRUCTIONS = 20_000
-"""Characters that an agent's instructions may have."""
+"""Limit on an agent's instructions, in characters."""
 
 
 def _storable(text: str) -> str:
@@ -46,9 +46,9 @@ ApprovalRisk = Literal["none", "low", "medium", "high", "critical"]
 
 
 class AgentDefinition(BaseModel):
-    """One version of an agent. `aliases` are further ids it answers to; without `model` it uses the platform's.
+    """One version of an agent. `aliases` are further ids of it; without `model` it uses the platform's.
 
-    `approval` is the risk at which a person looks at each of its answers before it goes out; with `none` nobody does.
+    `approval` is the risk level at which each of its answers needs an approval; `none` requires no approval.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", str_strip_whitespace=True, str_min_length=1)

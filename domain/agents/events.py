@@ -1,11 +1,11 @@
-"""What can happen to an agent. Its stream is `agent:<id>`."""
+"""Events of an agent. Its stream is `agent:<id>`."""
 
 from domain.agents.definition import AgentDefinition
 from domain.events import Event
 
 
 class AgentDefined(Event):
-    """A version was written down; versions count from 1. Nobody talks to it before it is deployed."""
+    """A version was added; versions count from 1. It takes no messages before it is deployed."""
 
     NAME = "agent.defined"
 
@@ -14,7 +14,7 @@ class AgentDefined(Event):
 
 
 class AgentDeployed(Event):
-    """From now on new work gets this version. `environment` is a word of whoever deployed it, such as production."""
+    """New work gets this version from now on. `environment` is a free label, such as production."""
 
     NAME = "agent.deployed"
 
@@ -23,13 +23,13 @@ class AgentDeployed(Event):
 
 
 class AgentRetired(Event):
-    """New work no longer gets this agent. Work that runs keeps the version it began with."""
+    """New work no longer gets this agent. Running work keeps its version."""
 
     NAME = "agent.retired"
 
 
 class NameClaimed(Event):
-    """A name, id or alias is this agent's. Its stream is `agent_name:<kind>:<folded name>`: one holder at a time."""
+    """The agent owns a name, id or alias. Its stream is `agent_name:<kind>:<folded name>`: one owner at a time."""
 
     NAME = "agent.name_claimed"
 
@@ -37,7 +37,7 @@ class NameClaimed(Event):
 
 
 class NameReleased(Event):
-    """This agent no longer needs the name; another one may claim it."""
+    """The agent no longer owns the name; another one may claim it."""
 
     NAME = "agent.name_released"
 

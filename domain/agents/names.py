@@ -1,7 +1,7 @@
-"""Names of agents: what an id is made of, and whose a name is.
+"""Names of agents: the derivation of ids, and the ownership of names.
 
-An agent holds its id for ever, and the names and aliases of its deployed and its newest version while it lives. Each
-name is a stream of its own that only one agent can be the holder of: of two who want it at once, one is refused.
+An agent owns its id for ever, and the names and aliases of its deployed and its newest version until it is retired.
+Each name is a stream of its own with one owner at a time: of two concurrent claims one is refused.
 """
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -17,14 +17,14 @@ from domain.events import Cause, Event
 from domain.ledger import Change
 
 RESERVED = frozenset({"ali", "chat", "create", "signatures", "validate"})
-"""Ids that are parts of paths."""
+"""Ids that would collide with parts of API paths."""
 
 _LONGEST_ID = 64
 
 
 @dataclass(frozen=True, slots=True)
 class Name:
-    """What people call an agent by, folded: its `name`, or its `id`, which aliases are too."""
+    """A folded name of an agent: its `name`, or its `id` (aliases included)."""
 
     kind: Literal["name", "id"]
     text: str
@@ -36,7 +36,7 @@ class Name:
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """An agent of the registry by its names. One that is retired keeps its id only."""
+    """An agent of the registry by its names. A retired one keeps its id only."""
 
     agent_id: str
     name: str
@@ -49,7 +49,7 @@ class Known:
 
 
 def slug(name: str) -> str:
-    """The id of an agent of this name: letters, digits and underscores, 2 to 64 of them, a letter first."""
+    """Return the id for an agent of this name: letters, digits and underscores, 2 to 64 of them, a letter first."""
     words = plain(name)
     if len(words) == 1 or not words[0].isalpha():
         words = f"agent_{words}"
@@ -59,7 +59,7 @@ def slug(name: str) -> str:
 
 
 def refuse_reserved(aliases: Iterable[str]) -> None:
-    """Return if none of them is part of a path.
+    """Return if none of the aliases is part of a path.
 
     Raises:
         Invalid: one is.
@@ -70,12 +70,12 @@ def refuse_reserved(aliases: Iterable[str]) -> None:
 
 
 def of(definition: AgentDefinition) -> frozenset[Name]:
-    """The names of one version."""
+    """Return the names of one version."""
     return Known(definition.id, definition.name, definition.aliases, retired=False).names()
 
 
 def held(agent: Agent) -> frozenset[Name]:
-    """The names that are the agent's."""
+    """Return the names that the agent owns."""
     if not agent.versions:
         return frozenset()
     newest = agent.versions[-1].definition
@@ -85,7 +85,7 @@ def held(agent: Agent) -> frozenset[Name]:
 
 
 def holder(claims: Iterable[Event]) -> str | None:
-    """Whose a name is, by the events of its stream."""
+    """Return the owner of a name, by the events of its stream; None if it is free."""
     agent_id = None
     for event in claims:
         if isinstance(event, NameClaimed):
@@ -98,10 +98,10 @@ def holder(claims: Iterable[Event]) -> str | None:
 def refuse_taken(
     agent_id: str, wanted: Collection[Name], claims: Mapping[str, Sequence[Event]], known: Iterable[Known]
 ) -> None:
-    """Return if nobody else has one of these names: by the streams of the names, or in the registry.
+    """Return if no other agent owns one of these names: by the streams of the names, or in the registry.
 
     Raises:
-        Conflict: somebody has; `agent_id` says who.
+        Conflict: another agent does; `agent_id` says which.
     """
     for name in sorted(wanted, key=lambda name: name.stream):
         owner = holder(claims.get(name.stream, ()))
@@ -115,7 +115,7 @@ def refuse_taken(
 def passed_on(
     agent_id: str, before: Agent, after: Agent, claims: Mapping[str, Sequence[Event]], cause: Cause
 ) -> list[Change]:
-    """What a change of an agent does to the streams of names: new ones are claimed, those left behind released."""
+    """Return the changes to the streams of names: new names are claimed, those left behind released."""
     had, has = held(before), held(after)
     changes: list[Change] = []
     for name in sorted(had ^ has, key=lambda name: name.stream):

@@ -1,4 +1,4 @@
-"""When the agents' files may change the registry."""
+"""The rule for changes of the registry by the agents' files."""
 
 from domain.agents.aggregate import Agent, define, deploy, evolved
 from domain.agents.definition import AgentDefinition, fingerprint
@@ -6,11 +6,11 @@ from domain.agents.events import AgentEvent
 from domain.events import Cause
 
 SEED = "seed"
-"""Who the files' events are `by`."""
+"""The `by` of events that come from the files."""
 
 
 def seeded(agent: Agent, definition: AgentDefinition, cause: Cause) -> list[AgentEvent]:
-    """Define and deploy what a file says, unless it stands already or somebody else has decided about the agent.
+    """Define and deploy the file's version, unless it is deployed already or somebody else changed the agent.
 
     Raises:
         Invalid: a tool is unknown.

@@ -1,4 +1,4 @@
-"""What reads the registry of agents."""
+"""Ports of the registry of agents."""
 
 from dataclasses import dataclass
 from typing import Literal, Protocol
@@ -10,7 +10,7 @@ from domain.agents.projection import AgentRow, AgentVersionRow
 
 @dataclass(frozen=True, slots=True)
 class AgentFilter:
-    """None lets all through. `capability` is a whole phrase, `q` a part of a text; case does not matter."""
+    """A filter; None matches all. `capability` is a whole phrase, `q` a substring; case does not matter."""
 
     status: Literal["active", "inactive"] | None = None
     capability: str | None = None
@@ -19,7 +19,7 @@ class AgentFilter:
 
 @dataclass(frozen=True, slots=True)
 class AgentPage:
-    """Some of the agents in the order of their ids; `total` counts those that pass the filter."""
+    """A page of agents in the order of their ids; `total` counts all that match the filter."""
 
     agents: list[AgentRow]
     total: int
@@ -27,7 +27,7 @@ class AgentPage:
 
 @dataclass(frozen=True, slots=True)
 class VersionPage:
-    """Some of an agent's versions, newest first; `total` counts them all."""
+    """A page of an agent's versions, newest first; `total` counts them all."""
 
     versions: list[AgentVersionRow]
     total: int
@@ -37,21 +37,21 @@ class ModelCatalogue(Protocol):
     """The models that agents may name."""
 
     async def knows(self, model: str) -> bool:
-        """Whether the provider has it, or the price list.
+        """Return True if the provider or the price list has this model.
 
         Raises:
-            domain.errors.Unavailable: nobody can say now.
+            domain.errors.Unavailable: neither can be reached.
         """
         ...
 
 
 class AgentReads(Protocol):
-    """The registry, as far as the projection has come."""
+    """The registry, up to the projection's position."""
 
     def page(self, wanted: AgentFilter, *, skip: int, limit: int) -> AgentPage: ...
 
     def get(self, agent_id: str) -> AgentRow:
-        """The agent of this id, or else the one that has it as an alias.
+        """Return the agent of this id, or else the one that has it as an alias.
 
         Raises:
             domain.errors.NotFound: there is none.
@@ -59,7 +59,7 @@ class AgentReads(Protocol):
         ...
 
     def definition(self, agent_id: str, version: int) -> AgentDefinition:
-        """One version of an agent, by its id proper.
+        """Return one version of an agent, by its own id.
 
         Raises:
             domain.errors.NotFound: there is none.
@@ -67,7 +67,7 @@ class AgentReads(Protocol):
         ...
 
     def version(self, agent_id: str, version: int) -> AgentVersionRow:
-        """The same, and who made it when.
+        """Return one version with its author and time.
 
         Raises:
             domain.errors.NotFound: there is none.
@@ -77,5 +77,5 @@ class AgentReads(Protocol):
     def versions(self, agent_id: str, *, skip: int, limit: int) -> VersionPage: ...
 
     def names(self) -> list[Known]:
-        """The names of all agents."""
+        """Return the names of all agents."""
         ...

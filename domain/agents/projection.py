@@ -1,4 +1,4 @@
-"""The registry as it is read: agents as they are deployed, and each of their versions."""
+"""The read model of the registry: agents as deployed, and each of their versions."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
@@ -14,10 +14,10 @@ from domain.projection import Key, Row, Rows
 
 @dataclass(frozen=True, slots=True)
 class AgentRow:
-    """An agent as its deployed version describes it, or its newest while none is.
+    """An agent as its deployed version describes it, or its newest while none is deployed.
 
     `version` counts every change of the agent; `deployed_version` is the one that new work gets, in the `environment`
-    that was named then.
+    named at its deployment.
     """
 
     TABLE: ClassVar[str] = "agents"
@@ -46,7 +46,7 @@ class AgentRow:
 
 @dataclass(frozen=True, slots=True)
 class AgentVersionRow:
-    """One version, whole."""
+    """One version with its whole definition."""
 
     TABLE: ClassVar[str] = "agent_versions"
     KEY: ClassVar[tuple[str, ...]] = ("agent_id", "version")

@@ -1,4 +1,4 @@
-"""The tools that an agent may be given, by name."""
+"""The names of the tools that agents may be given."""
 
 import re
 from collections.abc import Collection, Iterable
@@ -25,18 +25,18 @@ ALIASES = {
     "WebSearch": "web_search",
     "database_query": "query_analytics",
 }
-"""Names that clients of other platforms use, and the nearest tool of ours."""
+"""Tool names of other platforms' clients, and the nearest tool of this one."""
 
 _OF_A_SERVER = re.compile(r"(?P<server>[A-Za-z0-9-]+(?:_[A-Za-z0-9-]+)*)__(?:\*|[A-Za-z0-9_-]+)")
 
 
 def canonical(tools: Iterable[str]) -> tuple[str, ...]:
-    """The names with their aliases replaced, each once, in order."""
+    """Return the names with their aliases replaced, each once, in order."""
     return tuple(dict.fromkeys(ALIASES.get(tool, tool) for tool in tools))
 
 
 def refuse_unknown(tools: Iterable[str], servers: Collection[str] = ()) -> None:
-    """Return if all tools are known: ours, or `server__tool` and `server__*` of one of these MCP servers.
+    """Return if all tools are known: the platform's, or `server__tool` and `server__*` of one of these MCP servers.
 
     Raises:
         Invalid: one is not; `field` is `tools`, and `reason` names it and the known ones.

@@ -1,4 +1,4 @@
-"""Ali: the front door.
+"""Ali: the entry point for questions.
 
-What stands out in the views, and which agents a task wants.
+Insights from the views, and the choice of agents for a task.
 """

@@ -1,4 +1,4 @@
-"""The rules over days: what was dearer, or failed more, than on the days before."""
+"""The rules over days: higher costs, or more failures, than on the days before."""
 
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
@@ -90,7 +90,7 @@ def _gravity(share: Decimal, baseline: Decimal | None, thresholds: Thresholds) -
 
 
 def _counted(turns: list[DayTurns]) -> tuple[int, int]:
-    """How many turns there were, and how many of them failed."""
+    """Return the numbers of turns and of failed turns."""
     failed = sum(row.failed for row in turns)
     return failed + sum(row.completed for row in turns), failed
 
@@ -101,7 +101,7 @@ def _days(now: datetime) -> tuple[date, date]:
 
 
 def _window(day: date, now: datetime) -> Window:
-    """The day, as far as it has come."""
+    """Return the part of the day that has passed."""
     midnight = datetime.combine(day, time.min, UTC)
     return Window(midnight, min(midnight + timedelta(days=1), now))
 

@@ -1,4 +1,4 @@
-"""What an insight is."""
+"""Insights and their evidence."""
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -14,7 +14,7 @@ Metric = Literal["cost_usd", "failed_share", "waiting_s", "running_s"]
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """The stretch of time that an insight is about."""
+    """The time span of an insight."""
 
     first: datetime
     last: datetime
@@ -22,7 +22,7 @@ class Window:
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """What was measured. `baseline` is what it was held against; None where nothing was known to compare with."""
+    """A measurement. `baseline` is the value it is compared with; None where there is none."""
 
     metric: Metric
     value: Decimal
@@ -32,7 +32,7 @@ class Evidence:
 
 @dataclass(frozen=True, slots=True)
 class Insight:
-    """Something that stands out. What is found again has the same id: it follows from kind, subject and window."""
+    """A finding of a rule. The same finding has the same id, which follows from kind, subject and window."""
 
     id: str
     kind: Kind
@@ -44,6 +44,6 @@ class Insight:
 
 
 def found(kind: Kind, subject: str, severity: Severity, *, title: str, evidence: Evidence, now: datetime) -> Insight:
-    """The insight under its id."""
+    """Build the insight with its derived id."""
     name = derived("insight", kind, subject, evidence.window.first.astimezone(UTC).isoformat())
     return Insight(f"insight_{name}", kind, severity, subject, title, evidence, now)

@@ -1,4 +1,4 @@
-"""What stands out: rules over the facts. Where nothing does they find nothing, and nothing is ever made up."""
+"""Insights: rules over facts. Without a finding the result is empty; nothing is ever made up."""
 
 from collections.abc import Mapping
 from datetime import UTC, date, datetime, timedelta
@@ -13,12 +13,12 @@ _ORDER: Mapping[Severity, int] = {"critical": 0, "warning": 1, "info": 2}
 
 
 def first_day(now: datetime, thresholds: Thresholds) -> date:
-    """The first day whose facts the rules look at: the baseline of yesterday begins there."""
+    """Return the first day whose facts the rules need: the start of yesterday's baseline."""
     return now.astimezone(UTC).date() - timedelta(days=thresholds.baseline_days + 1)
 
 
 def insights(facts: Facts, thresholds: Thresholds) -> list[Insight]:
-    """All that stands out, the gravest first, in an order that is the same for the same facts."""
+    """Return all findings, the gravest first, in an order that is the same for the same facts."""
     found = [
         *cost_spikes(facts, thresholds),
         *failing_agents(facts, thresholds),

@@ -1,4 +1,4 @@
-"""What Ali looks at: facts of the views, gathered at one moment."""
+"""The facts that Ali's rules read, gathered from the views at one moment."""
 
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -10,7 +10,7 @@ RunKind = Literal["turn", "swarm"]
 
 @dataclass(frozen=True, slots=True)
 class DayCost:
-    """What one agent cost on one day (UTC), in US dollars."""
+    """The cost of one agent on one day (UTC), in US dollars."""
 
     day: date
     agent_id: str
@@ -19,9 +19,9 @@ class DayCost:
 
 @dataclass(frozen=True, slots=True)
 class DayTurns:
-    """The turns of one agent that began on one day (UTC) and are over.
+    """The turns of one agent that started on one day (UTC) and have ended.
 
-    Turns that a person stopped or did not let go are in neither count: they say nothing about the agent.
+    Turns that a person stopped or rejected are in neither count: they say nothing about the agent.
     """
 
     day: date
@@ -32,7 +32,7 @@ class DayTurns:
 
 @dataclass(frozen=True, slots=True)
 class WaitingApproval:
-    """A decision that people still owe. Without `expires_at` it waits for ever."""
+    """An open approval. Without `expires_at` it waits for ever."""
 
     approval_id: str
     risk: str
@@ -42,7 +42,7 @@ class WaitingApproval:
 
 @dataclass(frozen=True, slots=True)
 class RunningRun:
-    """A turn or swarm that is being worked on, by nobody's fault but its own: what waits for a person is not here."""
+    """A turn or swarm that runs; one that waits for an approval is not included."""
 
     kind: RunKind
     run_id: str
@@ -51,7 +51,7 @@ class RunningRun:
 
 @dataclass(frozen=True, slots=True)
 class UsualTime:
-    """How long runs of a kind take: the 95th percentile, in seconds, of the `finished` ones."""
+    """The usual duration of runs of a kind: the 95th percentile, in seconds, of the `finished` ones."""
 
     kind: RunKind
     finished: int
@@ -60,7 +60,7 @@ class UsualTime:
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """All that the rules look at, as it stood at `now`."""
+    """All that the rules read, as of `now`."""
 
     now: datetime
     costs: tuple[DayCost, ...] = ()
@@ -71,8 +71,8 @@ class Facts:
 
 
 class AliReads(Protocol):
-    """The views of costs, chats, approvals and swarms, as far as their projections have come."""
+    """The views of costs, chats, approvals and swarms, up to their projections' positions."""
 
     def facts(self, now: datetime, *, first: date, most: int) -> Facts:
-        """The days from `first` on, and at most `most` each of the longest waiting approvals, turns and swarms."""
+        """Return the days from `first` on, and at most `most` each of the longest waiting approvals and runs."""
         ...

@@ -1,4 +1,4 @@
-"""The rule that chooses a team where the model does not: who shares the most telling words with the task."""
+"""The rule that chooses a team if the model does not: by the distinctive words an agent shares with the task."""
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -9,13 +9,13 @@ from domain.ali.team import LEAST_MEMBERS, Candidate, Mode, Team
 from domain.ali.words import stems
 
 _WEAKEST = 0.5
-"""Of the best match, what another must have at least to be worth a place."""
+"""The least share of the best score that makes another agent a member."""
 _MOST_TOLD = 5
 
 
 @dataclass(frozen=True, slots=True)
 class Match:
-    """A candidate, how much of the task it matches, and the words of the task that say so, the most telling first."""
+    """A candidate, its score, and the task's words it matches, the most distinctive first."""
 
     candidate: Candidate
     score: float
@@ -23,9 +23,9 @@ class Match:
 
 
 def ranked(task: str, candidates: Iterable[Candidate]) -> list[Match]:
-    """The candidates, those first who match the task best; where none is better, in the order of their ids.
+    """Rank the candidates by their match with the task; ties are in the order of their ids.
 
-    A word counts the more the fewer agents have it: thrice in a capability, twice in id or name, else once.
+    A word weighs the more the fewer agents have it: three times in a capability, twice in id or name, else once.
     """
     weights = {one: _weights(one) for one in candidates}
     common = Counter(word for known in weights.values() for word in known)
@@ -44,7 +44,7 @@ def chosen_by_rule(
     mode: Mode | None = None,
     because: str,
 ) -> Team:
-    """The team that the rule chooses: 2 to `most` members. `because` says why the model did not choose.
+    """Choose a team of 2 to `most` members by the rule. `because` says why the model did not choose.
 
     Raises:
         ValueError: there are fewer than two candidates.
@@ -82,7 +82,7 @@ def _rationale(members: Sequence[Match], because: str) -> str:
     told = "; ".join(f"{match.candidate.id} ({_words(match)})" for match in members)
     return (
         f"A rule chose this team, not the model: {because}. It takes the agents whose names, descriptions and"
-        f" capabilities share the most telling words with the task, and lets them work together: {told}."
+        f" capabilities share the most distinctive words with the task, and lets them work together: {told}."
     )
 
 

@@ -11,12 +11,12 @@ MOST_ACTIONS = 8
 
 
 def team_shape(most: int) -> str:
-    """The name of the shape of a team of at most `most` members."""
+    """Return the name of the shape of a team of at most `most` members."""
     return f"ali.team.{most}"
 
 
 def _object(**properties: Any) -> Mapping[str, Any]:
-    """All properties are required; what may be absent is null, which strict providers understand as well."""
+    """Build an object schema. All properties are required; an absent value is null, as strict providers demand."""
     return {
         "type": "object",
         "properties": properties,
@@ -64,17 +64,17 @@ def _answer_problem(value: Any, _: Sequence[str]) -> str | None:
 
 
 def _agents_of(value: Any) -> list[str]:
-    """Those that the actions name, each once."""
+    """Return the agents that the actions name, each once."""
     return list(dict.fromkeys(action["agent_id"] for action in value["suggested_actions"] if action["agent_id"]))
 
 
 ANSWER = Shape("ali.answer", _answer, _agents_of, _answer_problem, takes_text=True)
-"""An answer to a question, and what could be done next. The options are the agents that could do it."""
+"""An answer to a question, with suggested actions. The options are the agents that could carry them out."""
 
 TEAMS = tuple(
     Shape(team_shape(most), partial(_team, most=most), lambda value: list(value["members"]), _team_problem)
     for most in range(LEAST_MEMBERS, MOST_MEMBERS + 1)
 )
-"""A team, one shape for each size that may be asked for. The options are the agents to choose from."""
+"""A team, one shape for each size that can be requested. The options are the agents to choose from."""
 
 SHAPES = (ANSWER, *TEAMS)

@@ -1,4 +1,4 @@
-"""Choosing a team: what the model is told, what it may answer, and what an answer says."""
+"""The choice of a team: the prompt, the modes, and the parsed answer."""
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
@@ -20,7 +20,7 @@ MODES: Mapping[Mode, str] = {
     "vote": "the members propose and vote; for a choice between alternatives",
     "handoff": "one works at a time and names who goes on; for work whose next step shows itself on the way",
 }
-"""What each mode is, as a model is told it."""
+"""The description of each mode in the prompt."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +35,7 @@ class Candidate:
 
 @dataclass(frozen=True, slots=True)
 class Team:
-    """Who works on a task, and how. `chosen_by` says whether the model chose or the rule that stands in for it."""
+    """The members of a team, and their mode. `chosen_by` says whether the model chose, or the rule that replaces it."""
 
     members: tuple[str, ...]
     mode: Mode
@@ -45,7 +45,7 @@ class Team:
 
 
 def catalogue(candidates: Iterable[Candidate]) -> str:
-    """The agents as the model reads of them, a line each."""
+    """Return the agents as the prompt lists them, a line each."""
     return "\n".join(f"- {one.id}: {one.name}. {one.description}{_capable(one.capabilities)}" for one in candidates)
 
 
@@ -56,7 +56,7 @@ def _capable(capabilities: Sequence[str]) -> str:
 def brief(
     *, catalogue_hash: str, task_hash: str, context_hash: str | None = None, most: int, mode: Mode | None = None
 ) -> list[Part]:
-    """The message of the turn that chooses."""
+    """Return the message of the turn that chooses."""
     modes = {mode: MODES[mode]} if mode else MODES
     told = "\n".join(f"- {name}: {what}" for name, what in modes.items())
     parts = [
@@ -76,7 +76,7 @@ def brief(
 
 
 def chosen(answer: str, *, coordinator: str, mode: Mode | None = None) -> Team:
-    """What an answer of the shape says. A `mode` that was asked for stands; `coordinator` does it where none is named.
+    """Parse an answer of the shape. A requested `mode` takes precedence; `coordinator` is the default one.
 
     Raises:
         ValueError, KeyError, TypeError: the answer is not of the shape.

@@ -1,4 +1,4 @@
-"""From when on something stands out: every bound of the rules, in one place."""
+"""The thresholds of all rules."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -12,8 +12,8 @@ from domain.ali.ports import RunKind
 class CostThresholds:
     """A day that costs far more than the days before it.
 
-    It must be dearer than their mean by `least_rise_*` US dollars, so that cents do not alarm; then the ratio decides.
-    At least `least_days` of the days before must lie at or after the first one that cost anything.
+    It must exceed their mean by `least_rise_*` US dollars, so that cents do not alarm; then the ratio decides. At least
+    `least_days` of the days before must lie at or after the first one that cost anything.
     """
 
     least_days: int = 3
@@ -26,10 +26,11 @@ class CostThresholds:
 
 @dataclass(frozen=True, slots=True)
 class FailureThresholds:
-    """An agent of whose turns too many failed on one day.
+    """An agent with too many failed turns on one day.
 
-    `critical_share` speaks for itself. From `least_share` on it is compared with the days before: `ratio` times their
-    share is a warning; with fewer than `least_turns` turns in them there is nothing to compare with, which is an info.
+    From `critical_share` on it is critical. From `least_share` on it is compared with the days before: `ratio` times
+    their share is a warning; with fewer than `least_turns` turns in them there is nothing to compare with, which is an
+    info.
     """
 
     least_turns: int = 5
@@ -41,7 +42,7 @@ class FailureThresholds:
 
 @dataclass(frozen=True, slots=True)
 class ApprovalThresholds:
-    """A decision that people owe for too long.
+    """An approval that is open for too long.
 
     After `stuck_part` of its time to expiry, or after `bound`, whichever is sooner, but never before `least`; critical
     from `critical_part` of its time on, or after `critical_bound`.
@@ -56,7 +57,7 @@ class ApprovalThresholds:
 
 @dataclass(frozen=True, slots=True)
 class SlownessThresholds:
-    """A run that goes on far longer than its kind does: `ratio` times the 95th percentile, and `least` at least.
+    """A run that takes far longer than its kind: `ratio` times the 95th percentile, and `least` at least.
 
     The percentile counts once `least_finished` runs have finished. After `bound` a run is slow in any case, and that
     is critical.
@@ -77,7 +78,7 @@ def _slowness() -> Mapping[RunKind, SlownessThresholds]:
 
 @dataclass(frozen=True, slots=True)
 class Thresholds:
-    """All bounds. Windows are today and yesterday (UTC); each is compared with the `baseline_days` before it."""
+    """All thresholds. Windows are today and yesterday (UTC); each is compared with the `baseline_days` before it."""
 
     baseline_days: int = 7
     costs: CostThresholds = field(default_factory=CostThresholds)

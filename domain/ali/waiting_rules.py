@@ -1,4 +1,4 @@
-"""The rules over what is not over yet: decisions that people owe, and runs that go on and on."""
+"""The rules over unfinished work: open approvals, and long runs."""
 
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -10,7 +10,7 @@ from domain.ali.thresholds import Thresholds
 
 
 def stuck_approvals(facts: Facts, thresholds: Thresholds) -> Iterator[Insight]:
-    """Decisions that people owe for too long."""
+    """Yield the approvals that are open for too long."""
     for approval in facts.approvals:
         if stuck := _stuck(approval, facts.now, thresholds):
             yield stuck
@@ -39,7 +39,7 @@ def _stuck(approval: WaitingApproval, now: datetime, thresholds: Thresholds) -> 
 
 
 def slow_runs(facts: Facts, thresholds: Thresholds) -> Iterator[Insight]:
-    """Turns and swarms that go on far longer than such runs do."""
+    """Yield the turns and swarms that take far longer than usual."""
     usual = {time.kind: time for time in facts.usual}
     for run in facts.running:
         if slow := _slow(run, usual.get(run.kind), facts.now, thresholds):
@@ -84,7 +84,7 @@ def _exactly(seconds: float) -> Decimal:
 
 
 def _long(span: timedelta) -> str:
-    """A duration as one would say it."""
+    """Format a duration for people."""
     seconds = span.total_seconds()
     for size, unit in ((86400, "days"), (3600, "h"), (60, "min")):
         if seconds >= 2 * size:

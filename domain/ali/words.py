@@ -1,4 +1,4 @@
-"""The telling words of a text, by their stems."""
+"""The distinctive words of a text, by their stems."""
 
 import re
 
@@ -25,7 +25,7 @@ _ENDINGS = sorted(
 
 
 def stem(word: str) -> str:
-    """A word without its ending, so that `budgets` and `budgeting` are one: light, and for English only."""
+    """Strip the ending, so that `budgets` and `budgeting` are one word: light, and for English only."""
     for ending in _ENDINGS:
         if word.endswith(ending) and len(word) - len(ending) >= _LEAST_STEM:
             return _DOUBLED.sub(r"\1", word.removesuffix(ending))
@@ -33,7 +33,7 @@ def stem(word: str) -> str:
 
 
 def stems(text: str) -> dict[str, str]:
-    """The words that tell something, by their stems, in the order in which they first come."""
+    """Return the words without stop words, by their stems, in the order of their first occurrence."""
     found: dict[str, str] = {}
     for word in _WORD.findall(text.lower()):
         if word not in _STOP_WORDS:

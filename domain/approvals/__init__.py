@@ -1,4 +1,4 @@
-"""Approvals: what a person has to decide before a run goes on.
+"""Approvals: decisions of people that runs wait for.
 
-Exactly one decision counts, whoever races; the whole way there is events.
+Exactly one decision counts, whatever the race; all steps are events.
 """

@@ -1,4 +1,4 @@
-"""One approval: what it is about, who may decide it now, and the one decision that stands."""
+"""One approval: its request, its current deciders, and its one decision."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
@@ -31,7 +31,7 @@ def stream(approval_id: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """The decision that stands: `approved`, `rejected`, `expired` or `withdrawn`."""
+    """The decision: `approved`, `rejected`, `expired` or `withdrawn`."""
 
     status: Status
     by: str
@@ -41,7 +41,7 @@ class Standing:
 
 
 class AlreadyDecided(Conflict):
-    """It is decided. `details` hold the decision that stands: `approval_id, status, by, at`."""
+    """The approval is decided. `details` hold the decision: `approval_id, status, by, at`."""
 
     def __init__(self, approval_id: str, standing: Standing) -> None:
         super().__init__(
@@ -56,9 +56,9 @@ class AlreadyDecided(Conflict):
 
 @dataclass(frozen=True, slots=True)
 class Approval:
-    """`asked` is None while it does not exist. `deciders` and the moments are those in force now.
+    """`asked` is None while it does not exist. `deciders` and the times are the current ones.
 
-    `commands` are the ids of what people had done with it, so that a repeat changes nothing.
+    `commands` are the ids of the commands carried out, so that a repeat changes nothing.
     """
 
     version: int = 0
@@ -76,17 +76,17 @@ class Approval:
 
     @property
     def known(self) -> ApprovalRequested:
-        """What was asked.
+        """The request.
 
         Raises:
-            NotFound: nothing was.
+            NotFound: there is none.
         """
         if self.asked is None:
             raise NotFound("there is no such approval")
         return self.asked
 
     def refuse_decided(self) -> None:
-        """Refuse to go on with what is over.
+        """Return if the approval is open.
 
         Raises:
             NotFound: there is no such approval.

@@ -1,4 +1,4 @@
-"""What is done with approvals, through the ledger."""
+"""Commands on approvals, through the ledger."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -12,15 +12,15 @@ from domain.ledger import Change, Ledger, retrying
 
 
 def command_key(approval_id: str, command_id: str) -> str:
-    """The idempotency key of the append that carries a command out."""
+    """Return the idempotency key of the append that carries a command out."""
     return f"approval:{approval_id}:{command_id}"
 
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """What to decide, under which idempotency key, with which new texts, which belong to the owner of what is asked.
+    """A decision to append, its idempotency key, and its new texts, which belong to the request's owner.
 
-    `otherwise`: what to record when it is refused.
+    `otherwise` decides the events to append if it is refused.
     """
 
     key: str
@@ -31,23 +31,23 @@ class Command:
 
 @dataclass(frozen=True, slots=True)
 class Done:
-    """How an approval stands after a command, and why the command was refused, if it was."""
+    """The approval after a command, and the refusal if the command was refused."""
 
     approval: Approval
     refusal: Refused | None = None
 
 
 def load(ledger: Ledger, approval_id: str) -> Approval:
-    """The approval as it stands in the ledger; one that was never asked for has version 0."""
+    """Load an approval; one that was never requested has version 0."""
     return aggregate.load(ledger.read(aggregate.stream(approval_id)))
 
 
 def change(ledger: Ledger, approval_id: str, command: Command) -> Done:
-    """Decide and append. Under the same key again it changes nothing and returns what stands.
+    """Decide and append. A repeat under the same key changes nothing and returns the current state.
 
     Raises:
         NotFound: there is no such approval.
-        Unavailable: the ledger cannot be reached. Any other refusal is part of the answer.
+        Unavailable: the ledger cannot be reached. Any other refusal is part of the result.
     """
     return retrying(lambda: _change(ledger, approval_id, command))
 

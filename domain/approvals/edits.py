@@ -1,4 +1,4 @@
-"""Whether a text that a person has edited can go on: it is read as what is held is going to be read."""
+"""Checks a text that a person edited: it is parsed exactly as the held text will be."""
 
 import json
 from typing import Any
@@ -12,15 +12,15 @@ _MOST_FLAWS = 3
 
 
 def problem_with_edit(kind: str, edited: str, schema: str | None) -> str | None:
-    """Why an edited text of something of this `kind` cannot go on, in a sentence; None if it can.
+    """Return the reason an edited text of this `kind` is unusable; None if it is usable.
 
-    `schema` is the JSON Schema that it has to follow, as JSON; without one a tool's arguments are any object, and all
-    else is any text that says something.
+    `schema` is the JSON Schema that it has to follow, as JSON; without one a tool's arguments may be any object, and
+    anything else any text that is not empty.
     """
     if not edited.strip():
-        return "it says nothing"
+        return "it is empty"
     if "\0" in edited:
-        return "it holds a NUL character"
+        return "it contains a NUL character"
     if kind != "tool_call" and schema is None:
         return None
     try:
@@ -33,7 +33,7 @@ def problem_with_edit(kind: str, edited: str, schema: str | None) -> str | None:
 
 
 def edit_schema(content: ContentStore, approval: Approval) -> str | None:
-    """The JSON Schema, as JSON, that an edit of what is held has to follow; None where there is none."""
+    """Return the JSON Schema, as JSON, that an edit of the held text has to follow; None where there is none."""
     asked = approval.known
     if asked.schema_hash is None:
         return None
@@ -48,5 +48,5 @@ def _flaw(schema: str | None, value: Any) -> str | None:
     try:
         found = flaws(json.loads(schema), value, most=_MOST_FLAWS, older=True)
     except UnusableSchema as error:
-        return f"what it has to be like cannot be checked: {error}"
+        return f"its schema cannot be used: {error}"
     return "; ".join(map(str, found)) or None

@@ -1,4 +1,4 @@
-"""How an approval goes from hand to hand and comes to its end: pure decisions that refuse or return events."""
+"""Delegation, escalation, expiry and withdrawal of an approval: pure decisions that refuse or return events."""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -23,7 +23,7 @@ MOST_DELEGATIONS = 50
 
 
 def moments(rules: Rules, at: datetime) -> dict[str, datetime | None]:
-    """When it is to be said again, to go up, and to end, if it is asked at `at`."""
+    """Return the times of reminder, escalation and expiry of an approval requested at `at`."""
     return {
         "expires_at": at + timedelta(seconds=rules.expires_after_s),
         "remind_at": _later(at, rules.remind_after_s),
@@ -36,7 +36,7 @@ def _later(at: datetime, seconds: float | None) -> datetime | None:
 
 
 def due(expires_at: datetime, remind_at: datetime | None, escalate_at: datetime | None) -> tuple[Due, datetime]:
-    """What time does next, and when. The end goes before what falls together with it."""
+    """Return the next timed action and its time. Of simultaneous ones, expiry comes first."""
     steps: list[tuple[datetime, int, Due]] = [(expires_at, 0, "expire")]
     if escalate_at is not None:
         steps.append((escalate_at, 1, "escalate"))
@@ -48,7 +48,7 @@ def due(expires_at: datetime, remind_at: datetime | None, escalate_at: datetime 
 
 @dataclass(frozen=True, slots=True)
 class Handover:
-    """Somebody's wish to pass it on: to the key `to`, or, without one, up."""
+    """A request to delegate to the key `to`, or, without one, to escalate."""
 
     command_id: str
     to: str | None = None
@@ -56,12 +56,12 @@ class Handover:
 
 
 def delegate(approval: Approval, who: Who, handover: Handover, cause: Cause) -> list[Event]:
-    """Put another key in one's place. Whoever decides alone gives it away as a whole.
+    """Replace a decider by another key. A sole decider is replaced as a whole.
 
     Raises:
         AlreadyDecided, Forbidden, NotFound: as for `decide`.
-        Conflict: there is no place to give away.
-        Invalid: `to` may not decide it either.
+        Conflict: no decider can be replaced.
+        Invalid: `to` may not decide it.
     """
     asked = approval.known
     if handover.command_id in approval.commands:
@@ -89,7 +89,7 @@ def _refuse_delegate(approval: Approval, who: Who, to: str) -> None:
     if who.by in approval.votes:
         raise Conflict(f"{who.by} has agreed to this already")
     if approval.delegations >= MOST_DELEGATIONS:
-        raise Conflict(f"this was passed on {approval.delegations} times: somebody has to decide it")
+        raise Conflict(f"this was delegated {approval.delegations} times: it has to be decided now")
     reason = None
     if to in {"", ANYBODY}:
         reason = "the id of one key"
@@ -106,7 +106,7 @@ def _in_place(approval: Approval, who: Who, to: str) -> tuple[str, ...]:
     if quorum == 1 and (approval.deciders == (ANYBODY,) or who.identity == "open"):
         return (to,)
     if approval.deciders == (ANYBODY,):
-        raise Conflict(f"any {quorum} may agree to this: there is no place to give away")
+        raise Conflict(f"any {quorum} keys may agree to this: there is no decider to replace")
     deciders = tuple(dict.fromkeys(to if key == who.by else key for key in approval.deciders))
     if len(deciders) < quorum:
         raise Conflict(f"{quorum} have to agree to this, and there would be {len(deciders)} left")
@@ -118,18 +118,18 @@ def _before(end: datetime, at: datetime | None) -> datetime | None:
 
 
 def escalate(approval: Approval, who: Who, handover: Handover, cause: Cause) -> list[Event]:
-    """Let those decide whom the rules name for that, with their whole time before them.
+    """Escalate to the deciders that the rules name for that, with a full period until expiry.
 
     Raises:
         AlreadyDecided, Forbidden, NotFound: as for `decide`.
-        Conflict: it went up already.
+        Conflict: it is escalated already.
     """
     if handover.command_id in approval.commands:
         return []
     approval.refuse_decided()
     admit(approval, who)
     if approval.status == "escalated":
-        raise Conflict("this went up already", deciders=list(approval.deciders))
+        raise Conflict("this is escalated already", deciders=list(approval.deciders))
     return [_escalation(approval, "asked", handover, cause)]
 
 
@@ -151,9 +151,9 @@ def _escalation(
 
 
 def pass_time(approval: Approval, what: Due, *, seen: int, cause: Cause) -> list[Event]:
-    """What time does, to the approval as it was at version `seen`; nothing if it is another one by now.
+    """Decide a timed action on the approval as it was at version `seen`; nothing if it has changed since.
 
-    Nothing either before its time, which the approval itself knows: whoever says that it has come may be mistaken.
+    Nothing either before its time: the approval itself knows it, and the caller's clock may be wrong.
     """
     asked = approval.known
     if approval.standing is not None or approval.version != seen or not _is_due(approval, what, cause.at):
@@ -176,7 +176,7 @@ def _is_due(approval: Approval, what: Due, at: datetime) -> bool:
 
 
 def withdraw(approval: Approval, reason_hash: str | None, cause: Cause) -> list[Event]:
-    """Nobody waits any more; nothing if it is over."""
+    """Withdraw an approval that nothing waits for any more; nothing if it is decided."""
     asked = approval.known
     if approval.standing is not None:
         return []

@@ -1,4 +1,4 @@
-"""What can happen to an approval. Its stream is `approval:<id>`; its texts belong to the owner of what is asked."""
+"""Events of an approval. Its stream is `approval:<id>`; its texts belong to the owner of the request."""
 
 from typing import Literal
 
@@ -9,10 +9,10 @@ from domain.events import Event
 
 
 class ApprovalRequested(Event):
-    """A run waits for a decision. `workflow_id` is the run that waits, `root_id` the one that people know.
+    """A run waits for a decision. `workflow_id` is the run that waits, `root_id` the one that clients know.
 
-    `rules` are those in force now, and they stay. `title` is the platform's own words. `schema_hash` names the JSON
-    Schema that an edited text has to follow.
+    `rules` are copied from the policy in force and never change. `title` is the platform's own text. `schema_hash`
+    names the JSON Schema that an edited text has to follow.
     """
 
     NAME = "approval.requested"
@@ -38,7 +38,7 @@ class ApprovalRequested(Event):
 
 
 class ApprovalVoted(Event):
-    """One of several who must agree has agreed."""
+    """One of several required deciders has agreed."""
 
     NAME = "approval.voted"
     approval_id: str
@@ -47,7 +47,7 @@ class ApprovalVoted(Event):
 
 
 class ApprovalDecided(Event):
-    """It is decided. `content_hash` is the text as the decider edited it."""
+    """The decision. `content_hash` is the text as the decider edited it."""
 
     NAME = "approval.decided"
     approval_id: str
@@ -58,7 +58,7 @@ class ApprovalDecided(Event):
 
 
 class ApprovalDelegated(Event):
-    """Somebody who may decide put another in their place: `deciders` may decide from now on."""
+    """A decider was replaced by another key: `deciders` may decide from now on."""
 
     NAME = "approval.delegated"
     approval_id: str
@@ -70,14 +70,14 @@ class ApprovalDelegated(Event):
 
 
 class ApprovalReminded(Event):
-    """Nobody has decided yet, and it was said again."""
+    """A reminder was sent: the approval is still open."""
 
     NAME = "approval.reminded"
     approval_id: str
 
 
 class ApprovalEscalated(Event):
-    """It went up: `deciders` may decide from now on, until `expires_at`. `why`: a person, or time, said so."""
+    """The approval was escalated: `deciders` may decide from now on, until `expires_at`. `why` names the cause."""
 
     NAME = "approval.escalated"
     approval_id: str
@@ -90,14 +90,14 @@ class ApprovalEscalated(Event):
 
 
 class ApprovalExpired(Event):
-    """Nobody decided in time: it counts as refused."""
+    """Nobody decided in time: it counts as rejected."""
 
     NAME = "approval.expired"
     approval_id: str
 
 
 class ApprovalWithdrawn(Event):
-    """Nobody waits for it any more."""
+    """Nothing waits for the approval any more."""
 
     NAME = "approval.withdrawn"
     approval_id: str
@@ -105,7 +105,7 @@ class ApprovalWithdrawn(Event):
 
 
 class ApprovalSignalRefused(Event):
-    """A signal wanted to decide and could not; `by` is who it claimed to be."""
+    """A signal could not decide; `by` is the claimed name."""
 
     NAME = "approval.signal_refused"
     approval_id: str

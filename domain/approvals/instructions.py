@@ -1,7 +1,7 @@
-"""What somebody wants done with an approval, written down by whoever has checked their key.
+"""Instructions: requests about approvals, recorded by the component that authenticated the caller.
 
-It is kept in a place of its own, which only the API writes, and named by its hash. A text that a caller stores is never
-an instruction, whatever it says: otherwise whoever may write a message could decide in anybody's name.
+They have a store of their own, which only the API writes, and are named by their hashes. A text that a caller stores is
+never an instruction, whatever it says: otherwise anybody who may write a message could decide in anybody's name.
 """
 
 from typing import Literal
@@ -20,9 +20,9 @@ Verb = Literal["approve", "reject", "delegate", "escalate"]
 
 
 class Instruction(BaseModel):
-    """One thing to do. `command_id` names it: the same one again is done once.
+    """One request about an approval. `command_id` identifies it: a repeat is carried out once.
 
-    `comment_hash` and `content_hash` (the edited text) belong to the ask's owner; `to` is the key to delegate to.
+    `comment_hash` and `content_hash` (the edited text) belong to the approval's owner; `to` is the key to delegate to.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -39,16 +39,16 @@ class Instruction(BaseModel):
 
     @property
     def text(self) -> str:
-        """As it is stored."""
+        """The stored form."""
         return self.model_dump_json()
 
     @property
     def hash(self) -> str:
-        """Its id, among the instructions of its approval."""
+        """Its id among the instructions of its approval."""
         return content_hash(self.text)
 
     def carried_out(self, approval: Approval, cause: Cause) -> list[Event]:
-        """The events of doing it now; see `policy` and `passing` for what refuses."""
+        """Return the events of carrying it out now; see `policy` and `escalation` for the refusals."""
         who = Who(self.by, self.identity)
         if self.verb in {"approve", "reject"}:
             verdict: policy.Verdict = "approve" if self.verb == "approve" else "reject"

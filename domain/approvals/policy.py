@@ -1,4 +1,4 @@
-"""Who may decide an approval, and what comes of it: pure decisions that refuse or return events."""
+"""Decides approvals, and who may decide them: pure decisions that refuse or return events."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -15,16 +15,17 @@ Identity = Literal["proven", "open", "claimed"]
 Verdict = Literal["approve", "reject"]
 
 MOST_REFUSALS = 50
-"""Refused signals that are recorded; those after them are not worth the room."""
+"""Limit on the refused signals that are recorded; further ones are dropped."""
 _CLAIMED = "claimed:"
 _SEVERAL = "several have to agree on the same text: reject it instead of editing it"
 
 
 @dataclass(frozen=True, slots=True)
 class Who:
-    """Somebody who wants something.
+    """A person or program that acts on an approval.
 
-    `identity`: a key was checked (`proven`), keys are not asked for (`open`), or it is only said (`claimed`).
+    `identity`: its key was authenticated (`proven`), authentication is off (`open`), or the name is unverified
+    (`claimed`).
     """
 
     by: str
@@ -33,7 +34,7 @@ class Who:
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """What somebody decides, with the hashes of what they say and of the text as they edited it."""
+    """A decision with the hashes of its comment and of the edited text."""
 
     verdict: Verdict
     command_id: str
@@ -42,7 +43,7 @@ class Choice:
 
 
 def request(approval: Approval, asked: ApprovalRequested) -> list[Event]:
-    """Ask for a decision; nothing if that was done already."""
+    """Request a decision; nothing if it was requested already."""
     return [] if approval.version else [asked]
 
 
@@ -50,29 +51,29 @@ _QUESTION = ("kind", "risk", "owner", "content_hash", "payload_hash", "workflow_
 
 
 def refuse_other_question(approval: Approval, asked: ApprovalRequested) -> None:
-    """Refuse to take the approval for one that was asked for differently: its decision would answer another question.
+    """Return if the approval's request equals this one: a decision on another request must not count for it.
 
-    Ids of approvals can be foreseen, so whoever reaches Temporal could ask first, at a lower risk or about another
+    Approval ids can be foreseen, so whoever reaches Temporal could request first, at a lower risk or about another
     text, and have that decided.
 
     Raises:
-        Forbidden: what was asked under this id is not this.
+        Forbidden: the request under this id differs.
     """
     differing = [name for name in _QUESTION if getattr(approval.known, name) != getattr(asked, name)]
     if differing:
-        raise Forbidden(f"another question was asked under this approval's id: {', '.join(differing)} differ")
+        raise Forbidden(f"another request has this approval's id: {', '.join(differing)} differ")
 
 
 def claimed(name: str) -> str:
-    """The name of somebody whom nobody has checked, marked as such, so that it is never taken for a key."""
+    """Mark an unverified name as claimed, so that it is never taken for a key."""
     return name if name.startswith(_CLAIMED) else f"{_CLAIMED}{name}"
 
 
 def refuse_edit(approval: Approval, edited: str | None, schema: str | None) -> None:
-    """Refuse an edited text that could not go on. `schema` is the text that `schema_hash` of what was asked names.
+    """Return if an edited text is usable. `schema` is the text that `schema_hash` of the request names.
 
     Raises:
-        Invalid: several have to agree on the text, or it cannot take the place of what is held.
+        Invalid: several have to agree on the text, or it cannot replace the held text.
     """
     asked = approval.known
     if edited is None:
@@ -83,56 +84,56 @@ def refuse_edit(approval: Approval, edited: str | None, schema: str | None) -> N
 
 
 def takes_claims(approval: Approval) -> bool:
-    """Whether somebody may decide who cannot prove who they are."""
+    """Return True if the approval may be decided without authentication."""
     rules = approval.known.rules
     return approval.deciders == (ANYBODY,) and rules.quorum == 1 and not rules.separation
 
 
 def admit(approval: Approval, who: Who) -> None:
-    """Refuse who may not decide this now.
+    """Return if this person may decide the approval now.
 
     Raises:
-        Forbidden: it is not theirs to decide, or they cannot prove that it is.
+        Forbidden: they are no decider, or not authenticated.
     """
     asked = approval.known
     rules = asked.rules
     anybody = approval.deciders == (ANYBODY,)
     if who.identity != "proven" and rules.separation:
-        raise Forbidden("whoever asked may not decide this, so it takes a key to decide it")
+        raise Forbidden("the requester may not decide this, so deciding it needs a key")
     if who.identity != "proven" and rules.quorum > 1:
-        raise Forbidden(f"{rules.quorum} have to agree to this, so it takes a key to decide it")
+        raise Forbidden(f"{rules.quorum} have to agree to this, so deciding it needs a key")
     if who.identity == "claimed" and not anybody:
-        raise Forbidden("only some may decide this, so it takes a key to decide it")
+        raise Forbidden("only certain keys may decide this, so deciding it needs a key")
     if rules.separation and who.by == asked.requested_by:
-        raise Forbidden("whoever asked may not decide this")
+        raise Forbidden("the requester may not decide this")
     if who.identity == "proven" and not anybody and who.by not in approval.deciders:
-        raise Forbidden("this is not yours to decide", deciders=list(approval.deciders))
+        raise Forbidden("this key is not among the deciders", deciders=list(approval.deciders))
 
 
 class TooLate(Conflict):
-    """Its time is over, and what that means is about to be recorded."""
+    """The approval is past its expiry, which is about to be recorded."""
 
 
 def refuse_late(approval: Approval, at: datetime) -> None:
-    """Refuse what is said after the approval's end, which may not be recorded yet: all workers may be away.
+    """Return if the approval has not expired; the expiry may not be recorded yet while no worker runs.
 
-    It is asked when something is said. What was said in time is carried out however late that is.
+    It is checked when a request arrives. A request that came in time is carried out, however late that is.
 
     Raises:
-        TooLate: it has ended.
+        TooLate: it has expired.
     """
     if approval.standing is None and at >= approval.expires_at:
-        raise TooLate("this is over: nobody decided in time", expires_at=approval.expires_at.isoformat())
+        raise TooLate("this has expired: nobody decided in time", expires_at=approval.expires_at.isoformat())
 
 
 def decide(approval: Approval, who: Who, choice: Choice, cause: Cause) -> list[Event]:
-    """Decide, or agree as one of several. The first decision stands; the same command again changes nothing.
+    """Decide, or agree as one of several. The first decision counts; a repeat of a command changes nothing.
 
     Raises:
         NotFound: there is no such approval.
-        AlreadyDecided: another decision stands.
-        Forbidden: it is not theirs to decide.
-        Conflict: they have agreed already.
+        AlreadyDecided: there is a decision.
+        Forbidden: they may not decide it.
+        Conflict: they have agreed before.
         Invalid: the text is edited where several have to agree on it.
     """
     asked = approval.known
@@ -177,7 +178,7 @@ def _decision(
 
 
 def refuse_signal(approval: Approval, signal: Verdict, reason: str, cause: Cause) -> list[Event]:
-    """Remember a signal that could not decide."""
+    """Record a signal that could not decide."""
     if approval.refusals >= MOST_REFUSALS:
         return []
     return [

@@ -1,7 +1,7 @@
-"""The risk policy in force: one versioned record in the ledger, written by `convergio migrate` and by nothing else.
+"""The risk policy in force: one versioned record in the ledger, written by `convergio migrate` only.
 
-Each process has its own environment and files. If each went by its own, one without the operator's file would let
-everything through.
+Each process has its own environment and files. If each used its own policy, one without the operator's file would
+approve everything by the defaults.
 """
 
 from datetime import datetime
@@ -14,11 +14,11 @@ from domain.ledger import Change, Ledger, retrying
 
 STREAM = "risk_policy"
 Source = Literal["packaged", "own"]
-"""The policy comes with the platform, or is the operator's own."""
+"""The policy is the platform's default (`packaged`), or the operator's own (`own`)."""
 
 
 class RiskPolicySet(Event):
-    """From now on what is asked goes by this policy. Its version is its place in the stream."""
+    """New approvals follow this policy from now on. Its version is its place in the stream."""
 
     NAME = "risk_policy.set"
     policy: RiskPolicy
@@ -32,7 +32,7 @@ def record(ledger: Ledger, policy: RiskPolicy, source: Source, at: datetime) -> 
     """Put this policy into force. Returns its version, None if it is in force already.
 
     Raises:
-        Conflict: it would put the packaged policy in the place of the operator's own.
+        Conflict: it would replace the operator's own policy by the packaged one.
         domain.errors.Unavailable: the ledger cannot be reached.
     """
     return retrying(lambda: _record(ledger, policy, source, at))
@@ -45,7 +45,7 @@ def _record(ledger: Ledger, policy: RiskPolicy, source: Source, at: datetime) ->
     if standing is not None and (standing.source, source) == ("own", "packaged"):
         raise Conflict(
             f"the ledger has a risk policy of your own (version {version}), and CONVERGIO_RISK_POLICY names none: name"
-            " it again, or, to go back to the one that comes with the platform, a file that holds {}"
+            " it again, or, to go back to the one that comes with the platform, a file that contains {}"
         )
     event = RiskPolicySet(policy=policy, source=source, **Cause("platform", "convergio migrate", at).fields())
     ledger.append(Change(STREAM, version, [event]), key=f"{STREAM}:{version + 1}")
@@ -53,7 +53,7 @@ def _record(ledger: Ledger, policy: RiskPolicy, source: Source, at: datetime) ->
 
 
 def in_force(ledger: Ledger) -> RiskPolicy:
-    """The policy that what is asked now goes by.
+    """Return the policy for new approvals.
 
     Raises:
         Conflict: there is none.
@@ -66,10 +66,10 @@ def in_force(ledger: Ledger) -> RiskPolicy:
 
 
 def refuse_other(ledger: Ledger, own: RiskPolicy) -> None:
-    """Refuse to start a process whose own idea of the policy is another one than the ledger's.
+    """Return if the policy of this process equals the ledger's; else the process must not start.
 
     Raises:
-        Conflict: it is, or the ledger has none.
+        Conflict: it does not, or the ledger has none.
         domain.errors.Unavailable: the ledger cannot be reached.
     """
     if in_force(ledger) != own:

@@ -1,4 +1,4 @@
-"""What approvals need of the outside: their views, and somebody to tell."""
+"""Ports of approvals: their views, the store of instructions, and webhooks."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -10,7 +10,7 @@ from domain.approvals.projection import ApprovalRow, ApprovalStepRow
 
 @dataclass(frozen=True, slots=True)
 class ApprovalFilter:
-    """None lets all through. `status` may name several; `assigned_to` is a key among the deciders, by name."""
+    """A filter; None matches all. `status` may name several; `assigned_to` is a key named among the deciders."""
 
     status: tuple[str, ...] | None = None
     risk: str | None = None
@@ -36,7 +36,7 @@ class ReadApproval:
 
 @dataclass(frozen=True, slots=True)
 class ReadStep:
-    """A step with what was said in it, and the text as it was edited."""
+    """A step with its comment and its edited text."""
 
     row: ApprovalStepRow
     comment: str | None
@@ -45,7 +45,7 @@ class ReadStep:
 
 @dataclass(frozen=True, slots=True)
 class ApprovalPage:
-    """Some of the approvals; `total` counts those that pass the filter."""
+    """A page of approvals; `total` counts all that match the filter."""
 
     approvals: list[ReadApproval]
     total: int
@@ -53,7 +53,7 @@ class ApprovalPage:
 
 @dataclass(frozen=True, slots=True)
 class ApprovalCount:
-    """How many stand like this, and since when the oldest does."""
+    """The number of approvals of a status and risk, and the time of the oldest."""
 
     status: str
     risk: str
@@ -62,35 +62,35 @@ class ApprovalCount:
 
 
 class ApprovalReads(Protocol):
-    """The approvals, as far as the projection has come."""
+    """The approvals, up to the projection's position."""
 
     def page(self, wanted: ApprovalFilter, *, skip: int, limit: int, newest_first: bool) -> ApprovalPage: ...
 
     def get(self, approval_id: str) -> ReadApproval | None: ...
 
     def history(self, approval_id: str) -> list[ReadStep]:
-        """All steps, in order."""
+        """Return all steps, in order."""
         ...
 
     def counts(self) -> list[ApprovalCount]:
-        """All approvals by status and risk."""
+        """Return the counts of all approvals by status and risk."""
         ...
 
 
 class InstructionStore(Protocol):
-    """Instructions of callers whose keys were checked. Nothing but the API may write to it."""
+    """Instructions of authenticated callers. Only the API may write to it."""
 
     def put(self, instruction: Instruction) -> str:
-        """Store it, once, and return its hash."""
+        """Store an instruction once, and return its hash."""
         ...
 
     def get(self, approval_id: str, instruction_hash: str) -> Instruction | None:
-        """The instruction for this approval; None where nobody who checks keys has written one."""
+        """Return the instruction for this approval; None where no authenticated caller recorded it."""
         ...
 
 
 class DeliveryFailed(Exception):  # noqa: N818  (the name the field uses)
-    """The receiver did not take it. `retry_after` is its own word for when to come back, in seconds."""
+    """The receiver did not accept the delivery. `retry_after` is its own hint, in seconds."""
 
     def __init__(self, message: str, *, retry_after: float | None = None) -> None:
         super().__init__(message)
@@ -98,12 +98,12 @@ class DeliveryFailed(Exception):  # noqa: N818  (the name the field uses)
 
 
 class Webhooks(Protocol):
-    """Somebody outside who wants to know."""
+    """Delivery of notifications to the configured receiver."""
 
     async def deliver(self, notice_id: str, body: str) -> Literal["delivered", "gone"]:
-        """Post it once, signed. The same notice again has the same id. `gone`: nothing is wanted any more.
+        """Post a notification once, signed. A repeat has the same id. `gone`: the receiver wants no more.
 
         Raises:
-            DeliveryFailed: it was not taken.
+            DeliveryFailed: it was not accepted.
         """
         ...

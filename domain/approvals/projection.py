@@ -1,4 +1,4 @@
-"""Approvals as people look at them: each as it stands, and every step of the way there."""
+"""The read model of approvals: their current states, and all their steps."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
@@ -24,7 +24,7 @@ from domain.projection import Key, Row, Rows
 
 @dataclass(frozen=True, slots=True)
 class ApprovalRow:
-    """An approval as it stands. `workflow_id` is the root run, `waiter_id` the run that waits.
+    """An approval. `workflow_id` is the root run, `waiter_id` the run that waits.
 
     `comment_hash` and `edited_hash` are of the decision; `deciders` may decide now, `agreed` have agreed so far.
     """
@@ -65,10 +65,10 @@ class ApprovalRow:
 
 @dataclass(frozen=True, slots=True)
 class ApprovalStepRow:
-    """One step. `event` is its name without `approval.`; `status` is how the approval stood after it.
+    """One step. `event` is its name without `approval.`; `status` is the approval's after it.
 
-    `passed_to` is who may decide after a delegation or escalation; `reason` why a signal was refused, or what caused an
-    escalation (`asked`, `undecided`, `expired`).
+    `passed_to` are the deciders after a delegation or escalation; `reason` is why a signal was refused, or what caused
+    an escalation (`asked`, `undecided`, `expired`).
     """
 
     TABLE: ClassVar[str] = "approval_steps"
@@ -106,15 +106,15 @@ class ApprovalsProjection:
 
 
 def folded(row: ApprovalRow | None, event: Event) -> ApprovalRow:
-    """The row after one more event.
+    """Fold one more event into the row.
 
     Raises:
-        LookupError: the event is about an approval that was never asked for.
+        LookupError: the event is about an approval that was never requested.
     """
     if isinstance(event, ApprovalRequested):
         return _requested(event)
     if row is None:
-        raise LookupError("this approval was never asked for")
+        raise LookupError("this approval was never requested")
     return _changed(replace(row, version=row.version + 1), event)
 
 

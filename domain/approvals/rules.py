@@ -1,4 +1,4 @@
-"""The rules that an approval goes by, and the policy that gives each risk its own."""
+"""The rules of an approval, and the policy that assigns rules to risks."""
 
 from collections.abc import Iterator
 from typing import Annotated, Literal, Self, get_args
@@ -9,7 +9,7 @@ from domain.errors import Invalid
 
 Risk = Literal["low", "medium", "high", "critical"]
 ANYBODY = "*"
-"""Among deciders: whoever may approve at all."""
+"""As a decider: every key with the scope `approve`."""
 LONGEST_S = 90 * 24 * 3600
 
 _Seconds = Annotated[float, Field(gt=0, le=LONGEST_S, allow_inf_nan=False)]
@@ -19,12 +19,12 @@ _Deciders = Annotated[
 
 
 class Rules(BaseModel):
-    """Who decides, and what time does.
+    """The deciders of an approval, and its timed actions.
 
-    `deciders` are ids of keys, or `["*"]` for whoever has the scope `approve`. `quorum` of them must agree; one
-    rejection rejects. Under `separation` the key that asked does not decide. When nobody has decided: one reminder
-    after `remind_after_s`, the deciders of `escalate_to` after `escalate_after_s`, the end after `expires_after_s`
-    (all in seconds, from the asking). `on_expiry`: `reject` ends it; `escalate` escalates it first, for as long again.
+    `deciders` are ids of keys, or `["*"]` for every key with the scope `approve`. `quorum` of them must agree; one
+    rejection rejects. Under `separation` the requesting key does not decide. While it is open: one reminder after
+    `remind_after_s`, the deciders of `escalate_to` after `escalate_after_s`, expiry after `expires_after_s` (all in
+    seconds, from the request). `on_expiry`: `reject` ends it; `escalate` escalates it first, for as long again.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -53,7 +53,7 @@ class Rules(BaseModel):
 
 
 class RiskPolicy(BaseModel):
-    """The rules of each risk. They are copied into what is asked, so a change alters nothing that is open."""
+    """The rules of each risk. They are copied into each request, so a change does not affect open approvals."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -63,7 +63,7 @@ class RiskPolicy(BaseModel):
     critical: Rules
 
     def of(self, risk: str) -> Rules:
-        """The rules of a risk.
+        """Return the rules of a risk.
 
         Raises:
             Invalid: there is no such risk.
@@ -75,10 +75,10 @@ class RiskPolicy(BaseModel):
         return rules
 
     def refuse_without_keys(self) -> None:
-        """Refuse rules that can only be kept where every caller proves who it is.
+        """Return if all rules can be kept without authentication.
 
         Raises:
-            Invalid: there are such rules.
+            Invalid: a rule needs authenticated callers.
         """
         if found := [*self._need_keys()]:
             raise Invalid(f"the risk policy needs CONVERGIO_AUTH=keys: {'; '.join(found)}")

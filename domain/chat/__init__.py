@@ -1,4 +1,4 @@
 """Chat: sessions of turns between a person and an agent.
 
-A turn is one message and what became of it: answered or failed. Every turn of the platform goes this way.
+A turn is one message and its result: answered or failed. All model calls of the platform are made in turns.
 """

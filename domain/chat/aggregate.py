@@ -1,4 +1,4 @@
-"""Sessions and turns: who may speak, and what became of each message."""
+"""Sessions and turns: admission to a session, and the result of each message."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
@@ -31,7 +31,7 @@ def session_stream(session_id: str) -> str:
 
 
 def turn_stream(session_id: str, turn: int) -> str:
-    """Turns are numbered from 1; the padding keeps the streams of a session in order."""
+    """Return the stream of a turn, numbered from 1; the zero padding keeps a session's streams in order."""
     return f"turn:{session_id}:{turn:08d}"
 
 
@@ -41,7 +41,7 @@ def summary_stream(session_id: str, upto: int) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """Whose it is, with whom, and whether it has ended. `lineage` says where a fork's first turns stand."""
+    """The owner, agent and end of a session. `lineage` names the sessions of a fork's first turns."""
 
     version: int = 0
     agent_id: str = ""
@@ -68,7 +68,7 @@ def load_session(events: Iterable[Event]) -> Session:
 
 
 def admit(session: Session, *, key_id: str, agent_id: str | None = None) -> None:
-    """Refuse who may not speak here: another key, to another agent, or after the end. A new session admits anybody.
+    """Return if this key may speak here, to this agent; a new session admits anybody.
 
     Raises:
         NotFound: the session is another key's.
@@ -86,7 +86,7 @@ def admit(session: Session, *, key_id: str, agent_id: str | None = None) -> None
 
 @dataclass(frozen=True, slots=True)
 class Opening:
-    """What a session begins with."""
+    """The fields of a new session."""
 
     session_id: str
     agent_id: str
@@ -98,7 +98,7 @@ class Opening:
 
 
 def open_session(session: Session, opening: Opening, cause: Cause) -> list[Event]:
-    """Open it, unless it is open already."""
+    """Open the session, unless it is open already."""
     if session.version:
         return []
     values = {name: getattr(opening, name) for name in Opening.__dataclass_fields__}
@@ -106,7 +106,7 @@ def open_session(session: Session, opening: Opening, cause: Cause) -> list[Event
 
 
 def end_session(session: Session, session_id: str, *, key_id: str, cause: Cause) -> list[Event]:
-    """End it; ending it again changes nothing.
+    """End the session; ending it again changes nothing.
 
     Raises:
         NotFound: there is no such session, or it is another key's.
@@ -118,7 +118,7 @@ def end_session(session: Session, session_id: str, *, key_id: str, cause: Cause)
 
 @dataclass(frozen=True, slots=True)
 class Turn:
-    """One message and what became of it. Tokens and cost are those of its steps so far; `steps` have ended."""
+    """One message and its result. Tokens and cost are those of its ended `steps`."""
 
     version: int = 0
     status: TurnStatus | None = None
@@ -187,7 +187,7 @@ def load_turn(events: Iterable[Event]) -> Turn:
 
 
 def start(turn: Turn, started: TurnStarted) -> list[Event]:
-    """Begin to work on it; again if it failed, and not while it is under way or when it is over.
+    """Start the turn, again if it failed; nothing while it runs or once it has ended.
 
     Raises:
         Conflict: the turn is another message's.
@@ -198,36 +198,36 @@ def start(turn: Turn, started: TurnStarted) -> list[Event]:
 
 
 def step(turn: Turn, stepped: TurnStepped) -> list[Event]:
-    """A step that did not end the turn, once."""
+    """Record a step that did not end the turn, once."""
     return [stepped] if turn.status == "running" and stepped.step > turn.steps else []
 
 
 def answer(turn: Turn, answered: TurnAnswered) -> list[Event]:
-    """The first answer stands; it also heals a turn that had been given up. Tokens and cost are the last step's."""
+    """Record the answer: the first one counts; it also heals a failed turn. Tokens and cost are the last step's."""
     if turn.status in {"completed", "rejected"}:
         return []
     return [answered.model_copy(update=_summed(turn, answered)) if turn.steps else answered]
 
 
 def propose(turn: Turn, proposed: TurnProposed) -> list[Event]:
-    """The first answer stands, and waits for a person. Tokens and cost are the last step's."""
+    """Record an answer that needs an approval: the first one counts. Tokens and cost are the last step's."""
     if turn.status != "running" or turn.reply_hash is not None:
         return []
     return [proposed.model_copy(update=_summed(turn, proposed)) if turn.steps else proposed]
 
 
 def hold(turn: Turn, held: TurnHeld) -> list[Event]:
-    """Wait for a person."""
+    """Wait for an approval."""
     return [held] if turn.status == "running" else []
 
 
 def resume(turn: Turn, resumed: TurnResumed) -> list[Event]:
-    """Go on after the decision that it waited for."""
+    """Resume after the decision on the approval that the turn waits for."""
     return [resumed] if turn.status == "awaiting_approval" and turn.approval_id == resumed.approval_id else []
 
 
 def release(turn: Turn, approval_id: str, reply_hash: str, cause: Cause, *, session_id: str) -> list[Event]:
-    """Let the held answer go, or what a person made of it."""
+    """Release the held answer, or the text that a person made of it."""
     if turn.status != "awaiting_approval" or turn.approval_id != approval_id:
         return []
     return [
@@ -248,7 +248,7 @@ def release(turn: Turn, approval_id: str, reply_hash: str, cause: Cause, *, sess
 
 
 def fail(turn: Turn, failed: TurnFailed) -> list[Event]:
-    """Give it up, unless it is over."""
+    """Fail the turn, unless it has ended."""
     return [failed] if turn.status in {None, "running", "awaiting_approval"} else []
 
 

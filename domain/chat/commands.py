@@ -1,4 +1,4 @@
-"""What people do with a chat besides talking, through the ledger."""
+"""Commands on chats other than messages, through the ledger."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ from domain.ledger import Change, Ledger, retrying
 
 @dataclass(frozen=True, slots=True)
 class Rating:
-    """What somebody says of an answer: 1 to 5, and why."""
+    """A rating of an answer, 1 to 5, with an optional comment."""
 
     session_id: str
     turn: int
@@ -24,11 +24,11 @@ class Rating:
 
 
 def fork(ledger: Ledger, session_id: str, turn: int, fork_id: str, cause: Cause) -> aggregate.Opening:
-    """Open the session `fork_id` with the history of another one up to a turn; once, however often it is asked.
+    """Open the session `fork_id` with the history of another one up to a turn; a repeat changes nothing.
 
     Raises:
         NotFound: there is no such session or turn, or the session is another key's.
-        Conflict: a turn up to this one is not over yet.
+        Conflict: a turn up to this one has not ended.
         domain.errors.Unavailable: the ledger cannot be reached.
     """
     known = ledger.read(aggregate.session_stream(session_id))
@@ -42,7 +42,7 @@ def fork(ledger: Ledger, session_id: str, turn: int, fork_id: str, cause: Cause)
 
 
 def rate(ledger: Ledger, rating: Rating, cause: Cause, *, key: str) -> None:
-    """Say how good an answer is; the latest word counts.
+    """Rate an answer; the latest rating counts.
 
     Raises:
         NotFound: there is no such session or turn, or the session is another key's.
@@ -87,7 +87,7 @@ def _last_turn(ledger: Ledger, session_id: str, session: aggregate.Session) -> i
 
 
 def _turns(ledger: Ledger, session_id: str, session: aggregate.Session, upto: int) -> list[aggregate.Turn]:
-    """The session's own turns up to this one: what it has from others was over when it was opened."""
+    """Return the session's own turns up to this one: inherited ones had ended when it was opened."""
     own = range(forks.inherited(session.lineage) + 1, upto + 1)
     streams = ledger.read_many([aggregate.turn_stream(session_id, turn) for turn in own])
     return [aggregate.load_turn(events) for events in streams.values()]

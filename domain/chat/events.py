@@ -1,4 +1,4 @@
-"""What can happen in a chat."""
+"""Events of chats."""
 
 from decimal import Decimal
 from typing import Literal
@@ -9,7 +9,7 @@ from domain.events import Event
 
 
 class Origin(BaseModel):
-    """The turns up to `upto` that a forked session has from another one."""
+    """The turns up to `upto` that a fork inherits from another session."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -18,7 +18,7 @@ class Origin(BaseModel):
 
 
 class SessionOpened(Event):
-    """A key began to talk with an agent. The session is its own from now on."""
+    """A key opened a session with an agent, and owns it from now on."""
 
     NAME = "chat.session_opened"
     session_id: str
@@ -28,18 +28,18 @@ class SessionOpened(Event):
     user_id: str | None = None
     project_id: str | None = None
     lineage: tuple[Origin, ...] = ()
-    """Of a fork: where its first turns stand, oldest origin first. Its own turns begin after the last `upto`."""
+    """Of a fork: the sessions of its first turns, oldest first. Its own turns begin after the last `upto`."""
 
 
 class SessionEnded(Event):
-    """Nothing more can be said in this session."""
+    """The session takes no more messages."""
 
     NAME = "chat.session_ended"
     session_id: str
 
 
 class TurnStarted(Event):
-    """The agent began to work on a message. A turn that failed may start again, on the same message."""
+    """The agent started to work on a message. A failed turn may start again, on the same message."""
 
     NAME = "chat.turn_started"
     session_id: str
@@ -52,7 +52,7 @@ class TurnStarted(Event):
 
 
 class AskedTool(BaseModel):
-    """A tool that the model asked for. `is_valid`: the arguments follow the tool's schema and the tool was offered."""
+    """A tool that the model requested. `is_valid`: the arguments follow the schema and the tool was offered."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -62,7 +62,7 @@ class AskedTool(BaseModel):
 
 
 class TurnStepped(Event):
-    """The model was called and has not answered yet: it asked for `tools`, or its answer has to be put right.
+    """The model was called and has not answered: it requested `tools`, or its answer has to be corrected.
 
     Tokens and cost are this step's.
     """
@@ -80,7 +80,7 @@ class TurnStepped(Event):
 
 
 class TurnProposed(Event):
-    """There is an answer that a person has to let go. Tokens and cost are those of the whole turn."""
+    """There is an answer that needs an approval. Tokens and cost are those of the whole turn."""
 
     NAME = "chat.turn_proposed"
     session_id: str
@@ -95,7 +95,7 @@ class TurnProposed(Event):
 
 
 class TurnHeld(Event):
-    """A person can decide now whether the turn's answer goes out, or a step of it goes on."""
+    """The turn waits for an approval of its answer, or of a step; it can be decided from now on."""
 
     NAME = "chat.turn_held"
     session_id: str
@@ -105,7 +105,7 @@ class TurnHeld(Event):
 
 
 class TurnResumed(Event):
-    """The decision has come and the turn goes on. `refused_tool` is the name of a tool whose call was not let go."""
+    """The approval is decided and the turn resumed. `refused_tool` is the name of a tool whose call was rejected."""
 
     NAME = "chat.turn_resumed"
     session_id: str
@@ -116,9 +116,9 @@ class TurnResumed(Event):
 
 
 class TurnAnswered(Event):
-    """The agent answered. Tokens and cost are those of the calls whose replies stand, all steps of the turn together.
+    """The agent answered. Tokens and cost are those of the settled replies of all steps.
 
-    With `approval_id` the answer was held, and what a person let go is `reply_hash`.
+    With `approval_id` the answer was held, and `reply_hash` is the approved text.
     """
 
     NAME = "chat.turn_answered"
@@ -140,7 +140,7 @@ FailureCode = Literal[
     "BUDGET_EXCEEDED",
     "SERVICE_UNAVAILABLE",
     "INTERNAL_ERROR",
-    "REJECTED",  # a person said no
+    "REJECTED",  # a person rejected it
     "CANCELLED",  # its run was stopped
     "CONFLICT",  # the session takes no such message
     "UNUSABLE_REPLY",  # the model answered in a form that cannot be used; a 502 over HTTP
@@ -148,7 +148,7 @@ FailureCode = Literal[
 
 
 class TurnFailed(Event):
-    """The turn ended without an answer: a code and a message."""
+    """The turn has no answer: a code of the API's list (or `REJECTED`, `CANCELLED`, `CONFLICT`) and a message."""
 
     NAME = "chat.turn_failed"
     session_id: str
@@ -159,7 +159,7 @@ class TurnFailed(Event):
 
 
 class TurnRated(Event):
-    """Somebody said how good an answer is, from 1 to 5. The latest rating of a turn counts."""
+    """An answer was rated from 1 to 5. The latest rating of a turn counts."""
 
     NAME = "chat.turn_rated"
     session_id: str
@@ -170,7 +170,7 @@ class TurnRated(Event):
 
 
 class SessionSummarised(Event):
-    """The turns up to `upto` are remembered as a summary from now on."""
+    """The turns up to `upto` are replaced by a summary in prompts from now on."""
 
     NAME = "chat.session_summarised"
     session_id: str

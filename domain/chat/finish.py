@@ -1,4 +1,4 @@
-"""Why an answer ended, as people are told."""
+"""Finish reasons of answers, as clients see them."""
 
 from typing import Literal
 
@@ -17,9 +17,9 @@ _EMPTY = {
 
 
 def finish_reason(status: str, finish: str | None) -> FinishReason | None:
-    """The reason of a turn in this status; None while it has no end, or a person kept its answer back.
+    """Return the reason of a turn in this status; None while it has not ended, or if it was rejected.
 
-    What a provider gave no reason for, or one that says nothing, ended by itself, as answers of older events did.
+    An unknown or missing reason of a provider counts as `stop`, as do answers of older events.
     """
     if status == "completed":
         return _TOLD.get(finish or "", "stop")
@@ -27,5 +27,5 @@ def finish_reason(status: str, finish: str | None) -> FinishReason | None:
 
 
 def why_empty(finish: str) -> str:
-    """Why there is no word in an answer that ended for this reason."""
+    """Return the explanation of an empty answer that ended for this reason."""
     return _EMPTY.get(finish, "the model gave an empty answer")

@@ -1,4 +1,4 @@
-"""Forks: sessions whose first turns stand in other sessions."""
+"""Forks: sessions whose first turns are stored in other sessions."""
 
 from collections.abc import Iterable, Sequence
 from typing import Protocol
@@ -8,11 +8,11 @@ from domain.chat.events import Origin, SessionOpened
 from domain.errors import Conflict, NotFound
 
 OVER = frozenset({"completed", "rejected", "failed"})
-"""The statuses of turns that nobody works on any more."""
+"""The statuses of ended turns."""
 
 
 class Stretch(Protocol):
-    """The turns that a fork has from one session: those after the stretch before, up to `upto`."""
+    """The turns that a fork inherits from one session: those after the previous stretch, up to `upto`."""
 
     @property
     def session_id(self) -> str: ...
@@ -22,17 +22,17 @@ class Stretch(Protocol):
 
 
 def home(session_id: str, lineage: Sequence[Stretch], turn: int) -> str:
-    """The session in which a turn stands."""
+    """Return the session that stores a turn."""
     return next((origin.session_id for origin in lineage if turn <= origin.upto), session_id)
 
 
 def inherited(lineage: Sequence[Stretch]) -> int:
-    """The last turn that a session has from others; its own come after it."""
+    """Return the number of inherited turns; the session's own follow them."""
     return lineage[-1].upto if lineage else 0
 
 
 def lineage_at(session_id: str, lineage: Iterable[Origin], turn: int) -> tuple[Origin, ...]:
-    """The lineage of a fork of this session at a turn."""
+    """Return the lineage of a fork of this session at a turn."""
     before = list(lineage)
     whole = [origin for origin in before if origin.upto < turn]
     last = home(session_id, before, turn)
@@ -42,18 +42,18 @@ def lineage_at(session_id: str, lineage: Iterable[Origin], turn: int) -> tuple[O
 def forked(
     origin: SessionOpened, session: Session, turns: Sequence[Turn], *, last: int, turn: int, key_id: str, fork_id: str
 ) -> Opening:
-    """What a fork begins with. `turns` are those up to `turn`, `last` is the newest one that has begun.
+    """Return the fields of a fork. `turns` are those up to `turn`, `last` is the newest one that has started.
 
     Raises:
         NotFound: the session is another key's, or has no such turn.
-        Conflict: a turn is not over yet.
+        Conflict: a turn has not ended.
     """
     if session.key_id != key_id:
         raise NotFound("there is no such session")
     if not 1 <= turn <= last:
         raise NotFound(f"the session has no turn {turn}")
     if open_turns := [each.number for each in turns if each.status not in OVER]:
-        raise Conflict(f"turn {open_turns[0]} is not over yet", turn=open_turns[0])
+        raise Conflict(f"turn {open_turns[0]} has not ended yet", turn=open_turns[0])
     return Opening(
         session_id=fork_id,
         agent_id=origin.agent_id,

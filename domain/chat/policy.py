@@ -1,4 +1,4 @@
-"""What a chat decides by itself: what fits a model's window, when to summarise, when to give up, when to start anew."""
+"""Decisions of a chat: the fit of prompts to the model's window, summaries, limits of attempts, continue-as-new."""
 
 import json
 from collections.abc import Sequence
@@ -11,25 +11,25 @@ from domain.errors import TooLarge
 
 TURNS_PER_RUN = 200
 EVENTS_PER_RUN = 2_000
-"""A run of the workflow continues as new at either bound, well before the engine would ask for it (4,096 events)."""
+"""A workflow execution continues as new at either limit, well before Temporal suggests it (4,096 events)."""
 
 IDLE = timedelta(hours=24)
-"""A chat nobody speaks in gives its run back after this time; the next message opens another."""
+"""An idle chat's workflow ends after this time; the next message starts another."""
 
 REMEMBERED = 20
-"""Message ids a run knows again."""
+"""Limit on the message ids by which a workflow recognizes repeats."""
 
 MOST_FAILURES = 5
-"""Calls the provider may refuse or cut before the turn fails. Lost ones (a killed worker) do not count."""
+"""Limit on failed calls of a step. Those lost with a worker do not count."""
 
 MOST_ATTEMPTS = 16
-"""Calls for one step in all, those included that ask for less after a refusal, and those lost with a worker."""
+"""Limit on all calls of a step, those that omit a refused part and those lost with a worker included."""
 
 BELIEVED_S = 3600.0
-"""Seconds for which a model's refusal is believed: gateways change what stands behind a name."""
+"""Seconds for which a model's refusal is remembered: gateways change the model behind a name."""
 
 SUMMARISE_AT = 0.7
-"""Share of the window in use from which the older half of the turns is put into the summary."""
+"""Used share of the window from which the older half of the turns is summarised."""
 
 SUMMARY_TOKENS = 256
 
@@ -38,17 +38,17 @@ _BYTES_PER_ANSWERED_TOKEN = 4
 _ROOM = 1 / 16  # of the window, for the next message
 _TOKENS_PER_MESSAGE = 8
 _TOKENS_OF_TEMPLATE = 32
-"""What a model's template may add by itself: the opening of its answer, or instructions where there are none."""
+"""Tokens that a model's template may add: the start of its answer, or default instructions."""
 _TOKENS_PER_TOOL = 16
 _TOKENS_OF_TOOLS = 600
-"""What providers tell a model about tools as such, as soon as one is offered: up to 530 have been seen."""
+"""Tokens that providers add to a prompt with tools: up to 530 have been measured."""
 _TOKENS_OF_SCHEMA = 200
 _LEAST_SHARE = 80
-"""Bytes of a message that still say something in a summary."""
+"""The least bytes of a message that are useful in a summary."""
 
 
 def tokens(text: str) -> int:
-    """A cautious estimate: English runs at about 4 UTF-8 bytes a token, most other scripts at 3 or more."""
+    """Estimate tokens cautiously: English has about 4 UTF-8 bytes a token, most other scripts 3 or more."""
     return -(-len(text.encode()) // _BYTES_PER_TOKEN) + _TOKENS_PER_MESSAGE
 
 
@@ -58,14 +58,14 @@ def _size(message: Message) -> int:
 
 
 def text_room(*, window: int, max_answer: int) -> int:
-    """Characters that the texts a run refers to, or the results of tools, may take of a prompt: half of its window."""
+    """Return the characters that referenced texts, or tool results, may take of a prompt: half of its window."""
     return max(0, window - max_answer) * _BYTES_PER_TOKEN // 2
 
 
 def prompt_bound(
     messages: Sequence[Message], tools: Sequence[ToolOffer] = (), reply_schema: ReplySchema | None = None
 ) -> int:
-    """More tokens than any tokenizer makes of this prompt: one a byte, and the template around each part of it."""
+    """Return an upper bound of the prompt's tokens for any tokenizer: one a byte, and the template of each part."""
     bound = _TOKENS_OF_TEMPLATE
     for message in messages:
         bound += _TOKENS_PER_MESSAGE
@@ -79,25 +79,25 @@ def prompt_bound(
 
 
 def _bytes_of_call(message: Message) -> int:
-    """A message with requests for tools, or the answer to one: templates may write it as JSON, escapes and all."""
+    """Return the size of a message with tool requests or results: templates may write it as escaped JSON."""
     requests = [(request.id, request.name, request.arguments) for request in message.tool_calls]
     size = _json_bytes([message.text, message.tool_call_id, requests]) + _TOKENS_PER_TOOL * len(requests)
     return size + _bytes_of_extra(message)
 
 
 def _bytes_of_extra(message: Message) -> int:
-    """The fields that go back to the provider as they came: thoughts among them are read again."""
+    """Return the size of fields that go back to the provider as received: reasoning among them is read again."""
     extra = [each for each in (message.extra, *(call.extra for call in message.tool_calls)) if each]
     return _json_bytes(extra) if extra else 0
 
 
 def _json_bytes(value: Any) -> int:
-    """Its JSON at its longest: spaces after the separators, and an escape for whatever is not ASCII."""
+    """Return the size of the longest JSON form: spaces after the separators, and escapes for non-ASCII."""
     return len(json.dumps(value, default=dict))
 
 
 def prompt(recall: Recall) -> tuple[Message, ...]:
-    """The messages of a turn: instructions and summary, the turns remembered, the message to answer."""
+    """Return the messages of a turn: instructions and summary, the remembered turns, the message to answer."""
     system = recall.instructions
     if recall.summary:
         system = f"{system}\n\nWhat was said before, in short:\n{recall.summary}".strip()
@@ -129,7 +129,7 @@ def fit(recall: Recall, *, window: int, max_answer: int) -> Recall:
 
 
 def shorter(recall: Recall) -> Recall | None:
-    """Half as many turns, for a provider that counts more tokens than we do; None when none is left to drop."""
+    """Drop half of the turns, for a provider that counts more tokens than the estimate; None when none is left."""
     if recall.turns:
         kept = len(recall.turns) // 2
         return replace(recall, turns=recall.turns[len(recall.turns) - kept :])
@@ -142,7 +142,7 @@ _SHORT_ANSWER = 1024
 
 
 def answer_bound(max_answer: int, window: int, share: int = 4) -> int:
-    """The cap every call sends for its answer (tokens).
+    """Return the limit that every call sends for its answer (tokens).
 
     One part in `share` of the window at most, or 1,024 where that is more; never more than a quarter of it.
     """
@@ -151,7 +151,7 @@ def answer_bound(max_answer: int, window: int, share: int = 4) -> int:
 
 
 def room(recall: Recall, *, answered: int, window: int, max_answer: int) -> int:
-    """Tokens, as `fit` counts them, left for the next message if its prompt holds all of this and its answer.
+    """Return the tokens, as `fit` counts them, left for the next message after this prompt and its answer.
 
     `answered` is the answer's length in the model's own tokens. Below 0 the next prompt drops turns.
     """
@@ -160,10 +160,10 @@ def room(recall: Recall, *, answered: int, window: int, max_answer: int) -> int:
 
 
 def to_summarise(first: int, last: int, *, used: int, window: int, room: int | None = None) -> int | None:
-    """The turn up to which the conversation is to be summarised now, or None.
+    """Return the turn up to which the conversation has to be summarised now, or None.
 
-    `first` is the oldest turn that prompts hold word for word, `last` the newest answered one, `used` the tokens its
-    prompt and answer took, `room` what is left for the next message, if known.
+    `first` is the oldest turn that prompts contain word for word, `last` the newest answered one, `used` the tokens of
+    its prompt and answer, `room` the tokens left for the next message, if known.
     """
     held = last - first + 1
     is_near_full = held > 1 and used >= SUMMARISE_AT * window
@@ -172,9 +172,10 @@ def to_summarise(first: int, last: int, *, used: int, window: int, room: int | N
 
 
 def summary_prompt(earlier: str | None, turns: Sequence[tuple[str, str]], *, window: int) -> tuple[Message, ...]:
-    """Ask for a running summary: the earlier one carried on over these turns, each cut to its share of half the window.
+    """Return the prompt for a running summary of the earlier one and these turns.
 
-    When there are too many to say something of each, the oldest are left out.
+    Each text is cut to its share of half the window. If there are too many turns for a useful share each, the oldest
+    are left out.
     """
     space = (window - 2 * SUMMARY_TOKENS) * _BYTES_PER_TOKEN // 2
     most = max(1, space // (2 * _LEAST_SHARE))
@@ -194,5 +195,5 @@ def summary_prompt(earlier: str | None, turns: Sequence[tuple[str, str]], *, win
 
 
 def _cut(text: str, share: int) -> str:
-    """The beginning of a text, `share` UTF-8 bytes at most."""
+    """Return the beginning of a text, `share` UTF-8 bytes at most."""
     return text.encode()[:share].decode(errors="ignore")

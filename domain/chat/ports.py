@@ -1,4 +1,4 @@
-"""What chats need of the outside: a model, a way in, and their views."""
+"""Ports of chats: the model, admission, and views."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -14,9 +14,9 @@ Role = Literal["system", "user", "assistant", "tool"]
 
 @dataclass(frozen=True, slots=True)
 class ToolRequest:
-    """A call that a model asks for. `id` is the provider's; `arguments` is JSON as the model wrote it, good or bad.
+    """A tool call that a model requests. `id` is the provider's; `arguments` is unvalidated JSON text.
 
-    `extra` are other fields that the provider gave it, such as a signature. They go back to it as they came.
+    `extra` are other fields that the provider set, such as a signature. They are sent back unchanged.
     """
 
     id: str
@@ -27,7 +27,7 @@ class ToolRequest:
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """One message of a prompt. A `tool` message answers the request of the `assistant` message that has this id.
+    """One message of a prompt. A `tool` message answers the request with this id in an `assistant` message.
 
     `extra` are other fields that the provider gave the message, and wants back.
     """
@@ -41,7 +41,7 @@ class Message:
 
 @dataclass(frozen=True, slots=True)
 class ToolOffer:
-    """A tool as a model is told of it: `name` is `[A-Za-z0-9_-]{1,64}`, `parameters` a JSON Schema of type object."""
+    """A tool as offered to a model: `name` is `[A-Za-z0-9_-]{1,64}`, `parameters` a JSON Schema of type object."""
 
     name: str
     description: str
@@ -50,7 +50,7 @@ class ToolOffer:
 
 @dataclass(frozen=True, slots=True)
 class ReplySchema:
-    """The JSON Schema that an answer is to follow. `name` is `[A-Za-z0-9_-]{1,64}`."""
+    """The JSON Schema that an answer has to follow. `name` is `[A-Za-z0-9_-]{1,64}`."""
 
     name: str
     schema: Mapping[str, Any]
@@ -58,7 +58,7 @@ class ReplySchema:
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """Tokens as the provider counts them; `estimated` when it did not say and we counted what arrived."""
+    """Tokens as the provider counts them; `estimated` when it did not say and the received text was counted."""
 
     prompt_tokens: int
     completion_tokens: int
@@ -72,9 +72,9 @@ class Usage:
 
 @dataclass(frozen=True, slots=True)
 class ModelRequest:
-    """What is asked of a model. `max_tokens` caps the answer; `request_id` is `call_id.attempt`.
+    """A model call. `max_tokens` limits the answer; `request_id` is `call_id.attempt`.
 
-    With `calls_no_tools` the tools are told, since messages speak of them, and none may be called. `longest_s` bounds
+    With `calls_no_tools` the tools are sent, since messages refer to them, and none may be called. `longest_s` limits
     the whole answer (seconds).
     """
 
@@ -91,10 +91,10 @@ class ModelRequest:
 
 @dataclass(frozen=True, slots=True)
 class ModelReply:
-    """A whole answer. `provider_call_id` is the provider's own name for the call.
+    """A whole answer. `provider_call_id` is the provider's own id of the call.
 
-    An answer that asks for tools has the finish `tool_calls`, whatever the provider calls it; `extra` are the other
-    fields of its message, which go back to the provider with the results.
+    An answer that requests tools has the finish `tool_calls`, whatever the provider calls it; `extra` are the other
+    fields of its message, which are sent back to the provider with the results.
     """
 
     text: str
@@ -110,30 +110,30 @@ FailureKind = Literal[
     "unreachable",  # no connection: the provider never saw it
     "timeout",  # sent, and no end within the time
     "cut",  # the answer's stream broke off
-    "rate_limited",  # 429 that passes
+    "rate_limited",  # a transient 429
     "unavailable",  # 5xx, 408, 409
     "refused_key",  # 401, 403
-    "out_of_quota",  # 429 or 402 that does not pass by itself
+    "out_of_quota",  # a permanent 429, or 402
     "not_found",  # no such model
     "wrong_path",  # 404 that is not about a model: the base URL is wrong
     "too_long",  # the prompt does not fit the model's window
     "unsupported",  # this model takes no tools, no schema for its answer, or not a parameter of the request
     "bad_request",  # any other 4xx
-    "unreadable",  # an answer that is not of the protocol
+    "unreadable",  # an answer that violates the protocol
 ]
 
 
 Refusable = Literal["tools", "schema", "schema_with_tools", "parameter"]
-"""What a model may not take of a request: tools, a schema (or only beside tools), or another parameter."""
+"""Parts of a request that a model may refuse: tools, a schema (or only together with tools), a parameter."""
 
 
 class ModelFailure(Exception):  # noqa: N818  (the name the field uses)
-    """A model call that brought no whole answer.
+    """A model call without a whole answer.
 
-    `charge` is what the provider may bill: `none` (it never worked on it, or said no), `possible` (it may have), or
-    `partial` (`usage` holds what arrived, as far as it is known). `permanent` failures are not worth a retry.
-    `retry_after` is the provider's own word, in seconds. Of what is `unsupported`, `refuses` names the part; after a
-    "parameter", which is named by `parameter`, the next request to this model is made without it.
+    `charge` is what the provider may bill: `none` (it never worked on it, or refused), `possible` (it may have), or
+    `partial` (`usage` counts the received part, as far as known). `permanent` failures are not worth a retry.
+    `retry_after` is the provider's hint, in seconds. Of `unsupported`, `refuses` names the part; after a "parameter",
+    which is named by `parameter`, the next request to this model is made without it.
     """
 
     def __init__(
@@ -161,7 +161,7 @@ class ModelFailure(Exception):  # noqa: N818  (the name the field uses)
 
     @property
     def refused(self) -> str | None:
-        """The name of what the model did not take: `tools`, `schema`, `schema_with_tools`, or that of a parameter."""
+        """The name of the refused part: `tools`, `schema`, `schema_with_tools`, or that of a parameter."""
         return (self.parameter or "parameter") if self.refuses == "parameter" else self.refuses
 
 
@@ -169,21 +169,21 @@ class Model(Protocol):
     """A chat model behind any OpenAI-compatible API."""
 
     default: str
-    """The model that is asked when an agent names none."""
+    """The model of agents that name none."""
 
     takes_tools: bool
-    """Whether tools may be offered at all. A model that refuses them all the same fails as `unsupported`."""
+    """True if tools may be offered at all. A model that still refuses them fails as `unsupported`."""
 
     async def complete(self, request: ModelRequest, on_delta: Callable[[str], None]) -> ModelReply:
         """Stream the answer, calling `on_delta` with each piece of text.
 
         Raises:
-            ModelFailure: whatever kept a whole answer from coming; nothing is retried here.
+            ModelFailure: there is no whole answer, whatever the reason; nothing is retried here.
         """
         ...
 
     async def window(self, model: str) -> int:
-        """The tokens that prompt and answer may take together. Asked once a process and model."""
+        """Return the tokens that prompt and answer may take together. Looked up once a process and model."""
         ...
 
     async def probe(self) -> None:
@@ -193,9 +193,9 @@ class Model(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Recall:
-    """What a prompt is made of: the earlier turns that are remembered, oldest first, and the message to answer.
+    """The material of a prompt: the remembered turns, oldest first, and the message to answer.
 
-    `steps` is what has happened since then: requests for tools and their results.
+    `steps` are the tool requests and results since then.
     """
 
     message: str
@@ -207,9 +207,9 @@ class Recall:
 
 @dataclass(frozen=True, slots=True)
 class Door:
-    """What the ledger tells when somebody comes to speak: the session so far, and the agent as it is deployed.
+    """The session so far, and the deployed agent, at the arrival of a message.
 
-    `hold` is the risk at which a person has to let this agent's answers go, or None.
+    `hold` is the risk level at which this agent's answers need an approval, or None.
     """
 
     session: Session
@@ -219,7 +219,7 @@ class Door:
 
 
 class Admission(Protocol):
-    """The way in."""
+    """Admission of messages to sessions."""
 
     def open(self, *, session_id: str, agent_id: str, key_id: str, message: Content) -> Door:
         """Look up session and agent and store the message, unless this key may not speak here.
@@ -233,7 +233,7 @@ class Admission(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class SpokenTurn:
-    """A turn with its words; None where they are not there yet, or were erased."""
+    """A turn with its texts; None where they do not exist yet, or were erased."""
 
     row: TurnRow
     message: str | None
@@ -241,18 +241,18 @@ class SpokenTurn:
 
 
 class ChatReads(Protocol):
-    """Sessions and turns, as far as the projection has come."""
+    """Sessions and turns, up to the projection's position."""
 
     def session(self, session_id: str) -> SessionRow | None: ...
 
     def turns(self, session_id: str, *, skip: int, limit: int) -> list[SpokenTurn]:
-        """Turns in order."""
+        """Return turns in order."""
         ...
 
     def turn_of(self, session_id: str, message_id: str) -> TurnRow | None:
-        """The turn of a message, if it has begun."""
+        """Return the turn of a message, if it has started."""
         ...
 
     def overdue_turns(self, before: datetime, limit: int) -> list[TurnRow]:
-        """Turns that still run or wait for a person and began before this moment, `limit` of each at most."""
+        """Return turns that run or wait for an approval and started before this moment, `limit` of each at most."""
         ...

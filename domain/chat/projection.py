@@ -1,4 +1,4 @@
-"""Sessions and turns as people look at them."""
+"""The read model of sessions and turns."""
 
 from collections.abc import Iterable
 from dataclasses import replace
@@ -107,7 +107,7 @@ def _opened(event: SessionOpened) -> SessionRow:
 
 
 def _homes(event: SessionOpened) -> list[tuple[str, int]]:
-    """Where the turns of a fork stand."""
+    """Return the places where the turns of a fork are stored."""
     turns = range(1, inherited(event.lineage) + 1)
     return [(home(event.session_id, event.lineage, turn), turn) for turn in turns]
 
@@ -177,13 +177,13 @@ def _stepped(turn: TurnRow, event: TurnStepped) -> TurnRow:
 
 
 def _without(tools: list[str], refused: str | None) -> list[str]:
-    """The tools less one call of the one that was refused."""
+    """Return the tools less one call of the refused one."""
     place = tools.index(refused) if refused in tools else len(tools)
     return [*tools[:place], *tools[place + 1 :]]
 
 
 def _proposed(turn: TurnRow, event: TurnProposed) -> TurnRow:
-    """The row does not name the answer that is held: nobody reads it in the chat before it is let go."""
+    """Update the row without the held answer's hash: nobody reads it in the chat before it is approved."""
     return replace(
         turn,
         finish=event.finish,
@@ -212,7 +212,7 @@ def _answered(turn: TurnRow, event: TurnAnswered) -> TurnRow:
 
 
 def _touch(rows: Rows, event: OfTurn, doing: TurnStatus) -> None:
-    """Show the session what goes on in it. Inner sessions have no row of their own: their run shows them."""
+    """Update the session's status. Nested sessions have no row of their own: their run shows them."""
     if root(event.session_id) != event.session_id:
         return
     session = _session(rows, event.session_id)

@@ -1,4 +1,4 @@
-"""How good an answer is, in the words of who got it."""
+"""Ratings of answers by the people who got them."""
 
 from collections.abc import Iterable, Sequence
 
@@ -22,7 +22,7 @@ def rate(
     comment_hash: str | None,
     cause: Cause,
 ) -> list[Event]:
-    """Rate a turn whose events are `answered`, after the ratings `given` to it; nothing if the last one says the same.
+    """Rate a turn whose events are `answered`, after the ratings `given` to it; nothing if the last one is equal.
 
     Raises:
         NotFound: there is no such turn.

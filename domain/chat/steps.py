@@ -1,4 +1,4 @@
-"""Steps of a turn before its answer: the model asked for tools, or has to put its answer right."""
+"""Steps of a turn before its answer: the model requested tools, or has to correct its answer."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -11,26 +11,26 @@ from domain.chat.ports import Message, ToolRequest
 from domain.message_parts import shared
 
 MOST_STEPS = 10
-"""Calls of the model in one turn. At the last one no tool may be called, so that it has to answer."""
+"""Limit on the model calls of a turn. In the last one no tool may be called, so that it has to answer."""
 
 MOST_WRONG = 2
-"""How often in a turn the model may be told that its calls or its answer cannot be used."""
+"""Limit on the corrections of a turn: replies whose tool calls or answer are unusable."""
 
 NOTHING: Mapping[str, Any] = MappingProxyType({})
 
 UNUSABLE = "the model's replies could not be used"
-"""How the failure of a turn begins whose model was told that more often."""
+"""The beginning of the failure message of a turn that exceeds this limit."""
 
 MOST_TOOLS = 16
-"""Tools that one reply may ask for; the rest are answered with an error."""
+"""Limit on the tool requests of one reply; further ones are answered with an error."""
 
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """A reply that did not end the turn, and what the model is told about it.
+    """A reply that did not end the turn, and the results that the model receives for it.
 
-    `replied` is what was stored of it. With `asks` it is what `stored` gives, and `results` answer its requests in
-    their order; else it was an answer that cannot be used, and the one result says why.
+    `replied` is the stored reply. With `asks` it has the form of `stored`, and `results` answer its requests in their
+    order; else it was an unusable answer, and the one result says why.
     """
 
     replied: str
@@ -39,7 +39,7 @@ class Step:
 
 
 def stored(text: str, requests: Sequence[ToolRequest], extra: Mapping[str, Any] = NOTHING) -> str:
-    """A reply that asks for tools, as one text: JSON with `text`, `tool_calls`, and `extra` where there is any."""
+    """Encode a reply with tool requests: JSON with `text`, `tool_calls`, and `extra` where there is any."""
     reply: dict[str, Any] = {"text": text, "tool_calls": [_call(request) for request in requests]}
     return orjson.dumps({**reply, "extra": extra} if extra else reply).decode()
 
@@ -50,19 +50,19 @@ def _call(request: ToolRequest) -> dict[str, Any]:
 
 
 def asked(replied: str) -> tuple[str, tuple[ToolRequest, ...]]:
-    """The text and the requests of such a reply."""
+    """Return the text and the requests of an encoded reply."""
     value = orjson.loads(replied)
     return value["text"], tuple(ToolRequest(**call) for call in value["tool_calls"])
 
 
 def _extra(replied: str) -> Mapping[str, Any]:
-    """The other fields of the provider's message, which it wants back."""
+    """Return the other fields of the provider's message, which are sent back to it."""
     extra: Mapping[str, Any] = orjson.loads(replied).get("extra", NOTHING)
     return extra
 
 
 def messages(steps: Sequence[Step], *, most: int) -> tuple[Message, ...]:
-    """What a prompt holds of the steps; results too long in sum are cut to equal shares of `most` characters."""
+    """Return the steps as messages; results too long in sum are cut to equal shares of `most` characters."""
     results = iter(shared([result for step in steps for result in step.results], most))
     return tuple(message for step in steps for message in _of(step, [next(results) for _ in step.results]))
 
@@ -79,7 +79,7 @@ def _of(step: Step, results: Sequence[str]) -> list[Message]:
 
 
 def _told_apart(requests: Sequence[ToolRequest]) -> tuple[ToolRequest, ...]:
-    """Some providers give several requests the same id, and take none back that do not differ."""
+    """Make request ids unique: some providers repeat an id, and reject it when it comes back twice."""
     ids = [request.id for request in requests]
     return tuple(
         request if ids.count(request.id) == 1 else replace(request, id=f"{request.id}_{index}")

@@ -37,11 +37,12 @@ class SessionRow:
 
 @dataclass(frozen=True, slots=True)
 class TurnRow:
-    """A turn; `visits` is how often it was started.
+    """A turn; `visits` counts its starts.
 
-    `steps` are calls of the model that did not end it, `tools` what it called in them, one name a call.
-    `approval_id` is what it waits or last waited for. A row with `origin_session_id` is a copy that a fork has from
-    that session: it happened once only, so whoever counts turns leaves copies out. Inner sessions have no session row.
+    `steps` are model calls that did not end it, `tools` the names of the tools called in them, one a call.
+    `approval_id` is the approval that it waits or last waited for. A row with `origin_session_id` is a copy that a fork
+    inherits from that session: it happened once only, so counts have to leave copies out. Nested sessions have no
+    session row.
     """
 
     TABLE: ClassVar[str] = "chat_turns"

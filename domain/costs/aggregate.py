@@ -1,4 +1,4 @@
-"""One intended model call and its attempts."""
+"""One model call and its attempts."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
@@ -19,7 +19,7 @@ def stream(call_id: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Settled:
-    """A reply that was paid for, and what for."""
+    """A reply that was paid for, with its tokens and cost."""
 
     reply_hash: str
     finish: str
@@ -31,10 +31,10 @@ class Settled:
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """The attempts by number (from 1) and the reply that stands.
+    """The attempts by number (from 1) and the settled reply.
 
     `failed` are those that the provider refused, cut or left without an answer. Those lost with their worker do not
-    count: a killed worker is not its fault.
+    count: a killed worker is not the provider's fault.
     """
 
     call_id: str = ""
@@ -93,9 +93,9 @@ def load(events: Iterable[Event]) -> Call:
 
 @dataclass(frozen=True, slots=True)
 class Intent:
-    """What a call is for and what it may cost at most (US dollars).
+    """The purpose of a call and its worst-case cost (US dollars).
 
-    `budget_usd` is what all calls of the run `root_id` may cost together.
+    `budget_usd` is the limit on all calls of the run `root_id` together.
     """
 
     call_id: str
@@ -119,7 +119,7 @@ _RECORDED = tuple(name for name in Intent.__dataclass_fields__ if name in CallRe
 
 
 def reserve(call: Call, intent: Intent, cause: Cause) -> list[Event]:
-    """Give up attempts that nobody speaks for any more and reserve the next one; nothing if a reply stands."""
+    """Record orphaned attempts as lost and reserve the next one; nothing if a reply is settled."""
     if call.reply is not None:
         return []
     lost = [event for number in call.open for event in lose(call, number, "its worker went away", cause)]
@@ -128,14 +128,14 @@ def reserve(call: Call, intent: Intent, cause: Cause) -> list[Event]:
 
 
 def lose(call: Call, attempt: int, error: str, cause: Cause, *, failed: bool = False) -> list[Event]:
-    """Book an attempt as unknown, unless its end is known. `failed`: the provider brought it about."""
+    """Record an attempt as unknown, unless its end is known. `failed`: the provider failed, not a worker."""
     if call.attempts.get(attempt) != "reserved":
         return []
     return [CallLost(call_id=call.call_id, attempt=attempt, error=error, failed=failed, **cause.fields())]
 
 
 def end(call: Call, ended: CallSettled | CallCut | CallFailed) -> list[Event]:
-    """Book the known end of an attempt, once. A late reply books its cost, but the first settled one stands."""
+    """Record the known end of an attempt, once. A late reply adds its cost, but the first settled one counts."""
     if call.attempts.get(ended.attempt) not in {"reserved", "unknown"}:
         return []
     if isinstance(ended, CallSettled):

@@ -1,4 +1,4 @@
-"""What one run may cost in all: each call of it is reserved against the budget before it is made."""
+"""The budget of one run: each of its calls is reserved against the budget before it is made."""
 
 from dataclasses import dataclass
 from decimal import Decimal
@@ -17,9 +17,9 @@ def stream(root_id: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Budget:
-    """US dollars: `spent` on calls whose end is known, `reserved` the worst cases of all others.
+    """US dollars: `spent` on calls with a known end, `reserved` for the worst cases of all others.
 
-    Each event says both, so that the last one is enough to go on from.
+    Each event contains both sums, so that the last one is enough to continue from.
     """
 
     version: int = 0
@@ -28,17 +28,17 @@ class Budget:
 
 
 def standing(version: int, latest: Event | None) -> Budget:
-    """The budget as its last event left it, which is number `version` of its stream."""
+    """Return the budget after its last event, which is number `version` of its stream."""
     if isinstance(latest, BudgetReserved | BudgetSettled):
         return Budget(version, latest.spent, latest.reserved)
     return Budget(version)
 
 
 def reserve(budget: Budget, intent: Intent, attempt: int, cause: Cause) -> BudgetReserved:
-    """Set the worst case of an attempt aside.
+    """Reserve the worst case of an attempt.
 
     Raises:
-        OverBudget: what was spent, what is reserved and this worst case are more than the budget together.
+        OverBudget: the sum of spent, reserved and this worst case exceeds the budget.
     """
     root_id, limit = bounds(intent)
     if budget.spent + budget.reserved + intent.worst_case > limit:
@@ -63,7 +63,7 @@ def reserve(budget: Budget, intent: Intent, attempt: int, cause: Cause) -> Budge
 
 
 def settle(budget: Budget, intent: Intent, ended: CallSettled | CallCut | CallFailed) -> BudgetSettled:
-    """Put the cost of an attempt in the place of its worst case. An attempt without a known end keeps that."""
+    """Replace the worst case of an attempt by its cost. An attempt without a known end keeps its worst case."""
     root_id, _ = bounds(intent)
     cost = ZERO if isinstance(ended, CallFailed) else ended.cost
     return BudgetSettled(
@@ -81,7 +81,7 @@ def settle(budget: Budget, intent: Intent, ended: CallSettled | CallCut | CallFa
 
 
 def bounds(intent: Intent) -> tuple[str, Decimal]:
-    """The run that a call's budget belongs to, and the budget."""
+    """Return the root run of a call's budget, and the budget."""
     if intent.root_id is None or intent.budget_usd is None:
         raise ValueError("a budget needs an amount and a run that it belongs to")
     return intent.root_id, intent.budget_usd

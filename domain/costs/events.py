@@ -1,4 +1,4 @@
-"""What can happen to a model call, and to the budget of the run that makes it."""
+"""Events of a model call, and of the budget of the run that makes it."""
 
 from datetime import datetime
 from decimal import Decimal
@@ -10,7 +10,7 @@ CallKind = Literal["chat", "embedding"]
 
 
 class CallReserved(Event):
-    """An attempt at a call may be made: at most `worst_case` US dollars, over by `deadline`."""
+    """An attempt at a call is reserved: at most `worst_case` US dollars, ended by `deadline`."""
 
     NAME = "costs.call_reserved"
     call_id: str
@@ -30,7 +30,7 @@ class CallReserved(Event):
 
 
 class CallSettled(Event):
-    """The provider answered, and this is what it cost. Only the first settled reply of a call `stands`."""
+    """The provider answered; the cost is known. Only the first settled reply of a call `stands`."""
 
     NAME = "costs.call_settled"
     call_id: str
@@ -50,9 +50,9 @@ class CallSettled(Event):
 
 
 class CallCut(Event):
-    """The answer broke off: what arrived is charged as far as it could be counted.
+    """The answer broke off: the received part is charged as far as it could be counted.
 
-    `refused` is as of `CallFailed`.
+    `refused` is as in `CallFailed`.
     """
 
     NAME = "costs.call_cut"
@@ -70,10 +70,10 @@ class CallCut(Event):
 
 
 class CallFailed(Event):
-    """The provider never worked on it, or said no: no charge.
+    """The provider never worked on it, or refused: no charge.
 
-    `refused` is what of the request the model does not take: `tools`, `schema` (of its answer), `schema_with_tools`,
-    or a parameter by its name.
+    `refused` is the part of the request the model does not take: `tools`, `schema` (of its answer),
+    `schema_with_tools`, or a parameter by its name.
     """
 
     NAME = "costs.call_failed"
@@ -84,9 +84,9 @@ class CallFailed(Event):
 
 
 class CallLost(Event):
-    """Nobody can say what became of the attempt: the provider may charge up to its worst case.
+    """The attempt's end is unknown: the provider may charge up to its worst case.
 
-    `failed` is whether the provider brought it about, rather than a worker of ours that went away.
+    `failed` is True if the provider failed, rather than a worker of the platform.
     """
 
     NAME = "costs.call_lost"
@@ -97,7 +97,7 @@ class CallLost(Event):
 
 
 class BudgetReserved(Event):
-    """The worst case of an attempt was set aside. `spent` and `reserved` are the budget's sums from here on."""
+    """The worst case of an attempt was reserved. `spent` and `reserved` are the budget's sums after it."""
 
     NAME = "costs.budget_reserved"
     root_id: str
@@ -110,9 +110,9 @@ class BudgetReserved(Event):
 
 
 class BudgetSettled(Event):
-    """An attempt's end is known: its cost is spent, and its worst case set free.
+    """An attempt's end is known: its cost is spent, and its worst case released.
 
-    `spent` and `reserved` are the budget's sums from here on.
+    `spent` and `reserved` are the budget's sums after it.
     """
 
     NAME = "costs.budget_settled"

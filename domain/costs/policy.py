@@ -1,4 +1,4 @@
-"""What the books decide by themselves: periods, and when an open reservation is given up."""
+"""Decisions of the cost ledger: periods, and overdue reservations."""
 
 import calendar
 from datetime import date, datetime, timedelta
@@ -6,19 +6,19 @@ from datetime import date, datetime, timedelta
 from domain.errors import Invalid
 
 OVERDUE = timedelta(seconds=60)
-"""A reservation this long after its deadline is nobody's any more: its attempt is booked as unknown."""
+"""A reservation is overdue this long after its deadline: its attempt is recorded as unknown."""
 
 
 _BEGINNING = date(1970, 1, 1)
 
 
 def month(day: date) -> tuple[date, date]:
-    """The first and last day of its month."""
+    """Return the first and last day of the day's month."""
     return day.replace(day=1), day.replace(day=calendar.monthrange(day.year, day.month)[1])
 
 
 def period(name: str | None, first: date | None, last: date | None, today: date) -> tuple[date, date]:
-    """The first and last day (UTC) that are asked for: by dates, by name, or the current month.
+    """Return the first and last day (UTC) requested: by dates, by name, or the current month.
 
     `name` is `day`, `week` (from Monday), `month`, or a month such as `2026-11`.
 

@@ -1,4 +1,4 @@
-"""What the books need of the outside: prices, and their views."""
+"""Ports of the cost ledger: prices, and views."""
 
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -10,7 +10,7 @@ from domain.costs.projection import CallRow
 
 @dataclass(frozen=True, slots=True)
 class Priced:
-    """US dollars, exact, and the price list they were computed by. `known` is False when no list has the model."""
+    """An exact amount of US dollars, and its price list. `known` is False when no list has the model."""
 
     cost: Decimal
     price_version: str
@@ -23,7 +23,7 @@ class Prices(Protocol):
     def price(
         self, model: str, *, prompt_tokens: int, completion_tokens: int, cached_prompt_tokens: int = 0, at: datetime
     ) -> Priced:
-        """The cost of a call with these tokens made at `at`. A model no list has is priced 0 with `known=False`."""
+        """Return the cost of a call with these tokens made at `at`. An unlisted model costs 0 with `known=False`."""
         ...
 
 
@@ -32,7 +32,7 @@ GroupBy = Literal["agent", "model", "day", "session", "workflow", "key"]
 
 @dataclass(frozen=True, slots=True)
 class UsageGroup:
-    """What was used under one heading. Costs in US dollars; `open_cost` is the worst case of reserved and unknown."""
+    """The usage of one group. Costs in US dollars; `open_cost` is the worst case of reserved and unknown calls."""
 
     name: str
     cost: Decimal
@@ -46,7 +46,7 @@ class UsageGroup:
 
 @dataclass(frozen=True, slots=True)
 class CallFilter:
-    """None lets all through."""
+    """A filter; None matches all."""
 
     state: str | None = None
     kind: str | None = None
@@ -62,7 +62,7 @@ class CallFilter:
 
 @dataclass(frozen=True, slots=True)
 class CallPage:
-    """Some of the calls, newest first; `total` counts those that pass the filter."""
+    """A page of calls, newest first; `total` counts all that match the filter."""
 
     calls: list[CallRow]
     total: int
@@ -70,25 +70,25 @@ class CallPage:
 
 @dataclass(frozen=True, slots=True)
 class ModelRefusal:
-    """What a model did not take of a request, by its name, and when it last said so."""
+    """A part of a request that a model refused, by its name, and the time of the latest refusal."""
 
     refused: str
     at: datetime
 
 
 class CostReads(Protocol):
-    """The books, as far as the projection has come."""
+    """The cost ledger, up to the projection's position."""
 
     def usage(self, first: date, last: date, group_by: GroupBy) -> list[UsageGroup]:
-        """Usage of these days (UTC, both included), by name."""
+        """Return the usage of these days (UTC, both included), by name."""
         ...
 
     def calls(self, wanted: CallFilter, *, skip: int, limit: int) -> CallPage: ...
 
     def refusals(self, model: str, since: datetime) -> list[ModelRefusal]:
-        """What this model has refused since then, by name."""
+        """Return the parts that this model has refused since then, by name."""
         ...
 
     def overdue_calls(self, before: datetime, limit: int) -> list[CallRow]:
-        """Reservations whose deadline was before this moment."""
+        """Return reservations whose deadline was before this moment."""
         ...

@@ -1,4 +1,4 @@
-"""The books: every call, and what was used by day, agent, model and key."""
+"""The read model of the cost ledger: every call, and usage by day, agent, model and key."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
@@ -16,9 +16,9 @@ ZERO = Decimal(0)
 
 @dataclass(frozen=True, slots=True)
 class CallRow:
-    """One attempt at a call. `cost` is exact US dollars; `worst_case` bounds it while it is open or unknown.
+    """One attempt at a call. `cost` is exact US dollars; `worst_case` limits it while it is open or unknown.
 
-    `refused` is what of the request its model did not take, if that is why it failed.
+    `refused` is the part of the request the model did not take, if that is why it failed.
     """
 
     TABLE: ClassVar[str] = "cost_calls"
@@ -52,10 +52,10 @@ class CallRow:
 
 @dataclass(frozen=True, slots=True)
 class UsageRow:
-    """What one key used of one model through one agent on one day (UTC, of the reservation).
+    """The usage of one model by one key through one agent on one day (UTC, of the reservation).
 
-    `requests` are the calls the provider worked on: settled or cut. `open_cost` is the worst case of those reserved
-    or unknown.
+    `requests` are the calls the provider worked on: settled or cut. `open_cost` is the worst case of those reserved or
+    unknown.
     """
 
     TABLE: ClassVar[str] = "cost_usage"
@@ -79,7 +79,7 @@ CallEvent = CallReserved | CallSettled | CallCut | CallFailed | CallLost
 
 
 class CostsProjection:
-    """`domain.projection.Projection` of the books."""
+    """`domain.projection.Projection` of the cost ledger."""
 
     name = "costs"
     kinds: tuple[type[Row], ...] = (CallRow, UsageRow)
@@ -166,7 +166,7 @@ def _ended(row: CallRow, event: CallSettled | CallCut | CallFailed | CallLost) -
 
 
 def _counted(usage: UsageRow, row: CallRow | None, sign: int) -> UsageRow:
-    """The usage with this call's share added (sign 1) or taken away (sign -1)."""
+    """Return the usage with this call added (sign 1) or subtracted (sign -1)."""
     if row is None:
         return usage
     worked_on = sign * (row.state in {"settled", "cut"})

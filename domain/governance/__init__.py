@@ -1,4 +1,4 @@
-"""Governance: who may ask how often.
+"""Governance: rate limits.
 
-A caller's requests are paid from a bucket of tokens that refills without a break.
+A caller's requests take tokens from a bucket that refills continuously.
 """

@@ -1,4 +1,4 @@
-"""What governance needs of the outside: buckets that all processes share."""
+"""Ports of governance: token buckets that all processes share."""
 
 from dataclasses import dataclass
 from typing import Protocol
@@ -6,7 +6,7 @@ from typing import Protocol
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What became of one request. `full_at` is in Unix seconds, `retry_after` in seconds (0 when allowed)."""
+    """The decision on one request. `full_at` is in Unix seconds, `retry_after` in seconds (0 when allowed)."""
 
     allowed: bool
     limit: int
@@ -16,10 +16,10 @@ class Verdict:
 
 
 class RateLimiter(Protocol):
-    """Token buckets by name: each holds `limit` tokens and refills without a break."""
+    """Token buckets by name: each has `limit` tokens and refills continuously."""
 
     async def take(self, bucket: str) -> Verdict | None:
-        """Take one token. None means that nothing is limited.
+        """Take one token. None means that there is no limit.
 
         Raises:
             domain.errors.Unavailable: the buckets cannot be reached.
@@ -28,10 +28,10 @@ class RateLimiter(Protocol):
 
 
 class StandInLimiter(RateLimiter, Protocol):
-    """Buckets that are always at hand, and take the place of others while those cannot be reached."""
+    """Local buckets that replace the shared ones while those cannot be reached."""
 
     def follow(self, bucket: str, verdict: Verdict) -> None:
-        """Stand where the other bucket stands after this verdict."""
+        """Copy the state of the shared bucket after this verdict."""
         ...
 
 
@@ -42,4 +42,4 @@ class Unlimited:
         return None
 
     def follow(self, bucket: str, verdict: Verdict) -> None:
-        """There is nothing to follow."""
+        """Ignore the verdict."""

@@ -1,4 +1,4 @@
-"""Workflows drawn as graphs: nodes that do work, edges with conditions, joins and bounded loops.
+"""Workflows as graphs: nodes that do work, edges with conditions, joins and bounded loops.
 
-A definition is data, proven before it runs; what is ready next is a pure function of what has finished.
+A definition is data, validated before it runs; the next ready nodes are a pure function of the finished ones.
 """

@@ -1,4 +1,4 @@
-"""Health: whether what the platform stands on answers now.
+"""Health: the reachability of the servers that the platform depends on.
 
-Each thing is really asked, with a time limit; nothing is assumed from its being configured.
+Each server is probed, with a time limit; nothing is assumed from its configuration.
 """

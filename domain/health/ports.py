@@ -1,15 +1,15 @@
-"""What health needs of the outside: something to ask."""
+"""Ports of health: probes."""
 
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
 Probe = Callable[[], Awaitable[object]]
-"""Asks one server for a sign of life: returns (anything) when it answers, raises when it does not."""
+"""Probes one server: returns (anything) when it answers, raises when it does not."""
 
 
 @dataclass(frozen=True, slots=True)
 class ProjectionHealth:
-    """How far one projection is behind the ledger, in events, and how many events it had to set aside."""
+    """The lag of one projection behind the ledger, in events, and the number of events it had to set aside."""
 
     name: str
     lag: int
@@ -17,7 +17,7 @@ class ProjectionHealth:
 
 
 ProjectionsProbe = Callable[[], Awaitable[Sequence[ProjectionHealth]]]
-"""Tells where every projection stands."""
+"""Returns the health of every projection."""
 
 
 async def no_projections() -> Sequence[ProjectionHealth]:
@@ -27,7 +27,7 @@ async def no_projections() -> Sequence[ProjectionHealth]:
 
 @dataclass(frozen=True, slots=True)
 class ToolServerHealth:
-    """Whether a tool server answers, how many tools it offers, and which it lists in a way that cannot be used."""
+    """The health of a tool server: if it answers, the number of tools it offers, and its unusable ones."""
 
     name: str
     answers: bool
@@ -36,7 +36,7 @@ class ToolServerHealth:
 
 
 ToolServersProbe = Callable[[], Awaitable[Sequence[ToolServerHealth]]]
-"""Tells how every configured tool server is."""
+"""Returns the health of every configured tool server."""
 
 
 async def no_tool_servers() -> Sequence[ToolServerHealth]:

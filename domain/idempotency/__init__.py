@@ -1,4 +1,4 @@
-"""Idempotency of requests: the first answer to a key is the answer.
+"""Idempotency of requests: the first answer to a key is stored and returned to repeats.
 
-A request claims its key before it does anything, and keeps its answer beside it for a day.
+A request claims its key before it does anything, and its answer is stored with the claim for a day.
 """

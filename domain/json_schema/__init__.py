@@ -1,1 +1,1 @@
-"""JSON Schema: validation and bounds of schemas that callers and servers send."""
+"""JSON Schema: validation, and limits on schemas that callers and servers send."""

@@ -1,14 +1,14 @@
-"""How deep values may be nested: what is deeper breaks the libraries that write JSON and evaluate expressions."""
+"""The limit on the nesting of values: deeper ones break the libraries that write JSON and evaluate expressions."""
 
 from collections.abc import Mapping
 from typing import Any
 
 DEEPEST = 200
-"""Of any value that comes from outside or is made of such values. The writer of JSON stops at 254."""
+"""Limit on values from outside, and values made of them. The JSON writer's own limit is 254."""
 
 
 def is_too_deep(value: Any, most: int = DEEPEST) -> bool:
-    """Whether lists and objects stand inside each other more than so many deep."""
+    """Return True if lists and objects are nested more than `most` deep."""
     level, inside = 0, [value]
     while inside:
         level += 1

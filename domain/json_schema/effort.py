@@ -1,4 +1,4 @@
-"""How much work it can be at most to check a value against a JSON Schema. A unit is some tenths of a microsecond."""
+"""Upper bounds of the work of validating a value by a JSON Schema. A unit is some tenths of a microsecond."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -10,20 +10,20 @@ from domain.json_schema.patterns import size, weight
 FEW_UNITS = 100_000
 """Some milliseconds of work."""
 MUCH = 10**12
-"""More than anything that is done at once."""
+"""Practically unbounded work."""
 
 _APART = frozenset({"$dynamicRef", "$recursiveRef", "$id", "$anchor", "unevaluatedProperties", "unevaluatedItems"})
-"""Keywords with which the work cannot be told from the schema's size."""
+"""Keywords with which the work cannot be bounded by the schema's size."""
 _PER_STATE = 32
-"""Characters that a pattern's states are gone through with in one unit."""
+"""Characters that one state of a pattern processes in one unit."""
 _QUOTED = 16
-"""Characters that are quoted in one unit: what is wrong is told with the value that it is wrong of."""
+"""Characters that are quoted in one unit: error messages contain the value."""
 _LENGTHS = ("minLength", "maxLength")
 
 
 @dataclass(frozen=True, slots=True)
 class _Work:
-    """`parts` of a schema once all that it refers to is written out; `states` and `memory` of all its patterns."""
+    """`parts` of a schema with all references expanded; `states` and `memory` of all its patterns."""
 
     parts: int = 1
     states: int = 0
@@ -41,20 +41,20 @@ _ENDLESS = _Work(MUCH, MUCH, MUCH)
 
 
 def of_schema(schema: Any) -> int:
-    """The work of reading it, and the memory that it takes then."""
+    """Return the work of compiling a schema, and the memory that it takes then."""
     work = _measured(schema)
     return min(MUCH, work.parts + work.states + work.memory)
 
 
 def of_value(schema: Any, value: Any) -> int:
-    """The work of finding out whether this value follows it."""
+    """Return the work of validating this value."""
     work = _measured(schema)
     count, characters = _sizes(value)
     return min(MUCH, work.parts * count + work.states * characters // _PER_STATE)
 
 
 def of_flaws(schema: Any, value: Any) -> int:
-    """The work of telling, besides, what is wrong: each part may quote the whole value."""
+    """Return the work of listing the violations too: each part of the schema may quote the whole value."""
     count, characters = _sizes(value)
     return min(MUCH, of_value(schema, value) + _measured(schema).parts * (count + characters // _QUOTED))
 
@@ -62,12 +62,12 @@ def of_flaws(schema: Any, value: Any) -> int:
 def _measured(schema: Any) -> _Work:
     try:
         return _Counter(schema).of(schema)
-    except RecursionError:  # references in a chain
+    except RecursionError:  # a long chain of references
         return _ENDLESS
 
 
 class _Counter:
-    """How many parts a schema has once all that it refers to is written out, and what its patterns take."""
+    """Counts the parts of a schema with all references expanded, and the states of its patterns."""
 
     def __init__(self, root: Any) -> None:
         self._root = root
@@ -92,12 +92,12 @@ class _Counter:
 
     def _referred(self, reference: str) -> _Work:
         if reference not in self._known:
-            self._known[reference] = _ENDLESS  # what refers to itself has no end
+            self._known[reference] = _ENDLESS  # a schema that refers to itself is unbounded
             self._known[reference] = self._pointed_at(reference)
         return self._known[reference]
 
     def _pointed_at(self, reference: str) -> _Work:
-        """The work of what a JSON Pointer leads to; any other reference may lead anywhere."""
+        """Return the work of the schema at a JSON Pointer; any other reference is unbounded."""
         if not reference.startswith("#/"):
             return _ENDLESS
         found = self._root
@@ -120,7 +120,7 @@ def _patterns(schema: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _sizes(value: Any) -> tuple[int, int]:
-    """How many values there are in it, and how many characters."""
+    """Return the numbers of values and of characters in a value."""
     count = characters = 0
     inside = [value]
     while inside:

@@ -1,12 +1,12 @@
-"""JSON Schemas that others wrote, and values that are to follow them. Nothing is fetched, and everything ends.
+"""JSON Schemas from outside, and values that have to follow them. Nothing is fetched, and all work is bounded.
 
-**Dialect.** A schema is of the dialect JSON Schema 2020-12. One that a tool server gives may say in `$schema` that it
-is of an older one (draft 4, 6, 7, 2019-09), and is read so.
+**Dialect.** A schema is of the dialect JSON Schema 2020-12. A tool server's schema may declare an older one in
+`$schema` (draft 4, 6, 7, 2019-09), and is interpreted so.
 
-**Patterns** are matched by a machine that does not go back, so that the time is in proportion to the text; those with
-look-arounds or back-references by one that gives up after a fixed number of steps.
+**Patterns** are matched without backtracking, so that the time is proportional to the text; those with look-arounds or
+back-references by a matcher that gives up after a fixed number of steps.
 
-**Bounds.** What can be told to be little work is done at once, all other in a process that can be given up.
+**Bounds.** Work that is certainly small is done at once, all other in a process that can be killed.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -33,20 +33,20 @@ _OLDER: Mapping[str, type[Any]] = {
 }
 _MOST_STEPS = 100_000
 _LARGEST_PATTERN = 2**24
-"""Bytes of a pattern once it is compiled: eighty letters of any script (`\\p{L}{1,80}`) are four million."""
+"""Limit on a compiled pattern, in bytes: eighty letters of any script (`\\p{L}{1,80}`) are four million."""
 _LARGEST = 100_000
-"""Characters of a schema."""
+"""Limit on a schema, in characters."""
 _SMALL = 4_000
-"""Characters, and units of work: less than half a MiB once it is read."""
+"""Characters, and units of work: less than half a MiB once it is compiled."""
 _DEEPEST = 100
 _MOST_LOOKED_AT = 200
 _LONGEST = 300
-"""Characters of one sentence."""
+"""Limit on one message, in characters."""
 
 
 @dataclass(frozen=True, slots=True)
 class Flaw:
-    """Where a value does not follow its schema, and how. `keyword` is the schema's; `message` may quote the value."""
+    """A violation of a schema, with its place. `keyword` is the schema's; `message` may quote the value."""
 
     place: tuple[str | int, ...]
     keyword: str
@@ -54,7 +54,7 @@ class Flaw:
 
     @property
     def path(self) -> str:
-        """As in `customer.names[2]`; nothing for the whole value."""
+        """The place, as in `customer.names[2]`; empty for the whole value."""
         parts = (f"[{part}]" if isinstance(part, int) else f".{part}" for part in self.place)
         return "".join(parts).removeprefix(".")
 
@@ -62,12 +62,12 @@ class Flaw:
         return f"{self.path}: {self.message}" if self.place else self.message
 
 
-class UnusableSchema(Exception):  # noqa: N818  (an answer about somebody's schema)
-    """A schema that nothing can be checked against. Its text says why."""
+class UnusableSchema(Exception):  # noqa: N818  (a result about a schema, not a fault)
+    """A schema that cannot be used for validation. Its text says why."""
 
 
 def why_unusable(schema: Any, *, older: bool = False) -> str | None:
-    """Why a schema cannot be used, in a sentence; None if it can. `older` dialects are read only where that is said."""
+    """Return the reason a schema cannot be used; None if it can. `older` allows older dialects."""
     if not isinstance(schema, Mapping | bool):
         return "it is neither an object nor true or false"
     if is_too_deep(schema, _DEEPEST):
@@ -87,10 +87,10 @@ def why_unusable(schema: Any, *, older: bool = False) -> str | None:
 
 
 def flaws(schema: Any, value: Any, *, most: int, older: bool = False) -> tuple[Flaw, ...]:
-    """Where a value does not follow a schema, so many places at most.
+    """Return the violations of a schema by a value, `most` at most.
 
     Raises:
-        UnusableSchema: the schema cannot be used, or what it asks for takes too much work on this value.
+        UnusableSchema: the schema cannot be used, or validating this value takes too much work.
     """
     if is_too_deep(value):
         return (Flaw((), "depth", f"it is nested more than {DEEPEST} deep"),)
@@ -116,10 +116,10 @@ def _done(work: Callable[..., T], units: int, *given: object) -> T:
 
 
 def _written(value: Any) -> bytes:
-    """As JSON.
+    """Encode as JSON.
 
     Raises:
-        ValueError: it cannot be.
+        ValueError: it cannot be encoded.
     """
     try:
         return orjson.dumps(value, option=orjson.OPT_SORT_KEYS)
@@ -145,9 +145,10 @@ def _prepare(schema: bytes, older: bool, size: int) -> None:  # noqa: FBT001  (p
 
 
 def _validator(text: bytes, older: bool, size: int) -> Any:  # noqa: FBT001  (as above)
-    """What checks by this schema. Kept for the next time, in caches whose memory has a bound whoever fills them.
+    """Return the validator of this schema, from caches whose memory is bounded.
 
-    Large ones are made apart, and each time anew: kept, they would leave the next one there too little memory.
+    Large ones are built in the separate process, and each time anew: cached, they would leave the next one too little
+    memory there.
     """
     if size > schema_effort.FEW_UNITS:
         return _made(text, older)
@@ -183,12 +184,12 @@ def _dialect(schema: Any, *, older: bool) -> type[Any]:
         return rust.Draft202012Validator
     known = _OLDER.get(str(named).rstrip("#")) if older else None
     if known is None:
-        raise UnusableSchema(f"its $schema is {_short(str(named))}, and {DIALECT} is read")
+        raise UnusableSchema(f"its $schema is {_short(str(named))}, and only {DIALECT} is supported")
     return known
 
 
 def _sentence(error: Any) -> str:
-    """What is wrong, quoting no more of the value than a line."""
+    """Return the message, quoting at most a line of the value."""
     kinds = rust.ValidationErrorKind
     match error.kind:
         case kinds.Required(property=name):
@@ -213,5 +214,5 @@ def _short(text: str) -> str:
 
 
 def unquoted(found: Sequence[Flaw]) -> str:
-    """Flaws without a word of the value, for records that keep no texts."""
+    """Describe violations without a word of the value, for records that keep no texts."""
     return "; ".join(f"{flaw.path or 'it'} does not meet {flaw.keyword}" for flaw in found)

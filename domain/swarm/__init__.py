@@ -1,4 +1,4 @@
 """Swarms: several agents on one task.
 
-A mode is a plan: given what has been said, who speaks next and when it is over.
+A mode is a plan: given the turns so far, it decides the next turns and the end.
 """

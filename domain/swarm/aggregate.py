@@ -1,4 +1,4 @@
-"""One swarm: asked for, perhaps held, ended once."""
+"""One swarm: requested, possibly held, ended once."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
@@ -14,13 +14,13 @@ def stream(task_id: str) -> str:
 
 
 def request_key(task_id: str) -> str:
-    """The idempotency key under which a swarm is asked for, whoever comes first."""
+    """Return the idempotency key of a swarm's request, whoever records it first."""
     return f"swarm:{task_id}"
 
 
 @dataclass(frozen=True, slots=True)
 class Swarm:
-    """Where it stands: `ended` names its end, once there is one."""
+    """The state of a swarm: `ended` is the status of its end, once there is one."""
 
     version: int = 0
     approval_id: str | None = None
@@ -43,25 +43,25 @@ def load(events: Iterable[Event]) -> Swarm:
 
 
 def request(swarm: Swarm, requested: SwarmRequested) -> list[Event]:
-    """Ask for it, unless it was asked for already."""
+    """Request the swarm, unless it is requested already."""
     return [] if swarm.version else [requested]
 
 
 def hold(swarm: Swarm, held: SwarmHeld) -> list[Event]:
-    """Wait for a person, once for each approval.
+    """Wait for an approval, once for each.
 
     Raises:
-        NotFound: nobody asked for it.
+        NotFound: it was not requested.
     """
     _known(swarm)
     return [] if swarm.ended or swarm.approval_id == held.approval_id else [held]
 
 
 def end(swarm: Swarm, ended: SwarmEnded) -> list[Event]:
-    """End it, once: the first end stands.
+    """End the swarm, once: the first end counts.
 
     Raises:
-        NotFound: nobody asked for it.
+        NotFound: it was not requested.
     """
     _known(swarm)
     return [] if swarm.ended else [ended]

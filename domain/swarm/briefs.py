@@ -1,4 +1,4 @@
-"""What members and coordinators are told: fixed words, and others' words by their hashes."""
+"""Messages to members and coordinators: fixed texts, and contributions by their hashes."""
 
 from collections.abc import Sequence
 
@@ -8,20 +8,20 @@ from domain.swarm.task import Spoken, Task
 
 
 def to_member(task: Task, member: str, role: str) -> tuple[Part, ...]:
-    """How every message to a member begins: who takes part, the task, and what its own part in it is."""
+    """Return the start of every message to a member: the other members, the task, and its own role."""
     others = [other for other in task.members if other != member]
     company = f"You work on a task together with {_named(others)}. " if others else "You work on a task. "
     return (Part(f"{company}You are {member}.\n\n"), *_task(task), Part(f"\n\n{role}"))
 
 
 def to_coordinator(task: Task, role: str) -> tuple[Part, ...]:
-    """How every message to the coordinator begins."""
+    """Return the start of every message to the coordinator."""
     company = f"You coordinate the work of {_named(task.members)} on a task.\n\n"
     return (Part(company), *_task(task), Part(f"\n\n{role}"))
 
 
 def quoted(contributions: Sequence[Spoken]) -> tuple[Part, ...]:
-    """What others have said, each under its speaker's id."""
+    """Return the contributions of others, each under its author's id."""
     parts: list[Part] = []
     for one in contributions:
         parts += [Part(f"\n\n### {one.member} wrote:\n"), reply(one)]
@@ -29,14 +29,14 @@ def quoted(contributions: Sequence[Spoken]) -> tuple[Part, ...]:
 
 
 def missing(task: Task, contributions: Sequence[Spoken]) -> tuple[Part, ...]:
-    """Who has contributed nothing, so that nobody takes silence for consent."""
+    """Name the members without a contribution, so that their silence is not taken for consent."""
     heard = {one.member for one in contributions}
     silent = [member for member in task.members if member not in heard]
     return (Part(f"\n\nNothing came from {_named(silent)}. Do not guess what they would have said."),) if silent else ()
 
 
 def integrating(task: Task, contributions: Sequence[Spoken]) -> tuple[Part, ...]:
-    """The coordinator makes one result of what the members wrote."""
+    """Return the message by which the coordinator integrates the contributions."""
     role = (
         "Below is what they wrote. Make one result of it that answers the task: keep what is right and useful, settle"
         " contradictions and say how, leave out repetition. Write the result itself, not a report about it."

@@ -1,4 +1,4 @@
-"""What can happen to a swarm. What its members say are turns, which have events of their own."""
+"""Events of a swarm. Its members' contributions are turns, which have events of their own."""
 
 from datetime import datetime
 from decimal import Decimal
@@ -13,9 +13,9 @@ EndStatus = Literal["completed", "rejected", "failed", "cancelled", "deadline_ex
 
 
 class Agent(BaseModel):
-    """An agent in the version that was deployed when the swarm was asked for: it keeps that one to its end.
+    """An agent in the version that was deployed at the swarm's request, which the swarm pins.
 
-    `hold` is the risk at which a person has to let its answers go; None where nobody has to.
+    `hold` is the risk level at which its answers need an approval; None if they need none.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -26,7 +26,7 @@ class Agent(BaseModel):
 
 
 class SwarmRequested(Event):
-    """A key asked for a task to be done by several agents. Money is US dollars."""
+    """A key requested a task to be done by several agents. Money is US dollars."""
 
     NAME = "swarm.requested"
     task_id: str
@@ -44,7 +44,7 @@ class SwarmRequested(Event):
 
 
 class SwarmHeld(Event):
-    """There is a result, and a person has to let it go."""
+    """There is a result, and it waits for an approval."""
 
     NAME = "swarm.held"
     task_id: str
@@ -53,7 +53,7 @@ class SwarmHeld(Event):
 
 
 class SwarmEnded(Event):
-    """It is over. `partial`: the result is what was done until then. `code` and `reason`: why it did not complete."""
+    """The swarm has ended. `partial`: the result is incomplete. `code` and `reason`: why it did not complete."""
 
     NAME = "swarm.ended"
     task_id: str

@@ -1,4 +1,4 @@
-"""Where a swarm's agents speak: each seat is a session inside the run, its turns numbered from 1."""
+"""The sessions of a swarm's agents: each seat is a nested session, with turns numbered from 1."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -9,19 +9,19 @@ from domain.events import Event
 from domain.ids import root
 
 PREFIX = "task_"
-"""How the ids of swarms begin."""
+"""The prefix of swarm ids."""
 _COORDINATOR = "coordinator/"
 
 
 def seat(agent_id: str, *, coordinating: bool) -> str:
-    """The name of a seat inside its swarm. A coordinator that is a member too has two; no agent's id holds a slash."""
+    """Return the name of a seat in its swarm. A coordinator that is also a member has two; agent ids have no slash."""
     return f"{_COORDINATOR}{agent_id}" if coordinating else agent_id
 
 
 def of_session(session_id: str) -> tuple[str, str] | None:
-    """The swarm and the seat that a session is, or is inside of; None for the sessions of others.
+    """Return the swarm and the seat that a session belongs to; None for other sessions.
 
-    A session that a member opened in turn, `task_x/ada/…`, belongs to that member's seat.
+    A session that a member opened by delegation, `task_x/ada/…`, belongs to that member's seat.
     """
     task_id = root(session_id)
     inside = session_id.removeprefix(f"{task_id}/").split("/")
@@ -32,7 +32,7 @@ def of_session(session_id: str) -> tuple[str, str] | None:
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """What the ledger tells of a turn on a seat."""
+    """The event of a turn on a seat."""
 
     task_id: str
     seat: str
@@ -52,11 +52,11 @@ _TURNS: Mapping[str, Callable[[Any], dict[str, Any]]] = {
     "chat.turn_answered": lambda event: {"what": "answered", "reply_hash": event.reply_hash},
     "chat.turn_failed": lambda event: {"what": "failed", "code": event.code, "message": event.message},
 }
-"""Turns are facts of chats. They are known here by the names they are stored under, which never change."""
+"""Turn events belong to the chat concept. They are identified here by their stored names, which never change."""
 
 
 def told(event: Event) -> Told | None:
-    """What an event tells of a swarm's turn; None if it is about something else."""
+    """Return the turn of a seat that an event is about; None if it is about something else."""
     tells = _TURNS.get(event.NAME)
     if tells is None:
         return None

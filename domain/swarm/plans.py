@@ -1,4 +1,4 @@
-"""The plans by mode, and what holds for all of them."""
+"""The plans by mode, and their common functions."""
 
 from collections.abc import Mapping, Sequence
 from typing import Protocol
@@ -10,18 +10,18 @@ from domain.swarm.task import Mode, Next, Spoken, Stage, Task
 
 
 class Plan(Protocol):
-    """A mode: who speaks next, given what has been said. Pure, and it always comes to an end."""
+    """A mode: the next turns, given the turns so far. Pure, and it always ends."""
 
     def next_turns(self, task: Task, spoken: Sequence[Spoken]) -> Next:
-        """The turns to take now, all side by side; then it is asked again. `spoken` is in the order of the turns."""
+        """Return the turns to take now, in parallel, or the end. `spoken` is in the order of the turns."""
         ...
 
     def planned_turns(self, task: Task) -> int:
-        """The most turns that it takes."""
+        """Return the most turns that it takes."""
         ...
 
     def stage_of(self, turn: int, *, coordinating: bool) -> Stage:
-        """Which stage somebody's turn of this number (from 1) is."""
+        """Return the stage of an agent's turn of this number (from 1)."""
         ...
 
 
@@ -37,7 +37,7 @@ PLANS: Mapping[Mode, Plan] = {
 
 
 def left(task: Task, spoken: Sequence[Spoken]) -> tuple[Part, ...]:
-    """What stands when a swarm is cut short: the newest contributions; where each builds on the last, that one."""
+    """Return the partial result of a swarm that is cut short: the newest contributions, or the last if sequential."""
     if task.mode == "sequential":
         return tuple(reply(one) for one in completed(spoken, "work")[-1:])
     return side_by_side(latest(task, spoken))

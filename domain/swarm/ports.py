@@ -1,4 +1,4 @@
-"""What swarms need of the outside: their agents, and their views."""
+"""Ports of swarms: their agents, and their views."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ from domain.swarm.task import Mode
 
 @dataclass(frozen=True, slots=True)
 class Spent:
-    """What a seat has used: tokens, and US dollars, exact."""
+    """The usage of a seat: tokens, and exact US dollars."""
 
     tokens: int = 0
     cost: Decimal = Decimal(0)
@@ -21,7 +21,7 @@ class Spent:
 
 @dataclass(frozen=True, slots=True)
 class SeenSwarm:
-    """A swarm, its seats in order, what each has spent by the books, and all that was spent."""
+    """A swarm, its seats in order, and their usage by the cost ledger."""
 
     row: SwarmRow
     seats: tuple[SeatRow, ...]
@@ -31,7 +31,7 @@ class SeenSwarm:
 
 @dataclass(frozen=True, slots=True)
 class SwarmFilter:
-    """None lets all through. `agent_id` is a member's or the coordinator's; `key_id` whose swarms are asked for."""
+    """A filter; None matches all. `agent_id` is a member's or the coordinator's; `key_id` the requesting key."""
 
     key_id: str | None = None
     status: Status | None = None
@@ -41,27 +41,27 @@ class SwarmFilter:
 
 @dataclass(frozen=True, slots=True)
 class SwarmPage:
-    """Some of the swarms, newest first; `total` counts those that pass the filter."""
+    """A page of swarms, newest first; `total` counts all that match the filter."""
 
     swarms: list[SeenSwarm]
     total: int
 
 
 class Agents(Protocol):
-    """Who can be asked."""
+    """Look-up of agents."""
 
     def deployed(self, names: Iterable[str]) -> Mapping[str, Agent]:
-        """The deployed agents by these names, ids or aliases; a name that is nobody's is absent."""
+        """Return the deployed agents by these names, ids or aliases; an unknown name is absent."""
         ...
 
 
 class SwarmReads(Protocol):
-    """Swarms, as far as the projection has come."""
+    """Swarms, up to the projection's position."""
 
     def swarm(self, task_id: str) -> SeenSwarm | None: ...
 
     def page(self, wanted: SwarmFilter, *, skip: int, limit: int) -> SwarmPage: ...
 
     def unended(self, before: datetime, limit: int) -> list[SwarmRow]:
-        """Swarms that have no end and were asked for before this moment, oldest first."""
+        """Return open swarms that were requested before this moment, oldest first."""
         ...

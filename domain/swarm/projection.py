@@ -1,4 +1,4 @@
-"""Swarms and who sits in them, as people look at them."""
+"""The read model of swarms and their seats."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
@@ -23,7 +23,7 @@ SeatStatus = Literal[
 
 @dataclass(frozen=True, slots=True)
 class SwarmRow:
-    """A swarm. `members` are agent ids; `turns` have ended, of at most `planned`; `held` wait for a person."""
+    """A swarm. `members` are agent ids; `turns` have ended, of at most `planned`; `held` wait for an approval."""
 
     TABLE: ClassVar[str] = "swarms"
     KEY: ClassVar[tuple[str, ...]] = ("task_id",)
@@ -59,7 +59,7 @@ class SwarmRow:
 class SeatRow:
     """An agent in a swarm, as a member or as its coordinator. `place` is its place in the list, from 1.
 
-    `reply_hash` is its newest contribution, `status` what became of its newest turn.
+    `reply_hash` is its newest contribution, `status` the result of its newest turn.
     """
 
     TABLE: ClassVar[str] = "swarm_members"
@@ -80,14 +80,14 @@ class SeatRow:
 
 
 def contribution(swarm: SwarmRow, row: SeatRow) -> Part | None:
-    """The words of a seat's newest contribution."""
+    """Return the text of a seat's newest contribution."""
     if row.reply_hash is None:
         return None
     return Part(hash=row.reply_hash, at=ANSWER if swarm.mode == "handoff" else ())
 
 
 def contributions(swarm: SwarmRow, seats: Iterable[SeatRow]) -> tuple[Part, ...]:
-    """The members' newest contributions one under the other, each under its speaker's id."""
+    """Join the members' newest contributions, each under its author's id."""
     parts: list[Part] = []
     for row in seats:
         if not row.coordinating and (words := contribution(swarm, row)):
@@ -129,12 +129,12 @@ class SwarmProjection:
 def _swarm(rows: Rows, task_id: str) -> SwarmRow:
     swarm = rows.get(SwarmRow, task_id)
     if swarm is None:
-        raise LookupError(f"nobody asked for swarm {task_id}")
+        raise LookupError(f"swarm {task_id} was never requested")
     return swarm
 
 
 def swarm_of(event: SwarmRequested) -> SwarmRow:
-    """A swarm as it is when it was just asked for."""
+    """Return the row of a swarm that was just requested."""
     members = tuple(agent.agent_id for agent in event.members)
     task = Task(event.mode, members, event.coordinator.agent_id, event.task_hash, rounds=event.rounds)
     return SwarmRow(
@@ -167,7 +167,7 @@ def swarm_of(event: SwarmRequested) -> SwarmRow:
 
 
 def seats_of(event: SwarmRequested) -> Iterable[SeatRow]:
-    """Its seats: the members in their order, the coordinator last."""
+    """Yield its seats: the members in order, the coordinator last."""
     everybody = [(agent, False) for agent in event.members] + [(event.coordinator, True)]
     for place, (agent, coordinating) in enumerate(everybody, 1):
         yield SeatRow(
@@ -187,7 +187,7 @@ def seats_of(event: SwarmRequested) -> Iterable[SeatRow]:
 
 
 def _turn(turn: Told, rows: Rows) -> None:
-    """A turn of somebody else's session, though its name is like a swarm's, finds no swarm here."""
+    """Update swarm and seat; a turn of a session whose name only looks like a swarm's finds no row."""
     swarm, before = rows.get(SwarmRow, turn.task_id), rows.get(SeatRow, turn.task_id, turn.seat)
     if swarm is None or before is None:
         return
@@ -219,7 +219,7 @@ _FAILED: dict[str, SeatStatus] = {"REJECTED": "rejected", "CANCELLED": "cancelle
 
 
 def _moved(swarm: SwarmRow, before: SeatRow, now: SeatRow, turn: Told) -> SwarmRow:
-    """The swarm after a turn has moved on: what is under way, how much is done, how many wait for a person."""
+    """Update the swarm after a turn's progress: its stage, its number of turns, and those waiting for approval."""
     held = swarm.held + (now.status == "awaiting_approval") - (before.status == "awaiting_approval")
     moved = replace(swarm, turns=swarm.turns + now.turns - before.turns, started_at=swarm.started_at or turn.at)
     if swarm.ended_at is not None:
@@ -250,4 +250,4 @@ def _end(swarm: SwarmRow, event: SwarmEnded, rows: Rows) -> None:
 
 
 _LEFT: dict[SeatStatus, SeatStatus] = {"pending": "skipped", "running": "cancelled", "awaiting_approval": "cancelled"}
-"""What becomes of those that had no turn, or were in the middle of one, when the swarm ended."""
+"""The final statuses of seats without a turn, or with a running one, when the swarm ended."""

@@ -1,4 +1,4 @@
-"""Shapes of what members and coordinators answer where the plan has to read it."""
+"""Shapes of the answers that plans have to parse."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -7,7 +7,7 @@ from domain.answer_shape import Shape
 from domain.swarm.spoken import ANSWER
 
 FINISH = "finish"
-"""What a member names instead of the next one when the work is done."""
+"""The name that ends a handoff instead of the next member's."""
 LEAST_OPTIONS, MOST_OPTIONS = 2, 8
 _TEXT = {"type": "string", "minLength": 1}
 
@@ -41,19 +41,19 @@ def _listed(_: Sequence[str]) -> Mapping[str, Any]:
 
 
 SPLIT = Shape("swarm_split", _split, lambda value: [part["member"] for part in value["parts"]], _twice)
-"""The parts of a task and who does each. Names the members that got one, in the order of the parts."""
+"""The parts of a task and their members. Names these members, in the order of the parts."""
 
 LIST = Shape("swarm_options", _listed, lambda value: [f"option_{n}" for n in range(1, len(value["options"]) + 1)])
-"""What there is to choose from. Names the options by their places: `option_1`, `option_2`, …"""
+"""The options of a vote. Names them by their places: `option_1`, `option_2`, …"""
 
 BALLOT = Shape(
     "swarm_ballot", lambda options: _object(reason=_TEXT, option=_one_of(options)), lambda value: [value["option"]]
 )
-"""One choice and why. Names the option."""
+"""A vote and its reason. Names the option."""
 
 HANDOFF = Shape(
     "swarm_handoff", lambda options: _object(**{ANSWER[0]: _TEXT, "next": _one_of(options)}), lambda v: [v["next"]]
 )
-"""Work that is handed on. Names the member that is to go on, or `finish`."""
+"""A handoff. Names the member that continues, or `finish`."""
 
 SHAPES = (SPLIT, LIST, BALLOT, HANDOFF)

@@ -1,4 +1,4 @@
-"""What has been said so far, as plans look at it."""
+"""The turns so far, as plans read them."""
 
 from collections.abc import Iterable, Sequence
 
@@ -8,38 +8,38 @@ from domain.swarm.task import BY_COORDINATOR, Over, Speak, Spoken, Stage, Task
 CONTRIBUTING: frozenset[Stage] = frozenset({"answer", "revise", "work", "argue", "propose"})
 """The stages whose replies are work on the task itself."""
 ANSWER = ("answer",)
-"""Where in a handed-on reply the work itself stands."""
+"""The path of the work in a handoff reply."""
 
 
 def of(spoken: Iterable[Spoken], *stages: Stage) -> list[Spoken]:
-    """What was said at these stages, failures included."""
+    """Return the turns at these stages, failed ones included."""
     return [one for one in spoken if one.stage in stages]
 
 
 def completed(spoken: Iterable[Spoken], *stages: Stage) -> list[Spoken]:
-    """What was said at these stages and came to its end."""
+    """Return the completed turns at these stages."""
     return [one for one in of(spoken, *stages) if one.status == "completed"]
 
 
 def standing(task: Task, spoken: Iterable[Spoken]) -> tuple[str, ...]:
-    """The members that have not failed: one that did is not asked again."""
+    """Return the members that have not failed: a failed one gets no further turn."""
     out = {one.member for one in spoken if one.status != "completed" and one.stage not in BY_COORDINATOR}
     return tuple(member for member in task.members if member not in out)
 
 
 def latest(task: Task, spoken: Iterable[Spoken]) -> list[Spoken]:
-    """The newest contribution of each member that has one, in the order of the members."""
+    """Return the newest contribution of each member that has one, in the order of the members."""
     newest = {one.member: one for one in completed(spoken, *CONTRIBUTING)}
     return [newest[member] for member in task.members if member in newest]
 
 
 def reply(one: Spoken) -> Part:
-    """The words of a contribution: all of the reply, or the work inside a handed-on one."""
+    """Return the text of a contribution: all of the reply, or the work inside a handoff reply."""
     return Part(hash=one.reply_hash, at=ANSWER if one.named else ())
 
 
 def side_by_side(contributions: Sequence[Spoken]) -> tuple[Part, ...]:
-    """Contributions one under the other, each under its speaker's id."""
+    """Join contributions, each under its author's id."""
     parts: list[Part] = []
     for one in contributions:
         parts += [Part("\n\n" if parts else ""), Part(f"## {one.member}\n\n"), reply(one)]
@@ -51,13 +51,13 @@ def nobody_left() -> Over:
 
 
 def without_coordinator(task: Task, spoken: Sequence[Spoken]) -> Over:
-    """The coordinator failed: the contributions stand as a partial result."""
+    """End after a failure of the coordinator: the contributions are the partial result."""
     stands = side_by_side(latest(task, spoken))
     return Over("failed", stands, partial=bool(stands), reason=f"the coordinator {task.coordinator} failed")
 
 
 def closed(task: Task, spoken: Sequence[Spoken], stage: Stage, speak: Speak) -> tuple[Speak, ...] | Over:
-    """The coordinator's last word: `speak` while it has not been said, then the end that it leads to."""
+    """Return the coordinator's final turn, `speak`, while it has not ended, then the end of the swarm."""
     said = of(spoken, stage)
     if not said:
         return (speak,)

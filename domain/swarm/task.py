@@ -1,4 +1,4 @@
-"""What a swarm is asked to do, who takes part, and what plans and runs tell each other."""
+"""The task of a swarm, its members, and the values that plans and workflows exchange."""
 
 from dataclasses import dataclass
 from typing import Literal, get_args
@@ -12,7 +12,7 @@ Stage = Literal[
     "answer", "revise", "work", "argue", "propose", "ballot", "split", "list", "integrate", "judge", "decide"
 ]
 BY_COORDINATOR: frozenset[Stage] = frozenset({"split", "list", "integrate", "judge", "decide"})
-"""The stages that are the coordinator's; all others are the members'."""
+"""The stages of the coordinator; all others are the members'."""
 
 MOST_MEMBERS = 20
 MOST_ROUNDS = 5
@@ -22,7 +22,7 @@ ROUNDS = 2
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """What is to be done, by its text's hash, and by whom: agent ids, the members in their order."""
+    """The task, by its text's hash, and its agents by id, the members in order."""
 
     mode: Mode
     members: tuple[str, ...]
@@ -34,7 +34,7 @@ class Task:
 
 @dataclass(frozen=True, slots=True)
 class Spoken:
-    """What became of a turn. `named` are the ids that a shaped reply names; rounds count from 1."""
+    """The result of a turn. `named` are the ids that a shaped reply names; rounds count from 1."""
 
     member: str
     stage: Stage
@@ -46,7 +46,7 @@ class Spoken:
 
 @dataclass(frozen=True, slots=True)
 class Speak:
-    """A turn that is to be taken. With a `shape` the reply follows it and may name any of `options`."""
+    """A turn to take. With a `shape` the reply follows it and may name any of `options`."""
 
     member: str
     stage: Stage
@@ -58,7 +58,7 @@ class Speak:
 
 @dataclass(frozen=True, slots=True)
 class Over:
-    """Nobody speaks any more. `result` is the text that stands; `partial`: it is what was done before a failure."""
+    """The end of a swarm. `result` is its text; `partial`: it is incomplete because of a failure."""
 
     status: Literal["completed", "failed"]
     result: tuple[Part, ...] = ()

@@ -1,4 +1,4 @@
-"""One tool call: begun once, ended once, and a write never tried twice."""
+"""One tool call: started once, ended once, and a write never repeated."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
@@ -14,7 +14,7 @@ def stream(tool_call_id: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class ToolCall:
-    """A call as it stands. `attempt` is the try that began it; `outcome` and `result_hash` are those of its end."""
+    """The state of a call. `attempt` is the attempt that started it; `outcome` and `result_hash` are its end's."""
 
     version: int = 0
     effect: Effect = "read"
@@ -24,11 +24,11 @@ class ToolCall:
 
     @property
     def in_doubt(self) -> bool:
-        """A write that began and has no end: it may have had its effect."""
+        """True for a write that started and has no end: it may have had its effect."""
         return self.attempt is not None and self.effect == "write" and self.outcome is None
 
     def may_run(self, attempt: str) -> bool:
-        """Whether this try may call the tool: it is not over, and nobody else's write is in doubt."""
+        """Return True if this attempt may call the tool: no end, and no other attempt's write in doubt."""
         return self.outcome is None and (not self.in_doubt or self.attempt == attempt)
 
 
@@ -48,12 +48,15 @@ def load(events: Iterable[Event]) -> ToolCall:
 
 
 def start(call: ToolCall, started: ToolStarted) -> list[ToolEvent]:
-    """Begin it, once: a read that runs again runs under its first beginning."""
+    """Start the call, once: a repeated read keeps its first start."""
     return [] if call.version else [started]
 
 
 def end(call: ToolCall, ended: ToolEnded, doubtful: ToolEnded, attempt: str = "") -> list[ToolEvent]:
-    """End it; the first end stands. A write ends as `doubtful` unless the try that began it, `attempt`, says how."""
+    """End the call; the first end counts.
+
+    A write ends as `doubtful` unless the `attempt` that started it reports the end.
+    """
     if call.outcome:
         return []
     return [doubtful if call.in_doubt and call.attempt != attempt else ended]

@@ -1,4 +1,4 @@
-"""Whether the arguments that a model wrote can be given to a tool."""
+"""Checks the arguments that a model wrote for a tool."""
 
 from typing import Any
 
@@ -8,14 +8,14 @@ from domain.json_schema.validation import UnusableSchema, flaws, why_unusable
 from domain.tools.spec import ToolSpec
 
 MOST_CHARACTERS = 100_000
-"""Of the arguments of one call."""
+"""Limit on the arguments of one call, in characters."""
 
 _DEEPEST = 32
 _MOST_PROBLEMS = 5
 
 
 def problem_with(spec: ToolSpec, arguments_text: str) -> str | None:
-    """What is wrong with the arguments, in sentences that tell the model what to do; None if nothing is."""
+    """Return the problem of the arguments, in sentences that tell the model the correction; None without one."""
     if len(arguments_text) > MOST_CHARACTERS:
         return _again(spec, f"they have more than {MOST_CHARACTERS:,} characters")
     try:
@@ -34,20 +34,20 @@ def problem_with(spec: ToolSpec, arguments_text: str) -> str | None:
 
 
 def parsed(arguments_text: str) -> dict[str, Any]:
-    """The arguments, once `problem_with` has found nothing wrong with them."""
+    """Parse arguments in which `problem_with` has found no problem."""
     value: dict[str, Any] = _read(arguments_text)
     return value
 
 
 def problem_with_schema(spec: ToolSpec) -> str | None:
-    """Why a tool's own schema cannot be used, or None."""
+    """Return the reason a tool's own schema cannot be used, or None."""
     if spec.parameters.get("type") != "object":
         return "it is not of the type object"
     return why_unusable(spec.parameters, older=True)
 
 
 def _read(text: str) -> Any:
-    return orjson.loads(text) if text.strip() else {}  # models write nothing where there is nothing to say
+    return orjson.loads(text) if text.strip() else {}  # models write an empty text for no arguments
 
 
 def _again(spec: ToolSpec, problem: str) -> str:
@@ -60,7 +60,7 @@ def _flaw(value: Any, depth: int) -> str | None:
     if depth > _DEEPEST:
         return f"they are nested more than {_DEEPEST} deep"
     if isinstance(value, str):
-        return "a text holds the character U+0000" if "\x00" in value else None
+        return "a text contains the character U+0000" if "\x00" in value else None
     if isinstance(value, dict):
         value = [*value, *value.values()]
     if isinstance(value, list):

@@ -1,4 +1,4 @@
-"""What can happen to a tool call. Its stream is `tool:<tool_call_id>`."""
+"""Events of a tool call. Its stream is `tool:<tool_call_id>`."""
 
 from typing import Literal
 
@@ -9,9 +9,9 @@ Outcome = Literal["ok", "error", "refused", "unknown"]
 
 
 class ToolCallEvent(Event):
-    """What every event of a call says: which one it is, and who asked for it where. Not an event by itself.
+    """The fields of every event of a call; not an event itself.
 
-    `step` is the model call whose reply asked for it; `arguments_hash` is the JSON that the tool is given.
+    `step` is the model call whose reply requested it; `arguments_hash` is the JSON that the tool receives.
     """
 
     tool_call_id: str
@@ -26,7 +26,7 @@ class ToolCallEvent(Event):
 
 
 class ToolStarted(ToolCallEvent):
-    """The tool is about to be called. `attempt` names the try that does it; a write has no second one."""
+    """The tool is about to be called. `attempt` identifies the attempt; a write has no second one."""
 
     NAME = "tool.started"
 
@@ -35,9 +35,11 @@ class ToolStarted(ToolCallEvent):
 
 
 class ToolEnded(ToolCallEvent):
-    """What came of it, and what the model is told (`result_hash`). `sources` names what was read for it.
+    """The end of the call, and the result that the model receives (`result_hash`).
 
-    `refused`: a person said no. `unknown`: it may have had its effect, or not.
+    `sources` names the data read for it.
+
+    `refused`: a person rejected it. `unknown`: it may have had its effect, or not.
     """
 
     NAME = "tool.ended"

@@ -1,14 +1,14 @@
-"""What a model is told of a call's end."""
+"""The results of tool calls as models receive them."""
 
 MOST_CHARACTERS = 20_000
-"""Of one result. What is longer is cut, and says so."""
+"""Limit on one result, in characters. A longer one is cut, with a notice."""
 
 _MOST_SOURCES = 20
 _LONGEST_SOURCE = 500
 
 
 def told(text: str) -> str:
-    """A tool's text as a model gets it: bounded, never empty, without what cannot be stored."""
+    """Return a tool's text as a model receives it: bounded, never empty, storable."""
     text = storable(text)
     if not text.strip():
         return "The tool gave no text."
@@ -19,17 +19,17 @@ def told(text: str) -> str:
 
 
 def storable(text: str) -> str:
-    """The text without U+0000 and halves of surrogate pairs."""
+    """Remove U+0000 and unpaired surrogates."""
     return text.replace("\x00", "").encode(errors="replace").decode()
 
 
 def named(sources: tuple[str, ...]) -> tuple[str, ...]:
-    """What was read, as an event holds it: each once, and not too many."""
+    """Return the sources as an event holds them: each once, bounded in length and number."""
     return tuple(dict.fromkeys(storable(source)[:_LONGEST_SOURCE] for source in sources))[:_MOST_SOURCES]
 
 
 def in_doubt(name: str) -> str:
-    """Of a write whose end nobody knows."""
+    """Return the result of a write whose end is unknown."""
     return (
         f"It is not known whether {name} was carried out: the call broke off. It may have had its effect, so it is not "
         f"tried again. Find out what became of it before you ask for it anew."
@@ -41,7 +41,7 @@ def too_slow(name: str, seconds: float) -> str:
 
 
 def broken(name: str) -> str:
-    """Of a fault of the tool itself, whose words are for the log only."""
+    """Return the result of a tool with a fault of its own, whose details are for the log only."""
     return f"{name} failed because of a fault of its own. The operators can see it in the log."
 
 

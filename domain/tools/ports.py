@@ -1,4 +1,4 @@
-"""What tools need of the outside."""
+"""Ports of tools."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -10,7 +10,7 @@ from domain.tools.spec import ToolSpec
 
 @dataclass(frozen=True, slots=True)
 class ToolContext:
-    """Who calls a tool, and where. `tool_call_id` names this one call for ever."""
+    """The caller of a tool. `tool_call_id` identifies this one call permanently."""
 
     tool_call_id: str
     agent_id: str
@@ -22,14 +22,14 @@ class ToolContext:
 
 @dataclass(frozen=True, slots=True)
 class ToolResult:
-    """What the model is told. `sources` names what was read: `projection:costs`, `document:…`, a URL."""
+    """The result that the model receives. `sources` names the data read: `projection:costs`, `document:…`, a URL."""
 
     text: str
     sources: tuple[str, ...] = ()
 
 
 class ToolFailed(Exception):  # noqa: N818  (the name the field uses)
-    """A call that brought nothing, in words the model may read. `unknown`: it may have had its effect all the same."""
+    """A call without a result; the model may read the message. `unknown`: it may have had its effect all the same."""
 
     def __init__(self, message: str, *, unknown: bool = False) -> None:
         super().__init__(message)
@@ -37,26 +37,26 @@ class ToolFailed(Exception):  # noqa: N818  (the name the field uses)
 
 
 class Tool(Protocol):
-    """A tool that runs as code of ours or behind a protocol."""
+    """A tool that runs as code of the platform or behind a protocol."""
 
     @property
     def spec(self) -> ToolSpec: ...
 
     async def call(self, arguments: Mapping[str, Any], context: ToolContext) -> ToolResult:
-        """Do it once. `arguments` follow the spec's schema.
+        """Call the tool once. `arguments` follow the spec's schema.
 
         Raises:
-            ToolFailed: it did not work.
-            domain.errors.Unavailable: something that it reads is away for the moment; a read is tried again.
+            ToolFailed: the call failed.
+            domain.errors.Unavailable: a server that it reads is unavailable; a read is retried.
         """
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class SourceStatus:
-    """How a source of tools is: `problem` says why it cannot be used now.
+    """The status of a source of tools: `problem` says why it cannot be used now.
 
-    `tools` are offered; `quarantined` ones are not, by the source's own names of them, each with the reason.
+    `tools` are offered; `quarantined` ones are not, by the source's own names, each with the reason.
     """
 
     name: str
@@ -67,7 +67,7 @@ class SourceStatus:
 
 @dataclass(frozen=True, slots=True)
 class ToolState:
-    """Whether a tool that an agent names is offered to it here, and if not, why."""
+    """The availability of a tool that an agent names, with the reason if it is not offered."""
 
     name: str
     state: Literal["offered", "not_configured", "unavailable", "quarantined"]
@@ -75,14 +75,14 @@ class ToolState:
 
 
 class ToolSource(Protocol):
-    """Tools that live elsewhere, may come and go, and are named `<source>__<tool>`: those of an MCP server."""
+    """Tools from elsewhere, which may come and go, named `<source>__<tool>`: those of an MCP server."""
 
     async def specs(self) -> Sequence[ToolSpec]:
-        """All that are there now; none while the source is away. It takes seconds at most."""
+        """Return all current tools; none while the source is unavailable. Takes seconds at most."""
         ...
 
     async def tool(self, name: str) -> Tool:
-        """One of them, by its whole name.
+        """Return one tool, by its full name.
 
         Raises:
             ToolFailed: it is not there (any more).
@@ -90,7 +90,7 @@ class ToolSource(Protocol):
         ...
 
     async def status(self) -> SourceStatus:
-        """How it is now. It takes seconds at most."""
+        """Return the current status. Takes seconds at most."""
         ...
 
     async def aclose(self) -> None: ...
@@ -100,19 +100,19 @@ class Toolbox(Protocol):
     """The tools of this deployment."""
 
     async def offered(self, names: Sequence[str]) -> tuple[ToolSpec, ...]:
-        """The specs of those that are configured here, in this order; `server__*` stands for all of an MCP server."""
+        """Return the specs of the configured ones, in this order; `server__*` stands for all of an MCP server."""
         ...
 
     async def states(self, names: Sequence[str]) -> tuple[ToolState, ...]:
-        """The state of each of these names, in this order; `server__*` is followed by what its server sets aside."""
+        """Return the state of each name, in this order; `server__*` includes its server's quarantined tools."""
         ...
 
     async def source_statuses(self) -> tuple[SourceStatus, ...]:
-        """How every source is, by name."""
+        """Return the status of every source, by name."""
         ...
 
     async def tool(self, name: str) -> Tool:
-        """A tool whose spec `runs` as an activity.
+        """Return a tool whose spec `runs` as an activity.
 
         Raises:
             ToolFailed: it is not there (any more).
@@ -121,20 +121,20 @@ class Toolbox(Protocol):
 
 
 class ToolReads(Protocol):
-    """Tool calls, as far as the projection has come; the oldest first."""
+    """Tool calls, up to the projection's position; the oldest first."""
 
     def of_session(self, session_id: str, turn: int | None = None, *, limit: int = 1000) -> list[ToolCallRow]:
-        """Those of a session, or of one turn of it."""
+        """Return those of a session, or of one of its turns."""
         ...
 
     def of_workflow(self, workflow_id: str, *, limit: int = 1000) -> list[ToolCallRow]:
-        """Those of a whole run, by the id of its root workflow."""
+        """Return those of a whole run, by the id of its root workflow."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class Passage:
-    """A piece of a document. `score` is higher for what fits better."""
+    """A piece of a document. `score` is higher for better matches."""
 
     document_id: str
     title: str
@@ -145,7 +145,7 @@ class Passage:
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """Passages, the best first, out of so many `documents` that are indexed."""
+    """Passages, the best first, out of `documents` indexed ones."""
 
     passages: tuple[Passage, ...]
     documents: int
@@ -155,7 +155,7 @@ class Knowledge(Protocol):
     """The indexed documents."""
 
     async def search(self, query: str, *, limit: int, filters: Mapping[str, Any]) -> Found:
-        """The passages nearest to the query. `filters`: equality on metadata; a list means any of it.
+        """Return the passages nearest to the query. `filters`: equality on metadata; a list means any of its values.
 
         Raises:
             domain.errors.Unavailable: the store cannot be reached.
@@ -164,7 +164,7 @@ class Knowledge(Protocol):
 
 
 class NoKnowledge:
-    """The null object of `Knowledge`: a store with nothing in it."""
+    """The null object of `Knowledge`: an empty store."""
 
     async def search(self, query: str, *, limit: int, filters: Mapping[str, Any]) -> Found:  # noqa: ARG002  (nothing to search)
         return Found((), 0)

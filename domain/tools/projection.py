@@ -1,4 +1,4 @@
-"""Tool calls as people look at them."""
+"""The read model of tool calls."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
@@ -14,7 +14,7 @@ State = Literal["running", "ok", "error", "refused", "unknown"]
 
 @dataclass(frozen=True, slots=True)
 class ToolCallRow:
-    """A call: `running`, or how it ended. One that was refused, or done by its run itself, has no `started_at`.
+    """A call: `running`, or its end. One that was refused, or carried out by a workflow, has no `started_at`.
 
     Arguments and result are texts of the root of `session_id` (`domain.ids.root`).
     """

@@ -1,4 +1,4 @@
-"""What a tool is: what a model is told of it, and how the platform treats a call."""
+"""The specification of a tool: its description for models, and the platform's handling of its calls."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -12,8 +12,8 @@ class ToolSpec:
     """A tool.
 
     `name` is `[A-Za-z0-9_-]{1,64}`; `parameters` is a JSON Schema of type object. `effect`: a `read` may be repeated, a
-    `write` never is. `policy`: `approval` holds each call until a person has let it go, at this `risk`. `timeout_s`
-    bounds one call, in seconds. `runs`: `activity` where a tool's code does it; the others the turn's workflow does.
+    `write` never is. `policy`: with `approval` each call needs an approval, at this `risk`. `timeout_s` limits one
+    call, in seconds. `runs`: `activity` for a tool's code; the others are carried out by the turn's workflow.
     """
 
     name: str

@@ -1,4 +1,4 @@
-"""How the demo speaks: steps, talks, moments, the books, and claims that hold or do not."""
+"""The demo's output: steps, conversations, times, the cost ledger, and claims with their checks."""
 
 import time
 from collections.abc import Iterable
@@ -16,7 +16,7 @@ _LONGEST = 100
 
 
 class Telling:
-    """Tells the story on `console`, and remembers which claims did not hold."""
+    """Prints the demo on `console`, and collects the claims that failed."""
 
     def __init__(self, console: Console) -> None:
         self._console = console
@@ -27,14 +27,14 @@ class Telling:
         self._console.print(f"\n[bold]{title}[/]\n[dim]{sentence}[/]\n")
 
     def waiting(self, text: str) -> Status:
-        """Shown for the length of a `with` block."""
+        """Return a status line for the length of a `with` block."""
         return self._console.status(f"{text} ...")
 
     def line(self, text: str) -> None:
         self._console.print(Text(f"  {text}"))
 
     def moment(self, at: float, since: float, text: str) -> None:
-        """What happened at `at`, seconds after `since`; both in Unix seconds."""
+        """Print an event at `at`, in seconds after `since`; both in Unix seconds."""
         self._console.print(Text.assemble((f"  {at - since:+6.1f} s  ", "dim"), text))
 
     def check(self, claim: str, *, held: bool) -> None:
@@ -59,14 +59,14 @@ class Telling:
             self.line(f"{turn['turn']}  {turn['message']}\n     {_short(turn['response'] or '')}")
 
     def verdict(self) -> int:
-        """Say how it went. 0 if every claim held, else 1."""
+        """Print the result. Returns 0 if every claim held, else 1."""
         words, colour = ("Every claim held", "green") if not self.broken else ("NOT every claim held", "red")
         self._console.print(f"\n[bold {colour}]{words}[/] ({time.monotonic() - self._began:.0f} s)\n")
         return 1 if self.broken else 0
 
 
 def unix_seconds(stamp: str) -> float:
-    """A moment as the API writes it."""
+    """Parse a time as the API writes it."""
     return datetime.fromisoformat(stamp).timestamp()
 
 

@@ -32,7 +32,7 @@ _STORIES = tuple(
 
 @dataclass(frozen=True)
 class Killed:
-    """A worker killed in a call: its process, the moment (Unix seconds), and the call it was in."""
+    """A killed worker: its process id, the time (Unix seconds), and the call it was in."""
 
     pid: int
     at: float
@@ -40,7 +40,7 @@ class Killed:
 
 
 def run_demo(settings: Settings) -> int:
-    """Show it on a terminal. 0 if every claim held, 1 if one did not or it could not be shown to its end."""
+    """Run the demo on a terminal. Returns 0 if every claim held, 1 if one did not or the demo could not end."""
     del settings  # the demo runs on defaults, whatever is set
     telling = Telling(Console(highlight=False))
     try:
@@ -95,7 +95,7 @@ def _interrupt(telling: Telling, running: Stage) -> tuple[Killed, httpx.Response
 
 
 def _kill_in_call(running: Stage, answered: Callable[[], bool]) -> Killed | None:
-    """Kill the worker some way into its call; None if the answer was booked before."""
+    """Kill the worker some way into its call; None if the answer was settled before."""
     while not (calls := _in(running.calls(), "reserved")):
         if answered():
             return None
@@ -106,7 +106,7 @@ def _kill_in_call(running: Stage, answered: Callable[[], bool]) -> Killed | None
 
 
 def _follow(telling: Telling, running: Stage, killed: Killed, answered: Callable[[], bool]) -> None:
-    """Say what happens as it happens, until the caller has the answer."""
+    """Report the events as they happen, until the caller has the answer."""
     telling.moment(killed.at, killed.at, f"worker killed (process {killed.pid}); its call is lost, its caller waits")
     reborn = again = False
     with telling.waiting("Temporal gives a silent worker ten seconds, then its work to another"):
@@ -124,9 +124,9 @@ def _follow(telling: Telling, running: Stage, killed: Killed, answered: Callable
 
 def _look_at_the_books(telling: Telling, running: Stage, killed: Killed) -> None:
     telling.step(
-        "4  Look at the books",
+        "4  Look at the cost ledger",
         "Every attempt was reserved before it was made. Nobody can know whether the provider charges for the lost one,"
-        " so the books do not guess: it is unknown, up to its worst case. The others are settled, with their answers.",
+        " so nothing is guessed: it is unknown, up to its worst case. The others are settled, with their answers.",
     )
     calls, attempts = running.calls(), _attempts(running, killed)
     telling.books(calls)

@@ -1,4 +1,4 @@
-"""What the demo plays on: a `convergio up` of its own with the local model, in a directory that is gone afterwards."""
+"""The system under demonstration: its own `convergio up` with the local model, in a temporary directory."""
 
 import os
 import signal
@@ -25,7 +25,7 @@ _OUTSIDE = ("CONVERGIO_", "DATABASE_URL", "OPENAI_", "REDIS_URL", "TEMPORAL_")
 
 
 class Stage:
-    """A system of the demo's own."""
+    """A running system of the demo's own."""
 
     def __init__(self, directory: Path, process: subprocess.Popen[bytes], log: Path) -> None:
         self.directory = directory
@@ -58,20 +58,20 @@ class Stage:
 
     @property
     def run(self) -> Run:
-        """What the supervisor last wrote down."""
+        """The supervisor's latest record."""
         self._run = running_in(self.directory) or self._run
         if self._run is None:
             raise StartFailed(f"convergio up has ended:\n{last_lines(self._log)}")
         return self._run
 
     def kill(self, part: str) -> int:
-        """End a part with SIGKILL; its process id."""
+        """Kill a part with SIGKILL; return its process id."""
         mark = self.run.children[part]
         mark.kill(signal.SIGKILL)
         return mark.pid
 
     def say(self, message: str, session_id: str) -> httpx.Response:
-        """Say something, and wait for the answer."""
+        """Send a message, and wait for the answer."""
         body = {
             "agent_id": AGENT,
             "message": message,
@@ -81,18 +81,18 @@ class Stage:
         return self._http.post("/api/v1/agents/chat", json=body)
 
     def turns(self, session_id: str) -> list[dict[str, Any]]:
-        """The session's turns, in order."""
+        """Return the session's turns, in order."""
         return list(self._ask(f"/api/v1/agents/chat/{session_id}")["turns"])
 
     def calls(self) -> list[dict[str, Any]]:
-        """Every attempt at a model call in the books, oldest first."""
+        """Return every attempt at a model call in the cost ledger, oldest first."""
         return list(self._ask("/api/v1/cost-management/ledger")["data"])[::-1]
 
     def _ask(self, path: str) -> dict[str, Any]:
         return dict(self._http.get(path).raise_for_status().json())
 
     def stop(self) -> bool:
-        """Stop everything. Whether it ended well and left nothing running."""
+        """Stop everything. Returns True if it ended well and left nothing running."""
         self._http.close()
         run = running_in(self.directory) or self._run
         self._process.terminate()
@@ -106,13 +106,13 @@ class Stage:
 
 @contextmanager
 def stage() -> Iterator[Stage]:
-    """A system that begins to start, and is stopped at the end if it still runs. No setting of the shell reaches it."""
+    """Start a system, and stop it at the end if it still runs. The shell's settings do not reach it."""
     with TemporaryDirectory(prefix="convergio-demo-") as directory:
         data, log = Path(directory) / "data", Path(directory) / "log"
         up = replace(part_command("up", "--port", "0", "--data-dir", str(data)), orphan_signal=signal.SIGTERM)
         outside = {name for name in os.environ if name.startswith(_OUTSIDE)}
         environment = {name: value for name, value in up.full_environment().items() if name not in outside}
-        environment["CONVERGIO_RATE_LIMIT"] = "off"  # the demo looks at the books many times a second
+        environment["CONVERGIO_RATE_LIMIT"] = "off"  # the demo reads the cost ledger many times a second
         with log.open("wb") as output:
             process = subprocess.Popen(up.tethered(), env=environment, stdout=output, stderr=output)  # noqa: S603  (ourselves)
         started = Stage(data, process, log)

@@ -1,4 +1,4 @@
-"""What `convergio doctor` looks at: each check finds one or more facts, good or bad."""
+"""The checks of `convergio doctor`: each yields one or more findings."""
 
 import asyncio
 from collections.abc import Iterator
@@ -35,7 +35,7 @@ _LARGE_LAG = 1000
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One fact. `wrong` ones make the doctor's exit code 1; `absent` is what one can do without."""
+    """One finding. `wrong` ones make the doctor's exit code 1; `absent` ones are optional."""
 
     what: str
     state: Literal["ok", "wrong", "absent"]
@@ -43,7 +43,7 @@ class Finding:
 
 
 def all_findings(settings: Settings) -> Iterator[Finding]:
-    """Look at everything, one server after the other."""
+    """Run all checks, one server after the other."""
     yield from _database(settings.database_url)
     yield from asyncio.run(_temporal(settings))
     yield _valkey(settings.redis_url)

@@ -1,4 +1,4 @@
-"""`convergio doctor`: what is wrong, in one table."""
+"""The report of `convergio doctor`, in one table."""
 
 from rich.console import Console
 from rich.markup import escape
@@ -13,7 +13,7 @@ _WIDE = 200
 
 
 def examine(settings: Settings) -> int:
-    """Print what was found; 1 if anything is wrong, else 0."""
+    """Print the findings; return 1 if anything is wrong, else 0."""
     findings = list(all_findings(settings))
     table = Table("", "what", "found", box=None)
     for finding in findings:

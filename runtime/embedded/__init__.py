@@ -1,6 +1,6 @@
-"""The servers of one machine: PostgreSQL, Temporal, Valkey and a local model.
+"""The embedded servers of one machine: PostgreSQL, Temporal, Valkey and a local model.
 
-Each knows its command line, its port, its URL and how to tell that it is ready. `running` starts one.
+Each knows its command line, its port, its URL and its readiness check. `running` starts one.
 """
 
 from runtime.embedded.model import ModelServer

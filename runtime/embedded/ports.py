@@ -1,4 +1,4 @@
-"""Which port a server gets."""
+"""Allocation of ports to servers."""
 
 import os
 import socket
@@ -9,11 +9,11 @@ _LOOPBACK = "127.0.0.1"
 
 
 class Ports:
-    """Hands out ports, each once, and keeps them from others of our kind for as long as this object lives.
+    """Allocates ports, each once, and keeps them from other supervisors for as long as this object lives.
 
-    Two that start at the same moment would both find a default port free. So each takes a name for its port first, in
-    the space of abstract sockets: the kernel gives it to one, and takes it back when that one dies. And each keeps a
-    socket bound to the port, which does not listen: the server that the port is for can bind to it all the same, now
+    Two supervisors that start at the same moment would both find a default port free. So each first takes a name for
+    its port among the abstract sockets: the kernel gives it to one, and releases it when that process dies. And each
+    keeps a socket bound to the port, which does not listen: the server that the port is for can still bind to it, now
     and after a restart, but the kernel gives it to no outgoing connection meanwhile.
     """
 
@@ -22,14 +22,14 @@ class Ports:
         weakref.finalize(self, _release, self._held)
 
     def pick(self, preferred: int = 0, host: str = _LOOPBACK) -> int:
-        """`preferred` when nobody listens there, else one the operating system has free."""
+        """Return `preferred` if it is free, else a port that the operating system has free."""
         port = preferred
         while not self.take(port, host):
             port = _from_the_system()
         return port
 
     def take(self, port: int, host: str = _LOOPBACK) -> bool:
-        """Whether the port is ours now."""
+        """Allocate the port; return True if that succeeded."""
         if port == 0 or port in self._held or (name := _named(port)) is None:
             return False
         if (bound := _bound(port, host)) is None:
@@ -40,7 +40,7 @@ class Ports:
 
 
 def _named(port: int) -> int | None:
-    """The descriptor that holds the port's name, None if it is another's."""
+    """Return a descriptor that owns the port's name, None if another process has it."""
     holder = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
         if sys.platform == "linux":
@@ -58,7 +58,7 @@ def _release(held: dict[int, tuple[int, int]]) -> None:
 
 
 def _bound(port: int, host: str) -> int | None:
-    """The descriptor of a socket that is bound to the port, None if somebody listens there or may not."""
+    """Return the descriptor of a socket bound to the port, None if it is in use or not permitted."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     probe = socket.socket(family, socket.SOCK_STREAM)
     probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # what has just been closed is free

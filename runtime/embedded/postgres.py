@@ -44,7 +44,7 @@ class PostgresServer:
     stop_signal = signal.SIGINT  # "fast": connections are closed, a checkpoint is made
 
     def __init__(self, directory: Path, port: int, *, durable: bool = True) -> None:
-        """`durable=False` is for the servers of a test, whose data nobody wants back."""
+        """Configure the server; `durable=False` is for test servers, whose data may be lost."""
         self._home = directory.absolute()
         self._data = self._home / "data"
         self._sockets = self._home / "socket"
@@ -54,14 +54,14 @@ class PostgresServer:
 
     @property
     def url(self) -> str:
-        """By the Unix socket where its path is short enough for one."""
+        """The URL, by the Unix socket if its path is short enough."""
         if not self._has_socket:
             return self.tcp_url
         return f"postgresql://{_NAME}@/{_NAME}?host={quote(str(self._sockets))}&port={self._port}"
 
     @property
     def tcp_url(self) -> str:
-        """For tools; holds the password, so it is known only after `prepare`."""
+        """The URL for tools; it contains the password, so it is known only after `prepare`."""
         return f"postgresql://{_NAME}:{self._password_file.read_text()}@127.0.0.1:{self._port}/{_NAME}"
 
     @property
@@ -113,7 +113,7 @@ class PostgresServer:
         return choose_user(owner, home=self._home, programs=postgres_programs())
 
     def _initialise(self, user: User | None) -> None:
-        """Make the cluster and its database beside their place, so that a killed start leaves no half of it."""
+        """Create the cluster and its database in a temporary place, so that a killed start leaves no half of it."""
         new = self._home / "data.new"
         shutil.rmtree(new, ignore_errors=True)
         self._password_file.write_text(secrets.token_urlsafe(24))
@@ -131,15 +131,15 @@ class PostgresServer:
         new.rename(self._data)
 
     def _forget_dead(self) -> None:
-        """Make way where a killed server's number is a stranger's by now: PostgreSQL would take that for a server.
+        """Replace a killed server's pid if another process has it by now: PostgreSQL would take that for a server.
 
-        The file must stay, for it also leads to shared memory by which orphans of the killed one are noticed. So it
-        gets our number: PostgreSQL knows that its parent is no server.
+        The file must stay, for it also leads to shared memory by which orphans of the killed server are noticed. So it
+        gets this process's pid: PostgreSQL knows that its parent is no server.
         """
         lines = self._pid_file_lines()
         mark = Mark.of(int(lines[0]), "postgres") if lines else None
         if mark is not None and mark.alive():
-            return  # PostgreSQL says so itself, and better
+            return  # PostgreSQL reports that itself, and better
         if lines:
             (self._data / _PID_FILE).write_text("\n".join([str(os.getpid()), *lines[1:], ""]))
         for leftover in self._sockets.iterdir():

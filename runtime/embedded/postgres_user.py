@@ -1,4 +1,4 @@
-"""As whom PostgreSQL runs: it refuses to run as root, so root lends it another user."""
+"""The user that PostgreSQL runs as: it refuses to run as root, so root switches to another user."""
 
 import os
 import pwd
@@ -13,13 +13,13 @@ _SEARCH_RIGHT = 0o1
 
 
 def choose_user(owner: int | None, *, home: Path, programs: Path) -> User | None:
-    """The user to run as; None means as we are. `owner` is the uid the data belongs to already, if there is any.
+    """Return the user to run as; None for the current one. `owner` is the uid that owns the data, if there is any.
 
     A directory above the data or the programs that only root may enter (a home directory, a clone in a private
     temporary directory) is passed with the right to search directories, so that everything can stay where it is.
 
     Raises:
-        StartFailed: we are root and there is nobody to become.
+        StartFailed: the current user is root and there is no other user.
     """
     if os.geteuid() != 0:
         return None
@@ -35,7 +35,7 @@ def choose_user(owner: int | None, *, home: Path, programs: Path) -> User | None
 
 
 def _entry(owner: int | None) -> pwd.struct_passwd:
-    """Programs of PostgreSQL insist on a user with a name."""
+    """Return a user with a name, which the programs of PostgreSQL require."""
     if owner:
         return pwd.getpwuid(owner)
     known = {entry.pw_name: entry for entry in pwd.getpwall() if entry.pw_uid != 0}
@@ -46,7 +46,7 @@ def _entry(owner: int | None) -> pwd.struct_passwd:
 
 
 def _open_to(path: Path, entry: pwd.struct_passwd) -> bool:
-    """Whether the user may enter every directory above `path`."""
+    """Return True if the user may enter every directory above `path`."""
     return all(_may_enter(parent.stat(), entry) for parent in path.parents)
 
 

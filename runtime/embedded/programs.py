@@ -1,4 +1,4 @@
-"""Where the wheels put the servers' programs. The packages themselves are not imported: they act on import."""
+"""The servers' programs inside their wheels. The packages are not imported: they act on import."""
 
 import shutil
 import sys
@@ -9,7 +9,7 @@ from runtime.embedded.server import StartFailed
 
 
 def postgres_programs() -> Path:
-    """The directory of `postgres` and `initdb`.
+    """Return the directory of `postgres` and `initdb`.
 
     Raises:
         StartFailed: the package is not installed; the same for the other two.
@@ -22,7 +22,7 @@ def valkey_program() -> Path:
 
 
 def temporal_program() -> Path:
-    """Beside this Python, or on the path."""
+    """Return the program next to this Python, or on the path."""
     beside = Path(sys.executable).with_name("temporal")
     found = beside if beside.exists() else shutil.which("temporal")
     if found is None:

@@ -1,4 +1,4 @@
-"""What every embedded server answers, and how one is run from start to stop."""
+"""The interface of embedded servers, and the life cycle of one."""
 
 import signal
 import subprocess
@@ -16,11 +16,11 @@ _TAIL_LINES = 15
 
 
 class StartFailed(Exception):  # noqa: N818  (it says what happened)
-    """A server or part did not come up; the message holds the last lines it wrote."""
+    """A server or part did not start; the message contains the last lines of its log."""
 
 
 class Server(Protocol):
-    """One server on this machine. Everything it keeps is below its own directory."""
+    """One server on this machine. All its files are below its own directory."""
 
     @property
     def name(self) -> str: ...
@@ -35,11 +35,11 @@ class Server(Protocol):
 
     @property
     def shown(self) -> Mapping[str, str]:
-        """Label and URL of what people may want to open."""
+        """Labels and URLs to show to people."""
         ...
 
     def prepare(self) -> None:
-        """Make and mend its directory; called before every start, blocks.
+        """Create or repair its directory; called before every start, blocks.
 
         Raises:
             StartFailed: it cannot run here.
@@ -49,7 +49,7 @@ class Server(Protocol):
     def command(self) -> Command: ...
 
     def ready(self, pid: int) -> bool:
-        """Whether process `pid` answers as this server. Blocks for a second at most."""
+        """Return True if process `pid` answers as this server. Blocks for a second at most."""
         ...
 
 
@@ -98,7 +98,7 @@ def _stop(process: subprocess.Popen[bytes], number: signal.Signals) -> None:
 
 
 def last_lines(log: Path) -> str:
-    """The end of a log file, to be shown when its writer failed."""
+    """Return the end of a log file, to be shown when its writer failed."""
     try:
         lines = log.read_text(errors="replace").splitlines()
     except FileNotFoundError:

@@ -27,23 +27,23 @@ DYNAMIC_CONFIG: Mapping[str, object] = {
     "frontend.namespaceCount": 20000,
 }
 CACHES: Mapping[str, object] = {
-    # States of runs in memory: so many bytes of them, and not 128,000 of whatever size.
+    # Workflow states in memory: limited by bytes, not to 128,000 of any size.
     "history.cacheSizeBasedLimit": True,
     "history.hostLevelCacheMaxSizeBytes": 32 * 2**20,
     "history.eventsCacheMaxSizeBytes": 8 * 2**20,
 }
 HEAP_MIB = 256
-"""What its collector aims to stay within, besides the programme and SQLite's own memory."""
+"""The Go collector's soft limit, in MiB, without the program and SQLite's own memory."""
 BOUND_MIB = HEAP_MIB + 192
-"""What the process holds at most under load, all of it."""
+"""The most memory of the whole process under load, in MiB."""
 
 
 class TemporalServer:
     """`temporal server start-dev` on a file that survives a kill.
 
-    It trusts whoever reaches it, and a browser reaches loopback for any page on the web. Pages cannot speak gRPC. The
-    HTTP port, which cannot be left out, answers to a name that only this process knows; the Web UI listens on an
-    address of loopback that nobody can guess, behind a guard on `ui_port`, which the supervisor runs.
+    It trusts whoever reaches it, and any web page can make a browser reach loopback. Pages cannot speak gRPC. The HTTP
+    port, which cannot be disabled, answers only to a host name that only this process knows; the Web UI listens on an
+    unguessable loopback address, behind a proxy on `ui_port`, which the supervisor runs.
     """
 
     name = "temporal"
@@ -58,7 +58,7 @@ class TemporalServer:
         ui_port: int | None,
         search_attributes: tuple[str, ...] = (),
     ) -> None:
-        """`ui_port` None leaves the Web UI out. `search_attributes` are keywords made at once, for test servers."""
+        """Set up the server; `ui_port` None disables the Web UI. `search_attributes` are for test servers."""
         self._file = directory.absolute() / "temporal.db"
         self._port = port
         self._http_port = http_port
@@ -77,12 +77,12 @@ class TemporalServer:
 
     @property
     def ui_port(self) -> int | None:
-        """Where the guard of the Web UI is to listen."""
+        """The port for the Web UI's proxy."""
         return self._ui_port
 
     @property
     def inner_ui_url(self) -> str | None:
-        """Where the Web UI itself listens: for its guard only."""
+        """The URL of the Web UI itself: for its proxy only."""
         return None if self._inner_ui is None else "http://{}:{}".format(*self._inner_ui)
 
     @property
@@ -112,12 +112,12 @@ class TemporalServer:
         return ["--ui-ip", host, "--ui-port", str(port), "--ui-disable-news-fetch"]
 
     def ready(self, pid: int) -> bool:
-        del pid  # a port of ours answers for itself
+        del pid  # the port is reserved for this server
         return answers_http(self._http_port, "/api/v1/namespaces/default", name=self._http_host)
 
 
 def _hidden_address() -> str:
-    """One of the sixteen million addresses of loopback, where the system has them all."""
+    """Return one of the sixteen million loopback addresses, if the system has them all."""
     if sys.platform != "linux":
         return "127.0.0.1"
     return f"127.{secrets.randbelow(254) + 1}.{secrets.randbelow(256)}.{secrets.randbelow(254) + 1}"

@@ -49,7 +49,7 @@ class ValkeyServer:
         return Command((str(valkey_program()), *flags))
 
     def ready(self, pid: int) -> bool:
-        del pid  # a port of ours answers for itself
+        del pid  # the port is reserved for this server
         try:
             with socket.create_connection(("127.0.0.1", self._port), timeout=1) as connection:
                 connection.sendall(b"PING\r\n")

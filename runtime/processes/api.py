@@ -1,4 +1,4 @@
-"""The API as a process."""
+"""The API process."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -30,7 +30,7 @@ _GRACE_S = 30
 
 
 def run_api(settings: Settings) -> None:
-    """The process `convergio api`."""
+    """Run the process `convergio api`."""
     with quick_loop() as runner:
         runner.run(_run(settings))
 
@@ -53,7 +53,7 @@ async def _run(settings: Settings) -> None:
 
 
 def make_app(settings: Settings, parts: Parts, client: Client) -> FastAPI:
-    """The API on these parts. It opens them when it starts and closes them when it stops."""
+    """Build the API on these parts. It opens them when it starts and closes them when it stops."""
     if not settings.auth_on:
         parts.risks.refuse_without_keys()
     limiter, live = rate_limiter(settings), positions(parts)

@@ -1,4 +1,4 @@
-"""A process of work: workflows, their activities, and the calls to the model provider."""
+"""The worker process: workflows, their activities, and the calls to the model provider."""
 
 import asyncio
 from collections.abc import Callable, Sequence
@@ -26,11 +26,11 @@ from workflows.task_queues import model_queue
 
 THREADS = 16
 GRACE = timedelta(seconds=60)
-"""How long a stopping worker waits for what it has begun."""
+"""The time a stopping worker gives running activities."""
 STICKY = timedelta(seconds=2)
 THROTTLE = timedelta(seconds=1)
 EAGER = 10
-"""Activities that one step of a workflow may have begun in its own process, without a way through the server."""
+"""Limit on activities that a workflow task may start eagerly in its own process, without a server round trip."""
 
 
 def workers(
@@ -40,7 +40,7 @@ def workers(
     queues: Sequence[str] | None,
     run_made: Callable[[], None] = lambda: None,
 ) -> list[Worker]:
-    """A worker for each task queue that is wanted; for all of them with None. `run_made` hears of each cached run.
+    """Return a worker for each of these task queues; for all with None. `run_made` is called for each cached run.
 
     Raises:
         Invalid: there is no such queue.
@@ -70,7 +70,10 @@ def _worker(settings: Settings, client: Client, queue: str, slots: ModelSlots, o
 
 
 def _deployment(settings: Settings) -> WorkerDeploymentConfig | None:
-    """Worker versioning, where the operator has named a version: without a current one no worker gets a task."""
+    """Return the options of worker versioning if the operator named a version.
+
+    With versioning and no current version set in Temporal, no worker gets a task.
+    """
     if settings.deployment_version is None:
         return None
     return WorkerDeploymentConfig(
@@ -81,7 +84,7 @@ def _deployment(settings: Settings) -> WorkerDeploymentConfig | None:
 
 
 async def work(all_workers: Sequence[Worker], stop: asyncio.Event) -> None:
-    """Run the workers until `stop` is set, then let them finish what they have begun."""
+    """Run the workers until `stop` is set, then let running work finish."""
     running = [asyncio.create_task(worker.run()) for worker in all_workers]
     stopped = asyncio.create_task(stop.wait())
     await asyncio.wait([*running, stopped], return_when=asyncio.FIRST_COMPLETED)
@@ -91,7 +94,7 @@ async def work(all_workers: Sequence[Worker], stop: asyncio.Event) -> None:
 
 
 def run_worker(settings: Settings, queues: Sequence[str] | None) -> None:
-    """The process `convergio worker`."""
+    """Run the process `convergio worker`."""
     with quick_loop() as runner:
         runner.run(_run(settings, queues))
 

@@ -1,4 +1,4 @@
-"""One supervised process: started until it is ready, restarted when it dies, stopped when asked."""
+"""One supervised process: started until it is ready, restarted when it dies, stopped on request."""
 
 import asyncio
 import signal
@@ -18,7 +18,7 @@ _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.2, 10.0
 _HEALTHY_AFTER_S = 60.0
 _POLL_S = 0.05
 _BY_OTHERS = {signal.SIGKILL, signal.SIGTERM}
-"""Signals that say nothing of the process that they end."""
+"""Signals that do not indicate a fault of the process they end."""
 
 
 class Child:
@@ -49,7 +49,7 @@ class Child:
         """Return when it is ready.
 
         Raises:
-            StartFailed: it ended, or was not ready in time, as often as it is allowed to at first.
+            StartFailed: it ended, or was not ready in time, in all first attempts.
         """
         for attempt in range(1, self._first_attempts + 1):
             try:
@@ -62,7 +62,7 @@ class Child:
                 return
 
     async def keep(self) -> None:
-        """Start it again whenever it ends, for ever; ever later if it does so of itself within a minute."""
+        """Restart it whenever it ends, for ever; with growing pauses if it fails by itself within a minute."""
         clock = asyncio.get_running_loop().time
         pause, was_ready = _FIRST_PAUSE_S, True
         while self._process is not None:
@@ -81,7 +81,7 @@ class Child:
                 self._log.error("did not start", reason=str(failure))
 
     async def stop(self, timeout_s: float) -> None:
-        """Ask it to end, and make it after `timeout_s` seconds."""
+        """Signal it to end, and kill it after `timeout_s` seconds."""
         if self._process is None or self._process.returncode is not None:
             return
         with suppress(ProcessLookupError):

@@ -1,4 +1,4 @@
-"""The parts of the system that are our own processes, as the supervisor starts them."""
+"""The platform's own processes, as the supervisor starts them."""
 
 import signal
 from collections.abc import Mapping
@@ -10,7 +10,7 @@ from runtime.supervisor.process import Command
 from runtime.supervisor.readiness import is_ready
 from runtime.supervisor.script import part_command
 
-_ANYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104  (where to knock, not where to bind)
+_ANYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104  (an address to connect to, not to bind)
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +36,7 @@ class Api:
         return {"API": f"{self.url}/api/v1", "API documentation": f"{self.url}/docs"}
 
     def prepare(self) -> None:
-        """Nothing."""
+        """Do nothing."""
 
     def command(self) -> Command:
         return part_command("api")
@@ -48,7 +48,7 @@ class Api:
 
 @dataclass(frozen=True, slots=True)
 class Background:
-    """`convergio worker` or `convergio projections`, ready when it says so in its file."""
+    """`convergio worker` or `convergio projections`, ready when its file says so."""
 
     name: str
     ready_file: Path

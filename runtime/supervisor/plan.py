@@ -1,4 +1,4 @@
-"""What one `convergio up` runs itself, and on which ports."""
+"""The processes and ports of one `convergio up`."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -14,7 +14,7 @@ POSTGRES_PORT, TEMPORAL_PORT, TEMPORAL_UI_PORT, VALKEY_PORT, MODEL_PORT = 54320,
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What is embedded (`servers`), named by the environment (`elsewhere`), and on other ports than usual (`moved`)."""
+    """`servers` are embedded, `elsewhere` named by the environment, and `moved` on other ports than the default."""
 
     servers: tuple[Server, ...]
     elsewhere: Mapping[str, str]
@@ -26,14 +26,14 @@ class Plan:
     moved: Mapping[str, tuple[int, int]] = field(default_factory=dict)
 
     def environment(self) -> dict[str, str]:
-        """How every server is named, and where the API is to listen. Known when the servers are prepared."""
+        """Return the variables of all servers, and the API's address. Known once the servers are prepared."""
         told = {"CONVERGIO_DATA_DIR": str(self.directory), **self.named, **self.api.environment}
         for server in self.servers:
             told |= server.environment
         return told
 
     def shown(self) -> dict[str, str]:
-        """Label and URL of all there is to open, the API first."""
+        """Return labels and URLs to show to people, the API first."""
         found = dict(self.api.shown)
         for server in self.servers:
             found |= server.shown
@@ -44,7 +44,7 @@ def make_plan(settings: Settings, *, llm: bool) -> Plan:
     """Choose servers and ports.
 
     Raises:
-        StartFailed: the port that was asked for the API is taken.
+        StartFailed: the port requested for the API is taken.
     """
     chosen = _Chosen()
     directory = settings.data_dir.absolute()
@@ -73,7 +73,7 @@ def _named(settings: Settings) -> dict[str, str]:
 
 
 class _Chosen:
-    """Ports, with a note of those that had to move."""
+    """Allocated ports, with a note of those that had to move."""
 
     def __init__(self) -> None:
         self.ports = Ports()
@@ -118,5 +118,5 @@ def _api_port(settings: Settings, chosen: _Chosen) -> int:
     if "port" not in settings.model_fields_set or settings.port == 0:
         return chosen.port("API", settings.port, settings.host)
     if not chosen.ports.take(settings.port, settings.host):
-        raise StartFailed(f"port {settings.port} of {settings.host}, which the API was to listen on, is taken")
+        raise StartFailed(f"port {settings.port} of {settings.host}, requested for the API, is taken")
     return settings.port

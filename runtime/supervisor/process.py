@@ -1,4 +1,4 @@
-"""Child processes that die with us, and how a process of an earlier run is told from a stranger with its number."""
+"""Child processes that die with their parent, and the identity of processes beyond their pids."""
 
 import os
 import shutil
@@ -11,14 +11,14 @@ from pathlib import Path
 _ALWAYS = frozenset(
     {"HOME", "LANG", "LANGUAGE", "LD_LIBRARY_PATH", "LOGNAME", "PATH", "SHELL", "TERM", "TMPDIR", "TZ", "USER"}
 )
-"""Variables of our environment that every child gets. Whatever else is set may be a secret of somebody's."""
+"""Variables that every child inherits. Any other one may be a secret."""
 _LOCALE = "LC_"
 _TETHER = str(Path(__file__).with_name("tether.py"))
 
 
 @dataclass(frozen=True, slots=True)
 class User:
-    """Whom a child becomes. With `search` it may still pass through directories that only root may enter."""
+    """The user that a child runs as. With `search` it may still pass through directories that only root may enter."""
 
     uid: int
     gid: int
@@ -30,9 +30,10 @@ class User:
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """A program to run; `orphan_signal` is what it gets when we die.
+    """A program to run; `orphan_signal` is the signal it gets when its parent dies.
 
-    It gets `environment`, and of ours what every program needs and what `passes` names (`PG*`: all that begin so).
+    Its environment is `environment`, the inherited variables that every program needs, and those that `passes` names
+    (`PG*`: all with this prefix).
     """
 
     argv: tuple[str, ...]
@@ -42,7 +43,7 @@ class Command:
     orphan_signal: signal.Signals = signal.SIGKILL
 
     def tethered(self) -> list[str]:
-        """The argument list that starts it tied to this process.
+        """Return the argument list that starts the program tied to this process.
 
         Start it from the main thread: Linux sends the signal when the starting *thread* ends.
         """
@@ -59,7 +60,7 @@ class Command:
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """What names a process for good: its number, the moment it began and its program."""
+    """The permanent identity of a process: its pid, its start time and its program."""
 
     pid: int
     began: str
@@ -67,12 +68,12 @@ class Mark:
 
     @classmethod
     def of(cls, pid: int, program: str) -> "Mark | None":
-        """The mark of a living process; None when there is none (or no `/proc` to ask)."""
+        """Return the identity of a living process; None when there is none (or no `/proc` to ask)."""
         began = _began(pid)
         return None if began is None else cls(pid, began, program)
 
     def alive(self) -> bool:
-        """Whether that very process still runs."""
+        """Return True if this very process still runs."""
         return _began(self.pid) == self.began and self.program in _command_line(self.pid)
 
     def kill(self, number: signal.Signals = signal.SIGKILL) -> None:
@@ -81,7 +82,7 @@ class Mark:
 
 
 def _began(pid: int) -> str | None:
-    """Boot and clock ticks since boot at which `pid` began. A zombie is no longer alive."""
+    """Return the boot id and clock ticks since boot at the start of `pid`. A zombie is not alive."""
     try:
         fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
         boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()

@@ -1,11 +1,11 @@
-"""How a part without a port says that it is ready."""
+"""Readiness of a part without a port, by a file."""
 
 import os
 from pathlib import Path
 
 
 def announce_ready(file: Path | None) -> None:
-    """Tell the supervisor, where there is one: `file` is the setting `ready_file`."""
+    """Announce readiness to the supervisor, if there is one: `file` is the setting `ready_file`."""
     if file is not None:
         new = file.with_suffix(f".{os.getpid()}")
         new.write_text(str(os.getpid()))
@@ -13,7 +13,7 @@ def announce_ready(file: Path | None) -> None:
 
 
 def is_ready(file: Path, pid: int) -> bool:
-    """Whether process `pid` has said so."""
+    """Return True if process `pid` has announced its readiness."""
     try:
         return file.read_text() == str(pid)
     except FileNotFoundError:

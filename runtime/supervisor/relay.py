@@ -1,4 +1,4 @@
-"""Shows what the children say in the one log line style."""
+"""Relays the children's output in the one format of log lines."""
 
 import sys
 from collections.abc import Callable
@@ -17,7 +17,7 @@ Show = Callable[[str, bytes], None]
 
 
 class Relay:
-    """Lines that are events already pass; anything else (a crash, a stray print) becomes one."""
+    """Passes lines that are log events; any other line (a crash, a stray print) is turned into one."""
 
     def __init__(self, stream: TextIO | None = None) -> None:
         self._stream = stream or steady(sys.stderr)

@@ -1,4 +1,4 @@
-"""The command `convergio`."""
+"""The command line of the platform's own processes."""
 
 import sys
 from pathlib import Path
@@ -16,20 +16,20 @@ PASSED = frozenset(
         "FORCE_COLOR",
         "MALLOC_ARENA_MAX",
         "NO_COLOR",
-        "PG*",  # how libpq is told of certificates and password files
+        "PG*",  # certificates and password files of libpq
         "PYTHONDONTWRITEBYTECODE",
         "SSL_CERT_DIR",
         "SSL_CERT_FILE",
     }
 )
-"""What our own parts get of the environment: their settings, and what their libraries go by."""
+"""The variables that the own processes inherit: their settings, and those of their libraries."""
 _MODEL = frozenset({"CONVERGIO_LOG_LEVEL", "CUDA_VISIBLE_DEVICES", "OMP_NUM_THREADS"})
-"""The local model needs no key of anybody's."""
+"""The variables of the local model, which needs no key."""
 _ROOT = str(Path(__file__).parents[2])
 
 
 def part_command(*words: str) -> Command:
-    """`convergio WORDS`, as `ps` shows it: by the script beside this Python, or by its module if there is none."""
+    """Return `convergio WORDS`, as `ps` shows it: by the script next to this Python, or else by its module."""
     passes = _MODEL if words[0] == "model" else PASSED
     script = Path(sys.executable).with_name("convergio")
     if script.exists():

@@ -23,7 +23,7 @@ from runtime.supervisor.relay import Relay
 from runtime.supervisor.script import part_command
 from runtime.welcome import welcome
 
-_STOP_WITHIN_S = {"api": 35.0, "worker": 65.0, "projections": 10.0}  # the first two finish what they have begun
+_STOP_WITHIN_S = {"api": 35.0, "worker": 65.0, "projections": 10.0}  # the first two finish running work
 _SERVER_STOP_WITHIN_S = {"postgres": 30.0}  # it writes a checkpoint; the others lose nothing when they are killed
 _OTHERS_STOP_WITHIN_S = 10.0
 _DELIBERATE_S = 1.0  # a second signal sooner than this is the same keystroke, passed on by a parent
@@ -38,14 +38,14 @@ def up(settings: Settings, *, llm: bool) -> int:
         AlreadyRunning: another supervisor has the data directory.
         StartFailed: the API's port is taken.
     """
-    os.umask(0o077)  # nobody else reads what we, or our children, write
+    os.umask(0o077)  # files of this process and its children are private
     with hold(settings.data_dir.absolute()) as held:
         plan = make_plan(settings, llm=llm)
         return asyncio.run(Supervisor(plan, held, settings).run())
 
 
 class Supervisor:
-    """Starts the servers, migrates, starts the parts, and keeps all of them until it is told to stop."""
+    """Starts the servers, migrates, starts the parts, and keeps all of them running until it has to stop."""
 
     def __init__(self, plan: Plan, held: Held, settings: Settings) -> None:
         self._plan = plan
@@ -87,7 +87,7 @@ class Supervisor:
             self._force.set()
 
     async def _unless_stopped(self, work: Coroutine[Any, Any, None]) -> bool:
-        """Whether `work` was done before a stop was asked for; it is abandoned otherwise."""
+        """Run `work`; return True if it was done before a stop was requested. Otherwise it is cancelled."""
         task, stop = asyncio.create_task(work), asyncio.create_task(self._stop.wait())
         await asyncio.wait({task, stop}, return_when=asyncio.FIRST_COMPLETED)
         stop.cancel()
@@ -127,7 +127,7 @@ class Supervisor:
                 await self._guard.start(server.ui_port)
 
     async def _bring_up(self, servers: Iterable[Server], *, to_files: bool) -> None:
-        """Start these side by side, and keep each from the moment it is ready."""
+        """Start these in parallel, and keep each running from the moment it is ready."""
         children = [self._child(server, to_file=to_files) for server in servers]
         self._children += children
         async with asyncio.TaskGroup() as group:
@@ -141,7 +141,7 @@ class Supervisor:
         self._keepers.append(keeper)
 
     def _on_keeper_end(self, keeper: asyncio.Task[None]) -> None:
-        """Nothing runs on unwatched."""
+        """Stop everything when supervision fails: nothing runs unsupervised."""
         if not keeper.cancelled() and (error := keeper.exception()) is not None:
             self._log.critical("supervision failed, stopping", exc_info=error)
             self._stop.set()
@@ -176,7 +176,7 @@ class Supervisor:
             raise StartFailed(f"the migration ended with code {process.returncode}")
 
     async def _shut_down(self) -> None:
-        """The API first, then the worker, the projections, and the servers together."""
+        """Stop the API first, then the worker, the projections, and the servers together."""
         for keeper in self._keepers:
             keeper.cancel()
         await asyncio.gather(*self._keepers, return_exceptions=True)
@@ -201,7 +201,7 @@ class Supervisor:
 
 
 def _is_slow(server: Server) -> bool:
-    """The model loads for seconds, and nothing that starts needs it."""
+    """Return True for the model: it loads for seconds, and no other part needs it to start."""
     return isinstance(server, ModelServer)
 
 

@@ -21,7 +21,7 @@ def main(arguments: list[str]) -> None:
     if sys.platform == "linux":
         # After the change of user, which clears it.
         _prctl(_SET_DEATH_SIGNAL, int(signal))
-        if os.getppid() != int(parent):  # the parent died before it was asked for
+        if os.getppid() != int(parent):  # the parent died before the death signal was set
             sys.exit(1)
     try:
         os.execv(command[0], command)  # noqa: S606  (no shell is wanted; importing may no longer be possible)
@@ -37,11 +37,11 @@ def _become(uid: str, gid: str, keep: str = "") -> None:
     os.setresgid(int(gid), int(gid), int(gid))
     os.setresuid(int(uid), int(uid), int(uid))
     if keep and not any(_keep_only(capability) for capability in (_READ_SEARCH, _OVERRIDE)):
-        sys.exit("this root may not hand on the right to search directories")
+        sys.exit("this root may not pass on the right to search directories")
 
 
 def _keep_only(capability: int) -> bool:
-    """Hold this one capability, and keep it over exec. False where this root does not have it."""
+    """Acquire this one capability, and keep it over exec. Returns False if this root does not have it."""
     bit = 1 << capability
     header = (ctypes.c_uint32 * 2)(_CAPABILITY_VERSION, 0)
     sets = (ctypes.c_uint32 * 6)(bit, bit, bit, 0, 0, 0)  # effective, permitted, inheritable; then their upper halves

@@ -1,4 +1,4 @@
-"""The routes of every concept, on the parts of this deployment."""
+"""Composes the routes of all concepts on the parts of this deployment."""
 
 from datetime import timedelta
 
@@ -42,7 +42,7 @@ from workflows.swarm.client import SwarmRuns
 
 
 def make_routers(settings: Settings, parts: Parts, client: Client, live: Positions) -> tuple[APIRouter, ...]:
-    """What the API serves besides health and its own description."""
+    """Return all routers of the API besides health and its own description."""
     handover = Handover(Revocations(parts.ledger), now)
     conversations = _conversations(settings, parts, client, live, handover)
     swarms = _swarms(settings, parts, client, live, handover)

@@ -1,4 +1,4 @@
-"""The routes of runs of workflows, on the parts of this deployment."""
+"""Composes the routes of workflow executions on the parts of this deployment."""
 
 from datetime import timedelta
 
@@ -24,7 +24,7 @@ from workflows.task_queues import FLOW, model_queue
 def execution_routers(
     settings: Settings, parts: Parts, client: Client, live: Positions, handover: Handover
 ) -> tuple[APIRouter, ...]:
-    """Runs, and drawings of them."""
+    """Return the routers of executions and of their diagrams."""
     executions = Executions(
         GraphRuns(client),
         parts.runs,
@@ -48,7 +48,8 @@ def _recording(settings: Settings, parts: Parts) -> Recording:
     queue, plans = FLOW if settings.model_queue == "shared" else model_queue(parts.provider.name), Plans(parts.ledger)
 
     def runs() -> RunActivities:
-        graphs = graph_parts(parts.ledger, parts.content, now, plans=plans)  # of runs nothing is kept: workers write on
+        # a fresh cache of runs for each call: workers keep appending to them
+        graphs = graph_parts(parts.ledger, parts.content, now, plans=plans)
         return RunActivities(parts.swarms, parts.toolbox, now, parts=graphs, model_queue=queue)
 
     async def begun(asked: RunAsked) -> RunBegun:

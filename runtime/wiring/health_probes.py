@@ -1,4 +1,4 @@
-"""A sign of life from every server, for `/health`."""
+"""Probes of all servers, for `/health`."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -17,7 +17,7 @@ _PATIENCE = timedelta(seconds=2)
 
 
 def servers(settings: Settings, parts: Parts, client: Client) -> Mapping[str, Probe]:
-    """The probes by name; what is not configured is absent."""
+    """Return the probes by name; a server that is not configured is absent."""
     found: dict[str, Callable[[], Awaitable[object]]] = {
         "database": lambda: asyncio.to_thread(_ask, parts.database, b"SELECT 1"),
         "vector_store": lambda: asyncio.to_thread(_ask, parts.database, b"SELECT '[1,2]'::vector <-> '[2,1]'::vector"),
@@ -32,7 +32,7 @@ def servers(settings: Settings, parts: Parts, client: Client) -> Mapping[str, Pr
 
 
 async def tool_servers(toolbox: JoinedToolbox) -> Sequence[ToolServerHealth]:
-    """How every MCP server is, as this process sees it."""
+    """Return the health of every MCP server, as this process sees it."""
     statuses = await toolbox.source_statuses()
     return [
         ToolServerHealth(each.name, each.problem is None, len(each.tools), tuple(each.quarantined)) for each in statuses

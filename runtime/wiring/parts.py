@@ -1,4 +1,4 @@
-"""The composition root: picks the adapters and puts the parts together. Processes are made of these."""
+"""The composition root: picks the adapters and composes the parts of all processes."""
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -56,7 +56,7 @@ WORKFLOW_FILES = Path(__file__).parents[2] / "domain/graphflow/readymade"
 
 
 def projections() -> tuple[Projection, ...]:
-    """Every projection there is."""
+    """Return all projections."""
     return (
         AgentsProjection(),
         ApprovalsProjection(),
@@ -71,7 +71,7 @@ def projections() -> tuple[Projection, ...]:
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """What processes are made of, on one database."""
+    """The parts of a process, on one database."""
 
     registry: Registry
     database: Database
@@ -98,7 +98,7 @@ class Parts:
 
 
 def make_parts(settings: Settings, *, connections: int = 8) -> Parts:
-    """Everything but Temporal. Open `database` before use; close it, `model` and `toolbox` in the end."""
+    """Build everything but the Temporal client. Open `database` before use; close it, `model` and `toolbox` last."""
     events, database = registry(), Database(settings.database_url or "", size=connections)
     content = PostgresContent(database)
     recent = RecentContent(content)
@@ -149,7 +149,7 @@ def _model(settings: Settings, named: Provider) -> OpenAIModel | NoModel:
 
 
 def catalogue(settings: Settings, parts: Parts) -> ProviderCatalogue:
-    """The models that agents may name."""
+    """Return the models that agents may name."""
     key = settings.openai_api_key
     return ProviderCatalogue(
         parts.provider.url,
@@ -160,7 +160,7 @@ def catalogue(settings: Settings, parts: Parts) -> ProviderCatalogue:
 
 
 def rate_limiter(settings: Settings) -> RedisRateLimit | Unlimited:
-    """Buckets in Valkey, or none where the limit is off."""
+    """Return the buckets in Valkey, or the null object if the limit is off."""
     if settings.rate_limit is None:
         return Unlimited()
     requests, seconds = settings.rate_limit
@@ -168,7 +168,7 @@ def rate_limiter(settings: Settings) -> RedisRateLimit | Unlimited:
 
 
 def rate_limiter_meanwhile(settings: Settings) -> MemoryRateLimit | Unlimited:
-    """Buckets of this process, for as long as those in Valkey cannot be reached."""
+    """Return the buckets of this process, for use while those in Valkey cannot be reached."""
     if settings.rate_limit is None:
         return Unlimited()
     requests, seconds = settings.rate_limit
@@ -176,22 +176,22 @@ def rate_limiter_meanwhile(settings: Settings) -> MemoryRateLimit | Unlimited:
 
 
 def answers(parts: Parts) -> PostgresAnswers:
-    """Where answers to requests with an idempotency key are kept."""
+    """Return the store of answers to requests with an idempotency key."""
     return PostgresAnswers(parts.database)
 
 
 def positions(parts: Parts) -> LivePositions:
-    """Where the projections stand, kept up by notices."""
+    """Return the positions of the projections, kept current by database notifications."""
     return LivePositions(parts.database.dsn, parts.database)
 
 
 def agent_files() -> list[AgentDefinition]:
-    """The agents that the registry is seeded with."""
+    """Return the agents that the registry is seeded with."""
     return load_agent_files(AGENT_FILES)
 
 
 def workflow_files() -> dict[str, Definition]:
-    """The workflows that are ready to run, by their ids."""
+    """Return the ready-made workflows, by their ids."""
     return load_workflow_files(WORKFLOW_FILES)
 
 

@@ -1,4 +1,4 @@
-"""The tools of this deployment, as the settings name them."""
+"""Composes the tools of this deployment from the settings."""
 
 from collections.abc import Callable
 from datetime import datetime
@@ -18,7 +18,7 @@ from runtime.settings import Settings
 
 
 def make_toolbox(settings: Settings, database: Database, now: Callable[[], datetime]) -> JoinedToolbox:
-    """All tools that are configured. Nothing is connected before it is needed; close it in the end.
+    """Return all configured tools. Nothing is connected before it is needed; close it at the end.
 
     Raises:
         domain.errors.Invalid: the file of MCP servers cannot be used.
@@ -33,6 +33,6 @@ def make_toolbox(settings: Settings, database: Database, now: Callable[[], datet
 def _mcp(settings: Settings) -> dict[str, ToolSource]:
     if settings.mcp_servers is None:
         return {}
-    from adapters.mcp.tools import McpTools  # noqa: PLC0415  (half a second that a start without servers need not take)
+    from adapters.mcp.tools import McpTools  # noqa: PLC0415  (importing takes half a second, needed with servers only)
 
     return {name: McpTools(name, server) for name, server in read_mcp_servers(settings.mcp_servers).items()}

@@ -1,4 +1,4 @@
-"""What a worker offers on each task queue: workflows and activities, on the parts of this deployment."""
+"""Composes the workflows and activities of each task queue on the parts of this deployment."""
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -43,7 +43,7 @@ from workflows.task_queues import FLOW, IO, model_queue
 Activities = list[Callable[..., object]]
 
 SHORT_AT_ONCE = 100
-"""Short activities that one worker has under way at once, whatever its model calls do."""
+"""Limit on concurrent short activities of a worker, apart from its model calls."""
 LOCAL_AT_ONCE = 100
 TOOLS_AT_ONCE = 100
 
@@ -51,9 +51,9 @@ TOOLS_AT_ONCE = 100
 def offers(
     settings: Settings, client: Client, parts: Parts, run_made: Callable[[], None] = lambda: None
 ) -> dict[str, dict[str, Any]]:
-    """By the name of the queue, what `temporalio.worker.Worker` is to be given.
+    """Return the options of `temporalio.worker.Worker` by task queue.
 
-    `run_made` is called for each run that is put into the worker's cache.
+    `run_made` is called for each execution put into the worker's cache.
     """
     own = model_queue(parts.provider.name)
     books = Books(parts.ledger, parts.prices, now)
@@ -82,7 +82,7 @@ def offers(
 
 
 def _flow_activities(parts: Parts, graphs: GraphParts, client: Client, books: Books, *, calls_on: str) -> Activities:
-    """The short ones on the ledger. Model calls go to the queue `calls_on`."""
+    """Return the short activities on the ledger. Model calls go to the queue `calls_on`."""
     chat = ChatActivities(parts.ledger, now, model_queue=calls_on)
     swarm = SwarmActivities(parts.ledger, parts.content, now, model_queue=calls_on)
     reconcile = ReconcileActivities(books, chat, costs=parts.costs, chats=parts.chats, client=client, now=now)
@@ -108,14 +108,14 @@ def _flow_activities(parts: Parts, graphs: GraphParts, client: Client, books: Bo
 
 
 def _graph_activities(parts: Parts, graphs: GraphParts, client: Client, calls_on: str) -> Activities:
-    """Runs of workflows and their nodes."""
+    """Return the activities of workflow executions and their nodes."""
     runs = RunActivities(parts.swarms, parts.toolbox, now, parts=graphs, model_queue=calls_on)
     nodes = NodeActivities(graphs, parts.toolbox, now)
     return [*runs.all(), *nodes.all(), *LostRuns(graphs.journal, parts.runs, client, now).all()]
 
 
 def model_activities(settings: Settings, parts: Parts, graphs: GraphParts, books: Books) -> Activities:
-    """Those that call a model."""
+    """Return the activities that call a model."""
     memory = Memory(parts.ledger, parts.content, parts.agents, recent=parts.recent)
     calls = Calls(books, parts.model, now, timeout=settings.answer_time, timeouts=settings.answer_times)
     thinking = Thinking(

@@ -1,1 +1,1 @@
-"""The tools of this platform itself: each reads what the platform knows, through the ports of its concepts."""
+"""The platform's own tools: each reads views through the ports of its concept."""

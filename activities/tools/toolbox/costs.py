@@ -1,4 +1,4 @@
-"""`query_costs`: what the model calls of this platform have cost."""
+"""`query_costs`: costs and tokens of the platform's model calls."""
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
@@ -17,9 +17,9 @@ _COLUMNS = ("cost_usd", "tokens", "requests", "failed", "open_cost_usd")
 _SPEC = ToolSpec(
     name="query_costs",
     description=(
-        "What the model calls of this platform cost and how many tokens they took, from its books: a table by agent, "
-        "model, day, session, workflow or key, with totals. `open_cost_usd` is the worst case of calls whose cost is "
-        "not known yet."
+        "What the model calls of this platform cost and how many tokens they took, by its cost ledger: a table by "
+        "agent, model, day, session, workflow or key, with totals. `open_cost_usd` is the worst case of calls "
+        "whose cost is not known yet."
     ),
     parameters={
         "type": "object",
@@ -38,7 +38,7 @@ _SPEC = ToolSpec(
 
 
 class QueryCosts:
-    """`domain.tools.ports.Tool` over the books. `standing` tells where the ledger ends and where the view is."""
+    """`domain.tools.ports.Tool` over the cost view. `standing` returns the ledger's last position and the view's."""
 
     spec = _SPEC
 
@@ -55,7 +55,7 @@ class QueryCosts:
     def _table(self, period: str, group_by: GroupBy) -> str:
         at = self._now()
         first, last = _days(period, at.date())
-        head, position = self._standing()  # first, so that what is read is at least as new
+        head, position = self._standing()  # read the position first, so that the rows are at least as new
         groups = self._costs.usage(first, last, group_by)
         shown = groups[-MOST_ROWS:] if group_by == "day" else sorted(groups, key=_dearest)[:MOST_ROWS]
         table = {

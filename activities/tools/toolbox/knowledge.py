@@ -1,4 +1,4 @@
-"""`search_knowledge`: what the indexed documents say."""
+"""`search_knowledge`: passages of the indexed documents."""
 
 from collections.abc import Mapping
 from typing import Any

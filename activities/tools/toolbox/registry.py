@@ -1,4 +1,4 @@
-"""All tools of a deployment in one place."""
+"""The toolbox that joins all tools of a deployment."""
 
 import asyncio
 from collections.abc import Iterable, Mapping, Sequence
@@ -10,11 +10,11 @@ from domain.tools.ports import SourceStatus, Tool, ToolFailed, ToolSource, ToolS
 from domain.tools.spec import ToolSpec
 
 MOST_OFFERED = 128
-"""Tools that providers take with one request."""
+"""Limit on the tools that providers take with one request."""
 
 
 class JoinedToolbox:
-    """`domain.tools.ports.Toolbox` of our own tools, those that workflows do, and those of sources by their names."""
+    """`domain.tools.ports.Toolbox` of the platform's tools, the workflows' tools, and those of sources by name."""
 
     def __init__(
         self,
@@ -33,7 +33,7 @@ class JoinedToolbox:
         return tuple(self._sources)
 
     async def offered(self, names: Sequence[str]) -> tuple[ToolSpec, ...]:
-        """Those of these names that are there, each once. It waits for nothing unless a source is named."""
+        """Return the available ones of these tools, each once. Waits only for the sources that are named."""
         wanted = canonical(names)
         there = await self._there({source for name in wanted if (source := self._source(name))})
         specs = dict.fromkeys(spec.name for name in wanted for spec in self._meant(name, there))
@@ -61,7 +61,7 @@ class JoinedToolbox:
         await asyncio.gather(*(source.aclose() for source in self._sources.values()))
 
     def _source(self, name: str) -> str:
-        """The source that a name points at; empty if it points at none."""
+        """Return the source that a name refers to; empty if it refers to none."""
         source, separator, _ = name.partition("__")
         return source if separator and source in self._sources else ""
 

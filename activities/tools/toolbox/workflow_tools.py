@@ -1,4 +1,4 @@
-"""Tools that the turn's own workflow does: it asks another agent, or a person."""
+"""Tools that the turn's own workflow carries out: it delegates to another agent, or requests an approval."""
 
 from domain.tools.spec import ToolSpec
 
@@ -33,8 +33,8 @@ DELEGATE = ToolSpec(
 REQUEST_APPROVAL = ToolSpec(
     name="request_approval",
     description=(
-        "Ask a person to approve something before you go on, and wait for the decision. They may change the content: "
-        "what you get back is what they let go."
+        "Ask a person to approve something before you go on, and wait for the decision. They may edit the content: "
+        "what you get back is what they approved."
     ),
     parameters={
         "type": "object",

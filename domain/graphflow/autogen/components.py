@@ -1,4 +1,4 @@
-"""Components as AutoGen dumps them, and what an agent among them has that cannot be carried over."""
+"""Component JSON of AutoGen, and the parts of an agent that have no counterpart here."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -14,32 +14,32 @@ _ALIASES = frozenset(
         "OllamaChatCompletionClient",
     }
 )
-"""Short names of model clients that AutoGen itself takes."""
+"""Short names of model clients that AutoGen itself accepts."""
 
 
 def kind(component: Any) -> str:
-    """The last part of its provider, as in `AssistantAgent`."""
+    """Return the last part of its provider, such as `AssistantAgent`."""
     provider = component.get("provider") if isinstance(component, Mapping) else None
     return str(provider).rpartition(".")[2] if provider else "nameless thing"
 
 
 def inner(component: Any) -> Mapping[str, Any]:
-    """Its config; an empty one where it has none."""
+    """Return its config; an empty one where it has none."""
     config = component.get("config") if isinstance(component, Mapping) else None
     return config if isinstance(config, Mapping) else {}
 
 
 def listed(value: Any) -> list[Any]:
-    """What a field holds that may hold one thing, several, or nothing."""
+    """Normalize a field that may contain one value, several, or none to a list."""
     if value is None or value == []:
         return []
     return value if isinstance(value, list) else [value]
 
 
 def lost_of(name: str, config: Mapping[str, Any]) -> Iterator[str]:
-    """What the agent of that name has that has no equal here, in words."""
+    """Yield the parts of this agent that have no counterpart here, in words."""
     if not isinstance(config.get("system_message"), str | None):
-        yield f"the system message of {name}, which is no text"
+        yield f"the system message of {name}, which is not a text"
     for field in _ABSENT:
         for each in listed(config.get(field)):
             what = each if isinstance(each, str) else inner(each).get("name") or kind(each)

@@ -1,4 +1,4 @@
-"""The drawing of a GraphFlow team: its nodes, edges and activation groups, as nodes, edges and joins here."""
+"""The graph of a GraphFlow team: its nodes, edges and activation groups, converted to nodes, edges and joins."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ from domain.graphflow.validation.reachability import before
 
 @dataclass(frozen=True, slots=True)
 class Drawing:
-    """`edges` are (from, to, condition); `entries` are where cycles begin. All by the names of the participants."""
+    """`edges` are (from, to, condition); `entries` are the first nodes of cycles. All by the participants' names."""
 
     names: tuple[str, ...]
     edges: tuple[tuple[str, str, str | None], ...]
@@ -21,7 +21,7 @@ class Drawing:
     possible: Mapping[str, tuple[str, ...]]
 
     def before(self, name: str) -> tuple[str, ...]:
-        """Who can have spoken before, in the order of the team."""
+        """Return the participants that can have spoken before, in the order of the team."""
         return self.possible[name]
 
 
@@ -35,11 +35,11 @@ class _Edge:
 
 
 def drawing(graph: Mapping[str, Any], lost: list[str], notes: list[str]) -> Drawing:
-    """Reads it; what cannot be carried over is added to `lost`, what changes to `notes`."""
+    """Convert the graph; unsupported parts are added to `lost`, changed behaviour to `notes`."""
     start = graph.get("default_start_node")
     names = sorted(
         (str(name) for name in graph["nodes"]), key=lambda name: name != start
-    )  # a cycle begins at the first
+    )  # the first node is the entry of its cycle
     edges = [edge for edge in _edges(graph, lost) if _known(edge, names, lost)]
     plain = Graph(
         tuple(GraphNode(name, "agent") for name in names),
@@ -75,7 +75,7 @@ def _edges(graph: Mapping[str, Any], lost: list[str]) -> Iterator[_Edge]:
 
 
 def _way(of: Mapping[str, Any], field: str, where: str, lost: list[str]) -> str:
-    """`all` or `any`."""
+    """Return `all` or `any`."""
     given = of.get(field) or "all"
     if given not in ("all", "any"):
         lost.append(f"the {field.replace('_', ' ')} {str(given)[:100]} of {where}")
@@ -97,7 +97,7 @@ def _never_started(names: Sequence[str], start: Any, incoming: Sequence[Sequence
 
 
 def _endless(names: Sequence[str], edges: Sequence[_Edge]) -> Iterator[str]:
-    """A cycle without a condition had one that was a function: AutoGen leaves functions out without a word."""
+    """Yield cycles without a condition: theirs was a function, which AutoGen omits from its dump silently."""
     free = [(names.index(edge.source), names.index(edge.target)) for edge in edges if edge.condition is None]
     graph = Graph(tuple(GraphNode(name, "agent") for name in names), tuple(GraphEdge(*pair) for pair in free))
     for region in topology(graph).regions[1:]:
@@ -114,7 +114,7 @@ def _join(name: str, activation: str, edges: Sequence[_Edge], lost: list[str], n
     if activation == "any":
         return "any"
     if len(groups) == 1:
-        # `all` of AutoGen needs each edge taken; here a dead token would be enough for the others
+        # `all` of AutoGen needs every edge taken; here a skipped edge would satisfy the join
         return "any" if edges[0].wanted == "any" else len(edges)
     if all(len(group) == 1 or group[0].wanted == "any" for group in groups.values()):
         notes.append(f"{name} runs once for the first of its activation groups, not once for each")

@@ -1,8 +1,8 @@
-"""GraphFlow teams of AutoGen, read from their component JSON.
+"""Imports GraphFlow teams of AutoGen from their component JSON.
 
-Agents that are registered here under a participant's name take its part; for all others a stand-in does, with the
-participant's system message in its prompt. What cannot be carried over is refused by name, all of it at once: tools,
-memory, handoffs, structured messages, unknown kinds of participants and endings, joins that have no equal here.
+A registered agent of a participant's name takes its part; for all others a stand-in does, with the participant's system
+message in its prompt. Unsupported parts are refused by name, all at once: tools, memory, handoffs, structured messages,
+unknown kinds of participants and termination conditions, joins that have no counterpart.
 """
 
 import json
@@ -22,35 +22,35 @@ from domain.graphflow.definition.model import MOST_VISITS, Definition
 from domain.graphflow.definition.node_types import LONGEST_EXPRESSION
 
 _ROUNDS = 10
-"""Of a cycle whose team says nothing about its length."""
+"""Rounds of a cycle whose team states no limit."""
 _MOST_READ = 30
 _TASK = "user"
-"""Whose message the task is."""
+"""The author of the task's message."""
 _END = "ended"
 
 
 @dataclass(frozen=True, slots=True)
 class Imported:
-    """A definition that is not validated yet, and what is different now, in sentences."""
+    """An unvalidated definition, and the notes on changed behaviour."""
 
     definition: Definition
     notes: tuple[str, ...]
 
 
 def imported(component: Any, *, agents: Collection[str], stand_in: str, name: str | None = None) -> Imported:
-    """The workflow that a GraphFlow component is. `agents` are the ids registered here; `stand_in` is one of them.
+    """Convert a GraphFlow component to a workflow. `agents` are the registered ids; `stand_in` is one of them.
 
     Without a `name` it has the team's.
 
     Raises:
-        Invalid: it is no GraphFlow component; or `lost` lists, by name, what cannot be carried over.
+        Invalid: it is no GraphFlow component; or `lost` lists the unsupported parts by name.
     """
     config = _config(component)
     reader = _Reader(config, agents, stand_in)
     document = reader.document(name or _name(component, config), str(component.get("description") or ""))
     if reader.lost:
         lost = list(dict.fromkeys(reader.lost))
-        message = "these cannot be carried over: " + "; ".join(lost)
+        message = "these are not supported: " + "; ".join(lost)
         raise Invalid(message, field="component", reason=message, lost=lost)
     return Imported(of_document(document), tuple(dict.fromkeys(reader.notes)))
 
@@ -134,7 +134,7 @@ class _Reader:
         return node
 
     def _filtered(self, name: str, participant: Any) -> tuple[Any, tuple[str, ...] | None]:
-        """The agent inside a `MessageFilterAgent`, and whose messages it is given; None for everybody's."""
+        """Return the agent inside a `MessageFilterAgent`, and the sources of its messages; None for all."""
         if kind(participant) != "MessageFilterAgent":
             return participant, None
         config = inside(participant)
@@ -164,7 +164,7 @@ class _Reader:
         return {"type": "agent", "agent": agent, "prompt": "\n\n".join([words, *heard]).strip() or "…"}
 
     def _heard(self, name: str, sources: Sequence[str] | None) -> Sequence[str]:
-        """Whose messages an agent is given: of those that can have spoken before, in the order of its filter."""
+        """Return the sources of an agent's messages: those that can have spoken before, in the order of its filter."""
         before = self._drawing.before(name)
         return before if sources is None else [each for each in dict.fromkeys(sources) if each in before]
 
@@ -183,7 +183,7 @@ class _Reader:
         return edge
 
     def _text(self, name: str) -> str:
-        """What a participant has said, as an expression."""
+        """Return the expression of a participant's message."""
         path = f"nodes.{self._ids[name]}.output"
         inner, _ = self._filtered(name, self._participants.get(name))
         return f"string({path}.payload)" if kind(inner) == "UserProxyAgent" else path
@@ -195,7 +195,7 @@ def _inner_filters(filter_: Any) -> list[Mapping[str, Any]]:
 
 
 def _may_stop(node: str, edges: Sequence[Mapping[str, Any]]) -> bool:
-    """Whether it can be that none of a node's edges is taken."""
+    """Return True if it is possible that none of a node's edges is taken."""
     own = [edge for edge in edges if edge["from"] == node]
     return bool(own) and all("when" in edge for edge in own)
 

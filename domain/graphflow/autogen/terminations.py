@@ -1,7 +1,7 @@
-"""When a GraphFlow team ends: its termination conditions, as conditions on the edges and one more end.
+"""The termination conditions of a GraphFlow team, as conditions on edges and one more end node.
 
-AutoGen looks at them after each message. Here each edge of a node is taken only while none holds; if no edge is, the
-run goes to an end of its own, as a team of AutoGen ends normally where no condition leads on.
+AutoGen checks them after each message. Here each edge of a node is taken only while none is true; if no edge is, the
+run goes to an extra end node, as an AutoGen team ends normally where no condition leads on.
 """
 
 import json
@@ -12,18 +12,21 @@ from typing import Any
 from domain.graphflow.definition.node_types import LONGEST_EXPRESSION
 
 _ROOM = LONGEST_EXPRESSION // 2
-"""Characters of the conditions that are added to an edge's own."""
+"""Limit, in characters, on the conditions added to an edge's own."""
 
 
 @dataclass(slots=True)
 class Endings:
-    """`most` messages of agents, and texts (`text`, and whose messages they are looked for in; None: everybody's)."""
+    """A limit on the agents' messages, and texts that end the run (`text`, and the sources it counts in; None: all)."""
 
     most: int | None = None
     texts: list[tuple[str, frozenset[str] | None]] = field(default_factory=list)
 
     def guards(self, name: str, said: str, counted: Sequence[str]) -> list[str]:
-        """What must hold for anything to follow what `name` has said (an expression); `counted` are all visits."""
+        """Return the conditions for continuing after `name`'s message.
+
+        `said` is the expression of that message; `counted` are all iterations.
+        """
         texts = [text for text, sources in self.texts if sources is None or name in sources]
         found = [f"!{said}.contains({json.dumps(text, ensure_ascii=False)})" for text in texts]
         if self.most is not None and len(count := " + ".join(counted)) < _ROOM:
@@ -34,9 +37,9 @@ class Endings:
 def endings(
     config: Mapping[str, Any], kind: Callable[[Any], str], longest: int | None, lost: list[str], notes: list[str]
 ) -> Endings:
-    """Reads them; what cannot be carried over is added to `lost`, what changes to `notes`.
+    """Read the termination conditions; unsupported ones are added to `lost`, changed behaviour to `notes`.
 
-    `longest` is how many messages there can be without cycles.
+    `longest` is the number of messages that are possible without cycles.
     """
     found = Endings()
     for condition in _each(config.get("termination_condition"), kind):
@@ -52,7 +55,7 @@ def endings(
                 found.texts.append((text, named))
                 notes.append(f"{text!r} ends the run when an agent says it; the task is not looked at")
             case "StopMessageTermination":
-                pass  # no agent that is carried over sends one
+                pass  # no supported agent sends one
             case name:
                 lost.append(f"the termination condition {name}")
     if isinstance(turns := config.get("max_turns"), int) and turns > 0:

@@ -1,4 +1,4 @@
-"""One workflow: its versions, none of which ever changes, and what may be done to it."""
+"""One workflow: its versions, which never change, and the decisions on it."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
@@ -12,12 +12,12 @@ from domain.graphflow.definition.documents import canonical, document_of, finger
 from domain.graphflow.definition.model import Definition
 
 LARGEST = 256 * 1024
-"""Bytes of a definition in its canonical form."""
+"""Limit on a definition, in bytes of its canonical form."""
 
 
 @dataclass(frozen=True, slots=True)
 class Version:
-    """A definition as it was written down: who, when, and why."""
+    """A definition with its author, time and note."""
 
     document: Mapping[str, Any]
     fingerprint: str
@@ -27,13 +27,13 @@ class Version:
 
     @property
     def definition(self) -> Definition:
-        """The same, as the language knows it."""
+        """The parsed definition."""
         return of_document(self.document)
 
 
 @dataclass(frozen=True, slots=True)
 class Workflow:
-    """`versions[n - 1]` is version n, and new runs get the last. `changes` counts the events, until `changed_at`."""
+    """`versions[n - 1]` is version n; new runs get the last. `changes` counts the events, the last at `changed_at`."""
 
     versions: tuple[Version, ...] = ()
     retired: bool = False
@@ -45,7 +45,7 @@ class Workflow:
         return self.versions[-1]
 
     def version(self, number: int | None = None) -> Version:
-        """A version by its number, or the newest.
+        """Return a version by its number, or the newest.
 
         Raises:
             NotFound: there is none of that number.
@@ -80,16 +80,16 @@ def evolved(workflow: Workflow, events: Iterable[Event]) -> Workflow:
 def define(
     workflow_id: str, workflow: Workflow, definition: Definition, cause: Cause, note: str | None = None
 ) -> list[WorkflowDefined]:
-    """Write down a new version; nothing if it says what the newest says already.
+    """Add a new version; nothing if it equals the newest.
 
     Raises:
         Conflict: the workflow is retired.
-        TooLarge: the definition has more than 256 KiB.
+        TooLarge: the definition exceeds 256 KiB.
     """
     if workflow.retired:
         raise Conflict("the workflow is retired", workflow_id=workflow_id)
     if len(canonical(definition)) > LARGEST:
-        raise TooLarge(f"a definition may have {LARGEST} bytes at most, written as short as can be", limit=LARGEST)
+        raise TooLarge(f"a definition may have {LARGEST} bytes at most in its canonical form", limit=LARGEST)
     print_ = fingerprint(definition)
     if workflow.versions and workflow.newest.fingerprint == print_:
         return []
@@ -105,7 +105,7 @@ def define(
 
 
 def retire(workflow_id: str, workflow: Workflow, cause: Cause) -> list[WorkflowRetired]:
-    """Take it out of service for new runs; nothing if it is already.
+    """Retire the workflow for new runs; nothing if it is retired already.
 
     Raises:
         NotFound: there is no such workflow.

@@ -1,4 +1,4 @@
-"""What is done to workflows, through the ledger."""
+"""Commands on workflows, through the ledger."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -16,28 +16,28 @@ from domain.ids import derived, random_id
 from domain.ledger import Change, Ledger, retrying
 
 SEED = "seed"
-"""Who the events of the ready-made workflows are `by`."""
+"""The `by` of the events of ready-made workflows."""
 
 Check = Callable[[int], None]
-"""Refuses a version of the workflow that is not the one that the caller knows."""
+"""Refuses if the workflow's version is not the one the caller knows."""
 
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """A workflow as it stands, under its id."""
+    """A workflow's current state, with its id."""
 
     workflow_id: str
     workflow: Workflow
 
 
 class WorkflowCommands:
-    """What people do to workflows. All commands raise `domain.errors.Unavailable` where the ledger is away."""
+    """Commands on workflows. All raise `domain.errors.Unavailable` where the ledger cannot be reached."""
 
     def __init__(self, ledger: Ledger) -> None:
         self._ledger = ledger
 
     def standing(self, workflow_id: str) -> Standing:
-        """The workflow as it stands.
+        """Load a workflow.
 
         Raises:
             NotFound: there is none of this id.
@@ -48,7 +48,7 @@ class WorkflowCommands:
         return Standing(workflow_id, evolved(Workflow(), past))
 
     def create(self, definition: Definition, cause: Cause, *, key: str, note: str | None = None) -> Standing:
-        """Write down the first version of a new workflow. Its id is made of its name.
+        """Create a workflow with its first version. Its id is derived from its name.
 
         Raises:
             Conflict: an active workflow has the name; `workflow_id` says which.
@@ -63,7 +63,7 @@ class WorkflowCommands:
             events = define(workflow_id, Workflow(), definition, cause, note)
             try:
                 written = self._append(workflow_id, Workflow(), events, cause, key)
-            except VersionConflict:  # a repeat would have been known by its key
+            except VersionConflict:  # not a repeat: its idempotency key would have been recognized
                 if there.versions and is_free:
                     raise claims.taken(definition.name, first) from None
                 raise
@@ -76,10 +76,10 @@ class WorkflowCommands:
     def redefine(
         self, standing: Standing, definition: Definition, cause: Cause, *, note: str | None = None
     ) -> Standing:
-        """Write down the next version of a workflow that stands so; nothing if it says what the newest says already.
+        """Add the next version of a workflow in this state; nothing if it equals the newest.
 
         Raises:
-            VersionConflict: it no longer stands so.
+            VersionConflict: its state has changed.
             Conflict: it is retired, or its new name is another's.
             TooLarge: the definition has more than 256 KiB.
         """
@@ -89,7 +89,7 @@ class WorkflowCommands:
         return self.standing(workflow_id)
 
     def retire(self, workflow_id: str, cause: Cause, *, check: Check) -> Standing:
-        """Take it out of service for new runs, and give its name back.
+        """Retire the workflow for new runs, and release its name.
 
         Raises:
             NotFound: there is no such workflow.
@@ -105,7 +105,7 @@ class WorkflowCommands:
         return retrying(write)
 
     def _append(self, workflow_id: str, before: Workflow, events: Sequence[Event], cause: Cause, key: str) -> bool:
-        """Append, and pass names on with it. False when the key was used before."""
+        """Append, together with the changes of names. Returns False when the key was used before."""
         after = evolved(before, events)
         known = self._ledger.read_many(sorted(claims.held(before) ^ claims.held(after)))
         moved = passed_on(workflow_id, before, after, known, cause)
@@ -113,10 +113,10 @@ class WorkflowCommands:
 
 
 def seed(ledger: Ledger, definitions: Mapping[str, Definition], at: datetime) -> list[str]:
-    """Bring the catalogue to what the ready-made files say, by id, and return the ids of what changed.
+    """Bring the catalogue to the state of the ready-made files, by id; return the ids of changed workflows.
 
-    What is there already is left as it is; so is a workflow that somebody else changed or retired, and one whose name
-    somebody has given to another.
+    What exists is left as it is; so is a workflow that somebody else changed or retired, and one whose name was given
+    to another.
 
     Raises:
         domain.errors.Unavailable: the ledger cannot be reached.

@@ -1,4 +1,4 @@
-"""What can happen to workflows and their runs. A workflow's stream is `workflow:<workflow_id>`."""
+"""Events of workflows; the events of their runs are in `execution.events`. A stream is `workflow:<workflow_id>`."""
 
 from typing import Any
 
@@ -7,9 +7,9 @@ from domain.graphflow.execution.events import RUN_EVENTS
 
 
 class WorkflowDefined(Event):
-    """A version was written down; versions count from 1. `definition` is a document of the language, at most 256 KiB.
+    """A version was added; versions count from 1. `definition` is a document of the language, at most 256 KiB.
 
-    `fingerprint` is the SHA-256, in hex, of its canonical form; `note` says what is new, in its author's words.
+    `fingerprint` is the SHA-256, in hex, of its canonical form; `note` is the author's change note.
     """
 
     NAME = "graphflow.defined"
@@ -22,7 +22,7 @@ class WorkflowDefined(Event):
 
 
 class WorkflowRetired(Event):
-    """No new run of it begins. What runs goes on in its version."""
+    """No new run of it starts. Running ones keep their version."""
 
     NAME = "graphflow.retired"
 
@@ -30,7 +30,7 @@ class WorkflowRetired(Event):
 
 
 class WorkflowNameClaimed(Event):
-    """A name is this workflow's. Its stream is `workflow_name:<folded name>`: one holder at a time."""
+    """The workflow owns a name. Its stream is `workflow_name:<folded name>`: one owner at a time."""
 
     NAME = "graphflow.name_claimed"
 
@@ -38,7 +38,7 @@ class WorkflowNameClaimed(Event):
 
 
 class WorkflowNameReleased(Event):
-    """This workflow no longer needs the name; another one may claim it."""
+    """The workflow no longer owns the name; another one may claim it."""
 
     NAME = "graphflow.name_released"
 

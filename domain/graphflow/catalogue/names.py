@@ -1,7 +1,7 @@
-"""Whose a name is, and what ids are made of.
+"""Ownership of workflow names, and the derivation of ids.
 
 A workflow keeps its id for ever, and the name of its newest version while it is active. Each name is a stream of its
-own that only one workflow can be the holder of: of two who want it at once, one is refused.
+own with one owner at a time: of two concurrent claims one is refused.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -18,16 +18,16 @@ from domain.ledger import Change
 PREFIX = "workflow_"
 _LONGEST = 64
 _LONGEST_STREAM = 500
-"""Bytes: an index of PostgreSQL takes no more than five times that."""
+"""Limit on stream names, in bytes: an index entry of PostgreSQL may have about five times that."""
 
 
 def id_of(name: str) -> str:
-    """The id of the first workflow of this name: letters, digits and underscores."""
+    """Return the id of the first workflow of this name: letters, digits and underscores."""
     return f"{PREFIX}{plain(name)[:_LONGEST].rstrip('_')}"
 
 
 def further_id(name: str, key: str) -> str:
-    """The id of one that comes after another had the first. The same key gives the same id."""
+    """Return the id of a later workflow of this name. The same key gives the same id."""
     return f"{id_of(name)}_{derived('workflow', key)[:8]}"
 
 
@@ -37,13 +37,13 @@ def name_stream(name: str) -> str:
 
 
 def held(workflow: Workflow) -> frozenset[str]:
-    """The streams of the names that are the workflow's."""
+    """Return the streams of the names that the workflow owns."""
     is_active = workflow.versions and not workflow.retired
     return frozenset({name_stream(workflow.newest.document["name"])} if is_active else ())
 
 
 def holder(claims: Iterable[Event]) -> str | None:
-    """Whose a name is, by the events of its stream."""
+    """Return the owner of a name, by the events of its stream; None if it is free."""
     workflow_id = None
     for event in claims:
         match event:
@@ -57,7 +57,7 @@ def holder(claims: Iterable[Event]) -> str | None:
 def passed_on(
     workflow_id: str, before: Workflow, after: Workflow, claims: Mapping[str, Sequence[Event]], cause: Cause
 ) -> list[Change]:
-    """What a change of a workflow does to the streams of names: a new one is claimed, one left behind released.
+    """Return the changes to the streams of names: a new name is claimed, one left behind released.
 
     Raises:
         Conflict: another workflow has the new name; `workflow_id` says which.

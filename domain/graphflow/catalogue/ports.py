@@ -1,4 +1,4 @@
-"""What workflows need of the outside: their catalogue."""
+"""Ports of the workflow catalogue."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from domain.graphflow.catalogue.projection import WorkflowRow, WorkflowVersionRo
 
 @dataclass(frozen=True, slots=True)
 class WorkflowFilter:
-    """None lets all through, but for retired workflows, which have to be asked for. `q` is a part of a text."""
+    """A filter; None matches all but retired workflows, which have to be requested. `q` is a substring."""
 
     status: Literal["active", "retired"] | None = None
     q: str | None = None
@@ -17,10 +17,10 @@ class WorkflowFilter:
 
 @dataclass(frozen=True, slots=True)
 class Runs:
-    """What became of a workflow's newest runs, 1,000 at most, whoever began them.
+    """Statistics of a workflow's newest runs, 1,000 at most, whoever started them.
 
-    `ended` leaves out those that were cancelled, and `success_rate` is the share of it that completed, 0 to 1; the
-    durations are of completed ones, in seconds. None where there is nothing to tell of.
+    `ended` excludes cancelled ones, and `success_rate` is the share of it that completed, 0 to 1; the durations are of
+    completed ones, in seconds. None where there is no data.
     """
 
     total: int = 0
@@ -36,7 +36,7 @@ class Runs:
 
 @dataclass(frozen=True, slots=True)
 class SeenWorkflow:
-    """A workflow and what became of its runs."""
+    """A workflow and the statistics of its runs."""
 
     row: WorkflowRow
     runs: Runs = Runs()
@@ -44,7 +44,7 @@ class SeenWorkflow:
 
 @dataclass(frozen=True, slots=True)
 class WorkflowPage:
-    """Some of the workflows in the order of their ids; `total` counts those that pass the filter."""
+    """A page of workflows in the order of their ids; `total` counts all that match the filter."""
 
     workflows: list[SeenWorkflow]
     total: int
@@ -52,19 +52,19 @@ class WorkflowPage:
 
 @dataclass(frozen=True, slots=True)
 class WorkflowVersionPage:
-    """Some of a workflow's versions, newest first; `total` counts them all."""
+    """A page of a workflow's versions, newest first; `total` counts them all."""
 
     versions: list[WorkflowVersionRow]
     total: int
 
 
 class WorkflowReads(Protocol):
-    """The catalogue, as far as the projection has come."""
+    """The catalogue, up to the projection's position."""
 
     def page(self, wanted: WorkflowFilter, *, skip: int, limit: int) -> WorkflowPage: ...
 
     def get(self, workflow_id: str) -> SeenWorkflow:
-        """One workflow, retired or not.
+        """Return one workflow, retired or not.
 
         Raises:
             domain.errors.NotFound: there is none.
@@ -72,7 +72,7 @@ class WorkflowReads(Protocol):
         ...
 
     def version(self, workflow_id: str, version: int) -> WorkflowVersionRow:
-        """One version.
+        """Return one version.
 
         Raises:
             domain.errors.NotFound: there is none.
@@ -82,5 +82,5 @@ class WorkflowReads(Protocol):
     def versions(self, workflow_id: str, *, skip: int, limit: int) -> WorkflowVersionPage: ...
 
     def named(self, wanted: Iterable[tuple[str, int | None]]) -> Mapping[tuple[str, int | None], WorkflowVersionRow]:
-        """The versions of active workflows by id and number; None stands for the newest. One not there is absent."""
+        """Return versions of active workflows by id and number; None stands for the newest. A missing one is absent."""
         ...

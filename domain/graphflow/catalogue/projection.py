@@ -1,4 +1,4 @@
-"""The catalogue as it is read: workflows as their newest version describes them, and each version whole."""
+"""The read model of the catalogue: workflows as their newest version describes them, and each version whole."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
@@ -14,7 +14,7 @@ from domain.projection import Key, Row, Rows
 
 @dataclass(frozen=True, slots=True)
 class WorkflowRow:
-    """A workflow. `version` is the newest; `changes` counts all that happened to it; `steps` its nodes.
+    """A workflow. `version` is the newest; `changes` counts its events; `steps` its nodes.
 
     `ready_made`: it came with the platform, whoever has changed it since.
     """
@@ -38,7 +38,7 @@ class WorkflowRow:
 
 @dataclass(frozen=True, slots=True)
 class WorkflowVersionRow:
-    """One version, whole."""
+    """One version with its whole definition."""
 
     TABLE: ClassVar[str] = "workflow_versions"
     KEY: ClassVar[tuple[str, ...]] = ("workflow_id", "version")

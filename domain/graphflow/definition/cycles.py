@@ -1,9 +1,9 @@
-"""The cycles of a graph: which nodes go round together, where they are entered, which edges lead back.
+"""The cycles of a graph: their nodes, entries and back edges.
 
-A region is a set of nodes that all reach each other. Its entries are the nodes that edges from outside lead to; if none
-does, the first in the order of the definition. The edges from inside to an entry are its back edges. Without them the
-region has no cycle through an entry any more; what cycles are left in it are regions inside it. The whole graph is
-region 0, which has no back edges.
+A region is a set of nodes that all reach each other. Its entries are the nodes that edges from outside lead to; if
+there are none, the first in the order of the definition. The edges from inside to an entry are its back edges. Without
+them the region has no cycle through an entry any more; the cycles that are left in it are regions inside it. The whole
+graph is region 0, which has no back edges.
 """
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -16,7 +16,7 @@ WHOLE = 0
 
 @dataclass(frozen=True, slots=True)
 class Region:
-    """`members` are all nodes in it, those of inner regions too; `parent` is the region around it."""
+    """`members` are all its nodes, those of inner regions too; `parent` is the region around it."""
 
     parent: int | None
     members: frozenset[int]
@@ -27,7 +27,7 @@ class Region:
 
 @dataclass(frozen=True, slots=True)
 class Topology:
-    """What follows from a graph. Edges and nodes go by their indices.
+    """The regions and the incidence lists of a graph. Edges and nodes go by their indices.
 
     `incoming` has only forward edges. `innermost` is the smallest region around each node. `leaves` is, for an edge
     that leaves regions, the largest one that it leaves; for others, None.
@@ -43,7 +43,7 @@ class Topology:
     """The edges that leave a region, under the largest one that each leaves."""
 
     def around(self, node: int) -> tuple[int, ...]:
-        """The regions around a node, the smallest first."""
+        """Return the regions around a node, the smallest first."""
         return chain(self.regions, self.innermost[node])
 
 
@@ -69,7 +69,7 @@ def topology(graph: Graph) -> Topology:
 
 
 def regions(graph: Graph) -> tuple[Region, ...]:
-    """All regions, each after the one around it; the first is the whole graph."""
+    """Return all regions, each after the one around it; the first is the whole graph."""
     found = [Region(None, frozenset(range(len(graph.nodes))), frozenset(), frozenset())]
     waiting = [WHOLE]
     cut: set[int] = set()
@@ -90,7 +90,7 @@ def regions(graph: Graph) -> tuple[Region, ...]:
 
 
 def chain(found: Sequence[Region], index: int) -> tuple[int, ...]:
-    """A region and those around it, the smallest first."""
+    """Return a region and those around it, the smallest first."""
     steps = [index]
     while (parent := found[steps[-1]].parent) is not None:
         steps.append(parent)
@@ -123,7 +123,7 @@ def _inside(graph: Graph, members: frozenset[int]) -> list[int]:
 
 
 def _components(graph: Graph, members: Collection[int], edges: Iterable[int]) -> list[frozenset[int]]:
-    """The strongly connected components, by their smallest node (Kosaraju's way: there, and back in reverse order)."""
+    """Return the strongly connected components, by their smallest node (Kosaraju's algorithm)."""
     after: dict[int, list[int]] = {node: [] for node in sorted(members)}
     before: dict[int, list[int]] = {node: [] for node in after}
     for index in edges:
@@ -140,7 +140,7 @@ def _components(graph: Graph, members: Collection[int], edges: Iterable[int]) ->
 
 
 def _finished(after: Mapping[int, Sequence[int]]) -> list[int]:
-    """The nodes in the order in which a depth-first walk is done with them."""
+    """Return the nodes in the post-order of a depth-first search."""
     seen: set[int] = set()
     order: list[int] = []
     for root in after:

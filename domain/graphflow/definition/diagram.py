@@ -1,4 +1,4 @@
-"""A definition as a Mermaid flowchart, with the state of a run drawn in if there is one."""
+"""A definition as a Mermaid flowchart, optionally with the state of a run."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -33,16 +33,16 @@ _LONGEST_LABEL = 60
 
 @dataclass(frozen=True, slots=True)
 class NodeState:
-    """What is drawn into a node: its status, and how often it has run."""
+    """The status of a node, and the number of its iterations."""
 
     status: str
     visits: int = 0
 
 
 def mermaid(definition: Definition, states: Mapping[str, NodeState] | None = None) -> str:
-    """The flowchart. `states` are those of a run, by node; statuses without a colour are drawn without one."""
+    """Return the flowchart. `states` are those of a run, by node; statuses without a colour are drawn without one."""
     states = states or {}
-    # ids such as `end` would mean something to Mermaid
+    # ids such as `end` are keywords of Mermaid
     names = {node.id: f"n{at}" for at, node in enumerate(definition.nodes)}
     lines = [f"    {names[node.id]}{_box(node, states.get(node.id))}" for node in definition.nodes]
     lines += [f"    {names[edge.source]} -->{_way(edge)} {names[edge.target]}" for edge in definition.edges]
@@ -74,7 +74,7 @@ def _way(edge: Edge) -> str:
 
 
 def _label(text: str) -> str:
-    """Mermaid reads quotes, brackets, `#` and Markdown as its own: such characters are written as numbers."""
+    """Escape a label: Mermaid interprets quotes, brackets, `#` and Markdown, so they are written as numbers."""
     words = " ".join(text.split())
     words = words if len(words) <= _LONGEST_LABEL else words[: _LONGEST_LABEL - 1] + "…"
     return "".join(each if each.isalnum() or each in " .,_-…?!" else f"#{ord(each)};" for each in words)

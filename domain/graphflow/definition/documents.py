@@ -1,4 +1,4 @@
-"""Definitions as texts: read from JSON or YAML, with errors that say where; written in one canonical form."""
+"""Definitions as texts: parsed from JSON or YAML, with located errors, and written in one canonical form."""
 
 import json
 import math
@@ -15,18 +15,18 @@ from domain.errors import Invalid, Malformed
 from domain.graphflow.definition.model import Definition
 
 LONGEST_DOCUMENT = 1_000_000
-"""Characters."""
+"""Limit on a document, in characters."""
 _DEEPEST = 40
-_BEYOND_BIGINT = 2**63  # a whole number so large is a float's: as an integer nobody could write it
+_BEYOND_BIGINT = 2**63  # a whole number this large stays a float
 _MOST_PROBLEMS = 50
 
 
 def parse(text: str) -> Definition:
-    """A definition from JSON or YAML text.
+    """Parse a definition from JSON or YAML text.
 
     Raises:
         Malformed: it is neither; the message says where.
-        Invalid: it is no definition. `problems` are {where, message}: all that is wrong, up to 50.
+        Invalid: it is no definition. `problems` lists up to 50 as {where, message}.
     """
     if len(text) > LONGEST_DOCUMENT:
         raise Malformed(f"a definition has {LONGEST_DOCUMENT:,} characters at most")
@@ -34,7 +34,7 @@ def parse(text: str) -> Definition:
 
 
 def of_document(document: Any) -> Definition:
-    """A definition from what was read.
+    """Build a definition from parsed values.
 
     Raises:
         Invalid: as `parse` does.
@@ -53,18 +53,18 @@ def of_document(document: Any) -> Definition:
 
 
 def document_of(definition: Definition) -> dict[str, Any]:
-    """The definition as JSON values, without what is at its default."""
+    """Return the definition as JSON values, without fields at their defaults."""
     whole: dict[str, Any] = _plain(definition.model_dump(mode="json", by_alias=True, exclude_defaults=True))
     return whole
 
 
 def canonical(definition: Definition) -> bytes:
-    """Canonical JSON (RFC 8785). Fields at their default are left out, so a new field changes no old fingerprint."""
+    """Return canonical JSON (RFC 8785). Fields at their default are omitted, so a new field changes no fingerprint."""
     return orjson.dumps(document_of(definition), option=orjson.OPT_SORT_KEYS)
 
 
 def fingerprint(definition: Definition) -> str:
-    """SHA-256, in hex, of the canonical form."""
+    """Return the SHA-256, in hex, of the canonical form."""
     return sha256(canonical(definition)).hexdigest()
 
 
@@ -78,10 +78,10 @@ def _plain(value: Any) -> Any:
 
 
 def of_json(text: str) -> Any:
-    """The values that JSON text stands for, in which no key stands twice.
+    """Parse JSON text, refusing duplicate keys.
 
     Raises:
-        Malformed: it is no JSON, or a key stands twice; the message says where.
+        Malformed: it is no JSON, or a key is duplicate; the message says where.
     """
     try:
         return json.loads(text, object_pairs_hook=_once, parse_constant=_no_constant)
@@ -97,7 +97,7 @@ def _once(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
     whole = dict(pairs)
     if len(whole) < len(pairs):
         keys = [key for key, _ in pairs]
-        raise Malformed(f"the key {next(key for key in keys if keys.count(key) > 1)!r} stands twice in one object")
+        raise Malformed(f"the key {next(key for key in keys if keys.count(key) > 1)!r} is duplicate in one object")
     return whole
 
 
@@ -109,16 +109,19 @@ _OF_TEXTS = "tag:yaml.org,2002:str"
 
 
 class _Yaml(yaml.SafeLoader):
-    """YAML as JSON is: no aliases (they unfold without end), no tags, no dates, no `yes` for true, each key once."""
+    """YAML restricted to JSON: no tags, dates, duplicate keys, `yes` for true, or aliases.
+
+    Aliases may expand without end.
+    """
 
     _depth = 0
 
     def compose_node(self, parent: Any, index: Any) -> Any:
         event = self.peek_event()  # type: ignore[no-untyped-call]
         if isinstance(event, yaml.AliasEvent):
-            raise _at("aliases are not read: write it out", event.start_mark)
+            raise _at("aliases are not supported: write the value out", event.start_mark)
         if event.tag is not None and not (isinstance(event, yaml.ScalarEvent) and event.tag == _OF_TEXTS):
-            raise _at("this is not YAML as JSON has it: tags are not read, but for !!str", event.start_mark)
+            raise _at("tags are not supported, except !!str", event.start_mark)
         if self._depth > _DEEPEST:
             raise _too_deep()
         self._depth += 1
@@ -130,9 +133,9 @@ class _Yaml(yaml.SafeLoader):
         seen: set[str] = set()
         for key, _ in node.value:
             if key.tag != "tag:yaml.org,2002:str":
-                raise _at("a key is a text", key.start_mark)
+                raise _at("a key has to be a text", key.start_mark)
             if key.value in seen:
-                raise _at(f"the key {key.value!r} stands twice", key.start_mark)
+                raise _at(f"the key {key.value!r} is duplicate", key.start_mark)
             seen.add(key.value)
         return super().construct_mapping(node, deep)
 
@@ -153,7 +156,7 @@ def _at(message: str, mark: Any) -> Malformed:
 
 
 def of_yaml(text: str) -> Any:
-    """The values that YAML text stands for: no more than JSON has.
+    """Parse YAML text, restricted to the values of JSON.
 
     Raises:
         Malformed: it is no YAML, or more than JSON has; the message says where.
@@ -175,7 +178,7 @@ def _too_deep() -> Malformed:
 
 
 def _flaw(value: Any, depth: int) -> str | None:
-    """What no document may hold, whatever its fields: PostgreSQL and JSON could not keep it."""
+    """Return the reason a document cannot be stored, whatever its fields: limits of PostgreSQL and JSON."""
     if depth > _DEEPEST:
         return f"the document is nested more than {_DEEPEST} deep"
     if isinstance(value, str):
@@ -196,8 +199,8 @@ def _parts(value: Any) -> Iterator[Any]:
 
 def _flaw_of_text(text: str) -> str | None:
     if "\x00" in text:
-        return "a text holds the character U+0000"
-    return "a text holds half a surrogate pair" if any("\ud800" <= each <= "\udfff" for each in text) else None
+        return "a text contains the character U+0000"
+    return "a text contains half a surrogate pair" if any("\ud800" <= each <= "\udfff" for each in text) else None
 
 
 def _problem(error: Any, document: Any) -> dict[str, str]:
@@ -214,7 +217,7 @@ def _message(error: Any) -> str:
 
 
 def _where(loc: Sequence[int | str], document: Any) -> str:
-    """As in `node draft: retry.attempts`; nodes without a readable id go by their place, as in `nodes[3]`."""
+    """Return the place, as in `node draft: retry.attempts`; nodes without a readable id by index, as in `nodes[3]`."""
     match loc:
         case ("nodes", int(index), *rest):
             return _named(_node_name(document, index), _fields(rest[1:]))

@@ -1,4 +1,4 @@
-"""What a run needs of a definition to keep its schedule: nodes and edges without their texts. Standard library only."""
+"""The graph of a definition as schedules need it: nodes and edges without texts. Standard library only."""
 
 import json
 import zlib
@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 Join = Literal["all", "any"] | int
 Kind = Literal["always", "when", "otherwise", "error"]
-"""`error` edges are not drawn: they stand for `on_error: {goto: …}` and are taken when their node has failed."""
+"""`error` edges come from `on_error: {goto: …}` and are taken when their node has failed."""
 
 _KINDS: Mapping[Kind, str] = {"always": "a", "when": "w", "otherwise": "o", "error": "e"}
 _LONG = 8_192
@@ -20,8 +20,8 @@ _LONG = 8_192
 class GraphNode:
     """A node. Times are in seconds; `attempts` counts the first one.
 
-    `more` holds what only its type has: `event` and `seconds` of a wait, `parallel` and `max_items` of a map, `decides`
-    of an approval (an edge has a condition, so that a rejection is an answer and not the end).
+    `more` holds the fields of some types only: `event` and `seconds` of a wait, `parallel` and `max_items` of a map,
+    `decides` of an approval (an edge has a condition, so that a rejection is a result and does not end the run).
     """
 
     id: str
@@ -39,7 +39,7 @@ class GraphNode:
 
 @dataclass(frozen=True, slots=True)
 class GraphEdge:
-    """From one node to another, by their indices."""
+    """An edge between two nodes, by their indices."""
 
     source: int
     target: int
@@ -55,7 +55,7 @@ class Graph:
 
 
 def packed(graph: Graph) -> str:
-    """The graph as text, short enough to travel: JSON without what is at its default; compressed if it is long."""
+    """Encode the graph compactly for workflow inputs: JSON without default values; compressed if it is long."""
     nodes = [_changed(node) for node in graph.nodes]
     edges = [[edge.source, edge.target] for edge in graph.edges]
     kinds = "".join(_KINDS[edge.kind] for edge in graph.edges)
@@ -64,7 +64,7 @@ def packed(graph: Graph) -> str:
 
 
 def unpacked(text: str) -> Graph:
-    """The graph that was packed."""
+    """Decode a packed graph."""
     whole = json.loads(text if text.startswith('{"') else zlib.decompress(b85decode(text)))
     kinds: dict[str, Kind] = {letter: kind for kind, letter in _KINDS.items()}
     nodes = tuple(GraphNode(node_id, kind, **rest) for node_id, kind, rest in whole["nodes"])

@@ -1,4 +1,4 @@
-"""The definition of a workflow: nodes, edges, and what goes in and comes out. Data, and the language's own schema."""
+"""The definition of a workflow: nodes, edges, input and output. It is data, with a published JSON Schema."""
 
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
@@ -35,12 +35,12 @@ class GoTo(Frozen):
 
 
 class Place(Frozen):
-    """What every node has.
+    """The fields of every node.
 
-    `join`: it begins when `all` incoming edges are settled and one was taken, at `any` first one taken, or at the
-    `n`-th. `max_visits`: how often it may run at all; unless set, once, or in a cycle as often as the cycle's entry.
-    `timeout_s` bounds one attempt. `on_error` says what follows the last attempt. `compensate` is done when the run
-    fails or is cancelled after this node has completed, the latest node first.
+    `join`: it starts when `all` incoming edges are settled and one was taken, at `any` first taken one, or at the
+    `n`-th. `max_visits` limits its iterations in all; unless set, one, or in a cycle as many as the cycle's entry has.
+    `timeout_s` limits one attempt. `on_error` says what follows the last attempt. `compensate` is carried out when the
+    run fails or is cancelled after this node has completed, the latest node first.
     """
 
     id: NodeId
@@ -92,7 +92,7 @@ Node = Annotated[
 
 
 class Edge(Frozen):
-    """The way from one node to another: always, `when` an expression is true, or `otherwise`.
+    """An edge from one node to another: taken always, `when` an expression is true, or `otherwise`.
 
     `otherwise` is taken when no other edge of the node is.
     """
@@ -110,7 +110,7 @@ class Edge(Frozen):
 
 
 def needs_a_request() -> dict[str, Any]:
-    """The input of a workflow that declares none."""
+    """Return the input schema of a workflow that declares none."""
     return {"type": "object", "properties": {"request": {"type": "string"}}, "required": ["request"]}
 
 
@@ -128,7 +128,7 @@ class Definition(Frozen):
     output: Template | Annotated[dict[str, JsonValue], Field(min_length=1, max_length=100)] | None = None
 
     def node(self, node_id: str) -> Node:
-        """The node of that id.
+        """Return the node of this id.
 
         Raises:
             KeyError: there is none.
@@ -140,5 +140,5 @@ class Definition(Frozen):
 
 
 def definition_schema() -> dict[str, Any]:
-    """The JSON Schema of a definition, as it is published."""
+    """Return the published JSON Schema of a definition."""
     return Definition.model_json_schema(by_alias=True)

@@ -1,4 +1,4 @@
-"""What a node does. Texts marked as templates may hold `{{ expression }}`; values too, at any depth."""
+"""The work of nodes, by node type. Template texts may contain `{{ expression }}`; values too, at any depth."""
 
 from typing import Annotated, Any, Literal, Self
 
@@ -20,7 +20,7 @@ Expression = Annotated[str, StringConstraints(min_length=1, max_length=LONGEST_E
 Template = Annotated[str, StringConstraints(min_length=1, max_length=LONGEST_TEMPLATE)]
 Schema = dict[str, Any]
 Values = Annotated[dict[str, JsonValue], Field(max_length=100)]
-"""Values to pass on. A text that is one `{{ expression }}` and nothing else stands for its value, whatever its type."""
+"""Values to pass on. A text that consists of one `{{ expression }}` is replaced by its value, whatever its type."""
 
 
 class Frozen(BaseModel):
@@ -28,9 +28,9 @@ class Frozen(BaseModel):
 
 
 class AgentWork(Frozen):
-    """An agent answers `prompt`, a template. `output`, a JSON Schema of type object, asks for JSON instead of text.
+    """An agent answers `prompt`, a template. With `output`, a JSON Schema of type object, the answer is JSON.
 
-    `tools` narrows what it may use; `approval` is the risk at which a person looks at the answer before it counts.
+    `tools` restricts the agent's tools; `approval` is the risk level at which the answer needs an approval.
     """
 
     type: Literal["agent"]
@@ -42,7 +42,7 @@ class AgentWork(Frozen):
 
 
 class SwarmWork(Frozen):
-    """Several agents work on `task`, a template. The output is the text that they agree on."""
+    """Several agents work on `task`, a template. The output is the text of their result."""
 
     type: Literal["swarm"]
     agents: Annotated[tuple[AgentName, ...], Field(min_length=1, max_length=20)]
@@ -53,7 +53,7 @@ class SwarmWork(Frozen):
 
 
 class ToolWork(Frozen):
-    """A tool is called. The output is what it returns."""
+    """A tool call. The output is its result."""
 
     type: Literal["tool"]
     tool: ToolName
@@ -61,7 +61,7 @@ class ToolWork(Frozen):
 
 
 class ApprovalWork(Frozen):
-    """A person decides about `content`, a template.
+    """A person decides on `content`, a template.
 
     The output is {approved, status, content, comment}. If it is not approved and no edge of the node has a condition,
     the run ends as rejected.
@@ -74,7 +74,7 @@ class ApprovalWork(Frozen):
 
 
 class TransformWork(Frozen):
-    """Expressions make an object; no model is asked."""
+    """Expressions build an object; no model is called."""
 
     type: Literal["transform"]
     set: Annotated[dict[Word, Expression], Field(min_length=1, max_length=100)]
@@ -90,7 +90,7 @@ class WorkflowWork(Frozen):
 
 
 class WaitWork(Frozen):
-    """Waits `seconds`, or `until` a time (a template for RFC 3339 text), or for an `event`.
+    """A wait of `seconds`, or `until` a time (a template for RFC 3339 text), or for an `event`.
 
     The output is {timed_out, payload}. An event that has not come after `timeout_s` is no failure: `timed_out` is true.
     """
@@ -111,7 +111,7 @@ class WaitWork(Frozen):
 
 
 class Retry(Frozen):
-    """How often a node is tried in all, and the pause before the second try.
+    """The number of attempts in all, and the pause before the second one.
 
     Each further pause is `backoff` times longer, up to an hour.
     """
@@ -125,10 +125,10 @@ Inner = Annotated[AgentWork | ToolWork | TransformWork | WorkflowWork, Field(dis
 
 
 class MapWork(Frozen):
-    """`node` is done for each item of the list that `over` gives, `parallel` of them at a time.
+    """`node` runs for each item of the list that `over` returns, `parallel` of them at a time.
 
     The item is read as `item`, or by the name that `item` gives it. The output is the list of the outputs in the order
-    of the items; with `on_item_error: continue` the output of an item that failed is null.
+    of the items; with `on_item_error: continue` the output of a failed item is null.
     """
 
     type: Literal["map"]

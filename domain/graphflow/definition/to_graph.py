@@ -1,4 +1,4 @@
-"""A definition without its texts: the graph that a run keeps its schedule by."""
+"""The graph of a definition, without its texts, as schedules need it."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -11,7 +11,7 @@ from domain.graphflow.definition.node_types import WorkflowWork
 
 
 def graph_of(definition: Definition) -> Graph:
-    """The graph of a definition whose nodes have different ids and whose edges lead to nodes that exist.
+    """Build the graph of a definition with unique node ids, whose edges lead to existing nodes.
 
     Raises:
         KeyError: an edge or `goto` leads to no node.
@@ -29,7 +29,7 @@ def graph_of(definition: Definition) -> Graph:
 
 
 def error_edges(definition: Definition) -> Iterator[tuple[str, str]]:
-    """From where to where a failure leads."""
+    """Yield the (source, target) pairs of `on_error: {goto: …}`."""
     for node in definition.nodes:
         if isinstance(node.on_error, GoTo):
             yield node.id, node.on_error.goto
@@ -68,7 +68,7 @@ def _node(node: Node, definition: Definition) -> GraphNode:
 
 
 def _runs_another(node: Node) -> bool:
-    """Whether it stands for runs of other workflows, which are undone as they say."""
+    """Return True if it has child runs of other workflows, which compensate themselves."""
     return isinstance(node.node if isinstance(node, MapNode) else node, WorkflowWork)
 
 

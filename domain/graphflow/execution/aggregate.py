@@ -1,4 +1,4 @@
-"""One run of a workflow: begun, its nodes ended one by one, ended, and perhaps gone on with."""
+"""One run of a workflow: started, its nodes ended one by one, ended, and possibly reopened."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
@@ -32,7 +32,7 @@ def item_stream(execution_id: str, node: str, visit: int, item: int) -> str:
 
 @dataclass(frozen=True, slots=True)
 class NodeRun:
-    """Where a node stands in its newest visit; `begun` and `ended` may be of one before."""
+    """The state of a node in its newest iteration; `begun` and `ended` may be of an earlier one."""
 
     visit: int = 0
     attempt: int = 0
@@ -47,10 +47,10 @@ NEVER = NodeRun()
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """Where a run stands. `ended` is its newest end, None while it goes on.
+    """The state of a run. `ended` is its newest end, None while it is open.
 
-    `completed` are nodes with their visits, in the order in which they did. `reopened` is when it was last gone on
-    with, `stood` where its schedule stood then, and `moved` whether something has happened to a node since.
+    `completed` are nodes with their iterations, in the order of completion. `reopened` is the last reopening, `stood`
+    the schedule's state then, and `moved` is True once a node event has followed it.
     """
 
     version: int = 0
@@ -66,10 +66,10 @@ class Run:
 
     @property
     def known(self) -> RunStarted:
-        """How it began.
+        """The start of the run.
 
         Raises:
-            NotFound: it did not.
+            NotFound: it has not started.
         """
         if self.started is None:
             raise NotFound("there is no such execution")
@@ -106,7 +106,7 @@ def load(events: Iterable[Event]) -> Run:
 
 
 def begin(run: Run, event: NodeBegun) -> list[Event]:
-    """Begin an attempt, once."""
+    """Start an attempt, once."""
     node = run.node(event.node)
     begun = node.begun
     same = begun is not None and (begun.visit, begun.attempt) == (event.visit, event.attempt)
@@ -114,7 +114,7 @@ def begin(run: Run, event: NodeBegun) -> list[Event]:
 
 
 def hold(run: Run, event: NodeHeld) -> list[Event]:
-    """Wait for a person, once for each approval."""
+    """Wait for an approval, once for each."""
     return [] if run.node(event.node).held == event.approval_id or has_ended(run, event) else [event]
 
 
@@ -125,43 +125,43 @@ def fail_attempt(run: Run, event: AttemptFailed) -> list[Event]:
 
 
 def end_node(run: Run, event: NodeEnded) -> list[Event]:
-    """End a node, once for each attempt: the first end stands."""
+    """End a node, once for each attempt: the first end counts."""
     return [] if has_ended(run, event) else [event]
 
 
 def has_ended(run: Run, event: NodeEvent) -> bool:
-    """Whether this attempt, or a later one, has an end."""
+    """Return True if this attempt, or a later one, has ended."""
     ended = run.node(event.node).ended
     return ended is not None and (ended.visit, ended.attempt) >= (event.visit, event.attempt)
 
 
 def end(run: Run, event: RunEnded) -> list[Event]:
-    """End it, once: the first end stands.
+    """End the run, once: the first end counts.
 
     Raises:
-        NotFound: it has not begun.
+        NotFound: it has not started.
     """
     return [] if run.known and run.ended else [event]
 
 
 def reopen(run: Run, event: RunReopened) -> list[Event]:
-    """Go on with a run that is over, once for each request.
+    """Reopen an ended run, once for each request.
 
     Raises:
-        NotFound: it has not begun.
-        Conflict: it is not over, has completed, or what it did was undone.
+        NotFound: it has not started.
+        Conflict: it has not ended, has completed, or was compensated.
     """
     ended = run.ended if run.known else None
     if ended is None and run.reopened and run.reopened.because == event.because:
         return []
     if ended is None:
-        raise Conflict("the run is not over")
+        raise Conflict("the run has not ended")
     if ended.status == "completed":
         raise Conflict("the run has completed")
     if run.undone:
-        raise Conflict("what this run did was undone: start a new one")
+        raise Conflict("this run was compensated: start a new one")
     if ended.state is None:
-        raise Conflict("the run has not begun its work: start a new one")
+        raise Conflict("the run has not started its work: start a new one")
     return [event]
 
 
@@ -180,7 +180,7 @@ def _moved(run: Run, event: NodeEvent) -> Mapping[str, NodeRun]:
 
 
 def skip(run: Run, skipped: Iterable[str]) -> Run:
-    """The run with these nodes skipped, as it will be once that is recorded."""
+    """Return the run with these nodes skipped, as it will be once that is recorded."""
     return replace(run, nodes=_skipped(run, skipped))
 
 

@@ -1,4 +1,4 @@
-"""What can happen to a run of a workflow. Its stream is `run:<execution_id>`; its texts belong to the execution."""
+"""Events of a workflow's run. Its stream is `run:<execution_id>`; its texts belong to the execution."""
 
 from decimal import Decimal
 from typing import Any, Literal
@@ -12,7 +12,7 @@ NodeEnd = Literal["completed", "rejected", "failed"]
 
 
 class PlannedNode(BaseModel):
-    """A node of the version that the run keeps."""
+    """A node of the version that the run pins."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -21,9 +21,9 @@ class PlannedNode(BaseModel):
 
 
 class PinnedAgent(BaseModel):
-    """The version of an agent that the run keeps; `name` is how the definition calls it.
+    """The version of an agent that the run pins; `name` is its name in the definition.
 
-    `hold` is the risk at which a person has to let its answers go; None where nobody has to.
+    `hold` is the risk level at which its answers need an approval; None if they need none.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -35,7 +35,7 @@ class PinnedAgent(BaseModel):
 
 
 class PinnedWorkflow(BaseModel):
-    """The version of another workflow that stood as the newest when the run began."""
+    """The version of another workflow that was the newest when the run started."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -44,9 +44,9 @@ class PinnedWorkflow(BaseModel):
 
 
 class RunStarted(Event):
-    """A key had a version of a workflow run. Money is US dollars.
+    """A key started a run of a workflow's version. Money is US dollars.
 
-    `root_id` is the run that people know, `parent_id` the one that this is a node of.
+    `root_id` is the run that clients know, `parent_id` the run that this one is a node of.
     """
 
     NAME = "graphflow.run_started"
@@ -68,9 +68,9 @@ class RunStarted(Event):
 
 
 class NodeEvent(Event):
-    """What every event of a node says. Not an event by itself. `visit` and `attempt` count from 1.
+    """The fields of every node event; not an event itself. `visit` (iteration) and `attempt` count from 1.
 
-    `skipped` are nodes that were found to be skipped since the events before.
+    `skipped` are nodes that were skipped since the events before.
     """
 
     execution_id: str
@@ -81,7 +81,7 @@ class NodeEvent(Event):
 
 
 class NodeBegun(NodeEvent):
-    """An attempt at a node has begun. `until` (RFC 3339) is when a wait ends, `items_hash` a map's list."""
+    """An attempt at a node has started. `until` (RFC 3339) is the end of a wait, `items_hash` a map's list."""
 
     NAME = "graphflow.node_begun"
 
@@ -92,7 +92,7 @@ class NodeBegun(NodeEvent):
 
 
 class NodeHeld(NodeEvent):
-    """A person has to decide before it goes on."""
+    """The node waits for an approval."""
 
     NAME = "graphflow.node_held"
 
@@ -100,7 +100,7 @@ class NodeHeld(NodeEvent):
 
 
 class AttemptFailed(NodeEvent):
-    """An attempt has failed, and there will be another one."""
+    """An attempt has failed, and another one follows."""
 
     NAME = "graphflow.attempt_failed"
 
@@ -109,7 +109,7 @@ class AttemptFailed(NodeEvent):
 
 
 class NodeEnded(NodeEvent):
-    """A node has ended for good. The output is JSON, or with `as_text` the text itself. `taken` are edges, by index.
+    """A node has ended. The output is JSON, or with `as_text` plain text. `taken` are edges, by index.
 
     `code` and `error` say why it did not complete.
     """
@@ -142,7 +142,7 @@ class ItemEnded(Event):
 
 
 class NodeCompensated(Event):
-    """What a completed node did was undone, or could not be."""
+    """A completed node was compensated, or its compensation failed."""
 
     NAME = "graphflow.node_compensated"
 
@@ -154,7 +154,7 @@ class NodeCompensated(Event):
 
 
 class RunPaused(Event):
-    """Nothing new begins until it is resumed."""
+    """No new node starts until the run is resumed."""
 
     NAME = "graphflow.run_paused"
 
@@ -162,7 +162,7 @@ class RunPaused(Event):
 
 
 class RunResumed(Event):
-    """It goes on."""
+    """The run is resumed."""
 
     NAME = "graphflow.run_resumed"
 
@@ -170,7 +170,7 @@ class RunResumed(Event):
 
 
 class RunReopened(Event):
-    """A run that had ended goes on with what had failed or not finished: `nodes`."""
+    """An ended run is reopened with its failed or unfinished `nodes`."""
 
     NAME = "graphflow.run_reopened"
 
@@ -179,7 +179,7 @@ class RunReopened(Event):
 
 
 class RunEnded(Event):
-    """It is over. `node`, `code` and `reason`: why it did not complete. `state` is where its schedule stood."""
+    """The run has ended. `node`, `code` and `reason`: why it did not complete. `state` is its schedule's."""
 
     NAME = "graphflow.run_ended"
 

@@ -1,4 +1,4 @@
-"""What runs of workflows need of the outside: their views."""
+"""Ports of workflow runs: their views."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -11,7 +11,7 @@ from domain.graphflow.execution.projection import ExecutionRow, NodeRow, Status
 
 @dataclass(frozen=True, slots=True)
 class Spent:
-    """What a node has used: tokens, and US dollars, exact."""
+    """The usage of a node: tokens, and exact US dollars."""
 
     tokens: int = 0
     cost: Decimal = Decimal(0)
@@ -19,9 +19,9 @@ class Spent:
 
 @dataclass(frozen=True, slots=True)
 class SeenRun:
-    """A run, its nodes in the order of the definition, what each has spent by the books, and all that was spent.
+    """A run, its nodes in the order of the definition, and their usage by the cost ledger.
 
-    What swarms and executions inside it have spent counts as their nodes'.
+    The usage of nested swarms and executions counts as their nodes'.
     """
 
     row: ExecutionRow
@@ -32,7 +32,7 @@ class SeenRun:
 
 @dataclass(frozen=True, slots=True)
 class RunFilter:
-    """None lets all through. Runs that are a node of another one are left out unless `parts` are wanted."""
+    """A filter; None matches all. Runs that are a node of another run are excluded unless `parts` is True."""
 
     workflow_id: str | None = None
     key_id: str | None = None
@@ -42,23 +42,23 @@ class RunFilter:
 
 @dataclass(frozen=True, slots=True)
 class RunPage:
-    """Some of the runs, newest first; `total` counts those that pass the filter."""
+    """A page of runs, newest first; `total` counts all that match the filter."""
 
     runs: list[ExecutionRow]
     total: int
 
 
 class RunReads(Protocol):
-    """Runs, as far as the projection has come."""
+    """Runs, up to the projection's position."""
 
     def run(self, execution_id: str) -> SeenRun | None: ...
 
     def newest(self, workflow_id: str, key_id: str | None = None) -> SeenRun | None:
-        """The newest run of a workflow; of those that this key has started, if it is given."""
+        """Return the newest run of a workflow; with `key_id`, of those that this key has started."""
         ...
 
     def page(self, wanted: RunFilter, *, skip: int, limit: int) -> RunPage: ...
 
     def unended(self, before: datetime, limit: int) -> list[ExecutionRow]:
-        """Runs that have no end and began before this moment, oldest first."""
+        """Return open runs that started before this moment, oldest first."""
         ...

@@ -1,4 +1,4 @@
-"""Runs of workflows and their nodes, as people look at them."""
+"""The read model of workflow runs and their nodes."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
@@ -33,7 +33,7 @@ NodeStatus = Literal[
 
 @dataclass(frozen=True, slots=True)
 class ExecutionRow:
-    """A run. `held` of its nodes wait for a person; `node` is the one that it failed at."""
+    """A run. `held` of its nodes wait for an approval; `node` is the one that it failed at."""
 
     TABLE: ClassVar[str] = "executions"
     KEY: ClassVar[tuple[str, ...]] = ("execution_id",)
@@ -63,11 +63,11 @@ class ExecutionRow:
 
 @dataclass(frozen=True, slots=True)
 class NodeRow:
-    """A node in a run, in its newest visit. `place` is its place in the definition, from 1.
+    """A node of a run, in its newest iteration. `place` is its place in the definition, from 1.
 
-    The output is JSON, or with `as_text` the text itself. Of a map's `items`, `items_ended` have ended. `child_id` is
-    the swarm or execution that it stands for. `compensated`: what it did was undone; `compensation` is how undoing it
-    ended, of all visits, and `compensation_error` why one could not be undone.
+    The output is JSON, or with `as_text` plain text. Of a map's `items`, `items_ended` have ended. `child_id` is the
+    nested swarm or execution. `compensated`: its effects were undone; `compensation` is the result of that for all
+    iterations, and `compensation_error` the first error.
     """
 
     TABLE: ClassVar[str] = "execution_nodes"
@@ -222,7 +222,7 @@ def _moved(row: NodeRow, event: NodeEvent) -> NodeRow:
 
 
 def _undone(row: NodeRow, event: NodeCompensated) -> NodeRow:
-    """One visit of several that could not be undone is what people have to know of."""
+    """Update the compensation: a failure of one iteration must stay visible."""
     if event.status == "failed":
         why = row.compensation_error or event.error
         return replace(row, compensated=False, compensation="failed", compensation_error=why)
@@ -270,7 +270,7 @@ _LEFT: dict[NodeStatus, NodeStatus] = {
     "running": "cancelled",
     "awaiting_approval": "cancelled",
 }
-"""What becomes of those that did not begin, or were in the middle of it, when the run ended."""
+"""The final statuses of nodes that had not started, or were running, when the run ended."""
 
 
 def _standing(run: ExecutionRow) -> ExecutionRow:
@@ -282,7 +282,7 @@ def _standing(run: ExecutionRow) -> ExecutionRow:
 def _run(rows: Rows, execution_id: str) -> ExecutionRow:
     run = rows.get(ExecutionRow, execution_id)
     if run is None:
-        raise LookupError(f"execution {execution_id} has not begun")
+        raise LookupError(f"execution {execution_id} has not started")
     return run
 
 

@@ -1,17 +1,17 @@
-"""What is ready, what is skipped, whether it is over: pure functions of a graph and of what has finished.
+"""The schedule of a run: ready nodes, skipped nodes and the end, as pure functions of a graph and a state.
 
 **Tokens.** Each node is *settled* once: it runs and ends, or it is skipped. Then each of its outgoing edges gets one
-token: live if the edge was taken, else dead. A node whose incoming edges decide so begins, or is skipped:
+token: live if the edge was taken, else dead. A node whose incoming edges decide so starts, or is skipped:
 
-- `all` begins when every incoming edge has its token and one of them is live; it is skipped when all are dead;
-- `any` begins at the first live token; what comes later changes nothing; it is skipped when all are dead;
-- *n* begins at the *n*-th live token, and is skipped as soon as *n* cannot be reached any more.
+- `all` starts when every incoming edge has its token and one of them is live; it is skipped when all are dead;
+- `any` starts at the first live token; later ones change nothing; it is skipped when all are dead;
+- *n* starts at the *n*-th live token, and is skipped as soon as *n* cannot be reached any more.
 
-A node without incoming edges begins at the start. A skipped node puts dead tokens on all of its edges. So each edge
-gets one token and each node is settled once, whatever order things finish in.
+A node without incoming edges starts with the run. A skipped node puts dead tokens on all of its edges. So each edge
+gets one token and each node is settled once, in whatever order nodes finish.
 
 **Cycles** (`domain/graphflow/definition/cycles.py`) run in rounds. Back edges do not count for joins. A round of a
-cycle is over when all nodes in it are settled. If a back edge was taken in it, the next round begins: the entries
+cycle ends when all nodes in it are settled. If a back edge was taken in it, the next round starts: the entries
 that it leads to run again by themselves, other entries are skipped, all other nodes in the cycle are unsettled again.
 If none was, the cycle has come to rest. An edge that leaves a cycle is live at once when it is first taken; taken
 again it changes nothing; it is dead when the cycle has come to rest without taking it. So outside a cycle each edge
@@ -52,7 +52,7 @@ _LIVE, _DEAD, _NONE = "+-."
 
 @dataclass(frozen=True, slots=True)
 class Visit:
-    """One running of a node; `visit` counts from 1."""
+    """One iteration of a node; `visit` counts from 1."""
 
     node: str
     visit: int
@@ -60,7 +60,7 @@ class Visit:
 
 @dataclass(frozen=True, slots=True)
 class Over:
-    """How a run ended. `ends` are the end nodes that were reached; `node` and `code` say what failed."""
+    """The end of a run. `ends` are the end nodes that were reached; `node` and `code` say what failed."""
 
     status: Literal["completed", "failed", "rejected", "cancelled"]
     ends: tuple[str, ...] = ()
@@ -72,7 +72,7 @@ class Over:
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """Where a run stands: a letter for each node and edge, and how often each node has begun. Small, plain JSON."""
+    """The state of a schedule: a letter for each node and edge, and the iterations of each node. Small, plain JSON."""
 
     nodes: str
     edges: str
@@ -82,7 +82,7 @@ class State:
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """What follows from what has finished. `ready` begins now; `skipped` was settled without running in this round."""
+    """The result of a step. `ready` nodes start now; `skipped` nodes were settled without running in this round."""
 
     state: State
     ready: tuple[Visit, ...] = ()
@@ -91,7 +91,7 @@ class Step:
 
 
 class Schedule:
-    """The schedule of a graph. It keeps nothing but the graph: every method is a function of its arguments."""
+    """The schedule of a graph. It keeps only the graph: every method is a function of its arguments."""
 
     def __init__(self, graph: Graph) -> None:
         self.graph = graph
@@ -104,16 +104,16 @@ class Schedule:
         return board.settled(range(nodes))
 
     def taken(self, node: str, holding: Collection[int]) -> tuple[int, ...]:
-        """The edges that a finished node takes, given which of its `when` edges hold."""
+        """Return the edges that a finished node takes, given its `when` edges that are true."""
         plain = [(edge, self.graph.edges[edge].kind) for edge in self.topology.outgoing[self._index[node]]]
         chosen = tuple(edge for edge, kind in plain if kind == "always" or (kind == "when" and edge in holding))
         return chosen or tuple(edge for edge, kind in plain if kind == "otherwise")
 
     def finished(self, state: State, visit: Visit, taken: Collection[int]) -> Step:
-        """A node has ended well, and these of its edges are taken.
+        """Settle a node that has completed and takes these edges.
 
         Raises:
-            Conflict: it is not running, or not in this visit.
+            Conflict: it is not running, or not in this iteration.
             ValueError: an edge is not one of its own.
         """
         node = self._running(state, visit)
@@ -129,7 +129,7 @@ class Schedule:
         status: Literal["failed", "rejected"] = "failed",
         reason: str | None = None,
     ) -> Step:
-        """A node has failed, or was rejected, for good. `taken` counts where its `on_error` is `continue`.
+        """Settle a node that has failed, or was rejected, for good. `taken` counts if `on_error` is `continue`.
 
         Raises:
             Conflict, ValueError: as for `finished`.
@@ -146,18 +146,18 @@ class Schedule:
         return board.step()
 
     def cancelled(self, state: State) -> Step:
-        """Nothing new is to begin. What has ended already stays as it ended."""
+        """Cancel the run: no new node starts. Ended nodes stay as they ended."""
         over = state.over or Over("cancelled")
         return Step(replace(state, over=over), over=over)
 
     def reopened(self, state: State) -> Step:
-        """A run that failed, was rejected or was cancelled goes on: what failed or did not finish is ready again.
+        """Reopen a run that failed, was rejected or was cancelled: failed and unfinished nodes are ready again.
 
         Raises:
-            Conflict: it is not over, or there is nothing to go on with.
+            Conflict: it has not ended, or there is nothing to resume.
         """
         if state.over is None:
-            raise Conflict("the run is not over")
+            raise Conflict("the run has not ended")
         if state.over.status == "completed":
             raise Conflict("all its nodes have completed, and its output would fail again: start a new run")
         nodes = state.nodes.replace(_FAILED, _RUNNING)
@@ -165,20 +165,20 @@ class Schedule:
         if _EXCEEDED in nodes:
             raise Conflict(f"{self.graph.nodes[nodes.index(_EXCEEDED)].id} may not run more often than its max_visits")
         if not ready:
-            raise Conflict("there is no failed node to go on from")
+            raise Conflict("there is no failed node to resume")
         return Step(replace(state, nodes=nodes, over=None), ready)
 
     def running(self, state: State) -> tuple[Visit, ...]:
-        """What has begun and not ended."""
+        """Return the nodes that have started and not ended."""
         indices = [index for index, letter in enumerate(state.nodes) if letter == _RUNNING]
         return tuple(Visit(self.graph.nodes[index].id, state.visits[index]) for index in indices)
 
     def statuses(self, state: State) -> dict[str, Status]:
-        """Each node's status, in the order of the definition."""
+        """Return each node's status, in the order of the definition."""
         return {node.id: _STATUS[letter] for node, letter in zip(self.graph.nodes, state.nodes, strict=True)}
 
     def to_compensate(self, completed: Iterable[Visit]) -> tuple[Visit, ...]:
-        """What is to be undone, the latest first; `completed` is in the order of completion."""
+        """Return the nodes to compensate, the latest first; `completed` is in the order of completion."""
         return tuple(each for each in completed if self.graph.nodes[self._index[each.node]].compensate)[::-1]
 
     def _running(self, state: State, visit: Visit) -> int:
@@ -198,7 +198,7 @@ class Schedule:
 
 
 class _Board:
-    """A state while one step is worked out."""
+    """The mutable state during one step."""
 
     def __init__(self, schedule: Schedule, state: State) -> None:
         self.graph, self.topology = schedule.graph, schedule.topology
@@ -214,12 +214,12 @@ class _Board:
         return self.settled(())
 
     def settled(self, undecided: Iterable[int]) -> Step:
-        """Decides all that can be decided now."""
+        """Decide all nodes that can be decided now."""
         self._undecided.extend(undecided)
         while self._undecided or self._touched:
             while self._undecided:
                 self._decide(self._undecided.pop())
-            if self._touched:  # inner regions have the greater numbers, and come to rest first
+            if self._touched:  # inner regions have the greater numbers, and have to end first
                 region = max(self._touched)
                 self._touched.remove(region)
                 self._rest(region)

@@ -1,4 +1,4 @@
-"""Expressions in CEL: compiled, checked against declared types, evaluated within bounds. No I/O; every one ends.
+"""CEL expressions: compiled, checked against declared types, evaluated within limits. No I/O; all terminate.
 
 An expression reads `input`, `nodes`, `context` and `visit`, and inside a map its item.
 """
@@ -24,14 +24,14 @@ from domain.json_schema.depth import DEEPEST
 from domain.separate_process import WorkLimitExceeded, run_in_process
 
 ROOTS = frozenset({"input", "nodes", "context", "visit"})
-"""What an expression may read besides the item of a map."""
+"""The variables of an expression, besides the item of a map."""
 
 
 class BadExpression(Invalid):
-    """An expression that cannot be compiled, or not be evaluated on the data at hand. `reason` is a sentence."""
+    """An expression that cannot be compiled, or not be evaluated on the given data. `reason` is a sentence."""
 
     def __reduce__(self) -> tuple[type[Self], tuple[str]]:
-        return type(self), (self.reason,)  # it comes back from another process
+        return type(self), (self.reason,)  # it is pickled by another process
 
     def __init__(self, reason: str) -> None:
         super().__init__(reason, field="expression", reason=reason)
@@ -42,19 +42,19 @@ class BadExpression(Invalid):
 
 
 def tree(expression: str) -> Tree:
-    """Its syntax tree.
+    """Return the syntax tree.
 
     Raises:
-        BadExpression: it cannot be read.
+        BadExpression: it cannot be parsed.
     """
     return _compiled(expression, frozenset())[1]
 
 
 def checked(expression: str, kinds: Mapping[str, Kind]) -> Kind:
-    """The type of an expression, given those of what it reads; a name may be a path, as in `input.request`.
+    """Return the type of an expression, given those of its variables; a name may be a path, as in `input.request`.
 
     Raises:
-        BadExpression: it cannot be read, or puts things together that do not go together.
+        BadExpression: it cannot be parsed, or combines incompatible types.
     """
     tree(expression)
     try:
@@ -65,10 +65,10 @@ def checked(expression: str, kinds: Mapping[str, Kind]) -> Kind:
 
 
 def evaluate(expression: str, data: Mapping[str, Any]) -> Any:
-    """The value, as JSON has it. `data` is JSON by the names that may be read.
+    """Evaluate an expression to a JSON value. `data` are the variables, as JSON values.
 
     Raises:
-        BadExpression: it cannot be read, or not be evaluated on this data, or it would take too long.
+        BadExpression: it cannot be parsed, or not be evaluated on this data, or it would take too long.
     """
     compiled, parsed = _compiled(expression, frozenset(data))
     if units(parsed, data) <= FEW_UNITS:
@@ -82,7 +82,7 @@ def evaluate(expression: str, data: Mapping[str, Any]) -> Any:
 
 
 def sliced_value(expression: str, data: Mapping[str, Any]) -> Any:
-    """The same for more work, with long lists gone through in slices. It may take seconds.
+    """Evaluate an expression that needs more work, with long lists processed in slices. It may take seconds.
 
     Raises:
         BadExpression: as for `evaluate`.
@@ -92,7 +92,7 @@ def sliced_value(expression: str, data: Mapping[str, Any]) -> Any:
     for loop in program.loops:
         try:
             known[loop.name] = _gathered(loop, known)
-        except BadExpression as error:  # it counts if it is read: it may stand after a `has(…)`
+        except BadExpression as error:  # raised only if the value is read: it may be guarded by `has(…)`
             failed[loop.name] = _of_loop(error, failed)
     try:
         return _value(program.rest, known)
@@ -101,15 +101,15 @@ def sliced_value(expression: str, data: Mapping[str, Any]) -> Any:
 
 
 def _of_loop(error: BadExpression, failed: Mapping[str, BadExpression]) -> BadExpression:
-    """Why a loop that was taken out has no value, if it is that which the complaint is about."""
+    """Return the error of an extracted loop if the expression's error is about its value."""
     return next((why for name, why in failed.items() if error.reason.startswith(f"{name} ")), error)
 
 
 def holds(expression: str, data: Mapping[str, Any]) -> bool:
-    """Whether a condition is true.
+    """Return True if a condition is true.
 
     Raises:
-        BadExpression: as for `evaluate`; or its value is neither true nor false.
+        BadExpression: as for `evaluate`; or its value is not a boolean.
     """
     value = evaluate(expression, data)
     if not isinstance(value, bool):
@@ -120,7 +120,7 @@ def holds(expression: str, data: Mapping[str, Any]) -> bool:
 def _gathered(loop: Gathering, data: Mapping[str, Any]) -> list[Any]:
     items = in_order(_plain(loop.over, data))
     if not isinstance(items, list):
-        raise BadExpression("it goes through something that is no list")
+        raise BadExpression("it iterates over a value that is not a list")
     if len(items) > MOST_ROUNDS:
         raise BadExpression(sentence("Iteration budget exceeded"))
     slices = (items[at : at + SLICE] for at in range(0, len(items), SLICE))
@@ -156,7 +156,7 @@ def _compiled(expression: str, names: frozenset[str]) -> tuple[cel.Expression, T
     serialized = compiled.serialize()
     parsed = tree_of(serialized)
     if has_loops(parsed):
-        with suppress(RuntimeError):  # the library compiles what is nested deeper than it can read again
+        with suppress(RuntimeError):  # the library can compile deeper nesting than it can deserialize
             compiled = ordered(env, serialized)
     return compiled, parsed
 
@@ -167,7 +167,7 @@ def _sliced(expression: str, names: frozenset[str]) -> Sliced:
     try:
         return sliced(serialized, sorted(names | ROOTS))
     except RuntimeError:
-        raise BadExpression("it is nested too deeply: make it of several") from None
+        raise BadExpression("it is nested too deeply: split it into several") from None
 
 
 @lru_cache(maxsize=256)
@@ -200,16 +200,16 @@ def _json(value: Any, depth: int) -> Any:  # noqa: PLR0911  (one return for each
             return value.isoformat().replace("+00:00", "Z")
         case timedelta():
             return value.total_seconds()
-    raise BadExpression("the value is of a kind that JSON does not have")
+    raise BadExpression("the value is of a type that JSON does not have")
 
 
 def _key(key: Any) -> str:
     if not isinstance(key, str):
-        raise BadExpression("the keys of an object are texts")
+        raise BadExpression("the keys of an object have to be texts")
     return _text(key)
 
 
 def _text(text: str) -> str:
-    if "\x00" in text:  # no store keeps it, and the library would cut the text off there when it reads it again
-        raise BadExpression("a text holds the character U+0000")
+    if "\x00" in text:  # no store keeps it, and the library would truncate the text there
+        raise BadExpression("a text contains the character U+0000")
     return text

@@ -1,8 +1,8 @@
-"""How much work an expression can be at most, on the data at hand. What would be too much is not begun.
+"""Upper bounds of the work of an expression on the given data. An expression over the limit is not evaluated.
 
-The library counts the rounds of loops (10,000 in all) but not what is done in one: comparing two long lists, or
-doubling a text, or copying the list that a loop gathers. So sizes are followed through the tree, always upwards. A unit
-is about one scalar or character.
+The library counts the rounds of loops (10,000 in all) but not the work inside one: comparing two long lists, doubling a
+text, or copying the list that a loop builds. So upper bounds of sizes are computed through the tree. A unit is about
+one scalar or character.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -19,16 +19,16 @@ FEW_UNITS = 200_000
 """Some milliseconds of work, and a few megabytes: not worth another process."""
 MOST_ROUNDS = 10_000
 _COPY = 3
-"""Units for half an item that is copied: it takes 32 bytes, and as long as six scalars that are compared."""
+"""Units for half a copied item: it takes 32 bytes, and as long as comparing six scalars."""
 _SMALL = frozenset({"_==_", "_!=_", "_<_", "_<=_", "_>_", "_>=_", "_&&_", "_||_", "!_", "@in", "size", "matches"})
 _SEARCHES = frozenset({"contains", "indexOf", "lastIndexOf", "split", "replace"})
 _ARITHMETIC = frozenset({"_+_", "_-_", "_*_", "_/_", "_%_"})
 _PRECISION = 1_000
-"""Digits that one number takes at most in a text made by `format`."""
+"""Limit on the digits of one number in the result of `format`."""
 
 
 def units(tree: Tree, data: Mapping[str, Any], *, sliced: bool = False) -> int:
-    """The most units of work of evaluating an expression; `sliced`: its long lists are gone through in slices."""
+    """Return the most units of work to evaluate an expression; `sliced`: its long lists are processed in slices."""
     meter = _Meter(data, sliced=sliced)
     size = meter.size(tree, {})
     return meter.spent + size.whole
@@ -44,7 +44,7 @@ class _Meter:
         self._times = 1
 
     def size(self, tree: Tree, local: Mapping[str, Size]) -> Size:
-        """The bound of a tree's value; the work of getting it is added to what is spent."""
+        """Return the bound of a tree's value; the work to compute it is added to `spent`."""
         self._spend(1)
         match tree:
             case Constant(text=text):
@@ -64,7 +64,7 @@ class _Meter:
         self.spent += self._times * units
 
     def _got(self, size: Size) -> Size:
-        if not size.count:  # texts are copied when they are read, lists and maps are not
+        if not size.count:  # reading copies texts, but not lists and maps
             self._spend(size.whole)
         return size
 
@@ -105,12 +105,12 @@ class _Meter:
         if not isinstance(loop.initial, Collection):
             return Size()
         at_once = min(rounds, SLICE) if self._sliced and not self._loops else rounds
-        self._spend(_COPY * rounds * at_once)  # a list is gathered, and copied in each round
+        self._spend(_COPY * rounds * at_once)  # the result list is copied in each round
         return Size(1 + rounds * largest.whole, rounds, inside(largest, self._weights))
 
 
 def _made(function: str, sizes: Sequence[Size]) -> Size:
-    """The bound of what a function gives."""
+    """Return the bound of a function's result."""
     whole = sum(size.whole for size in sizes)
     match function:
         case "split":
@@ -134,14 +134,14 @@ def _work(call: Call, sizes: Sequence[Size]) -> int:
 
 
 def _states(pattern: Tree, size: Size) -> int:
-    """The states of a pattern; one that is not written out may hold any counts."""
+    """Return the states of a pattern; a computed one may contain any counts."""
     if isinstance(pattern, Constant):
         return weight(pattern.text or "")
     return min(LARGEST, 1_000 * size.whole)
 
 
 def counted_with(tree: Tree) -> Iterator[tuple[str, ...]]:
-    """The paths that are operands of an arithmetic operator as they are."""
+    """Yield the paths that are direct operands of an arithmetic operator."""
     if isinstance(tree, Call) and tree.function in _ARITHMETIC:
         yield from (path for operand in tree.arguments if (path := path_of(operand)))
     for child in children(tree):
@@ -149,7 +149,7 @@ def counted_with(tree: Tree) -> Iterator[tuple[str, ...]]:
 
 
 def path_of(tree: Tree) -> tuple[str, ...] | None:
-    """The path that is read, as in `("nodes", "draft", "output")`, if nothing but fixed names and texts make it."""
+    """Return the path that is read, as in `("nodes", "draft", "output")`; None if it is not constant."""
     match tree:
         case Name(name=name):
             return (name,)

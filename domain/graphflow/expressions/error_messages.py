@@ -1,4 +1,4 @@
-"""What the library for expressions says of one that it cannot take, for people."""
+"""Translates the CEL library's errors for people."""
 
 import re
 from collections.abc import Callable
@@ -7,7 +7,7 @@ _Say = Callable[[re.Match[str]], str]
 
 
 def sentence(error: str) -> str:
-    """The complaint, short, with the character at which it is, if the library tells."""
+    """Return the error in a short sentence, with its character position if the library reports it."""
     return next((say(found) for pattern, say in _SAYINGS if (found := pattern.search(error))), _rest(error))
 
 

@@ -1,4 +1,4 @@
-"""What to do about an expression that cannot be read or checked, by what people write who know other languages."""
+"""Advice about an expression that cannot be parsed or checked, by the syntax that users of other languages try."""
 
 import re
 from collections.abc import Mapping

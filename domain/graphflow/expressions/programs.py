@@ -1,11 +1,11 @@
-"""Expressions as the library runs them, and the two things in which they are changed for it.
+"""Compiled expressions, and the two rewrites that they need.
 
-**Order.** The library goes through the keys of an object in an order that differs from process to process. So each
-loop goes over `@ordered(…)` of what it is drawn over: the keys in their order, lists as they are.
+**Order.** The library iterates over the keys of an object in an order that differs from process to process. So each
+loop iterates over `@ordered(…)` of its range: keys in order, lists as they are.
 
-**Slices.** The library copies the list that `map` and `filter` gather in each round, so that a list takes time and
-memory by its square. A loop over a long list is taken out, done for a slice of the list at a time, and what came of
-it is put in its place: the value is the same, because expressions have no effects.
+**Slices.** The library copies the list that `map` and `filter` build in each round, so that time and memory grow with
+the square of its length. A loop over a long list is extracted, run for one slice of the list at a time, and its result
+is inserted in its place: the value is the same, because expressions have no effects.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -20,9 +20,9 @@ from domain.graphflow.expressions import protobuf as wire
 from domain.graphflow.expressions.protobuf import Field, message, text
 
 SLICE = 64
-"""Items that one loop of the library gathers."""
+"""Limit on the items of one loop of the library."""
 ORDERED = "@ordered"
-"""No expression can be written that names it, nor the names of loops."""
+"""Not a valid identifier, so that no expression can name it; the same holds for the names of extracted loops."""
 
 _DYN, _STRING = cel.Type.DYN, cel.Type.STRING
 _IDENTIFIER, _CALL, _LIST, _OBJECT, _LOOP = 4, 6, 7, 8, 9
@@ -35,12 +35,12 @@ _INSIDE: Mapping[int, frozenset[int]] = {
     _OBJECT: frozenset({2}),
     _LOOP: frozenset({2, 4, 5, 6, 7}),
 }
-"""By the number of a kind of `Expr`, the fields of it that are expressions; those of an object are its entries."""
+"""By the field number of a kind of `Expr`: the numbers of its fields that are expressions, or an object's entries."""
 
 
 @dataclass(frozen=True, slots=True)
 class Gathering:
-    """A loop that was taken out: `over` gives its list, `loop` does it for the slice called `part`, as `name`."""
+    """An extracted loop: `over` returns its list, `loop` runs it for the slice named `part`; the result is `name`."""
 
     name: str
     part: str
@@ -50,28 +50,28 @@ class Gathering:
 
 @dataclass(frozen=True, slots=True)
 class Sliced:
-    """An expression whose loops are done before it, in their order."""
+    """An expression whose loops are evaluated before it, in their order."""
 
     loops: tuple[Gathering, ...]
     rest: cel.Expression
 
 
 def environment(variables: Mapping[str, Any]) -> cel.Env:
-    """What expressions are compiled in, with the functions that they have."""
+    """Return the environment that expressions are compiled in, with the available functions."""
     return cel.NewEnv(variables=dict(variables), extensions=[ext_strings.ExtStrings(), _FUNCTIONS])
 
 
 def ordered(env: cel.Env, serialized: bytes) -> cel.Expression:
-    """The expression, in whose loops keys come in their order.
+    """Return the expression with loops that iterate over keys in order.
 
     Raises:
-        RuntimeError: it is nested too deeply for the library to read it in this form.
+        RuntimeError: it is nested too deeply for the library to deserialize.
     """
     return env.deserialize(_with_root(serialized, _walked(_root(serialized))))
 
 
 def sliced(serialized: bytes, names: Sequence[str]) -> Sliced:
-    """The expression with its loops taken out. `names` are those that it may read.
+    """Return the expression with its loops extracted. `names` are its variables.
 
     Raises:
         RuntimeError: as for `ordered`.
@@ -91,7 +91,7 @@ def sliced(serialized: bytes, names: Sequence[str]) -> Sliced:
 
 
 def _taken_out(expr: bytes, taken: list[tuple[bytes, bytes]]) -> bytes:
-    """The expression without the loops that gather lists, which are added to `taken`."""
+    """Return the expression without the loops that build lists, which are added to `taken`."""
     fields = [_changed(field, lambda inner: _taken_out(inner, taken), once=True) for field in wire.read(expr)]
     loop = next((value for number, _, value in fields if number == _LOOP), None)
     if loop is None or not _gathers(loop):
@@ -104,12 +104,12 @@ def _taken_out(expr: bytes, taken: list[tuple[bytes, bytes]]) -> bytes:
 
 
 def _walked(expr: bytes) -> bytes:
-    """The expression with `@ordered` around what its loops go over, at any depth."""
+    """Return the expression with `@ordered` around the range of its loops, at any depth."""
     return wire.written(_ordered_loop(_changed(field, _walked)) for field in wire.read(expr))
 
 
 def _changed(field: Field, change: Callable[[bytes], bytes], *, once: bool = False) -> Field:
-    """A field of an `Expr` with the expressions in it changed, or those only that are evaluated `once` in it."""
+    """Map the expressions in a field of an `Expr`; with `once`, only those evaluated once."""
     number, kind, value = field
     inside = frozenset({_RANGE}) if once and number == _LOOP else _INSIDE.get(number)
     if inside is None:
@@ -135,7 +135,7 @@ def _ordered_loop(field: Field) -> Field:
 
 
 def _gathers(loop: bytes) -> bool:
-    """Whether a loop begins with an empty list: then it adds to it in each round."""
+    """Return True if a loop starts with an empty list, to which each round adds."""
     initial = next((value for number, _, value in wire.read(loop) if number == _ACCUMULATOR), b"")
     return any(number == _LIST for number, _, _ in wire.read(initial))
 
@@ -155,7 +155,7 @@ def _with_root(serialized: bytes, root: bytes) -> bytes:
 
 
 def in_order(value: Any) -> Any:
-    """The keys of an object in their order; any other value as it is."""
+    """Return the keys of an object in order; any other value as it is."""
     if not isinstance(value, dict):
         return value
     return sorted(value, key=lambda key: (type(key).__name__, key))

@@ -5,14 +5,14 @@ from dataclasses import dataclass
 from typing import Any
 
 _MOST_VALUES = 20_000
-"""That are looked at one by one."""
+"""Limit on the values whose sizes are computed one by one."""
 
 
 @dataclass(frozen=True, slots=True)
 class Size:
-    """`whole` is the size in all; `count` how many parts there are, 0 for a text or number.
+    """`whole` is the size in all; `count` the number of parts, 0 for a text or number.
 
-    `element` bounds each part. `values` are the values that it can be, where they are at hand.
+    `element` bounds each part. `values` are the possible values, if they are known.
     """
 
     whole: int = 1
@@ -25,19 +25,19 @@ NOTHING = Size(0)
 
 
 class Weights:
-    """The sizes of values at hand, each weighed once."""
+    """The sizes of known values, each computed once."""
 
     def __init__(self) -> None:
         self._known: dict[int, int] = {}
 
     def of(self, values: Sequence[Any]) -> Size:
-        """The bound of any one of these values."""
+        """Return the bound of any one of these values."""
         whole = max(map(self._whole, values), default=0)
         count = max((len(value) for value in values if isinstance(value, dict | list)), default=0)
         return Size(whole, count, None, tuple(values) if len(values) <= _MOST_VALUES else None)
 
     def field(self, size: Size, name: str) -> Size:
-        """The bound of a field of it."""
+        """Return the bound of a field."""
         if size.values is None:
             return inside(size, self)
         return self.of([value[name] for value in size.values if isinstance(value, dict) and name in value])
@@ -54,14 +54,14 @@ class Weights:
 
 
 def inside(size: Size, weights: Weights) -> Size:
-    """The bound of any part of it: of the elements of a list, of the keys and values of a map."""
+    """Return the bound of any part: of the elements of a list, of the keys and values of a map."""
     if size.values is not None:
         return weights.of([part for value in size.values for part in (*_parts(value), *_keys(value))])
     return size.element or Size(size.whole, size.whole)
 
 
 def larger(one: Size, other: Size) -> Size:
-    """The bound of a value that is one or the other."""
+    """Return the bound of a value that is one or the other."""
     values = None if one.values is None or other.values is None else (*one.values, *other.values)
     elements = [size.element for size in (one, other) if size.element]
     both = one.element is not None and other.element is not None
@@ -70,7 +70,7 @@ def larger(one: Size, other: Size) -> Size:
 
 
 def joined(sizes: Sequence[Size]) -> Size:
-    """The bound of a list of these."""
+    """Return the bound of a list of these."""
     element = sizes[0] if sizes else None
     for size in sizes[1:]:
         element = larger(element, size) if element else size

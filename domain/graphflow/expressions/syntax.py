@@ -1,6 +1,6 @@
-"""The syntax tree of a CEL expression, read from what the library stores: the protobuf message `cel.expr.Expr`.
+"""The syntax tree of a CEL expression, decoded from the library's protobuf message `cel.expr.Expr`.
 
-Only what this platform asks of a tree is kept: what is read, what is repeated, what is put together.
+Only the parts that the platform needs are kept: reads, loops, operators.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -12,7 +12,7 @@ from domain.graphflow.expressions import protobuf as wire
 @dataclass(frozen=True, slots=True)
 class Constant:
     text: str | None
-    """The text, if it is one; other constants are small and of no interest."""
+    """The text, if it is one; other constants are small and are not kept."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +25,7 @@ class Select:
     operand: "Tree"
     field: str
     test: bool
-    """It is `has(operand.field)`."""
+    """True for `has(operand.field)`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,14 +38,14 @@ class Call:
 
 @dataclass(frozen=True, slots=True)
 class Collection:
-    """A list or map that is written out: its elements, or its keys and values."""
+    """A list or map literal: its elements, or its keys and values."""
 
     parts: tuple["Tree", ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Loop:
-    """A macro such as `all` or `map`: `body` is done for each item of `over`; `names`: the item's and result's."""
+    """A macro such as `all` or `map`: `body` runs for each item of `over`; `names`: the item's and result's."""
 
     names: tuple[str, ...]
     over: "Tree"
@@ -59,7 +59,7 @@ _Fields = dict[int, list[bytes]]
 
 
 def tree_of(serialized: bytes) -> Tree:
-    """The tree in a serialized expression, which is an `Any` that holds a `ParsedExpr`."""
+    """Decode a serialized expression, which is an `Any` with a `ParsedExpr`."""
     parsed = _fields(_message(_fields(serialized), 2))
     return _tree(_message(parsed, 2))
 
@@ -76,7 +76,7 @@ def children(tree: Tree) -> tuple[Tree, ...]:
 
 
 def has_loops(tree: Tree) -> bool:
-    """Whether anything is repeated in it."""
+    """Return True if the tree contains a loop."""
     return isinstance(tree, Loop) or any(map(has_loops, children(tree)))
 
 
@@ -120,7 +120,7 @@ _KINDS: Mapping[int, Callable[[_Fields], Tree]] = {
     8: lambda struct: Collection(tuple(_entries(struct))),
     9: _loop,
 }
-"""The kinds of `Expr` by the numbers of their fields."""
+"""The kinds of `Expr` by their field numbers."""
 
 
 def _message(fields: _Fields, number: int) -> bytes:
@@ -136,7 +136,7 @@ def _text(fields: _Fields, number: int) -> str:
 
 
 def _fields(data: bytes) -> _Fields:
-    """The fields of one protobuf message by their numbers, in the order of their appearance."""
+    """Return the fields of one protobuf message by their numbers, in the order of their appearance."""
     fields: _Fields = {}
     for number, _, value in wire.read(data):
         fields.setdefault(number, []).append(value)

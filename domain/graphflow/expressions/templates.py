@@ -1,4 +1,4 @@
-"""Texts and values with `{{ expression }}` in them, and what expressions read."""
+"""Templates: texts and values with `{{ expression }}` in them, and the paths that expressions read."""
 
 import json
 from collections.abc import Iterator, Mapping
@@ -13,7 +13,7 @@ from domain.graphflow.expressions.syntax import Loop, Select, Tree, children
 from domain.graphflow.expressions.tokens import end_of_expression
 
 LONGEST_RESULT = 1_000_000
-"""Characters of what a template makes."""
+"""Limit on the result of a template, in characters."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,9 +25,9 @@ class Hole:
 
 @dataclass(frozen=True, slots=True)
 class Reference:
-    """What an expression reads, as in `("nodes", "draft", "output", "score")`.
+    """A path that an expression reads, as in `("nodes", "draft", "output", "score")`.
 
-    `tested`: it only asks with `has` whether it is there. `guarded`: the expression asks so elsewhere.
+    `tested`: it is only an argument of `has`. `guarded`: the expression tests it with `has` elsewhere.
     """
 
     path: tuple[str, ...]
@@ -37,7 +37,7 @@ class Reference:
 
 @lru_cache(maxsize=4096)
 def pieces(template: str) -> tuple[str | Hole, ...]:
-    """The fixed texts and the expressions of a template, in their order.
+    """Return the fixed texts and the expressions of a template, in order.
 
     Raises:
         BadExpression: a `{{` is not closed.
@@ -54,7 +54,7 @@ def pieces(template: str) -> tuple[str | Hole, ...]:
 
 
 def expressions_in(value: Any) -> Iterator[str]:
-    """The expressions in a template, or in the templates inside a value.
+    """Yield the expressions in a template, or in the templates inside a value.
 
     Raises:
         BadExpression: a `{{` is not closed.
@@ -67,10 +67,10 @@ def expressions_in(value: Any) -> Iterator[str]:
 
 
 def rendered(template: str, data: Mapping[str, Any]) -> str:
-    """The text: values that are no texts are written as JSON.
+    """Render a template: values other than texts are written as JSON.
 
     Raises:
-        BadExpression: an expression cannot be evaluated, and which one; or the text would be too long.
+        BadExpression: an expression cannot be evaluated (the message names it), or the text would be too long.
     """
     parts = [piece if isinstance(piece, str) else _text(_value(piece, data)) for piece in pieces(template)]
     if sum(map(len, parts)) > LONGEST_RESULT:
@@ -79,7 +79,7 @@ def rendered(template: str, data: Mapping[str, Any]) -> str:
 
 
 def filled(value: Any, data: Mapping[str, Any]) -> Any:
-    """A value with its templates rendered; a text that is one expression and nothing else becomes its value.
+    """Render the templates in a value; a text that consists of one expression is replaced by its value.
 
     Raises:
         BadExpression: as for `rendered`.
@@ -97,10 +97,10 @@ def filled(value: Any, data: Mapping[str, Any]) -> Any:
 
 
 def references(expression: str) -> tuple[Reference, ...]:
-    """What an expression reads, each once.
+    """Return the paths that an expression reads, each once.
 
     Raises:
-        BadExpression: it cannot be read.
+        BadExpression: it cannot be parsed.
     """
     found = dict.fromkeys(_reads(expressions.tree(expression), frozenset()))
     tests = [path for path, tested in found if tested]
@@ -111,10 +111,10 @@ def references(expression: str) -> tuple[Reference, ...]:
 
 
 def references_in(value: Any) -> tuple[Reference, ...]:
-    """What the templates inside a value read.
+    """Return the paths that the templates inside a value read.
 
     Raises:
-        BadExpression: an expression cannot be read.
+        BadExpression: an expression cannot be parsed.
     """
     return tuple(dict.fromkeys(one for expression in expressions_in(value) for one in references(expression)))
 

@@ -1,4 +1,4 @@
-"""Where the texts and brackets of an expression are: as much as it takes to find its end, or a `has(…)`."""
+"""Finds the texts and brackets of an expression: enough to find its end, or a `has(…)`."""
 
 import re
 from collections.abc import Iterator
@@ -17,7 +17,7 @@ _TOKEN = re.compile(
 
 
 def end_of_expression(text: str, start: int) -> int | None:
-    """Where the `}}` is that ends the expression which begins at `start`, or None."""
+    """Return the position of the `}}` that ends the expression starting at `start`, or None."""
     depth = 0
     for kind, piece, at in _tokens(text, start):
         if kind != "other":
@@ -32,10 +32,10 @@ def end_of_expression(text: str, start: int) -> int | None:
 
 
 def without_tests(expression: str) -> str:
-    """The expression with `true` in the place of each `has(…)`, all else where it was."""
+    """Replace each `has(…)` by `true`, keeping all other characters at their positions."""
     out = list(expression)
-    waiting: int | None = None  # where a `has` stands whose bracket is still to come
-    opened: list[int | None] = []  # for each open bracket, where the `has` before it stands
+    waiting: int | None = None  # position of a `has` whose bracket is still to come
+    opened: list[int | None] = []  # for each open bracket, the position of the `has` before it
     for kind, piece, at in _tokens(expression, 0):
         if piece == "(":
             opened.append(waiting)
@@ -47,7 +47,7 @@ def without_tests(expression: str) -> str:
 
 
 def words_of(expression: str) -> str:
-    """The expression without its texts and comments, whose words and signs say nothing about it."""
+    """Return the expression without its texts and comments, which would only distract from its syntax."""
     return "".join(" " if kind in {"text", "comment"} else piece for kind, piece, _ in _tokens(expression, 0))
 
 

@@ -1,4 +1,4 @@
-"""The types of values, as expressions see them: read from JSON Schemas, written as CEL writes its types."""
+"""The types of values as expressions see them: derived from JSON Schemas, written in CEL's notation."""
 
 import re
 from collections.abc import Iterator, Mapping
@@ -22,7 +22,7 @@ _MOST = 500
 
 
 def kind_of(schema: Any) -> Kind:
-    """The type that a JSON Schema gives a value. A `number` may be whole or not, so it is `DYN`."""
+    """Return the type that a JSON Schema gives a value. A `number` may be an integer or not, so it is `DYN`."""
     if not isinstance(schema, Mapping):
         return "DYN"
     name = schema.get("type")
@@ -32,14 +32,14 @@ def kind_of(schema: Any) -> Kind:
 
 
 def kinds_in(schema: Mapping[str, Any], path: str) -> dict[str, Kind]:
-    """The types of a value and of what is inside it, by their paths, as in `input.customer.name`."""
+    """Return the types of a value and its parts, by their paths, as in `input.customer.name`."""
     found: dict[str, Kind] = {}
     _gather(schema, path, found, 0)
     return found
 
 
 def numbers_in(schema: Any, path: str, depth: int = 0) -> Iterator[str]:
-    """The paths of values that may be whole or not: JSON Schema's type `number`."""
+    """Yield the paths of values that may be integers or not: JSON Schema's type `number`."""
     if not isinstance(schema, Mapping) or depth > _DEEPEST:
         return
     if schema.get("type") == "number":
@@ -50,7 +50,7 @@ def numbers_in(schema: Any, path: str, depth: int = 0) -> Iterator[str]:
 
 
 def cel_type(kind: Kind) -> Any:
-    """The library's type; what it has no simple one for is `DYN`."""
+    """Return the library's type; `DYN` for those without a simple one."""
     if kind.startswith("LIST<"):
         return cel.Type.List(cel_type(kind[5:-1]))
     if kind.startswith("MAP<"):

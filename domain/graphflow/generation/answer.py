@@ -1,4 +1,4 @@
-"""Generating a workflow: what a model may answer, and all that is wrong with an answer."""
+"""Generation of a workflow: the shape of the model's answer, and the problems of an answer."""
 
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -21,12 +21,12 @@ _MOST_TOLD = 10
 _MOST_FLAWS = 50
 _KINDS = ("agent", "mode", "tool", "for_agents", "workflow", "count")
 _LONGEST = 300
-"""Characters of one problem."""
+"""Limit on one problem, in characters."""
 
 
 @dataclass(frozen=True, slots=True)
 class Traced:
-    """What meets a requirement, by its number from 1, and how; where it is not met, `how` says why."""
+    """The nodes that meet a requirement, by its number from 1, and how; where it is not met, `how` says why."""
 
     requirement: int
     nodes: tuple[str, ...]
@@ -36,7 +36,7 @@ class Traced:
 
 @dataclass(frozen=True, slots=True)
 class Drawn:
-    """What an answer says. Without a definition the problems say why; with one they may say what is wrong with it."""
+    """A parsed answer. Without a definition the problems say why; with one they may be about the definition."""
 
     definition: Definition | None = None
     requirements: tuple[Traced, ...] = ()
@@ -44,9 +44,9 @@ class Drawn:
 
 
 def options(known: Known, requirements: int) -> tuple[str, ...]:
-    """What a definition may name, and how many requirements there are, as short texts.
+    """Return the names a definition may use, and the number of requirements, as short texts.
 
-    Of the schemas of tools and workflows only the names, types and what is required are kept.
+    Of the schemas of tools and workflows only names, types and required fields are kept.
     """
     tools = [f"tool:{name} {_outlined(schema)}" for name, schema in known.tools.items()]
     newest = {name: found for (name, version), found in known.workflows.items() if version is None}
@@ -57,7 +57,7 @@ def options(known: Known, requirements: int) -> tuple[str, ...]:
 
 
 def drawn(text: str, options: Sequence[str]) -> Drawn:
-    """What an answer says, and all that is wrong with it."""
+    """Parse an answer and collect all its problems."""
     try:
         value = json.loads(text)
     except (ValueError, RecursionError) as error:
@@ -76,7 +76,7 @@ def _no_json(text: str, error: Exception) -> Problem:
 
 
 def _drawn(value: Mapping[str, Any], options: Sequence[str]) -> Drawn:
-    """The same of an answer that follows the schema."""
+    """Parse an answer that follows the schema."""
     known, count = _read(options)
     traced = tuple(
         Traced(int(each["requirement"]), tuple(each["nodes"]), each["met"], each["how"].strip())
@@ -95,7 +95,7 @@ def _drawn(value: Mapping[str, Any], options: Sequence[str]) -> Drawn:
 
 
 def _untraced(traced: Sequence[Traced], count: int, nodes: Iterable[str]) -> Iterator[Problem]:
-    """Requirements that are not traced to nodes that are there."""
+    """Yield problems of requirements that are not traced to existing nodes."""
     there = set(nodes)
     told = [each.requirement for each in traced]
     for number in range(1, count + 1):
@@ -131,7 +131,7 @@ def _shortened(text: str) -> str:
 
 
 def _read(options: Sequence[str]) -> tuple[Known, int]:
-    """What the options say. Nothing is known of prices: they are no matter of what can be drawn."""
+    """Decode the options. Prices are not included: they do not affect the definition."""
     named: dict[str, dict[str, Any]] = {kind: {} for kind in _KINDS}
     for option in options:
         kind, _, rest = option.partition(":")
@@ -158,6 +158,6 @@ def _outlined(schema: Mapping[str, Any]) -> str:
 
 
 DESIGN = Shape("graphflow.design", lambda _: SCHEMA, problem=_problem)
-"""A definition, and what in it meets each requirement. The options are those that `options` gives."""
+"""A definition, and the nodes that meet each requirement. The options are those of `options`."""
 
 SHAPES = (DESIGN,)

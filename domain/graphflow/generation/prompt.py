@@ -1,4 +1,4 @@
-"""Generating a workflow: what a model is told."""
+"""The prompt for generating a workflow."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
@@ -14,7 +14,7 @@ MODES: Mapping[str, str] = {
     "vote": "proposals and ballots",
     "handoff": "each names who goes on",
 }
-"""How a swarm works, in a few words: these stand in a prompt that has to be short."""
+"""The swarm modes in a few words: the prompt has to be short."""
 
 _RULES = """\
 Draw a workflow that does what is described and meets every requirement. You do not carry it out. It is proven before \
@@ -62,7 +62,7 @@ met, how (in one sentence). If something cannot be met with what there is, say m
 
 
 def brief(*, names_hash: str, description_hash: str, requirements_hash: str | None) -> list[Part]:
-    """The message of the turn that draws."""
+    """Return the message of the turn that generates."""
     parts = [
         Part(_RULES),
         Part(hash=names_hash),
@@ -74,18 +74,18 @@ def brief(*, names_hash: str, description_hash: str, requirements_hash: str | No
 
 
 def numbered(requirements: Sequence[str]) -> str:
-    """The requirements by their numbers, from 1."""
+    """Number the requirements from 1."""
     return "\n".join(f"{number}. {each}" for number, each in enumerate(requirements, 1))
 
 
 def listed(kind: str, lines: Iterable[str]) -> str:
-    """A list of names under its heading; nothing where there are none."""
+    """Return a list of names under a heading; an empty text where there are none."""
     told = "\n".join(lines)
     return f"{kind}:\n{told}\n" if told else ""
 
 
 def signature(name: str, schema: Mapping[str, Any]) -> str:
-    """A tool or workflow by what it is given, as in `query_costs(period, group_by?)`; `?`: may be left out."""
+    """Return a tool or workflow with its parameters, as in `query_costs(period, group_by?)`; `?`: optional."""
     properties = schema.get("properties")
     required = schema.get("required", ())
     names = properties if isinstance(properties, Mapping) else ()

@@ -1,9 +1,9 @@
-"""A rehearsal: a definition walked with made-up outputs. No model is asked, nothing is called, and it costs nothing.
+"""A rehearsal: a walk through a definition with sample outputs. No model or tool is called, and it costs nothing.
 
-Agents, swarms, tools and other workflows put out made-up values, approvals are given, waits are over at once. Templates
-and conditions are really evaluated on that. The first walk goes as they say; the others go the other way once at one
-condition each. It shows where a definition can lead, and what its expressions make of such values; it does not show
-what a model would answer.
+Agents, swarms, tools and other workflows return sample values, approvals are approved, waits end at once. Templates and
+conditions are evaluated on these values. The first walk follows the conditions; each further one takes the other branch
+once at one condition. It shows the reachable paths of a definition, and the results of its expressions on such values;
+it does not show what a model would answer.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -28,9 +28,9 @@ from domain.graphflow.generation.sample_data import instance
 from domain.graphflow.validation.problems import Problem
 
 MOST_WALKS = 41
-"""The walk as it goes, and twenty conditions with both of their outcomes."""
+"""The first walk, and twenty conditions with both of their outcomes."""
 MOST_STEPS = 6_000
-"""Visits, and texts and expressions evaluated, of all walks together: one that takes more is cut, and is the last."""
+"""Limit on iterations and evaluations of all walks together: the walk that exceeds it is cut, and the last."""
 _MOST_PROBLEMS = 50
 _MOST_ITEMS = 3
 
@@ -39,7 +39,7 @@ _FIX = "It may go well on real values; if a value can be missing, ask has(…) f
 
 @dataclass(frozen=True, slots=True)
 class Forced:
-    """An edge with a condition, by its index, that is taken or not the first time it comes to it."""
+    """The outcome of a condition, by its edge's index, that is forced the first time it is evaluated."""
 
     edge: int
     taken: bool
@@ -47,9 +47,9 @@ class Forced:
 
 @dataclass(frozen=True, slots=True)
 class Walk:
-    """One way through. `turned` says where it went the other way, as in `edge a -> b: taken`; None for the first walk.
+    """One path. `turned` names the forced outcome, as in `edge a -> b: taken`; None for the first walk.
 
-    `status` is how a run would end; `cut` where it took too many visits to see. `reason` is why it would fail.
+    `status` is the end of such a run; `cut` if it exceeded the limit of steps. `reason` is why it would fail.
     """
 
     turned: str | None
@@ -62,7 +62,7 @@ class Walk:
 
 @dataclass(frozen=True, slots=True)
 class Rehearsal:
-    """What the walks have shown: nodes that ran in one of them or in none, the ends, expressions that failed.
+    """The result of the walks: nodes that ran in one of them or in none, the ends, expressions that failed.
 
     `complete`: each condition was tried both ways.
     """
@@ -80,7 +80,7 @@ def _in_time() -> bool:
 
 
 def rehearse(definition: Definition, *, is_late: Callable[[], bool] = _in_time) -> Rehearsal:
-    """Walk through a definition that is valid, until it is late."""
+    """Walk through a valid definition, until `is_late` returns True."""
     schedule = Schedule(graph_of(definition))
     conditions = [at for at, edge in enumerate(definition.edges) if edge.when is not None]
     wanted = [None, *(Forced(edge, taken) for edge in conditions for taken in (True, False))]
@@ -191,7 +191,7 @@ class _Actor:
         held = bool(self._tried(where, "when", lambda: holds(condition, self._data(visit.visit))))
         if self._forced is None or self._forced.edge != at or self._has_come:
             return held
-        self._has_come = True  # once: a loop that is led back for ever says nothing
+        self._has_come = True  # once only: forced each time, a loop would never end
         self.has_turned = self._forced.taken != held
         return self._forced.taken
 
@@ -203,7 +203,7 @@ class _Actor:
         return [self._done(node.node, node.id, "node.", {**data, node.item: item}) for item in listed]
 
     def _done(self, work: Any, name: str, field: str, data: Mapping[str, Any]) -> Any:  # noqa: PLR0911  (one return for each kind of work)
-        """What a node puts out: made up, on what it is really given."""
+        """Return a node's sample output, after evaluating its real input."""
         where = f"node {name}"
         match work:
             case AgentWork():
@@ -231,7 +231,7 @@ class _Actor:
         return {"timed_out": False, "payload": {}}
 
     def _tried(self, where: str, field: str, make: Any) -> Any:
-        """What it gives; None where it fails, which is a problem, or where it is late."""
+        """Return the evaluated value; None if it fails, which is a problem, or if it is late."""
         self.steps += 1
         if self._is_late():
             return None

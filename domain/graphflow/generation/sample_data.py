@@ -1,4 +1,4 @@
-"""Made-up values for a rehearsal: the least that a JSON Schema asks for, and texts that say what they stand for."""
+"""Sample values for a rehearsal: the least that a JSON Schema requires, and texts that name what they stand for."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -10,7 +10,7 @@ _LONGEST = 1_000
 
 
 def instance(schema: Any, name: str) -> Any:
-    """A small value of this schema, as far as it can be told from it; texts are `name` in brackets."""
+    """Return a small value of this schema, as far as the schema determines it; texts are `name` in brackets."""
     return _Maker(schema).of(schema, name, 0)
 
 
@@ -35,7 +35,7 @@ class _Maker:
         return self._typed(schema, name, depth)
 
     def _inside(self, schema: Mapping[str, Any]) -> Any:
-        """The schema that this one is by reference, or the first that it may be."""
+        """Return the schema that this one refers to, or the first of its alternatives."""
         if isinstance(reference := schema.get("$ref"), str):
             return self._referred(reference)
         for word in ("anyOf", "oneOf", "allOf"):

@@ -1,7 +1,7 @@
-"""The JSON Schema of a drawn workflow, as short as can be: a prompt holds it, and some windows are small.
+"""The JSON Schema of a generated workflow, as short as possible: it is part of a prompt, and some windows are small.
 
-It is the published one of a definition with all types of nodes in one, and without lengths, patterns and the fields
-that each type has to have: reading an answer as a definition checks all of that, and tells of it place by place.
+It is the published schema of a definition with all node types merged, and without lengths, patterns and required fields
+of each type: parsing an answer as a definition checks all of that, with located problems.
 """
 
 from collections.abc import Mapping
@@ -42,7 +42,7 @@ _DONE: Json = {
     "version": _COUNT,
     "input": _OBJECT,
 }
-"""What may be done inside a map, or to undo a node."""
+"""The work that is possible inside a map, or as a compensation."""
 
 _NODE: Json = {
     "id": _TEXT,

@@ -1,4 +1,4 @@
-"""Checks of what is handed over: JSON Schemas can be used, and tools and workflows get what they ask for."""
+"""Checks of passed values: JSON Schemas are usable, and tools and workflows get the values they require."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -15,7 +15,7 @@ from domain.json_schema.validation import why_unusable
 
 
 def schemas(definition: Definition) -> Iterator[Problem]:
-    """JSON Schemas that cannot be used."""
+    """Yield unusable JSON Schemas."""
     yield from _schema("definition", "input", definition.input)
     for node in definition.nodes:
         for field, work in works(node):
@@ -24,7 +24,7 @@ def schemas(definition: Definition) -> Iterator[Problem]:
 
 
 def problems(definition: Definition, known: Known) -> Iterator[Problem]:
-    """What tools and workflows do not get, or cannot take. The names that are not known are passed over."""
+    """Yield missing and unacceptable values of tools and workflows. Unknown names are reported elsewhere."""
     outputs = Outputs(definition, known)
     for node in definition.nodes:
         for field, work in works(node):
@@ -53,17 +53,17 @@ def _values(site: Site, schema: Mapping[str, Any], values: Mapping[str, Any], ou
             yield from _value(site, field, declared[name], value, outputs)
         elif schema.get("additionalProperties") is False:
             fix = f"Give one of {', '.join(declared)}" if declared else "Leave it out"
-            yield Problem("unknown_value", site.where, field, f"{name} is not asked for", fix)
+            yield Problem("unknown_value", site.where, field, f"{name} is not a parameter", fix)
 
 
 def _value(site: Site, field: str, schema: Any, value: Any, outputs: Outputs) -> Iterator[Problem]:
     wanted = kind_of(schema)
     try:
         given = kind_of_value(outputs, site, value)
-    except BadExpression:  # it is told of where expressions are checked
+    except BadExpression:  # reported where expressions are checked
         return
     if "DYN" not in {wanted, given} and _plain(wanted) != _plain(given):
-        message = f"it is {_said(given)}, and {_said(wanted)} is asked for"
+        message = f"it is {_said(given)}, and has to be {_said(wanted)}"
         yield Problem("wrong_type", site.where, field, message, "Convert it, as with string(…) or int(…)")
 
 

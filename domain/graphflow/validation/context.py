@@ -1,4 +1,4 @@
-"""What a definition may name, as far as a validation has to know it."""
+"""The context of a validation: the names that a definition may use."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -9,12 +9,12 @@ from domain.graphflow.definition.model import Definition, MapNode, Node
 from domain.graphflow.definition.node_types import AgentWork, SwarmWork, ToolWork, WorkflowWork
 
 MOST_NESTED = 5
-"""How deep workflows may stand inside each other: so many around one."""
+"""Limit on the nesting of workflows: the number of enclosing ones."""
 
 
 @dataclass(frozen=True, slots=True)
 class KnownWorkflow:
-    """A version of a workflow. `includes` are the ids of all workflows inside it, at any depth.
+    """A version of a workflow. `includes` are the ids of all workflows nested in it, at any depth.
 
     `model_calls` and `cost_usd` are its worst case; `output` is a JSON Schema, if it is known.
     """
@@ -28,12 +28,12 @@ class KnownWorkflow:
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """`agents`: the most that one model call of each may cost, in USD. `tools`: the JSON Schema of their arguments.
+    """The names that a definition may use, with their properties.
 
-    `for_agents` are those of the tools that only agents can call: a turn's workflow does them.
-    `modes`: how many turns a swarm takes at most, given its members and rounds. `workflows` go by id and version; under
-    the version None is the newest one. `calls_per_turn`: the most model calls of one turn. `itself`: the id under which
-    the definition is kept, if it is.
+    `agents`: the highest cost of one model call of each, in US dollars. `tools`: the JSON Schema of their arguments.
+    `for_agents` are the tools that only agents can call: a turn's workflow carries them out. `modes`: the most turns of
+    a swarm, given its members and rounds. `workflows` go by id and version; under the version None is the newest one.
+    `calls_per_turn`: the most model calls of one turn. `itself`: the id of the definition, if it is stored.
     """
 
     agents: Mapping[str, Decimal]
@@ -56,18 +56,18 @@ class Named:
 
 
 Work = Node | AgentWork | ToolWork | WorkflowWork
-"""A node, or what is done inside one."""
+"""A node, or the work inside one."""
 
 
 def works(node: Node) -> tuple[tuple[str, Any], ...]:
-    """What is done at a node, with the name of the field it stands in: itself, what a map repeats, what undoes it."""
+    """Return the work of a node, with its field prefix: its own, a map's inner one, its compensation."""
     inner = (("node.", node.node),) if isinstance(node, MapNode) else ()
     undo = (("compensate.", node.compensate),) if node.compensate else ()
     return (("", node), *inner, *undo)
 
 
 def names_in(definition: Definition) -> Named:
-    """The names that are to be looked up for a validation."""
+    """Return the names that a validation has to look up."""
     done = [work for node in definition.nodes for _, work in works(node)]
     agents = {work.agent for work in done if isinstance(work, AgentWork)}
     swarms = [work for work in done if isinstance(work, SwarmWork)]

@@ -1,4 +1,4 @@
-"""Checks of what is read: every expression can be evaluated on what is there when it is its turn."""
+"""Checks of data flow: every expression can be evaluated on the data that exists when it is evaluated."""
 
 from collections.abc import Iterator, Mapping
 
@@ -18,7 +18,7 @@ WARNINGS = frozenset({"may_be_skipped", "may_have_failed", "optional_input", "ma
 
 
 def problems(definition: Definition, known: Known) -> Iterator[Problem]:
-    """Errors and warnings (those with the codes in `WARNINGS`) of a definition whose edges lead from node to node."""
+    """Yield errors and warnings (those with the codes in `WARNINGS`) of a definition that is a graph."""
     yield from _items(definition)
     reader = _Reader(definition, known)
     for site in sites(definition):
@@ -47,7 +47,7 @@ class _Reader:
             return
         yield from _form(site, expression, kind)
         for path in self._outputs.mixed_in(expression):
-            message = f"{path} may be whole or not, and only numbers of one kind count with each other"
+            message = f"{path} may be an integer or not, and arithmetic needs numbers of one type"
             fix = f"Write double({path}), and other numbers with a point, as in 2.0"
             yield Problem("may_be_whole", site.where, site.field, message, fix)
         for reference in read:
@@ -100,7 +100,7 @@ class _Reader:
             message = f"{name} may have been skipped, and has no output then"
             yield Problem("may_be_skipped", site.where, site.field, message, guard)
         elif self._definition.nodes[self._index[name]].on_error == "continue":
-            message = f"{name} goes on after an error, and has no output then"
+            message = f"{name} continues after an error, and has no output then"
             yield Problem("may_have_failed", site.where, site.field, message, guard)
 
     def _sure(self, site: Site) -> frozenset[int]:
@@ -113,7 +113,7 @@ class _Reader:
 def _items(definition: Definition) -> Iterator[Problem]:
     for node in definition.nodes:
         if isinstance(node, MapNode) and node.item in ROOTS:
-            message = f"an item cannot be called {node.item}, which means something else"
+            message = f"an item cannot be called {node.item}, which is a variable already"
             yield Problem("item_name", f"node {node.id}", "item", message, "Take another name")
 
 
@@ -129,7 +129,7 @@ def _form(site: Site, expression: str, kind: Kind) -> Iterator[Problem]:
 
 
 def _undeclared(path: tuple[str, ...], kinds: Mapping[str, Kind]) -> str | None:
-    """The first part of a path that a declared object does not have; None where nothing is declared."""
+    """Return the first part of a path that a declared object does not have; None where nothing is declared."""
     for many in range(1, len(path)):
         before_it, with_it = ".".join(path[:many]), ".".join(path[: many + 1])
         declares = any(name.startswith(f"{before_it}.") for name in kinds)

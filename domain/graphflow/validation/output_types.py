@@ -1,4 +1,4 @@
-"""What nodes put out, as types: by the kind of work, by the schemas that are declared, by what expressions give."""
+"""Output types of nodes: by the type of work, by declared schemas, by the types of expressions."""
 
 from collections.abc import Iterator, Mapping
 from itertools import chain
@@ -25,7 +25,7 @@ _WAITED: Mapping[str, Kind] = {"timed_out": "BOOL", "payload": "DYN"}
 
 
 class Outputs:
-    """The types of all that expressions in one definition may read."""
+    """The types of all values that expressions in one definition may read."""
 
     def __init__(self, definition: Definition, known: Known) -> None:
         self._definition, self._known = definition, known
@@ -35,7 +35,7 @@ class Outputs:
         self.of_input = kinds_in(definition.input, "input") | {"input": OBJECT}
 
     def mixed_in(self, expression: str) -> tuple[str, ...]:
-        """The paths of numbers that are counted with as they are, though they may be whole or not."""
+        """Return the paths of unconverted arithmetic operands that may be integers or not."""
         found = (".".join(path) for path in counted_with(tree(expression)))
         return tuple(dict.fromkeys(path for path in found if path in self._numbers()))
 
@@ -50,9 +50,9 @@ class Outputs:
         return self._mixed
 
     def of_node(self, node_id: str) -> Mapping[str, Kind]:
-        """By paths such as `nodes.draft.output.score`. A node that goes on after errors may put out anything."""
+        """Return types by paths such as `nodes.draft.output.score`. With `on_error: continue` the output is untyped."""
         if node_id not in self._found:
-            self._found[node_id] = {}  # a transform that reads itself finds nothing known
+            self._found[node_id] = {}  # a transform that reads itself must not recurse
             node, path = self._nodes[node_id], f"nodes.{node_id}"
             output = {f"{path}.output": "DYN"} if node.on_error == "continue" else self._of_work(node, f"{path}.output")
             rest = {path: OBJECT, f"{path}.status": "STRING", f"{path}.error": "DYN", f"{path}.visit": "INT"}
@@ -60,10 +60,10 @@ class Outputs:
         return self._found[node_id]
 
     def kinds_at(self, site: Site, expression: str) -> dict[str, Kind]:
-        """The types of what this expression reads.
+        """Return the types of the variables that this expression reads.
 
         Raises:
-            BadExpression: it cannot be read.
+            BadExpression: it cannot be parsed.
         """
         kinds: dict[str, Kind] = {"input": OBJECT, "nodes": OBJECT, "context": OBJECT, "visit": "INT"}
         if site.item is not None:
@@ -76,10 +76,10 @@ class Outputs:
         return kinds
 
     def kind_at(self, site: Site, expression: str) -> Kind:
-        """The type of an expression, if it has one.
+        """Return the type of an expression.
 
         Raises:
-            BadExpression: it cannot be read, or puts together what does not go together.
+            BadExpression: it cannot be parsed, or combines incompatible types.
         """
         return checked(expression, self.kinds_at(site, expression))
 
@@ -108,7 +108,7 @@ class Outputs:
         for key, expression in work.set.items():
             try:
                 yield f"{path}.{key}", self.kind_at(site, expression)
-            except BadExpression:  # it is told of where the expression stands
+            except BadExpression:  # reported where the expression is checked
                 yield f"{path}.{key}", "DYN"
 
     def _item_of(self, work: TransformWork) -> str | None:
@@ -126,10 +126,10 @@ class Outputs:
 
 
 def kind_of_value(outputs: Outputs, site: Site, value: Any) -> Kind:
-    """The type of a value with templates in it: of its one expression, or of what is written.
+    """Return the type of a value with templates in it: of its one expression, or of the literal.
 
     Raises:
-        BadExpression: an expression cannot be read.
+        BadExpression: an expression cannot be parsed.
     """
     if isinstance(value, str):
         found = Site(site.where, site.field, "template", value, site.node, item=site.item).expressions()

@@ -1,4 +1,4 @@
-"""What a validation finds: what is wrong, where, and what to do about it."""
+"""The result of a validation: problems with their places and fixes."""
 
 from dataclasses import dataclass
 from decimal import Decimal
@@ -6,7 +6,7 @@ from decimal import Decimal
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """`where` is `definition`, `node draft` or `edge draft -> review`; `fix` says what to do."""
+    """A problem. `where` is `definition`, `node draft` or `edge draft -> review`; `fix` says what to do."""
 
     code: str
     where: str
@@ -21,7 +21,7 @@ class Problem:
 
 @dataclass(frozen=True, slots=True)
 class WorstCase:
-    """The most that one run can take: every visit, item, attempt and turn that the definition allows."""
+    """The upper bounds of one run: with every iteration, item, attempt and turn that the definition allows."""
 
     model_calls: int
     cost_usd: Decimal
@@ -29,7 +29,7 @@ class WorstCase:
 
 @dataclass(frozen=True, slots=True)
 class Validation:
-    """A definition with errors cannot run; warnings are for whoever wrote it. No worst case where names are unknown."""
+    """A definition with errors cannot run; warnings are for its author. No worst case if names are unknown."""
 
     errors: tuple[Problem, ...]
     warnings: tuple[Problem, ...]

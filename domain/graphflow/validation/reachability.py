@@ -1,9 +1,10 @@
-"""Which nodes can have run before another begins, and which surely have finished well.
+"""Nodes that can have run before another starts, and those that certainly have completed.
 
-`sure` follows the tokens. Whatever begins has a live token, so what all its possible live tokens have in common has
-run. What runs leads on: along every edge without a condition, and, where an edge is `otherwise`, along one of the edges
-that have one, so that what all of them lead to runs too. A cycle that is entered is left, or the run fails: a node that
-runs in each of its rounds takes one of the edges that do not lead back. And what a join waits for is settled before.
+`sure` follows the tokens. Whatever starts has a live token, so the nodes that all its possible live tokens have in
+common have run. A node that runs leads on: along every edge without a condition, and, where an edge is `otherwise`,
+along one of the edges with one, so that the nodes that all of these lead to run too. A cycle that is entered is left,
+or the run fails: a node that runs in each of its rounds takes one of the edges that do not lead back. And the nodes
+that a join waits for are settled before.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -18,9 +19,9 @@ Nodes = frozenset[int]
 
 @dataclass(frozen=True, slots=True)
 class Before:
-    """For each node, by index: which can have run before it begins, and which surely have. `always` surely run at all.
+    """For each node, by index: nodes that can have run before it starts, and that certainly have. `always` run at all.
 
-    A node that goes on after an error (`continue`) counts as surely run; whether it has an output is another question.
+    A node with `on_error: continue` counts as certainly run; if it has an output is checked separately.
     """
 
     possible: tuple[Nodes, ...]
@@ -37,7 +38,7 @@ def before(graph: Graph) -> Before:
     implied: dict[int, Nodes] = {}
     for node in order:
         join = graph.nodes[node].join
-        # an edge from inside the cycle may be the first to lead here; a join that cannot be is skipped at once
+        # an edge inside the cycle may be the first to lead here; an impossible join is skipped at once
         if node in several or (isinstance(join, int) and join > len(shape.incoming[node])):
             settled[node] = implied[node] = frozenset()
             continue
@@ -53,7 +54,10 @@ def before(graph: Graph) -> Before:
 
 
 def _following(graph: Graph, shape: Topology, order: Sequence[int]) -> dict[int, Nodes]:
-    """For each node what surely finishes well if it runs, itself included if it does; unless the run fails."""
+    """Return for each node the nodes that certainly complete if it runs and the run does not fail.
+
+    The node itself is included if it completes.
+    """
     left: dict[int, Nodes] = {}
     while True:
         found: dict[int, Nodes] = {}
@@ -77,7 +81,7 @@ def _following_node(graph: Graph, shape: Topology, node: int, found: Mapping[int
 
 
 def _left(graph: Graph, shape: Topology, index: int, found: Mapping[int, Nodes]) -> Nodes:
-    """What surely follows once a cycle is entered: it is left from those nodes that run in each of its rounds."""
+    """Return the nodes that certainly follow once a cycle is entered: it is left from nodes that run in each round."""
     region = shape.regions[index]
     if len(region.entries) > 1:
         return frozenset()
@@ -106,13 +110,13 @@ def _has_otherwise(graph: Graph, edges: Iterable[int]) -> bool:
 
 
 def _if_live(graph: Graph, index: int, implied: Mapping[int, Nodes]) -> Nodes:
-    """What has finished well if this edge is taken."""
+    """Return the nodes that have completed if this edge is taken."""
     edge = graph.edges[index]
     return implied[edge.source] | ({edge.source} if edge.kind != "error" else frozenset())
 
 
 def _led_to(graph: Graph, shape: Topology, run: Nodes, follows: Mapping[int, Nodes]) -> Nodes:
-    """What runs and finishes well whenever these run, unless the run fails."""
+    """Return the nodes that complete whenever these run, unless the run fails."""
     sure = _union([follows[node] for node in run])
     counting = [node for node in range(len(graph.nodes)) if isinstance(graph.nodes[node].join, int)]
     while more := [node for node in counting if not follows[node] <= sure and _enough(graph, shape, node, sure)]:
@@ -128,7 +132,7 @@ def _enough(graph: Graph, shape: Topology, node: int, sure: Nodes) -> bool:
 
 
 def _ordered(graph: Graph, shape: Topology) -> list[int]:
-    """All nodes, each after those that its forward edges come from."""
+    """Return all nodes in topological order of the forward edges."""
     missing = [len(edges) for edges in shape.incoming]
     ready = [node for node, many in enumerate(missing) if not many]
     order: list[int] = []
@@ -145,7 +149,7 @@ def _ordered(graph: Graph, shape: Topology) -> list[int]:
 
 
 def _ancestors(graph: Graph) -> tuple[Nodes, ...]:
-    """For each node those from which a way leads to it, back edges included."""
+    """Return for each node those from which a path leads to it, back edges included."""
     reached: list[set[int]] = [set() for _ in graph.nodes]
     changed = True
     while changed:

@@ -56,5 +56,6 @@ def _unknown(kind: str, where: str, field: str, names: Iterable[str], known: Ite
 
 
 def _twice(where: str, field: str, names: tuple[str, ...]) -> Iterator[Problem]:
+    """Yield members that are named more than once."""
     for name in dict.fromkeys(each for each in names if names.count(each) > 1):
         yield Problem("agent_twice", where, field, f"{name} is named more than once", "Name each member once")

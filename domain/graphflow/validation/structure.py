@@ -1,4 +1,4 @@
-"""Checks of the drawing: what leads where, that everything is reached and ends, that every cycle is bounded."""
+"""Checks of the graph: edges lead to nodes, every node is reachable and leads to an end, every cycle is bounded."""
 
 from collections.abc import Iterable, Iterator, Sequence
 
@@ -12,7 +12,7 @@ _RESERVED = frozenset({"in", "true", "false", "null"})
 
 
 def broken(definition: Definition) -> Iterator[Problem]:
-    """What keeps a definition from being a graph at all: ids that stand twice, edges that lead nowhere."""
+    """Yield the problems that keep a definition from being a graph: duplicate ids, edges to missing nodes."""
     ids = [node.id for node in definition.nodes]
     for name in dict.fromkeys(each for each in ids if ids.count(each) > 1):
         yield Problem("node_twice", f"node {name}", "id", "several nodes have this id", "Give each an id of its own")
@@ -30,7 +30,7 @@ def broken(definition: Definition) -> Iterator[Problem]:
 
 
 def problems(definition: Definition) -> Iterator[Problem]:
-    """What is wrong with a graph whose edges lead from node to node."""
+    """Yield the problems of a definition that is a graph."""
     graph = graph_of(definition)
     shape = topology(graph)
     yield from _edges(definition)
@@ -41,12 +41,12 @@ def problems(definition: Definition) -> Iterator[Problem]:
 
 
 def hints(definition: Definition) -> Iterator[Problem]:
-    """What is probably not meant."""
+    """Yield warnings about probable mistakes."""
     shape = topology(graph_of(definition))
     for node in definition.nodes:
         own = [edge for edge in definition.edges if edge.source == node.id]
         if own and all(edge.when for edge in own):
-            message = "if none of its conditions holds, nothing follows"
+            message = "if none of its conditions is true, nothing follows"
             yield Problem("no_otherwise", f"node {node.id}", "", message, "Add an edge with otherwise: true")
         if own and all(edge.otherwise for edge in own):
             yield Problem("otherwise_alone", own[0].name, "otherwise", "it is always taken", "Leave otherwise out")
@@ -106,7 +106,7 @@ def _endless(definition: Definition, graph: Graph) -> Iterator[Problem]:
     endless = _cyclic([(edge.source, edge.target) for edge in graph.edges if edge.kind == "always"])
     if endless:
         names = [definition.nodes[at].id for at in endless]
-        message = f"{', '.join(names)}: this cycle has no condition, so it goes round until max_visits stops it"
+        message = f"{', '.join(names)}: this cycle has no condition, so it repeats until max_visits stops it"
         fix = "Give the edge that leads back a when, and another edge otherwise"
         yield Problem("endless_cycle", f"node {names[0]}", "", message, fix)
 
@@ -132,7 +132,7 @@ def _joined(definition: Definition, shape: Topology) -> Iterator[Problem]:
 
 
 def _cyclic(pairs: Sequence[tuple[int, int]]) -> list[int]:
-    """The nodes in cycles, and between them."""
+    """Return the nodes in cycles, and between them."""
     left = list(pairs)
     while True:
         inner = {source for source, _ in left} & {target for _, target in left}

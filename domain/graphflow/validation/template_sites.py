@@ -1,4 +1,4 @@
-"""Where a definition holds templates and expressions, and what each may read."""
+"""The places of templates and expressions in a definition, and the data each may read."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -22,8 +22,8 @@ from domain.graphflow.validation.context import works
 class Site:
     """A value with templates, or an expression (`condition`: of an edge).
 
-    `node` is the one that it belongs to, None for the output of the whole; `after`: that node has run then. `item` is
-    what a map's item is called there.
+    `node` is the node that it belongs to, None for the output of the workflow; `after`: that node has run by then.
+    `item` is the name of a map's item.
     """
 
     where: str
@@ -35,7 +35,7 @@ class Site:
     item: str | None = None
 
     def expressions(self) -> tuple[str, ...]:
-        """Its expressions.
+        """Return its expressions.
 
         Raises:
             BadExpression: a `{{` is not closed.
@@ -65,7 +65,7 @@ def sites_of(node: Node) -> Iterator[Site]:
 
 
 def reads(definition: Definition, node: str) -> frozenset[str]:
-    """The nodes whose outputs a node reads for its work, its conditions and its compensation."""
+    """Return the nodes whose outputs a node reads for its work, its conditions and its compensation."""
     found = {name for site in sites(definition) if site.node == node for one in _read(site) for name in _nodes(one)}
     return frozenset(definition.by_id()) if "*" in found else frozenset(found)
 
@@ -76,7 +76,7 @@ def _read(site: Site) -> Iterator[Reference]:
 
 
 def _nodes(reference: Reference) -> Iterator[str]:
-    """The node that is read; `*` for a reading of all of them."""
+    """Yield the node that is read; `*` if all of them are."""
     if reference.path[0] == "nodes":
         yield reference.path[1] if len(reference.path) > 1 else "*"
 

@@ -1,4 +1,4 @@
-"""Whether a definition can run: all that can be proven before it does."""
+"""Validation of a definition: all checks that are possible before it runs."""
 
 from domain.graphflow.definition.model import Definition
 from domain.graphflow.validation import arguments as passing
@@ -13,10 +13,10 @@ _MOST = 100
 
 
 def validate(definition: Definition, known: Known) -> Validation:
-    """What is wrong with a definition, and the most that a run of it can take.
+    """Return the problems of a definition, and the worst case of a run.
 
-    Where edges lead nowhere or ids stand twice nothing more is said of the drawing and of what is read. Not more than
-    100 errors and warnings are told.
+    If the definition is no graph, structure and data flow are not checked further. At most 100 errors and warnings are
+    returned.
     """
     errors = [*structure.broken(definition), *passing.schemas(definition)]
     warnings: list[Problem] = []

@@ -1,4 +1,4 @@
-"""What a run can take at most: every visit, attempt, item and turn that the definition allows."""
+"""The worst case of a run: every iteration, attempt, item and turn that the definition allows."""
 
 from decimal import Decimal
 
@@ -10,7 +10,7 @@ from domain.graphflow.validation.problems import WorstCase
 
 
 def worst_case(definition: Definition, known: Known) -> WorstCase:
-    """The most model calls and the most they can cost.
+    """Return the most model calls and their highest cost.
 
     Raises:
         KeyError: a name is not known.
@@ -37,7 +37,7 @@ def _of_work(work: object, known: Known) -> WorstCase:
             return WorstCase(known.calls_per_turn, known.calls_per_turn * known.agents[work.agent])
         case SwarmWork():
             calls = known.modes[work.mode](len(work.agents), work.rounds) * known.calls_per_turn
-            # whoever coordinates unless named is not known here: the dearest agent of all stands for it
+            # an unnamed coordinator is not known here: assume the most expensive agent
             dearest = max(known.agents[each] for each in (*work.agents, work.coordinator or _dearest(known)))
             return WorstCase(calls, calls * dearest)
         case WorkflowWork():

@@ -1,1 +1,1 @@
-"""The modes: one module each, with `next_turns`, `planned_turns` and `stage_of`."""
+"""The swarm modes: one module each, with `next_turns`, `planned_turns` and `stage_of`."""

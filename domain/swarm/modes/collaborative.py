@@ -1,4 +1,4 @@
-"""All members answer side by side, read each other and revise once; then the coordinator integrates."""
+"""All members answer in parallel, read each other and revise once; then the coordinator integrates."""
 
 from collections.abc import Sequence
 

@@ -1,4 +1,4 @@
-"""The members argue for some rounds, each round side by side with the last one before them; then a judge decides."""
+"""The members argue in rounds, in parallel within a round, each with the previous one; then a judge decides."""
 
 from collections.abc import Sequence
 
@@ -36,7 +36,7 @@ def _argument(task: Task, member: str, number: int, argued: Sequence[Spoken]) ->
 
 
 def _case(task: Task, spoken: Sequence[Spoken]) -> tuple[Part, ...]:
-    """All that was argued, round by round."""
+    """Return all arguments, round by round."""
     parts = list(briefs.to_coordinator(task, _JUDGE))
     for number in range(1, task.rounds + 1):
         argued = [one for one in completed(spoken, "argue") if one.round == number]

@@ -1,7 +1,7 @@
 """One member works and names the next, until one finishes: its answer is the result.
 
-Nobody gets it twice in a row, nor more than twice. From a member that fails it goes to the next in the list; if the
-chain ends with a failure the coordinator integrates what is there.
+No member has two turns in a row, or more than two in all. After a failed turn the next one in the list continues; if
+the chain ends with a failure the coordinator integrates the contributions.
 """
 
 from collections.abc import Sequence
@@ -45,7 +45,7 @@ def _turn(task: Task, member: str, had: Sequence[Spoken]) -> Speak:
 
 
 def _eligible(task: Task, speaker: str, had: Sequence[Spoken]) -> tuple[str, ...]:
-    """To whom this speaker may hand it on."""
+    """Return the members that this one may hand over to."""
     return tuple(member for member in task.members if member != speaker and _may(member, had))
 
 
@@ -55,7 +55,7 @@ def _may(member: str, had: Sequence[Spoken]) -> bool:
 
 
 def _follower(task: Task, had: Sequence[Spoken]) -> str | None:
-    """Who goes on after a failure: the next in the list that may."""
+    """Return the member that continues after a failure: the next eligible one in the list."""
     at = task.members.index(had[-1].member)
     in_turn = (*task.members[at + 1 :], *task.members[:at])
     return next((member for member in in_turn if _may(member, had)), None)

@@ -1,4 +1,4 @@
-"""The coordinator splits the task into parts, the members do theirs side by side, the coordinator integrates."""
+"""The coordinator splits the task, the members do their parts in parallel, the coordinator integrates."""
 
 from collections.abc import Sequence
 
@@ -31,7 +31,7 @@ def next_turns(task: Task, spoken: Sequence[Spoken]) -> Next:
 
 
 def _part(task: Task, plan: Spoken, place: int) -> Speak:
-    """The part at this place (from 0) of the plan's reply."""
+    """Return the turn for the part at this index (from 0) of the plan's reply."""
     member = plan.named[place]
     own = Part(hash=plan.reply_hash, at=("parts", place, "task"))
     return Speak(member, "work", (*briefs.to_member(task, member, _WORK), own))

@@ -1,4 +1,4 @@
-"""All members answer side by side, without seeing each other; then the coordinator integrates."""
+"""All members answer in parallel, without seeing each other; then the coordinator integrates."""
 
 from collections.abc import Sequence
 

@@ -63,7 +63,7 @@ def _counted(task: Task, spoken: Sequence[Spoken], options: Spoken) -> Next:
 
 
 def _decision(task: Task, votes: Counter[str], options: Spoken, why: str, *, quorum: bool) -> Speak:
-    """The coordinator chooses: among those that somebody voted for if there was a quorum, else among all."""
+    """Return the coordinator's turn: it chooses among the options with votes if there was a quorum, else among all."""
     eligible = tuple(option for option in options.named if votes[option] or not quorum)
     role = f"It was put to the vote, and {why}. {_tally(task, votes, options)} {_DECIDE}"
     brief = (*briefs.to_coordinator(task, role), *_options(options))
