@@ -44,7 +44,7 @@ class Budgets:
         return [Change(budget.stream(root_id), found.version, [reserved])]
 
     def settling(self, intent: Intent, events: Sequence[Event]) -> list[Change]:
-        """Return the change that releases a reservation and books the cost; none if the attempt's end is unknown."""
+        """Return the change that releases a reservation and records the cost; none if the attempt's end is unknown."""
         ended = next((event for event in events if isinstance(event, CallSettled | CallCut | CallFailed)), None)
         if intent.budget_usd is None or ended is None:
             return []

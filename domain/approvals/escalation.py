@@ -96,7 +96,7 @@ def _refuse_delegate(approval: Approval, who: Who, to: str) -> None:
     elif to == who.by or to in approval.votes:
         reason = "somebody else, who has not agreed yet"
     elif asked.rules.separation and to == asked.requested_by:
-        reason = "not whoever asked: they may not decide this"
+        reason = "not the requester: they may not decide this"
     if reason:
         raise Invalid(f"to: {reason}", field="to", reason=reason)
 

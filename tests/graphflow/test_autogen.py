@@ -309,7 +309,7 @@ ODD: list[tuple[str, Any, str]] = [
     ("participants/0/config/handoffs", True, "handoff nameless thing of Writer"),
     ("participants/0/config/workbench", [{"provider": "x.StaticWorkbench", "config": {"tools": 5}}],
      "tool nameless thing of Writer"),
-    ("participants/0/config/system_message", {"a": 1}, "the system message of Writer, which is no text"),
+    ("participants/0/config/system_message", {"a": 1}, "the system message of Writer, which is not a text"),
     ("graph/nodes/Writer/activation", "most", "the activation most of Writer"),
     ("graph/nodes/Writer/activation", ["all"], "the activation ['all'] of Writer"),
     ("termination_condition", 5, "the termination condition nameless thing"),

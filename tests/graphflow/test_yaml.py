@@ -71,8 +71,8 @@ async def test_a_repeat_under_a_key_is_answered_as_the_first_time(shared: System
     [
         ("name: [", 400, "line 1"),
         ("name: &a x\nnodes: *a", 400, "aliases"),
-        ("a: 1\na: 2", 400, "stands twice"),
-        ("1: 2", 400, "a key is a text"),
+        ("a: 1\na: 2", 400, "is duplicate"),
+        ("1: 2", 400, "a key has to be a text"),
         ("- name", 422, "definition"),
         ("name: 99999999999999999999999999", 400, "more than JSON has"),
         ('name: "\\ud800"', 400, "more than JSON has"),
@@ -125,7 +125,7 @@ async def test_the_description_says_where_yaml_is_taken(shared: System) -> None:
 async def test_a_key_that_stands_twice_is_refused_in_json_too(shared: System, path: str, json: str, key: str) -> None:
     answer = await send(shared, "POST", path, json, content_type="application/json")
     assert answer.status_code == 400, answer.text
-    assert f"the key '{key}' stands twice" in answer.text
+    assert f"the key '{key}' is duplicate" in answer.text
 
 
 async def test_a_number_with_more_digits_than_anybody_reads_is_refused(shared: System) -> None:

@@ -190,7 +190,7 @@ def test_a_port_that_was_asked_for_and_is_taken_is_an_error(tmp_path: Path) -> N
         port = other.getsockname()[1]
         with start_up(tmp_path / "data", "--port", str(port)) as up:
             assert up.process.wait(10) == 1
-    assert f"port {port} of 127.0.0.1, which the API was to listen on, is taken" in up.output
+    assert f"port {port} of 127.0.0.1, requested for the API, is taken" in up.output
 
 
 def test_a_server_that_is_named_is_not_embedded(tmp_path: Path, valkey_server: str) -> None:

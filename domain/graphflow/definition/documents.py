@@ -121,7 +121,7 @@ class _Yaml(yaml.SafeLoader):
         if isinstance(event, yaml.AliasEvent):
             raise _at("aliases are not supported: write the value out", event.start_mark)
         if event.tag is not None and not (isinstance(event, yaml.ScalarEvent) and event.tag == _OF_TEXTS):
-            raise _at("tags are not supported, except !!str", event.start_mark)
+            raise _at("this is not YAML as JSON allows it: tags are not supported, except !!str", event.start_mark)
         if self._depth > _DEEPEST:
             raise _too_deep()
         self._depth += 1
