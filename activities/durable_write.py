@@ -19,6 +19,7 @@ async def surely(write: Callable[[], T], log: Any) -> T:
         asyncio.CancelledError: it was cancelled meanwhile, however often; the write is complete.
         any error of `write` but `Unavailable`.
     """
+    # a task of its own: cancelling the caller does not cancel the write
     task, cancelled = asyncio.create_task(_persist(write, log)), False
     while not task.done():
         try:

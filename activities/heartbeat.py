@@ -19,6 +19,7 @@ class _Heart:
 
     def _beat(self) -> None:
         activity.heartbeat()
+        # rescheduled by itself: it runs while the activity awaits, and stops with the event loop
         self._timer = self._loop.call_later(self._every_s, self._beat)
 
     def stop(self) -> None:

@@ -37,6 +37,7 @@ class _Inbound(ActivityInboundInterceptor):
         except Refused as refusal:
             raise refused(refusal) from None
         except asyncio.CancelledError:
+            # Temporal's own signal: translating it would turn a cancellation into a failure
             raise
         except TemporalError as failure:
             raise failure from None  # without `from None` Temporal would store the cause word for word

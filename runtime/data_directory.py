@@ -61,6 +61,7 @@ class Held:
         new = self.directory / f"{_RUN_FILE}.new"
         new.touch(mode=0o600)
         new.write_bytes(_RUN.dump_json(self._run, indent=2))
+        # atomic: a reader never sees half a file
         new.replace(self.directory / _RUN_FILE)
 
 
@@ -74,6 +75,7 @@ def hold(directory: Path) -> Iterator[Held]:
     _make_private(directory)
     with (directory / _LOCK_FILE).open("a") as lock:
         try:
+            # the kernel releases it when the process dies, however it dies
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise AlreadyRunning(_refusal(directory)) from None

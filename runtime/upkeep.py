@@ -31,6 +31,7 @@ def run_migrations(settings: Settings) -> None:
     parts = make_parts(settings, connections=1)
     parts.database.open()
     try:
+        # after the migration: it appends to the ledger's tables
         seeded = seed_ledger(settings, parts)
     finally:
         parts.database.close()

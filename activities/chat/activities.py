@@ -203,6 +203,7 @@ class ChatActivities:
             **cause.fields(),
         )
         events += aggregate.fail(reduce(aggregate.evolve_turn, events, turn), failed)
+        # None: the key was used before, by a repeat of this append or by a revocation
         if events and self._ledger.append(Change(stream, turn.version, events), key=key) is None:
             self._refuse_revoked(stream, turn)
 

@@ -74,6 +74,7 @@ class HoldingActivities:
     def _record(self, ref: TurnRef, key: str, decide: Callable[[Turn], list[Event]]) -> None:
         stream = aggregate.turn_stream(ref.session_id, ref.turn)
 
+        # read inside the retried command: a version conflict needs a decision on the newer turn
         def write() -> None:
             turn = aggregate.load_turn(self._ledger.read(stream))
             if events := decide(turn):

@@ -84,6 +84,7 @@ class Books:
 
         def write(called: list[Event], known: list[Event], *, fresh: bool) -> Reservation | Settled:
             call = aggregate.load(called)
+            # replay safety: a lost activity result must not lead to a second paid call
             if call.reply is not None:
                 return call.reply
             if call.failures >= most_failures or call.next_attempt > policy.MOST_ATTEMPTS:
@@ -95,6 +96,7 @@ class Books:
 
         if untried:
             try:
+                # optimistic: no read before the first append; a version conflict shows that the streams exist
                 return self._budgets.alone(intent, inside(beside, lambda: write([], [], fresh=False)))
             except (VersionConflict, OverBudget):
                 pass
@@ -119,9 +121,11 @@ class Books:
         attempt = call.next_attempt
         changes += self._budgets.reserving(intent, attempt, cause)
         texts = [*(companion.texts if turn else ()), *more.texts]
+        # one reservation per attempt: a second append under this key is refused by the ledger
         key = attempt_key(intent.call_id, attempt)
         if self._ledger.append(*changes, *more.changes, key=key, content=texts, underway=more.underway) is None:
             if attempt == 1 and not self._ledger.read(aggregate.stream(intent.call_id)):
+                # the key is used and the stream is empty: a revocation came first
                 raise Revoked
             raise VersionConflict(f"attempt {attempt} was reserved meanwhile")
         more.appended()
@@ -245,6 +249,7 @@ class Books:
             changes += self._budgets.settling(intent, events)
             if changes:
                 more = beside.ended(turn, text.text if text else "", fresh=fresh)
+                # the versions are part of the key: a decision on other versions is another append
                 key = f"end:{reservation.request_id}:{len(called)}:{len(known)}"
                 texts = [*([text] if text else []), *more.texts]
                 done = self._ledger.append(*changes, *more.changes, key=key, content=texts, underway=more.underway)

@@ -68,6 +68,7 @@ class Calls:
         A prompt that is too long is followed by the next shorter one; a part that the model does not take is left out.
         `prepare` reads the material of the prompts; it runs in the thread that makes the first reservation.
         """
+        # a first activity attempt cannot have streams yet, unless the workflow was reset: then a conflict tells
         untried = activity.info().attempt == 1
         ask, messages, reserved = await asyncio.to_thread(self._begin, prepare, untried=untried)
         while reserved is not None:
@@ -192,6 +193,7 @@ class Calls:
         except TimeoutError:
             raise ModelFailure("timeout", "no end within the time", charge="possible", permanent=False) from None
         except asyncio.CancelledError:
+            # the provider may charge for a cancelled call: record it before the cancellation propagates
             await self._lost(reserved, ask)
             raise
         except ModelFailure:

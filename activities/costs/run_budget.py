@@ -24,6 +24,7 @@ class Budgets:
 
     def __init__(self, ledger: Ledger) -> None:
         self._ledger = ledger
+        # striped locks: a fixed number, whatever the number of runs
         self._gates = tuple(Lock() for _ in range(_GATES))
 
     def read(self, root_id: str) -> budget.Budget:

@@ -165,6 +165,7 @@ class RunActivities:
             ended, texts = self._ending(plan, run, ending)
             return runs.end(run, ended), texts
 
+        # a reopened run ends once more: its end needs a key of its own
         again = self._journal.read(asked.execution_id).reopened
         key = f"end:{again.because if again else ''}"
         ended = self._journal.write(asked.execution_id, decide, key=key).ended

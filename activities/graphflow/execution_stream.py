@@ -125,12 +125,14 @@ class Journal:
     def over(self, execution_id: str, underway: Underway) -> None:
         """Forget a pending append that has succeeded or failed."""
         with self._lock:
+            # another append may have become the pending one meanwhile
             if (ahead := self._ahead.get(execution_id)) is not None and ahead[1] is underway:
                 del self._ahead[execution_id]
 
     def keep(self, execution_id: str, run: Run) -> Run:
         """Cache a run as it is in the ledger."""
         with self._lock:
+            # threads may finish out of order: never replace a newer state by an older one
             if run.version >= self._known.get(execution_id, run).version:
                 self._known[execution_id] = run
             self._known.move_to_end(execution_id)
@@ -171,6 +173,7 @@ class Writing:
         self._underway: Underway | None = None
 
     def __enter__(self) -> Self:
+        # released as soon as the changes are queued, possibly in another thread
         self._holds = self._gate.acquire()
         return self
 
@@ -191,6 +194,7 @@ class Writing:
         if is_read:
             run = self._journal.fresh(self._execution_id)
         events, content = decide(run)
+        # a cached run may be stale: check the ledger before deciding that there is nothing to do
         if not events and not is_read:
             return self.entry(decide, fresh=True)
         changes = [Change(runs.stream(self._execution_id), run.version, events)] if events else []

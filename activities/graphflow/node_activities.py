@@ -121,6 +121,7 @@ class NodeActivities:
         made: list[Made] = []
 
         def decide(run: Run) -> Decided:
+            # replaced on each try: a version conflict decides again on a newer run
             made[:] = [self._begins.made(plan, run, spot, work, spec)]
             return runs.begin(run, self._begins.event(spot, made[0])), list(made[0].texts)
 

@@ -74,6 +74,7 @@ class ReconcileActivities:
             began[workflow_id] = await self._began(workflow_id)
         lost = [row for row in rows if not _is_worked_on(row, began)]
         for row in lost:
+            # idempotent: a turn that ended meanwhile is not failed
             await to_thread(self._chat.fail_turn, _lost(row))
         return Reconciled(turns=len(lost))
 

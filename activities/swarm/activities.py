@@ -207,6 +207,7 @@ class SwarmActivities:
                 self._ledger.append(Change(stream, swarm.version, events), key=key, content=content)
 
         try:
+            # optimistic: the workflow knows the version; the ledger refuses a wrong one
             write(aggregate.Swarm(version=seen))
         except VersionConflict:
             retrying(lambda: write(aggregate.load(self._ledger.read(stream))))

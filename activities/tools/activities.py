@@ -129,12 +129,14 @@ class ToolActivities:
         return self._end(closing.run, self._arguments(closing.run), ToolCall(), end)
 
     async def _done_once(self, run: ToolRun, tool: Tool, arguments: str, call: ToolCall) -> ToolDone:
+        # not derived: each attempt must be told apart from the one whose write may be in doubt
         attempt, called = uuid4().hex, False
         try:
             call = await surely(partial(self._begin, run, tool.spec, arguments, call, attempt), self._log)
             called = call.may_run(attempt)
             end = await self._called(run, tool, arguments, call) if called else _in_doubt(run)
         except asyncio.CancelledError:
+            # a cancelled write needs an end that says it may have had its effect
             if stopped := _stopped(run, tool.spec, called=called):
                 await self._ended(run, arguments, call, stopped, attempt)
             raise

@@ -135,6 +135,7 @@ class AgentCommands:
         had, has = names.held(before), names.held(after)
         claims = self._ledger.read_many([name.stream for name in had ^ has])
         names.refuse_taken(agent_id, has - had, claims, self._agents.names())
+        # same append: agent and names change together or not at all
         moved = names.passed_on(agent_id, before, after, claims, cause)
         self._ledger.append(Change(stream(agent_id), before.changes, events), *moved, key=key)
         return self.standing(agent_id)

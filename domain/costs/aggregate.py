@@ -122,6 +122,7 @@ def reserve(call: Call, intent: Intent, cause: Cause) -> list[Event]:
     """Record orphaned attempts as lost and reserve the next one; nothing if a reply is settled."""
     if call.reply is not None:
         return []
+    # a reserved attempt at this point belongs to a dead worker: a call has one attempt at a time
     lost = [event for number in call.open for event in lose(call, number, "its worker went away", cause)]
     values = {name: getattr(intent, name) for name in _RECORDED}
     return [*lost, CallReserved(attempt=call.next_attempt, **values, **cause.fields())]

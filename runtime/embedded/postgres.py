@@ -128,6 +128,7 @@ class PostgresServer:
             user,
             f"CREATE DATABASE {_NAME}\n",
         )
+        # atomic: the data directory exists only once it is complete
         new.rename(self._data)
 
     def _forget_dead(self) -> None:

@@ -62,6 +62,7 @@ def make_app(settings: Settings, parts: Parts, client: Client) -> FastAPI:
     async def lifespan(_: Any) -> AsyncIterator[None]:
         parts.database.open()
         await asyncio.to_thread(policy_record.refuse_other, parts.ledger, parts.risks)
+        # after the database is open: it reads the positions
         live.start()
         if not isinstance(limiter, Unlimited):
             await limiter.warm()

@@ -110,6 +110,7 @@ async def _run(settings: Settings, queues: Sequence[str] | None) -> None:
         running = workers(settings, client, parts, queues, collector.run_made)
         freeze()
         collecting = asyncio.create_task(collector.keep_collecting())
+        # only now: the supervisor takes the worker for ready on this
         announce_ready(settings.ready_file)
         structlog.get_logger("worker").info("working", queues=[worker.task_queue for worker in running])
         await work(running, stop)

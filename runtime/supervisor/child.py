@@ -125,6 +125,7 @@ class Child:
                 stdin=DEVNULL,
                 stdout=output or PIPE,
                 stderr=STDOUT,
+                # Ctrl-C in the terminal must not reach the children: the supervisor stops them in order
                 start_new_session=True,
                 limit=_LONGEST_LINE,
             )

@@ -9,6 +9,7 @@ def announce_ready(file: Path | None) -> None:
     if file is not None:
         new = file.with_suffix(f".{os.getpid()}")
         new.write_text(str(os.getpid()))
+        # atomic: the supervisor never reads half a pid
         new.replace(file)
 
 
