@@ -1,1 +1,1 @@
-"""Deterministic orchestration: one module per concept."""
+"""Deterministic orchestration: one package per concept."""

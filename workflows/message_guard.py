@@ -1,8 +1,8 @@
-"""Messages to runs come from whoever reaches Temporal: what a handler cannot take must not stop its run.
+"""Interceptor that drops malformed messages to workflows, which anybody who reaches Temporal can send.
 
-The SDK drops a signal whose payloads it cannot read. One with too many arguments, with too few, or with `null` in the
-place of an object gets as far as the handler, and an error there fails the run's task, again with every attempt: the
-run would stand still until somebody resets it.
+The SDK drops a signal whose payloads it cannot decode. One with too many arguments, too few, or `null` in the place of
+an object reaches the handler, and an error there fails the workflow task at every attempt: the workflow would be stuck
+until somebody resets it.
 """
 
 from collections.abc import Sequence
@@ -22,7 +22,7 @@ from temporalio.worker import (
 
 
 class WellFormedMessages(Interceptor):
-    """Drops signals, and refuses updates, whose arguments their handlers do not take."""
+    """Drops signals, and refuses updates, whose arguments do not fit their handlers."""
 
     def workflow_interceptor_class(self, input: WorkflowInterceptorClassInput) -> type[WorkflowInboundInterceptor]:  # noqa: A002, ARG002  (its name upstream)
         return _Inbound
@@ -60,7 +60,7 @@ def _taken_by(handler: str) -> Signature | None:
 
 @lru_cache(maxsize=64)
 def _handlers(kind: type) -> dict[str, Signature]:
-    """What the handlers of a workflow take. The SDK hands them out wrapped, without their parameters."""
+    """Return the signatures of a workflow's handlers. The SDK exposes them wrapped, without their parameters."""
     definition = workflow._Definition.must_from_class(kind)  # noqa: SLF001
     found = [(f"signal {name}", handler.fn) for name, handler in definition.signals.items()]
     found += [(f"update {name}", handler.fn) for name, handler in definition.updates.items()]

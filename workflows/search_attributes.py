@@ -1,4 +1,4 @@
-"""How runs show themselves in the Temporal Web UI: summaries and search attributes, in one place."""
+"""Search attributes of all workflows, for the Temporal Web UI."""
 
 from temporalio.common import SearchAttributeKey, SearchAttributePair, TypedSearchAttributes
 
@@ -8,11 +8,11 @@ PROJECT = SearchAttributeKey.for_keyword("ProjectId")
 API_KEY = SearchAttributeKey.for_keyword("ApiKeyId")
 
 ALL = (KIND, AGENT, PROJECT, API_KEY)
-"""`convergio migrate` registers these."""
+"""All search attributes; `convergio migrate` registers them."""
 
 
 def attributes(kind: str, *, agent_id: str, key_id: str, project_id: str | None = None) -> TypedSearchAttributes:
-    """The search attributes of one run."""
+    """Return the search attributes of one workflow."""
     pairs = [
         SearchAttributePair(KIND, kind),
         SearchAttributePair(AGENT, agent_id),

@@ -1,4 +1,4 @@
-"""Work that is brought to its end, whatever happens to who waits for it."""
+"""Work that runs to completion even if its waiter is cancelled."""
 
 import asyncio
 from collections.abc import Coroutine
@@ -10,7 +10,7 @@ T = TypeVar("T")
 
 
 async def finished(work: Coroutine[None, None, T]) -> T:
-    """Bring it to its end even when this is cancelled in between, so that what was begun is there to be withdrawn."""
+    """Await work to its end even when cancelled meanwhile, so that what it created can be withdrawn after."""
     task = asyncio.ensure_future(work)
     try:
         return await asyncio.shield(task)

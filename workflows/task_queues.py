@@ -1,12 +1,12 @@
-"""Task queues by what their work costs."""
+"""Task queues, separated by the resources that their work needs."""
 
 FLOW = "convergio-flow"
-"""Workflows and short activities on the ledger."""
+"""Workflows, and short activities on the ledger."""
 
 IO = "convergio-io"
-"""Tools and knowledge: what waits for others than model providers."""
+"""Tools and knowledge: activities that wait for services other than model providers."""
 
 
 def model_queue(provider: str) -> str:
-    """Calls to one model provider: their rate and concurrency are the provider's."""
+    """Return the queue of calls to one model provider, which has limits of its own."""
     return f"convergio-model-{provider}"

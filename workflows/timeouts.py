@@ -1,4 +1,4 @@
-"""How long workflows wait for activities, and how they try again."""
+"""Timeouts and retry policies of activities."""
 
 from datetime import timedelta
 
@@ -10,10 +10,13 @@ LEDGER_RETRY = RetryPolicy(
     maximum_interval=timedelta(seconds=10),
     maximum_attempts=10_000,
 )
-"""More than a day, as the database may be away so long. Faults of ours end sooner (`activities/interceptor.py`)."""
+"""Retries for more than a day, as the database may be away so long.
+
+Programming errors are not retried for so long (`activities/interceptor.py`).
+"""
 LEDGER_TIMEOUT = timedelta(seconds=10)
 HEARTBEAT_TIMEOUT = timedelta(seconds=10)
-"""After this much silence a worker counts as dead, and its call goes to another."""
+"""Silence after which a worker counts as dead, and its activity goes to another."""
 BOOKS_TIMEOUT = timedelta(minutes=2)
-"""What an attempt may take beyond its call, to write down what came of it while the database is away."""
+"""Time beyond the model call that an attempt has to settle its cost while the database is away."""
 LONGEST_PAUSE = timedelta(seconds=30)

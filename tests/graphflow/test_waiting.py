@@ -244,7 +244,7 @@ async def test_a_run_that_is_cancelled_at_once_has_ended_all_the_same(shared: Sy
     await started.handle.cancel()
     with pytest.raises(WorkflowFailureError):
         await started.over()
-    assert (await started.seen("cancelled")).row.reason == "its run was cancelled"
+    assert (await started.seen("cancelled")).row.reason == "its workflow was cancelled"
 
 
 def _put(started: Run, text: str) -> str:

@@ -206,7 +206,7 @@ async def test_a_run_that_is_cancelled_in_temporal_ends_right(shared: System, sc
     await scripted_model.until(lambda bill: len(bill) == 3)
     await shared.temporal.get_workflow_handle(task_id).cancel()
     swarm = await over(shared, task_id)
-    assert (swarm["status"], swarm["error"]["message"]) == ("cancelled", "its run was cancelled")
+    assert (swarm["status"], swarm["error"]["message"]) == ("cancelled", "its workflow was cancelled")
     described = await until(shared.temporal.get_workflow_handle(task_id).describe, lambda it: it.close_time is not None)
     assert described.status is not None
     assert described.status.name == "CANCELED"

@@ -117,7 +117,7 @@ async def test_a_cancelled_run_is_seen_as_cancelled_once_its_end_is_recorded(cli
         with pytest.raises(WorkflowFailureError) as caught:
             await handle.result()
     assert isinstance(caught.value.cause, CancelledError)
-    assert [(ending.status, ending.reason) for ending in stage.endings] == [("cancelled", "its run was cancelled")]
+    assert [(ending.status, ending.reason) for ending in stage.endings] == [("cancelled", "its workflow was cancelled")]
     assert [given_up.code for given_up in stage.given_up] == ["CANCELLED"]
     assert (await handle.describe()).status is WorkflowExecutionStatus.CANCELED
 

@@ -1,1 +1,1 @@
-"""Approvals as workflows."""
+"""Approvals as workflows: each waits for people's decisions."""

@@ -1,28 +1,31 @@
-"""What is said to the run of an approval, and how it is read. Fields are added with defaults, never removed."""
+"""Signals of the approval workflow and the parsing of their arguments.
+
+Fields are added with defaults, never removed: recorded histories hold them.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 WAITER = "approval_decided"
-"""The signal by which the run that waits is told."""
+"""Name of the signal that tells the waiting workflow about the decision."""
 
 MOST_TEXT = 10_000
-"""Characters of a comment, or of an edited text, in a signal: they stand in the run's history."""
+"""Maximum characters of a comment or of an edited text in a signal: both are kept in the workflow's history."""
 _MOST_NAME = 64
 _NOBODY = "temporal"
 
 
 @dataclass(frozen=True)
 class Withdraw:
-    """Nobody waits any more, and why in a few words."""
+    """A request to withdraw the approval because no workflow waits for it any more."""
 
     reason: str = ""
 
 
 @dataclass(frozen=True)
 class Said:
-    """What a signal says. `problem` is why it cannot be read."""
+    """The parsed arguments of an approve or reject signal. `problem` explains arguments that cannot be parsed."""
 
     by: str
     comment: str | None = None
@@ -31,7 +34,7 @@ class Said:
 
 
 def said(arguments: Sequence[Any]) -> Said:
-    """Read a signal's arguments: none, a comment, or an object `{comment, by, edited_content}`."""
+    """Parse a signal's arguments: none, a comment, or an object `{comment, by, edited_content}`."""
     argument = arguments[0] if arguments else None
     if len(arguments) > 1 or not isinstance(argument, str | dict | None):
         return Said(f"claimed:{_NOBODY}", problem="there is one argument at most: a comment, or an object")
@@ -52,14 +55,14 @@ def _said(given: dict[str, Any]) -> Said:
 
 
 def reason_of(arguments: Sequence[Any]) -> str:
-    """Why it is withdrawn: an object with a `reason`, or the reason."""
+    """Return the reason of a withdrawal: the argument itself, or the `reason` of an object."""
     argument = arguments[0] if arguments else None
     reason = argument.get("reason") if isinstance(argument, dict) else argument
     return reason[:MOST_TEXT] if isinstance(reason, str) and _is_storable(reason) else ""
 
 
 def _name(given: Any) -> str:
-    """Who it claims to be, as far as it can be printed."""
+    """Return the printable part of the name that the sender claims."""
     return (_printable(given) if isinstance(given, str) else "") or _NOBODY
 
 

@@ -1,4 +1,4 @@
-"""What is worth telling of an approval, and what its run shows to whoever looks at it in the Web UI."""
+"""Notices about an approval, and the details that the Temporal Web UI shows of its workflow."""
 
 from datetime import datetime
 
@@ -9,12 +9,12 @@ _MOST_SUMMARY = 160
 
 
 def short(summary: str) -> str:
-    """A summary that the server takes: it counts bytes."""
+    """Truncate a summary to Temporal's limit, which counts bytes."""
     return summary.encode()[:_MOST_SUMMARY].decode(errors="ignore")
 
 
 def happened(before: ApprovalState, after: ApprovalState) -> str | None:
-    """What is worth telling between two states: the last word of a notice's type."""
+    """Return the last part of the type of the notice for a change of state, or None if no notice is due."""
     if after.decided is not None:
         return "decided" if before.decided is None else None
     if after.status != before.status:
@@ -27,7 +27,7 @@ def happened(before: ApprovalState, after: ApprovalState) -> str | None:
 
 
 def details(ask: ApprovalAsk, state: ApprovalState) -> str:
-    """The run's details, in Markdown."""
+    """Render the workflow's details in Markdown."""
     lines = [f"**{ask.title}** ({ask.risk} risk, {ask.kind})", ""]
     if state.decided is not None:
         lines.append(f"**{state.decided.outcome}** by `{state.decided.by}`")

@@ -1,4 +1,4 @@
-"""Starting the run of an approval: from the activity that asks, and from whoever finds it gone."""
+"""The start of an approval workflow: by the activity that requests it, or by a client that finds it missing."""
 
 from temporalio.client import Client
 from temporalio.common import WorkflowIDConflictPolicy, WorkflowIDReusePolicy
@@ -11,7 +11,7 @@ from workflows.task_queues import FLOW
 
 
 async def start_approval(client: Client, start: ApprovalStart) -> None:
-    """See to it that the approval has a run; one that is there goes on. Its id is the approval's."""
+    """Start the approval workflow unless it runs already. Its workflow id is the approval's id."""
     ask = start.ask
     await client.start_workflow(
         Approval.run,

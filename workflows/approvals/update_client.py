@@ -1,4 +1,4 @@
-"""The runs of the workflow `Approval`: tell one what is to be done, and start one that is gone."""
+"""Client of the workflow `Approval`: sends updates to it, and starts it again if it is missing."""
 
 import asyncio
 from typing import Literal
@@ -16,7 +16,7 @@ from workflows.approvals.workflow import Approval
 from workflows.temporal_rpc import RUN_IS_GONE, confirmed, reachable, unavailable
 
 ANSWER_TIMEOUT_S = 12.0
-"""A decision that no worker has recorded after this long (seconds) is handed over without one."""
+"""Seconds to wait for a worker to record a decision; after that it is handed over as a signal."""
 _BUSY_TRIES = 6
 _BUSY_PAUSE_S = 0.1
 _ENDED = "AcceptedUpdateCompletedWorkflow"
@@ -34,36 +34,39 @@ _UPDATES = {
 }
 
 Told = Literal["done", "over", "gone", "handed_over"]
-"""It was done; it was not, as it is decided; there is no run (any more) that could say; or it will be done."""
+"""`done`, `over` (decided before), `gone` (no workflow runs), or `handed_over` (a worker will execute it later)."""
 
 
 class ApprovalRuns:
-    """Every other refusal of a run and every absence of Temporal is a `Refused`."""
+    """Sends decisions to approval workflows. Refusals and failures to reach Temporal are raised as `Refused`."""
 
     def __init__(self, client: Client, *, notices: bool) -> None:
         self._client = client
         self.notices = notices
 
     async def tell(self, approval_id: str, verb: Verb, order: Order) -> Told:
-        """Have the run do it. The same order again is done once.
+        """Execute a decision in the approval's workflow. Idempotent by its command id.
 
         Raises:
-            Forbidden, Invalid, Conflict: it may not be done.
+            Forbidden, Invalid, Conflict: the decision is not allowed.
             Unavailable: Temporal cannot be reached.
         """
         try:
             async with asyncio.timeout(ANSWER_TIMEOUT_S):
                 return await self._tell(approval_id, verb, order)
-        except (TimeoutError, UpdateCancelled, Unavailable):  # it may have arrived all the same
+        except (TimeoutError, UpdateCancelled, Unavailable):  # the update may have been accepted: same command id
             return await self._hand_over(approval_id, verb, order)
 
     async def start(self, start: ApprovalStart) -> None:
-        """Give an approval that has lost its run another one."""
+        """Start the workflow of an approval again after it was lost."""
         with reachable():
             await start_approval(self._client, start)
 
     async def _hand_over(self, approval_id: str, verb: Verb, order: Order) -> Told:
-        """Have Temporal keep it until there is a worker. The run does it once, whichever way it comes first."""
+        """Send the decision as a signal, which Temporal keeps until a worker runs.
+
+        The workflow executes a command id once, whether the update or the signal arrives first.
+        """
         handle = self._client.get_workflow_handle(approval_id)
         async with confirmed():
             try:
@@ -86,10 +89,10 @@ class ApprovalRuns:
                     return "gone"
                 if error.status is not RPCStatusCode.RESOURCE_EXHAUSTED:
                     raise unavailable(error) from error
-                await asyncio.sleep(_BUSY_PAUSE_S * 2**attempt)  # many decide at once; those in front are soon done
+                await asyncio.sleep(_BUSY_PAUSE_S * 2**attempt)  # Temporal limits a workflow's concurrent updates
             else:
                 return "done"
-        raise Unavailable("too many decide this at once", retry_after=1)
+        raise Unavailable("too many decisions on this approval are in progress", retry_after=1)
 
 
 def _refused(error: WorkflowUpdateFailedError) -> Told:

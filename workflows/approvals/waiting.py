@@ -1,4 +1,4 @@
-"""Waiting for people: what any run does to have something decided."""
+"""Waiting for human decisions from within a workflow."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -22,32 +22,33 @@ T = TypeVar("T")
 _LOOK_AFTER = timedelta(hours=1)
 _LONGEST_LOOK = timedelta(hours=6)
 _GRACE = timedelta(minutes=1)
-"""How long after its expected end a decision may take to arrive."""
+"""Time allowed for a decision to arrive after the approval's expected end."""
 
 
 @dataclass
 class Holds:
-    """The decisions that one run waits for. Its workflow hands the signal `approval_decided` to `decided`."""
+    """The approvals that one workflow waits for. The workflow passes its signals `approval_decided` on to it."""
 
     waiting: set[str] = field(default_factory=set)
     heard: set[str] = field(default_factory=set)
     known: dict[str, Decided] = field(default_factory=dict)
 
     def decided(self, *arguments: Any) -> None:
-        """Somebody says that an approval is decided: the ledger is asked, for anybody can send a signal."""
+        """Note that a signal reports a decision. Anybody can send a signal, so the ledger is read to confirm it."""
         for said in arguments:
             approval_id = said.get("approval_id") if isinstance(said, dict) else getattr(said, "approval_id", None)
             if isinstance(approval_id, str) and approval_id in self.waiting:
                 self.heard.add(approval_id)
 
     async def ask(self, ask: ApprovalAsk, on_wait: Callable[[str], Awaitable[None]] | None = None) -> Decided:
-        """Ask for a decision and wait for it, however long that takes: the approval's own rules bound it.
+        """Request an approval and wait for the decision; the approval's own rules bound the wait.
 
-        `on_wait` is run with the approval's id once it can be decided, if it is not yet.
-        Asked again, as a new run does, it is the same approval. Cancelled, it leaves the approval open: `withdraw` it.
+        `on_wait` is called with the approval's id once it can be decided, unless it is decided already. Requesting the
+        same approval again, as a new run does, finds the existing one. Cancellation leaves the approval open: call
+        `withdraw`.
 
         Raises:
-            ActivityError: it cannot be asked, as when there is no such risk.
+            ActivityError: the approval cannot be requested, for example because its risk is unknown.
         """
         self.waiting.add(ask.approval_id)
         looks, asked = 0, await finished(self._request(ask))
@@ -63,19 +64,19 @@ class Holds:
         return self.known[ask.approval_id]
 
     async def withdraw(self, reason: str) -> None:
-        """Nobody waits any more: take back what is still open. Works while the run is being cancelled, too."""
+        """Withdraw the approvals that are still open. Works while the workflow is being cancelled, too."""
         open_ones = sorted(self.waiting - set(self.known))
         self.waiting.clear()
         await asyncio.gather(*(_take_back(approval_id, Withdraw(reason)) for approval_id in open_ones))
 
     async def _request(self, ask: ApprovalAsk) -> Asked:
-        """Ask, or find how it stands. What has lost its run gets a new one."""
+        """Request the approval or read its state, and start its workflow again if it was lost."""
         asked = await workflow.execute_activity_method(
             ApprovalActivities.request_approval,
             ask,
             start_to_close_timeout=LEDGER_TIMEOUT,
             retry_policy=LEDGER_RETRY,
-            summary=short(f"ask: {ask.title}"),
+            summary=short(f"request: {ask.title}"),
         )
         if asked.decided is not None:
             self.known[ask.approval_id] = asked.decided
@@ -84,7 +85,7 @@ class Holds:
     async def _hears(self, approval_id: str, within: timedelta) -> bool:
         try:
             await workflow.wait_condition(
-                lambda: approval_id in self.heard, timeout=within, timeout_summary="look whether it is decided"
+                lambda: approval_id in self.heard, timeout=within, timeout_summary="next poll of the decision"
             )
         except TimeoutError:
             return False
@@ -92,7 +93,7 @@ class Holds:
         return True
 
     async def _look(self, ask: ApprovalAsk, asked: Asked, *, has_heard: bool) -> Asked:
-        """Look in the ledger. Past its end, make sure that there still is somebody to decide it."""
+        """Read the decision from the ledger; past the expected end request again, as the workflow may be lost."""
         if not has_heard and workflow.now() >= asked.ends_at:
             return await self._request(ask)
         decided = await workflow.execute_activity_method(
@@ -100,7 +101,7 @@ class Holds:
             ask.approval_id,
             start_to_close_timeout=LEDGER_TIMEOUT,
             retry_policy=LEDGER_RETRY,
-            summary="is it decided?",
+            summary="read the decision",
         )
         if decided is not None:
             self.known[ask.approval_id] = decided
@@ -115,7 +116,7 @@ async def _take_back(approval_id: str, withdraw: Withdraw) -> None:
 
 
 async def recorded(record: Callable[[Any, T], None], fact: T, summary: str) -> None:
-    """Have an activity record a fact of a turn that waits, or waits no more."""
+    """Execute an activity that records that a turn waits or resumes."""
     await workflow.execute_activity_method(
         record, fact, start_to_close_timeout=LEDGER_TIMEOUT, retry_policy=LEDGER_RETRY, summary=summary
     )

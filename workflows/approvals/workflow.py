@@ -1,4 +1,4 @@
-"""One approval: it waits for people, one decision counts, and whoever waits is told."""
+"""One approval: it waits for people, the first decision counts, and the waiting workflow is signalled."""
 
 import asyncio
 import re
@@ -37,12 +37,12 @@ T = TypeVar("T")
 _HASH = re.compile("[0-9a-f]{64}")
 _MOST_ID = 128
 _MOST_CLAIMS = 200
-"""Signals that are looked at in all: their history has an end."""
+"""Maximum number of signals that are processed, which bounds the history."""
 _REQUEST_PATIENCE = timedelta(hours=1)
-"""A run whose approval is not recorded after this long was begun by somebody who is gone."""
+"""Time after which an approval that is not in the ledger is given up: its requester died."""
 _DELIVERY_TIMEOUT = timedelta(seconds=30)
 _DELIVERY_PATIENCE = timedelta(hours=24)
-"""After this long a receiver is not told any more."""
+"""Time after which a notice to a webhook receiver is given up."""
 _DELIVERY_RETRY = RetryPolicy(
     initial_interval=timedelta(seconds=1), backoff_coefficient=2, maximum_interval=timedelta(hours=1)
 )
@@ -50,9 +50,9 @@ _DELIVERY_RETRY = RetryPolicy(
 
 @workflow.defn(name="Approval")
 class Approval:
-    """Handlers and timers record one after the other; the ledger says how it stands after each.
+    """Serialises handlers and timers; each records in the ledger and continues from the state it returns.
 
-    Signals take any number of arguments: one too many would fail the run's tasks for ever.
+    Signal handlers accept any number of arguments: an unexpected one would fail the workflow task for ever.
     """
 
     @workflow.init
@@ -68,7 +68,7 @@ class Approval:
 
     @workflow.run
     async def run(self, start: ApprovalStart) -> Decided:  # noqa: ARG002  (kept by `__init__`)
-        """Wait for the decision, tell who waits for it, and see the notices off."""
+        """Wait for the decision, signal the waiting workflow, and finish the delivery of notices."""
         try:
             if not self._is_recorded:
                 await finished(self._await_request())
@@ -80,10 +80,10 @@ class Approval:
         except (asyncio.CancelledError, ActivityError):
             if workflow.cancellation_reason() is None or not self._is_recorded:
                 raise
-            await self._take_back("the approval's run was cancelled")
+            await self._take_back("the approval's workflow was cancelled")
         decided = self._state.decided
         if decided is None:
-            raise ApplicationError("the ledger knows no decision", type="INTERNAL_ERROR")
+            raise ApplicationError("the ledger has no decision", type="INTERNAL_ERROR")
         await self._wake(decided)
         await workflow.wait_condition(self._is_settled)
         return decided
@@ -95,12 +95,12 @@ class Approval:
 
     @workflow.update
     async def delegate(self, order: Order) -> ApprovalState:
-        """Put another in one's place, as an instruction says."""
+        """Delegate one's decision to another key, as an instruction says."""
         return await self._carry_out(order, ["delegate"])
 
     @workflow.update
     async def escalate(self, order: Order) -> ApprovalState:
-        """Let it go up, as an instruction says."""
+        """Escalate, as an instruction says."""
         return await self._carry_out(order, ["escalate"])
 
     @decide.validator
@@ -127,34 +127,34 @@ class Approval:
 
     @workflow.signal
     async def carry(self, order: Order, verb: str) -> None:
-        """Do what an update was to have done, without an answer; once, should its update come as well."""
-        if not workflow.patched("carry"):  # an older worker has ignored it: a replay has to do the same
+        """Execute a command whose update got no answer; a command id is executed once."""
+        if not workflow.patched("carry"):  # older workers ignored this signal: replays of their histories must, too
             return
         try:
             self._check(order)
             await self._carry_out(order, [verb])
-        except FailureError as error:  # nobody waits to hear it, and a failing handler would fail the run
-            workflow.logger.warning("%s was not done: %s", verb, error)
+        except FailureError as error:  # a signal has no caller, and a failing handler would fail the workflow
+            workflow.logger.warning("command %s was not executed: %s", verb, error)
 
     @workflow.signal
     async def withdraw(self, *arguments: Any) -> None:
-        """Nobody waits any more: `{reason}`, or the reason."""
+        """Withdraw the approval because no workflow waits for it: `{reason}`, or the reason."""
         await self._take_back(reason_of(arguments))
 
     @workflow.query
     def state(self) -> ApprovalState:
-        """How it stands."""
+        """Return the approval's state."""
         return self._state
 
     async def _await_request(self) -> None:
-        """Wait until the ledger has the approval. Whoever asks for it began this run, and records it next."""
+        """Wait until the ledger has the approval; its requester starts this workflow, then records it."""
         self._state = await workflow.execute_activity_method(
             ApprovalActivities.await_request,
             self._ask.approval_id,
             start_to_close_timeout=LEDGER_TIMEOUT,
             schedule_to_close_timeout=_REQUEST_PATIENCE,
             retry_policy=LEDGER_RETRY,
-            summary="wait until it is recorded",
+            summary="wait until the approval is recorded",
         )
         self._is_recorded = True
 
@@ -163,7 +163,7 @@ class Approval:
             await workflow.wait_condition(lambda: self._is_recorded)
 
     async def _next(self) -> None:
-        """Wait for somebody to do something, or do what time has come for."""
+        """Wait for a state change, or record the next reminder, escalation or expiry when its time has come."""
         seen = self._state.version
         what, at = due(self._state.expires_at, self._state.remind_at, self._state.escalate_at)
         try:
@@ -180,7 +180,7 @@ class Approval:
         async with self._recording:
             if order.command_id in self._carried:
                 return self._state
-            self._refuse_decided()  # it may have been decided while this one waited
+            self._refuse_decided()  # it may have been decided while this command waited for the lock
             ordered = Ordered(self._ask.approval_id, self._ask.owner, order, verbs, workflow.now())
             refusal = await self._record(ApprovalActivities.carry_out, ordered, " or ".join(verbs))
         if refusal is not None:
@@ -191,7 +191,7 @@ class Approval:
     async def _claim(self, verdict: str, arguments: Sequence[Any]) -> None:
         self._claims += 1
         if self._claims > _MOST_CLAIMS:
-            workflow.logger.warning("too many signals: %s is not looked at", verdict)
+            workflow.logger.warning("too many signals: %s is ignored", verdict)
             return
         heard, ask = said(arguments), self._ask
         await self._recorded()
@@ -209,7 +209,7 @@ class Approval:
             )
             try:
                 await self._record(ApprovalActivities.record_claim, claim, f"signal: {verdict}")
-            except FailureError as error:  # of a signal in a way that nobody has thought of: the run goes on
+            except FailureError as error:  # an unforeseen failure of a signal must not fail the workflow
                 workflow.logger.warning("the signal %s was not recorded: %s", verdict, error)
 
     async def _take_back(self, reason: str) -> None:
@@ -222,7 +222,7 @@ class Approval:
     async def _record(
         self, method: Callable[[ApprovalActivities, T], Stands], command: T, summary: str
     ) -> Refusal | None:
-        """Have the ledger decide, and go on from how it stands then. One at a time: hold `_recording`."""
+        """Record a command in the ledger and take over the state it returns. The caller holds `_recording`."""
         stands = await workflow.execute_activity_method(
             method, command, start_to_close_timeout=LEDGER_TIMEOUT, retry_policy=LEDGER_RETRY, summary=summary
         )
@@ -233,13 +233,13 @@ class Approval:
         return stands.refusal
 
     def _check(self, order: Order) -> None:
-        """Refuse at once what cannot count.
+        """Reject a command that cannot be executed, before it is accepted.
 
         Raises:
-            ApplicationError: it is decided (`AlreadyDecided`), or no order can be read (`Invalid`).
+            ApplicationError: the approval is decided (`AlreadyDecided`), or the command is malformed (`Invalid`).
         """
         if not (_HASH.fullmatch(order.instruction_hash) and 0 < len(order.command_id) <= _MOST_ID):
-            raise ApplicationError("this is no order", type="Invalid", non_retryable=True)
+            raise ApplicationError("the command is malformed", type="Invalid", non_retryable=True)
         self._refuse_decided()
 
     def _refuse_decided(self) -> None:
@@ -253,15 +253,15 @@ class Approval:
             )
 
     async def _wake(self, decided: Decided) -> None:
-        """Tell the run that waits, whichever of its runs that is now; one that is gone does not mind."""
+        """Signal the waiting workflow's current run; a run that has ended needs no signal."""
         waiter = workflow.get_external_workflow_handle(self._ask.workflow_id)
         try:
             await waiter.signal(WAITER, decided)
         except FailureError as error:
-            workflow.logger.info("nobody waits in %s: %s", self._ask.workflow_id, error)
+            workflow.logger.info("no workflow waits as %s: %s", self._ask.workflow_id, error)
 
     def _tell(self, what: str) -> None:
-        """Have a notice sent, without waiting for it."""
+        """Start the delivery of a notice without waiting for it."""
         if self._tells:
             notice = notice_of(self._ask, self._state, what, workflow.now())
             self._told.append(asyncio.create_task(self._deliver(notice)))

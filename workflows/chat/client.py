@@ -1,4 +1,4 @@
-"""The runs of the workflow `AgentChat`: reach the one of a session, or open it; ask what is going on there."""
+"""Client of the workflow `AgentChat`: sends messages to a session's workflow, starts it, ends it, reads its state."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterator
@@ -30,9 +30,9 @@ from workflows.temporal_rpc import RUN_IS_GONE, confirmed, reachable, unavailabl
 T = TypeVar("T")
 
 LOOK_AFTER_S = 10.0
-"""What has no answer after this long (seconds) is made sure of."""
+"""Seconds to wait for an answer before checking that the message has been accepted."""
 ACCEPT_PATIENCE_S = 2.0
-"""A message that no worker has accepted after this long (seconds) is delivered without one."""
+"""Seconds to wait for a worker to accept a message before delivering it as a signal."""
 _TRIES = 4
 _ELSEWHERE = {"AcceptedUpdateCompletedWorkflow", MOVED}
 _REFUSALS: dict[str | None, type[Refused]] = {
@@ -47,16 +47,16 @@ def workflow_id(session_id: str) -> str:
 
 
 class ChatRuns:
-    """Every refusal of a run and every absence of Temporal is a `Refused`."""
+    """Reaches session workflows. Refusals and failures to reach Temporal are raised as `Refused`."""
 
     def __init__(self, client: Client) -> None:
         self._client = client
 
     async def say(self, start: ChatStart, say: Say, *, timeout_s: float, is_known: bool) -> Said | None:
-        """Say it in the session's run; None when it is safe there and not answered after `timeout_s` seconds.
+        """Send a message; None when it is stored durably but not answered after `timeout_s` seconds.
 
         Raises:
-            NotFound, Conflict: the run refuses it.
+            NotFound, Conflict: the workflow refuses the message.
             Unavailable: Temporal cannot be reached.
         """
         loop = asyncio.get_running_loop()
@@ -65,19 +65,19 @@ class ChatRuns:
         try:
             said = await _within(min(timeout_s, LOOK_AFTER_S), answered)
             is_safe = said is not None or await _within(ACCEPT_PATIENCE_S, partial(self._is_accepted, start, say))
-        except Unavailable:  # it may have arrived all the same
+        except Unavailable:  # the message may have been accepted before the failure
             said, is_safe = None, False
         if not is_safe:
             await self._deliver(start, say)
         if said is None:
-            with suppress(Unavailable):  # it is safe
+            with suppress(Unavailable):  # the message is stored already
                 said = await _within(end - loop.time(), answered)
         return said
 
     async def end(self, ending: Ending, start: ChatStart | None) -> bool:
-        """End the session in its run; with `start` a new run is opened where there is none.
+        """End the session in its workflow; with `start` a workflow is started if none runs.
 
-        False: it is not ended yet, and will be as soon as a worker is there.
+        Returns False if no worker has confirmed it: a signal will end the session as soon as a worker runs.
         """
         update_id = f"end-{ending.session_id}"
 
@@ -92,26 +92,26 @@ class ChatRuns:
                 )
             return True
 
-        with suppress(Unavailable):  # it may have arrived all the same
+        with suppress(Unavailable):  # the update may have been accepted; the signal below is idempotent
             if await _within(LOOK_AFTER_S, partial(_reaching, ask)):
                 return True
         await self._signal(ending.session_id, start, "close", ending)
         return False
 
     async def stop(self, session_id: str) -> None:
-        """Have the run give up what it has no answer to, and end."""
+        """Cancel the session's workflow; open messages fail."""
         with reachable():
             await self._run_of(session_id).cancel()
 
     async def standing(self, session_id: str, *, key_id: str) -> Standing:
-        """What is going on in a session."""
+        """Return whether a session is open and how many messages are pending."""
         return await standing_of(self._run_of(session_id), key_id)
 
     def _run_of(self, session_id: str) -> WorkflowHandle[AgentChat, None]:
         return self._client.get_workflow_handle(workflow_id(session_id))
 
     async def _answered(self, start: ChatStart, say: Say, *, is_known: bool) -> Said:
-        """Update the run that is there, or open one: a chat that was idle has none."""
+        """Update the running workflow, or start one: an idle chat has none."""
 
         async def ask(attempt: int) -> Said:
             if is_known and attempt == 0:
@@ -125,16 +125,16 @@ class ChatRuns:
         return await _reaching(ask)
 
     async def _deliver(self, start: ChatStart, say: Say) -> None:
-        """Have Temporal keep the message without a worker: an update that none has accepted is in memory only.
+        """Send the message as a signal, which Temporal stores; an update that no worker has accepted is only in memory.
 
-        The run takes it once, from whichever way it comes first.
+        The workflow answers a message once, whether the update or the signal arrives first.
         """
         await self._signal(start.session_id, start, "deliver", say)
         if await self._is_anothers(start):
             raise NotFound("there is no such session")
 
     async def _is_accepted(self, start: ChatStart, say: Say) -> bool:
-        """Whether the message is in the run's history."""
+        """Return whether the message is in the workflow's history."""
 
         async def ask(_: int) -> bool:
             with self._opening(start) as opening:
@@ -150,7 +150,7 @@ class ChatRuns:
         return await _reaching(ask)
 
     async def _signal(self, session_id: str, start: ChatStart | None, signal: str, argument: Any) -> None:
-        """Signal the session's run; with `start` a new one where there is none."""
+        """Signal the session's workflow; with `start` a new one is started if none runs."""
         async with confirmed():
             if start is None:
                 await self._run_of(session_id).signal(signal, argument)
@@ -160,7 +160,7 @@ class ChatRuns:
                 )
 
     async def _is_anothers(self, start: ChatStart) -> bool:
-        """Whether another key has opened the session meanwhile: its run does not take this message."""
+        """Return whether another key opened the session meanwhile, so that its workflow drops the message."""
         try:
             run = await self._run_of(start.session_id).describe(rpc_timeout=QUERY_TIMEOUT)
         except RPCError:
@@ -175,13 +175,13 @@ class ChatRuns:
         try:
             yield opening
         except BaseException:
-            # its failure is told by the update; a future nobody asks would tell the log again
+            # the update raises the failure; a future whose exception is never retrieved would log it again
             asyncio.ensure_future(opening.workflow_handle()).add_done_callback(_asked)
             raise
 
 
 def _described(start: ChatStart) -> dict[str, Any]:
-    """A run's id, queue, and what people see of it."""
+    """Return the workflow's id, task queue, and the attributes shown in the Web UI."""
     return {
         "id": workflow_id(start.session_id),
         "task_queue": FLOW,
@@ -205,7 +205,7 @@ def _update_id(say: Say) -> str:
 
 
 async def _reaching(ask: Callable[[int], Awaitable[T]]) -> T:
-    """Ask the run that is there; when it ends under the question, the next one. `ask` gets the attempt, from 0."""
+    """Call `ask(attempt)`, attempts from 0, until a run answers; a run may end or continue as new meanwhile."""
     for attempt in range(_TRIES):
         try:
             return await ask(attempt)
@@ -219,7 +219,7 @@ async def _reaching(ask: Callable[[int], Awaitable[T]]) -> T:
 
 
 def _ran_out(error: WorkflowUpdateFailedError) -> bool:
-    """Whether the run ended under the update, so that the next run is to be asked."""
+    """Return whether the run ended before it answered the update, so that the next run has to be asked."""
     return isinstance(error.cause, ApplicationError) and error.cause.type in _ELSEWHERE
 
 
@@ -231,7 +231,7 @@ def _refusal(error: WorkflowUpdateFailedError) -> Exception:
 
 
 async def _within(seconds: float, ask: Callable[[], Awaitable[T]]) -> T | None:
-    """What it gives; None when it gives nothing in time."""
+    """Await a result for so many seconds; None if there is none in time."""
     if seconds <= 0:
         return None
     try:

@@ -1,4 +1,4 @@
-"""The messages of a chat's run: those that wait for an answer, and those whose repeats are known again."""
+"""The messages of a chat's workflow: the queue to answer, and recent answers for repeated requests."""
 
 from collections import deque
 from collections.abc import Callable, Iterable
@@ -14,7 +14,7 @@ with workflow.unsafe.imports_passed_through():
 
 @dataclass
 class Waiting:
-    """A message on its way. `moved`: the next run answers it, and is to be asked."""
+    """A queued message. `moved`: the next run of the workflow answers it."""
 
     say: Say
     turn: TurnRef | None = None
@@ -23,18 +23,18 @@ class Waiting:
 
     @property
     def is_open(self) -> bool:
-        """Whether its turn is not over: a held answer is none yet."""
+        """Whether the turn is not over yet, which includes an answer that awaits approval."""
         return self.said is None or self.said.status == "awaiting_approval"
 
     def hold(self, approval_id: str) -> None:
-        """Tell who waits that a person has to decide first."""
+        """Give the waiting caller the status `awaiting_approval`."""
         if self.turn is not None:
             visit, because = self.say.visit, self.say.because
             self.said = Said(self.turn.turn, "awaiting_approval", approval_id=approval_id, visit=visit, because=because)
 
 
 class Messages:
-    """What was said in this run, and what the ledger knew of it before."""
+    """The messages of this run, and the recent turns that the ledger had before it."""
 
     def __init__(self, queued: Iterable[Say]) -> None:
         self.queue: deque[Waiting] = deque()
@@ -46,17 +46,17 @@ class Messages:
             self.add(say)
 
     def add(self, say: Say) -> Waiting:
-        """A new message, at the end of the queue."""
+        """Append a message to the queue."""
         waiting = self._known[say.message_id, say.visit] = Waiting(say)
         self.queue.append(waiting)
         return waiting
 
     def hand_over(self, say: Say) -> None:
-        """Keep a message that came without a caller until it is known where the session stands."""
+        """Keep a message that was delivered as a signal until the session's state is loaded."""
         self._handed_over.append(say)
 
     def take_over(self, checked: Callable[[Say], Say | None]) -> None:
-        """Queue what was handed over; what has come by its update, or was answered before, is here already."""
+        """Queue the messages delivered as signals, except those that an update brought or that have an answer."""
         handed_over, self._handed_over = self._handed_over, []
         for say in handed_over:
             if self.answer(say.message_id) or self.known(say):
@@ -65,46 +65,47 @@ class Messages:
                 self.add(allowed)
 
     def drop(self, waiting: Waiting) -> None:
-        """Know nothing of a message any more."""
+        """Forget a message."""
         self._known.pop((waiting.say.message_id, waiting.say.visit), None)
 
     def answer(self, message_id: str) -> Said | None:
-        """The answer that a message has had, whichever try brought it."""
+        """Return the message's answer, whichever attempt produced it."""
         return self._completed.get(message_id)
 
     def known(self, say: Say) -> Waiting | None:
-        """This very try of the message."""
+        """Return the entry of exactly this attempt at the message."""
         return self._known.get((say.message_id, say.visit))
 
     @property
     def has_news(self) -> bool:
-        """Whether something waits that this run is to answer."""
+        """Whether a message is queued that this run has to answer."""
         return any(not waiting.moved for waiting in self.queue)
 
     @property
     def unanswered(self) -> int:
-        """Messages that nothing has become of yet."""
+        """Number of messages without a result."""
         return sum(waiting.said is None for waiting in self._known.values())
 
     def open(self) -> list[Waiting]:
-        """Messages whose turns are not over."""
+        """Return the messages whose turns are not over."""
         return [waiting for waiting in self._known.values() if waiting.is_open]
 
     def leave_to_the_next_run(self) -> None:
+        """Mark the queued messages as moved to the next run."""
         for waiting in self.queue:
             waiting.moved = True
 
     def placed(self, say: Say) -> Say:
-        """A message that an earlier run was stopped in keeps its turn."""
+        """Let a message keep its turn if an earlier run was stopped in it."""
         begun = self._begun.pop(say.message_id, None)
         return say if begun is None else replace(say, again=begun.turn, visit=max(say.visit, begun.visits))
 
     def complete(self, waiting: Waiting, said: Said) -> None:
-        """The message has this answer, now and for its repeats."""
+        """Store the message's answer, also for repeated requests."""
         waiting.said = self._completed[waiting.say.message_id] = said
 
     def recall(self, turn: KnownTurn) -> None:
-        """What a run before this one left: answers, failures, and a turn that it was stopped in."""
+        """Restore a turn of an earlier run: an answer, a failure, or a turn that was interrupted."""
         if turn.running:
             self._begun[turn.message_id] = turn
         elif turn.completed:
@@ -114,7 +115,7 @@ class Messages:
             self._known[turn.message_id, turn.visits] = Waiting(say, said=_recalled(turn))
 
     def forget(self) -> None:
-        """Keep the newest messages only; older repeats are answered by the ledger's next head."""
+        """Keep only the newest results; older repeats are answered from the ledger when the next run loads it."""
         answered = [key for key, waiting in self._known.items() if not waiting.is_open]
         for key in answered[: -policy.REMEMBERED]:
             del self._known[key]

@@ -1,4 +1,7 @@
-"""What is said to the workflow of a chat, and what it says. Fields are added with defaults, never removed."""
+"""Messages to and from the chat workflow.
+
+Fields are added with defaults, never removed: recorded histories hold them.
+"""
 
 from dataclasses import dataclass, field
 
@@ -6,16 +9,16 @@ from domain.chat import policy
 from domain.message_parts import Part
 
 MOVED = "Moved"
-"""The type of error by which a run says that the next one, which has begun by then, answers the message."""
+"""Error type of an update that the next run, which has started by then, will answer."""
 
 
 @dataclass(frozen=True)
 class Say:
-    """A message, by its ids. `again` names the turn whose failed answer is to be tried once more, `visit` how often.
+    """A chat message by its ids. `again` is the turn whose failed answer is retried, `visit` the number of the attempt.
 
-    With `parts` the message is made of these; `shape` (with the `options` to choose from) is what the answer has to be
-    like; `tools` are offered instead of the agent's own; `hold` is the risk at which a person has to let the answer go.
-    `refusal` is why a message that nobody waited with is not answered: its turn fails with this sentence.
+    With `parts` the message is composed of these; `shape` (with the `options` to choose from) is the required answer
+    shape; `tools` are offered instead of the agent's own; `hold` is the risk of an answer that needs approval.
+    `refusal` is the error of a delivered message that is not answered: its turn fails with it.
     """
 
     message_id: str
@@ -36,10 +39,11 @@ class Say:
 
 @dataclass(frozen=True)
 class ChatStart:
-    """What a run is started with: ids only.
+    """The input of the workflow: ids only.
 
-    `call_timeout_s` bounds one attempt at a model call, `pause_s` (doubled each time, 30 at most) lies between them;
-    both in seconds. After `turns_per_run` turns the run continues as new, and the next one answers what is `queued`.
+    `call_timeout_s` bounds one attempt at a model call, `pause_s` is the first pause between attempts (doubled each
+    time, 30 at most); both in seconds. After `turns_per_run` turns the workflow continues as new and passes on what is
+    `queued`.
     """
 
     session_id: str
@@ -56,12 +60,12 @@ class ChatStart:
 
 @dataclass(frozen=True)
 class Said:
-    """What became of a message at its `visit`-th try; `code` and `error` say why there is no answer.
+    """The result of a message's attempt number `visit`; `code` and `error` explain a missing answer.
 
-    `status` is `completed`, `failed`, `rejected`, or `awaiting_approval` while a person has to decide `approval_id`.
-    `finish` is why the answer ended.
-    Tokens and cost are the whole turn's. `has_no_tools`: the agent has tools, and its model takes none.
-    `because` is the request that made it so; empty when it was known from before this run.
+    `status` is `completed`, `failed`, `rejected`, or `awaiting_approval` while `approval_id` is undecided. `finish` is
+    the model's finish reason. Tokens and cost are those of the whole turn. `has_no_tools`: the agent has tools, but its
+    model does not support them. `because` is the id of the request that caused it; empty when it was known before this
+    run.
     """
 
     turn: int
@@ -83,7 +87,7 @@ class Said:
 
 @dataclass(frozen=True)
 class ChatStatus:
-    """What is going on: messages accepted and not yet answered, and the newest turn."""
+    """The state of the workflow: messages accepted and not answered yet, and the newest turn."""
 
     pending: int
     turn: int

@@ -1,4 +1,4 @@
-"""What Temporal knows of a session besides its answers: from its run, or from the run's history."""
+"""The state of a session in Temporal: from a query of its workflow, or from the workflow's history."""
 
 from collections import Counter
 from dataclasses import dataclass
@@ -27,9 +27,9 @@ _SIGNALED = EventType.EVENT_TYPE_WORKFLOW_EXECUTION_SIGNALED
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """What Temporal knows of a session: whether it `is_open`, and the messages accepted and not yet answered.
+    """The state of a session: `is_open`, and the number of `pending` messages (accepted, not answered yet).
 
-    None where nobody can say now. Another key's session is not open.
+    None where it cannot be determined now. Another key's session counts as not open.
     """
 
     is_open: bool | None
@@ -40,7 +40,7 @@ _CLOSED = Standing(is_open=False, pending=0)
 
 
 async def standing_of(handle: WorkflowHandle[AgentChat, None], key_id: str) -> Standing:
-    """What is going on in a session."""
+    """Query the session's workflow for its state."""
     try:
         status = await handle.query(
             AgentChat.status, reject_condition=QueryRejectCondition.NOT_OPEN, rpc_timeout=QUERY_TIMEOUT
@@ -55,9 +55,9 @@ async def standing_of(handle: WorkflowHandle[AgentChat, None], key_id: str) -> S
 
 
 async def _by_history(handle: WorkflowHandle[Any, Any], key_id: str) -> Standing:
-    """The same from a run's history, for when no worker can say.
+    """Derive the state from the workflow's history, for when no worker can answer the query.
 
-    A delivered message that a worker has seen and not answered is the ledger's to tell, as its turn has begun.
+    A delivered message that a worker has processed counts as begun, so the ledger has it.
     """
     try:
         run = await handle.describe(rpc_timeout=QUERY_TIMEOUT)

@@ -1,4 +1,4 @@
-"""A chat's message as a turn, and the turn's result as an answer to the message."""
+"""Conversion between a chat message and the turn that answers it."""
 
 from temporalio import workflow
 
@@ -9,7 +9,7 @@ with workflow.unsafe.imports_passed_through():
 
 
 def wanted(say: Say, remembered: Remembered) -> Wanted:
-    """What a message wants of its turn."""
+    """Return the turn request of a message."""
     return Wanted(
         visit=say.visit,
         remembered=remembered,
@@ -22,7 +22,7 @@ def wanted(say: Say, remembered: Remembered) -> Wanted:
 
 
 def said(turn: TurnRef, visit: int, taken: Taken) -> Said:
-    """What its turn has made of a message."""
+    """Return the chat result of a turn."""
     return Said(
         turn=turn.turn,
         status=taken.status,

@@ -1,4 +1,4 @@
-"""A chat: one session with one agent, one message at a time, for as long as anybody speaks."""
+"""A chat: one session with one agent, one message at a time, until it ends or is idle."""
 
 import asyncio
 from dataclasses import replace
@@ -28,7 +28,7 @@ _MOST_VISITS = 1_000_000
 
 @workflow.defn(name="AgentChat")
 class AgentChat:
-    """Handlers queue messages; the main loop answers them one by one."""
+    """Queues messages in its handlers; the main loop answers them one by one."""
 
     @workflow.init
     def __init__(self, start: ChatStart) -> None:
@@ -53,7 +53,7 @@ class AgentChat:
 
     @workflow.run
     async def run(self, start: ChatStart) -> None:
-        """Answer what is said until the session ends or nobody speaks."""
+        """Answer messages until the session ends or is idle; then end, or continue as new."""
         try:
             await self._open(start)
             await self._converse()
@@ -68,7 +68,7 @@ class AgentChat:
 
     @workflow.update
     async def say(self, say: Say) -> Said:
-        """Say something and wait for what becomes of it. The same message again gets the same answer."""
+        """Queue a message and wait for its result. A repeated message gets the same answer."""
         self._arriving += 1
         await self._opened()
         self._arriving -= 1
@@ -87,8 +87,8 @@ class AgentChat:
 
     @workflow.signal
     def deliver(self, say: Say) -> None:
-        """Say something without waiting. It is answered once, whether it comes by its update too or not."""
-        if not workflow.patched("signals"):  # an older worker has ignored it: a replay has to do the same
+        """Queue a message without waiting. It is answered once, even if its update arrives too."""
+        if not workflow.patched("signals"):  # older workers ignored this signal: replays of their histories must, too
             return
         self._messages.hand_over(replace(say, refusal=_OVER) if self._is_closing else say)
         if self._head is not None:
@@ -99,7 +99,7 @@ class AgentChat:
         """End the session without waiting."""
         if not workflow.patched("signals"):
             return
-        self._is_closing = True  # in the order of the signals: what comes after this one is not answered
+        self._is_closing = True  # set before the first await: messages that are signalled after this are refused
         try:
             await self._end(ending)
         except FailureError as error:
@@ -108,17 +108,17 @@ class AgentChat:
 
     @workflow.update
     async def end(self, ending: Ending) -> None:
-        """End the session; what was said before is still answered. Ending it again changes nothing."""
+        """End the session; messages accepted before are still answered. Idempotent."""
         await self._end(ending)
 
     @workflow.signal
     def approval_decided(self, *arguments: Any) -> None:
-        """A person has decided what a turn waits for."""
+        """Report that an approval of a turn was decided."""
         self._holds.decided(*arguments)
 
     @workflow.query
     def status(self) -> ChatStatus:
-        """What is going on in this run."""
+        """Return the state of this run."""
         pending = self._arriving + self._messages.unanswered
         return ChatStatus(pending, self._turn, self._ended, self._head.key_id if self._head else self._start.key_id)
 
@@ -144,12 +144,12 @@ class AgentChat:
             await workflow.wait_condition(lambda: self._messages.has_news or self._may_leave())
             while self._messages.queue and not self._is_long():
                 await self._answer(self._messages.queue.popleft())
-                if workflow.cancellation_reason() is not None:  # it came with the answer, which hid it
+                if workflow.cancellation_reason() is not None:  # one that arrives with the answer raises nothing
                     raise asyncio.CancelledError
             self._messages.leave_to_the_next_run()
 
     async def _stop(self) -> None:
-        """Somebody cancelled this run: give up what has no answer, and tell those who wait."""
+        """Fail the open messages after a cancellation, so that their callers get a result."""
         self._stopped = True
         await self._holds.withdraw("the chat was cancelled")
         for waiting in self._messages.open():
@@ -158,7 +158,7 @@ class AgentChat:
         await workflow.wait_condition(workflow.all_handlers_finished)
 
     def _may_leave(self) -> bool:
-        """Whether nobody waits for anything here: a handler may still queue a message."""
+        """Return whether the run can end: it is over, and neither queue nor handlers hold a message."""
         return self._over() and not self._messages.has_news and workflow.all_handlers_finished()
 
     def _over(self) -> bool:
@@ -173,7 +173,7 @@ class AgentChat:
         )
 
     async def _open(self, start: ChatStart) -> None:
-        """Load where the session stands: the run before this one may have ended long ago."""
+        """Load the session's state from the ledger: an earlier run may have ended long ago."""
         head = await workflow.execute_local_activity_method(
             ChatActivities.open_session,
             Opening(
@@ -204,7 +204,7 @@ class AgentChat:
             raise ApplicationError("the chat was cancelled", type="SERVICE_UNAVAILABLE", non_retryable=True)
 
     def _checked(self, say: Say) -> Say | None:
-        """A delivered message. What is refused gets a failed turn, or nothing at all in a session of another key."""
+        """Admit a delivered message; refused ones get a failed turn, or are dropped if another key owns the session."""
         try:
             self._admit(say, is_delivered=True)
         except ApplicationError as refusal:
@@ -215,11 +215,11 @@ class AgentChat:
         head = self._head
         if head is None or head.key_id != say.key_id:
             raise ApplicationError("there is no such session", type="NotFound", non_retryable=True)
-        if not self._has_place(say):  # its number would be believed: by what reads the turns before it, for one
+        if not self._has_place(say):  # an unchecked turn number would be used to read the turns before it
             raise ApplicationError("the session has no such turn", type="NotFound", non_retryable=True)
         if self._ended:
             raise ApplicationError(_OVER, type="Conflict", non_retryable=True)
-        if self._holds.waiting and not is_delivered:  # what was accepted is answered after the decision
+        if self._holds.waiting and not is_delivered:  # delivered ones were accepted already
             raise ApplicationError(
                 f"this session waits for {', '.join(sorted(self._holds.waiting))}", type="Conflict", non_retryable=True
             )
@@ -227,11 +227,11 @@ class AgentChat:
             raise ApplicationError(f"this session is with {head.agent_id}", type="Conflict", non_retryable=True)
 
     def _has_place(self, say: Say) -> bool:
-        """Whether a message that is to be tried again names a turn that has begun, and a try that can be."""
+        """Return whether a retry names a turn that has begun and a valid attempt number."""
         return 1 <= say.visit <= _MOST_VISITS and (say.again is None or 1 <= say.again <= self._turn)
 
     async def _answer(self, waiting: Waiting) -> None:
-        """One turn: steps until there is an answer, or a record that there is none."""
+        """Run one turn: steps until there is an answer, or a recorded failure."""
         turn, say = self._begin(waiting), waiting.say
         self._show(f"answering turn {turn.turn}")
         if say.refusal is not None:
@@ -254,7 +254,7 @@ class AgentChat:
         self._show("waiting for a message")
 
     def _drop(self, waiting: Waiting, turn: TurnRef) -> None:
-        """Forget a message that is not to be answered. The next one gets the number that its turn would have had."""
+        """Forget a revoked message. Its turn number goes to the next message."""
         self._messages.drop(waiting)
         if waiting.say.again is None:
             self._turn = turn.turn - 1
@@ -262,13 +262,13 @@ class AgentChat:
         self._show(f"waiting for a message; `{turn.message_id}` was revoked before it arrived")
 
     def _held(self, approval_id: str) -> None:
-        """Who waits for the answer is told that a person has to decide first."""
+        """Tell the waiting caller that the answer awaits approval."""
         if self._answering is not None:
             self._answering.hold(approval_id)
         self._show(f"waiting for `{approval_id}`")
 
     def _begin(self, waiting: Waiting) -> TurnRef:
-        """The turn of a message: a new one, or the one that it has had before."""
+        """Return the turn of a message: a new one, or that of an earlier attempt."""
         say = waiting.say = self._messages.placed(waiting.say)
         self._turn = max(self._turn, say.again or self._turn + 1)
         self._turns_of_run += 1

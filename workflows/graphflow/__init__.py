@@ -1,1 +1,1 @@
-"""GraphFlow executions as workflows."""
+"""GraphFlow executions as workflows: one interpreter for all graphs."""

@@ -1,4 +1,4 @@
-"""What nodes have other workflows do: a swarm, or a run of another graph, each a child of its own."""
+"""Child workflows of nodes: a swarm, or the execution of another graph."""
 
 from collections.abc import Sequence
 
@@ -18,7 +18,7 @@ with workflow.unsafe.imports_passed_through():
 
 
 async def swarm(spot: Spot, asked: Asked, turns: Turns) -> Ending:
-    """A swarm, and what it has agreed on.
+    """Run a swarm as a child workflow; its result ends the node.
 
     Raises:
         FailureError: this task was cancelled, and the swarm with it.
@@ -46,14 +46,14 @@ async def swarm(spot: Spot, asked: Asked, turns: Turns) -> Ending:
 
 
 async def run(spot: Spot, begun: Begun, turns: Turns) -> Ending:
-    """A run of another workflow, and what it has put out.
+    """Run another graph as a child workflow; its output ends the node.
 
     Raises:
-        FailureError: this task was cancelled, and the run with it.
+        FailureError: this task was cancelled, and the execution with it.
     """
     asked = begun.run
     if asked is None:
-        return Ending(spot, "failed", code="UNSUPPORTED_NODE", error=f"a {begun.type} cannot be done here")
+        return Ending(spot, "failed", code="UNSUPPORTED_NODE", error=f"a {begun.type} node cannot be executed here")
     try:
         over = await workflow.execute_child_workflow(
             "GraphRun",
@@ -75,7 +75,7 @@ async def run(spot: Spot, begun: Begun, turns: Turns) -> Ending:
 
 
 async def undone(spot: Spot, children: Sequence[RunAsked], turns: Turns) -> Ending:
-    """Runs that have completed and are undone, one after the other; all are tried, whatever becomes of one.
+    """Undo completed child executions one after the other; a failure does not skip the rest.
 
     Raises:
         FailureError: this task was cancelled.
@@ -85,7 +85,7 @@ async def undone(spot: Spot, children: Sequence[RunAsked], turns: Turns) -> Endi
 
 
 async def _undone(spot: Spot, asked: RunAsked, turns: Turns) -> Ending | None:
-    """What is left of a run that was to be undone, if anything is."""
+    """Undo one child execution; None if nothing is left to undo."""
     try:
         over = await workflow.execute_child_workflow(
             "GraphRun",
@@ -102,16 +102,16 @@ async def _undone(spot: Spot, asked: RunAsked, turns: Turns) -> Ending | None:
 
 
 def _incomplete(spot: Spot, over: SwarmOver | RunOver) -> Ending:
-    """A child that came to an end that is not what was wanted."""
+    """Return the node's end for a child that ended without completing."""
     status = "rejected" if over.status == "rejected" else "failed"
     return Ending(spot, status, code=over.code or over.status.upper(), error=over.reason or over.status)
 
 
 def _broken(spot: Spot, error: FailureError) -> Ending:
-    """A child that did not come to its end. One that somebody else has cancelled has failed."""
+    """Return the node's end for a child that failed; one that somebody else cancelled counts as failed."""
     if is_cancellation(error):
         if is_being_stopped():
             raise error
-        return Ending(spot, "failed", code="CANCELLED", error="what it stands for was cancelled")
+        return Ending(spot, "failed", code="CANCELLED", error="its child workflow was cancelled")
     code, message = why(error)
     return Ending(spot, "failed", code=code, error=message)

@@ -1,4 +1,4 @@
-"""The runs of the workflow `GraphRun`: start one, tell it something, and ask what it was started with."""
+"""Client of the workflow `GraphRun`: starts executions, sends them requests and events, reads their input."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -24,20 +24,20 @@ from workflows.temporal_rpc import RUN_IS_GONE, confirmed, reachable, start_inpu
 
 PREFIX = "exec_"
 ANSWER_TIMEOUT_S = 12.0
-"""What no worker has taken after this long (seconds) is handed over without one."""
+"""Seconds to wait for a worker to take an update; after that it is sent as a signal."""
 _LONGEST_SUMMARY = 160
 
 
 class GraphRuns:
-    """Every refusal of a run and every absence of Temporal is a `Refused`."""
+    """Reaches execution workflows. Refusals and failures to reach Temporal are raised as `Refused`."""
 
     def __init__(self, client: Client) -> None:
         self._client = client
 
     async def start(self, start: GraphStart, name: str) -> bool:
-        """Start the run of an execution; False when it has one already, whether that is over or not.
+        """Start the workflow of an execution; False when one exists already, running or ended.
 
-        With `reopen` it is started again, unless it is under way.
+        With `reopen` an ended one is started again.
         """
         asked, again = start.asked, start.reopen is not None
         policy = WorkflowIDReusePolicy.ALLOW_DUPLICATE if again else WorkflowIDReusePolicy.REJECT_DUPLICATE
@@ -62,10 +62,10 @@ class GraphRuns:
         return True
 
     async def tell(self, execution_id: str, request: Request) -> None:
-        """Pause it, let it go on, or stop it. Recorded when this returns, unless no worker has come to it in time.
+        """Pause, resume or cancel an execution. Recorded when this returns, unless no worker took it in time.
 
         Raises:
-            Conflict: it is over.
+            Conflict: the execution is over.
         """
         run, updates = self._of(execution_id), {"pause": GraphRun.pause, "resume": GraphRun.resume}
         update = updates.get(request.verb, GraphRun.cancel)
@@ -75,10 +75,10 @@ class GraphRuns:
         )
 
     async def hear(self, execution_id: str, heard: Heard) -> None:
-        """Tell it an event.
+        """Deliver an event to an execution.
 
         Raises:
-            Conflict: it is over, or has too many that nobody takes.
+            Conflict: the execution is over, or too many events wait for a node.
         """
         run = self._of(execution_id)
         await _answered(
@@ -87,10 +87,10 @@ class GraphRuns:
         )
 
     async def asked(self, execution_id: str) -> RunAsked:
-        """What a run was asked for, from its history: for when nothing of it is known elsewhere yet.
+        """Read an execution's input from the workflow's history, for when no view has it yet.
 
         Raises:
-            NotFound: there is no such run.
+            NotFound: there is no such execution.
         """
         absent = "there is no such execution"
         if not execution_id.startswith(PREFIX):
@@ -103,7 +103,7 @@ class GraphRuns:
 
 
 async def _answered(update: Awaitable[None], *, otherwise: Callable[[], Awaitable[None]]) -> None:
-    """What a worker says in time, or else the signal that says the same: the run takes it once."""
+    """Wait for the update; without an answer in time send the equivalent signal. The workflow executes it once."""
     with reachable():
         try:
             async with asyncio.timeout(ANSWER_TIMEOUT_S):
@@ -115,7 +115,7 @@ async def _answered(update: Awaitable[None], *, otherwise: Callable[[], Awaitabl
         except RPCError as error:
             if error.status in RUN_IS_GONE:
                 raise Conflict("this execution is over") from error
-            await _told(otherwise)  # it may have arrived all the same
+            await _told(otherwise)  # the update may have been accepted before the failure; the signal is idempotent
 
 
 async def _told(signal: Callable[[], Awaitable[None]]) -> None:

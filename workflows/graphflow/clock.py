@@ -1,4 +1,4 @@
-"""How long waits have stood still because their run was paused."""
+"""The time that waiting nodes have lost because their execution was paused."""
 
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -6,24 +6,27 @@ from datetime import datetime, timedelta
 from temporalio import workflow
 
 STOPS = "waits-stop-while-paused"
-"""In runs that were paused before this, the time of a wait went on."""
+"""Patch id. In executions that were paused before this change, waits went on during a pause."""
 
 
 @dataclass
 class Clock:
-    """`late` is by how many seconds a visit's wait ends later. Whoever waits looks again when it stops or goes on."""
+    """Tracks pauses. `late` is by how many seconds each iteration's wait ends later.
+
+    A waiting node has to re-read its deadline when the clock stops or resumes.
+    """
 
     late: dict[str, float] = field(default_factory=dict)
     _since: dict[str, datetime] = field(default_factory=dict)
     _stopped_at: datetime | None = None
 
     def stop(self) -> None:
-        """The run is paused."""
+        """Stop the clock: the execution is paused."""
         if self._stopped_at is None and workflow.patched(STOPS):
             self._stopped_at = workflow.now()
 
     def go_on(self) -> None:
-        """It is resumed."""
+        """Resume the clock and add the pause to the waits that it delayed."""
         self.late |= self.carried()
         self._stopped_at = None
 
@@ -31,19 +34,19 @@ class Clock:
         return self._stopped_at is not None
 
     def begin(self, visit: str) -> None:
-        """A visit waits. What it was late by in a run before this one stays."""
+        """Begin the wait of an iteration. Its delay from an earlier run of the workflow is kept."""
         self._since[visit] = workflow.now()
 
     def end(self, visit: str) -> None:
-        """It waits no more."""
+        """End the wait of an iteration."""
         self._since.pop(visit, None)
 
     def shifted(self, visit: str, moment: datetime | None) -> datetime | None:
-        """When a wait ends that was to end at this moment."""
+        """Return the moment at which a wait ends, delayed by the pauses."""
         return None if moment is None else moment + timedelta(seconds=self.late.get(visit, 0))
 
     def carried(self) -> dict[str, float]:
-        """What those that wait are late by, with what they have stood since the run was paused."""
+        """Return the delay of each current wait in seconds, the running pause included."""
         return {visit: self.late.get(visit, 0) + self._stood(since) for visit, since in self._since.items()}
 
     def _stood(self, since: datetime) -> float:

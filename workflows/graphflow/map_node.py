@@ -1,4 +1,7 @@
-"""The items of a map, side by side; long lists in parts, each a workflow of its own, so that no history grows long."""
+"""The items of a map node, executed concurrently.
+
+Long lists run in child workflows, so that no history grows too long.
+"""
 
 import asyncio
 from dataclasses import dataclass, replace
@@ -18,14 +21,14 @@ with workflow.unsafe.imports_passed_through():
     from workflows.turn.turn import Turns
 
 PART = 50
-"""Items that are done in one history."""
+"""Items per workflow history."""
 PART_OF_ANSWERS = 100
-"""The same where agents answer each in one activity, which takes fewer events."""
+"""Items per workflow history where one activity per item, which takes fewer events, lets an agent answer."""
 
 
 @workflow.defn(name="GraphItems")
 class GraphItems:
-    """A part of the items of a map."""
+    """A part of the items of a map node."""
 
     @workflow.init
     def __init__(self, start: ItemsStart) -> None:
@@ -42,21 +45,21 @@ class GraphItems:
 
     @workflow.run
     async def run(self, start: ItemsStart) -> ItemsOver:
-        """Do them."""
+        """Execute the items."""
         failed = await self._items.each(start.first, start.count)
         return ItemsOver(failed.code, failed.error) if failed else ItemsOver()
 
     @workflow.signal
     def approval_decided(self, decided: Decided) -> None:
-        """A person has decided what an item waits for."""
+        """Report that an approval of an item was decided."""
         self._people.decided(decided)
 
 
 @dataclass(frozen=True)
 class Items:
-    """Does items of a map, `parallel` at a time; unless it `goes_on`, the first failure stops the others.
+    """Executes items of a map node, `parallel` at a time; unless it `goes_on`, the first failure stops the others.
 
-    With `agents` the items are for agents to answer, each in one activity if one answer is all it takes.
+    With `agents` each item is answered by an agent, in one activity if one answer is enough.
     """
 
     work: Work
@@ -66,7 +69,7 @@ class Items:
     agents: bool
 
     async def each(self, first: int, count: int) -> Ended | None:
-        """Do these; the failure that counts, if there was one."""
+        """Execute `count` items from `first` on; return the failure that counts, if any."""
         room = asyncio.Semaphore(self.parallel)
         failures: list[Ended] = []
 
@@ -104,7 +107,7 @@ class Items:
 
 
 async def mapped(work: Work, spot: Spot, begun: Begun, parallel: int, *, agents: bool) -> Ending:
-    """Do all items of a map; they may be for `agents` to answer."""
+    """Execute all items of a map node; with `agents` each is answered by an agent."""
     spot = replace(spot, seen=begun.seen, skipped=[])
     failed = await _all(work, spot, begun, parallel, agents=agents)
     if failed is None:
@@ -142,7 +145,7 @@ async def _all(work: Work, spot: Spot, begun: Begun, parallel: int, *, agents: b
 
 
 async def ended(ending: Ending) -> Ended:
-    """Record the end of an attempt, or of an item."""
+    """Record the end of an attempt or of an item."""
     return await workflow.execute_local_activity_method(
         NodeActivities.end_node, ending, start_to_close_timeout=LEDGER_TIMEOUT, retry_policy=LEDGER_RETRY
     )

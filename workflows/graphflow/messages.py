@@ -1,4 +1,7 @@
-"""What is said to the workflows of a run, and what they carry along. Fields are added with defaults, never removed."""
+"""Messages to the graph workflows, and the state they carry along when they continue as new.
+
+Fields are added with defaults, never removed: recorded histories hold them.
+"""
 
 from dataclasses import dataclass, field
 
@@ -8,7 +11,7 @@ from domain.graphflow.execution.scheduler import State, Visit
 
 @dataclass(frozen=True)
 class Heard:
-    """An event for a run: `payload_hash` is a text (JSON) of the execution. Each wait takes one event of its name."""
+    """An event for an execution: `payload_hash` is a text (JSON) of it. Each wait takes one event of its name."""
 
     event_id: str
     name: str
@@ -17,9 +20,10 @@ class Heard:
 
 @dataclass(frozen=True)
 class Carried:
-    """Where a run stood when it continued as new. `attempts` are those that running nodes have had and that failed.
+    """The state that an execution carries along when it continues as new.
 
-    `kept` are nodes that have put out something already; `late` is by how many seconds waits end later.
+    `attempts` are the failed attempts of running nodes, `kept` the nodes whose output is kept, and `late` the seconds
+    by which waits end later because of pauses.
     """
 
     state: State
@@ -35,11 +39,11 @@ class Carried:
 
 @dataclass(frozen=True)
 class GraphStart:
-    """What a run is started with: ids only. With `reopen` it goes on where a run that is over had stopped.
+    """The input of an execution's workflow: ids only. With `reopen` an ended execution resumes where it stopped.
 
-    `call_timeout_s` bounds one attempt at a model call, `pause_s` (doubled each time, 30 at most) lies between them.
-    A run with more than `events_per_run` events in its history continues as a new one. With `undo` what a run that has
-    completed did is undone, because the run that it is a node of has failed.
+    `call_timeout_s` bounds one attempt at a model call, `pause_s` is the first pause between attempts (doubled each
+    time, 30 at most); both in seconds. The workflow continues as new after `events_per_run` history events. With `undo`
+    a completed execution is undone, because the execution that it is a node of has failed.
     """
 
     asked: RunAsked
@@ -53,7 +57,7 @@ class GraphStart:
 
 @dataclass(frozen=True)
 class ItemsStart:
-    """Items `first` and on, `count` of them, of a map's list, `parallel` at a time; `agents` are to answer them."""
+    """The input of a part of a map: `count` items from `first` on, `parallel` at a time; `agents` answer them."""
 
     spot: Spot
     first: int
@@ -68,7 +72,7 @@ class ItemsStart:
 
 @dataclass(frozen=True)
 class ItemsOver:
-    """What became of them: the first failure, if there was one that counts."""
+    """The result of a part of a map: the first failure that counts, if any."""
 
     code: str | None = None
     error: str | None = None

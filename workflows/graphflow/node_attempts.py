@@ -1,4 +1,4 @@
-"""The visits of nodes: tried as often as the node allows, within its time, to an end that is recorded."""
+"""The iterations of nodes: attempts up to the node's limit and within its timeout, to an end that is recorded."""
 
 import asyncio
 from collections import deque
@@ -25,12 +25,12 @@ with workflow.unsafe.imports_passed_through():
 
 _MOST_KNOWN = 200
 IN_ONE = "agents-answer-in-one"
-"""Runs that began before it begin and end the work of agents by activities of its own."""
+"""Patch id. Older executions begin and end an agent's node in activities of their own."""
 
 
 @dataclass
 class Events:
-    """Events that have come, until a wait takes them. The same event is heard once. `frozen`: nobody takes one now."""
+    """Events that no wait has taken yet. A repeated event is ignored. `frozen`: none can be taken now."""
 
     heard: deque[Heard] = field(default_factory=deque)
     known: deque[str] = field(default_factory=lambda: deque(maxlen=_MOST_KNOWN))
@@ -42,7 +42,7 @@ class Events:
             self.heard.append(event)
 
     def take(self, name: str) -> Heard | None:
-        """The oldest event of this name, which no other wait gets."""
+        """Remove and return the oldest event of this name."""
         found = next((event for event in self.heard if event.name == name), None) if not self.frozen else None
         if found is not None:
             self.heard.remove(found)
@@ -54,7 +54,7 @@ class Events:
 
 @dataclass(frozen=True)
 class Visits:
-    """Takes nodes through their visits. `asked` is their run's."""
+    """Runs the iterations of nodes. `asked` is the execution's input."""
 
     asked: RunAsked
     board: Board
@@ -63,7 +63,7 @@ class Visits:
     clock: Clock = field(default_factory=Clock)
 
     async def take(self, visit: Visit) -> Ended:
-        """Try a node until it has ended for good."""
+        """Attempt a node until it has ended for good."""
         spec, had = self.board.spec(visit.node), self.board.attempts.get(visit.node, 0)
         pause = spec.pause_s
         for attempt in range(had + 1, had + spec.attempts + 1):
@@ -80,13 +80,13 @@ class Visits:
         return tried
 
     async def undo(self, visit: Visit) -> bool:
-        """Undo what a node has done, or record that it could not be undone: then it is false."""
+        """Undo a node's work; False if it could not be undone, which is recorded."""
         spot = Spot(self.asked, visit.node, visit.visit, 1, undo=True)
         self.board.mark(visit.node, "is being undone")
         try:
             begun = await self.work.begun(spot)
             if begun.undo == []:
-                return True  # what it stands for has nothing to undo
+                return True  # the child execution has nothing to undo
             ending = await self.work.done(spot, begun)
         except FailureError as error:
             ending = Ending(spot, "failed", code=why(error)[0], error=why(error)[1])
@@ -107,7 +107,7 @@ class Visits:
         if isinstance(ending, Ended):
             return ending
         if ending is None:
-            ending = Ending(spot, "failed", code="TIMEOUT", error=f"it took more than {bound} seconds")
+            ending = Ending(spot, "failed", code="TIMEOUT", error=f"the attempt took more than {bound} seconds")
         if self._is_rejected(spec, ending):
             decided = ending.decided.outcome if ending.decided else ""
             ending = replace(ending, status="rejected", code="REJECTED", error=f"it was {decided}")
@@ -162,10 +162,10 @@ class Visits:
         return Ending(spot, "completed", "waited", event.payload_hash)
 
     async def _heard(self, name: str, until: datetime | None) -> None:
-        """Wait until there is an event of this name, or the run's clock stops or goes on.
+        """Wait until there is an event of this name, or the execution's clock stops or resumes.
 
         Raises:
-            TimeoutError: it is later than `until`, and the clock has not stood still.
+            TimeoutError: `until` has passed while the clock was running.
         """
         stopped = self.clock.is_stopped()
         await workflow.wait_condition(
@@ -179,13 +179,13 @@ class Visits:
 
     @staticmethod
     def _is_rejected(spec: GraphNode, ending: Ending) -> bool:
-        """A person said no, and no edge has a condition on it."""
+        """Return whether a person rejected it and no edge has a condition on the decision."""
         decided = ending.decided
         return decided is not None and decided.outcome != "approved" and not spec.more.get("decides")
 
 
 async def undone(begun: RunBegun, visits: Visits) -> RunOver:
-    """Undo what a run has completed, the latest first, and say what could not be undone."""
+    """Undo an execution's completed nodes, the latest first, and report those that could not be undone."""
     done = [Visit(*each) for each in reversed(begun.completed)]
     left = [visit.node for visit in done if not await visits.undo(visit)]
     if not left:

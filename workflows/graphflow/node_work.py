@@ -1,4 +1,4 @@
-"""What nodes do, by their type: each way ends with what has been brought, whatever it is."""
+"""The work of nodes by their type: each returns the end of an attempt."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
@@ -28,9 +28,9 @@ with workflow.unsafe.imports_passed_through():
 
 @dataclass
 class People:
-    """The decisions that the attempts of a run wait for, each attempt's by itself.
+    """The approvals that the attempts of an execution wait for, one set per attempt.
 
-    `resting` are nodes that only wait, so that another run can wait on for them.
+    `resting` are nodes that only wait, so the next run of the workflow can take over their wait.
     """
 
     waiting: list[Holds] = field(default_factory=list)
@@ -43,36 +43,36 @@ class People:
 
 @dataclass(frozen=True)
 class Work:
-    """Does what nodes and items do. `on_hold` hears of a node that begins to wait for a person."""
+    """Executes the work of nodes and items. `on_hold` is called when a node begins to wait for an approval."""
 
     turns: Turns
     people: People
     on_hold: Callable[[Spot, str], None] = lambda _spot, _approval: None
 
     async def begun(self, spot: Spot) -> Begun:
-        """What the work needs.
+        """Begin a node and return the inputs of its work.
 
         Raises:
-            ActivityError: it cannot be done.
+            ActivityError: the node cannot be executed.
         """
         return await workflow.execute_local_activity_method(
             NodeActivities.begin_node, spot, start_to_close_timeout=LEDGER_TIMEOUT, retry_policy=LEDGER_RETRY
         )
 
     async def done(self, spot: Spot, begun: Begun) -> Ending:
-        """Do it.
+        """Execute a node's work.
 
         Raises:
-            asyncio.CancelledError, ActivityError, ChildWorkflowError: it was cancelled; things are in order.
+            asyncio.CancelledError, ActivityError, ChildWorkflowError: it was cancelled; open approvals are withdrawn.
         """
         async with self._holding() as holds:
             return await self._done(spot, begun, holds)
 
     async def answered(self, spot: Spot) -> Ended | Ending:
-        """The same for an agent's work, from its beginning on; if one answer was all it took, its end is recorded.
+        """Begin and execute an agent's node; if the first answer completed it, its end is recorded already.
 
         Raises:
-            asyncio.CancelledError, ActivityError: it was cancelled; things are in order.
+            asyncio.CancelledError, ActivityError: it was cancelled; its turn is recorded as failed.
         """
         try:
             first = await self.turns.call(Answering.answer_node, spot, spot.asked.key_id, _summary(spot))
@@ -87,12 +87,12 @@ class Work:
         if first.ended is not None:
             return first.ended
         if first.begun is None:
-            raise ValueError("an answer that is no end has a beginning")
+            raise ValueError("an answer that does not end the node needs the node's inputs")
         async with self._holding() as holds:
             return await self._agent(spot, first.begun, holds, first.answer)
 
     async def _unanswered(self, spot: Spot, code: FailureCode, message: str) -> Ending:
-        """Record that the turn has no answer. What cannot even begin has no turn, and fails for its own reason."""
+        """Record that the turn failed. A node that cannot begin has no turn, and fails for its own reason."""
         try:
             begun = await self.begun(spot)
         except ActivityError as error:
@@ -105,14 +105,14 @@ class Work:
 
     @asynccontextmanager
     async def _holding(self) -> AsyncIterator[Holds]:
-        """The decisions that an attempt waits for; they are withdrawn if it is stopped."""
+        """Provide the approvals of one attempt; they are withdrawn if it is cancelled."""
         holds = Holds()
         self.people.waiting.append(holds)
         try:
             yield holds
         except BaseException as error:
             if is_cancellation(error):
-                await holds.withdraw("the work that it was for was stopped")
+                await holds.withdraw("its node was stopped")
             raise
         finally:
             self.people.waiting.remove(holds)
@@ -133,7 +133,7 @@ class Work:
     async def _agent(self, spot: Spot, begun: Begun, holds: Holds, first: Answer | None = None) -> Ending:
         turn = begun.turn
         if turn is None:
-            raise ValueError("an agent's work is a turn")
+            raise ValueError("an agent's node needs a turn")
         notes: list[asyncio.Task[None]] = []
 
         def hears(approval: str) -> None:
@@ -208,13 +208,13 @@ class Work:
 
 
 def _summary(spot: Spot) -> str:
-    """What the Web UI shows of an agent's work."""
-    visit = f" · visit {spot.visit}" if spot.visit > 1 else ""
+    """Return the summary of an agent's node for the Web UI."""
+    visit = f" · iteration {spot.visit}" if spot.visit > 1 else ""
     return f"{spot.node}{visit}" if spot.item is None else f"{spot.node}{visit} · item {spot.item + 1}"
 
 
 async def held(spot: Spot, approval: str) -> None:
-    """Record that a node waits for a person."""
+    """Record that a node waits for an approval."""
     await workflow.execute_local_activity_method(
         NodeActivities.hold_node,
         Held(spot, approval),

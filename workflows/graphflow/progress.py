@@ -1,4 +1,4 @@
-"""Where a run stands: what is ready, what is done, and how that looks in the Web UI."""
+"""The progress of an execution: ready, running and settled nodes, and their table in the Web UI."""
 
 import asyncio
 from collections import deque
@@ -18,9 +18,10 @@ _MOST_SHOWN = 100
 
 @dataclass
 class Board:
-    """`attempts` are those that running nodes have had and that failed; `skipped` nodes may not be recorded as such.
+    """The progress of an execution.
 
-    `kept` nodes have put out something already, and only what follows from it is to be seen again.
+    `attempts` are the failed attempts of running nodes; `skipped` are nodes that are not recorded as skipped yet;
+    `kept` nodes keep their earlier output, and only what follows from it is scheduled again.
     """
 
     schedule: Schedule
@@ -41,7 +42,7 @@ class Board:
         self._specs = {node.id: node for node in self.schedule.graph.nodes}
 
     def take(self, step: Step) -> None:
-        """Go on to where this step leads."""
+        """Apply a step of the schedule."""
         self.state = step.state
         self.ready.extend(step.ready)
         self.skipped.update(dict.fromkeys(step.skipped))
@@ -49,7 +50,7 @@ class Board:
             self.skipped.pop(visit.node, None)
 
     def settle(self, visit: Visit, ended: Ended) -> None:
-        """A node has ended for good."""
+        """Apply a node's final end."""
         self.attempts.pop(visit.node, None)
         if ended.status == "completed":
             self.take(self.schedule.finished(self.state, visit, ended.taken))
@@ -63,7 +64,7 @@ class Board:
             self.code = ended.code
 
     def recorded(self, skipped: Iterable[str]) -> None:
-        """These need not be told as skipped again."""
+        """Remove nodes whose skipping has been recorded."""
         for node in skipped:
             self.skipped.pop(node, None)
 
@@ -75,7 +76,7 @@ class Board:
         return self.state.over
 
     def plain_state(self) -> dict[str, Any]:
-        """The schedule's state as plain JSON."""
+        """Return the schedule's state as plain JSON values."""
         state, over = self.state, self.state.over
         plain = {"nodes": state.nodes, "edges": state.edges, "visits": list(state.visits)}
         if over is None:
@@ -84,12 +85,12 @@ class Board:
         return {**plain, "over": {**fields, "ends": list(over.ends)}}
 
     def mark(self, node: str, doing: str) -> None:
-        """Tell what a node is doing."""
+        """Set a node's status text."""
         self._doing[node] = doing
         self.show()
 
     def show(self, what: str | None = None) -> None:
-        """Tell whoever looks at the run in the Web UI, once for all that happens in the same moment."""
+        """Update the details in the Web UI, once for all changes of the same event loop turn."""
         self._what = what or self._what
         if not self._shows:
             self._shows = True

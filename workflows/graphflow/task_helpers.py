@@ -1,4 +1,4 @@
-"""Tasks of a run that are brought to their end whatever happens."""
+"""Tasks of a workflow that run to completion even when they or their waiters are cancelled."""
 
 import asyncio
 from collections.abc import Collection, Coroutine
@@ -11,21 +11,21 @@ T = TypeVar("T")
 
 
 async def stopped(tasks: Collection["asyncio.Task[Any]"]) -> None:
-    """Cancel them, and wait until they have put their things in order."""
+    """Cancel tasks and wait until they have cleaned up."""
     for task in tasks:
         task.cancel()
     if tasks:
         await workflow.wait([*tasks])
     for task in tasks:
         if not task.cancelled():
-            task.exception()  # it is looked at, so nobody is told that nobody did
+            task.exception()  # retrieved, as asyncio would log it as never retrieved otherwise
 
 
 async def within(work: Coroutine[Any, Any, T], seconds: float | None) -> T | None:
-    """What comes of it; None if it takes longer: then it was cancelled, and has put its things in order.
+    """Await a coroutine for so many seconds; None if it takes longer: then it was cancelled and has cleaned up.
 
     Raises:
-        asyncio.CancelledError: the waiting was cancelled; so was the work.
+        asyncio.CancelledError: the caller was cancelled; so was the coroutine.
     """
     task = asyncio.create_task(work)
     try:
@@ -40,7 +40,7 @@ async def within(work: Coroutine[Any, Any, T], seconds: float | None) -> T | Non
 
 
 async def surely(step: Coroutine[Any, Any, T]) -> T:
-    """Finish what has been begun though the run is cancelled meanwhile."""
+    """Run a coroutine to completion even if the workflow is cancelled meanwhile."""
     task = asyncio.create_task(step)
     while True:
         try:
@@ -51,17 +51,17 @@ async def surely(step: Coroutine[Any, Any, T]) -> T:
 
 
 def is_cancellation(error: BaseException) -> bool:
-    """Whether it is how a cancelled task ends."""
+    """Return whether the error is the way a cancelled task ends."""
     return isinstance(error, asyncio.CancelledError) or is_cancelled_exception(error)
 
 
 def is_being_stopped() -> bool:
-    """Whether this task was cancelled, so that what it waits for was cancelled with it."""
+    """Return whether this task was cancelled, so that its children were cancelled with it."""
     task = asyncio.current_task()
     return task is not None and task.cancelling() > 0
 
 
 def why(error: FailureError) -> tuple[str, str]:
-    """The code and sentence of a failed activity or child."""
+    """Return the code and message of a failed activity or child workflow."""
     cause = error.cause or error
     return getattr(cause, "type", None) or "INTERNAL_ERROR", getattr(cause, "message", None) or str(cause)

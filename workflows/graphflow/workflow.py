@@ -1,4 +1,4 @@
-"""One run of a workflow that is drawn as a graph: a single interpreter for all of them."""
+"""One execution of a graph: a single interpreter for all graphs."""
 
 import asyncio
 from collections import deque
@@ -27,15 +27,15 @@ with workflow.unsafe.imports_passed_through():
     from workflows.turn.turn import Turns
 
 MOST_AT_ONCE = 50
-"""Nodes that are under way at the same time."""
+"""Maximum number of nodes that run concurrently."""
 _EVENTS_OF_A_NODE = 2
 MOST_EVENTS = 1_000
-"""Events that may wait to be taken."""
+"""Maximum number of events that wait to be taken."""
 
 
 @dataclass(frozen=True)
 class _Stop:
-    """Why it ends before its end."""
+    """The reason for which an execution ends early."""
 
     status: str
     reason: str
@@ -44,7 +44,7 @@ class _Stop:
 
 @dataclass
 class _Flow:
-    """What is under way: tasks by their visits, and visits that have ended and are to be settled."""
+    """The running nodes: tasks by iteration, and iterations that have ended and are to be settled."""
 
     visits: Visits
     tasks: dict[Visit, "asyncio.Task[Ended]"] = field(default_factory=dict)
@@ -55,30 +55,30 @@ class _Flow:
         task.add_done_callback(lambda _: self.ended.append(visit))
 
     def settle(self) -> None:
-        """Take what has ended into account.
+        """Apply the ends of nodes to the progress.
 
         Raises:
-            FailureError: what was to be recorded can never be.
+            FailureError: an end cannot be recorded, and never will be.
         """
         while self.ended:
             visit = self.ended.popleft()
             self.visits.board.settle(visit, self.tasks.pop(visit).result())
 
     def settle_rest(self) -> None:
-        """The same when nothing is under way any more; what was stopped is left as it is."""
+        """Apply the remaining ends once nothing runs any more; cancelled nodes stay as they are."""
         for visit, task in self.tasks.items():
             if task.done() and not task.cancelled() and task.exception() is None:
                 self.visits.board.settle(visit, task.result())
         self.tasks.clear()
 
     def rests(self) -> bool:
-        """Whether all that is under way only waits, in a way that the next run can go on with."""
+        """Return whether all running nodes only wait, in a way that the next run can take over."""
         return not self.ended and self.visits.work.people.resting.issuperset(visit.node for visit in self.tasks)
 
 
 @workflow.defn(name="GraphRun")
 class GraphRun:
-    """Starts what is ready, and waits, until all is settled, something fails, or somebody stops it."""
+    """Starts nodes that are ready and waits until all are settled, one fails, or the execution is cancelled."""
 
     @workflow.init
     def __init__(self, start: GraphStart) -> None:
@@ -100,7 +100,7 @@ class GraphRun:
 
     @workflow.run
     async def run(self, start: GraphStart) -> RunOver:
-        """Work until there is an end, and record it."""
+        """Execute the graph and record its end."""
         if start.undo:
             return await surely(self._undo())
         if self._paused:
@@ -110,7 +110,7 @@ class GraphRun:
             await workflow.wait_condition(lambda: working.done() or self._cancelled is not None)
             stop = None if working.done() else _Stop("cancelled", "somebody cancelled it")
         except asyncio.CancelledError:
-            stop = _Stop("cancelled", "its run was cancelled")
+            stop = _Stop("cancelled", "its workflow was cancelled")
         over = await surely(self._close(working, stop))
         if over is None:
             workflow.continue_as_new(replace(start, reopen=None, carried=self._carried()))
@@ -120,22 +120,22 @@ class GraphRun:
 
     @workflow.update
     async def pause(self, request: Request) -> None:
-        """Let nothing new begin; what is under way goes on."""
+        """Start no new node; running nodes finish."""
         await self._set_paused(replace(request, verb="pause"), paused=True)
 
     @workflow.update
     async def resume(self, request: Request) -> None:
-        """Let it go on."""
+        """Resume a paused execution."""
         await self._set_paused(replace(request, verb="resume"), paused=False)
 
     @workflow.update
     def cancel(self, request: Request) -> None:
-        """Stop; what has completed is undone where its node says how."""
+        """Cancel; completed nodes are undone where they say how."""
         self._stop(request)
 
     @workflow.update
     def event(self, heard: Heard) -> None:
-        """Something has happened that a node waits for, or will wait for."""
+        """Receive an event that a node waits for, or will wait for."""
         self._events.hear(heard)
 
     @pause.validator
@@ -158,28 +158,28 @@ class GraphRun:
 
     @workflow.signal(name="event")
     def event_signalled(self, heard: Heard) -> None:
-        """The same, without an answer."""
+        """Receive an event without an answer."""
         if len(self._events.heard) < MOST_EVENTS:
             self._events.hear(heard)
 
     @workflow.signal
     async def request(self, request: Request) -> None:
-        """Pause, resume or cancel, without an answer; once, should its update come as well."""
-        if not workflow.patched("request"):  # an older worker has ignored it: a replay has to do the same
+        """Pause, resume or cancel without an answer; once, even if the update arrives too."""
+        if not workflow.patched("request"):  # older workers ignored this signal: replays of their histories must, too
             return
         if request.verb == "cancel":
             self._stop(request)
         elif request.verb in {"pause", "resume"} and not self._closing:
-            with suppress(FailureError):  # it is over, or cannot be recorded; an error here would fail the run
+            with suppress(FailureError):  # an error in a signal handler would fail the workflow
                 await self._set_paused(request, paused=request.verb == "pause")
 
     @workflow.signal
     def approval_decided(self, decided: Decided) -> None:
-        """A person has decided what a node waits for."""
+        """Report that an approval of a node was decided."""
         self._people.decided(decided)
 
     async def _work(self) -> RunOver | None:
-        """Go through the graph. None where the run is to continue as new, or to be closed."""
+        """Execute the graph. None if the workflow has to continue as new, or its end is still to be recorded."""
         begun = await self._begun()
         if begun.code is not None:
             return RunOver("failed", code=begun.code, reason=begun.reason)
@@ -206,7 +206,7 @@ class GraphRun:
         return not self._paused and not self._is_long()
 
     def _is_long(self) -> bool:
-        """Whether its history is long, or will be: the ends of one task's nodes do not count before it is over."""
+        """Return whether the history is long or will be: events of one workflow task count only after it."""
         info, most = workflow.info(), self._start.events_per_run
         settled = _EVENTS_OF_A_NODE * self._settled
         return max(settled, info.get_current_history_length()) >= most or info.is_continue_as_new_suggested()
@@ -228,7 +228,7 @@ class GraphRun:
         )
 
     def _opened(self, begun: RunBegun) -> _Flow:
-        """The board as it stands at the beginning of this run, and nothing under way."""
+        """Return the progress at the beginning of this run, with no node running."""
         schedule = Schedule(unpacked(begun.plan))
         board = Board(schedule, State("", "", ()), self._asked.workflow_id)
         if self._start.carried is not None:
@@ -255,7 +255,7 @@ class GraphRun:
         return _Flow(Visits(asked, board, Work(turns, self._people, self._waits), self._events, self._clock))
 
     async def _undo(self) -> RunOver:
-        """Undo what a run has completed, node by node, the latest first."""
+        """Undo a completed execution, node by node, the latest first."""
         self._closing = True
         begun = await workflow.execute_local_activity_method(
             RunActivities.begin_undo, self._asked, start_to_close_timeout=LEDGER_TIMEOUT, retry_policy=LEDGER_RETRY
@@ -268,7 +268,7 @@ class GraphRun:
         return over
 
     async def _close(self, working: "asyncio.Task[RunOver | None]", stop: _Stop | None) -> RunOver | None:
-        """End what is under way, undo what is to be undone, and record the end. None: it continues as new."""
+        """Cancel running nodes, undo what is to be undone, and record the end. None: it continues as new."""
         if stop is not None:
             await stopped([working])
         broken = _broken(working)
@@ -318,7 +318,7 @@ class GraphRun:
         return done
 
     async def _end_unbegun(self, stop: _Stop | None) -> RunOver:
-        """It was stopped before it had begun to work, or cannot be gone on with: then it stays as it has ended."""
+        """Record the end of an execution that was stopped before it began. One that cannot be reopened stays ended."""
         why_not = stop or _Stop("failed", "it could not begin", "INTERNAL_ERROR")
         if self._start.reopen is not None and why_not.status != "cancelled":
             return RunOver(why_not.status, code=why_not.code, reason=why_not.reason)
@@ -329,7 +329,7 @@ class GraphRun:
         self._cancelled = self._cancelled or request
 
     async def _set_paused(self, request: Request, *, paused: bool) -> None:
-        """Pause or go on, unless this very request has been heard before: its signal and its update may both come."""
+        """Pause or resume, once per request: its signal and its update may both arrive."""
         if request in self._requests:
             return
         self._requests.add(request)
@@ -342,7 +342,7 @@ class GraphRun:
         self._show()
 
     async def _record(self, request: Request) -> None:
-        """Record it, once the run has begun."""
+        """Record a request once the execution has begun."""
         await workflow.wait_condition(lambda: self._flow is not None or self._closing)
         self._refuse_if_over()
         await workflow.execute_local_activity_method(
@@ -355,7 +355,7 @@ class GraphRun:
     def _carried(self) -> Carried:
         flow = self._flow
         if flow is None:
-            raise ValueError("a run that has not begun continues nothing")
+            raise ValueError("an execution that has not begun has no state to carry along")
         board = flow.visits.board
         return Carried(
             state=board.state,
@@ -398,7 +398,7 @@ def _carry_on(board: Board, carried: Carried) -> None:
 
 
 def _broken(working: "asyncio.Task[Any]") -> _Stop | None:
-    """What can never be recorded ends the run; any other error is a fault of ours, and is not an end."""
+    """Return the reason of a failure that ends the execution; programming errors are raised, as they are no end."""
     if working.cancelled() or (error := working.exception()) is None or is_cancellation(error):
         return None
     if isinstance(error, Refused):

@@ -1,1 +1,1 @@
-"""Reconciliation as a workflow."""
+"""Reconciliation of the ledger with Temporal, as a workflow."""

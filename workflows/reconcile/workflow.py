@@ -1,4 +1,4 @@
-"""Each minute: overdue reservations become unknown, turns, swarms and executions that Temporal lost become failed."""
+"""Reconciliation, each minute: overdue reservations become unknown; turns, swarms and executions that are lost fail."""
 
 from datetime import timedelta
 
@@ -33,7 +33,7 @@ class Reconcile:
 
     @workflow.run
     async def run(self) -> Reconciled:
-        """Put right what is open, the calls first."""
+        """Reconcile model calls first, then turns, swarms and executions."""
         calls = await workflow.execute_activity_method(
             ReconcileActivities.reconcile_calls,
             start_to_close_timeout=timedelta(seconds=50),
@@ -44,7 +44,7 @@ class Reconcile:
             ReconcileActivities.reconcile_turns,
             start_to_close_timeout=timedelta(seconds=50),
             schedule_to_close_timeout=timedelta(minutes=5),
-            summary="turns whose run is lost",
+            summary="turns whose workflow is lost",
         )
         return Reconciled(calls.calls, turns.turns, await self._swarms(), await self._runs())
 
@@ -55,7 +55,7 @@ class Reconcile:
             LostSwarms.reconcile_swarms,
             start_to_close_timeout=timedelta(seconds=50),
             schedule_to_close_timeout=timedelta(minutes=5),
-            summary="swarms whose run is lost",
+            summary="swarms whose workflow is lost",
         )
 
     async def _runs(self) -> int:
@@ -65,18 +65,18 @@ class Reconcile:
             LostRuns.reconcile_runs,
             start_to_close_timeout=timedelta(seconds=50),
             schedule_to_close_timeout=timedelta(minutes=5),
-            summary="executions that are lost",
+            summary="executions whose workflow is lost",
         )
 
 
 async def ensure_schedule(client: Client) -> None:
-    """Have Temporal reconcile each minute. Safe to repeat."""
+    """Create or update the schedule that reconciles each minute. Idempotent."""
     schedule = Schedule(
         action=ScheduleActionStartWorkflow(
             Reconcile.run,
             id="reconcile",
             task_queue=FLOW,
-            static_summary="Put right what a crash left open",
+            static_summary="Reconcile the ledger after crashes",
             typed_search_attributes=TypedSearchAttributes([SearchAttributePair(KIND, "reconcile")]),
         ),
         spec=ScheduleSpec(intervals=[ScheduleIntervalSpec(every=EVERY)]),

@@ -1,4 +1,4 @@
-"""The runs of the workflow `Swarm`: start one, stop it, and ask what it was started with."""
+"""Client of the workflow `Swarm`: starts and cancels swarms, reads their input."""
 
 from temporalio.client import Client
 from temporalio.common import WorkflowIDReusePolicy
@@ -16,13 +16,13 @@ from workflows.temporal_rpc import RUN_IS_GONE, confirmed, reachable, start_inpu
 
 
 class SwarmRuns:
-    """Every absence of Temporal is a `Refused`."""
+    """Reaches swarm workflows. Failures to reach Temporal are raised as `Refused`."""
 
     def __init__(self, client: Client) -> None:
         self._client = client
 
     async def start(self, start: SwarmStart) -> bool:
-        """Start the run of a task; False when it has one already, whether that is over or not."""
+        """Start the workflow of a task; False when one exists already, running or ended."""
         asked = start.asked
         async with confirmed():
             try:
@@ -47,10 +47,10 @@ class SwarmRuns:
         return True
 
     async def cancel(self, task_id: str, cancel: SwarmCancel) -> None:
-        """Have it stop; that it has stopped is told by its status.
+        """Request cancellation; the task's status shows when it has stopped.
 
         Raises:
-            Conflict: it is over.
+            Conflict: the swarm is over.
         """
         with reachable():
             try:
@@ -61,10 +61,10 @@ class SwarmRuns:
                 raise
 
     async def asked(self, task_id: str) -> Asked:
-        """What a run was asked for, from its history: for when nothing of it is known elsewhere yet.
+        """Read a swarm's input from the workflow's history, for when no view has it yet.
 
         Raises:
-            NotFound: there is no such run.
+            NotFound: there is no such swarm.
         """
         absent = "there is no such swarm"
         if not task_id.startswith(PREFIX):

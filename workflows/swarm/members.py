@@ -1,4 +1,4 @@
-"""The seats of a swarm: whose turn it is, what was said, and how that looks in the Web UI."""
+"""The members of a swarm: their turns, their contributions, and their table in the Web UI."""
 
 import asyncio
 from collections import Counter
@@ -18,16 +18,16 @@ with workflow.unsafe.imports_passed_through():
     from workflows.turn.types import Taken, Wanted
 
 RISK = "medium"
-"""The risk of a result that has to be let go because whoever asked for it said so."""
+"""Risk of a result that needs approval because the request says so."""
 _RISKS = ("low", "medium", "high", "critical")
 
 
 @dataclass
 class Seats:
-    """What has been said, in the order of the plan, and the turns that are under way by their seats.
+    """Contributions in the order of the plan, and running turns by member.
 
-    `code` and `error` say why the newest turn that failed did. `risk` is that of the result: the highest of what was
-    asked for and of the agents whose words went into it without a person having seen them.
+    `code` and `error` are those of the newest failed turn. `risk` is that of the result: the highest of the requested
+    one and those of the agents whose answers went into it without an approval of their own.
     """
 
     asked: Asked
@@ -46,7 +46,7 @@ class Seats:
         self.risk = RISK if self.asked.require_approval else None
 
     async def all_speak(self, turns: Turns, speaks: Sequence[Speak]) -> None:
-        """Take these turns side by side; what came of each is added in their order, whichever ended first."""
+        """Run turns concurrently; contributions are added in the order of `speaks`, whichever ends first."""
         said: list[Spoken | None] = [None] * len(speaks)
         self._stage = f"{speaks[0].stage} {speaks[0].round}" if speaks[0].round > 1 else speaks[0].stage
 
@@ -91,7 +91,7 @@ class Seats:
         return next(member for member in self.asked.members if member.agent_id == speak.member)
 
     def _turn(self, seated: Seated, name: str) -> TurnRef:
-        """The next turn of a seat: a session of its own inside the run."""
+        """Return a member's next turn: a session of its own within the swarm."""
         self.turns[name] += 1
         number, asked = self.turns[name], self.asked
         return TurnRef(
@@ -113,13 +113,13 @@ class Seats:
             self.risk = max((risk for risk in (self.risk, seated.hold) if risk), key=_RISKS.index)
 
     async def give_up(self, turns: Turns, reason: str) -> None:
-        """Record that the turns under way have no answer."""
+        """Record that the running turns have failed."""
         for name, turn in self.running.items():
             await turns.give_up(turn, 1, "CANCELLED", reason)
             self._mark(name, "cancelled")
 
     def held(self, approval: str) -> None:
-        """Somebody has to decide before it goes on."""
+        """Show that the swarm waits for an approval."""
         self.show(f"waiting for `{approval}`")
 
     def _mark(self, name: str, doing: str) -> None:
@@ -127,7 +127,7 @@ class Seats:
         self.show(f"stage: {self._stage}")
 
     def show(self, what: str) -> None:
-        """Tell whoever looks at the run in the Web UI."""
+        """Update the details in the Web UI."""
         done, planned = len(self.spoken), PLANS[self.task.mode].planned_turns(self.task)
         names = [*self.task.members, seat(self.task.coordinator, coordinating=True)]
         rows = [f"| {name} | {self.turns[name]} | {self._doing.get(name, 'waiting')} |" for name in names]

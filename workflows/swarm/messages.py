@@ -1,4 +1,7 @@
-"""What is said to the workflow of a swarm, and what it says. Fields are added with defaults, never removed."""
+"""Messages to and from the swarm workflow.
+
+Fields are added with defaults, never removed: recorded histories hold them.
+"""
 
 from dataclasses import dataclass
 
@@ -7,10 +10,10 @@ from activities.swarm.activities import Asked
 
 @dataclass(frozen=True)
 class SwarmStart:
-    """What a swarm is started with: ids only.
+    """The input of the workflow: ids only.
 
-    `call_timeout_s` bounds one attempt at a model call, `pause_s` (doubled each time, 30 at most) lies between them;
-    both in seconds.
+    `call_timeout_s` bounds one attempt at a model call, `pause_s` is the first pause between attempts (doubled each
+    time, 30 at most); both in seconds.
     """
 
     asked: Asked
@@ -20,7 +23,7 @@ class SwarmStart:
 
 @dataclass(frozen=True)
 class SwarmCancel:
-    """Somebody wants it to stop."""
+    """A request to cancel."""
 
     by: str
     because: str
@@ -28,7 +31,7 @@ class SwarmCancel:
 
 @dataclass(frozen=True)
 class SwarmOver:
-    """How it ended: the result is a text of the swarm, by its hash."""
+    """The end of a swarm: the result is a text of the swarm, by its hash."""
 
     status: str
     result_hash: str | None = None

@@ -28,7 +28,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class _Outcome:
-    """How it ends, before that is recorded."""
+    """The end of the swarm before it is recorded."""
 
     status: EndStatus
     result: tuple[Part, ...] = ()
@@ -39,7 +39,7 @@ class _Outcome:
 
 @workflow.defn(name="Swarm")
 class Swarm:
-    """Asks the plan who speaks next until it is over, somebody stops it, or its time is up."""
+    """Runs the turns that the plan asks for until the plan is over, the swarm is cancelled, or its deadline passes."""
 
     @workflow.init
     def __init__(self, start: SwarmStart) -> None:
@@ -61,12 +61,12 @@ class Swarm:
 
     @workflow.run
     async def run(self, start: SwarmStart) -> SwarmOver:
-        """Work until there is an end, and record it."""
+        """Run the swarm and record its end."""
         working = asyncio.create_task(self._work(start))
         try:
             stopped = await self._awaited(working)
         except asyncio.CancelledError:
-            stopped = _Outcome("cancelled", reason="its run was cancelled")
+            stopped = _Outcome("cancelled", reason="its workflow was cancelled")
         over = await _surely(self._close(working, stopped))
         if over.status == "cancelled" and workflow.cancellation_reason() is not None:
             raise asyncio.CancelledError
@@ -74,16 +74,16 @@ class Swarm:
 
     @workflow.signal
     def cancel(self, cancel: SwarmCancel) -> None:  # noqa: ARG002  (who it was is in the history)
-        """Stop; what has been done until then stays."""
+        """Cancel; contributions made until then stay."""
         self._cancelled = True
 
     @workflow.signal
     def approval_decided(self, *arguments: Any) -> None:
-        """A person has decided what a turn, or the result, waits for."""
+        """Report that an approval of a turn or of the result was decided."""
         self._holds.decided(*arguments)
 
     async def _awaited(self, working: "asyncio.Task[_Outcome]") -> _Outcome | None:
-        """Wait for the work. None when it has come to its end by itself, else why it has to stop."""
+        """Wait for the work. None when it has ended by itself, else the reason to stop it."""
         remaining = seconds_left(self._asked, workflow.now())
         try:
             await workflow.wait_condition(lambda: working.done() or self._cancelled, timeout=remaining)
@@ -92,7 +92,7 @@ class Swarm:
         return None if working.done() else _Outcome("cancelled", reason="somebody cancelled it")
 
     async def _close(self, working: "asyncio.Task[_Outcome]", stopped: _Outcome | None) -> SwarmOver:
-        """End the work if it has to stop, and record how it ended."""
+        """Stop the work if it has to stop, and record its end."""
         if stopped is not None:
             working.cancel()
             await workflow.wait([working])
@@ -138,7 +138,7 @@ class Swarm:
         return await self._let_go(over.result, risk)
 
     async def _let_go(self, result: tuple[Part, ...], risk: str) -> _Outcome:
-        """Wait for a person to let the result go; what that person makes of it is the result then."""
+        """Wait for the approval of the result; an edit of the approver becomes the result."""
         asked, approval = self._asked, approval_id("swarm", self._asked.task_id)
         result_hash = await workflow.execute_local_activity_method(
             SwarmActivities.write_result,
@@ -166,7 +166,7 @@ class Swarm:
         return _Outcome("completed", (Part(hash=decided.content_hash or result_hash),))
 
     async def _hold(self, result_hash: str, approval: str) -> None:
-        """Record that a person can decide now."""
+        """Record that the result awaits approval."""
         await workflow.execute_local_activity_method(
             SwarmActivities.hold_swarm,
             HeldResult(self._asked, approval, result_hash, self._seen),
@@ -177,7 +177,7 @@ class Swarm:
         self._seats.held(approval)
 
     def _cut(self, outcome: _Outcome) -> _Outcome:
-        """An end before the end: what was done stands, unless a person would have had to let the result go."""
+        """Return an early end with the partial result, unless that would have needed approval."""
         stands = left(self._task, self._seats.spoken) if self._seats.risk is None else ()
         return _Outcome(outcome.status, stands, partial=bool(stands), code=outcome.code, reason=outcome.reason)
 
@@ -202,7 +202,7 @@ class Swarm:
 
 
 def _broken(working: "asyncio.Task[_Outcome]") -> _Outcome:
-    """An activity that can never succeed ends the swarm; any other error is a fault of ours, and is not an end."""
+    """Return the end for an activity that failed for good; programming errors are raised, as they are no end."""
     error = working.exception()
     if not isinstance(error, FailureError):
         working.result()
@@ -211,7 +211,7 @@ def _broken(working: "asyncio.Task[_Outcome]") -> _Outcome:
 
 
 async def _surely(step: Coroutine[Any, Any, T]) -> T:
-    """Finish what has been begun though the run is cancelled meanwhile."""
+    """Run a coroutine to completion even if the workflow is cancelled meanwhile."""
     task = asyncio.create_task(step)
     while True:
         try:

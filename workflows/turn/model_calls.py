@@ -1,4 +1,4 @@
-"""Activities that call a model: where they are made, and where they wait when their worker has no place free."""
+"""Activities that call a model, and their move to another worker's queue when all slots of a worker are taken."""
 
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
@@ -20,10 +20,10 @@ T = TypeVar("T")
 async def call_model(
     method: Callable[[Any, P], Awaitable[T]], asked: P, queue: str, call_timeout: timedelta, **options: Any
 ) -> T:
-    """Have a call made from `queue`, or, if that is full, from the one that it is sent to.
+    """Execute a model call on `queue`, or on the queue that a full worker names instead.
 
-    One attempt is the call, and time to write the books while the database is away; one that was sent elsewhere may
-    have to wait for a call before it as well.
+    One attempt lasts for the call plus the time to settle its cost while the database is away; a moved one may have to
+    wait for another call as well.
     """
     attempt = call_timeout + BOOKS_TIMEOUT
     call = partial(
@@ -43,7 +43,7 @@ async def call_model(
 
 
 def _movable(asked: P) -> P:
-    """The same, from somebody who follows when the call is sent elsewhere."""
+    """Return the input, marked to allow a move to another queue."""
     movable: Any = asked
     moved: P = replace(movable, may_move=True)
     return moved

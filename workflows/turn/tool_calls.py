@@ -1,4 +1,4 @@
-"""The tools of a turn: each call that a model asks for is done once, by an activity, another turn, or a person."""
+"""The tool calls of a turn: each is executed once, by an activity, another agent's turn, or a person."""
 
 import asyncio
 from dataclasses import dataclass, field, replace
@@ -24,9 +24,9 @@ if TYPE_CHECKING:
 
 @dataclass
 class ToolUse:
-    """What one turn has done with tools: `used` are the names of those that are called, in order.
+    """The tool calls of one turn: `used` are the names of called tools, in order.
 
-    A call that a person did not let go is none.
+    A call that a person did not approve does not count.
     """
 
     turns: "Turns"
@@ -36,7 +36,7 @@ class ToolUse:
     asking: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     async def all(self, step: int, answer: Answer) -> list[str]:
-        """Do all that one reply asks for, side by side; the results (hashes of texts) in the order of the requests."""
+        """Execute all calls of one reply concurrently; return result hashes in the order of the calls."""
         return list(await asyncio.gather(*(self._one(step, answer, call) for call in answer.tool_calls)))
 
     async def _one(self, step: int, answer: Answer, call: ToolCall) -> str:
@@ -62,20 +62,20 @@ class ToolUse:
         ).result_hash
 
     async def _let_go(self, run: ToolRun, call: ToolCall) -> ToolDone:
-        """Call it once a person has let it go, with the arguments as that person left them."""
+        """Request approval of the call, then make it with the arguments that the approver may have edited."""
         decided = await self._decided(run, call, kind="tool_call", title=f"{call.name}, for {self.turn.agent_id}")
         if decided.outcome != "approved":
             return await self._closed(run, "refused", f"This call was not made: {said_no(decided)}.", decided)
         return await call_tool(replace(run, arguments_hash=decided.content_hash), timeout_s=call.timeout_s)
 
     async def _asked(self, run: ToolRun, call: ToolCall) -> ToolDone:
-        """The tool is a person's decision itself."""
+        """Execute the tool that requests a person's approval."""
         decided = await self._decided(run, call, kind="request", title=f"Request of {self.turn.agent_id}")
         told = "A person approved it." if decided.outcome == "approved" else f"It was not approved: {said_no(decided)}."
         return await self._closed(run, "ok", told, decided)
 
     async def _decided(self, run: ToolRun, call: ToolCall, *, kind: str, title: str) -> Decided:
-        """One question at a time: a turn waits for one approval."""
+        """Request one approval at a time: a turn can wait for one only."""
         holding = Holding(self.turn, approval_id("tool", run.tool_call_id))
         async with self.asking:
             decided = await self.turns.ask(
@@ -94,13 +94,13 @@ class ToolUse:
         return decided
 
     async def _delegated(self, run: ToolRun) -> ToolDone:
-        """Another agent's turn, with this task as its message; its answer is the result."""
+        """Run another agent's turn with this task as its message; its answer is the result."""
         delegation = await workflow.execute_activity_method(
             Delegating.delegate,
             run,
             start_to_close_timeout=LEDGER_TIMEOUT,
             retry_policy=LEDGER_RETRY,
-            summary="find who does it",
+            summary="resolve the delegate",
         )
         turn = delegation.turn
         if turn is None:
@@ -119,7 +119,7 @@ class ToolUse:
         *,
         result_hash: str | None = None,
     ) -> ToolDone:
-        """Record the end of a call; the model is also told what a person wrote."""
+        """Record the end of a call, with the approver's comment and edit for the model."""
         written = [decided.content_hash, decided.comment_hash] if decided else []
         added = [text_hash for text_hash in written if text_hash]
         return await close_tool(ToolClosing(run, outcome, text, result_hash, added=added))

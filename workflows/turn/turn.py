@@ -1,4 +1,4 @@
-"""One turn as any workflow runs it: steps until there is an answer, or a record that there is none."""
+"""One turn, as all workflows run it: steps until there is an answer, or a recorded failure."""
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field, replace
@@ -32,16 +32,16 @@ P = TypeVar("P")
 T = TypeVar("T")
 
 TURN_TIMEOUT = timedelta(minutes=15)
-"""A step of a turn that has no answer by then, retries and all, has failed."""
+"""Time limit of one step of a turn, retries included."""
 SUMMARY_TIMEOUT = timedelta(minutes=2)
 
 
 @dataclass(frozen=True)
 class Turns:
-    """How the turns of one run are made. `call_timeout_s` bounds an attempt, `pause_s` lies between two (seconds).
+    """Runs the turns of one workflow. `call_timeout_s` bounds an attempt, `pause_s` lies between two (seconds).
 
-    `root_id` is the run that people know: this one, unless it is named. `budget_usd` is what it may cost in all, as
-    exact text. `on_hold` hears of each approval that a turn begins to wait for.
+    `root_id` is the run that users know: this workflow, unless set. `budget_usd` limits the cost of the whole run, as
+    exact decimal text. `on_hold` is called with each approval that a turn begins to wait for.
     """
 
     model_queue: str
@@ -54,17 +54,17 @@ class Turns:
     on_hold: Callable[[str], None] | None = None
 
     async def take(self, turn: TurnRef, wanted: Wanted, first: Answer | None = None) -> Taken:
-        """Take a turn to its end, whatever it is, and record a failure. Its `first` step may have been taken already.
+        """Run a turn to its end and record a failure. Its `first` step may have been run already.
 
         Raises:
-            ActivityError, asyncio.CancelledError: the run, or the task that this is part of, was cancelled.
+            ActivityError, asyncio.CancelledError: the workflow, or the task that this is part of, was cancelled.
         """
         try:
             return await self._taken(turn, wanted, first)
         except ActivityError as error:
             if is_cancelled_exception(error) or workflow.cancellation_reason() is not None:
                 raise
-            if is_revoked(error):  # there is no turn, and none that has failed
+            if is_revoked(error):  # no turn was recorded, so none can be recorded as failed
                 return _revoked(error)
             code, message = why(error)
         except TurnRefused as refused:
@@ -118,7 +118,7 @@ class Turns:
         return await self.call(Thinking.think, thought, turn.key_id, _summary(turn, step))
 
     async def call(self, method: Callable[[Any, P], Awaitable[T]], asked: P, key_id: str, summary: str) -> T:
-        """An activity that calls the model: tried again as long as that is worth it."""
+        """Execute an activity that calls the model, with retries up to the time limit of a step."""
         return await call_model(
             method,
             asked,
@@ -132,7 +132,7 @@ class Turns:
         )
 
     async def _held(self, turn: TurnRef, wanted: Wanted, over: Taken, risk: str) -> Taken:
-        """Wait for a person to let the answer go."""
+        """Wait for the approval of the answer."""
         held = Holding(turn, approval_id("answer", turn.message_id, wanted.visit))
         decided = await self.ask(
             held,
@@ -160,9 +160,10 @@ class Turns:
         payload: str | None = None,
         schema: str | None = None,
     ) -> Decided:
-        """Hold a turn until a person has decided about a text of its root.
+        """Suspend a turn until a person has decided about a text of its root.
 
-        `payload` is one more text, which is JSON; `schema` the JSON Schema that an edit has to follow. All are hashes.
+        `payload` is one more text, which is JSON; `schema` is the JSON Schema that an edit has to follow. All are
+        hashes.
         """
         turn = held.turn
         asked = ApprovalAsk(
@@ -186,18 +187,18 @@ class Turns:
         return await self.holds.ask(asked, partial(self._waits, held))
 
     async def _waits(self, held: Holding, approval: str) -> None:
-        """Nobody hears of an approval before it can be decided."""
+        """Record the wait, then announce the approval: it must not be announced before it can be decided."""
         await recorded(HoldingActivities.hold_turn, held, f"wait for {approval}")
         if self.on_hold is not None:
             self.on_hold(approval)
 
     @property
     def root(self) -> str:
-        """The run that people know."""
+        """The run that users know."""
         return self.root_id or workflow.info().workflow_id
 
     async def give_up(self, turn: TurnRef, visit: int, code: FailureCode, message: str) -> None:
-        """Record that a turn has no answer."""
+        """Record that a turn has failed."""
         await workflow.execute_activity_method(
             ChatActivities.fail_turn,
             GivenUp(turn, code, message, visit),
@@ -207,9 +208,9 @@ class Turns:
         )
 
     async def summarise(self, turn: TurnRef, answer: Answer, remembered: Remembered) -> Remembered:
-        """Carry the older half of what prompts hold into the summary, once they come near the window.
+        """Summarise the older half of the conversation when its prompts come near the model's window.
 
-        Without it the next prompts drop their oldest turns, so a failure is no reason to stop.
+        Without a summary the next prompts drop their oldest turns, so a failure does not end the turn.
         """
         used = answer.prompt_tokens + answer.completion_tokens
         upto = policy.to_summarise(remembered.first, turn.turn, used=used, window=answer.window, room=answer.room)
@@ -259,6 +260,6 @@ def _is_wrong(answer: Answer) -> bool:
 
 
 def _summary(turn: TurnRef, step: int) -> str:
-    """What the Web UI shows of a step; the agent's name tells the members of a swarm apart."""
+    """Return a step's summary for the Web UI; the agent's name distinguishes the members of a swarm."""
     told = f"turn {turn.turn}" if root(turn.session_id) == turn.session_id else f"{turn.agent_id} · turn {turn.turn}"
     return told if step == 1 else f"{told} · step {step}"

@@ -1,4 +1,4 @@
-"""What a turn is to be like, and what became of it."""
+"""The request and the result of a turn."""
 
 from dataclasses import dataclass, field
 from decimal import Decimal
@@ -18,9 +18,9 @@ _SAID_NO = {"rejected": "a person rejected it", "expired": "nobody decided in ti
 
 @dataclass(frozen=True)
 class Remembered:
-    """What prompts hold: the turns from `first` on word for word, those before as a summary.
+    """The part of a conversation that prompts hold: turns from `first` on verbatim, earlier ones as a summary.
 
-    `lineage` says where the first turns of a fork stand.
+    `lineage` locates the first turns of a forked session.
     """
 
     first: int = 1
@@ -30,11 +30,11 @@ class Remembered:
 
 @dataclass(frozen=True)
 class Wanted:
-    """What a turn is to be like.
+    """The request of a turn.
 
-    With `parts` its message is made of these; `shape` (with the `options` to choose from) is what the answer has to be
-    like; `tools` are offered instead of the agent's own; with `hold`, a risk, a person has to let the answer go.
-    `depth` counts the turns that it was delegated through.
+    With `parts` its message is composed of these; `shape` (with the `options` to choose from) is the required answer
+    shape; `tools` are offered instead of the agent's own; `hold` is the risk of an answer that needs approval. `depth`
+    counts the delegations that led to it.
     """
 
     visit: int = 1
@@ -48,16 +48,15 @@ class Wanted:
 
 
 REVOKED = "revoked"
-"""The status of a message that arrived after its sender had been told that it was not accepted."""
+"""Status of a message that arrived after its sender had been told that it was not accepted."""
 
 
 @dataclass(frozen=True)
 class Taken:
-    """A turn that is over: `completed`, `failed` or `rejected`; `code` and `error` say why there is no answer.
+    """The result of a turn: `completed`, `failed` or `rejected`; `code` and `error` explain a missing answer.
 
-    One that is `revoked` has never been: its sender was told that it is not accepted.
-
-    `answer` is the last step's. Tokens and cost (US dollars) are the whole turn's.
+    A `revoked` turn was never begun: its sender had been told that it was not accepted. `answer` is that of the last
+    step. Tokens and cost (US dollars) are those of the whole turn.
     """
 
     status: str
@@ -72,8 +71,8 @@ class Taken:
     approval_id: str | None = None
 
 
-class TurnRefused(Exception):  # noqa: N818  (a refusal is an answer)
-    """A turn that cannot be answered, for a reason that no activity has."""
+class TurnRefused(Exception):  # noqa: N818  (a refusal is a result, not a fault)
+    """A turn that cannot be answered, for a reason that no activity has raised."""
 
     def __init__(self, code: FailureCode, message: str) -> None:
         super().__init__(message)
@@ -82,7 +81,7 @@ class TurnRefused(Exception):  # noqa: N818  (a refusal is an answer)
 
 
 def taken(answers: list[Answer], tools_used: list[str]) -> Taken:
-    """A turn that the last of these answers has completed."""
+    """Return the result of a turn that the last of these answers completes."""
     return Taken(
         "completed",
         answer=answers[-1],
@@ -95,10 +94,10 @@ def taken(answers: list[Answer], tools_used: list[str]) -> Taken:
 
 
 def approval_id(*intent: object) -> str:
-    """The id of the approval of this intent: the same intent never asks twice."""
+    """Return the approval id of an intent: the same intent never requests two approvals."""
     return f"approval_{derived('approval', *intent).replace('-', '')}"
 
 
 def said_no(decided: Decided) -> str:
-    """Why something was not let go, in a sentence for the record."""
+    """Return the reason for which something was not approved, as a sentence for the record."""
     return _SAID_NO.get(decided.outcome, decided.outcome)
