@@ -1,4 +1,4 @@
-"""The API as one ASGI application: routes inside, the rules for all of them around."""
+"""The API as one ASGI application: routes, and the middleware around all of them."""
 
 from collections.abc import Callable, Mapping
 from contextlib import AbstractAsyncContextManager
@@ -40,7 +40,7 @@ Lifespan = Callable[[Any], AbstractAsyncContextManager[None]]
 
 @dataclass(frozen=True, slots=True)
 class ApiSettings:
-    """Settings of the web layer: hashes of keys as `api_keys` makes them; `larger_bodies` in bytes by path."""
+    """Settings of the web layer: key hashes as `api_keys` computes them; `larger_bodies` are byte limits by path."""
 
     version: str
     auth_on: bool = False
@@ -55,7 +55,7 @@ class ApiSettings:
 
 @dataclass(frozen=True, slots=True)
 class ApiParts:
-    """What the web layer itself needs of the outside, and the routes of every concept."""
+    """The dependencies of the web layer, and the routes of every concept."""
 
     settings: ApiSettings
     answers: Answers
@@ -70,7 +70,7 @@ class ApiParts:
 
 
 class Api(FastAPI):
-    """FastAPI whose description includes the rules of the web layer."""
+    """A FastAPI application whose OpenAPI description includes the rules of the web layer."""
 
     auth_on = False
 
@@ -81,7 +81,7 @@ class Api(FastAPI):
 
 
 def create_app(parts: ApiParts) -> FastAPI:
-    """The whole web layer. Routers must be flat: each with its full prefix, none including another."""
+    """Build the web layer. Routers must be flat: each with its full prefix, none including another."""
     metrics = WebMetrics(parts.registry)
     app = Api(
         title=openapi.TITLE,
@@ -108,7 +108,7 @@ def create_app(parts: ApiParts) -> FastAPI:
 
 
 def _rules(parts: ApiParts, metrics: WebMetrics) -> list[Middleware]:
-    """In the order in which a request meets them."""
+    """Return the middleware in the order in which a request passes it."""
     settings = parts.settings
     identity = Identity(
         required=settings.auth_on,

@@ -1,4 +1,4 @@
-"""Making, changing, deploying and retiring agents over HTTP."""
+"""Routes that create, change, deploy and retire agents."""
 
 import asyncio
 from collections.abc import Callable
@@ -38,7 +38,7 @@ _Id = Annotated[str, Path(max_length=64, pattern=NO_NUL)]
 
 @dataclass(frozen=True, slots=True)
 class Desk:
-    """What the routes work with."""
+    """The services that the routes call."""
 
     commands: AgentCommands
     agents: AgentReads
@@ -47,22 +47,22 @@ class Desk:
     now: Callable[[], datetime]
 
     def cause(self, request: RequestContext) -> Cause:
-        """Who asks for a change, and why."""
+        """Return the cause of a change: the caller, the request and the time."""
         return Cause(by=request.caller.id, because=request.request_id, at=self.now())
 
     async def refuse_unknown(self, model: str | None) -> None:
-        """Return if there is such a model, or none is named.
+        """Return if the model exists or none is given.
 
         Raises:
-            Invalid: nobody has it.
-            domain.errors.Unavailable: nobody can say now.
+            Invalid: neither the provider nor the price list has it.
+            domain.errors.Unavailable: neither can be asked now.
         """
         if model is not None and not await self.models.knows(model):
             reason = f"unknown: neither the provider nor the price list has {model}"
             raise Invalid(f"model: {reason}", field="model", reason=reason)
 
     async def written(self, request: RequestContext, response: Response, agent: Agent) -> None:
-        """Answer when the registry shows what was written: who reads or talks after this answer meets it."""
+        """Finish the response once the registry shows the change, so that the caller's next read sees it."""
         set_etag(response, agent.changes)
         if not await self.positions.wait("agents"):
             request.add_header("X-Convergio-Stale", "true")
@@ -80,7 +80,7 @@ def router(desk: Desk) -> APIRouter:
 def _definitions(routes: APIRouter, desk: Desk) -> None:
     @routes.post("/create", status_code=201, dependencies=[requires("write")])
     async def create(body: NewAgent, request: CurrentRequest, key: IdempotencyKey, response: Response) -> ManagedAgent:
-        """Make an agent, or make one anew that was deleted. Nobody talks to it before it is deployed."""
+        """Creates an agent, or recreates a deleted one. It cannot be used before it is deployed."""
         await desk.refuse_unknown(body.model)
         definition, once = body.definition(), f"agent.create:{key or random_id('create')}"
         agent = await asyncio.to_thread(desk.commands.create, definition, desk.cause(request), key=once)
@@ -92,7 +92,7 @@ def _definitions(routes: APIRouter, desk: Desk) -> None:
     async def update(
         agent_id: _Id, body: AgentChanges, request: CurrentRequest, expected: IfMatch, response: Response
     ) -> ManagedAgent:
-        """Write a new version that differs in the fields given. New work gets it once it is deployed."""
+        """Writes a new version with the given fields changed. New work uses it once it is deployed."""
         await desk.refuse_unknown(body.model)
         changes, cause = body.changes(), desk.cause(request)
         agent = await asyncio.to_thread(desk.commands.update, agent_id, changes, cause, check=expected.check)
@@ -105,7 +105,7 @@ def _service(routes: APIRouter, desk: Desk) -> None:
     async def deploy(
         agent_id: _Id, request: CurrentRequest, key: IdempotencyKey, response: Response, body: Deployment = NEWEST
     ) -> DeployedAgent:
-        """Let new work get a version: the newest, or an older one to roll back. No restart is needed."""
+        """Deploys a version for new work: the newest, or an older one to roll back. No restart is needed."""
         once, cause = f"agent.deploy:{key or random_id('deploy')}", desk.cause(request)
         agent = await asyncio.to_thread(desk.commands.deploy, agent_id, body.version, body.environment, cause, key=once)
         await desk.written(request, response, agent)
@@ -113,7 +113,7 @@ def _service(routes: APIRouter, desk: Desk) -> None:
 
     @routes.delete("/{agent_id}", dependencies=[requires("write")])
     async def retire(agent_id: _Id, request: CurrentRequest, expected: IfMatch, response: Response) -> Deleted:
-        """Retire an agent: no new work gets it, what runs keeps its version. Its names are free again."""
+        """Retires an agent: no new work uses it; running work keeps its version. Its names become free."""
         cause = desk.cause(request)
         agent = await asyncio.to_thread(desk.commands.retire, agent_id, cause, check=expected.check)
         await desk.written(request, response, agent)
@@ -123,14 +123,14 @@ def _service(routes: APIRouter, desk: Desk) -> None:
 def _reads(routes: APIRouter, desk: Desk) -> None:
     @routes.get("/{agent_id}", dependencies=[requires("read")])
     async def get_agent(agent_id: _Id, response: Response) -> ManagedAgent:
-        """An agent as its newest version describes it, deployed or not."""
+        """Returns an agent as its newest version describes it, deployed or not."""
         agent = await asyncio.to_thread(desk.commands.standing, agent_id)
         set_etag(response, agent.changes)
         return managed(agent)
 
     @routes.get("/{agent_id}/versions", dependencies=[requires("read")])
     def list_versions(agent_id: _Id, page: Paged) -> AgentVersions:
-        """All versions of an agent, newest first."""
+        """Lists all versions of an agent, newest first."""
         agent = desk.agents.get(agent_id)
         found = desk.agents.versions(agent.id, skip=page.skip, limit=page.limit)
         data = [version_of(agent, row) for row in found.versions]
@@ -138,6 +138,6 @@ def _reads(routes: APIRouter, desk: Desk) -> None:
 
     @routes.get("/{agent_id}/versions/{version}", dependencies=[requires("read")])
     def get_version(agent_id: _Id, version: Annotated[int, Path(ge=1, le=MAX_INT)]) -> AgentVersion:
-        """One version of an agent."""
+        """Returns one version of an agent."""
         agent = desk.agents.get(agent_id)
         return version_of(agent, desk.agents.version(agent.id, version))

@@ -1,4 +1,4 @@
-"""What is known of an agent's model: what it takes of requests, and what it refused of late."""
+"""The status of an agent's model: the features it supports, and its recent refusals."""
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
@@ -14,7 +14,7 @@ _NO_TOOLS = "no tools are offered to models here (CONVERGIO_MODEL_TOOLS)"
 
 @dataclass(frozen=True, slots=True)
 class RefusalInForce:
-    """What a model refused: the workers that it told leave it out until then."""
+    """Something that a model refused: workers that saw the refusal leave it out of requests until then."""
 
     refused: str
     at: datetime
@@ -23,7 +23,7 @@ class RefusalInForce:
 
 @dataclass(frozen=True, slots=True)
 class ModelStatus:
-    """An agent's model, whether tools may be offered to it at all, and what it refused."""
+    """An agent's model, whether tools may be offered to it at all, and its refusals in force."""
 
     model: str
     takes_tools: bool
@@ -31,14 +31,14 @@ class ModelStatus:
 
     @property
     def reason_without_tools(self) -> str | None:
-        """The reason that no tool is offered; None where tools are."""
+        """The reason that no tool is offered; None if tools are."""
         if not self.takes_tools:
             return _NO_TOOLS
         refusal = next((refusal for refusal in self.refusals if refusal.refused == "tools"), None)
         return None if refusal is None else f"its model {self.model} refused tools at {refusal.at:%Y-%m-%dT%H:%M:%SZ}"
 
     def states(self, states: Iterable[ToolState]) -> Iterator[ToolState]:
-        """The states of tools with this model: what would be offered is not where it takes none."""
+        """Yield the states of tools with this model: an offered tool is unavailable if the model takes none."""
         reason = self.reason_without_tools
         for state in states:
             is_kept_back = reason is not None and state.state == "offered"
@@ -46,7 +46,7 @@ class ModelStatus:
 
 
 class AgentModels:
-    """The models of agents. `default` is the one of agents that name none."""
+    """The models of agents. `default` is the model of agents that name none."""
 
     def __init__(self, costs: CostReads, default: str, now: Callable[[], datetime], *, takes_tools: bool) -> None:
         self._costs = costs
@@ -55,7 +55,7 @@ class AgentModels:
         self._takes_tools = takes_tools
 
     def status(self, agent: AgentRow) -> ModelStatus:
-        """The model of an agent, with what it refused and is still believed."""
+        """Return the agent's model with its refusals in force."""
         model, believed = agent.model or self._default, timedelta(seconds=BELIEVED_S)
         refusals = self._costs.refusals(model, self._now() - believed)
         in_force = tuple(_in_force(refusal, believed) for refusal in refusals)

@@ -1,4 +1,4 @@
-"""The registry of agents over HTTP."""
+"""Routes of the agent registry."""
 
 from asyncio import to_thread
 from typing import Annotated, Literal
@@ -17,10 +17,10 @@ _Id = Annotated[str, Path(max_length=64, pattern=_NO_NUL, description="Its id, o
 
 
 class Agent(View):
-    """An agent as its deployed version describes it, or its newest while none is.
+    """An agent as its deployed version describes it, or its newest one if none is deployed.
 
     `version` counts every change; `deployed_version` and `newest_version` are numbers of definitions. `approval` is the
-    risk at which a person has to let its answers go.
+    risk level at which its answers need approval.
     """
 
     id: str
@@ -53,9 +53,9 @@ class AgentList(Listing):
 class AgentTool(View):
     """A tool that the agent's definition names.
 
-    `unavailable`: its server cannot be reached, or does not list it, or the agent's model takes no tools;
-    `quarantined`: its server lists it in a way that cannot be used; `not_configured`: nothing stands behind the name
-    in this deployment. `reason` says more.
+    `unavailable`: its server cannot be reached or does not list it, or the agent's model does not support tools;
+    `quarantined`: its server lists it in an unusable form; `not_configured`: this deployment has no such tool. `reason`
+    gives details.
     """
 
     name: str
@@ -64,9 +64,9 @@ class AgentTool(View):
 
 
 class ModelRefusal(View):
-    """What of a request the model refused: `tools`, `schema`, `schema_with_tools`, or the name of a parameter.
+    """A part of requests that the model refused: `tools`, `schema`, `schema_with_tools`, or a parameter's name.
 
-    Workers that it told so leave it out `until` then. The ledger of calls has the refusal itself.
+    Workers that saw the refusal leave the part out `until` then. The ledger of calls has the refusal itself.
     """
 
     refused: str
@@ -75,9 +75,9 @@ class ModelRefusal(View):
 
 
 class AgentTools(View):
-    """The tools of an agent in the order of its definition; `server__*` is shown as the tools that it stands for.
+    """The tools of an agent in the order of its definition; `server__*` is expanded to the server's tools.
 
-    `model` is what it asks, and `model_refusals` what that has refused within the last hour.
+    `model` is the agent's model, and `model_refusals` its refusals of the last hour.
     """
 
     agent_id: str
@@ -87,7 +87,10 @@ class AgentTools(View):
 
 
 def router(agents: AgentReads, toolbox: Toolbox, models: AgentModels) -> APIRouter:
-    """`/api/v1/agents` and `/api/v1/agents/{agent_id}`. Routes below `/agents` with a fixed name must come before."""
+    """Build the routes `/api/v1/agents` and `/api/v1/agents/{agent_id}`.
+
+    Routes below `/agents` with a fixed name must be registered before them.
+    """
     routes = APIRouter(prefix="/api/v1/agents", tags=["AI Agents"], dependencies=[requires("read"), fresh("agents")])
 
     @routes.get("")
@@ -97,7 +100,7 @@ def router(agents: AgentReads, toolbox: Toolbox, models: AgentModels) -> APIRout
         capability: _Text = None,
         q: _Text = None,
     ) -> AgentList:
-        """All agents; `capability` is a whole phrase, `q` a part of id, name, description or capability.
+        """Lists agents; `capability` is a whole phrase, `q` a part of id, name, description or capability.
 
         Retired agents are left out unless `status` is `inactive`.
         """
@@ -106,16 +109,16 @@ def router(agents: AgentReads, toolbox: Toolbox, models: AgentModels) -> APIRout
 
     @routes.get("/{agent_id}")
     def get_agent(agent_id: _Id, response: Response) -> Agent:
-        """One agent, by its id or an alias."""
+        """Returns one agent, by its id or an alias."""
         agent = agents.get(agent_id)
         set_etag(response, agent.version)
         return Agent.model_validate(agent)
 
     @routes.get("/{agent_id}/tools", dependencies=[fresh("costs")])
     async def list_agent_tools(agent_id: _Id) -> AgentTools:
-        """Whether each tool that an agent names is offered to it now, and why not; and what its model refused.
+        """Returns the state of each tool that an agent names, and the refusals of its model.
 
-        MCP servers are asked, which takes some seconds where one does not answer.
+        MCP servers are queried, which takes some seconds if one does not answer.
         """
         agent = await to_thread(agents.get, agent_id)
         model = await to_thread(models.status, agent)

@@ -1,4 +1,4 @@
-"""What is said of agents that people make, and what they look like."""
+"""Request and response models of agent management."""
 
 from hashlib import sha256
 from typing import Annotated, Any, Literal
@@ -18,7 +18,7 @@ _TEXTS = ConfigDict(str_strip_whitespace=True, str_min_length=1)
 
 
 class NewAgent(Body):
-    """An agent to be. Its id is made of its name."""
+    """An agent to create. Its id is derived from its name."""
 
     model_config = _TEXTS
 
@@ -32,11 +32,11 @@ class NewAgent(Body):
     temperature: fields.Temperature | None = None
     aliases: fields.Aliases = ()
     approval: Annotated[
-        fields.ApprovalRisk, Field(description="The risk at which a person has to let its answers go.")
+        fields.ApprovalRisk, Field(description="The risk level at which its answers need approval.")
     ] = "none"
 
     def definition(self) -> AgentDefinition:
-        """The first version. Without a colour it gets one that depends on its id."""
+        """Return the first version. Without a colour it gets one derived from its id."""
         agent_id = slug(self.name)
         given = self.model_dump(exclude={"system_prompt", "color"})
         color = self.color or f"#{sha256(agent_id.encode()).hexdigest()[:6].upper()}"
@@ -48,7 +48,7 @@ def _absent() -> Any:
 
 
 class AgentChanges(Body):
-    """Only the fields that are given change; `null` takes model or temperature back to the platform's."""
+    """Changes to an agent: fields left out stay; `null` resets model or temperature to the platform's default."""
 
     model_config = _TEXTS
 
@@ -64,7 +64,7 @@ class AgentChanges(Body):
     approval: fields.ApprovalRisk = Field(default_factory=_absent)
 
     def changes(self) -> dict[str, Any]:
-        """The definition's fields that are to change."""
+        """Return the fields of the definition that change."""
         given = {name: getattr(self, name) for name in self.model_fields_set}
         if "system_prompt" in given:
             given["instructions"] = given.pop("system_prompt")
@@ -72,21 +72,21 @@ class AgentChanges(Body):
 
 
 class Deployment(Body):
-    """What new work is to get. An older version is a rollback."""
+    """The version to deploy for new work. An older version is a rollback."""
 
     environment: Annotated[str, Field(min_length=1, max_length=64, pattern=NO_NUL)] | None = None
-    version: Annotated[_VersionNumber, Field(description="The newest, if none is named.")] | None = None
+    version: Annotated[_VersionNumber, Field(description="The newest by default.")] | None = None
 
 
 NEWEST = Deployment()
-"""What is deployed when nothing is said."""
+"""The deployment of a request without a body."""
 
 
 class ManagedAgent(View):
     """An agent as its newest version describes it.
 
-    `version` counts every change and is what `If-Match` compares; `definition_version` is the newest definition's
-    number, `deployed_version` that of the one that new work gets.
+    `version` counts every change and is compared with `If-Match`; `definition_version` is the number of the newest
+    definition, `deployed_version` that of the definition that new work uses.
     """
 
     id: str
@@ -111,7 +111,7 @@ class ManagedAgent(View):
 
 
 class DeployedAgent(View):
-    """What new work gets from now on: `version` is the number of the definition."""
+    """A deployed agent: `version` is the number of the definition that new work uses from now on."""
 
     id: str
     status: Literal["active"]
@@ -122,7 +122,7 @@ class DeployedAgent(View):
 
 
 class AgentVersion(View):
-    """One definition, whole; who wrote it, when, and whether new work gets it."""
+    """One complete definition, its author and time, and whether it is deployed."""
 
     agent_id: str
     version: int
@@ -141,7 +141,7 @@ class AgentVersions(View):
 
 
 def managed(agent: Agent) -> ManagedAgent:
-    """The agent as its stream tells."""
+    """Return the response for an agent loaded from its stream."""
     newest = agent.versions[-1].definition
     return ManagedAgent(
         **newest.model_dump(exclude={"instructions"}),
@@ -158,7 +158,7 @@ def managed(agent: Agent) -> ManagedAgent:
 
 
 def deployed_agent(agent_id: str, agent: Agent) -> DeployedAgent:
-    """What has just been deployed."""
+    """Return the response for an agent that was just deployed."""
     number = agent.deployed or len(agent.versions)
     deployed = agent.version(number)
     return DeployedAgent(
@@ -172,7 +172,7 @@ def deployed_agent(agent_id: str, agent: Agent) -> DeployedAgent:
 
 
 def version_of(agent: AgentRow, row: AgentVersionRow) -> AgentVersion:
-    """A version of this agent."""
+    """Return the response for a version of this agent."""
     return AgentVersion(
         agent_id=row.agent_id,
         version=row.version,

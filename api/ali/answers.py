@@ -1,4 +1,4 @@
-"""Ali's answers as they are shown: the words, and the tool calls that were really made for them."""
+"""Ali's answers as responses: the text, and the tool calls that were made for it."""
 
 import asyncio
 from collections.abc import Mapping, Sequence
@@ -19,13 +19,13 @@ from domain.tools.projection import ToolCallRow
 from workflows.chat.client import workflow_id
 from workflows.chat.messages import Said
 
-NO_TOOLS = "Ali's model takes no tools, so none were offered: nothing was read for this answer."
+NO_TOOLS = "Ali's model does not support tools, so none were offered: nothing was read for this answer."
 NO_CALLS = "No tool was called: nothing was read for this answer."
 
 
 @dataclass(frozen=True, slots=True)
 class Heard:
-    """What became of a question. `text` is the answer as the model gave it."""
+    """The state of a question. `text` is the answer as the model returned it."""
 
     session_id: str
     turn: int | None = None
@@ -42,7 +42,7 @@ class Heard:
 
 
 def heard_now(outcome: Outcome, said: Said, text: str | None) -> Heard:
-    """What a run says of its turn."""
+    """Return the answer of a chat result, just received from the workflow."""
     return Heard(
         session_id=outcome.session_id,
         turn=said.turn,
@@ -60,7 +60,7 @@ def heard_now(outcome: Outcome, said: Said, text: str | None) -> Heard:
 
 
 def heard_before(spoken: SpokenTurn) -> Heard:
-    """What the view has of a turn."""
+    """Return the answer of a turn from the view."""
     row = spoken.row
     return Heard(
         session_id=row.session_id,
@@ -78,7 +78,7 @@ def heard_before(spoken: SpokenTurn) -> Heard:
 
 
 class Answers:
-    """Puts an answer together with what was read for it."""
+    """Combines an answer with the tool calls of its turn."""
 
     def __init__(self, tools: ToolReads, content: ContentStore, positions: Positions) -> None:
         self._tools = tools
@@ -86,7 +86,7 @@ class Answers:
         self._positions = positions
 
     async def shown(self, heard: Heard, *, duration_ms: int) -> tuple[QueryAnswer, bool]:
-        """The answer, and whether all its tool calls are in it: False while their view is behind."""
+        """Return the response, and whether it has all tool calls: False while their view is behind."""
         fresh = await self._positions.wait("tools") if heard.turn else True
         calls, texts = await asyncio.to_thread(self._calls, heard) if heard.turn else ([], {})
         answer, actions = _read(heard.text)
@@ -123,7 +123,7 @@ def _status(said: str) -> Literal["completed", "awaiting_approval", "rejected", 
 
 
 def _read(text: str | None) -> tuple[str | None, list[SuggestedAction]]:
-    """The answer and its actions. What is not of the shape, as when a person has edited it, is all answer."""
+    """Parse the answer and its actions. Text of another shape, for example edited by an approver, is all answer."""
     if text is None:
         return None, []
     try:
@@ -156,7 +156,7 @@ def _reason(call: ToolCallRow, texts: Mapping[str, str]) -> Reason:
 
 
 def _arguments(text: str | None) -> Any:
-    """As the model wrote them; what is no JSON is shown as it is."""
+    """Parse the arguments of a call; text that is not JSON is returned unchanged."""
     try:
         return orjson.loads(text) if text is not None else None
     except orjson.JSONDecodeError:

@@ -1,4 +1,4 @@
-"""What stands out, over HTTP."""
+"""Route of Ali's insights."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -18,28 +18,28 @@ from domain.ali.ports import AliReads
 from domain.ali.thresholds import Thresholds
 
 MOST_WATCHED = 1_000
-"""Approvals, turns and swarms that are looked at, of each the longest waiting."""
+"""Maximum number of approvals, turns and swarms examined: of each the longest waiting."""
 _DIGITS = Decimal("0.000001")
 
 Figure = Annotated[
     Decimal, PlainSerializer(lambda figure: float(figure.quantize(_DIGITS)), return_type=float, when_used="json")
 ]
-"""What was measured: a JSON number with up to 6 decimals."""
+"""A measured value: a JSON number with up to 6 decimals."""
 
 
 class Window(View):
-    """A stretch of time."""
+    """A period of time."""
 
     first: Annotated[Timestamp, Field(serialization_alias="from")]
     last: Annotated[Timestamp, Field(serialization_alias="to")]
 
 
 class Evidence(View):
-    """What was measured, and what it was held against; `baseline` is null where nothing was known to compare with.
+    """A measured value and its baseline; `baseline` is null if there is nothing to compare with.
 
-    `cost_usd` is a day's cost, beside the mean of the days before; `failed_share` (0 to 1) that of a day's turns,
-    beside the days before; `waiting_s` beside the wait that is allowed; `running_s` beside the 95th percentile of
-    such runs.
+    `cost_usd` is the cost of a day, compared with the mean of the days before; `failed_share` (0 to 1) is the share of
+    a day's turns that failed, compared with the days before; `waiting_s` is compared with the allowed wait; `running_s`
+    with the 95th percentile of such runs.
     """
 
     metric: Literal["cost_usd", "failed_share", "waiting_s", "running_s"]
@@ -49,9 +49,9 @@ class Evidence(View):
 
 
 class Insight(View):
-    """Something that stands out. `subject` is `platform`, `agent:<id>`, `approval:<id>`, `turn:<place>`, `swarm:<id>`.
+    """An anomaly. `subject` is `platform`, `agent:<id>`, `approval:<id>`, `turn:<place>` or `swarm:<id>`.
 
-    The same thing has the same id whenever it is found again.
+    The same anomaly has the same id whenever it is found again.
     """
 
     id: str
@@ -64,34 +64,34 @@ class Insight(View):
 
 
 class Insights(Listing):
-    """All that stands out, the gravest first; empty when nothing does."""
+    """Anomalies, the most severe first; empty if there are none."""
 
     insights: list[Insight]
 
 
 @dataclass(frozen=True, slots=True)
 class Watch:
-    """Looks at the views with the rules."""
+    """Applies the rules to the views."""
 
     reads: AliReads
     now: Callable[[], datetime]
     thresholds: Thresholds
 
     def look(self) -> list[Finding]:
-        """All that stands out now."""
+        """Return all current anomalies."""
         now = self.now()
         facts = self.reads.facts(now, first=first_day(now, self.thresholds), most=MOST_WATCHED)
         return insights(facts, self.thresholds)
 
 
 def router(watch: Watch) -> APIRouter:
-    """`/api/v1/agents/ali/insights`."""
+    """Build the route `/api/v1/agents/ali/insights`."""
     routes = APIRouter(prefix="/api/v1/agents/ali", tags=["Ali Intelligence"])
     views = [fresh(name) for name in ("costs", "chat", "approvals", "swarm")]
 
     @routes.get("/insights", dependencies=[requires("read"), *views])
     def get_insights(page: Paged, kind: Kind | None = None, severity: Severity | None = None) -> Insights:
-        """What stands out today and yesterday: dear days, failing agents, stuck approvals, slow runs; with evidence."""
+        """Returns anomalies since yesterday, with evidence: costly days, failing agents, stuck approvals, slow runs."""
         found = [it for it in watch.look() if kind in {None, it.kind} and severity in {None, it.severity}]
         return Insights.model_validate({"insights": found[page.skip : page.skip + page.limit], **page.of(len(found))})
 

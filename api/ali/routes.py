@@ -1,4 +1,4 @@
-"""Ali over HTTP: questions, and tasks whose agents she chooses."""
+"""Routes of Ali: questions, and tasks for which Ali chooses the agents."""
 
 import asyncio
 from collections.abc import Callable
@@ -26,12 +26,12 @@ from domain.content import ContentStore
 from domain.errors import Invalid, NotFound, Unavailable
 from domain.swarm.ports import SeenSwarm
 
-_Turn = Annotated[int | None, Parameter(ge=1, le=MAX_INT, description="A turn of it; the newest where none is named.")]
+_Turn = Annotated[int | None, Parameter(ge=1, le=MAX_INT, description="A turn of the session; the newest by default.")]
 
 
 @dataclass(frozen=True, slots=True)
 class AliParts:
-    """What Ali's routes are made of."""
+    """The dependencies of Ali's routes."""
 
     ali: Ali
     answers: Answers
@@ -43,7 +43,7 @@ class AliParts:
 
 
 def router(parts: AliParts) -> APIRouter:
-    """`/api/v1/agents/ali/query` and `/coordinate`."""
+    """Build the routes `/api/v1/agents/ali/query` and `/coordinate`."""
     routes = APIRouter(prefix="/api/v1/agents/ali", tags=["Ali Intelligence"])
 
     @routes.post(
@@ -54,7 +54,7 @@ def router(parts: AliParts) -> APIRouter:
     async def query(
         body: Query, request: CurrentRequest, caller: CurrentCaller, key: IdempotencyKey, response: Response
     ) -> QueryAnswer:
-        """Ask Ali: her answer, what she really read for it, and what to do next. 202 when it takes too long."""
+        """Asks Ali: returns the answer, the sources read for it, and suggested actions. 202 if it takes too long."""
         heard = await _asked(parts, body, _asker(body.context, caller.id, request, key))
         if heard.status in {"running", "awaiting_approval"}:
             response.status_code = 202
@@ -65,7 +65,7 @@ def router(parts: AliParts) -> APIRouter:
     async def get_answer(
         session_id: SessionId, request: CurrentRequest, caller: CurrentCaller, turn: _Turn = None
     ) -> QueryAnswer:
-        """An answer of Ali's, or how far she is with it. Another key's session is 404."""
+        """Returns an answer of Ali, or its state. Another key's session is 404."""
         return await _shown(parts, await _heard(parts, session_id, turn, caller.id), request)
 
     @routes.post(
@@ -76,9 +76,9 @@ def router(parts: AliParts) -> APIRouter:
     async def coordinate(
         body: AliTask, request: CurrentRequest, caller: CurrentCaller, key: IdempotencyKey, response: Response
     ) -> Coordinated | Accepted:
-        """Have Ali choose agents and mode for a task, and start them: 202 and a `Location` to poll.
+        """Chooses agents and mode for a task and starts a swarm: 202 and a `Location` to poll.
 
-        With `Retry-After` the choice is not made yet: the same request with the same `Idempotency-Key` goes on with it.
+        With `Retry-After` the choice is not made yet: the same request with the same `Idempotency-Key` continues it.
         """
         if body.deadline is not None and body.deadline <= parts.now():
             raise Invalid("deadline: is in the past", field="deadline", reason="is in the past")
@@ -97,12 +97,12 @@ def _asker(context: QueryContext | TaskContext, key_id: str, request: RequestCon
 
 
 def _known(context: QueryContext | TaskContext) -> dict[str, Any]:
-    """What the context says of the matter."""
+    """Return the keys of the context that are passed on to Ali."""
     return context.model_dump(mode="json", exclude={"user_id", "session_id", "project_id"})
 
 
 async def _asked(parts: AliParts, body: Query, asker: Asker) -> Heard:
-    """What has become of the question within its time. A turn that failed is a failure.
+    """Ask the question and return its state after its time limit. A failed turn is raised.
 
     Raises:
         UpstreamFailed, TooLarge, OverBudget, Unavailable, Conflict: the turn failed for this reason.
@@ -120,13 +120,13 @@ async def _asked(parts: AliParts, body: Query, asker: Asker) -> Heard:
 
 
 async def _heard(parts: AliParts, session_id: str, turn: int | None, key_id: str) -> Heard:
-    """What is known of a turn; of the newest one, where a question may be on its way that has none yet."""
+    """Return the state of a turn; without a number that of the newest, which may not have begun yet."""
     session = await asyncio.to_thread(parts.chats.session, session_id)
     if session is not None and (session.key_id != key_id or session.agent_id != ALI):
         raise NotFound("there is no such session with Ali")
     standing = await parts.conversations.standing(session_id, key_id=key_id)
     if session is None and standing.is_open is None:
-        raise Unavailable("whether there is such a session cannot be said now")
+        raise Unavailable("it cannot be determined now whether the session exists")
     number = turn or (session.turns if session else 0)
     spoken = await asyncio.to_thread(parts.chats.turns, session_id, skip=number - 1, limit=1) if number else []
     newest = heard_before(spoken[0]) if session and spoken else None

@@ -1,4 +1,4 @@
-"""What Ali is asked over HTTP, and how the answers look."""
+"""Request and response models of Ali."""
 
 from decimal import Decimal
 from typing import Annotated, Any, Literal
@@ -14,7 +14,7 @@ _MOST_USD = 1_000_000
 
 
 class QueryContext(Body):
-    """Who asks, and what else is known. Other keys are allowed, and told to Ali."""
+    """The user, the session and the project. Other keys are allowed, and passed on to Ali."""
 
     model_config = ConfigDict(extra="allow", str_max_length=10_000)
 
@@ -28,19 +28,19 @@ class Query(Body):
 
     query: Annotated[str, Field(min_length=1, max_length=MAX_MESSAGE, pattern=r"\S")]
     context: QueryContext = QueryContext()
-    wait: Annotated[bool, Field(description="False: answer 202 as soon as the question is safe.")] = True
-    timeout_s: Annotated[float, Field(gt=0, le=MAX_WAIT_S, description="Wait this long, then answer 202.")] = 60
+    wait: Annotated[bool, Field(description="False: respond 202 as soon as the question is stored.")] = True
+    timeout_s: Annotated[float, Field(gt=0, le=MAX_WAIT_S, description="Seconds to wait before responding 202.")] = 60
 
 
 class Source(View):
-    """Something that was really read: a projection, a document or an address; and the tools that read it."""
+    """A source that was read: a projection, a document or an address; and the tools that read it."""
 
     source: str
     tools: list[str]
 
 
 class Reason(View):
-    """A tool call that was really made. `took_ms` is null where nothing ran; arguments that were erased are null."""
+    """A tool call that was made. `took_ms` is null if nothing was executed; erased arguments are null."""
 
     step: int
     tool: str
@@ -51,7 +51,7 @@ class Reason(View):
 
 
 class SuggestedAction(View):
-    """Something that could be done next, and by which agent, if by one."""
+    """A suggested next action, and the agent for it, if any."""
 
     title: str
     why: str
@@ -59,10 +59,10 @@ class SuggestedAction(View):
 
 
 class QueryAnswer(View):
-    """What Ali says. Sources and reasoning are the tool calls of this turn, as they were recorded; `note` if none.
+    """Ali's answer. Sources and reasoning are the recorded tool calls of this turn; `note` explains if there are none.
 
-    While it is worked on, `status` is `running` and what is not known yet is null. While it is `awaiting_approval`,
-    `approval_id` is to be decided. A `failed` or `rejected` one says why in `error`.
+    While it is `running`, unknown fields are null. While it is `awaiting_approval`, `approval_id` awaits a decision. A
+    `failed` or `rejected` one has the reason in `error`.
     """
 
     session_id: str
@@ -82,7 +82,7 @@ class QueryAnswer(View):
 
 
 class TaskContext(Body):
-    """What is known about the task. Other keys are allowed, and told to Ali and to the agents."""
+    """The context of the task. Other keys are allowed, and passed on to Ali and the agents."""
 
     model_config = ConfigDict(extra="allow", str_max_length=10_000)
 
@@ -91,21 +91,21 @@ class TaskContext(Body):
 
 
 class AliTask(Body):
-    """A task whose agents Ali is to choose."""
+    """A task for which Ali chooses the agents."""
 
     task: Annotated[str, Field(min_length=1, max_length=MAX_MESSAGE, pattern=r"\S")]
     context: TaskContext = TaskContext()
-    max_agents: Annotated[int, Field(ge=LEAST_MEMBERS, le=MOST_MEMBERS, description="The most that may take part.")] = 5
-    mode: Annotated[Mode | None, Field(description="How they work together; Ali chooses where it is not said.")] = None
+    max_agents: Annotated[int, Field(ge=LEAST_MEMBERS, le=MOST_MEMBERS, description="Maximum number of members.")] = 5
+    mode: Annotated[Mode | None, Field(description="The coordination mode; chosen by Ali by default.")] = None
     deadline: Deadline | None = None
     budget_usd: Annotated[
-        Decimal | None, Field(gt=0, le=_MOST_USD, description="What the swarm may cost at most, beside the choice.")
+        Decimal | None, Field(gt=0, le=_MOST_USD, description="Maximum cost of the swarm, without that of the choice.")
     ] = None
-    require_approval: Annotated[bool, Field(description="A person has to let the result go.")] = False
+    require_approval: Annotated[bool, Field(description="The result needs approval.")] = False
 
 
 class Coordinated(SwarmStatus):
-    """The swarm that was started, and why it is this one. `session_id` is where Ali chose."""
+    """The swarm that was started, and the reason for its team. `session_id` is the chat in which Ali chose it."""
 
     rationale: str
     chosen_by: Literal["model", "rule"]

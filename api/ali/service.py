@@ -1,4 +1,4 @@
-"""Ali at work: questions as turns of her chats, and teams chosen in one."""
+"""Ali's service: questions as turns of a chat, and teams chosen in one."""
 
 import asyncio
 from collections.abc import Mapping
@@ -23,9 +23,9 @@ from domain.ids import derived, message_id, random_id
 
 ALI = "ali_chief_of_staff"
 READING_TOOLS = ("query_costs", "search_knowledge", "find_talents", "query_projects", "query_analytics")
-"""What Ali may use to answer a question: all of it reads, none of it changes anything."""
+"""The tools Ali may use to answer a question: all of them only read."""
 CHOOSING_S = 120.0
-"""How long the choice of a team is waited for, in seconds."""
+"""Seconds to wait for the choice of a team."""
 
 _MOST_AGENTS = 1_000
 _TOO_LONG = "the task and the agents do not fit its window"
@@ -33,7 +33,7 @@ _TOO_LONG = "the task and the agents do not fit its window"
 
 @dataclass(frozen=True, slots=True)
 class Asker:
-    """Who asks. `key` is the scoped idempotency key, if there is one."""
+    """The caller of a request. `key` is the scoped idempotency key, if any."""
 
     key_id: str
     request_id: str
@@ -52,7 +52,7 @@ class Choice:
 
 @dataclass(frozen=True, slots=True)
 class Wish:
-    """A task that wants a team of `most` members at most; a `mode` that is named stands."""
+    """A task that needs a team of `most` members at most; a given `mode` is kept."""
 
     task: str
     most: int
@@ -61,7 +61,7 @@ class Wish:
 
 
 class Ali:
-    """Has Ali answer and choose. Every refusal and every absence is a `Refused`."""
+    """Answers questions and chooses teams. Refusals and unreachable services are raised as `Refused`."""
 
     def __init__(
         self,
@@ -83,12 +83,12 @@ class Ali:
     async def ask(
         self, query: str, context: Mapping[str, Any], asker: Asker, *, session_id: str | None, timeout_s: float
     ) -> Outcome:
-        """Ask a question, in a session of its own or in this one, and wait `timeout_s` seconds at most.
+        """Ask a question, in a new session or in the given one, and wait `timeout_s` seconds at most.
 
         Raises:
             NotFound: there is no such session, or Ali is not deployed.
             Conflict: the session is with another agent, or has ended.
-            Unavailable: Temporal or the database is away; nothing was accepted.
+            Unavailable: Temporal or the database cannot be reached; nothing was accepted.
         """
         candidates, _ = await self._candidates()
         utterance = Utterance(
@@ -107,18 +107,18 @@ class Ali:
         return await self._conversations.say(utterance, timeout_s=timeout_s)
 
     async def choose(self, wish: Wish, asker: Asker) -> Choice:
-        """Choose a team: by the model, or by the rule where its answers stay invalid. The same key chooses the same.
+        """Choose a team: by the model, or by a rule if the model's answers stay invalid. Idempotent by the key.
 
         Raises:
-            UpstreamFailed: the model is down.
-            Conflict: there are not two agents to choose from, or a person has rejected the choice.
-            StillWorking: it takes longer than it may, or waits for a person; the same key asks for it again.
-            Unavailable: the same without a key; then it was given up.
+            UpstreamFailed: the model provider failed.
+            Conflict: there are fewer than two agents, or a person has rejected the choice.
+            StillWorking: the choice takes too long or awaits approval; the same key continues it.
+            Unavailable: the same without a key; the choice was cancelled.
         """
         candidates, is_fresh = await self._candidates()
         if len(candidates) < LEAST_MEMBERS:
             if not is_fresh:
-                raise Unavailable("the agents are not known yet", retry_after=1)
+                raise Unavailable("the view of the agents is not up to date yet", retry_after=1)
             raise Conflict("there are not two agents to choose from")
         session_id = f"session_{derived('team', asker.key)}" if asker.key else random_id("session")
         because = await self._given_up(session_id, asker)
@@ -136,10 +136,10 @@ class Ali:
         if outcome.said is None:
             raise await again(message="the team is still being chosen", retry_after=5)
         if outcome.said.status == "awaiting_approval":
-            raise await again(message="the choice waits for a person", retry_after=30)
+            raise await again(message="the choice awaits approval", retry_after=30)
 
     async def _given_up(self, session_id: str, asker: Asker) -> str | None:
-        """Why the rule has chosen for this key before, if it has: then the model is not asked again."""
+        """Return the reason for which the rule chose for this key before, so that the model is not asked again."""
         if asker.key is None or not await self._positions.wait("chat"):
             return None
         turn = await asyncio.to_thread(self._chats.turn_of, session_id, message_id(session_id, asker.key))
@@ -150,7 +150,7 @@ class Ali:
         return await self._conversations.say(utterance, timeout_s=self._choosing_s)
 
     def _question(self, wish: Wish, candidates: list[Candidate], session_id: str, asker: Asker) -> Utterance:
-        """The turn that chooses, its texts stored. The best fitting come first: a small window cuts the others."""
+        """Return the turn that chooses, its texts stored. The best matches come first: a small window cuts the rest."""
         listed = [match.candidate for match in ranked(wish.task, candidates)]
         task = Content(session_id, wish.task)
         agents = Content(session_id, catalogue(listed))
@@ -187,11 +187,11 @@ class Ali:
             raise Unavailable("the team is not chosen yet", retry_after=5)
         texts = await asyncio.to_thread(self._content.get, outcome.session_id, [said.reply_hash])
         if said.reply_hash not in texts:
-            raise Conflict("the choice was erased")
+            raise Conflict("the text of the choice was erased")
         return chosen(texts[said.reply_hash], coordinator=ALI, mode=wish.mode)
 
     async def _candidates(self) -> tuple[list[Candidate], bool]:
-        """The agents that can be asked, Ali excepted, in the order of their ids; False while their view is behind."""
+        """Return the deployed agents without Ali, in the order of their ids; False while their view is behind."""
         is_fresh = await self._positions.wait("agents")
         return await asyncio.to_thread(self._deployed), is_fresh
 
@@ -205,14 +205,14 @@ class Ali:
 
 
 def _why_not(outcome: Outcome) -> str | None:
-    """Why the model has made no choice that can be used, so that the rule has to choose; None if it has made one.
+    """Return the reason for which the model's choice is unusable, so that the rule chooses; None if it is usable.
 
     Raises:
         Refused: there is no choice, and none by the rule either.
     """
     said = outcome.said
     if said is None:
-        raise ValueError("it is not over yet")
+        raise ValueError("the turn is not over yet")
     match said.status:
         case "completed":
             return None
@@ -224,7 +224,7 @@ def _why_not(outcome: Outcome) -> str | None:
 
 
 def _unusable(code: str | None, error: str | None) -> str | None:
-    """Why a turn that failed is the model's own failure to choose, if it is."""
+    """Return the reason of a failed turn if it is the model's own failure to choose, else None."""
     if code == "PAYLOAD_TOO_LARGE":
         return _TOO_LONG
     return error if code == "UNUSABLE_REPLY" else None

@@ -1,4 +1,4 @@
-"""What is sent to approvals."""
+"""Request models of approvals."""
 
 from typing import Annotated, Literal, Self
 
@@ -12,38 +12,38 @@ _Comment = Annotated[str, Field(max_length=MAX_COMMENT)]
 _Reason = Annotated[str, Field(min_length=1, max_length=MAX_COMMENT, pattern=r"\S")]
 _Edited = Annotated[
     str,
-    Field(min_length=1, pattern=r"\S", description="Goes on instead of the content; a JSON object for a tool's call."),
+    Field(min_length=1, pattern=r"\S", description="Replaces the content; a JSON object for a tool call."),
 ]
 
 
 class ApproveRequest(Body):
-    """Let it go on, as it is or as it is edited here."""
+    """Approve the content, as it is or with an edit."""
 
     comment: _Comment | None = None
     edited_content: _Edited | None = None
 
 
 class RejectRequest(Body):
-    """Refuse it."""
+    """Reject the content."""
 
     reason: _Reason
 
 
 class DelegateRequest(Body):
-    """Put another key in one's place."""
+    """Delegate one's decision to another key."""
 
     to: Annotated[str, Field(pattern=r"^[!-~]{1,128}$", description="The id of the key.")]
     comment: _Comment | None = None
 
 
 class EscalateRequest(Body):
-    """Let it go up."""
+    """Escalate to the deciders of the next level."""
 
     comment: _Comment | None = None
 
 
 class BatchDecision(Body):
-    """One decision of several: `approve` takes what approving one takes, and `reject` needs a `reason` as that does."""
+    """One decision of a batch: `approve` has the fields of a single approval, `reject` needs a `reason`."""
 
     id: Annotated[str, Field(min_length=1, max_length=200)]
     decision: Literal["approve", "reject"]

@@ -1,4 +1,4 @@
-"""The shapes in which approvals are shown."""
+"""Response models of approvals."""
 
 import json
 from typing import Any, Literal
@@ -14,7 +14,7 @@ Risk = Literal["low", "medium", "high", "critical"]
 
 
 class ApprovalContext(View):
-    """Where it was asked."""
+    """The session, turn and project of the request."""
 
     session_id: str | None
     turn: int | None
@@ -22,10 +22,10 @@ class ApprovalContext(View):
 
 
 class Approval(View):
-    """What a person is to decide, or has decided.
+    """An approval: the content to decide about, and the decision.
 
-    `escalated` is still open. `deciders` are the keys that may decide now, or `*` for whoever may approve; `agreed` are
-    those that have, of `quorum` that must. `content` and `comment` are null where nothing was said or it was erased.
+    `escalated` ones are still open. `deciders` are the keys that may decide now, or `*` for all that may approve;
+    `agreed` are those that approved, of `quorum` that must. `content` and `comment` are null if absent or erased.
     """
 
     id: str
@@ -56,9 +56,9 @@ class Approval(View):
 
 
 class ApprovalStep(View):
-    """Something that happened to it. `to` may decide from then on; `reason` says what caused it, if time or rules did.
+    """An event of an approval. `to` are the new deciders; `reason` is set if time or a rule caused it.
 
-    `status` is how it stood after that.
+    `status` is the status after the event.
     """
 
     step: int
@@ -73,13 +73,13 @@ class ApprovalStep(View):
 
 
 class ApprovalWithHistory(Approval):
-    """An approval with all that happened to it, in order."""
+    """An approval with all its events, in order."""
 
     history: list[ApprovalStep]
 
 
 class PendingApprovals(Listing):
-    """What waits for a decision, the oldest first."""
+    """Open approvals, the oldest first."""
 
     pending_approvals: list[Approval]
 
@@ -92,7 +92,7 @@ class ApprovalList(View):
 
 
 class BatchResult(View):
-    """What became of one of them: the HTTP status that it would have had alone, and the approval or the error."""
+    """The result of one decision: the HTTP status it would have had alone, and the approval or the error."""
 
     id: str
     status: int
@@ -101,13 +101,13 @@ class BatchResult(View):
 
 
 class BatchResults(View):
-    """What became of each, in the order of the request."""
+    """The result of each decision, in the order of the request."""
 
     results: list[BatchResult]
 
 
 def approval_of(read: ReadApproval) -> Approval:
-    """The approval as it is shown."""
+    """Return the response for an approval."""
     row, payload = read.row, _json(read.payload)
     return Approval(
         id=row.id,
@@ -139,7 +139,7 @@ def approval_of(read: ReadApproval) -> Approval:
 
 
 def with_history(read: ReadApproval, steps: list[ReadStep]) -> ApprovalWithHistory:
-    """The approval as it is shown, with its history."""
+    """Return the response for an approval with its history."""
     shown = approval_of(read)
     fields = {name: getattr(shown, name) for name in Approval.model_fields}
     return ApprovalWithHistory(**fields, history=[_step(step) for step in steps])
@@ -161,14 +161,14 @@ def _step(step: ReadStep) -> ApprovalStep:
 
 
 def _title(recorded: str, payload: Any) -> str:
-    """A node's title as it was filled. What is recorded has no words of people, which can be erased."""
+    """Return a node's title with its values. The recorded one has none, as people's texts can be erased."""
     if isinstance(payload, dict) and payload.keys() == _OF_A_NODE and isinstance(payload["title"], str):
         return payload["title"][:_LONGEST_TITLE] or recorded
     return recorded
 
 
 def _json(text: str | None) -> Any:
-    """A payload as JSON; as text where it is none, such as the arguments that a model got wrong."""
+    """Parse a payload; text that is not JSON, such as malformed arguments of a model, is returned unchanged."""
     try:
         return None if text is None else json.loads(text)
     except (ValueError, RecursionError):

@@ -1,4 +1,4 @@
-"""Approvals over HTTP."""
+"""Routes of approvals."""
 
 import asyncio
 from dataclasses import dataclass, replace
@@ -41,7 +41,7 @@ _AT_ONCE = 10
 PREFIX = "/api/v1/approvals"
 _OK, _ACCEPTED = 200, 202
 _LATER: dict[int | str, dict[str, Any]] = {
-    _ACCEPTED: {"model": Approval, "description": "Accepted, and not done yet; poll `Location`."}
+    _ACCEPTED: {"model": Approval, "description": "Accepted, not recorded yet; poll `Location`."}
 }
 _NO_NUL = r"^[^\x00]*$"
 _AS_IT_IS = ApproveRequest()
@@ -58,11 +58,11 @@ async def _filter(
     agent_id: _Name = None,
     workflow_id: _Name = None,
     requested_by: _Name = None,
-    assigned_to: Annotated[_Name, Query(description="A key that is named among the deciders.")] = None,
-    since: Annotated[AwareDatetime | None, Query(description="Asked at or after this moment.")] = None,
-    before: Annotated[AwareDatetime | None, Query(description="Asked before this moment.")] = None,
+    assigned_to: Annotated[_Name, Query(description="A key among the deciders.")] = None,
+    since: Annotated[AwareDatetime | None, Query(description="Requested at or after this moment.")] = None,
+    before: Annotated[AwareDatetime | None, Query(description="Requested before this moment.")] = None,
 ) -> ApprovalFilter | None:
-    """None: the caller may see none of what is asked for."""
+    """Return the filter; None if the caller may see none of the requested approvals."""
     if not _sees_all(caller):
         if requested_by not in {None, caller.id}:
             return None
@@ -71,13 +71,13 @@ async def _filter(
 
 
 def _sees_all(caller: Caller) -> bool:
-    """Whoever decides has to see; others see what they asked for themselves."""
+    """Return whether the caller sees all approvals; callers that cannot decide see their own requests only."""
     return not caller.scopes.isdisjoint({"approve", "admin"})
 
 
 @dataclass(frozen=True, slots=True)
 class _Asking:
-    """Who asks for something to be done, in which request."""
+    """The caller, the request and its idempotency key."""
 
     caller: Caller
     request_id: str
@@ -96,7 +96,7 @@ Asking = Annotated[_Asking, Depends(_asking)]
 
 
 def router(reads: ApprovalReads, decisions: Decisions) -> APIRouter:
-    """`/api/v1/approvals`."""
+    """Build the routes `/api/v1/approvals`."""
     routes = APIRouter(prefix=PREFIX, tags=["Approvals"])
     _add_reads(routes, reads)
     _add_decisions(routes, decisions)
@@ -108,7 +108,7 @@ def _add_reads(routes: APIRouter, reads: ApprovalReads) -> None:
 
     @routes.get("/pending", dependencies=reading)
     def list_pending_approvals(page: Paged, wanted: Filtered) -> PendingApprovals:
-        """What waits for a decision, the oldest first. A key without the scope `approve` sees what it asked for."""
+        """Lists open approvals, the oldest first. A key without the scope `approve` sees its own requests only."""
         if wanted is None:
             return PendingApprovals(pending_approvals=[], **page.of(0))
         found = reads.page(replace(wanted, status=OPEN), skip=page.skip, limit=page.limit, newest_first=False)
@@ -121,7 +121,7 @@ def _add_reads(routes: APIRouter, reads: ApprovalReads) -> None:
         wanted: Filtered,
         status: Annotated[list[Status] | None, Query(max_length=6, description="One or several.")] = None,
     ) -> ApprovalList:
-        """Approvals, the newest first. A key without the scope `approve` sees what it asked for."""
+        """Lists approvals, the newest first. A key without the scope `approve` sees its own requests only."""
         if wanted is None:
             return ApprovalList(data=[], pagination=page.pagination(0))
         named = replace(wanted, status=tuple(status) if status else None)
@@ -132,7 +132,7 @@ def _add_reads(routes: APIRouter, reads: ApprovalReads) -> None:
 
     @routes.get("/{approval_id}", dependencies=reading)
     def get_approval(approval_id: ApprovalId, caller: CurrentCaller) -> ApprovalWithHistory:
-        """One approval with its whole history."""
+        """Returns one approval with its whole history."""
         read = reads.get(approval_id)
         if read is None or not (_sees_all(caller) or read.row.requested_by == caller.id):
             raise NotFound("there is no such approval")
@@ -144,7 +144,7 @@ def _add_decisions(routes: APIRouter, decisions: Decisions) -> None:
 
     @routes.post("/batch", dependencies=deciding)
     async def decide_batch(body: BatchRequest, asking: Asking) -> BatchResults:
-        """Decide several. The answer is 200 whatever becomes of each: `results` say, in the order of `decisions`."""
+        """Decides several approvals. Always 200: `results` has each one's status, in the order of `decisions`."""
         gate = asyncio.Semaphore(_AT_ONCE)
 
         async def one(decision: BatchDecision) -> BatchResult:
@@ -159,30 +159,30 @@ def _add_decisions(routes: APIRouter, decisions: Decisions) -> None:
     async def approve(
         approval_id: ApprovalId, asking: Asking, response: Response, body: ApproveRequest = _AS_IT_IS
     ) -> Approval:
-        """Let it go on, as it is or edited. Decided already: 409 with the decision that stands."""
+        """Approves the content, as it is or edited. 409 with the existing decision if decided already."""
         wish = asking.wish(approval_id, "approve", body.comment, edited_content=body.edited_content)
         return _shown(await decisions.take(wish), response)
 
     @routes.post("/{approval_id}/reject", responses=_LATER, dependencies=deciding)
     async def reject(approval_id: ApprovalId, asking: Asking, body: RejectRequest, response: Response) -> Approval:
-        """Refuse it. Decided already: 409 with the decision that stands."""
+        """Rejects the content. 409 with the existing decision if decided already."""
         return _shown(await decisions.take(asking.wish(approval_id, "reject", body.reason)), response)
 
     @routes.post("/{approval_id}/delegate", responses=_LATER, dependencies=deciding)
     async def delegate(approval_id: ApprovalId, asking: Asking, body: DelegateRequest, response: Response) -> Approval:
-        """Put another key in one's place: it decides from now on."""
+        """Delegates one's decision to another key, which decides from now on."""
         return _shown(await decisions.take(asking.wish(approval_id, "delegate", body.comment, to=body.to)), response)
 
     @routes.post("/{approval_id}/escalate", responses=_LATER, dependencies=deciding)
     async def escalate(
         approval_id: ApprovalId, asking: Asking, response: Response, body: EscalateRequest = _UP
     ) -> Approval:
-        """Let it go up: those decide whom the rules name for that, with their whole time before them."""
+        """Escalates to the deciders that the rules name, who get the full time to decide."""
         return _shown(await decisions.take(asking.wish(approval_id, "escalate", body.comment)), response)
 
 
 def _shown(taken: Taken, response: Response) -> Approval:
-    """The approval as it stands; 202 while what was wished is not recorded yet."""
+    """Return the current approval; 202 while the action is not recorded yet."""
     if not taken.is_done:
         response.status_code = _ACCEPTED
         response.headers["location"] = f"{PREFIX}/{taken.read.row.id}"
@@ -190,7 +190,7 @@ def _shown(taken: Taken, response: Response) -> Approval:
 
 
 async def _result(decisions: Decisions, wish: Wish) -> BatchResult:
-    """What becomes of one of several. An accident is an accident of all of them."""
+    """Execute one decision of a batch. An unexpected error fails the whole batch."""
     try:
         taken = await decisions.take(wish)
     except Refused as refused:

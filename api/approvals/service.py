@@ -1,4 +1,4 @@
-"""Decisions as the API takes them: who may, what is written down, and what became of it."""
+"""Service of approval decisions: checks, stores and executes them."""
 
 import asyncio
 from collections.abc import Callable
@@ -28,7 +28,7 @@ _TRIES = 3
 
 @dataclass(frozen=True, slots=True)
 class Wish:
-    """What somebody wants done with an approval. `key` is the scoped idempotency key, if there is one."""
+    """An action on an approval that a caller requests. `key` is the scoped idempotency key, if any."""
 
     approval_id: str
     verb: Verb
@@ -40,20 +40,20 @@ class Wish:
     to: str | None = None
 
     def command_id(self) -> str:
-        """The same key names the same command."""
+        """Return the id of the command: the same for the same key."""
         return derived("decision", self.approval_id, self.key) if self.key else random_id("decision")
 
 
 @dataclass(frozen=True, slots=True)
 class Taken:
-    """An approval as it stands. `is_done`: what was wished is recorded; else a worker will do it."""
+    """The approval after the action. `is_done`: it is recorded; else a worker will execute it."""
 
     read: ReadApproval
     is_done: bool = True
 
 
 class Decisions:
-    """What is wished is refused at once if the ledger can tell; else the approval's run has it recorded."""
+    """Refuses at once if the ledger allows it; else the approval's workflow records the action."""
 
     def __init__(
         self,
@@ -73,14 +73,14 @@ class Decisions:
         self._handover = handover
 
     async def take(self, wish: Wish) -> Taken:
-        """Do it, and read the approval as it stands then.
+        """Execute an action and return the approval after it.
 
         Raises:
             NotFound: there is no such approval.
-            AlreadyDecided: another decision stands; `details` say which.
-            TooLate: its time is over.
-            Forbidden, Invalid, Conflict: it may not be done.
-            Unavailable: Temporal or the database is away; nothing was accepted, and nothing will be done.
+            AlreadyDecided: there is another decision, which `details` describe.
+            TooLate: the approval has expired.
+            Forbidden, Invalid, Conflict: the action is not allowed.
+            Unavailable: Temporal or the database cannot be reached; nothing was accepted, and nothing will be done.
         """
         command_id = replace(wish, key=await self._handover.key(wish.key)).command_id()
         work = Work(command_key(wish.approval_id, command_id), wish.key)
@@ -90,7 +90,7 @@ class Decisions:
                 return Taken(await asyncio.to_thread(self._read, wish.approval_id))
             try:
                 order = await asyncio.to_thread(self._order, approval, wish, command_id)
-            except policy.TooLate:  # its run may be gone, and nobody else may be there to record that it has ended
+            except policy.TooLate:  # its workflow may be lost: restart it to record the expiry
                 await self._runs.start(start_of(approval, notices=self._runs.notices))
                 raise
             telling = self._runs.tell(wish.approval_id, wish.verb, order)
@@ -100,10 +100,10 @@ class Decisions:
             approval = aggregate.load(await asyncio.to_thread(self._events, wish.approval_id))
             if told == "gone" and approval.standing is None:
                 await self._runs.start(start_of(approval, notices=self._runs.notices))
-        raise Unavailable("the approval's run could not be reached", retry_after=1)
+        raise Unavailable("the approval's workflow could not be reached", retry_after=1)
 
     def _order(self, approval: Approval, wish: Wish, command_id: str) -> Order:
-        """Refuse what can be refused now; write the rest down."""
+        """Check the action, store its texts and its instruction, and return the reference to the latter."""
         owner = approval.known.owner
         comment, edited = (Content(owner, text) if text else None for text in (wish.comment, wish.edited_content))
         instruction = Instruction(
@@ -129,7 +129,7 @@ class Decisions:
         return Order(command_id, self._instructions.put(instruction))
 
     def _explained(self, refused: AlreadyDecided, owner: str) -> AlreadyDecided:
-        """The refusal with the words of the decision that stands."""
+        """Add the comment and the time of the existing decision to the refusal."""
         comment_hash = refused.standing.comment_hash
         refused.details["at"] = refused.standing.at.isoformat().replace("+00:00", "Z")
         refused.details["comment"] = (
@@ -141,12 +141,12 @@ class Decisions:
         return self._ledger.read(aggregate.stream(approval_id))
 
     def _read(self, approval_id: str) -> ReadApproval:
-        """The approval out of the ledger: its view may not have come so far."""
+        """Read the approval from the ledger, as its view may be behind."""
         row = None
         for event in self._events(approval_id):
             row = folded(row, event)
         if row is None:
-            raise LookupError(f"approval {approval_id} was there a moment ago")
+            raise LookupError(f"approval {approval_id} has disappeared from the ledger")
         hashes = (row.content_hash, row.payload_hash, row.comment_hash, row.edited_hash)
         texts = self._content.get(row.owner, {text_hash for text_hash in hashes if text_hash})
         return ReadApproval(row, *(texts.get(text_hash or "") for text_hash in hashes))

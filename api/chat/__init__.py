@@ -1,1 +1,1 @@
-"""Chat: sessions, turns and conversations."""
+"""Chat: sessions and their turns."""

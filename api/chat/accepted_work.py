@@ -1,4 +1,4 @@
-"""Work that was accepted, and that a request with the same key comes back for."""
+"""Accepted work that a repeated request continues."""
 
 from typing import Literal
 
@@ -13,9 +13,9 @@ _SESSIONS = "/api/v1/agents/chat"
 
 
 class Accepted(View):
-    """It is worked on, or waits for a person. The same request with the same key, after `Retry-After`, goes on with it.
+    """The work is in progress or awaits approval. Repeat the request with the same key after `Retry-After`.
 
-    `session_id` is the chat in which it is worked on, and `Location` where that can be polled.
+    `session_id` is the chat in which the work is done, and `Location` where it can be polled.
     """
 
     status: Literal["running", "awaiting_approval"]
@@ -25,7 +25,7 @@ class Accepted(View):
 
 
 class StillWorking(Unavailable):
-    """What was asked for is not there yet, and will be."""
+    """The requested result does not exist yet, but will."""
 
     def __init__(self, accepted: Accepted, *, retry_after: int) -> None:
         told = {"session_id": accepted.session_id, "approval_id": accepted.approval_id}
@@ -37,13 +37,13 @@ class StillWorking(Unavailable):
 async def to_be_asked_again(
     conversations: Conversations, outcome: Outcome, *, key: str | None, message: str, retry_after: int
 ) -> Unavailable:
-    """What to raise for work that has no end in time.
+    """Return the error to raise for work that has not ended in time.
 
-    Without a key nobody can come back for it: it is stopped, so that nothing is done and paid for nobody.
+    Without a key no request can continue it: it is cancelled, so that nobody pays for an unused result.
     """
     if key is None:
         await conversations.stop(outcome.session_id)
-        return Unavailable(f"{message}; without an Idempotency-Key it was given up", retry_after=retry_after)
+        return Unavailable(f"{message}; without an Idempotency-Key it was cancelled", retry_after=retry_after)
     approval_id = outcome.said.approval_id if outcome.said else None
     status: Literal["running", "awaiting_approval"] = "awaiting_approval" if approval_id else "running"
     accepted = Accepted(status=status, message=message, session_id=outcome.session_id, approval_id=approval_id)
@@ -51,7 +51,7 @@ async def to_be_asked_again(
 
 
 async def answer(_: Request, error: Exception) -> Response:
-    """202, and where to look."""
+    """Return 202 with the location to poll."""
     if not isinstance(error, StillWorking):
         raise error
     headers = {"location": f"{_SESSIONS}/{error.accepted.session_id}", "retry-after": str(error.retry_after)}

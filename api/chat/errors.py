@@ -1,4 +1,4 @@
-"""Turns without an answer, as refusals."""
+"""Refusals for turns that failed."""
 
 from collections.abc import Mapping
 
@@ -18,7 +18,7 @@ _FAILURES: Mapping[str, type[Refused]] = {
 
 
 def failure_of_turn(outcome: Outcome, said: Said) -> Exception:
-    """What to raise for a turn that failed; what is nobody's refusal is an accident."""
+    """Return the error to raise for a failed turn; an unknown code is an internal error."""
     details = {"session_id": outcome.session_id, "turn": said.turn, "workflow_id": outcome.workflow_id}
     failure = _FAILURES.get(said.code or "")
     if failure is None:

@@ -1,4 +1,4 @@
-"""Chats over HTTP."""
+"""Routes of chats."""
 
 import asyncio
 from dataclasses import replace
@@ -28,7 +28,7 @@ from domain.errors import NotFound, Unavailable
 
 
 def router(conversations: Conversations, reads: ChatReads, content: ContentStore) -> APIRouter:
-    """`/api/v1/agents/chat` and its sessions."""
+    """Build the routes `/api/v1/agents/chat` and those of its sessions."""
     routes = APIRouter(prefix="/api/v1/agents/chat", tags=["AI Agents"])
 
     @routes.post(
@@ -39,7 +39,7 @@ def router(conversations: Conversations, reads: ChatReads, content: ContentStore
     async def chat(
         body: ChatRequest, request: CurrentRequest, caller: CurrentCaller, key: IdempotencyKey, response: Response
     ) -> ChatAnswer:
-        """Say something to an agent and get its answer: 202 and a `Location` to poll when it takes too long."""
+        """Sends a message to an agent and returns its answer: 202 and a `Location` to poll if it takes too long."""
         utterance = _utterance(body, caller.id, request.request_id, key)
         outcome = await conversations.say(utterance, timeout_s=body.timeout_s if body.wait else 0)
         answer = await _answer(outcome, content, request)
@@ -50,13 +50,13 @@ def router(conversations: Conversations, reads: ChatReads, content: ContentStore
 
     @routes.get("/{session_id}", dependencies=[requires("read"), fresh("chat")])
     async def get_session(session_id: SessionId, page: Paged, caller: CurrentCaller) -> ChatSession:
-        """A session and its turns. Another key's session is 404."""
+        """Returns a session and its turns. Another key's session is 404."""
         session = await asyncio.to_thread(reads.session, session_id)
         if session is not None and session.key_id != caller.id:
             raise NotFound("there is no such session")
         standing = await conversations.standing(session_id, key_id=caller.id)
         if session is None and standing.is_open is None:
-            raise Unavailable("whether there is such a session cannot be said now")
+            raise Unavailable("it cannot be determined now whether the session exists")
         if session is None and not standing.is_open:
             raise NotFound("there is no such session")
         turns = await asyncio.to_thread(reads.turns, session_id, skip=page.skip, limit=page.limit)
@@ -70,7 +70,7 @@ def router(conversations: Conversations, reads: ChatReads, content: ContentStore
     async def end_session(
         session_id: SessionId, request: CurrentRequest, caller: CurrentCaller, response: Response
     ) -> Deleted:
-        """End a session: nothing more can be said in it. What was said stays readable."""
+        """Ends a session: it accepts no more messages. Its messages stay readable."""
         if await conversations.end(session_id, key_id=caller.id, request_id=request.request_id):
             return Deleted(id=session_id)
         response.status_code = 202
@@ -96,7 +96,7 @@ def _utterance(body: ChatRequest, key_id: str, request_id: str, key: str | None)
 
 
 def _running(outcome: Outcome, request: RequestContext) -> ChatAnswer:
-    """Without an answer: it is worked on, waits for a person, or was rejected by one."""
+    """Return the response for a turn without an answer: in progress, awaiting approval, or rejected."""
     said = outcome.said
     status: Literal["running", "awaiting_approval", "rejected"] = "running"
     if said is not None:
@@ -119,9 +119,9 @@ def _running(outcome: Outcome, request: RequestContext) -> ChatAnswer:
 
 
 async def _answer(outcome: Outcome, content: ContentStore, request: RequestContext) -> ChatAnswer:
-    """The answer with its words. A turn that failed is a failure; one that a person rejected is not.
+    """Return the response with the answer's text. A failed turn is raised, a rejected one is not.
 
-    While its words cannot be read it is told as running: it was accepted, and paid.
+    While the text cannot be read, the status is `running`: the turn was accepted, and paid for.
 
     Raises:
         UpstreamFailed, TooLarge, OverBudget, Unavailable, Conflict: the turn failed for this reason.

@@ -1,4 +1,4 @@
-"""What is said to a chat over HTTP, and how sessions and turns look."""
+"""Request and response models of chats."""
 
 from decimal import Decimal
 from typing import Annotated, Literal
@@ -17,7 +17,7 @@ from workflows.chat.client import workflow_id
 
 SESSION_ID = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$"
 MAX_MESSAGE = 100_000
-"""Characters of one message."""
+"""Maximum characters of one message."""
 MAX_WAIT_S = 300
 
 SessionId = Annotated[str, Path(pattern=SESSION_ID)]
@@ -25,7 +25,7 @@ SessionId = Annotated[str, Path(pattern=SESSION_ID)]
 
 def _free(session_id: str) -> str:
     if is_reserved(session_id):
-        raise ValueError(f"the platform's own ids begin like this: {', '.join(RESERVED)}")
+        raise ValueError(f"these prefixes are reserved: {', '.join(RESERVED)}")
     return session_id
 
 
@@ -33,16 +33,16 @@ NamedSession = Annotated[
     str,
     Field(
         pattern=SESSION_ID,
-        description=f"Continues this session, or opens it. It does not begin with {', '.join(RESERVED)}.",
+        description=f"Continues this session, or opens it. It must not begin with {', '.join(RESERVED)}.",
         json_schema_extra={"not": {"pattern": f"^({'|'.join(RESERVED)})"}},
     ),
     AfterValidator(_free),
 ]
-"""A session as a caller names it."""
+"""A session id that a caller chooses."""
 
 
 class ChatContext(Body):
-    """Who speaks, and where. Other keys are allowed and not kept."""
+    """The user, the session and the project. Other keys are allowed and ignored."""
 
     model_config = ConfigDict(extra="allow", str_max_length=10_000)
 
@@ -57,13 +57,13 @@ class ChatRequest(Body):
     agent_id: Annotated[str, Field(min_length=1, max_length=64)]
     message: Annotated[str, Field(min_length=1, max_length=MAX_MESSAGE, pattern=r"\S")]
     context: ChatContext = ChatContext()
-    require_approval: Annotated[bool, Field(description="A person has to let the answer go.")] = False
-    wait: Annotated[bool, Field(description="False: answer 202 as soon as the message is safe.")] = True
-    timeout_s: Annotated[float, Field(gt=0, le=MAX_WAIT_S, description="Wait this long, then answer 202.")] = 60
+    require_approval: Annotated[bool, Field(description="The answer needs approval.")] = False
+    wait: Annotated[bool, Field(description="False: respond 202 as soon as the message is stored.")] = True
+    timeout_s: Annotated[float, Field(gt=0, le=MAX_WAIT_S, description="Seconds to wait before responding 202.")] = 60
 
 
 class ChatUsage(View):
-    """Tokens, and US dollars."""
+    """Tokens, and cost in US dollars."""
 
     prompt_tokens: int
     completion_tokens: int
@@ -72,18 +72,18 @@ class ChatUsage(View):
 
 
 class TurnError(View):
-    """Why a turn has no answer."""
+    """The reason for which a turn has no answer."""
 
     code: str
     message: str
 
 
 class ChatAnswer(View):
-    """What the agent said. While it is worked on, `status` is `running` and what is not known yet is null.
+    """The agent's answer. While it is `running`, unknown fields are null.
 
-    While it is `awaiting_approval`, `approval_id` is to be decided; a `rejected` one says why in `error`.
-    `tools_unavailable`: the agent has tools, and its model takes none. `finish_reason` says why the answer ended: one
-    that was cut by its length, or by the provider's filter, is not whole.
+    While it is `awaiting_approval`, `approval_id` awaits a decision; a `rejected` one has the reason in `error`.
+    `tools_unavailable`: the agent has tools, but its model does not support them. `finish_reason` is the reason for the
+    end of the answer: one that ended by its length limit or by the provider's filter is incomplete.
     """
 
     session_id: str
@@ -104,9 +104,9 @@ class ChatAnswer(View):
 
 
 class ChatTurn(View):
-    """One message and what became of it. `usage` is what it took so far, `finish_reason` why its answer ended.
+    """One message and its result. `usage` is the total so far, `finish_reason` the reason for the end of its answer.
 
-    `origin_session_id` is where a fork has it from.
+    `origin_session_id` is the session from which a fork has the turn.
     """
 
     turn: int
@@ -127,7 +127,7 @@ class ChatTurn(View):
 
 
 class Forked(View):
-    """Where a session has its first turns from: `turn` is the last of them."""
+    """The session from which a fork has its first turns: `turn` is the last of them."""
 
     session_id: str
     turn: int
@@ -151,12 +151,12 @@ class ChatSession(Listing):
 
 
 def error_of(code: str | None, message: str | None) -> TurnError | None:
-    """Why a turn has no answer, if it is over without one."""
+    """Return the error of a turn that is over without an answer, else None."""
     return TurnError(code=code, message=message or "") if code else None
 
 
 def usage_of(prompt_tokens: int, completion_tokens: int, cost: Decimal) -> ChatUsage:
-    """Tokens, and US dollars."""
+    """Return tokens, and cost in US dollars."""
     return ChatUsage(
         prompt_tokens=prompt_tokens,
         completion_tokens=completion_tokens,
@@ -168,7 +168,7 @@ def usage_of(prompt_tokens: int, completion_tokens: int, cost: Decimal) -> ChatU
 def session_of(
     session_id: str, row: SessionRow | None, pending: int | None, turns: list[SpokenTurn], page: Page
 ) -> ChatSession:
-    """The session as its view has it; `pending` is what Temporal knows beyond that."""
+    """Return the session from its view; `pending` is the number of messages that only Temporal knows."""
     status = row.status if row else "idle"
     return ChatSession(
         session_id=session_id,

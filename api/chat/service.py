@@ -1,4 +1,4 @@
-"""Chats as the API knows them: who may speak where, which message it is, and what became of it."""
+"""Chat service: admits messages, sends them to the session's workflow, and returns their results."""
 
 import asyncio
 from dataclasses import dataclass, replace
@@ -23,16 +23,16 @@ from workflows.chat.messages import ChatStart, Said, Say
 from workflows.chat.session_state import Standing
 
 ASKED_RISK: ApprovalRisk = "medium"
-"""The risk of an answer that is held because somebody asked for that."""
+"""Risk of an answer that needs approval because the request says so."""
 
 
 @dataclass(frozen=True, slots=True)
 class Utterance:
-    """What somebody wants to say. `key` is the scoped idempotency key, if there is one.
+    """A message to send. `key` is the scoped idempotency key, if any.
 
-    With `require_approval` a person has to let the answer go, whatever the agent. `shape` (with the `options` to choose
-    from) is what the answer has to be like, `tools` are offered instead of the agent's own, and with `parts` these are
-    the message: texts that the session has.
+    With `require_approval` the answer needs approval, whatever the agent. `shape` (with the `options` to choose from)
+    is the required answer shape, `tools` are offered instead of the agent's own, and with `parts` the message is
+    composed of these texts of the session.
     """
 
     agent_id: str
@@ -52,7 +52,7 @@ class Utterance:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """Where it was said, and what became of it; None while it is worked on."""
+    """The session of a message, and its result; None while it is in progress."""
 
     session_id: str
     agent_id: str
@@ -61,7 +61,7 @@ class Outcome:
 
 
 class Conversations:
-    """The chats of this deployment. Every refusal and every absence of Temporal is a `Refused`."""
+    """The chats of this deployment. Refusals and failures to reach Temporal are raised as `Refused`."""
 
     def __init__(
         self,
@@ -83,12 +83,12 @@ class Conversations:
         self._pause_s = pause.total_seconds()
 
     async def say(self, utterance: Utterance, *, timeout_s: float) -> Outcome:
-        """Say it and wait `timeout_s` seconds at most for what becomes of it; 0 only makes sure it will be answered.
+        """Send a message and wait `timeout_s` seconds at most for its result; 0 waits only until it is stored.
 
         Raises:
-            NotFound: no such agent or session.
+            NotFound: there is no such agent or session.
             Conflict: the session is with another agent, or has ended.
-            Unavailable: Temporal or the database is away; nothing was accepted, and nothing will be done.
+            Unavailable: Temporal or the database cannot be reached; nothing was accepted, and nothing will be done.
         """
         session_id = utterance.session_id or _new_session(utterance.key)
         message = Content(session_id, utterance.message)
@@ -98,15 +98,15 @@ class Conversations:
         told = partial(self._told, utterance, session_id, timeout_s=timeout_s, is_known=door.session.version > 0)
         said = await self._by_now(session_id, say, await told(say))
         while said is not None and said.status == "failed" and said.because != say.because:
-            # it failed before this request, unseen by the view, which may be more than one visit behind
+            # it failed before this request, but the view lags behind, maybe by several attempts
             said = await told(replace(say, visit=said.visit + 1, again=said.turn))
         return Outcome(session_id, door.agent_id, workflow_id(session_id), said)
 
     async def end(self, session_id: str, *, key_id: str, request_id: str) -> bool:
-        """End a session. False: it will be ended as soon as there is a worker.
+        """End a session. False: it will be ended as soon as a worker runs.
 
         Raises:
-            NotFound: there is no such session, or it is another key's.
+            NotFound: there is no such session, or it belongs to another key.
         """
         ending = Ending(session_id, key_id, request_id)
         session = await asyncio.to_thread(self._reads.session, session_id)
@@ -119,15 +119,15 @@ class Conversations:
         return await self._runs.end(ending, ChatStart(session_id, session.agent_id, key_id, request_id))
 
     async def stop(self, session_id: str) -> None:
-        """Give up what has no answer yet in a session that nobody can come back to."""
+        """Cancel the open turns of a session that no request can continue."""
         await self._runs.stop(session_id)
 
     async def standing(self, session_id: str, *, key_id: str) -> Standing:
-        """What is going on in a session."""
+        """Return whether a session is open and how many messages are pending."""
         return await self._runs.standing(session_id, key_id=key_id)
 
     async def _door(self, utterance: Utterance, message: Content) -> Door:
-        """Look the agent up again once its view has caught up: it may have been deployed a moment ago."""
+        """Admit the message; retry once the view of agents has caught up, as the agent may just have been deployed."""
         admitted = partial(
             self._admission.open,
             session_id=message.owner,
@@ -142,7 +142,7 @@ class Conversations:
             return await asyncio.to_thread(admitted)
 
     async def _say(self, utterance: Utterance, session_id: str, message_hash: str, door: Door) -> Say:
-        """The message by its ids. A repeat of one that has begun keeps its place; one that failed is tried again."""
+        """Return the message by its ids. A repeat keeps its turn if that has begun; a failed one is retried."""
         said = message_id(session_id, utterance.key)
         is_repeat = utterance.key is not None and door.session.version > 0
         before = await asyncio.to_thread(self._reads.turn_of, session_id, said) if is_repeat else None
@@ -163,9 +163,10 @@ class Conversations:
         )
 
     async def _by_now(self, session_id: str, say: Say, said: Said | None) -> Said | None:
-        """A run only repeats that an answer was held: whether it still is stands in the view.
+        """Return the current result from the view, if the workflow only knows an older one.
 
-        So does the answer to a message that is there already, where nobody waits for the run to say it.
+        The workflow repeats that an answer awaits approval after it was decided, and does not answer repeats that do
+        not wait.
         """
         if said is None and say.again is None:
             return None
@@ -216,12 +217,12 @@ def _said(row: TurnRow) -> Said:
 
 
 def _hold(of_agent: str | None, *, is_asked: bool) -> str | None:
-    """The risk at which the answer is held: the agent's own, or the one of whoever asks, if that is higher."""
+    """Return the risk at which the answer needs approval, the higher of the agent's and the request's, or None."""
     wanted = [of_agent or "none", ASKED_RISK if is_asked else "none"]
     highest = max(wanted, key=get_args(ApprovalRisk).index)
     return None if highest == "none" else highest
 
 
 def _new_session(key: str | None) -> str:
-    """The same idempotency key opens the same session."""
+    """Return a session id: the same for the same idempotency key."""
     return f"session_{derived('session', key)}" if key else random_id("session")

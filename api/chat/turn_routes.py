@@ -1,4 +1,4 @@
-"""What people do with the turns of a chat: begin another session at one, or rate it."""
+"""Routes of a chat's turns: fork the session at a turn, or rate an answer."""
 
 import asyncio
 from collections.abc import Callable
@@ -20,17 +20,17 @@ from workflows.chat.client import workflow_id
 
 PREFIX = "/api/v1/agents/chat"
 MAX_COMMENT = 4_000
-"""Characters of what somebody says about an answer."""
+"""Maximum characters of a comment on an answer."""
 
 
 class ForkRequest(Body):
-    """The last turn that the new session has from this one."""
+    """The last turn that the new session copies from this one."""
 
     turn: Annotated[int, Field(ge=1, le=MAX_INT)]
 
 
 class ForkedSession(View):
-    """A new session, which goes on where the other one was."""
+    """A new session that continues the history of another."""
 
     session_id: str
     agent_id: str
@@ -41,14 +41,14 @@ class ForkedSession(View):
 
 
 class RatingRequest(Body):
-    """How good an answer is, 5 being best."""
+    """The quality of an answer, from 1 to 5 (best)."""
 
     rating: Annotated[int, Field(ge=1, le=5)]
     comment: Annotated[str, Field(min_length=1, max_length=MAX_COMMENT, pattern=r"^[^\x00]*$")] | None = None
 
 
 class Rating(View):
-    """The rating that counts now."""
+    """The current rating."""
 
     session_id: str
     turn: int
@@ -57,7 +57,7 @@ class Rating(View):
 
 
 def router(ledger: Ledger, now: Callable[[], datetime]) -> APIRouter:
-    """Below `/api/v1/agents/chat/{session_id}`."""
+    """Build the routes below `/api/v1/agents/chat/{session_id}`."""
     routes = APIRouter(prefix=PREFIX, tags=["AI Agents"], dependencies=[requires("write")])
 
     def cause(request: RequestContext) -> Cause:
@@ -67,7 +67,7 @@ def router(ledger: Ledger, now: Callable[[], datetime]) -> APIRouter:
     async def fork(
         session_id: SessionId, body: ForkRequest, request: CurrentRequest, key: IdempotencyKey, response: Response
     ) -> ForkedSession:
-        """Begin a new session that has this one's history up to a turn, and goes its own way from there."""
+        """Starts a new session with this one's history up to a turn; both continue independently."""
         fork_id = f"session_{derived('fork', key)}" if key else random_id("session")
         opening = await asyncio.to_thread(commands.fork, ledger, session_id, body.turn, fork_id, cause(request))
         response.headers["location"] = f"{PREFIX}/{fork_id}"
@@ -88,7 +88,7 @@ def router(ledger: Ledger, now: Callable[[], datetime]) -> APIRouter:
         request: CurrentRequest,
         key: IdempotencyKey,
     ) -> Rating:
-        """Say how good an answer is. The latest rating of a turn counts."""
+        """Rates an answer. The latest rating of a turn counts."""
         rating = commands.Rating(session_id, turn, body.rating, body.comment)
         once = f"rating:{key or random_id('rating')}"
         await asyncio.to_thread(commands.rate, ledger, rating, cause(request), key=once)

@@ -1,1 +1,1 @@
-"""Costs: what model calls cost, from the cost ledger."""
+"""Costs of model calls, from the cost ledger."""

@@ -1,4 +1,4 @@
-"""The books over HTTP: what was used, and every call."""
+"""Routes of the cost ledger: usage, and every attempt at a model call."""
 
 from collections.abc import Callable
 from datetime import UTC, date, datetime, time
@@ -21,12 +21,15 @@ _Period = Annotated[
         description="`day`, `week`, `month` (the default), or a month such as `2026-11`; in UTC.",
     ),
 ]
-_From = Annotated[date | None, Query(alias="from", description="First day, instead of `period`.")]
-_To = Annotated[date | None, Query(alias="to", description="Last day, included.")]
+_From = Annotated[date | None, Query(alias="from", description="First day; replaces `period`.")]
+_To = Annotated[date | None, Query(alias="to", description="Last day, inclusive.")]
 
 
 class Period(View):
-    """All that was used. `requests` are calls the provider worked on; `open_cost` bounds `reserved` and `unknown`."""
+    """Total usage. `requests` are calls that the provider processed; `open_cost` bounds the cost of open ones.
+
+    Open calls are `reserved` or `unknown`.
+    """
 
     total_cost: Money
     total_tokens: int
@@ -40,7 +43,7 @@ class Period(View):
 
 
 class Used(View):
-    """What was used under one heading."""
+    """Usage of one group."""
 
     cost: Money
     tokens: int
@@ -50,31 +53,31 @@ class Used(View):
 
 
 class UsedByAgent(Used):
-    """What one agent used."""
+    """Usage of one agent."""
 
     agent_id: str
 
 
 class UsedByModel(Used):
-    """What was used of one model."""
+    """Usage of one model."""
 
     model: str
 
 
 class UsedOnDay(Used):
-    """What was used on one day (UTC)."""
+    """Usage of one day (UTC)."""
 
     date: date
 
 
 class UsedByGroup(Used):
-    """What was used under the heading that `group_by` asks for."""
+    """Usage of one value of `group_by`."""
 
     name: str
 
 
 class Usage(View):
-    """The books of a period. `groups` is there when `group_by` was asked for."""
+    """Usage of a period. `groups` is present if `group_by` was given."""
 
     current_period: Period
     by_agent: list[UsedByAgent]
@@ -86,8 +89,8 @@ class Usage(View):
 class Call(View):
     """One attempt at a model call. `cost` is exact; `worst_case` bounds it while it is `reserved` or `unknown`.
 
-    `refused` is what of the request the model does not take, if that is why it failed: `tools`, `schema`,
-    `schema_with_tools`, or the name of a parameter. It was asked again without.
+    `refused` is the part of the request that the model does not support, if that is why it failed: `tools`, `schema`,
+    `schema_with_tools`, or a parameter's name. The call was repeated without it.
     """
 
     call_id: str
@@ -116,21 +119,21 @@ class Call(View):
 
 
 class Calls(View):
-    """Calls, newest first."""
+    """Attempts at model calls, newest first."""
 
     data: list[Call]
     pagination: Pagination
 
 
 def router(costs: CostReads, now: Callable[[], datetime]) -> APIRouter:
-    """`/api/v1/cost-management`."""
+    """Build the routes `/api/v1/cost-management`."""
     routes = APIRouter(
         prefix="/api/v1/cost-management", tags=["Cost Management"], dependencies=[requires("read"), fresh("costs")]
     )
 
     @routes.get("/usage")
     def usage(period: _Period = None, first: _From = None, last: _To = None, group_by: GroupBy | None = None) -> Usage:
-        """Cost, tokens and requests of a period: in all, by agent, by model and by day."""
+        """Returns cost, tokens and requests of a period: in total, by agent, by model and by day."""
         days = policy.period(period, first, last, now().astimezone(UTC).date())
         return _usage(costs, *days, group_by)
 
@@ -149,7 +152,7 @@ def router(costs: CostReads, now: Callable[[], datetime]) -> APIRouter:
         since: Annotated[AwareDatetime | None, Query(description="Reserved at or after this moment.")] = None,
         before: Annotated[AwareDatetime | None, Query(description="Reserved before this moment.")] = None,
     ) -> Calls:
-        """Every attempt at a model call, newest first."""
+        """Lists every attempt at a model call, newest first."""
         wanted = CallFilter(state, kind, model, agent_id, session_id, workflow_id, key_id, call_id, since, before)
         return _calls(costs.calls(wanted, skip=page.skip, limit=page.limit), page)
 

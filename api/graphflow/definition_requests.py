@@ -1,4 +1,4 @@
-"""Definitions of workflows as they are sent: documents of the language, whose errors say where they are."""
+"""Request bodies with workflow definitions; errors name the place in the document."""
 
 import re
 from collections.abc import Iterable, Mapping
@@ -16,15 +16,15 @@ from domain.graphflow.definition.model import Definition
 from domain.graphflow.validation.problems import Problem, Validation
 
 YAML = Yaml(re.compile(r"/api/v1/workflows(?:/(?!(?:import|generate)$)[A-Za-z0-9_-]+)?"), of_yaml, of_json)
-"""Definitions may be sent as YAML; in either form each key stands once."""
+"""Paths whose definitions may be sent as YAML; in both formats a key may occur only once."""
 NO_NUL = r"^[^\x00]*$"
 
 
 def read(document: Any) -> Definition:
-    """The definition that a document is.
+    """Parse a document into a definition.
 
     Raises:
-        Invalid: it is none; `errors` are all that is wrong, up to 50.
+        Invalid: it is not a definition; `errors` are all problems, up to 50.
     """
     try:
         return of_document(document)
@@ -33,18 +33,18 @@ def read(document: Any) -> Definition:
 
 
 def problems_of(error: Invalid) -> list[Problem]:
-    """What is wrong with a document that is no definition."""
+    """Return the problems of a document that is not a definition."""
     found: Iterable[Mapping[str, str]] = error.details.get("problems", ())
     return [Problem("malformed", *_place(each["where"]), each["message"], _FIX) for each in found]
 
 
 def no_definition(error: Invalid) -> Validation:
-    """The same, as a validation tells it."""
+    """Return the problems as a validation result."""
     return Validation(tuple(problems_of(error)), (), None)
 
 
 _PLACE = re.compile(r"^(?:node |edge |nodes\[|edges\[|definition$)")
-_FIX = "Write it as the schema of the request says"
+_FIX = "Follow the schema of the request"
 
 
 def _place(where: str) -> tuple[str, str]:
@@ -58,7 +58,7 @@ def _details(problems: list[Problem]) -> dict[str, Any]:
 
 
 class _Changes(BaseModel):
-    """Only the fields that are given change; `null` takes `output` away."""
+    """Changes to a definition: fields left out stay; `null` removes `output`."""
 
     name: Annotated[str, Field(min_length=1, max_length=120)] = ""
     description: Annotated[str, Field(max_length=4_000)] = ""
@@ -70,18 +70,18 @@ class _Changes(BaseModel):
 
 def _object(value: Any) -> dict[str, Any]:
     if not isinstance(value, dict):
-        raise Invalid("body: it is no JSON object", field="body", reason="it is no JSON object")
+        raise Invalid("body: it is not a JSON object", field="body", reason="it is not a JSON object")
     return value
 
 
 DefinitionBody = Annotated[Definition, PlainValidator(read, json_schema_input_type=Definition), Body()]
-"""A whole definition."""
+"""A complete definition."""
 
 ChangesBody = Annotated[dict[str, Any], PlainValidator(_object, json_schema_input_type=_Changes), Body()]
-"""The fields of a definition that are to change."""
+"""The fields of a definition that change."""
 
 DocumentBody = Annotated[dict[str, Any], PlainValidator(_object, json_schema_input_type=Definition), Body()]
-"""What may be a definition."""
+"""A document that may be a definition."""
 
 ComponentBody = Annotated[dict[str, Any], Body()]
-"""A component of another system, in its own words."""
+"""A component of another system, in its own format."""

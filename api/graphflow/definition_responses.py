@@ -1,4 +1,4 @@
-"""How workflows look over HTTP."""
+"""Response models of workflow definitions."""
 
 from typing import Any, Literal
 
@@ -10,11 +10,11 @@ from domain.graphflow.validation.problems import Validation
 
 
 class WorkflowSummary(View):
-    """A workflow. `steps` are its nodes; `ready_made`: it came with the platform.
+    """A workflow. `steps` is the number of its nodes; `ready_made`: it is part of the platform.
 
-    The figures are of its newest runs, 1,000 at most: `runs` began; `success_rate`, 0 to 1, is the share of those that
-    completed of all that ended and were not cancelled; the durations, in seconds, are of those that completed. Null
-    before there are any.
+    The figures are of its newest executions, 1,000 at most: `runs` is their number; `success_rate`, 0 to 1, is the
+    share of completed ones among those that ended and were not cancelled; the durations, in seconds, are of completed
+    ones. Null without any.
     """
 
     id: str
@@ -46,7 +46,7 @@ class Workflow(WorkflowSummary):
 
 
 class Problem(View):
-    """What is wrong, where, and what to do about it: `where` is as in `node draft` or `edge draft -> review`."""
+    """A problem of a definition, its place and the fix: `where` is like `node draft` or `edge draft -> review`."""
 
     code: str
     where: str
@@ -56,7 +56,7 @@ class Problem(View):
 
 
 class ValidationResult(View):
-    """Whether a definition can run, and what one run takes at most. The worst case is null where it cannot."""
+    """Whether a definition can run, and the upper bounds of one execution: null if it cannot run."""
 
     valid: bool
     errors: list[Problem]
@@ -66,7 +66,7 @@ class ValidationResult(View):
 
 
 class WrittenWorkflow(View):
-    """A workflow as it was written down. `version` is its newest definition's number."""
+    """A workflow after a change. `version` is the number of its newest definition."""
 
     id: str
     name: str
@@ -83,13 +83,13 @@ class WrittenWorkflow(View):
 
 
 class ImportedWorkflow(WrittenWorkflow):
-    """A workflow that came from elsewhere. `notes` say what is different now."""
+    """An imported workflow. `notes` list the differences from the original."""
 
     notes: list[str]
 
 
 class WorkflowVersion(View):
-    """One definition, whole; who wrote it, when, and what is new in it, in their words."""
+    """One complete definition; its author and time, and their note on the changes."""
 
     workflow_id: str
     version: int
@@ -128,7 +128,7 @@ def _facts(seen: SeenWorkflow) -> dict[str, Any]:
 
 
 def written(standing: Standing, validation: Validation) -> WrittenWorkflow:
-    """The workflow as its stream tells."""
+    """Return the response for a workflow loaded from its stream."""
     workflow = standing.workflow
     newest = workflow.newest
     return WrittenWorkflow(

@@ -1,4 +1,4 @@
-"""Workflows over HTTP: the catalogue, definitions, versions."""
+"""Routes of workflows: the catalogue, definitions and versions."""
 
 import asyncio
 from typing import Annotated, Literal
@@ -28,20 +28,20 @@ from domain.graphflow.catalogue.ports import WorkflowFilter
 
 _YAML = {TAKES_YAML: True}
 _Number = Annotated[int, Path(ge=1, le=MAX_INT)]
-_Version = Annotated[int | None, Query(ge=1, le=MAX_INT, description="The newest, if none is named.")]
-_Note = Annotated[str | None, Query(max_length=500, pattern=NO_NUL, description="What is new, in your words.")]
+_Version = Annotated[int | None, Query(ge=1, le=MAX_INT, description="The newest by default.")]
+_Note = Annotated[str | None, Query(max_length=500, pattern=NO_NUL, description="A note on the changes.")]
 _Text = Annotated[str | None, Query(min_length=1, max_length=200, pattern=NO_NUL)]
 _Name = Annotated[
     str | None,
-    Query(min_length=1, max_length=120, pattern=NO_NUL, description="Its name here; unless set, the team's."),
+    Query(min_length=1, max_length=120, pattern=NO_NUL, description="Its name; by default the team's."),
 ]
 _StandIn = Annotated[
-    str, Query(min_length=1, max_length=64, pattern=NO_NUL, description="Who acts for agents that are not known here.")
+    str, Query(min_length=1, max_length=64, pattern=NO_NUL, description="The agent that replaces unknown ones.")
 ]
 
 
 def router(desk: Desk) -> APIRouter:
-    """`/api/v1/workflows`, but for runs."""
+    """Build the routes `/api/v1/workflows`, except those of executions."""
     routes = APIRouter(prefix=PREFIX, tags=["Workflows"])
     _catalogue(routes, desk)
     _writing(routes, desk)
@@ -57,14 +57,14 @@ def _catalogue(routes: APIRouter, desk: Desk) -> None:
     def list_workflows(
         page: Paged, status: Literal["active", "retired"] | None = None, q: _Text = None
     ) -> WorkflowList:
-        """All workflows; `q` is a part of id, name or description. Retired ones are left out unless asked for."""
+        """Lists workflows; `q` is a part of id, name or description. Retired ones are listed only on request."""
         found = desk.reads.page(WorkflowFilter(status, q), skip=page.skip, limit=page.limit)
         shown = [summary(seen) for seen in found.workflows]
         return WorkflowList.model_validate({"workflows": shown, **page.of(found.total)})
 
     @routes.get("/{workflow_id}", dependencies=reading)
     def get_workflow(workflow_id: WorkflowId, response: Response) -> Workflow:
-        """One workflow, with its newest definition."""
+        """Returns one workflow with its newest definition."""
         seen = desk.reads.get(workflow_id)
         set_etag(response, seen.row.changes)
         return whole(seen, desk.reads.version(workflow_id, seen.row.version))
@@ -75,7 +75,7 @@ def _writing(routes: APIRouter, desk: Desk) -> None:
     async def create_workflow(
         body: DefinitionBody, request: CurrentRequest, key: IdempotencyKey, response: Response, note: _Note = None
     ) -> WrittenWorkflow:
-        """Write down a workflow of your own. Its id is made of its name; what cannot run is refused, place by place."""
+        """Creates a workflow. Its id is derived from its name; one that cannot run is refused with all problems."""
         made = await desk.create(body, desk.cause(request), key=key, note=note)
         await desk.answered(request, response, made.standing)
         response.headers["location"] = f"{PREFIX}/{made.standing.workflow_id}"
@@ -91,7 +91,7 @@ def _writing(routes: APIRouter, desk: Desk) -> None:
         stand_in: _StandIn = STAND_IN,
         name: _Name = None,
     ) -> ImportedWorkflow:
-        """Write down the workflow that an AutoGen GraphFlow component is. What cannot be carried over is named."""
+        """Creates a workflow from an AutoGen GraphFlow component. Parts that cannot be converted are listed."""
         found = await desk.imported(body, stand_in, name)
         made = await desk.create(found.definition, desk.cause(request), key=key, note="imported from AutoGen")
         await desk.answered(request, response, made.standing)
@@ -108,7 +108,7 @@ def _writing(routes: APIRouter, desk: Desk) -> None:
         *,
         note: _Note = None,
     ) -> WrittenWorkflow:
-        """Write a new version that differs in the fields given. New runs get it; what runs keeps its own."""
+        """Writes a new version with the given fields changed. New executions use it; running ones keep theirs."""
         made = await desk.change(workflow_id, body, desk.cause(request), expected=expected, note=note)
         await desk.answered(request, response, made.standing)
         return written(made.standing, made.validation)
@@ -117,7 +117,7 @@ def _writing(routes: APIRouter, desk: Desk) -> None:
     async def retire_workflow(
         workflow_id: WorkflowId, request: CurrentRequest, expected: IfMatch, response: Response
     ) -> Deleted:
-        """Retire a workflow: no new run of it begins, what runs goes on, and its name is free again."""
+        """Retires a workflow: it cannot be started any more, running executions go on, and its name becomes free."""
         cause = desk.cause(request)
         standing = await asyncio.to_thread(desk.commands.retire, workflow_id, cause, check=expected.check)
         await desk.answered(request, response, standing)
@@ -127,12 +127,12 @@ def _writing(routes: APIRouter, desk: Desk) -> None:
 def _proving(routes: APIRouter, desk: Desk) -> None:
     @routes.post("/validate", dependencies=[requires("read")], openapi_extra=_YAML)
     async def validate_definition(body: DocumentBody) -> ValidationResult:
-        """Whether a definition could run: what is wrong where, what to do, and the most that a run can take."""
+        """Validates a definition: its problems with their places and fixes, and the upper bounds of an execution."""
         return result(await desk.validated(body))
 
     @routes.post("/{workflow_id}/validate", dependencies=[requires("read")])
     async def validate_workflow(workflow_id: WorkflowId, version: _Version = None) -> ValidationResult:
-        """Whether a version can run as things are now: an agent that it names may be gone."""
+        """Validates a version against the current state: an agent that it names may have been retired."""
         standing = await asyncio.to_thread(desk.commands.standing, workflow_id)
         definition = standing.workflow.version(version).definition
         return result(await desk.proven(definition, itself=workflow_id))
@@ -143,12 +143,12 @@ def _versions(routes: APIRouter, desk: Desk) -> None:
 
     @routes.get("/{workflow_id}/versions", dependencies=reading)
     def list_workflow_versions(workflow_id: WorkflowId, page: Paged) -> WorkflowVersions:
-        """All versions of a workflow, newest first."""
+        """Lists all versions of a workflow, newest first."""
         desk.reads.get(workflow_id)
         found = desk.reads.versions(workflow_id, skip=page.skip, limit=page.limit)
         return WorkflowVersions.model_validate({"data": found.versions, "pagination": page.pagination(found.total)})
 
     @routes.get("/{workflow_id}/versions/{version}", dependencies=reading)
     def get_workflow_version(workflow_id: WorkflowId, version: _Number) -> WorkflowVersion:
-        """One version of a workflow."""
+        """Returns one version of a workflow."""
         return WorkflowVersion.model_validate(desk.reads.version(workflow_id, version))

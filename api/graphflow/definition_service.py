@@ -1,4 +1,4 @@
-"""What is done to workflows over HTTP: proven first, then written down."""
+"""Service of workflow definitions: validates them, then records them."""
 
 import asyncio
 from collections.abc import Callable, Mapping
@@ -24,7 +24,7 @@ from domain.graphflow.validation.problems import Validation
 from domain.ids import random_id
 
 STAND_IN = "ali_chief_of_staff"
-"""The agent that takes the parts of those who are not registered here, unless another is named."""
+"""The agent that replaces unknown ones of an import by default."""
 
 _ALL_AGENTS = 100_000
 _TRIES = 4
@@ -32,7 +32,7 @@ _TRIES = 4
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """A workflow as it stands now, and what was proven of its newest version."""
+    """A workflow after a change, and the validation of its newest version."""
 
     standing: Standing
     validation: Validation
@@ -40,7 +40,7 @@ class Written:
 
 @dataclass(frozen=True, slots=True)
 class Desk:
-    """What the routes work with."""
+    """The service that the routes call."""
 
     commands: WorkflowCommands
     reads: WorkflowReads
@@ -50,15 +50,15 @@ class Desk:
     now: Callable[[], datetime]
 
     def cause(self, request: RequestContext) -> Cause:
-        """Who asks for a change, and why."""
+        """Return the cause of a change: the caller, the request and the time."""
         return Cause(by=request.caller.id, because=request.request_id, at=self.now())
 
     async def create(self, definition: Definition, cause: Cause, *, key: str | None, note: str | None) -> Written:
-        """Write down a new workflow.
+        """Create a workflow.
 
         Raises:
             Invalid: it cannot run; `errors` name each place.
-            Conflict: its name is another's.
+            Conflict: another workflow has its name.
         """
         validation = await self._sound(definition, None)
         once = f"workflow.create:{key or random_id('create')}"
@@ -68,13 +68,13 @@ class Desk:
     async def change(
         self, workflow_id: str, changes: Mapping[str, Any], cause: Cause, *, expected: Expected, note: str | None
     ) -> Written:
-        """Write down the next version: the newest with these fields in the place of its own.
+        """Write the next version: the newest with these fields replaced.
 
         Raises:
             NotFound: there is no such workflow.
-            PreconditionFailed: it does not stand as the caller knows it.
+            PreconditionFailed: its current version is not the expected one.
             Invalid: it could not run; `errors` name each place.
-            Conflict: it is retired, its new name is another's, or others change it all the time.
+            Conflict: it is retired, another workflow has its new name, or concurrent changes prevail.
         """
         for _ in range(_TRIES):
             standing = await asyncio.to_thread(self.commands.standing, workflow_id)
@@ -86,10 +86,10 @@ class Desk:
             except VersionConflict:
                 continue
             return Written(after, validation)
-        raise VersionConflict("others change this workflow all the time", workflow_id=workflow_id)
+        raise VersionConflict("concurrent changes of this workflow prevented this one", workflow_id=workflow_id)
 
     async def validated(self, document: Any) -> Validation:
-        """What is wrong with a document, if anything."""
+        """Validate a document, which may not be a definition at all."""
         try:
             definition = of_document(document)
         except Invalid as error:
@@ -97,10 +97,10 @@ class Desk:
         return await self.proven(definition)
 
     async def imported(self, component: Any, stand_in: str, name: str | None = None) -> Imported:
-        """The workflow that a component of AutoGen is, under its own name or this one.
+        """Convert a component of AutoGen to a workflow, under its own name or the given one.
 
         Raises:
-            Invalid: it is none, or `lost` lists what cannot be carried over.
+            Invalid: it is not a GraphFlow component, or `lost` lists parts that cannot be converted.
         """
         await self.positions.wait("agents")
         found = await asyncio.to_thread(self.agents.page, AgentFilter(status="active"), skip=0, limit=_ALL_AGENTS)
@@ -111,13 +111,13 @@ class Desk:
         return imported(component, agents=agents, stand_in=stand_in, name=name)
 
     async def answered(self, request: RequestContext, response: Response, standing: Standing) -> None:
-        """Answer when the catalogue shows what was written: who reads or runs after this answer meets it."""
+        """Finish the response once the catalogue shows the change, so that the caller's next request sees it."""
         set_etag(response, standing.workflow.changes)
         if not await self.positions.wait("workflows"):
             request.add_header("X-Convergio-Stale", "true")
 
     async def proven(self, definition: Definition, *, itself: str | None = None) -> Validation:
-        """Whether a definition can run, by all that was written down until now."""
+        """Validate a definition against all agents and workflows recorded until now."""
         for view in ("agents", "workflows"):
             await self.positions.wait(view)
         return await self.proving.prove(definition, itself=itself)

@@ -1,4 +1,4 @@
-"""Workflows as drawings, with the state of a run in them if one is asked for."""
+"""Route of workflow diagrams, with the state of an execution on request."""
 
 import asyncio
 from typing import Annotated
@@ -13,8 +13,10 @@ from domain.graphflow.catalogue.ports import WorkflowReads
 from domain.graphflow.definition.diagram import NodeState, mermaid
 from domain.graphflow.definition.documents import of_document
 
-_Version = Annotated[int | None, Query(ge=1, le=MAX_INT, description="The run's, or the newest.")]
-_RunId = Annotated[str | None, Query(max_length=128, pattern=r"^[A-Za-z0-9_-]+$", description="A run to draw in.")]
+_Version = Annotated[int | None, Query(ge=1, le=MAX_INT, description="The execution's, or the newest, by default.")]
+_RunId = Annotated[
+    str | None, Query(max_length=128, pattern=r"^[A-Za-z0-9_-]+$", description="An execution whose state is drawn.")
+]
 
 
 class Diagram(View):
@@ -27,7 +29,7 @@ class Diagram(View):
 
 
 def router(workflows: WorkflowReads, executions: Executions) -> APIRouter:
-    """`/api/v1/workflows/{workflow_id}/diagram`."""
+    """Build the route `/api/v1/workflows/{workflow_id}/diagram`."""
     routes = APIRouter(prefix=f"{PREFIX}/{{workflow_id}}", tags=["Workflows"])
     reading = [requires("read"), fresh("workflows"), fresh("executions")]
 
@@ -35,7 +37,7 @@ def router(workflows: WorkflowReads, executions: Executions) -> APIRouter:
     async def get_diagram(
         workflow_id: WorkflowId, caller: CurrentCaller, version: _Version = None, execution_id: _RunId = None
     ) -> Diagram:
-        """A version as a Mermaid flowchart, with a run's state drawn in where one is named."""
+        """Returns a version as a Mermaid flowchart, with the state of an execution if one is given."""
         states = None
         if execution_id is not None:
             seen = await executions.seen(Place(workflow_id, execution_id, caller.id))

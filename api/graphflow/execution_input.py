@@ -1,4 +1,4 @@
-"""Whether a workflow takes an input."""
+"""Validation of an execution's input."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -11,15 +11,15 @@ _MOST = 50
 
 
 def refuse_unfit(schema: Mapping[str, Any], given: Mapping[str, Any]) -> None:
-    """Return if the input follows the workflow's schema; what its schema gives a default for may be left out.
+    """Return if the input follows the workflow's schema; properties with a default may be left out.
 
     Raises:
-        Invalid: it does not; `errors` are {field, reason}: all that is wrong, up to 50.
+        Invalid: it does not; `errors` are {field, reason} of all problems, up to 50.
     """
     try:
         found = flaws(schema, with_defaults(schema, dict(given)), most=_MOST)
     except UnusableSchema as error:
-        reason = f"the workflow's own schema cannot be followed: {error}"
+        reason = f"the workflow's own schema is unusable: {error}"
         raise _invalid([{"field": "input", "reason": reason}]) from error
     if found:
         raise _invalid(_told(found))

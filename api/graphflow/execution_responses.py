@@ -1,4 +1,4 @@
-"""How runs of workflows look over HTTP."""
+"""Response models of executions."""
 
 from collections.abc import Mapping
 from datetime import datetime
@@ -12,7 +12,7 @@ from domain.graphflow.execution.projection import ExecutionRow, NodeRow, NodeSta
 from domain.graphflow.execution.projection import Status as Standing
 
 MOST_SHOWN = 100_000
-"""Characters of an output that is shown with its node."""
+"""Maximum characters of a node's output in a response."""
 
 Status = Literal["pending"] | Standing
 _UNDER_WAY = {"running", "awaiting_approval"}
@@ -20,7 +20,7 @@ _LEFT = {"pending", *_UNDER_WAY}
 
 
 class ExecutionError(View):
-    """Why it did not complete, and at which node."""
+    """The reason for which it did not complete, and the node."""
 
     code: str
     message: str
@@ -28,7 +28,7 @@ class ExecutionError(View):
 
 
 class ExecutionRef(View):
-    """A run of a workflow, in a version that it keeps."""
+    """An execution of a workflow, in a version that it keeps."""
 
     execution_id: str
     workflow_id: str
@@ -37,7 +37,7 @@ class ExecutionRef(View):
 
 
 class ExecutionSummary(ExecutionRef):
-    """A run, without its texts."""
+    """An execution without its texts."""
 
     name: str
     started_at: Timestamp
@@ -48,11 +48,11 @@ class ExecutionSummary(ExecutionRef):
 
 
 class ExecutionNode(View):
-    """A node in a run, in its newest visit: `visits` counts rounds, `attempts` the tries of the newest.
+    """A node of an execution, in its newest iteration: `visits` counts iterations, `attempts` those of the newest.
 
-    An output of more than 100,000 characters is `output_cut`, and null. `execution_id` or `task_id` name the run that
-    it stands for. Of a map's `items`, `items_ended` have ended. `compensated`: what it did was undone;
-    `compensation` is how undoing it ended (null: nothing was undone), `compensation_error` why it failed.
+    An output of more than 100,000 characters is `output_cut`, and null. `execution_id` or `task_id` name its child. Of
+    a map's `items`, `items_ended` have ended. `compensated`: its work was undone; `compensation` is the result of
+    undoing it (null: nothing was undone), `compensation_error` the reason if that failed.
     """
 
     id: str
@@ -78,7 +78,7 @@ class ExecutionNode(View):
 
 
 class ExecutionStatus(ExecutionSummary):
-    """A run, node by node. `current_nodes` are under way; `progress`, 0 to 1, is 1 once it has completed."""
+    """An execution with its nodes. `current_nodes` are running; `progress`, 0 to 1, is 1 once it has completed."""
 
     progress: float
     current_nodes: list[str]
@@ -92,14 +92,14 @@ class ExecutionStatus(ExecutionSummary):
 
 
 class ExecutionList(View):
-    """Runs of a workflow, newest first."""
+    """Executions of a workflow, newest first."""
 
     data: list[ExecutionSummary]
     pagination: Pagination
 
 
 class HeardEvent(View):
-    """An event that a run was told."""
+    """An event that was delivered to an execution."""
 
     execution_id: str
     event_id: str
@@ -113,12 +113,12 @@ def ref(row: ExecutionRow) -> ExecutionRef:
 
 
 def standing(row: ExecutionRow) -> Status:
-    """Its status. One whose nodes are not known has not begun."""
+    """Return the status. An execution whose nodes are not known has not begun."""
     return row.status if row.nodes else "pending"
 
 
 def hashes_of(seen: SeenRun) -> set[str]:
-    """The texts that are shown with it."""
+    """Return the hashes of the texts in the response."""
     own = (seen.row.output_hash, seen.row.input_hash)
     return {text for text in (*own, *(node.output_hash for node in seen.nodes)) if text}
 
@@ -128,7 +128,7 @@ def summary(row: ExecutionRow, now: datetime) -> ExecutionSummary:
 
 
 def status(seen: SeenRun, texts: Mapping[str, str], now: datetime) -> ExecutionStatus:
-    """A run with its texts; those that were erased are null."""
+    """Return the response for an execution with its texts; erased ones are null."""
     row = seen.row
     own = {
         "progress": _progress(seen),

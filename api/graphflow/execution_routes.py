@@ -1,4 +1,4 @@
-"""Runs of workflows over HTTP."""
+"""Routes of executions."""
 
 import asyncio
 from collections.abc import Callable
@@ -40,12 +40,12 @@ _MOST_USD = 1_000_000
 _ExecutionId = Annotated[str, Path(max_length=128, pattern=r"^[A-Za-z0-9_-]+$")]
 _WantedId = Annotated[
     str | None,
-    Query(max_length=128, pattern=r"^[A-Za-z0-9_-]+$", description="The newest run, if none is named."),
+    Query(max_length=128, pattern=r"^[A-Za-z0-9_-]+$", description="The newest execution by default."),
 ]
 
 
 class ExecutionContext(Body):
-    """What is known about the run. Other keys are allowed, and templates read all of them."""
+    """The context of the execution. Other keys are allowed, and all are available to templates."""
 
     model_config = ConfigDict(extra="allow", str_max_length=MAX_TEXT)
 
@@ -54,28 +54,28 @@ class ExecutionContext(Body):
 
 
 class Execute(Body):
-    """What a workflow is to be run with."""
+    """The input of an execution."""
 
     input: Annotated[
-        dict[str, JsonValue], Field(default_factory=dict, description="As the workflow's `input` schema says.")
+        dict[str, JsonValue], Field(default_factory=dict, description="Follows the workflow's `input` schema.")
     ]
     context: ExecutionContext = ExecutionContext()
-    version: Annotated[int | None, Field(ge=1, le=MAX_INT, description="The newest, if none is named.")] = None
-    budget_usd: Annotated[Decimal | None, Field(gt=0, le=_MOST_USD, description="What all of it may cost at most.")] = (
-        None
-    )
+    version: Annotated[int | None, Field(ge=1, le=MAX_INT, description="The newest by default.")] = None
+    budget_usd: Annotated[
+        Decimal | None, Field(gt=0, le=_MOST_USD, description="Maximum total cost in US dollars.")
+    ] = None
 
 
 class Event(Body):
-    """Something that has happened. A node that waits for an event of this name takes it."""
+    """An event. A node that waits for an event of this name takes it."""
 
     name: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,63}$")]
-    payload: Annotated[JsonValue, Field(description="What the node puts out as `payload`.")] = None
+    payload: Annotated[JsonValue, Field(description="The node's output `payload`.")] = None
 
 
 @dataclass(frozen=True, slots=True)
 class RunDesk:
-    """What the routes work with."""
+    """The services that the routes call."""
 
     executions: Executions
     reads: RunReads
@@ -89,7 +89,7 @@ class RunDesk:
 
 
 def router(desk: RunDesk) -> APIRouter:
-    """`/api/v1/workflows/{workflow_id}`: runs."""
+    """Build the routes of executions below `/api/v1/workflows/{workflow_id}`."""
     routes = APIRouter(prefix=f"{PREFIX}/{{workflow_id}}", tags=["Workflows"])
     _starting(routes, desk)
     _reading(routes, desk)
@@ -108,7 +108,7 @@ def _starting(routes: APIRouter, desk: RunDesk) -> None:
         key: IdempotencyKey,
         response: Response,
     ) -> ExecutionRef:
-        """Run a workflow: 202 and a `Location` to poll. The run keeps the version that it began with."""
+        """Starts an execution: 202 and a `Location` to poll. It keeps the version that it began with."""
         order = _order(workflow_id, body, request.caller.id, request.request_id, key)
         begun = await desk.executions.execute(order)
         response.headers["location"] = _location(workflow_id, begun.execution_id)
@@ -122,7 +122,7 @@ def _reading(routes: APIRouter, desk: RunDesk) -> None:
     async def workflow_status(
         workflow_id: WorkflowId, caller: CurrentCaller, execution_id: _WantedId = None
     ) -> ExecutionStatus:
-        """How far a run is: every node, its attempts, output and cost. Another key's is 404."""
+        """Returns an execution: every node with its attempts, output and cost. Another key's is 404."""
         if execution_id is None:
             return await desk.shown(await desk.executions.newest(workflow_id, caller.id))
         return await desk.shown(await desk.executions.seen(Place(workflow_id, execution_id, caller.id)))
@@ -134,16 +134,16 @@ def _reading(routes: APIRouter, desk: RunDesk) -> None:
         caller: CurrentCaller,
         with_status: Annotated[Standing | None, Query(alias="status")] = None,
     ) -> ExecutionList:
-        """The caller's runs of a workflow, newest first."""
+        """Lists the caller's executions of a workflow, newest first."""
         found = desk.reads.page(RunFilter(workflow_id, caller.id, with_status), skip=page.skip, limit=page.limit)
         data = [summary(row, desk.now()) for row in found.runs]
         return ExecutionList.model_validate({"data": data, "pagination": page.pagination(found.total)})
 
 
 _TELLING: dict[Verb, str] = {
-    "cancel": "Stop a run; what has completed is undone where its node says how. One that is over is 409.",
-    "pause": "Let nothing new begin in a run; what is under way goes on. One that is over is 409.",
-    "resume": "Let a paused run go on. One that is over is 409.",
+    "cancel": "Cancels an execution; completed nodes are undone where they say how. 409 if it is over.",
+    "pause": "Pauses an execution; running nodes finish. 409 if it is over.",
+    "resume": "Resumes a paused execution. 409 if it is over.",
 }
 
 
@@ -180,7 +180,7 @@ def _going_on(routes: APIRouter, desk: RunDesk) -> None:
         key: IdempotencyKey,
         response: Response,
     ) -> ExecutionRef:
-        """Go on with a run that failed, was rejected or was cancelled, from where it stopped."""
+        """Resumes an execution that failed, was rejected or was cancelled, from where it stopped."""
         place = Place(workflow_id, execution_id, request.caller.id)
         response.headers["location"] = _location(workflow_id, execution_id)
         return await desk.executions.retry(place, _because(request.request_id, key))
@@ -195,7 +195,7 @@ def _going_on(routes: APIRouter, desk: RunDesk) -> None:
         *,
         response: Response,
     ) -> HeardEvent:
-        """Tell a run an event: the node that waits for it goes on, or the first that will."""
+        """Delivers an event to an execution: to the node that waits for it, or to the first one that will."""
         place = Place(workflow_id, execution_id, caller.id)
         event_id = await desk.executions.hear(place, body.name, body.payload, key)
         response.headers["location"] = _location(workflow_id, execution_id)
@@ -207,7 +207,7 @@ def _location(workflow_id: str, execution_id: str) -> str:
 
 
 def _because(request_id: str, key: str | None) -> str:
-    """One request, whatever it is called: request ids are the caller's, and may come again."""
+    """Return a unique id of the request: request ids are chosen by callers, and may repeat."""
     return f"{request_id}/{key[:8]}" if key else f"{request_id}/{random_id('r')[-8:]}"
 
 

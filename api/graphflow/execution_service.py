@@ -1,4 +1,4 @@
-"""Runs of workflows as the API knows them: what is run, what becomes of it, and what it is told."""
+"""Execution service: starts, reads and controls executions, and delivers events to them."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
@@ -41,7 +41,7 @@ Verb = Literal["pause", "resume", "cancel"]
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """What somebody wants to have run. `key` is the scoped idempotency key, if there is one."""
+    """An execution that a caller requests. `key` is the scoped idempotency key, if any."""
 
     workflow_id: str
     input: Mapping[str, Any]
@@ -56,7 +56,7 @@ class Order:
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """A run of a workflow, and whose it has to be."""
+    """An execution of a workflow, and the key that has to own it."""
 
     workflow_id: str
     execution_id: str
@@ -65,9 +65,9 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class Recording:
-    """What a run records first of all, done here too, so that whoever reads after the answer meets it.
+    """The first records of an execution, also written by the API, so that a read right after the response sees it.
 
-    `definition` is that of a version of a workflow, read once.
+    `definition` returns the definition of a workflow's version, which is cached.
     """
 
     begun: Callable[[RunAsked], Awaitable[RunBegun]]
@@ -76,7 +76,7 @@ class Recording:
 
 
 class Executions:
-    """The runs of this deployment. Every refusal and every absence of a server is a `Refused`."""
+    """The executions of this deployment. Refusals and unreachable services are raised as `Refused`."""
 
     def __init__(
         self,
@@ -106,13 +106,13 @@ class Executions:
         self._pause_s = pause.total_seconds()
 
     async def execute(self, order: Order) -> ExecutionRef:
-        """Start a run; the same idempotency key joins the one that was started first.
+        """Start an execution; the same idempotency key joins the one that was started first.
 
         Raises:
             NotFound: there is no such workflow, or no such version of it.
-            Conflict: it is retired.
-            Invalid: its input is not as the workflow says.
-            Unavailable: Temporal or the database is away; nothing was accepted, and nothing will be done.
+            Conflict: the workflow is retired.
+            Invalid: the input does not follow the workflow's schema.
+            Unavailable: Temporal or the database cannot be reached; nothing was accepted, and nothing will be done.
         """
         key = await self._handover.key(order.key)
         asked, name = await asyncio.to_thread(self._kept, replace(order, key=key))
@@ -123,15 +123,15 @@ class Executions:
         row = _at_first(asked, self._now())
         try:
             begun = await self._recording.begun(asked)
-        except Unavailable:  # the run has begun, and records it first of all
+        except Unavailable:  # the workflow has started, and records the start itself
             return ref(row)
         return ref(replace(row, status="running" if begun.code is None else "failed", nodes=["begun"]))
 
     async def seen(self, place: Place) -> SeenRun:
-        """A run as its view has it, or as it was asked for while the view has nothing yet.
+        """Return an execution from its view, or from its request while the view does not have it yet.
 
         Raises:
-            NotFound: there is none, or it is another key's.
+            NotFound: there is no such execution, or it belongs to another key.
         """
         seen = await asyncio.to_thread(self._reads.run, place.execution_id)
         if seen is None:
@@ -141,7 +141,7 @@ class Executions:
         return seen
 
     async def newest(self, workflow_id: str, key_id: str) -> SeenRun:
-        """The newest run of a workflow that this key has started.
+        """Return the newest execution of a workflow that this key has started.
 
         Raises:
             NotFound: there is none.
@@ -152,11 +152,11 @@ class Executions:
         return seen
 
     async def tell(self, place: Place, verb: Verb, because: str) -> ExecutionRef:
-        """Pause it, let it go on, or stop it. One that is so already stays so.
+        """Pause, resume or cancel an execution. Idempotent.
 
         Raises:
-            NotFound: there is none, or it is another key's.
-            Conflict: it is over.
+            NotFound: there is no such execution, or it belongs to another key.
+            Conflict: the execution is over.
         """
         seen = await self.seen(place)
         if seen.row.ended_at is not None:
@@ -168,12 +168,12 @@ class Executions:
         return await self._after(place, seen)
 
     async def hear(self, place: Place, name: str, payload: Any, key: str | None) -> str:
-        """Tell it an event, and return the event's id.
+        """Deliver an event, and return the event's id.
 
         Raises:
-            NotFound: there is none, or it is another key's.
-            Conflict: it is over.
-            Invalid: no node of it waits for an event of this name.
+            NotFound: there is no such execution, or it belongs to another key.
+            Conflict: the execution is over.
+            Invalid: none of its nodes waits for an event of this name.
         """
         seen = await self.seen(place)
         if seen.row.ended_at is not None:
@@ -185,11 +185,11 @@ class Executions:
         return event_id
 
     async def retry(self, place: Place, because: str) -> ExecutionRef:
-        """Go on with a run that failed, was rejected or was cancelled, from where it stopped.
+        """Resume an execution that failed, was rejected or was cancelled, from where it stopped.
 
         Raises:
-            NotFound: there is none, or it is another key's.
-            Conflict: it is not over, it has completed, what it did was undone, or it is a node of another run.
+            NotFound: there is no such execution, or it belongs to another key.
+            Conflict: it is not over, has completed, was undone, or is a node of another execution.
         """
         seen = await self.seen(place)
         request = Request("reopen", place.key_id, await self._handover.key(because) or because)
@@ -199,21 +199,21 @@ class Executions:
         for _ in range(_TRIES):
             if await self._started(start, name, work):
                 break
-            await asyncio.sleep(_PAUSE_S)  # its end is recorded, and its run not closed yet
+            await asyncio.sleep(_PAUSE_S)  # its end is recorded, but Temporal has not closed the workflow yet
         else:
-            raise Unavailable("the run is still ending", retry_after=1)
-        with suppress(Unavailable):  # the run records it first of all
+            raise Unavailable("the execution is still ending", retry_after=1)
+        with suppress(Unavailable):  # the workflow records it itself
             await asyncio.to_thread(self._recording.reopened, asked, request)
         return await self._after(place, seen)
 
     async def _started(self, start: GraphStart, name: str, work: Work) -> bool:
-        """Whether the run was started now; if not, it is under way, or over."""
+        """Start the workflow; False if it runs already, or is over."""
         cause = start.reopen.because if start.reopen else start.asked.because
         starting = self._runs.start(start, name)
         return bool(await self._handover.confirmed(starting, work, by=start.asked.key_id, because=cause))
 
     async def _after(self, place: Place, seen: SeenRun) -> ExecutionRef:
-        """How it stands now; as it was `seen` while nobody can say: what was asked of it is done all the same."""
+        """Return the current state, or that of `seen` if it cannot be read: the request was executed in any case."""
         try:
             await self._positions.wait("executions")
             seen = await self.seen(place)
@@ -222,7 +222,7 @@ class Executions:
         return ref(seen.row)
 
     def _refuse_unheard(self, row: ExecutionRow, name: str) -> None:
-        """An event that nobody would ever take is a mistake of whoever sends it."""
+        """Refuse an event that no node would ever take."""
         nodes = self._recording.definition(row.workflow_id, row.version).nodes
         names = sorted({node.event for node in nodes if isinstance(node, WaitNode) and node.event})
         if name not in names:
@@ -230,11 +230,11 @@ class Executions:
             raise Invalid(reason, field="name", reason=reason)
 
     def _kept(self, order: Order) -> tuple[RunAsked, str]:
-        """What is asked for, by ids, its texts stored; and the workflow's name."""
+        """Store the texts of a request; return the request by its ids, and the workflow's name."""
         workflow = self._commands.standing(order.workflow_id).workflow
         if workflow.retired:
             raise Conflict("the workflow is retired", workflow_id=order.workflow_id)
-        workflow.version(order.version)  # refuses where there is none
+        workflow.version(order.version)  # raises if there is no such version
         version = order.version or len(workflow.versions)
         definition = self._recording.definition(order.workflow_id, version)
         refuse_unfit(definition.input, order.input)
@@ -254,20 +254,20 @@ class Executions:
         return asked, definition.name
 
     def _again(self, execution_id: str, request: Request) -> tuple[RunAsked, str]:
-        """What a run that is over was asked for, if it may go on; and the workflow's name."""
+        """Return the request of an execution that is over and may be resumed, and the workflow's name."""
         run = runs.load(self._ledger.read(runs.stream(execution_id)))
         cause = Cause(request.by, request.because, self._now())
         runs.reopen(run, RunReopened(execution_id=execution_id, nodes=(), **cause.fields()))
         began = run.known
         if began.parent_id is not None:
             raise Conflict(
-                f"this run is a node of {began.parent_id}: go on with that one", execution_id=began.parent_id
+                f"this execution is a node of {began.parent_id}: retry that one", execution_id=began.parent_id
             )
         return asked_for(began), began.name
 
 
 def _at_first(asked: RunAsked, at: datetime) -> ExecutionRow:
-    """A run of which nothing else is known: it has no nodes yet."""
+    """Return the row of an execution of which only the request is known: it has no nodes yet."""
     return ExecutionRow(
         execution_id=asked.execution_id,
         workflow_id=asked.workflow_id,

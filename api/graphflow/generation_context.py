@@ -1,4 +1,4 @@
-"""The names that a drawn workflow may use: agents, tools, ways of working together, other workflows."""
+"""The names that a generated workflow may use: agents, tools, swarm modes, other workflows."""
 
 import asyncio
 from collections.abc import Iterator, Mapping, Sequence
@@ -20,16 +20,16 @@ from domain.tools.spec import ToolSpec
 
 _MOST_AGENTS = 1_000
 _DESCRIBED = 12
-"""Agents that a prompt describes; the others are only named, so that it fits a small window."""
+"""Number of agents that a prompt describes; the others are only named, so that it fits a small window."""
 _MOST_TOOLS = 40
 _MOST_WORKFLOWS = 10
 _LONGEST = 140
-"""Characters of what is said about one of them."""
+"""Maximum characters of a description."""
 
 
 @dataclass(frozen=True, slots=True)
 class Names:
-    """What may be named: as a model reads of it, and as its answer is held against."""
+    """The allowed names: as text for the model, and as options that its answer is checked against."""
 
     text: str
     options: tuple[str, ...]
@@ -37,7 +37,7 @@ class Names:
 
 @dataclass(frozen=True, slots=True)
 class Naming:
-    """Looks the names up. `tools` are those that may be offered; `server__*` stands for all of an MCP server."""
+    """Looks up the allowed names. `tools` are those that may be offered; `server__*` means all of an MCP server."""
 
     agents: AgentReads
     workflows: WorkflowReads
@@ -46,10 +46,10 @@ class Naming:
     tools: tuple[str, ...]
 
     async def names(self, task: str, requirements: int) -> Names:
-        """The names, those agents first who fit the task best.
+        """Return the allowed names, the agents that fit the task best first.
 
         Raises:
-            Unavailable: the database is away.
+            Unavailable: the database cannot be reached.
         """
         await self.positions.wait("agents")
         agents = await asyncio.to_thread(self._agents)

@@ -1,4 +1,4 @@
-"""Workflows from a description, over HTTP."""
+"""Route that generates workflows from a description."""
 
 import asyncio
 from dataclasses import asdict
@@ -28,16 +28,16 @@ from domain.ids import random_id
 
 _SAYS_SOMETHING = r"^[^\x00]*[^\s\x00][^\x00]*$"
 _REHEARSING_S = 5.0
-"""How long a rehearsal may take, in seconds, before it is cut."""
+"""Maximum seconds of a rehearsal."""
 _MOST_ALIKE = 20
-"""Workflows of one name, before a further one is refused."""
+"""Maximum number of workflows with the same name, before another is refused."""
 
 _Requirement = Annotated[str, Field(max_length=1_000, pattern=_SAYS_SOMETHING)]
-_DryRun = Annotated[bool, Query(description="Keep nothing, and show where the workflow can lead.")]
+_DryRun = Annotated[bool, Query(description="Store nothing, and rehearse the workflow.")]
 
 
 class Wanted(Body):
-    """What a workflow is to do. Without a `name` it is given one."""
+    """The description of a workflow to generate. Without a `name` the model chooses one."""
 
     description: Annotated[str, Field(max_length=10_000, pattern=_SAYS_SOMETHING)]
     requirements: Annotated[tuple[_Requirement, ...], Field(max_length=MOST_REQUIREMENTS)] = ()
@@ -45,7 +45,7 @@ class Wanted(Body):
 
 
 class TracedRequirement(View):
-    """A requirement, and the nodes that meet it; if it is not met, `how` says why. `number` counts from 1."""
+    """A requirement and the nodes that meet it; if it is not met, `how` is the reason. `number` counts from 1."""
 
     number: int
     requirement: str
@@ -55,9 +55,9 @@ class TracedRequirement(View):
 
 
 class Walk(View):
-    """One way through a rehearsal. `turned` is the condition that went the other way, once; null for the first walk.
+    """One path of a rehearsal. `turned` is the condition that was inverted, once; null for the first path.
 
-    `status` is how a run would end, `cut` where it took too many visits to see; `reason` is why it would fail.
+    `status` is the end of the execution, `cut` if it had too many iterations; `reason` explains a failure.
     """
 
     turned: str | None
@@ -69,10 +69,10 @@ class Walk(View):
 
 
 class RehearsalResult(View):
-    """Where a workflow can lead, tried with made-up outputs: no model was asked for it, and nothing was called.
+    """The paths of a workflow with sample outputs: no model and no tool was called for it.
 
-    Approvals were given and waits were over at once; templates and conditions were really evaluated. `visited` ran in a
-    walk, `skipped` in none; `problems` are expressions that failed on these outputs; `complete`: each condition was
+    Approvals were given and waits ended at once; templates and conditions were evaluated. `visited` nodes ran in some
+    path, `skipped` in none; `problems` are expressions that failed on these outputs; `complete`: each condition was
     tried both ways.
     """
 
@@ -85,10 +85,10 @@ class RehearsalResult(View):
 
 
 class GeneratedWorkflow(View):
-    """A workflow that was drawn from a description. `attempts` are the answers of the model that it took.
+    """A workflow generated from a description. `attempts` is the number of the model's answers.
 
-    `session_id` is the chat in which it was drawn. After a dry run nothing is kept: `id` and all that a kept workflow
-    has are null, and `rehearsal` is there.
+    `session_id` is the chat in which it was generated. A dry run stores nothing: `id` and the other fields of a stored
+    workflow are null, and `rehearsal` is set.
     """
 
     id: str | None
@@ -112,15 +112,15 @@ class GeneratedWorkflow(View):
 
 
 def router(designer: Designer, desk: Desk) -> APIRouter:
-    """`/api/v1/workflows/generate`."""
+    """Build the route `/api/v1/workflows/generate`."""
     routes = APIRouter(prefix=PREFIX, tags=["Workflows"])
 
     @routes.post(
         "/generate",
         status_code=201,
         responses={
-            200: {"model": GeneratedWorkflow, "description": "A dry run: nothing is kept."},
-            202: {"model": Accepted, "description": "Not drawn yet; the same request with the same key asks again."},
+            200: {"model": GeneratedWorkflow, "description": "A dry run: nothing is stored."},
+            202: {"model": Accepted, "description": "Not generated yet; repeat the request with the same key."},
         },
         dependencies=[requires("write")],
     )
@@ -133,7 +133,7 @@ def router(designer: Designer, desk: Desk) -> APIRouter:
         *,
         dry_run: _DryRun = False,
     ) -> GeneratedWorkflow:
-        """Have a workflow drawn from a description: proven, put right up to twice, each requirement traced to nodes."""
+        """Generates a workflow from a description: validated, corrected up to twice, requirements traced to nodes."""
         wish = Wish(body.description.strip(), tuple(each.strip() for each in body.requirements), _named(body.name))
         design = await designer.draw(wish, Asker(caller.id, request.request_id, key))
         if dry_run:
@@ -153,7 +153,7 @@ def _named(name: str | None) -> str | None:
 
 
 async def _kept(desk: Desk, wish: Wish, design: Design, request: RequestContext, key: str | None) -> Written:
-    """Write it down; a name that the model has made, and that is taken, gets a number."""
+    """Create the workflow; if a name that the model chose is taken, a number is appended."""
     once = key or random_id("generate")
     name = design.definition.name
     for number in range(1, _MOST_ALIKE + 1):
@@ -175,7 +175,7 @@ async def _rehearsed(wish: Wish, design: Design) -> GeneratedWorkflow:
 
 
 def _drawn(wish: Wish, design: Design) -> dict[str, Any]:
-    """What is known of it before it is kept."""
+    """Return the fields that are known before the workflow is stored."""
     said, definition = design.said, design.definition
     kept = dict.fromkeys(("id", "status", "version", "created_at", "updated_at", "fingerprint", "note"))
     return {

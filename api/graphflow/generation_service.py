@@ -1,4 +1,4 @@
-"""Workflows that an agent draws from a description: one turn of a chat, put right in it until it can run."""
+"""Service that generates workflows: one turn of a chat, corrected in it until the definition can run."""
 
 import asyncio
 from collections.abc import Iterable, Sequence
@@ -30,16 +30,16 @@ from domain.ledger import Ledger
 from workflows.chat.messages import Said
 
 DESIGNER = "wanda_workflow_orchestrator"
-"""The agent that draws: designing workflows of agents, with people at the right places, is what she is for."""
+"""The agent that generates workflows: she is specialised in workflows of agents with human approvals."""
 DRAWING_S = 240.0
-"""How long a drawing is waited for, in seconds, all tries together."""
+"""Seconds to wait for a generated workflow, all attempts together."""
 
 _MOST_ALIKE = 1_000
 
 
 @dataclass(frozen=True, slots=True)
 class Wish:
-    """What a workflow is to do; without a `name` whoever draws it gives it one."""
+    """The description of a workflow; without a `name` the model chooses one."""
 
     description: str
     requirements: tuple[str, ...] = ()
@@ -48,7 +48,7 @@ class Wish:
 
 @dataclass(frozen=True, slots=True)
 class Design:
-    """A workflow that can run, and how it came about. `attempts` are the answers of the model that it took."""
+    """A generated workflow that can run. `attempts` is the number of the model's answers."""
 
     definition: Definition
     validation: Validation
@@ -59,7 +59,7 @@ class Design:
 
 
 class Designer:
-    """Has workflows drawn. Every refusal and every absence is a `Refused`."""
+    """Generates workflows. Refusals and unreachable services are raised as `Refused`."""
 
     def __init__(
         self,
@@ -81,15 +81,15 @@ class Designer:
         self._drawing_s = drawing_s
 
     async def draw(self, wish: Wish, asker: Asker) -> Design:
-        """Draw a workflow. The same key draws the same.
+        """Generate a workflow. Idempotent by the key.
 
         Raises:
-            Invalid: the last try could not run either; `errors` say why, `attempts` how many there were.
-            UpstreamFailed: the model is down.
+            Invalid: the last attempt could not run either; `errors` are its problems, `attempts` their number.
+            UpstreamFailed: the model provider failed.
             TooLarge: the description does not fit the model's window.
-            Conflict: the name is another workflow's, or a person has rejected the drawing.
-            StillWorking: it takes longer than it may, or waits for a person; the same key asks for it again.
-            Unavailable: the same without a key; then it was given up.
+            Conflict: another workflow has the name, or a person has rejected the workflow.
+            StillWorking: it takes too long or awaits approval; the same key continues it.
+            Unavailable: the same without a key; it was cancelled.
         """
         session_id = f"session_{derived('design', asker.key)}" if asker.key else random_id("session")
         await asyncio.to_thread(self._refuse_taken, wish, session_id, asker)
@@ -108,7 +108,7 @@ class Designer:
         return Design(definition, validation, found.requirements, len(attempts), said, session_id)
 
     def _refuse_taken(self, wish: Wish, session_id: str, asker: Asker) -> None:
-        """Nothing is paid for a name that another workflow has; a repeat may find that it is its own."""
+        """Refuse a name that another workflow has before a model is paid; a repeat may find its own workflow."""
         if wish.name is None or (asker.key and self._chats.turn_of(session_id, message_id(session_id, asker.key))):
             return
         found = self._desk.reads.page(WorkflowFilter("active", wish.name), skip=0, limit=_MOST_ALIKE)
@@ -117,16 +117,16 @@ class Designer:
                 raise taken(wish.name, seen.row.id)
 
     async def _answered(self, outcome: Outcome, asker: Asker) -> tuple[Said, list[str]]:
-        """What became of it, and the hashes of the answers that it took; the last is the one that counts."""
+        """Return the turn's result and the hashes of the model's answers; the last one counts."""
         said = outcome.said
         again = partial(to_be_asked_again, self._conversations, outcome, key=asker.key)
         if said is None:
-            raise await again(message="the workflow is still being drawn", retry_after=10)
+            raise await again(message="the workflow is still being generated", retry_after=10)
         match said.status:
             case "awaiting_approval":
-                raise await again(message="the drawing waits for a person", retry_after=30)
+                raise await again(message="the generated workflow awaits approval", retry_after=30)
             case "rejected":
-                raise Conflict("a person has rejected the drawing", approval_id=said.approval_id)
+                raise Conflict("a person has rejected the generated workflow", approval_id=said.approval_id)
         events = await asyncio.to_thread(self._ledger.read, turn_stream(outcome.session_id, said.turn))
         attempts = _attempts(events)
         if said.status == "failed" and not (attempts and _has_given_up(said)):
@@ -137,11 +137,11 @@ class Designer:
         wanted = said.reply_hash if said.status == "completed" and said.reply_hash else attempts[-1]
         texts = self._content.get(outcome.session_id, [wanted])
         if wanted not in texts:
-            raise Conflict("the drawing was erased")
+            raise Conflict("the text of the generated workflow was erased")
         return texts[wanted]
 
     def _question(self, wish: Wish, names: Names, session_id: str, asker: Asker) -> Utterance:
-        """The turn that draws, its texts stored."""
+        """Return the turn that generates the workflow, its texts stored."""
         called = f"\n\nIts name is to be: {wish.name}" if wish.name else ""
         wanted = Content(session_id, f"{wish.description}{called}")
         there = Content(session_id, names.text)
@@ -170,7 +170,7 @@ class Designer:
 
 
 def _attempts(events: Iterable[Event]) -> list[str]:
-    """The answers of the model in the newest try of a turn, by their hashes, as the ledger has them."""
+    """Return the hashes of the model's answers in the newest attempt at a turn, from the ledger."""
     hashes: list[str] = []
     is_over = False
     for event in events:
@@ -186,7 +186,7 @@ def _attempts(events: Iterable[Event]) -> list[str]:
 
 
 def _has_given_up(said: Said) -> bool:
-    """Whether the model has answered and could not put it right; a window may be too small for another try."""
+    """Return whether the model answered but could not correct its answer, or no further attempt fits its window."""
     return said.code in {"PAYLOAD_TOO_LARGE", "UNUSABLE_REPLY"}
 
 
@@ -194,7 +194,7 @@ def _refused(problems: Sequence[Problem], outcome: Outcome, attempts: int) -> In
     errors = [told(problem) for problem in problems]
     first = errors[0] if errors else {"field": "definition", "reason": UNUSABLE}
     return Invalid(
-        f"no workflow that can run was drawn; the last answer of {attempts}: {first['field']}: {first['reason']}",
+        f"no workflow that can run was generated; the last answer of {attempts}: {first['field']}: {first['reason']}",
         field=first["field"],
         reason=first["reason"],
         errors=errors or [first],

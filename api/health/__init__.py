@@ -1,1 +1,1 @@
-"""Health: liveness, readiness and the state of the parts."""
+"""Health: liveness, readiness and the state of the connected services."""

@@ -1,4 +1,4 @@
-"""Health, and the figures for Prometheus."""
+"""Routes for health checks and Prometheus metrics."""
 
 from fastapi import APIRouter, Response
 from starlette.requests import Request
@@ -12,29 +12,29 @@ from api.http.metrics import CONTENT_TYPE, WebMetrics
 
 
 def router(checkup: Checkup, metrics: WebMetrics) -> APIRouter:
-    """`/health`, `/health/live`, `/health/ready` and `/metrics`."""
+    """Build the routes `/health`, `/health/live`, `/health/ready` and `/metrics`."""
     routes = APIRouter()
 
     @routes.get("/health", tags=["Health"], response_model=Health)
     async def health(request: Request) -> Health | Response:
-        """Whether the platform and what it stands on answers now. 503 when it is `unhealthy`."""
+        """Reports the health of the platform and of the services it needs. 503 if it is `unhealthy`."""
         found = await checkup.health()
         return found if found.status != "unhealthy" else _unavailable(request, found)
 
     @routes.get("/health/live", tags=["Health"])
     async def live() -> Alive:
-        """Whether this process answers: nothing else is asked."""
+        """Reports that this process runs; no other service is queried."""
         return Alive(status="alive")
 
     @routes.get("/health/ready", tags=["Health"], response_model=Alive)
     async def ready(request: Request) -> Alive | Response:
-        """Whether requests can be served: the database and Temporal answer."""
+        """Reports that requests can be served: the database and Temporal answer. 503 if they do not."""
         found = await checkup.health()
         return Alive(status="ready") if found.status != "unhealthy" else _unavailable(request, found)
 
     @routes.get("/metrics", tags=["Monitoring"], response_class=_PrometheusText, dependencies=[requires("metrics")])
     async def figures() -> Response:
-        """Figures of this process in the Prometheus text format. A key for nothing else will do."""
+        """Returns the metrics of this process in the Prometheus text format. The scope `metrics` suffices."""
         return Response(metrics.text(), media_type=CONTENT_TYPE)
 
     return routes
@@ -45,7 +45,7 @@ class _PrometheusText(Response):
 
 
 def _unavailable(request: Request, found: Health) -> Response:
-    """The findings and the error envelope in one body, so that readers of either understand it."""
+    """Return the findings and the error envelope in one body, for clients that read either."""
     findings = found.model_dump(mode="json")
     silent = sorted(name for name in ASKED if findings[name] == "disconnected")
     error = {"code": "SERVICE_UNAVAILABLE", "message": f"no answer from: {', '.join(silent)}", "details": findings}

@@ -1,4 +1,4 @@
-"""Answers of the health routes."""
+"""Response models of the health routes."""
 
 from typing import Literal
 
@@ -9,7 +9,7 @@ Status = Literal["healthy", "degraded", "unhealthy"]
 
 
 class ProjectionState(View):
-    """One projection: events behind the ledger, and events set aside."""
+    """One projection: events behind the ledger, and events set aside as dead letters."""
 
     name: str
     lag: int
@@ -17,9 +17,9 @@ class ProjectionState(View):
 
 
 class ToolServerState(View):
-    """One configured tool server: tools that it offers, and names of those that it lists in a way that cannot be used.
+    """One configured tool server: the number of tools it offers, and the names of unusable ones.
 
-    Why is in the log, and in `/api/v1/agents/{agent_id}/tools`.
+    The reasons are in the log, and in `/api/v1/agents/{agent_id}/tools`.
     """
 
     name: str
@@ -29,7 +29,7 @@ class ToolServerState(View):
 
 
 class Health(View):
-    """`unhealthy` when the database or Temporal does not answer, `degraded` when something else is wrong."""
+    """`unhealthy` if the database or Temporal does not answer, `degraded` if anything else fails."""
 
     status: Status
     timestamp: str

@@ -1,4 +1,4 @@
-"""Health: every part is probed at once, with a time limit, and judged."""
+"""Health: all services are probed at once, within a time limit, and summed up in one status."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -25,12 +25,12 @@ T = TypeVar("T")
 ASKED = ("database", "redis", "temporal", "vector_store", "llm")
 _VITAL = frozenset({"database", "temporal"})
 _MAX_LAG = 1000
-"""Events that a projection may be behind before health calls it degraded."""
+"""Maximum number of events a projection may be behind before the status is `degraded`."""
 
 
 @dataclass(frozen=True, slots=True)
 class Probes:
-    """What can be asked, by the names in `ASKED`; a name that is missing is not configured."""
+    """The probes by the name of their service; a service without a probe is reported as not configured."""
 
     servers: Mapping[str, Probe] = field(default_factory=dict)
     projections: ProjectionsProbe = no_projections
@@ -38,7 +38,7 @@ class Probes:
 
 
 class Checkup:
-    """Asks everything at once, each within `timeout_s`, and again `cache_s` seconds later at the earliest."""
+    """Probes all services at once, each within `timeout_s` seconds, and caches the result for `cache_s` seconds."""
 
     def __init__(
         self,
@@ -83,18 +83,18 @@ class Checkup:
         )
 
     async def _ask(self, name: str, probe: Probe) -> float | None:
-        """Milliseconds to the answer; None when there was none."""
+        """Return the milliseconds until the answer; None if there was none."""
         started = perf_counter()
         try:
             async with asyncio.timeout(self._timeout_s):
                 await probe()
-        except Exception as error:  # noqa: BLE001  (whatever a probe fails with, it is the finding)
+        except Exception as error:  # noqa: BLE001  (any failure of a probe is its result)
             self._log.warning("health: no answer", server=name, reason=repr(error))
             return None
         return round((perf_counter() - started) * 1000, 2)
 
     async def _told(self, what: str, probe: Callable[[], Awaitable[Sequence[T]]]) -> Sequence[T] | None:
-        """What a probe tells; None when it tells nothing in time."""
+        """Return a probe's result; None if it fails or takes too long."""
         try:
             async with asyncio.timeout(self._timeout_s):
                 return await probe()

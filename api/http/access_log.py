@@ -1,4 +1,4 @@
-"""The outermost layer: each request gets an id and a log line, each answer its headers, each accident an envelope."""
+"""The outermost middleware: request ids, the access log, common response headers, unexpected errors as envelopes."""
 
 from time import perf_counter
 from typing import Any
@@ -28,7 +28,7 @@ _QUIET = ("/health", "/metrics")
 
 
 class Observed:
-    """Wraps the whole web layer: whatever happens inside, one answer comes out, counted and logged."""
+    """Wraps the whole web layer: each request gets exactly one response, which is counted and logged."""
 
     def __init__(self, app: ASGIApp, *, metrics: WebMetrics) -> None:
         self._app = app
@@ -40,7 +40,7 @@ class Observed:
             await self._app(scope, receive, send)
             return
         context = RequestContext(scope)
-        # HEAD is GET without the body, which the server leaves out by its own copy of the scope
+        # HEAD is routed as GET; the server drops the body because its own copy of the scope still says HEAD
         scope = {**scope, "method": "GET"} if context.method == "HEAD" else scope
         scope["convergio"] = context
         mine = CURRENT.set(context)
@@ -60,11 +60,11 @@ class Observed:
             await self._app(scope, receive, exchange.send)
         except ClientDisconnect:
             return
-        except Exception as error:  # the last one who could turn an accident into an answer
+        except Exception as error:  # the last place where an unexpected error can become a response
             failure = failure_of(error)
             if failure.code == "INTERNAL_ERROR":
                 self._log.exception("request failed", route=_route(scope), method=exchange.context.method)
-            if exchange.status != _GONE:  # half an answer is out already: only breaking off tells the client
+            if exchange.status != _GONE:  # the response has started: only a broken connection shows the failure
                 raise
             await exchange.fail(failure)
 
@@ -85,7 +85,7 @@ class Observed:
 
 
 class _Exchange:
-    """The way out: adds the headers that every answer has, and remembers the status."""
+    """Adds the headers common to all responses, and remembers the status."""
 
     __slots__ = ("_https", "_send", "context", "status")
 
@@ -117,7 +117,7 @@ class _Exchange:
 
 
 def messages(failure: Failure, request_id: str) -> tuple[Message, Message]:
-    """A failure as the two messages of an ASGI answer."""
+    """Return a failure as the two messages of an ASGI response."""
     body = failure.body(request_id)
     headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
     headers += [(name.encode("latin-1"), value.encode("latin-1")) for name, value in failure.headers]

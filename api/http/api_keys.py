@@ -1,4 +1,4 @@
-"""Keys: which one came with a request, and whose it is."""
+"""Authentication: the API key of a request and its caller."""
 
 from collections.abc import Mapping
 from hashlib import sha256
@@ -9,18 +9,18 @@ from domain.errors import Unauthenticated
 
 KEY_PREFIX = "cvg_"
 ADMIN = Caller("key_admin", ALL_SCOPES)
-"""The caller behind the first admin key."""
+"""The caller with the first admin key."""
 METRICS = Caller("key_metrics", frozenset({"metrics"}))
-"""The caller behind the key of whoever collects figures: it reads them, and does nothing else."""
+"""The caller with the metrics key, which can only read metrics."""
 
 
 def key_hash(key: str) -> bytes:
-    """What is kept of a key: its SHA-256 (32 bytes). Keys are long and random, so nothing slower is needed."""
+    """Return the stored form of a key, its SHA-256 (32 bytes). Keys are long and random: a slow hash is not needed."""
     return sha256(key.encode()).digest()
 
 
 class Identity:
-    """Tells the caller from the headers. With `required` off, no key is needed but a `cvg_` key sent must be right."""
+    """Authenticates requests by their headers. Without `required` no key is needed, but a `cvg_` key must be valid."""
 
     def __init__(self, *, required: bool, admin_key_hash: bytes | None, metrics_key_hash: bytes | None = None) -> None:
         self._required = required
@@ -28,21 +28,21 @@ class Identity:
         self._known = [(known, caller) for known, caller in keys if known is not None]
 
     def of(self, headers: Mapping[bytes, bytes], *, open_path: bool) -> Caller:
-        """The caller. `open_path` needs no key, though a key sent is checked all the same.
+        """Return the caller. `open_path` needs no key, but a key that is sent is checked.
 
         Raises:
-            domain.errors.Unauthenticated: a key is missing or wrong.
+            domain.errors.Unauthenticated: the key is missing or wrong.
         """
         key = _key(headers)
         if key is None:
             if self._required and not open_path:
-                raise Unauthenticated("this needs an API key: Authorization: Bearer cvg_… or X-API-Key")
+                raise Unauthenticated("an API key is required: Authorization: Bearer cvg_… or X-API-Key")
             return ANONYMOUS
         given = key_hash(key)
         for known, caller in self._known:
             if compare_digest(given, known):
                 return caller
-        raise Unauthenticated("this API key is not known")
+        raise Unauthenticated("the API key is invalid")
 
 
 def _key(headers: Mapping[bytes, bytes]) -> str | None:

@@ -1,4 +1,4 @@
-"""Who calls, and what they may do."""
+"""The caller of a request and its scopes."""
 
 from dataclasses import dataclass
 from typing import Literal, get_args
@@ -11,18 +11,18 @@ ALL_SCOPES: frozenset[Scope] = frozenset(get_args(Scope))
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """The key that a request came with, if any, and its scopes."""
+    """The API key of a request, if any, and its scopes."""
 
     key_id: str | None
     scopes: frozenset[Scope]
 
     @property
     def id(self) -> str:
-        """The key's id, or `anonymous`: what sessions and idempotency keys belong to."""
+        """The key's id, or `anonymous`: the owner of sessions and idempotency keys."""
         return self.key_id or "anonymous"
 
     def require(self, scope: Scope) -> None:
-        """Refuse what the key's scopes do not reach.
+        """Return if the caller has the scope.
 
         Raises:
             domain.errors.Forbidden: the scope is missing.
@@ -32,4 +32,4 @@ class Caller:
 
 
 ANONYMOUS = Caller(None, ALL_SCOPES)
-"""Whoever sends no key while keys are not asked for: they may do everything."""
+"""The caller without a key while keys are not required, with all scopes."""

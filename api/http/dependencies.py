@@ -1,4 +1,4 @@
-"""What routes ask for: the page, the expected version, the caller, fresh views. All async: sync ones cost a thread."""
+"""FastAPI dependencies of routes: page, expected version, caller, fresh views. All async: sync ones need a thread."""
 
 import re
 from dataclasses import dataclass
@@ -16,33 +16,36 @@ MAX_PAGE = 1000
 
 
 class Positions(Protocol):
-    """Where the projections stand."""
+    """The positions of the projections in the ledger."""
 
     async def wait(self, projection: str) -> bool:
-        """Wait, 1 s at most, until the projection has seen all that was recorded. False when it has not by then."""
+        """Wait until the projection has all events recorded so far, 1 s at most.
+
+        Returns False if it has not by then.
+        """
         ...
 
 
 class NoPositions:
-    """The null object of `Positions`: nothing is projected, so nothing is stale."""
+    """The null object of `Positions`: without projections nothing is stale."""
 
-    async def wait(self, projection: str) -> bool:  # noqa: ARG002  (every projection is as fresh as the next)
+    async def wait(self, projection: str) -> bool:  # noqa: ARG002  (nothing is projected, so nothing is stale)
         return True
 
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """Which part of a list is wanted."""
+    """The requested part of a list."""
 
     skip: int
     limit: int
 
     def of(self, total: int) -> dict[str, Any]:
-        """What a `Listing` needs besides its items: `TalentList(talents=rows, **page.of(total))`."""
+        """Return the fields of a `Listing` besides its items: `TalentList(talents=rows, **page.of(total))`."""
         return {"total": total, "skip": self.skip, "limit": self.limit, "pagination": self.pagination(total)}
 
     def pagination(self, total: int) -> Pagination:
-        """What a list under `data` has beside it."""
+        """Return the pagination of a list under `data`."""
         return Pagination(
             total=total,
             skip=self.skip,
@@ -53,26 +56,26 @@ class Page:
 
 
 async def _page(
-    skip: Annotated[int, Query(ge=0, le=MAX_INT - MAX_PAGE, description="Items to leave out from the start.")] = 0,
-    limit: Annotated[int, Query(ge=1, le=MAX_PAGE, description="The most items to return.")] = 100,
+    skip: Annotated[int, Query(ge=0, le=MAX_INT - MAX_PAGE, description="Number of items to skip.")] = 0,
+    limit: Annotated[int, Query(ge=1, le=MAX_PAGE, description="Maximum number of items to return.")] = 100,
 ) -> Page:
     return Page(skip, limit)
 
 
 @dataclass(frozen=True, slots=True)
 class Expected:
-    """The versions that `If-Match` allows; None means any."""
+    """The versions that `If-Match` allows; None allows any."""
 
     versions: frozenset[int] | None
 
     def check(self, version: int) -> None:
-        """Refuse another version than the expected.
+        """Return if the version is allowed.
 
         Raises:
-            domain.errors.PreconditionFailed: the version that stands is not the one the caller knows.
+            domain.errors.PreconditionFailed: the current version is not one that the caller expects.
         """
         if self.versions is not None and version not in self.versions:
-            raise PreconditionFailed(f"the version that stands is {version}", version=version)
+            raise PreconditionFailed(f"the current version is {version}", version=version)
 
 
 ANY_VERSION = Expected(None)
@@ -80,7 +83,7 @@ _TAG = re.compile(r'\s*(?:W/)?"([0-9]{1,18})"\s*')
 
 
 def etag(version: int) -> str:
-    """The entity tag of a resource at this version.
+    """Return the entity tag of a resource at this version.
 
     It is strong, because `If-Match` compares strongly and a version names exactly one state.
     """
@@ -88,7 +91,7 @@ def etag(version: int) -> str:
 
 
 def set_etag(response: Response, version: int) -> None:
-    """Send the entity tag with the answer."""
+    """Set the entity tag of the response."""
     response.headers["etag"] = etag(version)
 
 
@@ -98,7 +101,7 @@ async def _expected(
         Header(description='The `ETag` that the change is meant for, such as `"3"`; several by commas; `*` for any.'),
     ] = None,
 ) -> Expected:
-    """Weak tags count too: proxies that compress make strong tags weak. What is no tag of ours matches nothing."""
+    """Parse `If-Match`. Weak tags count: compressing proxies weaken strong ones. Unknown tags match nothing."""
     if if_match is None or if_match.strip() == "*":
         return ANY_VERSION
     return Expected(frozenset(int(tag[1]) for part in if_match.split(",") if (tag := _TAG.fullmatch(part))))
@@ -120,13 +123,13 @@ CurrentRequest = Annotated[RequestContext, Depends(current)]
 CurrentCaller = Annotated[Caller, Depends(_caller)]
 RequestId = Annotated[str, Depends(_request_id)]
 IdempotencyKey = Annotated[str | None, Depends(_idempotency_key)]
-"""The `Idempotency-Key` as a name that no other caller, method or path has (64 characters); None without the header."""
+"""The `Idempotency-Key`, scoped by caller, method and path (64 characters); None without the header."""
 Paged = Annotated[Page, Depends(_page)]
 IfMatch = Annotated[Expected, Depends(_expected)]
 
 
 def requires(scope: Scope) -> Any:
-    """A dependency for a route or router: the caller's key must have this scope."""
+    """Return a dependency for a route or router that requires a scope of the caller."""
 
     async def check() -> None:
         CURRENT.get().caller.require(scope)
@@ -135,9 +138,9 @@ def requires(scope: Scope) -> Any:
 
 
 def joined_by_repeats() -> Any:
-    """A dependency for routes that start work under an id made of the idempotency key.
+    """Return a dependency for routes that start work under an id derived from the idempotency key.
 
-    A repeat after a 202 is let through to them, to tell how the work stands then.
+    A repeat after a 202 is passed to such a route, which reports the current state of the work.
     """
 
     async def note() -> None:
@@ -147,7 +150,7 @@ def joined_by_repeats() -> Any:
 
 
 def fresh(projection: str) -> Any:
-    """A dependency for routes that read a view: wait for it to catch up, and say so when it has not."""
+    """Return a dependency for routes that read a view: waits until it has caught up, and marks a stale response."""
 
     async def wait(request: Request) -> None:
         positions: Positions = request.app.state.positions

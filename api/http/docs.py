@@ -1,4 +1,4 @@
-"""`/docs` and `/redoc`, with their scripts from this machine: they work without a network and under a strict policy."""
+"""`/docs` and `/redoc` with local assets: they work without a network and under a strict content security policy."""
 
 import re
 from base64 import b64encode
@@ -19,7 +19,7 @@ _INLINE = re.compile(r"<script>(.*?)</script>", re.DOTALL)
 
 
 def router(title: str) -> APIRouter:
-    """The two pages and their assets."""
+    """Build the routes of the two pages and their assets."""
     swagger = get_swagger_ui_html(
         openapi_url="/openapi.json",
         title=title,
@@ -43,7 +43,7 @@ def router(title: str) -> APIRouter:
 
 
 class _Assets(StaticFiles):
-    """They change with a release of the platform only."""
+    """Static files that only change with a release, so browsers may cache them."""
 
     def file_response(self, *args: Any, **kwargs: Any) -> Response:
         response = super().file_response(*args, **kwargs)
@@ -62,7 +62,10 @@ def _page(page: HTMLResponse) -> Callable[[], Awaitable[Response]]:
 
 
 def _policy(html: str) -> str:
-    """Scripts from here and the page's own inline one by its hash; both viewers need inline styles and data images."""
+    """Return the policy: local scripts, and the page's inline one by its hash.
+
+    Both viewers need inline styles and data images.
+    """
     hashes = (b64encode(sha256(script.encode()).digest()).decode() for script in _INLINE.findall(html))
     scripts = " ".join(["'self'", *(f"'sha256-{digest}'" for digest in hashes)])
     return (

@@ -1,4 +1,4 @@
-"""The success envelope for clients that ask: `{success, data, timestamp, request_id}` around every JSON answer."""
+"""The success envelope, on request: `{success, data, timestamp, request_id}` around every JSON response."""
 
 from collections.abc import Sequence
 from urllib.parse import parse_qs
@@ -15,7 +15,7 @@ _FIRST_FAILURE = 400
 
 
 class Envelope:
-    """Wraps JSON answers below 400 without parsing them. Those who do not ask pay two lookups."""
+    """Wraps JSON responses below 400 without parsing them. Other requests cost two lookups."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -36,7 +36,7 @@ def _asked(query: bytes) -> bool:
 
 
 class _Wrapped:
-    """Puts text before the first and after the last piece of a JSON body, and corrects the length."""
+    """Writes text before the first and after the last chunk of a JSON body, and corrects the length."""
 
     def __init__(self, request_id: str, send: Send, *, media_type: bytes | None) -> None:
         self._send = send

@@ -1,4 +1,4 @@
-"""How refusals and accidents become answers: one table, one envelope."""
+"""The translation of errors to HTTP: one table, one envelope."""
 
 import json
 from collections.abc import Iterator, Mapping
@@ -19,7 +19,7 @@ INTERNAL = (500, "INTERNAL_ERROR")
 
 
 class UnsupportedMediaType(errors.Refused):
-    """The body is not JSON."""
+    """The body is not of a media type that the route accepts."""
 
 
 TABLE: Mapping[type[BaseException], tuple[int, str]] = {
@@ -40,18 +40,18 @@ TABLE: Mapping[type[BaseException], tuple[int, str]] = {
     ConnectionError: (503, "SERVICE_UNAVAILABLE"),
 }
 CODES: Mapping[int, str] = {405: "METHOD_NOT_ALLOWED", **dict(reversed([*TABLE.values()]))}
-"""The code of each status. 429 has two: a bare one means the rate limit."""
+"""The error code of each status. Of the two for 429, a bare one means the rate limit."""
 
 _AWAY = {RPCStatusCode.UNAVAILABLE, RPCStatusCode.DEADLINE_EXCEEDED, RPCStatusCode.RESOURCE_EXHAUSTED}
 _RETRY_AFTER_S = 2
 _MOST_ERRORS = 100
 _LONGEST_NAME = 200
-_LONGEST_REASON = 500  # some repeat what was sent
+_LONGEST_REASON = 500  # some messages repeat the input
 
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """An answer from 400 up."""
+    """A response with a status of 400 or more."""
 
     status: int
     code: str
@@ -60,22 +60,22 @@ class Failure:
     headers: tuple[tuple[str, str], ...] = ()
 
     def body(self, request_id: str) -> bytes:
-        """The error envelope as JSON."""
+        """Return the error envelope as JSON."""
         error = {"code": self.code, "message": self.message, "details": self.details}
         envelope = {"success": False, "error": error, "timestamp": now(), "request_id": request_id}
         try:
             return orjson.dumps(envelope, default=str, option=orjson.OPT_NON_STR_KEYS)
-        except TypeError:  # integers beyond 64 bits, or half a surrogate pair: what a client may have put into a path
+        except TypeError:  # integers beyond 64 bits, or lone surrogates, which a client may put into a path
             return json.dumps(envelope, default=str).encode()
 
 
 def now() -> str:
-    """This moment as an RFC 3339 timestamp in UTC, to the millisecond."""
+    """Return the current time as an RFC 3339 timestamp in UTC, to the millisecond."""
     return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%f")[:-3] + "Z"
 
 
 def failure_of(error: BaseException) -> Failure:
-    """The answer to this error. What is not in the table is an accident, and says nothing about itself."""
+    """Return the response for an error. An error outside the table is unexpected, and none of its details are shown."""
     if isinstance(error, errors.Refused):
         return _refused(error)
     if isinstance(error, RequestValidationError):
@@ -83,8 +83,8 @@ def failure_of(error: BaseException) -> Failure:
     if isinstance(error, HTTPException):
         return _http(error)
     if isinstance(error, TimeoutError | ConnectionError) or (isinstance(error, RPCError) and error.status in _AWAY):
-        return _refused(errors.Unavailable("something this needs cannot be reached now"))
-    return Failure(*INTERNAL, "something went wrong here; the request id finds it in the log")
+        return _refused(errors.Unavailable("a service that this request needs cannot be reached now"))
+    return Failure(*INTERNAL, "an internal error occurred; find it in the log by the request id")
 
 
 def _refused(error: errors.Refused) -> Failure:
@@ -105,7 +105,7 @@ def _headers(status: int, error: errors.Refused) -> Iterator[tuple[str, str]]:
 
 
 def _unprocessable(error: errors.Refused) -> Failure:
-    """A refusal by the domain in the shape of a validation error; `errors` may be among its details already."""
+    """Return a refusal by the domain in the form of a validation error; its details may have `errors` already."""
     first = {name: error.details[name] for name in ("field", "reason") if name in error.details}
     details = {"errors": [{"reason": error.message, **first}], **error.details}
     return Failure(422, "VALIDATION_ERROR", error.message, details)
@@ -119,7 +119,7 @@ def _invalid(error: RequestValidationError) -> Failure:
 
 
 def _fault(fault: Mapping[str, Any]) -> dict[str, str]:
-    """One bad field. What was sent in it is not repeated."""
+    """Return one invalid field. Its value is not repeated: it may be secret or large."""
     location, *names = fault["loc"] or ("body",)
     name = ".".join(str(part) for part in names) or str(location)
     return {

@@ -1,4 +1,4 @@
-"""Handing work to Temporal so that a 503 is certain: what nobody confirmed is revoked before it is said."""
+"""Handover of work to Temporal such that a 503 is definite: unconfirmed work is revoked before the 503 is sent."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -14,11 +14,11 @@ from domain.revocations import Revocations, Work
 T = TypeVar("T")
 
 _PAUSE_S = 1.0
-"""Between two tries to revoke work while the ledger is away too."""
+"""Seconds between two attempts to revoke work while the ledger cannot be reached."""
 
 
 class Handover:
-    """The way on which all work of callers goes that is not to run once they have been told 503."""
+    """Hands over all work that must not run after its caller has received a 503."""
 
     def __init__(self, revocations: Revocations, now: Callable[[], datetime]) -> None:
         self._revocations = revocations
@@ -27,16 +27,16 @@ class Handover:
         self._log = structlog.get_logger("convergio.api")
 
     async def key(self, idempotency_key: str | None) -> str | None:
-        """What the ids of the request's work are made of: a text that no revoked work has."""
+        """Return the text that the ids of the request's work are derived from: none of revoked work."""
         if idempotency_key is None:
             return None
         return await asyncio.to_thread(self._revocations.key, idempotency_key)
 
     async def confirmed(self, handing_over: Awaitable[T], work: Work, *, by: str, because: str) -> T | None:
-        """What Temporal says of it. None when it says nothing, and the work has begun all the same.
+        """Return Temporal's answer. None if there is none, but the work has begun all the same.
 
         Raises:
-            Unavailable: Temporal says nothing, and the work never begins.
+            Unavailable: Temporal does not answer, and the work will never begin.
         """
         try:
             return await handing_over
@@ -47,7 +47,7 @@ class Handover:
         return None
 
     async def _revoked(self, work: Work, cause: Cause) -> bool:
-        """Whether it was kept from beginning. While the ledger is away too, nothing begins, and it is tried on."""
+        """Return whether the work was revoked before it began; while the ledger is down, retry in the background."""
         try:
             return await asyncio.to_thread(self._revocations.revoke, work, cause)
         except Unavailable:

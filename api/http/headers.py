@@ -1,4 +1,4 @@
-"""Headers that say one thing: sent twice, somebody before us may have gone by the other one."""
+"""Headers that may occur only once: a proxy before this server may have read the other value of a repeated one."""
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -21,7 +21,7 @@ SINGLE = frozenset(
 
 
 class SingleHeaders:
-    """Refuses requests that say twice what can be said once, whether the words are the same or not."""
+    """Refuses requests that repeat such a header, even with the same value."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -37,7 +37,7 @@ class SingleHeaders:
 
 def _refuse_repeated(scope: Scope) -> None:
     if name := _repeated(scope):
-        raise Malformed(f"the header {name} is there twice", field=name)
+        raise Malformed(f"the header {name} is repeated", field=name)
 
 
 def _repeated(scope: Scope) -> str | None:

@@ -1,4 +1,4 @@
-"""Which names this API answers to, and which web pages may call it."""
+"""Host names that this API serves, and web origins that may call it."""
 
 import re
 from collections.abc import Iterable
@@ -25,9 +25,9 @@ _EXPOSED = (
 
 
 class TrustedHosts:
-    """Refuses requests for names that are not ours: another name means that a browser was tricked, or a proxy erred.
+    """Refuses requests for other host names: they come from DNS rebinding or a misconfigured proxy.
 
-    `hosts` are names without a port, `*.example.com` for all below one, `*` for any.
+    `hosts` are names without a port, `*.example.com` for all subdomains, `*` for any.
     """
 
     def __init__(self, app: ASGIApp, *, hosts: Iterable[str]) -> None:
@@ -54,9 +54,9 @@ class TrustedHosts:
 
 
 class Origins:
-    """CORS. Pages of other origins may not read answers, and may not change anything either, preflight or not.
+    """CORS. Pages of other origins can neither read responses nor change anything, with or without a preflight.
 
-    With `loopback`, pages served from this machine are among the allowed ones.
+    With `loopback`, origins on this machine are allowed.
     """
 
     def __init__(self, app: ASGIApp, *, origins: Iterable[str], loopback: bool) -> None:
@@ -107,7 +107,7 @@ class _Preflight:
 
 
 def _own(origin: str, host: bytes) -> bool:
-    """Whether the page came from here itself."""
+    """Return whether the page was served by this host."""
     return origin.partition("://")[2].lower() == host.decode("latin-1").lower()
 
 

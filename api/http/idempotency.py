@@ -1,11 +1,10 @@
-"""`Idempotency-Key`: a POST with the same key and body is answered as it was the first time.
+"""`Idempotency-Key`: a POST with the same key and body gets the same response as the first time.
 
-What is kept is what was done (2xx), and that it contradicts what has happened (409). Any other refusal may be another
-one next time, when what was missing is there; it has done nothing, so it is simply asked again. A 202 says how far work
-had come, which a repeat wants to know anew.
+Stored are successes (2xx) and conflicts (409). Any other refusal may end differently next time; it has done nothing, so
+the request simply runs again. A 202 reports progress, which a repeat reads anew.
 
-A request without the header passes untouched. With it, the key is claimed before anything happens; if the store
-cannot be reached the request is refused (fails closed), because it could be a repeat.
+A request without the header passes untouched. With it, the key is claimed before anything happens; if the store cannot
+be reached, the request is refused (fails closed), because it could be a repeat.
 """
 
 import asyncio
@@ -25,23 +24,23 @@ from domain.errors import Conflict, Invalid, Unavailable
 from domain.idempotency.ports import JOINS, LEASE_S, Answer, Answers
 
 MAX_KEY = 255
-"""The most characters of a key."""
+"""Maximum characters of a key."""
 
 RENEW_S = LEASE_S / 3
-"""A claim is renewed this often, in seconds, while its request is being worked on."""
+"""Interval in seconds at which a claim is renewed while its request is processed."""
 
 _SANE = re.compile(rb"[\x21-\x7e]{1,%d}" % MAX_KEY)
 _FIRST_POLL_S, _LAST_POLL_S = 0.02, 0.5
 _CONFLICT = 409
 _REFUSED_BEFORE = frozenset({404, 409, 422})
-"""What is accepted stays accepted: a repeat that is refused like this, as something has changed, is told the 202.
+"""Refusals of a repeat that are answered with the stored 202 instead: accepted work stays accepted.
 
-Unless that one asked for the same request again: then this is what came of it.
+A stored 202 that asked for the same request again is the exception: then the refusal is the outcome of the work.
 """
 
 
 class Idempotency:
-    """`wait_s` bounds, in seconds, how long a repeat waits for the first request to be answered."""
+    """`wait_s` bounds, in seconds, how long a repeat waits for the first request's response."""
 
     def __init__(self, app: ASGIApp, *, answers: Answers, wait_s: float) -> None:
         self._app = app
@@ -70,12 +69,12 @@ class Idempotency:
         await self._app(scope, receive, again.send)
 
     async def _claimed(self, claim: "_Claim", fingerprint: bytes) -> Answer | None:
-        """The kept answer, or None when the claim is ours."""
+        """Return the stored response, or None once the key is claimed by this request."""
         loop, pause = asyncio.get_running_loop(), _FIRST_POLL_S
         give_up_at = loop.time() + self._wait_s
         while (outcome := await self._answers.claim(claim.key, fingerprint, claim.holder)) == "busy":
             if loop.time() + pause > give_up_at:
-                raise Unavailable("the first request with this key is still being worked on", retry_after=5)
+                raise Unavailable("the first request with this key is still being processed", retry_after=5)
             await asyncio.sleep(pause)
             pause = min(pause * 1.5, _LAST_POLL_S)
         if outcome == "other_body":
@@ -84,7 +83,7 @@ class Idempotency:
 
 
 class _Claim:
-    """A claimed key. It is renewed while the work goes on, and given up at the end unless an answer was kept."""
+    """A claimed key. It is renewed while the request is processed, and released after, unless a response was stored."""
 
     def __init__(self, answers: Answers, key: bytes) -> None:
         self._answers = answers
@@ -108,12 +107,12 @@ class _Claim:
             await self._try(self._answers.release(self.key, self.holder))
 
     async def keep(self, answer: Answer) -> None:
-        """Keep the answer. If that fails the client is answered all the same: the work has been done."""
+        """Store the response. The client gets it even if that fails: the work has been done."""
         self._kept = True
         await self._try(self._answers.keep(self.key, self.holder, answer))
 
     async def replace(self, answer: Answer) -> None:
-        """Keep this answer, by which work has ended, in the place of the one that said that it goes on."""
+        """Store the final response in place of the provisional one."""
         await self._try(self._answers.replace(self.key, answer))
 
     def _plan(self) -> None:
@@ -129,12 +128,12 @@ class _Claim:
     async def _try(self, step: Any) -> None:
         try:
             await step
-        except Unavailable as error:  # the lease runs out by itself, and a repeat joins the same work
-            self._log.warning("idempotency store away in mid-request", reason=repr(error.__cause__ or error))
+        except Unavailable as error:  # the lease expires by itself, and a repeat joins the same work
+            self._log.warning("idempotency store unreachable during a request", reason=repr(error.__cause__ or error))
 
 
 class _Held:
-    """Holds the start of an answer back until its first piece is there, and hands both to `_tell`."""
+    """Buffers the start of a response until its first chunk, for a decision about both together."""
 
     def __init__(self, claim: _Claim, request: RequestContext, send: Send) -> None:
         self._claim = claim
@@ -156,7 +155,7 @@ class _Held:
 
 
 class _Keeping(_Held):
-    """Keeps an answer before it is sent. An answer in pieces is a stream: that one is not kept."""
+    """Stores a response before sending it. A response in several chunks is a stream, and is not stored."""
 
     async def _tell(self, start: Message, body: Message) -> None:
         if _is_kept(start, self._request) and not body.get("more_body"):
@@ -166,7 +165,7 @@ class _Keeping(_Held):
 
 
 class _Rereading(_Held):
-    """Passes on how the work stands now, and keeps it once the work is over."""
+    """Sends the current state of accepted work, and stores the response once the work is over."""
 
     def __init__(self, claim: _Claim, kept: Answer, request: RequestContext, send: Send) -> None:
         super().__init__(claim, request, send)
@@ -183,9 +182,9 @@ class _Rereading(_Held):
 
 
 def _is_kept(start: Message, request: RequestContext) -> bool:
-    """Whether the same request is to be answered the same.
+    """Return whether the response is stored for repeats.
 
-    Who is asked to come again gets what there is then, unless the repeat joins the work and learns that anyway.
+    One with `Retry-After` is not, unless the repeat joins the work, and so reads its state anyway.
     """
     status = start["status"]
     is_told = request.joins or not _comes_again(name.decode("latin-1") for name, _ in start["headers"])
@@ -193,7 +192,7 @@ def _is_kept(start: Message, request: RequestContext) -> bool:
 
 
 def _comes_again(headers: Iterable[str]) -> bool:
-    """Whether an answer with these headers asks for the same request again, to learn what came of it."""
+    """Return whether the response asks the client to repeat the request."""
     return any(name.lower() == "retry-after" for name in headers)
 
 
@@ -210,9 +209,9 @@ async def _replay(answer: Answer, request: RequestContext, send: Send) -> None:
 
 
 def scoped_key(request: RequestContext) -> str | None:
-    """The request's key as a name that no other caller, method or path has; None without the header.
+    """Return the request's key, scoped by caller, method and path; None without the header.
 
-    What a command derives ids from, so that a repeat joins the same work even when no answer was kept.
+    Commands derive ids from it, so that a repeat joins the same work even if no response was stored.
     """
     if b"idempotency-key" not in request.given:
         return None
@@ -228,7 +227,7 @@ def _named(request: RequestContext) -> tuple[bytes, ...]:
 
 
 def _fingerprint(request: RequestContext, query: bytes) -> bytes:
-    """What makes a body the same: its JSON whatever its spacing and order, and the query but for `envelope`."""
+    """Return the hash by which bodies are compared: normalised JSON, and the query without `envelope`."""
     body = b"" if request.json is None else orjson.dumps(request.json, option=orjson.OPT_SORT_KEYS)
     asked = b"&".join(sorted(part for part in query.split(b"&") if not part.startswith(b"envelope=")))
     return sha256(asked + b"\x1f" + body).digest()

@@ -1,4 +1,4 @@
-"""What this process counts for Prometheus. Labels are few: routes by their template, never paths or callers."""
+"""Prometheus metrics of this process. Labels are bounded: route templates, never paths or callers."""
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.gc_collector import GCCollector
@@ -11,31 +11,31 @@ _SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
 
 
 class WebMetrics:
-    """Requests, how long they took, how many are under way; and how often the rate limit could not be asked."""
+    """Counts requests, their duration and concurrency, and requests limited without the shared rate limit."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
         self.registry = registry
         for collector in (ProcessCollector, PlatformCollector, GCCollector):
             collector(registry=registry)
         labels = ("route", "method", "status")
-        self._requests = Counter("convergio_http_requests", "Requests answered.", labels, registry=registry)
+        self._requests = Counter("convergio_http_requests", "Responses sent.", labels, registry=registry)
         self._seconds = Histogram(
             "convergio_http_request_seconds",
-            "Time to the end of the answer.",
+            "Seconds from the request to the end of its response.",
             labels[:2],
             buckets=_SECONDS,
             registry=registry,
         )
-        self.in_flight = Gauge("convergio_http_requests_in_flight", "Requests under way.", registry=registry)
+        self.in_flight = Gauge("convergio_http_requests_in_flight", "Requests in progress.", registry=registry)
         self.rate_limit_alone = Counter(
             "convergio_rate_limit_alone",
-            "Requests that this process limited by itself: the shared buckets could not be reached.",
+            "Requests limited by this process alone: the shared buckets could not be reached.",
             registry=registry,
         )
         self._known: dict[tuple[str, str, int], tuple[Counter, Histogram]] = {}
 
     def answered(self, route: str, method: str, status: int, seconds: float) -> None:
-        """Count one answer. A method nobody knows is counted as `OTHER`."""
+        """Count one response. An unknown method is counted as `OTHER`."""
         known = self._known.get((route, method, status)) or self._learn(route, method, status)
         known[0].inc()
         known[1].observe(seconds)
@@ -48,5 +48,5 @@ class WebMetrics:
         return both
 
     def text(self) -> bytes:
-        """Everything counted, in the Prometheus text format."""
+        """Return all metrics in the Prometheus text format."""
         return generate_latest(self.registry)

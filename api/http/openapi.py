@@ -1,4 +1,4 @@
-"""The OpenAPI description: what FastAPI knows of the routes, and the rules that hold for all of them."""
+"""The OpenAPI description: FastAPI's description of the routes, and the rules that hold for all of them."""
 
 import re
 from collections import Counter
@@ -9,30 +9,29 @@ from api.http.idempotency import MAX_KEY
 from api.http.schemas import ErrorEnvelope
 
 TAKES_YAML = "x-takes-yaml"
-"""Marks an operation whose body may be YAML; it is described as such, and the mark is taken away."""
+"""Marks an operation whose body may be YAML; the mark is removed once the media type is added."""
 TITLE = "Convergio API"
 SUMMARY = "AI agents that never lose their place."
 DESCRIPTION = """\
 Durable AI agents over REST.
 
-**Answers** are exactly the documented body. With `?envelope=true`, or `Accept:
+**Responses** are exactly the documented body. With `?envelope=true`, or `Accept:
 application/vnd.convergio.envelope+json`, they come inside `{success, data, timestamp, request_id}`.
 
 **Errors**, from 400 up, always come as `{success: false, error: {code, message, details}, timestamp, request_id}`.
 
-**Repeats**: a POST with an `Idempotency-Key` can be sent again safely for 24 hours. What was done (2xx) and what was
-a `409` is answered as the first time (`Idempotency-Replayed: true`); any other refusal has done nothing, and is asked
-again. After a `202` that names work to poll, a repeat joins that work and tells how it stands. The same key with
-another body is a `409`.
+**Repeats**: a POST with an `Idempotency-Key` can be repeated safely for 24 hours. A success (2xx) and a `409` are
+replayed (`Idempotency-Replayed: true`); any other refusal has changed nothing, so the request runs again. After a `202`
+that names work to poll, a repeat joins that work and reports its state. The same key with another body is a `409`.
 
 **Versions**: resources carry `version` and `ETag`; `PUT` and `DELETE` honour `If-Match`.
 
-**Rate limit**: `X-RateLimit-Limit`, `-Remaining` and `-Reset` (Unix seconds) on every limited answer; a `429` carries
+**Rate limit**: `X-RateLimit-Limit`, `-Remaining` and `-Reset` (Unix seconds) on every limited response; a `429` carries
 `Retry-After`.
 
-**Reads** show what was written before them; one that could not wait long enough says `X-Convergio-Stale: true`.
+**Reads** include all earlier writes; one whose view has not caught up in time has `X-Convergio-Stale: true`.
 
-Integers beyond 64 bits are read as floating-point numbers: send as text what has to keep its digits.
+Integers beyond 64 bits are read as floating-point numbers: send them as text to keep all digits.
 Times are UTC, money is US dollars with up to 6 decimals. Bodies are JSON of 1 MiB at most; definitions of workflows
 may be YAML of 128 KiB.
 """
@@ -43,20 +42,20 @@ TAGS = (
 )  # fmt: skip
 
 _REASONS = {
-    400: "The request cannot be read",
-    401: "A key is missing or wrong",
-    403: "The key or the page may not do this",
-    404: "There is no such thing",
-    405: "The path has no such method",
-    409: "It contradicts what has already happened",
-    412: "`If-Match` names another version",
+    400: "The request is malformed",
+    401: "The API key is missing or wrong",
+    403: "The API key or the web origin is not allowed to do this",
+    404: "The resource does not exist",
+    405: "The path does not support this method",
+    409: "The request conflicts with the current state",
+    412: "`If-Match` does not match the current version",
     413: "The body is too large",
-    415: "The body is not of a media type that is read here",
-    422: "The request says something that cannot be",
+    415: "The media type of the body is not supported",
+    422: "The request is invalid",
     429: "Too many requests, or over budget",
-    500: "Something went wrong here",
+    500: "An internal error",
     502: "The model provider failed",
-    503: "Something this needs cannot be reached",
+    503: "A required service cannot be reached",
 }
 _ANYWHERE = (400, 401, 403, 422, 429, 500, 503)
 _SCHEMA = "#/components/schemas/ErrorEnvelope"
@@ -76,7 +75,7 @@ _OPEN = frozenset({"/health", "/health/live", "/health/ready"})
 
 
 def complete(schema: dict[str, Any], *, auth_on: bool) -> dict[str, Any]:
-    """Add to FastAPI's description what the web layer does for every operation."""
+    """Add the rules of the web layer to FastAPI's description of every operation."""
     components = schema.setdefault("components", {})
     schemas = components.setdefault("schemas", {})
     for unused in ("HTTPValidationError", "ValidationError"):
@@ -104,7 +103,7 @@ def complete(schema: dict[str, Any], *, auth_on: bool) -> dict[str, Any]:
 
 
 def _also_yaml(operation: dict[str, Any]) -> None:
-    """Where a body may be YAML, it is described as that too."""
+    """Add the YAML media type where the body may be YAML."""
     if operation.pop(TAKES_YAML, False):
         content = operation["requestBody"]["content"]
         content["application/yaml"] = content["application/json"]
@@ -133,7 +132,7 @@ def _extend(path: str, method: str, operation: dict[str, Any]) -> None:
 
 
 def _forbid_nul(schema: dict[str, Any]) -> None:
-    """Say of every text that may be sent that it holds no NUL, which no text of the platform can."""
+    """State for every input text that it has no NUL, which PostgreSQL cannot store."""
     schemas = schema["components"]["schemas"]
     pending = [operation.get("requestBody", {}) for _, _, operation in _operations(schema)]
     pending += [operation.get("parameters", []) for _, _, operation in _operations(schema)]
@@ -169,14 +168,14 @@ def _parameters() -> dict[str, Any]:
             "name": "X-Request-ID",
             "in": "header",
             "required": False,
-            "description": "Names this request in answers and logs, if it has at most 128 visible characters.",
+            "description": "The id of this request in responses and logs: at most 128 visible ASCII characters.",
             "schema": {"type": "string"},
         },
         "IdempotencyKey": {
             "name": "Idempotency-Key",
             "in": "header",
             "required": False,
-            "description": "Makes a repeat safe. Kept for 24 hours.",
+            "description": "Makes repeats safe. Stored for 24 hours.",
             "schema": {"type": "string", "minLength": 1, "maxLength": MAX_KEY, "pattern": "^[!-~]+$"},
         },
     }

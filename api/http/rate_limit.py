@@ -1,4 +1,4 @@
-"""Who comes in, and how often: the key is looked at, then a token is taken from the caller's bucket."""
+"""Authentication and rate limit: the key is checked, then a token is taken from the caller's bucket."""
 
 from collections.abc import Callable
 from functools import lru_cache
@@ -19,7 +19,7 @@ _UNLIMITED = (*_OPEN, "/metrics")
 
 
 class Gate:
-    """Lets requests in. Wrong keys are paid for by the client's address, on every path, so that guessing is slow."""
+    """Authenticates and limits requests. A wrong key costs a token of the client's address, to slow down guessing."""
 
     def __init__(self, app: ASGIApp, *, identity: Identity, limiter: RateLimiter) -> None:
         self._app = app
@@ -58,10 +58,10 @@ class Gate:
 
 
 class StandIn:
-    """The policy for buckets that cannot be reached: those of this process take their place, counted by `alone`.
+    """The fallback when the shared buckets cannot be reached: buckets of this process, counted by `alone`.
 
-    They go on from where the others stood. After a failure the others are not asked for `pause_s` seconds: a dead
-    server costs one request its timeout, not all.
+    They start from the last state of the shared ones. After a failure the shared ones are not used for `pause_s`
+    seconds, so that a dead server costs one request its timeout, not all.
     """
 
     def __init__(
@@ -86,7 +86,7 @@ class StandIn:
         if self._ask_again_at:
             if self._clock() < self._ask_again_at:
                 return await self._instead(bucket)
-            self._ask_again_at = self._clock() + self._pause_s  # one asks, the others do not wait for it
+            self._ask_again_at = self._clock() + self._pause_s  # only this request retries, others do not wait
         try:
             verdict = await self._limiter.take(bucket)
         except Unavailable as error:
@@ -116,7 +116,7 @@ def _below(path: str, roots: tuple[str, ...]) -> bool:
 
 @lru_cache(maxsize=4096)
 def _network(client: str) -> str:
-    """The address; of IPv6 the /64, since whoever has one address there has all of them."""
+    """Return the address; for IPv6 its /64, since a client controls all addresses in it."""
     if ":" not in client:
         return client
     try:

@@ -1,4 +1,4 @@
-"""What a request may carry: JSON of bounded size and depth, in text that PostgreSQL can hold; here and there YAML."""
+"""Request bodies: JSON of bounded size and depth, without text that PostgreSQL cannot store; YAML on some paths."""
 
 import asyncio
 import json
@@ -18,30 +18,30 @@ from api.http.schemas import MAX_INT
 from domain.errors import Invalid, Malformed, TooLarge
 
 MAX_BODY = 1024 * 1024
-"""The most bytes of a body, unless its path allows more."""
+"""Maximum bytes of a body, unless its path allows more."""
 
 MAX_DEPTH = 64
-"""The most arrays and objects within each other."""
+"""Maximum nesting of arrays and objects."""
 
 MAX_TARGET = 8192
-"""The most bytes of path and query together."""
+"""Maximum bytes of path and query together."""
 
 MAX_YAML = 128 * 1024
-"""The most bytes of a body in YAML, which takes a hundred times as long to read as JSON."""
+"""Maximum bytes of a YAML body, which takes a hundred times as long to parse as JSON."""
 
 _BODILESS = frozenset({"GET", "HEAD", "OPTIONS"})
 _JSON = re.compile(rb"application/(?:[a-z0-9.+-]+\+)?json\s*(?:;.*)?", re.IGNORECASE)
 _YAML = re.compile(rb"(?:application|text)/(?:[a-z0-9.+-]+\+|x-)?yaml\s*(?:;.*)?", re.IGNORECASE)
 _LONG = re.compile(rb"\d{19}")
-_MOST_DIGITS = 20  # a sign among them
+_MOST_DIGITS = 20  # including the sign
 _BRACKETS = re.compile(rb'"(?:[^"\\]|\\.)*+"?|[\[{]|[\]}]', re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)
 class Yaml:
-    """Where a body may be YAML as well, and how it is read; `read` raises `Malformed`.
+    """Paths whose body may be YAML, and its parser; `read` raises `Malformed`.
 
-    `read_json` reads JSON as strictly: which of two values of one key is meant, nobody can tell.
+    `read_json` parses JSON as strictly: a repeated key is refused, as its meaning is ambiguous.
     """
 
     paths: re.Pattern[str]
@@ -53,7 +53,7 @@ class Yaml:
 
 
 class Bodies:
-    """Reads each body once, checks it and hands it on whole. `larger` names paths with another limit in bytes."""
+    """Reads each body once, checks it and passes it on as one message. `larger` are other byte limits by path."""
 
     def __init__(self, app: ASGIApp, *, larger: Mapping[str, int] | None = None, yaml: Yaml | None = None) -> None:
         self._app = app
@@ -101,12 +101,12 @@ def _chunk(message: Message, request: RequestContext, limit: int, before: int) -
 
 
 def _too_large(request: RequestContext, limit: int) -> TooLarge:
-    request.headers.append((b"connection", b"close"))  # the rest of the body is not worth reading
-    return TooLarge(f"the body may have {limit} bytes at most", limit=limit)
+    request.headers.append((b"connection", b"close"))  # the rest of the body is not read
+    return TooLarge(f"the body exceeds {limit} bytes", limit=limit)
 
 
 def _replay(body: bytes, receive: Receive) -> Receive:
-    """The body as one message; then whatever the server says next, such as that the client has gone."""
+    """Return a receiver of the body as one message, and then of the server's further messages, such as a disconnect."""
     given = False
 
     async def replay() -> Message:
@@ -120,7 +120,7 @@ def _replay(body: bytes, receive: Receive) -> Receive:
 
 
 async def _as_json(scope: Scope, request: RequestContext, yaml: Yaml) -> Scope:
-    """Put JSON in the place of a YAML body; whatever comes further in knows of JSON only."""
+    """Replace a YAML body with JSON, the only format that the routes parse."""
     if len(request.body) > MAX_YAML:
         raise _too_large(request, MAX_YAML)
     try:
@@ -128,7 +128,7 @@ async def _as_json(scope: Scope, request: RequestContext, yaml: Yaml) -> Scope:
     except UnicodeDecodeError:
         raise Malformed("the body is not UTF-8") from None
     except orjson.JSONEncodeError as error:
-        raise Malformed(f"the body is more than JSON has: {error}") from None
+        raise Malformed(f"the body cannot be represented as JSON: {error}") from None
     request.given[b"content-type"] = b"application/json"
     rest = [(name, value) for name, value in scope["headers"] if name not in {b"content-type", b"content-length"}]
     return {**scope, "headers": [*rest, (b"content-type", b"application/json")]}
@@ -149,22 +149,21 @@ def _parsed(request: RequestContext) -> Any:
     try:
         value = orjson.loads(body)
     except orjson.JSONDecodeError as error:
-        raise Malformed(f"the body is no JSON: {error.msg} at character {error.pos}") from error
+        raise Malformed(f"the body is not valid JSON: {error.msg} at character {error.pos}") from error
     if _LONG.search(body):
-        # Readers of JSON differ in what they make of such integers, and most writers refuse them: from here on there
-        # are none.
+        # JSON parsers differ on integers beyond 64 bits, and most serialisers refuse them: they are replaced here.
         value = json.loads(body, parse_int=_whole)
         request.body = orjson.dumps(value)
     if b"\\u0000" in body and (where := _nul(value)) is not None:
         raise Invalid(
-            f"{where or 'body'}: NUL characters are not accepted", field=where or "body", reason="holds a NUL"
+            f"{where or 'body'}: NUL characters are not accepted", field=where or "body", reason="contains a NUL"
         )
     return value
 
 
 def _whole(digits: str) -> int | float:
-    """An integer, or the nearest floating-point number where it has no 64 bits."""
-    number = int(digits) if len(digits) <= _MOST_DIGITS else None  # reading more takes longer than their number
+    """Return an integer, or the nearest floating-point number if it does not fit 64 bits."""
+    number = int(digits) if len(digits) <= _MOST_DIGITS else None  # parsing more is quadratic
     return number if number is not None and -MAX_INT - 1 <= number <= MAX_INT else float(digits)
 
 
@@ -179,7 +178,7 @@ def _too_deep(body: bytes) -> bool:
 
 
 def _nul(value: Any) -> str | None:
-    """The path to the first text with a NUL, such as `context.user_id`. Recursion is bounded by `MAX_DEPTH`."""
+    """Return the path of the first text with a NUL, such as `context.user_id`. `MAX_DEPTH` bounds the recursion."""
     if isinstance(value, str):
         return "" if "\0" in value else None
     inner = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
@@ -193,6 +192,6 @@ def _nul(value: Any) -> str | None:
 
 def _check_target(path: str, query: bytes) -> None:
     if len(path) + len(query) > MAX_TARGET:
-        raise Malformed(f"path and query may have {MAX_TARGET} bytes at most")
+        raise Malformed(f"path and query exceed {MAX_TARGET} bytes")
     if "\0" in path or b"%00" in query:
-        raise Invalid("NUL characters are not accepted in path or query", field="url", reason="holds a NUL")
+        raise Invalid("NUL characters are not accepted in path or query", field="url", reason="contains a NUL")

@@ -1,4 +1,4 @@
-"""What is known about the request at hand. Made once, at the edge; read by whatever comes further in."""
+"""The context of the current request, created by the outermost middleware and read by all others."""
 
 import re
 from contextvars import ContextVar
@@ -10,14 +10,14 @@ from api.http.caller import ANONYMOUS, Caller
 
 Header = tuple[bytes, bytes]
 
-_LONGEST_CLIENT = 64  # a proxy's word for it is as long as the proxy likes
+_LONGEST_CLIENT = 64  # a proxy may send text of any length
 _SANE_ID = re.compile(rb"[\x21-\x7e]{1,128}")
 
 
 class RequestContext:
-    """One request. `headers` go out with the answer, whoever gives it; `body` is what was sent, once it is read.
+    """One request. `headers` are added to its response; `body` is the raw body once it is read.
 
-    `joins`: the same request again, under its idempotency key, joins the same work and tells how it stands.
+    `joins`: a repeat with the same idempotency key joins the same work and reports its state.
     """
 
     __slots__ = (
@@ -49,11 +49,11 @@ class RequestContext:
         self.started = perf_counter()
 
     def add_header(self, name: str, value: str) -> None:
-        """Send this header with the answer."""
+        """Add a header to the response."""
         self.headers.append((name.lower().encode("latin-1"), value.encode("latin-1")))
 
     def elapsed_ms(self) -> int:
-        """Milliseconds since the request came in."""
+        """Return the milliseconds since the request arrived."""
         return round((perf_counter() - self.started) * 1000)
 
 
@@ -61,12 +61,12 @@ CURRENT: ContextVar[RequestContext] = ContextVar("request")
 
 
 def of(scope: Any) -> RequestContext:
-    """The context of this ASGI scope."""
+    """Return the context of this ASGI scope."""
     return cast("RequestContext", scope["convergio"])
 
 
 async def current() -> RequestContext:
-    """The request at hand, as a FastAPI dependency."""
+    """Return the current request, as a FastAPI dependency."""
     return CURRENT.get()
 
 

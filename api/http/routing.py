@@ -1,4 +1,4 @@
-"""Routes without path parameters are found by one look-up, however many routes there are."""
+"""Routes without path parameters are found by one dictionary lookup."""
 
 from collections.abc import Iterable
 
@@ -7,9 +7,9 @@ from starlette.types import Receive, Scope, Send
 
 
 class Literals(BaseRoute):
-    """Stands before all other routes. A path that is named wins over one where the name could be an id.
+    """Precedes all other routes. A literal path wins over one with an id in the same place.
 
-    That holds for the methods it lacks as well: `GET /agents/chat` is a 405, not an agent called chat.
+    That includes methods it lacks: `GET /agents/chat` is a 405, not an agent named chat.
     """
 
     def __init__(self, routes: Iterable[BaseRoute]) -> None:
@@ -33,7 +33,7 @@ class Literals(BaseRoute):
 
 
 def methods_of(routes: Iterable[BaseRoute], scope: Scope) -> list[str]:
-    """The methods of the path, all of them: of the most specific template where several match."""
+    """Return all methods of the path, those of the most specific template if several match."""
     scope = {**scope, "path_params": {}}
     found: dict[str, set[str]] = {}
     for route in routes:

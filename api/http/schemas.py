@@ -1,4 +1,4 @@
-"""The shapes that all routes share: strict bodies, exact money, UTC timestamps, pages."""
+"""Types shared by all routes: strict bodies, exact money, UTC timestamps, pages."""
 
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -7,10 +7,10 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, PlainSerializer
 
 MAX_TEXT = 100_000
-"""The most characters of any text in a body, unless its field says less."""
+"""Maximum characters of any text in a body, unless its field has a lower limit."""
 
 MAX_INT = 2**63 - 1
-"""The largest integer that PostgreSQL's bigint holds."""
+"""The largest integer of PostgreSQL's bigint."""
 
 _MICRO = Decimal("0.000001")
 
@@ -24,10 +24,10 @@ def _utc(moment: datetime) -> str:
 
 
 def _keepable(moment: datetime) -> datetime:
-    """The moment in UTC.
+    """Return the moment in UTC.
 
     Raises:
-        ValueError: UTC has no such moment.
+        ValueError: UTC cannot represent the moment.
     """
     try:
         return moment.astimezone(UTC)
@@ -36,34 +36,34 @@ def _keepable(moment: datetime) -> datetime:
 
 
 Money = Annotated[Decimal, PlainSerializer(_money, return_type=float, when_used="json")]
-"""US dollars: exact inside, a JSON number with up to 6 decimals outside."""
+"""US dollars: exact internally, a JSON number with up to 6 decimals in responses."""
 
 Timestamp = Annotated[AwareDatetime, PlainSerializer(_utc, return_type=str, when_used="json")]
 """A moment in UTC, RFC 3339 with `Z`."""
 
 Deadline = Annotated[
-    AwareDatetime, AfterValidator(_keepable), Field(description="What is done by then is the partial result.")
+    AwareDatetime, AfterValidator(_keepable), Field(description="Work done by then is the partial result.")
 ]
-"""A moment until which something is waited for, in UTC."""
+"""A deadline, in UTC."""
 
 Id = Annotated[int, Field(ge=1, le=MAX_INT)]
 """An integer id, in a path or body."""
 
 
 class Body(BaseModel):
-    """A request body: fields that are not known are refused by name, and no text is endless."""
+    """A request body: unknown fields are refused by name, and all texts are bounded."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, str_max_length=MAX_TEXT, allow_inf_nan=False)
 
 
 class View(BaseModel):
-    """A response: made from rows or dataclasses by their attributes."""
+    """A response, created from rows or dataclasses by their attributes."""
 
     model_config = ConfigDict(from_attributes=True, frozen=True)
 
 
 class Pagination(View):
-    """Where in the whole list this page lies."""
+    """The position of this page in the whole list."""
 
     total: int
     skip: int
@@ -82,14 +82,14 @@ class Listing(View):
 
 
 class Deleted(View):
-    """The answer to a DELETE; with 202 it is `deleting` until a worker is there."""
+    """The response to a DELETE; with 202 the status is `deleting` until a worker has done it."""
 
     id: str
     status: Literal["deleted", "deleting"] = "deleted"
 
 
 class ErrorBody(View):
-    """What went wrong."""
+    """An error."""
 
     code: str
     message: str
@@ -97,7 +97,7 @@ class ErrorBody(View):
 
 
 class ErrorEnvelope(View):
-    """Every answer from 400 up. `details.errors[]` of a `VALIDATION_ERROR` names every bad field."""
+    """The response of every status from 400. `details.errors[]` of a `VALIDATION_ERROR` names every invalid field."""
 
     success: Literal[False]
     error: ErrorBody

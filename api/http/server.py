@@ -1,4 +1,4 @@
-"""The HTTP protocol of the server, for `uvicorn.Config(http=Http)`, bounded before anybody's key is looked at."""
+"""The HTTP protocol of the server, for uvicorn's setting `http`, with limits that apply before authentication."""
 
 import asyncio
 import resource
@@ -11,19 +11,19 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from api.http.errors import Failure
 
 MOST_HEAD = 64 * 1024
-"""The most bytes of a request line and its headers together."""
+"""Maximum bytes of a request line and its headers together."""
 
 HEAD_WITHIN_S = 10.0
-"""Seconds that a connection has for the head of its first request, and a request that has begun for its head."""
+"""Seconds for the head of a connection's first request, and for the head of a request that has begun."""
 
 BODY_WITHIN_S = 60.0
-"""Seconds that a request has for its whole body, once its head is there."""
+"""Seconds for the whole body of a request after its head."""
 
 MOST_CONNECTIONS = 4096
-"""The most connections of a process, where its limit of open files allows as many."""
+"""Maximum connections of a process, if its limit of open files allows as many."""
 
 _OTHER_FILES = 120
-"""Open files that connections leave to everything else: the database's, Temporal's, Valkey's, the logs."""
+"""Open files reserved for other uses: connections to the database, Temporal and Valkey, and logs."""
 _PHRASES = {
     400: "Bad Request",
     408: "Request Timeout",
@@ -34,7 +34,7 @@ _PHRASES = {
 
 @lru_cache(maxsize=1)
 def most_connections() -> int:
-    """How many connections this process takes at once; the limit of open files is read once."""
+    """Return the maximum number of connections of this process; the limit of open files is read once."""
     files = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
     if files == resource.RLIM_INFINITY:
         return MOST_CONNECTIONS
@@ -42,11 +42,11 @@ def most_connections() -> int:
 
 
 class Http(HttpToolsProtocol):
-    """As uvicorn speaks it, except that it is bounded, and that what it refuses is refused in the error envelope.
+    """uvicorn's protocol with limits; refusals use the error envelope.
 
-    The parser knows no bounds: it gathers a header of any length before it says anything. So the bytes are counted that
-    it was given since it last said something. When connections run out, the one that has been without a whole request
-    for the longest makes room: those that say nothing lock nobody out.
+    The parser has no limits: it buffers a header of any length before its next callback. So the bytes since the last
+    callback are counted. When connections run out, the one that has been without a complete request for the longest is
+    closed, so that idle connections lock nobody out.
     """
 
     def __init__(self, *arguments: Any, **named: Any) -> None:
@@ -61,7 +61,7 @@ class Http(HttpToolsProtocol):
 
     @property
     def is_quiet(self) -> bool:
-        """Whether there is no whole request that is being answered, or nobody who takes the answer."""
+        """Whether no complete request is being answered, or the client does not read the response."""
         is_answering = self.cycle is not None and not self.cycle.response_complete and not self.flow.write_paused
         return self._reading != "nothing" or not is_answering
 
@@ -97,7 +97,7 @@ class Http(HttpToolsProtocol):
         self._reading, self._since = "head", self.loop.time()
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        if self._reading == "head":  # what comes after the body is no header: it was not there when the key was checked
+        if self._reading == "head":  # trailers are ignored: they were not there when the key was checked
             super().on_header(name, value)
 
     def on_headers_complete(self) -> None:
@@ -124,19 +124,19 @@ class Http(HttpToolsProtocol):
         return len(self.url) + sum(len(name) + len(value) + 4 for name, value in self.headers)
 
     def _refuse_head(self) -> None:
-        self._refuse(431, "BAD_REQUEST", f"a request's line and headers may have {MOST_HEAD} bytes at most")
+        self._refuse(431, "BAD_REQUEST", f"the request line and headers exceed {MOST_HEAD} bytes")
 
     def _make_room(self) -> None:
         others = [each for each in self.connections if isinstance(each, Http) and each is not self and each.is_quiet]
         if not others:
             self._refuse(503, "SERVICE_UNAVAILABLE", "too many connections; try again in a moment")
             return
-        oldest = min(others, key=lambda each: each._since)  # noqa: SLF001  (one of us)
+        oldest = min(others, key=lambda each: each._since)  # noqa: SLF001  (another instance of this class)
         self.connections.discard(oldest)
         oldest.transport.abort()
 
     def _await_rest(self) -> None:
-        """Give what has begun a time to end; most requests come in one piece, and need no timer."""
+        """Set a deadline for a request that has begun; most requests arrive in one piece and need no timer."""
         if self._reading == "body":
             awaited = "body"
         elif self._reading == "nothing" and self._is_heard:
@@ -157,15 +157,15 @@ class Http(HttpToolsProtocol):
     def _give_up(self) -> None:
         if self.transport.is_closing():
             return
-        if self.flow.read_paused:  # it is we who do not read: another request is before this one
+        if self.flow.read_paused:  # this server has paused reading: an earlier request is being answered
             self._await(self._awaited, BODY_WITHIN_S)
         elif self._reading == "nothing" or (self.cycle is not None and self.cycle.response_started):
             self.transport.close()
         else:
-            self._refuse(408, "BAD_REQUEST", f"the request's {self._reading} did not come in time")
+            self._refuse(408, "BAD_REQUEST", f"the request's {self._reading} did not arrive in time")
 
     def _refuse(self, status: int, code: str, message: str) -> None:
-        """Answer this and close."""
+        """Send an error and close the connection."""
         self._is_refused = True
         if self.transport.is_closing():
             return

@@ -1,1 +1,1 @@
-"""Swarm: tasks worked on by several agents."""
+"""Swarms: tasks that several agents work on."""

@@ -1,4 +1,4 @@
-"""Swarms over HTTP."""
+"""Routes of swarms."""
 
 import asyncio
 from collections.abc import Callable
@@ -27,7 +27,7 @@ from domain.swarm.projection import Status
 from domain.swarm.task import MOST_MEMBERS, MOST_ROUNDS, ROUNDS, Mode
 
 MAX_TASK = 100_000
-"""Characters of a task."""
+"""Maximum characters of a task."""
 _MOST_USD = 1_000_000
 
 _TaskId = Annotated[str, Path(max_length=128, pattern=r"^[A-Za-z0-9._-]+$")]
@@ -35,7 +35,7 @@ _AgentName = Annotated[str, Field(min_length=1, max_length=64)]
 
 
 class SwarmContext(Body):
-    """What is known about the task. Other keys are allowed, and told to the agents."""
+    """The context of the task. Other keys are allowed, and passed on to the agents."""
 
     model_config = ConfigDict(extra="allow", str_max_length=MAX_TASK)
 
@@ -47,23 +47,28 @@ class Coordinate(Body):
     """A task for several agents."""
 
     task: Annotated[str, Field(min_length=1, max_length=MAX_TASK, pattern=r"\S")]
-    agents: Annotated[list[_AgentName], Field(min_length=1, max_length=MOST_MEMBERS, description="In their order.")]
+    agents: Annotated[
+        list[_AgentName],
+        Field(min_length=1, max_length=MOST_MEMBERS, description="Agents in the order of their turns."),
+    ]
     coordination_mode: Mode = "collaborative"
     deadline: Deadline | None = None
     coordinator: Annotated[
         _AgentName | None,
-        Field(description=f"Splits, integrates, judges; `{COORDINATOR}` if deployed, else the first agent."),
+        Field(description=f"Plans, integrates and judges; default: `{COORDINATOR}` if deployed, else the first agent."),
     ] = None
     context: SwarmContext = SwarmContext()
-    rounds: Annotated[int, Field(ge=1, le=MOST_ROUNDS, description="Of a debate; other modes have none.")] = ROUNDS
-    budget_usd: Annotated[Decimal | None, Field(gt=0, le=_MOST_USD, description="What all of it may cost at most.")] = (
-        None
+    rounds: Annotated[int, Field(ge=1, le=MOST_ROUNDS, description="Rounds of a debate; other modes ignore them.")] = (
+        ROUNDS
     )
-    require_approval: Annotated[bool, Field(description="A person has to let the result go.")] = False
+    budget_usd: Annotated[
+        Decimal | None, Field(gt=0, le=_MOST_USD, description="Maximum total cost in US dollars.")
+    ] = None
+    require_approval: Annotated[bool, Field(description="The result needs approval.")] = False
 
 
 def router(swarms: Swarms, reads: SwarmReads, content: ContentStore, now: Callable[[], datetime]) -> APIRouter:
-    """`/api/v1/swarm`."""
+    """Build the routes `/api/v1/swarm`."""
     routes = APIRouter(prefix="/api/v1/swarm", tags=["Swarm Coordination"])
 
     async def shown(seen: SeenSwarm) -> SwarmStatus:
@@ -79,7 +84,7 @@ def router(swarms: Swarms, reads: SwarmReads, content: ContentStore, now: Callab
     async def coordinate(
         body: Coordinate, request: CurrentRequest, caller: CurrentCaller, key: IdempotencyKey, response: Response
     ) -> SwarmStatus:
-        """Have several agents work on a task together: 202 and a `Location` to poll."""
+        """Starts a swarm of agents on a task: 202 and a `Location` to poll."""
         seen = await swarms.coordinate(_order(body, caller.id, request.request_id, key))
         response.headers["location"] = f"{routes.prefix}/status/{seen.row.task_id}"
         return await shown(seen)
@@ -89,7 +94,7 @@ def router(swarms: Swarms, reads: SwarmReads, content: ContentStore, now: Callab
         dependencies=[requires("read"), fresh("swarm"), fresh("costs")],
     )
     async def swarm_status(task_id: _TaskId, caller: CurrentCaller) -> SwarmStatus:
-        """How far a swarm is, who did what, and its result. Another key's is 404."""
+        """Returns a swarm's progress, the work of each agent, and its result. Another key's swarm is 404."""
         return await shown(await swarms.seen(task_id, key_id=caller.id))
 
     @routes.get("", dependencies=[requires("read"), fresh("swarm"), fresh("costs")])
@@ -100,7 +105,7 @@ def router(swarms: Swarms, reads: SwarmReads, content: ContentStore, now: Callab
         mode: Mode | None = None,
         agent_id: Annotated[str | None, Query(min_length=1, max_length=64, pattern=r"^[^\x00]*$")] = None,
     ) -> SwarmList:
-        """The caller's swarms, newest first; `agent_id` is a member's or the coordinator's."""
+        """Lists the caller's swarms, newest first; `agent_id` is a member's or the coordinator's."""
         found = reads.page(SwarmFilter(caller.id, with_status, mode, agent_id), skip=page.skip, limit=page.limit)
         data = [summary(seen, now()) for seen in found.swarms]
         return SwarmList.model_validate({"data": data, "pagination": page.pagination(found.total)})
@@ -113,7 +118,7 @@ def router(swarms: Swarms, reads: SwarmReads, content: ContentStore, now: Callab
     async def cancel_swarm(
         task_id: _TaskId, request: CurrentRequest, caller: CurrentCaller, response: Response
     ) -> SwarmStatus:
-        """Stop a swarm; what it has done by then is its partial result. One that is over is 409."""
+        """Cancels a swarm; the work done until then is its partial result. 409 if it is over."""
         seen = await swarms.cancel(task_id, key_id=caller.id, request_id=request.request_id)
         response.headers["location"] = f"{routes.prefix}/status/{task_id}"
         return await shown(seen)

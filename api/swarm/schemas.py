@@ -1,4 +1,4 @@
-"""How swarms look over HTTP."""
+"""Response models of swarms."""
 
 from collections.abc import Mapping
 from datetime import datetime
@@ -11,18 +11,18 @@ from domain.swarm.projection import SeatRow, SeatStatus, Status, SwarmRow, contr
 from domain.swarm.task import Mode
 
 _MOST = 1_000_000
-"""Characters of a contribution that is shown."""
+"""Maximum characters of a contribution in a response."""
 
 
 class SwarmError(View):
-    """Why it did not complete."""
+    """The reason for which it did not complete."""
 
     code: str
     message: str
 
 
 class SwarmAgent(View):
-    """Somebody in a swarm. `stage` is what they do, or did last; `contribution` their newest work on the task."""
+    """An agent in a swarm. `stage` is its current or last one; `contribution` its newest work on the task."""
 
     agent_id: str
     version: int
@@ -36,7 +36,7 @@ class SwarmAgent(View):
 
 
 class Timings(View):
-    """When it was asked for, began, ended, and has to end; `duration_s` from the first to the last, or until now."""
+    """Times of the request, start and end, and the deadline; `duration_s` from the request to the end, or until now."""
 
     requested_at: Timestamp
     started_at: Timestamp | None
@@ -46,7 +46,7 @@ class Timings(View):
 
 
 class SwarmSummary(View):
-    """A swarm, without its words. `turns` have ended, of at most `planned_turns`."""
+    """A swarm without its texts. `turns` have ended, of at most `planned_turns`."""
 
     task_id: str
     workflow_id: str
@@ -68,7 +68,7 @@ class SwarmSummary(View):
 
 
 class SwarmStatus(SwarmSummary):
-    """A swarm. `agents` are its members; the turns by which the coordinator leads them stand under `coordinator`."""
+    """A swarm. `agents` are its members; `coordinator` has the turns in which it leads them."""
 
     agents: list[SwarmAgent]
     coordinator: SwarmAgent
@@ -86,7 +86,7 @@ class SwarmList(View):
 
 
 def hashes_of(seen: SeenSwarm) -> set[str]:
-    """The texts that are shown with it."""
+    """Return the hashes of the texts in the response."""
     return {text for text in (seen.row.result_hash, *(seat.reply_hash for seat in seen.seats)) if text}
 
 
@@ -95,7 +95,7 @@ def summary(seen: SeenSwarm, now: datetime) -> SwarmSummary:
 
 
 def status(seen: SeenSwarm, texts: Mapping[str, str], now: datetime) -> SwarmStatus:
-    """A swarm with its words; those that were erased are null."""
+    """Return the response for a swarm with its texts; erased ones are null."""
     row = seen.row
     shown = [_seat(row, seat, seen.spent.get(seat.seat, Spent()), texts) for seat in seen.seats]
     own = {
@@ -133,7 +133,7 @@ def _facts(seen: SeenSwarm, now: datetime) -> dict[str, object]:
 
 
 def progress(row: SwarmRow) -> float:
-    """How much is done, from 0 to 1. It is 1 when the swarm has completed, and only then."""
+    """Return the progress from 0 to 1. It is 1 only if the swarm has completed."""
     if row.status == "completed":
         return 1.0
     return round(min(row.turns / row.planned, 0.99), 2)

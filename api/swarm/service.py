@@ -1,4 +1,4 @@
-"""Swarms as the API knows them: who is asked, what becomes of it, and how it is stopped."""
+"""Swarm service: starts, reads and cancels swarms."""
 
 import asyncio
 from collections.abc import Callable, Mapping
@@ -28,12 +28,12 @@ from workflows.swarm.client import SwarmRuns
 from workflows.swarm.messages import SwarmCancel, SwarmStart
 
 COORDINATOR = "ali_chief_of_staff"
-"""Who coordinates where nobody is named, if deployed."""
+"""The default coordinator, if deployed."""
 
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """What somebody wants to have done, and by whom. `key` is the scoped idempotency key, if there is one."""
+    """A swarm that a caller requests. `key` is the scoped idempotency key, if any."""
 
     task: str
     agents: tuple[str, ...]
@@ -51,7 +51,7 @@ class Order:
 
 
 class Swarms:
-    """The swarms of this deployment. Every refusal and every absence of Temporal is a `Refused`."""
+    """The swarms of this deployment. Refusals and failures to reach Temporal are raised as `Refused`."""
 
     def __init__(
         self,
@@ -82,8 +82,8 @@ class Swarms:
         """Start a swarm; the same idempotency key joins the one that was started first.
 
         Raises:
-            Invalid: an agent is unknown or named twice, or the deadline has passed.
-            Unavailable: Temporal or the database is away; nothing was accepted, and nothing will be done.
+            Invalid: an agent is unknown or repeated, or the deadline has passed.
+            Unavailable: Temporal or the database cannot be reached; nothing was accepted, and nothing will be done.
         """
         if order.deadline is not None and order.deadline <= self._now():
             raise _invalid("deadline", "is in the past")
@@ -93,17 +93,17 @@ class Swarms:
         starting = self._runs.start(SwarmStart(asked, self._call_timeout_s, self._pause_s))
         work = Work(request_key(asked.task_id), order.key)
         if not await self._handover.confirmed(starting, work, by=asked.key_id, because=asked.because):
-            with suppress(Unavailable):  # it runs, whoever can say how far it is
+            with suppress(Unavailable):  # it runs, even if its state cannot be read now
                 return await self.seen(asked.task_id, key_id=order.key_id)
-        with suppress(Unavailable):  # the run has begun, and records it first of all
+        with suppress(Unavailable):  # the workflow has started, and records the request itself
             await asyncio.to_thread(ask_for, self._ledger, asked, self._now())
         return _at_first(asked, self._now())
 
     async def seen(self, task_id: str, *, key_id: str) -> SeenSwarm:
-        """A swarm as its view has it, or as it was asked for while the view has nothing yet.
+        """Return a swarm from its view, or from its request while the view does not have it yet.
 
         Raises:
-            NotFound: there is none, or it is another key's.
+            NotFound: there is no such swarm, or it belongs to another key.
         """
         seen = await asyncio.to_thread(self._reads.swarm, task_id)
         if seen is None:
@@ -113,11 +113,11 @@ class Swarms:
         return seen
 
     async def cancel(self, task_id: str, *, key_id: str, request_id: str) -> SeenSwarm:
-        """Stop it. One that was cancelled already stays so.
+        """Cancel a swarm. Idempotent.
 
         Raises:
-            NotFound: there is none, or it is another key's.
-            Conflict: it is over.
+            NotFound: there is no such swarm, or it belongs to another key.
+            Conflict: the swarm is over.
         """
         seen = await self.seen(task_id, key_id=key_id)
         if seen.row.status == "cancelled":
@@ -128,7 +128,7 @@ class Swarms:
         return seen
 
     async def _who(self, order: Order) -> Mapping[str, Agent]:
-        """The agents by the names they were asked for; looked up again once their view has caught up."""
+        """Return the agents by their requested names; retry once their view has caught up."""
         names = {*order.agents, order.coordinator or COORDINATOR}
         found = await asyncio.to_thread(self._agents.deployed, names)
         if found.keys() != names:
@@ -146,7 +146,7 @@ class Swarms:
         return found
 
     def _kept(self, order: Order, agents: Mapping[str, Agent]) -> Asked:
-        """What is asked for, by ids, its texts stored."""
+        """Store the texts of a request and return the request by its ids."""
         task_id = f"task_{derived('swarm', order.key).replace('-', '')}" if order.key else random_id("task")
         store = partial(Content, task_id)
         context = orjson.dumps(order.context).decode() if order.context else None
@@ -173,7 +173,7 @@ def _seated(agent: Agent) -> Seated:
 
 
 def _at_first(asked: Asked, at: datetime) -> SeenSwarm:
-    """A swarm of which nothing else is known."""
+    """Return the view of a swarm of which only the request is known."""
     event = requested(asked, at)
     return SeenSwarm(swarm_of(event), tuple(seats_of(event)), {}, Spent())
 
