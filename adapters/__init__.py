@@ -1,1 +1,1 @@
-"""The only code that imports a client library."""
+"""Adapters: the only code that imports a client library."""

@@ -1,4 +1,4 @@
-"""Model prices with dates: an operator's own file first, then the list that the genai-prices package carries."""
+"""Dated model prices: the operator's own file first, then the list in the genai-prices package."""
 
 import hashlib
 from collections.abc import Mapping
@@ -29,7 +29,7 @@ Rate = Decimal | TieredPrices | None
 
 @dataclass(frozen=True, slots=True)
 class Tokens:
-    """What one call used; cached tokens are part of the prompt's."""
+    """The tokens of one call; cached tokens are part of the prompt's."""
 
     prompt: int
     cached: int
@@ -37,7 +37,7 @@ class Tokens:
 
 
 class OwnPrice(BaseModel):
-    """US dollars per million tokens, from a moment on; a date is its midnight in UTC."""
+    """US dollars per million tokens, from a moment on; a date means its midnight in UTC."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
 
@@ -61,9 +61,9 @@ OwnPrices = TypeAdapter(dict[str, OwnPrice | Annotated[tuple[OwnPrice, ...], Fie
 class GenaiPrices:
     """Implements `domain.costs.ports.Prices`.
 
-    `overrides` is a JSON file, `{model: {input_per_million, output_per_million, cached_input_per_million?, from?}}`
-    or a list of such prices for a model; the latest one that has begun counts. `api_url` is the provider's base URL:
-    the same model has different prices at different providers. Raises `Invalid` where the file cannot be read.
+    `overrides` is a JSON file, `{model: {input_per_million, output_per_million, cached_input_per_million?, from?}}` or
+    a list of such prices for a model; the latest one that has begun applies. `api_url` is the provider's base URL:
+    prices of the same model differ between providers. Raises `Invalid` if the file cannot be read.
     """
 
     def __init__(self, overrides: Path | None = None, api_url: str | None = None) -> None:
@@ -74,7 +74,7 @@ class GenaiPrices:
     def price(
         self, model: str, *, prompt_tokens: int, completion_tokens: int, cached_prompt_tokens: int = 0, at: datetime
     ) -> Priced:
-        """The cost of a call with these tokens made at `at`; see the port."""
+        """Return the cost of a call with these tokens at `at`; see the port."""
         tokens = Tokens(prompt_tokens, min(cached_prompt_tokens, prompt_tokens), completion_tokens)
         for own in self._own.get(model, ()):
             if own.since <= at:
@@ -87,7 +87,7 @@ class GenaiPrices:
 
 
 def read_own(path: Path) -> tuple[Mapping[str, tuple[OwnPrice, ...]], str]:
-    """The prices of a file, newest first for each model, and the file's version."""
+    """Return the prices of a file, newest first for each model, and the file's version."""
     try:
         raw = path.read_bytes()
         read = OwnPrices.validate_json(raw)
@@ -100,14 +100,14 @@ def read_own(path: Path) -> tuple[Mapping[str, tuple[OwnPrice, ...]], str]:
 
 @lru_cache(maxsize=1)
 def list_version() -> str:
-    """The package's version and the hash of its list, since the list is what prices a call."""
+    """Return the version of the package and the hash of its list, which is what prices a call."""
     data = Path(genai_prices.data.__file__).read_bytes()
     return f"genai-prices {version('genai-prices')} {hashlib.sha256(data).hexdigest()[:12]}"
 
 
 @lru_cache(maxsize=1024)
 def listed(model: str, api_url: str | None = None) -> ModelInfo | None:
-    """The list's entry for a model: at the provider that the URL names, else at the maker of the model."""
+    """Return the list's entry for a model: at the provider of the URL, else at the model's maker."""
     for url in (api_url, None) if api_url else (None,):
         try:
             return get_snapshot().find_provider_model(model, None, None, url)[1]
@@ -122,7 +122,7 @@ def known_context_window(model: str) -> int | None:
 
 
 def list_cost(rates: Mapping[str, Rate], tokens: Tokens) -> Decimal:
-    """The cost of chat tokens; the package's own calculation does the same for all kinds of units, 20 times slower."""
+    """Return the cost of chat tokens, 20 times faster than the package's own calculation for all kinds of units."""
     fresh_rate = rates.get("input_mtok")
     cached_rate = rates.get("cache_read_mtok")
     cost = (
@@ -135,7 +135,7 @@ def list_cost(rates: Mapping[str, Rate], tokens: Tokens) -> Decimal:
 
 
 def rate(price: Rate, tokens: Tokens) -> Decimal:
-    """A tier counts for all tokens of a call whose prompt is longer than the tier's start."""
+    """Return the rate of a call: a tier applies to all tokens of a call whose prompt is longer than its start."""
     if isinstance(price, TieredPrices):
         begun = [tier.price for tier in price.tiers if tokens.prompt > tier.start]
         return begun[-1] if begun else price.base

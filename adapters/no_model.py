@@ -1,4 +1,4 @@
-"""No model: what stands in when no provider is named. Every question fails, and says so."""
+"""The model adapter of a deployment without a provider: every call fails with the reason."""
 
 from collections.abc import Callable
 from typing import NoReturn
@@ -24,8 +24,8 @@ class NoModel:
         _fail()
 
     async def aclose(self) -> None:
-        """Nothing to close."""
+        """There is nothing to close."""
 
 
 def _fail() -> NoReturn:
-    raise ModelFailure("unreachable", "no model provider is named: set OPENAI_BASE_URL", charge="none", permanent=True)
+    raise ModelFailure("unreachable", "no model provider: set OPENAI_BASE_URL", charge="none", permanent=True)

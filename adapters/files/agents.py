@@ -14,7 +14,7 @@ from domain.errors import Invalid
 
 
 def load_agent_files(directory: Path) -> list[AgentDefinition]:
-    """All agents of a directory, one `<id>.md` each, in the order of their ids.
+    """Return all agents of a directory, one `<id>.md` each, in the order of their ids.
 
     Raises:
         Invalid: a file does not define an agent, or two share an id or alias; the message names file and field.

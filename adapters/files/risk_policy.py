@@ -1,4 +1,4 @@
-"""The risk policy: the one that comes with the platform, or a file of the operator's own over it."""
+"""The risk policy: the packaged one, or the operator's file merged over it."""
 
 from pathlib import Path
 from typing import Any
@@ -14,10 +14,10 @@ PACKAGED = Path(domain.approvals.__file__).with_name("risk.json")
 
 
 def load_risk_policy(own: Path | None = None) -> RiskPolicy:
-    """The packaged policy; a field of a risk that `own` names goes before it.
+    """Return the packaged policy, with the fields of each risk in `own` replaced.
 
     Raises:
-        Invalid: the file cannot be read, or says what cannot be.
+        Invalid: the file cannot be read, or is not a valid policy.
     """
     policy = _read(PACKAGED)
     if own is not None:

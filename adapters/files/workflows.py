@@ -9,10 +9,10 @@ from domain.graphflow.definition.model import Definition
 
 
 def load_workflow_files(directory: Path) -> dict[str, Definition]:
-    """All workflows of a directory by their ids: `<name>.yaml` holds `workflow_<name>`.
+    """Return all workflows of a directory by their ids: `<name>.yaml` defines `workflow_<name>`.
 
     Raises:
-        Invalid: a file holds no definition; the message names file and place.
+        Invalid: a file is not a definition; the message names file and place.
     """
     return {f"{PREFIX}{path.stem}": _load(path) for path in sorted(directory.glob("*.yaml"))}
 

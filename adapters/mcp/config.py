@@ -1,4 +1,4 @@
-"""Which MCP servers there are: the file that CONVERGIO_MCP_SERVERS names."""
+"""The configured MCP servers: the file that CONVERGIO_MCP_SERVERS names."""
 
 from pathlib import Path
 from typing import Annotated, Literal, Self
@@ -11,10 +11,10 @@ ServerName = Annotated[str, Field(pattern=r"\A[A-Za-z0-9-]+(?:_[A-Za-z0-9-]+)*\z
 
 
 class McpServer(BaseModel):
-    """One server: a `command` that speaks over its standard streams, or a `url` that speaks streamable HTTP.
+    """One server: a `command` that uses its standard streams, or a `url` of a streamable HTTP endpoint.
 
-    `tools` are the only ones that may be used, by the server's own names; all without it. `policy` is for each of them;
-    without it those that only read are free, and the others need an approval. `timeout_s` bounds one call, in seconds.
+    `tools` are the only ones that may be used, by the server's own names; all by default. `policy` applies to each of
+    them; by default read-only ones are free, and the others need approval. `timeout_s` bounds one call, in seconds.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
@@ -46,16 +46,16 @@ class _File(BaseModel):
 
 
 def read_mcp_servers(path: Path) -> dict[str, McpServer]:
-    """The servers of a file, by name.
+    """Return the servers of a file, by name.
 
     Raises:
-        Invalid: it cannot be read, or says something that cannot be; the message names each place.
+        Invalid: it cannot be read or is invalid; the message names each place.
     """
     try:
         return _File.model_validate_json(path.read_bytes()).servers
     except ValidationError as error:
         faults = "; ".join(_fault(fault["loc"], fault["msg"]) for fault in error.errors(include_input=False))
-        raise Invalid(f"CONVERGIO_MCP_SERVERS: {path} cannot be used: {faults}") from None  # the cause holds secrets
+        raise Invalid(f"CONVERGIO_MCP_SERVERS: {path} cannot be used: {faults}") from None  # the cause contains secrets
     except OSError as error:
         raise Invalid(f"CONVERGIO_MCP_SERVERS: {path} cannot be read: {error.strerror}") from error
 

@@ -1,4 +1,4 @@
-"""One MCP server's connection: made when it is needed, kept by a task of its own, made again when it is lost."""
+"""The connection to one MCP server: opened on demand, owned by one task, reopened after it is lost."""
 
 import asyncio
 import os
@@ -32,26 +32,26 @@ _GUARD = str(Path(__file__).with_name("process_guard.py"))
 _SESSION = "mcp-session-id"
 _SESSION_STATUSES = frozenset({HTTPStatus.BAD_REQUEST, HTTPStatus.NOT_FOUND, HTTPStatus.GONE})
 _NO_SESSION = "Session terminated"
-"""How the SDK tells a 404 to a request of a session, where the answer has no words of its own."""
+"""The SDK's message for a 404 to a request of a session, if the response has no message of its own."""
 
 
-class Away(Exception):  # noqa: N818  (a state, not a fault of ours)
+class Away(Exception):  # noqa: N818  (a state, not a programming error)
     """There is no connection, so nothing was sent."""
 
 
 class Lost(Exception):  # noqa: N818  (the same)
-    """The connection broke while something was under way."""
+    """The connection broke while a request was running."""
 
 
 class _Forgotten(Exception):  # noqa: N818  (the same)
-    """The server does not know the session, so nothing was done."""
+    """The server does not know the session, so it has not executed the request."""
 
 
 class McpConnection:
-    """Connects to one server. Its methods belong to one event loop; after a failure it rests for a while."""
+    """Connects to one server. All methods belong to one event loop; after a failure it backs off."""
 
     def __init__(self, name: str, server: McpServer, quarantine: Quarantine = lambda _, __: None) -> None:
-        """`quarantine` is told of each tool in a list that cannot be read, and why."""
+        """Create it unconnected. `quarantine` is called with each listed tool that is unusable, and the reason."""
         self._server = server
         self._quarantine = quarantine
         self._owner: asyncio.Task[None] | None = None
@@ -63,13 +63,13 @@ class McpConnection:
         self._log = structlog.get_logger("mcp").bind(server=name)
 
     async def use(self, work: Callable[[Client], Coroutine[Any, Any, T]], *, patience_s: float) -> T:
-        """Do something with the connection, once there is one.
+        """Run `work` with the connection, once there is one.
 
-        A server that has forgotten the session has done nothing: it is asked once more, in a new session.
+        A server that has forgotten the session has executed nothing: `work` is repeated once, in a new session.
 
         Raises:
-            Away: there was none after `patience_s`, or one has failed a moment ago.
-            Lost: it broke off meanwhile.
+            Away: there was no connection within `patience_s` seconds, or an attempt failed a moment ago.
+            Lost: the connection broke meanwhile.
         """
         try:
             return await self._use(work, patience_s)
@@ -94,9 +94,9 @@ class McpConnection:
             forgotten = _is_forgotten(error)
             if not forgotten and error.code != CONNECTION_CLOSED:
                 raise
-            # Over HTTP each request has a stream of its own, so that one which breaks off ends no other.
+            # Over HTTP each request has a stream of its own: a broken one does not affect the others.
             is_over = forgotten or self._server.command is not None
-            if is_over and self._owner is owner:  # else somebody has connected again
+            if is_over and self._owner is owner:  # else another request has reconnected already
                 await self.drop()
             raise (_Forgotten if forgotten else Lost) from error
         finally:
@@ -107,31 +107,31 @@ class McpConnection:
 
     @property
     def is_idle(self) -> bool:
-        """Whether nobody uses it now."""
+        """Whether no request uses it now."""
         return self._uses == 0
 
     @property
     def rests_for(self) -> float:
-        """Seconds until somebody may connect again."""
+        """Seconds until the next attempt to connect is allowed."""
         return max(0.0, self._rests_until - time.monotonic())
 
     def rest(self) -> None:
-        """Something has failed: nobody tries again for a while, which is longer each time until something works."""
+        """Back off after a failure: longer each time, until something succeeds."""
         self._failures += 1
         pause = min(FIRST_PAUSE_S * 2 ** (self._failures - 1), LONGEST_PAUSE_S)
         self._rests_until = time.monotonic() + pause
 
     def works(self) -> None:
-        """Something has worked."""
+        """Reset the backoff after a success."""
         self._failures, self._rests_until = 0, 0.0
 
     async def drop(self) -> None:
-        """Let go of this connection: the next use makes a new one."""
+        """Close the connection; the next use opens a new one."""
         owner, self._owner = self._owner, None
         if owner is None:
             return
         self._leave.set()
-        if not self._ready.done():  # there is nobody to take leave of
+        if not self._ready.done():  # it is still connecting: there is no session to end
             owner.cancel()
         done, _ = await asyncio.wait({owner}, timeout=_FAREWELL_S)
         if not done:
@@ -139,7 +139,7 @@ class McpConnection:
             await asyncio.wait({owner})
 
     def _connecting(self) -> "tuple[asyncio.Task[None], asyncio.Future[Client]]":
-        """The task that has the connection, or makes it, and the client that it will have."""
+        """Return the task that owns or opens the connection, and the future client."""
         if self._owner is None or self._owner.done():
             if self.rests_for:
                 raise Away
@@ -148,7 +148,7 @@ class McpConnection:
         return self._owner, self._ready
 
     async def _own(self, ready: "asyncio.Future[Client]", leave: asyncio.Event) -> None:
-        """Enter the connection, wait, and leave it: all in one task, as its cancel scopes demand."""
+        """Open the connection, wait, and close it: all in one task, as its cancel scopes require."""
         try:
             async with AsyncExitStack() as stack:
                 async with asyncio.timeout(CONNECT_TIMEOUT_S):
@@ -156,7 +156,7 @@ class McpConnection:
                 self._log.info("connected")
                 ready.set_result(client)
                 await leave.wait()
-        except Exception as error:  # noqa: BLE001  (whatever a server does: it is away, and that is said)
+        except Exception as error:  # noqa: BLE001  (whatever a server does, it counts as unreachable, which is logged)
             self.rest()
             self._log.warning("not connected", error=_words(error))
         finally:
@@ -171,13 +171,13 @@ async def _made(ready: "asyncio.Future[Client]", patience_s: float) -> Client:
 
 
 def _is_forgotten(error: MCPError) -> bool:
-    """Whether the server no longer knows our session, so that it has not looked at the request."""
+    """Return whether the server no longer knows the session, so that it has not executed the request."""
     return error.code == INVALID_REQUEST and error.message == _NO_SESSION
 
 
 @asynccontextmanager
 async def _opened(server: McpServer, quarantine: Quarantine) -> AsyncIterator[Client]:
-    """A client of this server, past its handshake."""
+    """Return a client of this server after its handshake."""
     async with AsyncExitStack() as stack:
         transport = _stdio(server) if server.command else await stack.enter_async_context(_http(server))
         listing = ToolListing(quarantine)
@@ -188,7 +188,7 @@ async def _opened(server: McpServer, quarantine: Quarantine) -> AsyncIterator[Cl
 
 
 def _stdio(server: McpServer) -> AbstractAsyncContextManager[Any]:
-    """The server's program, which does not outlive this process however it ends."""
+    """Start the server's program; it does not outlive this process, however that ends."""
     if shutil.which(server.command or "") is None:
         raise FileNotFoundError(f"there is no program {server.command}")
     env = {name: value.get_secret_value() for name, value in server.env.items()}
@@ -207,10 +207,10 @@ async def _http(server: McpServer) -> AsyncIterator[AbstractAsyncContextManager[
 
 
 async def _recognise_lost_session(response: httpx2.Response) -> None:
-    """Make every way in which a server says that it does not know our session the one that the SDK understands.
+    """Turn all responses to an unknown session into the one that the SDK recognises.
 
-    By the specification a 404 to a request with a session's id means that, whatever its body says; the SDK believes the
-    body. Some servers answer 400 or 410, and name the session in words.
+    By the specification a 404 to a request with a session id means that, whatever its body says; the SDK goes by the
+    body. Some servers respond 400 or 410, and mention the session in the text.
     """
     if _SESSION not in response.request.headers or response.status_code not in _SESSION_STATUSES:
         return
@@ -220,7 +220,7 @@ async def _recognise_lost_session(response: httpx2.Response) -> None:
 
 
 def _words(error: BaseException) -> str:
-    """The first cause, in the few words that a log needs."""
+    """Return the first cause as a short text for the log."""
     while isinstance(error, BaseExceptionGroup):
         error = error.exceptions[0]
     return f"{type(error).__name__}: {error}"[:300]

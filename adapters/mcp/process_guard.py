@@ -1,8 +1,8 @@
-"""Run a program, and kill it with everything that it has started when our own parent dies.
+"""Runs a program, and kills it with all its children when the parent process dies.
 
-Run by path, with the standard library only: `python mcp_guard.py PARENT PROGRAM [ARGUMENT ...]`. It leads a process
-group of its own, which is what is killed: programs such as `npx` start the server as a child of theirs, and one that
-ignores the end of its standard input would outlive us all.
+Run by path, with the standard library only: `python process_guard.py PARENT PROGRAM [ARGUMENT ...]`. It leads a process
+group of its own, which is what is killed: programs such as `npx` start the server as a child, and one that ignores the
+end of its standard input would outlive the parent.
 """
 
 import ctypes
@@ -17,7 +17,7 @@ _NOT_FOUND = 127
 
 
 def main(arguments: list[str]) -> int:
-    """The program's exit status, as a shell would tell it."""
+    """Return the program's exit status, as a shell would."""
     parent, *command = arguments
 
     def end_if_orphaned(*_: object) -> None:
@@ -27,7 +27,7 @@ def main(arguments: list[str]) -> int:
     signal.signal(signal.SIGALRM, end_if_orphaned)
     signal.signal(signal.SIGTERM, _wait_for_the_program)
     _watch()
-    end_if_orphaned()  # it may have died before it was watched
+    end_if_orphaned()  # the parent may have died before it was watched
     try:
         program = subprocess.Popen(command)  # noqa: S603  (the operator's own configuration)
     except OSError as error:
@@ -39,7 +39,7 @@ def main(arguments: list[str]) -> int:
 
 
 def _watch() -> None:
-    """Have SIGALRM sent when the parent dies; where the system cannot, look every second."""
+    """Request SIGALRM when the parent dies; where the system does not support that, poll every second."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_SET_DEATH_SIGNAL, int(signal.SIGALRM), 0, 0, 0)
     else:
@@ -47,11 +47,11 @@ def _watch() -> None:
 
 
 def _wait_for_the_program(*_: object) -> None:
-    """The whole group was asked to end, so the program was too: it says when it is done."""
+    """Ignore SIGTERM: the whole group receives it, and the program decides when to end."""
 
 
 def _release_pipes() -> None:
-    """The pipes are the program's alone: the other side sees it when the program closes them."""
+    """Leave the pipes to the program alone, so that its peer sees when the program closes them."""
     nothing = os.open(os.devnull, os.O_RDWR)
     os.dup2(nothing, 0)
     os.dup2(nothing, 1)

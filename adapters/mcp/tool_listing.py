@@ -1,4 +1,4 @@
-"""What a server lists, read tool by tool: one that cannot be read is set aside, and the others are there."""
+"""Tool lists of servers, validated tool by tool: an unusable one is quarantined, and the others remain."""
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
@@ -16,15 +16,15 @@ _LONGEST_NAME = 64
 
 Item = SessionMessage | Exception
 Quarantine = Callable[[str, str], None]
-"""Takes a tool's name and why it cannot be read."""
+"""Takes a tool's name and the reason for which it is unusable."""
 
 
 class ToolListing:
-    """A transport whose lists of tools hold only those that fit the protocol; `quarantine` is told of the others.
+    """Filters a transport: its tool lists contain only valid tools; `quarantine` is called with the others.
 
-    The SDK validates a list as a whole, so that one tool with a broken schema would take all others with it. Schemas
-    of results are left out: the SDK would refuse the result of a call that was carried out, and match it with regular
-    expressions of the server's. `version` is the protocol's, once it is negotiated.
+    The SDK validates a list as a whole, so that one tool with a broken schema would exclude all others. Result schemas
+    are removed: the SDK would reject the result of a call that was executed, and match it with regular expressions of
+    the server's. `version` is that of the protocol, once it is negotiated.
     """
 
     def __init__(self, quarantine: Quarantine) -> None:
@@ -33,7 +33,7 @@ class ToolListing:
 
     @asynccontextmanager
     async def over(self, transport: AbstractAsyncContextManager[Any]) -> AsyncIterator[Any]:
-        """The same transport, read through this."""
+        """Return the transport, filtered."""
         async with transport as (read, write):
             yield _ReadStream(read, self._checked), write
 
@@ -59,7 +59,7 @@ class ToolListing:
 
 
 class _ReadStream:
-    """A stream that hands on what `checked` makes of each item."""
+    """A stream that passes each item through `checked`."""
 
     def __init__(self, stream: Any, checked: Callable[[Item], Item]) -> None:
         self._stream = stream
@@ -67,7 +67,7 @@ class _ReadStream:
 
     @property
     def last_context(self) -> Any:
-        """Where the last item came from: the SDK reads this of its own streams."""
+        """The origin of the last item, which the SDK reads from its own streams."""
         return getattr(self._stream, "last_context", None)
 
     async def receive(self) -> Item:
@@ -94,7 +94,7 @@ class _ReadStream:
 
 
 def _simplified(tool: Any) -> Any:
-    """A tool without what nobody reads, and with the type that many servers leave out."""
+    """Return a tool without unused parts, and with the schema type that many servers omit."""
     if not isinstance(tool, dict):
         return tool
     tool = {key: value for key, value in tool.items() if key != "outputSchema"}

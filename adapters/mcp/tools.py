@@ -1,4 +1,4 @@
-"""The tools of MCP servers, behind our own port."""
+"""The tools of MCP servers, as implementations of the tool ports."""
 
 import asyncio
 import re
@@ -33,7 +33,7 @@ from domain.tools.spec import ToolSpec
 T = TypeVar("T")
 
 LISTED_FOR_S = 60.0
-"""How long a server's list of tools is believed."""
+"""Seconds for which a server's list of tools is cached."""
 PATIENCE_S = 15.0
 """Seconds that a turn waits for a server's connection or list: programs that a package runner starts need several."""
 
@@ -41,13 +41,13 @@ _MOST_PAGES = 20
 _LONGEST_NAME = 64
 _LONGEST_DESCRIPTION = 1000
 _IN_DOUBT = frozenset({REQUEST_TIMEOUT, INTERNAL_ERROR, PARSE_ERROR})
-"""Errors after which a request may have been carried out all the same."""
+"""Errors after which a request may have been executed nevertheless."""
 _MARGIN_S = 5.0
 _MOST_QUARANTINED = 100
 
 
 class McpTools:
-    """`domain.tools.ports.ToolSource` of one server. A server that is away has no tools, and that is logged."""
+    """`domain.tools.ports.ToolSource` of one server. An unreachable server has no tools, which is logged."""
 
     def __init__(self, name: str, server: McpServer) -> None:
         self._name = name
@@ -81,7 +81,7 @@ class McpTools:
         await self._connection.drop()
 
     def _quarantine(self, tool: str, reason: str) -> None:
-        """Set one tool aside, by the server's own name of it; the log says so once."""
+        """Quarantine one tool by the server's name of it; logged once."""
         if self._quarantined.get(tool) != reason and len(self._quarantined) < _MOST_QUARANTINED:
             self._log.warning("a tool is not offered", tool=tool, reason=reason)
             self._quarantined[tool] = reason
@@ -94,7 +94,7 @@ class McpTools:
         self._quarantined = {}
         try:
             offered = await connection.use(_all_tools, patience_s=PATIENCE_S)
-        except Exception as error:  # noqa: BLE001  (whatever a server does, no turn fails for it)
+        except Exception as error:  # noqa: BLE001  (no failure of a server fails a turn)
             await self._not_listed(error)
             return
         connection.works()
@@ -104,9 +104,9 @@ class McpTools:
 
     async def _not_listed(self, error: Exception) -> None:
         if not self._connection.is_idle and isinstance(error, TimeoutError):
-            return  # it is busy with a call, so it is there
+            return  # it is busy with a call, so it is reachable
         self._tools = {}
-        if not isinstance(error, Away):  # else it may still be on its way
+        if not isinstance(error, Away):  # else the connection may still be opening
             self._connection.rest()
             await self._connection.drop()
         words = "it cannot be reached" if isinstance(error, Away) else f"{type(error).__name__}: {error}"
@@ -114,7 +114,7 @@ class McpTools:
         self._log.warning("its tools are not offered", reason=self._problem)
 
     def _named(self, offered: Sequence[Offered]) -> "dict[str, _McpTool]":
-        """The tools that may be used, by the names that models get. What has not changed stays the same object."""
+        """Return the usable tools by the names that models see. Unchanged ones stay the same objects."""
         tools: dict[str, _McpTool] = {}
         for tool in offered:
             if self._server.tools is not None and tool.name not in self._server.tools:
@@ -132,7 +132,7 @@ class McpTools:
 
 @dataclass(frozen=True, slots=True)
 class _McpTool:
-    """`domain.tools.ports.Tool` behind a server. `name` is the server's own name of it."""
+    """`domain.tools.ports.Tool` on a server. `name` is the server's name of it."""
 
     spec: ToolSpec
     name: str
@@ -145,7 +145,7 @@ class _McpTool:
                 self.name,
                 dict(arguments),
                 self.spec.timeout_s - _MARGIN_S,
-                meta=cast("Any", {"convergio/tool_call_id": context.tool_call_id}),  # a map that is open to all keys
+                meta=cast("Any", {"convergio/tool_call_id": context.tool_call_id}),  # the type allows any key
             )
 
         try:
@@ -166,10 +166,13 @@ class _McpTool:
         return _result(result, f"mcp:{self.server}/{self.name}")
 
     async def _reach(self) -> None:
-        """Return if the server is there: what fails after this may have been carried out, what fails here was not."""
+        """Return if the server answers. A failure here means that the tool was not called.
+
+        After this, a failure leaves open whether the call was executed.
+        """
         try:
             await self._twice(_answers)
-        except Exception as error:  # whatever it is, nothing was sent
+        except Exception as error:  # in any case nothing was sent
             raise self._unreached() from error
 
     def _unanswered(self) -> ToolFailed:
@@ -179,7 +182,7 @@ class _McpTool:
         return ToolFailed(f"{self.spec.name} was not called: its server cannot be reached now.")
 
     async def _twice(self, work: Callable[[Client], Coroutine[Any, Any, T]]) -> T:
-        """Do what may be repeated; once more on a new connection, if the one there is turns out to be gone."""
+        """Run repeatable work; once more on a new connection if the present one turns out to be lost."""
         try:
             return await self.connection.use(work, patience_s=PATIENCE_S)
         except Lost:
@@ -188,7 +191,7 @@ class _McpTool:
 
 
 async def _all_tools(client: Client) -> list[Offered]:
-    """Every tool that the server lists, within the time that a turn waits for it."""
+    """Return every tool that the server lists, within the time that a turn waits for it."""
     tools: list[Offered] = []
     cursor: str | None = None
     async with asyncio.timeout(PATIENCE_S):
@@ -202,7 +205,7 @@ async def _all_tools(client: Client) -> list[Offered]:
 
 
 async def _answers(client: Client) -> None:
-    """Return if the server is there. Listing is what every version of the protocol has, and it changes nothing."""
+    """Return if the server answers. Listing exists in every version of the protocol and has no side effects."""
     async with asyncio.timeout(PATIENCE_S):
         await client.list_tools()
 

@@ -1,1 +1,1 @@
-"""In-memory adapters: one process, nothing survives it."""
+"""In-memory adapters: for one process, lost when it ends."""

@@ -1,4 +1,4 @@
-"""Claims and answers of one process, by the same rules as those in PostgreSQL."""
+"""Claims and stored responses of one process, with the rules of those in PostgreSQL."""
 
 import time
 from collections.abc import Callable
@@ -17,7 +17,7 @@ class _Kept:
 
 
 class MemoryAnswers:
-    """`Answers` for a single process. `clock` gives seconds."""
+    """Idempotency store of a single process. `clock` returns seconds."""
 
     def __init__(
         self, *, lease_s: float = LEASE_S, kept_s: float = KEPT_S, clock: Callable[[], float] = time.monotonic

@@ -1,4 +1,4 @@
-"""Token buckets of one process, by the same rule as those in Redis."""
+"""Token buckets of one process, with the rules of those in Redis."""
 
 import time
 from collections.abc import Callable
@@ -7,11 +7,11 @@ from math import ceil, floor
 from domain.governance.ports import Verdict
 
 _MOST = 10_000
-"""Buckets that are kept before those that are full again are looked for."""
+"""Number of buckets from which on full ones are discarded."""
 
 
 class MemoryRateLimit:
-    """A `StandInLimiter` for a single process. `clock` gives Unix seconds."""
+    """A `StandInLimiter` for a single process. `clock` returns Unix seconds."""
 
     def __init__(self, *, requests: int, seconds: int, clock: Callable[[], float] = time.time) -> None:
         self._limit = requests
@@ -24,7 +24,7 @@ class MemoryRateLimit:
         now = self._clock()
         full = max(now, self._full.get(bucket, 0.0))
         over = full + self._cost - now - self._limit * self._cost
-        if over > 1e-6:  # noqa: PLR2004  (a microsecond: what is left of adding fractions of seconds)
+        if over > 1e-6:  # noqa: PLR2004  (a microsecond: rounding errors of sums of fractions)
             return Verdict(allowed=False, limit=self._limit, remaining=0, full_at=ceil(full), retry_after=ceil(over))
         self._keep(bucket, full + self._cost, now)
         return Verdict(True, self._limit, floor(1e-6 - over / self._cost), ceil(full + self._cost))

@@ -1,4 +1,4 @@
-"""Texts that were stored or read a moment ago, so that the steps of a run need not each read them again."""
+"""A cache of texts that were recently stored or read, so that the steps of a run do not each read them again."""
 
 import time
 from collections import OrderedDict
@@ -8,15 +8,15 @@ from threading import Lock
 from domain.content import Content, ContentStore
 
 FOR_S = 10.0
-"""Seconds that a text is kept; for so long an erased one may still be read where it was."""
+"""Seconds for which a text is cached; an erased one may be read here for as long."""
 MOST = 8_000_000
-"""Characters that are kept in all."""
+"""Maximum characters of all cached texts."""
 LONGEST = 200_000
-"""Characters of a text that is kept."""
+"""Maximum characters of a cached text."""
 
 
 class RecentContent:
-    """`domain.content.ContentStore` in front of another one. Threads share it."""
+    """A cache in front of another `domain.content.ContentStore`. Thread-safe."""
 
     def __init__(self, store: ContentStore, clock: Callable[[], float] = time.monotonic) -> None:
         self._store = store
@@ -43,7 +43,7 @@ class RecentContent:
         return {**found, **read}
 
     def note(self, contents: Sequence[Content]) -> None:
-        """These were stored by another way."""
+        """Cache texts that were stored without this store."""
         self._keep([(content.owner, content.hash, content.text) for content in contents])
 
     def _keep(self, texts: Sequence[tuple[str, str, str]]) -> None:
@@ -56,7 +56,7 @@ class RecentContent:
             self._forget_old()
 
     def _forget_old(self) -> None:
-        """The oldest come first, since each is kept for as long."""
+        """Evict expired texts, and the oldest ones while the cache is too large."""
         now = self._clock()
         while self._kept:
             key, (text, until) = next(iter(self._kept.items()))

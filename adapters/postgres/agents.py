@@ -1,4 +1,4 @@
-"""Reading the registry of agents."""
+"""Queries of the agent registry."""
 
 from dataclasses import fields
 

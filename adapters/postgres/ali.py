@@ -1,4 +1,4 @@
-"""What Ali looks at, out of the views of other concepts."""
+"""Queries of the facts for Ali's insights, on the views of other concepts."""
 
 from datetime import UTC, date, datetime, time
 from typing import Any
@@ -42,7 +42,7 @@ _USUAL_SWARMS = """
 class PostgresAli:
     """`domain.ali.ports.AliReads` on the views.
 
-    A turn or swarm that has waited for a person is not among those that are timed: how long it worked is not known.
+    Turns and swarms that waited for a person are not timed, as their time of work is not known.
     """
 
     def __init__(self, database: Database) -> None:

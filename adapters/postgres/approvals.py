@@ -1,4 +1,4 @@
-"""Reading approvals."""
+"""Queries of approvals."""
 
 from dataclasses import fields
 from typing import Any
@@ -47,7 +47,7 @@ class PostgresApprovals:
         passing = " AND ".join(_PASSING.get(name, f"a.{name} = %({name})s") for name in values) or "true"
         if wanted.status is not None:
             values["status"] = list(wanted.status)
-            passing += _ONLY_OPEN if set(wanted.status) <= set(OPEN) else ""  # for the planner: there is an index
+            passing += _ONLY_OPEN if set(wanted.status) <= set(OPEN) else ""  # lets the planner use the partial index
         order = "DESC" if newest_first else "ASC"
         page = f"{_SELECT} WHERE {passing} ORDER BY a.created_at {order}, a.id {order} OFFSET %(skip)s LIMIT %(limit)s"
         count = f"SELECT count(*) FROM approvals AS a WHERE {passing}"  # noqa: S608  (the fields of ApprovalFilter)

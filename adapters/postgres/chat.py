@@ -1,4 +1,4 @@
-"""Chats: the way in, and the views."""
+"""Admission of chat messages, and queries of the chat views."""
 
 from dataclasses import fields
 from datetime import datetime
@@ -97,7 +97,7 @@ class PostgresChats:
         return TurnRow(*rows[0]) if rows else None
 
     def overdue_turns(self, before: datetime, limit: int) -> list[TurnRow]:
-        # Held ones may wait for weeks: were they taken in order, the first ones would hide all others.
+        # Turns can await approval for weeks: in order, the first ones would hide all others, so these are sampled.
         return [TurnRow(*row) for row in self._rows(_OVERDUE, before, limit, before, limit)]
 
     def _rows(self, statement: str, *values: object) -> list[tuple[Any, ...]]:

@@ -1,4 +1,4 @@
-"""The books' views."""
+"""Queries of the cost ledger's views."""
 
 from dataclasses import fields
 from datetime import date, datetime

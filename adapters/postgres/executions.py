@@ -1,4 +1,4 @@
-"""Runs of workflows: the views."""
+"""Queries of executions."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import fields
@@ -34,7 +34,7 @@ _PASSING = {
 
 
 class PostgresRuns:
-    """`domain.graphflow.execution.ports.RunReads` on the views; what was spent is read from the books."""
+    """`domain.graphflow.execution.ports.RunReads` on the views; costs are read from the cost ledger's view."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -81,7 +81,7 @@ def _with(
     children: Mapping[str, str],
     calls: Iterable[tuple[str, str, int, Decimal]],
 ) -> SeenRun:
-    """A run is charged with what is done in its sessions, in its children's, and, if people know it, in all of it."""
+    """Add the costs: of the execution's own sessions, its children's, and, for a top-level one, all of its calls."""
     spent: dict[str, Spent] = {}
     total = Spent()
     for workflow_id, session_id, tokens, cost in calls:

@@ -1,4 +1,4 @@
-"""Claims and answers in PostgreSQL: one statement to claim, one to keep, none for requests without a key."""
+"""Idempotency keys in PostgreSQL: one statement to claim, one to store, none for requests without a key."""
 
 import asyncio
 import time
@@ -10,7 +10,7 @@ from psycopg.types.json import Jsonb
 from adapters.postgres.ledger.pool import Database
 from domain.idempotency.ports import ACCEPTED, KEPT_S, LEASE_S, Answer, Outcome
 
-# The row is ours when it is new, when it has expired, or when its holder stopped renewing in the middle of the work.
+# The key is claimed if its row is new or expired, or if its holder stopped renewing the lease during the work.
 _CLAIM = """
     INSERT INTO http_idempotency AS kept (key, fingerprint, holder, lease_until, expires_at)
     VALUES (%(key)s, %(fingerprint)s, %(holder)s,
@@ -42,7 +42,7 @@ _SWEPT_AT_ONCE = 200
 
 
 class PostgresAnswers:
-    """`Answers` in the table `http_idempotency`."""
+    """Idempotency store in the table `http_idempotency`."""
 
     def __init__(self, database: Database, *, lease_s: float = LEASE_S, kept_s: float = KEPT_S) -> None:
         self._database = database
@@ -93,7 +93,7 @@ class PostgresAnswers:
 
 
 def _outcome(row: tuple[Any, ...] | None, fingerprint: bytes) -> Outcome:
-    if row is None:  # released between the two statements: the next try gets it
+    if row is None:  # released between the two statements: the next attempt gets it
         return "busy"
     if row[0] != fingerprint:
         return "other_body"

@@ -1,4 +1,4 @@
-"""The instructions of approvals: written by the API, read by the activity that carries them out."""
+"""Instructions of approvals: written by the API, read by the activity that executes them."""
 
 from adapters.postgres.ledger.pool import Database
 from domain.approvals.instructions import Instruction

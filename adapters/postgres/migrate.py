@@ -1,4 +1,4 @@
-"""Makes the tables: numbered SQL files, each applied once, in one transaction, by one process at a time."""
+"""Migrations: numbered SQL files, each applied once, in one transaction, by one process at a time."""
 
 from pathlib import Path
 
@@ -12,12 +12,12 @@ _APPLIED = """
 
 
 def known() -> list[str]:
-    """The names of all migrations of this release, in order."""
+    """Return the names of all migrations of this release, in order."""
     return sorted(path.name for path in DIRECTORY.glob("*.sql"))
 
 
 def applied(dsn: str) -> list[str]:
-    """The names of the migrations that the database has, in order; empty for a new one."""
+    """Return the names of the migrations that the database has, in order; none for a new one."""
     with connect(dsn) as connection:
         there = connection.execute("SELECT to_regclass('schema_migrations')").fetchone()
         if not there or there[0] is None:
@@ -26,11 +26,11 @@ def applied(dsn: str) -> list[str]:
 
 
 def migrate(dsn: str) -> list[str]:
-    """Bring the database to this release's tables and return the names of what was applied.
+    """Apply the missing migrations of this release and return their names.
 
     Raises:
         domain.errors.Unavailable: the database cannot be reached.
-        psycopg.Error: a migration failed; nothing of it is kept.
+        psycopg.Error: a migration failed; it was rolled back.
     """
     done = []
     with connect(dsn) as connection:

@@ -1,4 +1,4 @@
-"""Swarms: who can be asked, and the views."""
+"""Queries of swarms, and of agents that can take part in them."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import fields
@@ -38,7 +38,7 @@ _UNENDED = f"""
 
 
 class PostgresSwarms:
-    """`domain.swarm.ports.Agents` and `SwarmReads` on the views; what was spent is read from the books."""
+    """`domain.swarm.ports.Agents` and `SwarmReads` on the views; costs are read from the cost ledger's view."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -68,7 +68,7 @@ class PostgresSwarms:
         return [SwarmRow(*row) for row in self._rows(_UNENDED, before, limit)]
 
     def _seen(self, rows: list[SwarmRow]) -> list[SeenSwarm]:
-        """The swarms with their seats and what the books have of them."""
+        """Return the swarms with their members and costs."""
         wanted = [row.task_id for row in rows]
         seats: dict[str, list[SeatRow]] = {task_id: [] for task_id in wanted}
         for row in self._rows(_SEATS, wanted) if wanted else ():
@@ -88,7 +88,7 @@ def _agent(agent_id: str, version: int, approval: str | None) -> Agent:
 
 
 def _by_seat(rows: Iterable[tuple[str, int, Decimal]]) -> dict[str, dict[str, Spent]]:
-    """What each swarm's seats have spent; sessions inside a seat's count as its own."""
+    """Return the costs of each swarm's members; sessions within a member's session count as its own."""
     spent: dict[str, dict[str, Spent]] = {}
     for session_id, tokens, cost in rows:
         if place := of_session(session_id):

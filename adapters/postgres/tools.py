@@ -1,4 +1,4 @@
-"""Reading tool calls."""
+"""Queries of tool calls."""
 
 from dataclasses import fields
 

@@ -1,4 +1,4 @@
-"""Reading the catalogue of workflows."""
+"""Queries of the workflow catalogue."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import fields

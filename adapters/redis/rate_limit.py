@@ -1,4 +1,4 @@
-"""Token buckets in Redis or Valkey: one script, the server's clock, one integer a bucket."""
+"""Token buckets in Redis or Valkey: one script, the server's clock, one integer per bucket."""
 
 import asyncio
 from collections.abc import Awaitable
@@ -35,16 +35,16 @@ _PATIENCE_UNPROVEN_S = 0.5
 _PATIENCE_AFTER_FAILURE_S = 0.1
 _PATIENCE_AT_START_S = 5.0
 _MOMENTS = 10
-"""Parts that a patience is waited for in: what a process stands still itself takes one of them, however long it is."""
+"""Number of slices of a timeout, so that a stall of this process uses up one of them only, however long it is."""
 _CONNECTIONS = 8
 
 
 class RedisRateLimit:
     """A `RateLimiter` whose buckets all processes share.
 
-    A server that answered last time gets two seconds: on a busy machine less is not yet a sign of death, and a bucket
-    that is not shared is worse than one that is late. One that is not known yet gets half a second, one that failed
-    last time a tenth. A server that died is known at once, by its closed connections.
+    A server that answered last time gets two seconds: on a busy machine less is no sign of failure, and a local bucket
+    is worse than a late shared one. An unknown server gets half a second, one that failed last time a tenth. A dead
+    server is recognised at once by its closed connections.
     """
 
     def __init__(self, client: Redis, *, requests: int, seconds: int, prefix: str = "convergio:rate:") -> None:
@@ -59,21 +59,21 @@ class RedisRateLimit:
 
     @classmethod
     def connect(cls, url: str, *, requests: int, seconds: int) -> Self:
-        """Limit to `requests` in `seconds`. Connects with the first call; close with `close`."""
+        """Limit to `requests` in `seconds`. Connects with the first call; to be closed with `close`."""
         client = Redis.from_url(
             url,
             max_connections=_CONNECTIONS,
-            socket_timeout=None,  # the client's own deadlines would take a stall of this process for one of the server
+            socket_timeout=None,  # the client's own timeouts would blame the server for a stall of this process
             socket_connect_timeout=None,
             retry=Retry(NoBackoff(), 0),
         )
         return cls(client, requests=requests, seconds=seconds)
 
     async def warm(self) -> None:
-        """Make the connections and have the server know the script, before there are requests that would wait for both.
+        """Open the connections and load the script before requests would wait for both.
 
-        A process that begins under load would take its own slow start for the server's. A server that is away is found
-        out about by the first request.
+        A process that starts under load would take its own slow start for the server's. The first request finds out
+        about an unreachable server.
         """
         with suppress(RedisError, OSError):  # TimeoutError is an OSError
             async with asyncio.timeout(_PATIENCE_AT_START_S):
@@ -108,10 +108,10 @@ class RedisRateLimit:
         return answer
 
     async def _came(self, reply: asyncio.Future[list[int]]) -> bool:
-        """Whether there is a reply in time.
+        """Return whether the reply arrives in time.
 
-        One timer would not do: when this process was held up until it had run out, a reply that lies in the socket
-        needs some more rounds of the loop before it is read.
+        A single timer would not do: if this process was stalled until it expired, a reply in the socket needs some more
+        rounds of the event loop before it is read.
         """
         for _ in range(_MOMENTS):
             done, _pending = await asyncio.wait({reply}, timeout=self._patience_s / _MOMENTS)

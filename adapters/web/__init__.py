@@ -1,1 +1,1 @@
-"""HTTP to the outside: pages, webhooks, and the guard of addresses."""
+"""Outgoing HTTP: pages, webhooks, and the guard of addresses."""

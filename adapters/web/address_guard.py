@@ -1,4 +1,4 @@
-"""Which addresses of the network a tool may reach: public ones, looked up and checked in one go."""
+"""Network addresses that a tool may reach: public ones, resolved and checked in one step."""
 
 import asyncio
 import socket
@@ -10,21 +10,21 @@ from aiohttp.abc import AbstractResolver, ResolveResult
 PORTS = frozenset({80, 443})
 
 Lookup = Callable[[str, int], Awaitable[list[str]]]
-"""Finds the addresses of a name. Raises OSError or UnicodeError if there are none."""
+"""Resolves a host name to addresses. Raises OSError or UnicodeError if there are none."""
 
-# Public by the registries and not by use: ways into IPv4 from IPv6, protocol assignments, and a cloud's own services.
+# Public by registration but not by use: IPv6 ranges that embed IPv4, protocol assignments, a cloud's own services.
 _NOT_PUBLIC = tuple(
     ip_network(network)
     for network in ("64:ff9b::/96", "64:ff9b:1::/48", "2002::/16", "2001::/23", "192.0.0.0/24", "168.63.129.16/32")
 )
 
 
-class Forbidden(Exception):  # noqa: N818  (it is refused, not failed)
-    """This address, or the address of this name, may not be reached."""
+class Forbidden(Exception):  # noqa: N818  (a refusal, not a failure)
+    """The address, or an address of the host name, must not be reached."""
 
 
 def is_public(address: str) -> bool:
-    """Whether anybody on the internet could reach it. Text that is no address is not public."""
+    """Return whether the address is reachable from the whole internet. Text that is not an address is not public."""
     try:
         parsed = ip_address(address)
     except ValueError:
@@ -47,13 +47,13 @@ def _is_special(address: IPv4Address | IPv6Address) -> bool:
 
 
 async def lookup(host: str, port: int) -> list[str]:
-    """The system's own `Lookup`."""
+    """Resolve a host name with the system's resolver."""
     found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
     return list(dict.fromkeys(str(address[0]) for *_, address in found))
 
 
 class Rules:
-    """Public addresses on the ports of the web; and the endpoints (address, port) that are `trusted` all the same."""
+    """Allows public addresses on the ports of the web, and the `trusted` endpoints (address, port)."""
 
     def __init__(self, trusted: Collection[tuple[str, int]] = ()) -> None:
         self._trusted = frozenset(trusted)
@@ -66,7 +66,7 @@ class Rules:
 
 
 class CheckedResolver(AbstractResolver):
-    """Gives the connector only addresses that may be reached. It connects to these and asks nobody again."""
+    """Gives the connector allowed addresses only. It connects to these without resolving again."""
 
     def __init__(self, rules: Rules, find: Lookup = lookup) -> None:
         self._rules = rules
@@ -75,10 +75,10 @@ class CheckedResolver(AbstractResolver):
     async def resolve(
         self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_UNSPEC
     ) -> list[ResolveResult]:
-        """The addresses of a name.
+        """Return the addresses of a host name.
 
         Raises:
-            Forbidden: one of them may not be reached.
+            Forbidden: one of them must not be reached.
             OSError: there are none.
         """
         del family
@@ -90,7 +90,7 @@ class CheckedResolver(AbstractResolver):
         return [_result(host, address, port) for address in addresses]
 
     async def close(self) -> None:
-        """Nothing is held."""
+        """There is nothing to close."""
 
 
 def _result(host: str, address: str, port: int) -> ResolveResult:

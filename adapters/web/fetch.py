@@ -1,4 +1,4 @@
-"""`web_fetch`: one page of the public web, read as text."""
+"""`web_fetch`: reads one page of the public web as text."""
 
 import asyncio
 import re
@@ -17,9 +17,9 @@ from domain.tools.ports import ToolContext, ToolFailed, ToolResult
 from domain.tools.spec import ToolSpec
 
 PATIENCE_S = 20.0
-"""Seconds for all of it, redirects included."""
+"""Timeout of the whole fetch in seconds, redirects included."""
 MOST_BYTES = 1024 * 1024
-"""Of a body; what is longer is cut."""
+"""Maximum bytes of a body; the rest is cut."""
 MOST_REDIRECTS = 5
 
 _LONGEST_URL = 2000
@@ -53,7 +53,7 @@ _SPEC = ToolSpec(
 
 @dataclass(frozen=True, slots=True)
 class _Page:
-    """What was answered in the end."""
+    """The final response."""
 
     url: URL
     status: int
@@ -64,7 +64,7 @@ class _Page:
 
 
 class WebFetch:
-    """`domain.tools.ports.Tool`. `trusted` are endpoints (address, port) that it reaches though they are not public."""
+    """`domain.tools.ports.Tool`. `trusted` are endpoints (address, port) that it may reach besides public ones."""
 
     spec = _SPEC
 
@@ -109,7 +109,7 @@ class WebFetch:
         raise ToolFailed(f"The page was redirected more than {MOST_REDIRECTS} times.")
 
     def _refuse(self, url: URL) -> None:
-        """Refuse what can be seen from the URL alone. Names are checked when they are looked up."""
+        """Refuse a URL that is not allowed in itself. Host names are checked when they are resolved."""
         host, port = url.raw_host, url.port
         if url.scheme not in {"http", "https"} or not host or port is None:
             raise ToolFailed("Only http:// and https:// addresses can be fetched.")
@@ -117,7 +117,7 @@ class WebFetch:
             raise ToolFailed("The address must not hold a user name or a password.")
         if not self._rules.allows_port(port):
             raise ToolFailed(f"Port {port} is not one of the web (80 or 443).")
-        # the connector takes what looks like an address as it is, without the resolver
+        # the connector does not pass literal addresses to the resolver, so they are checked here
         if (":" in host or host.replace(".", "").isdigit()) and not self._rules.allows(host, port):
             raise Forbidden(host)
 
@@ -168,5 +168,5 @@ def _decoded(page: _Page) -> str:
     charset = page.charset or (declared[1].decode() if declared else "utf-8")
     try:
         return page.body.decode(charset, errors="replace")
-    except (LookupError, ValueError):  # no such charset, or none of text
+    except (LookupError, ValueError):  # an unknown charset, or a codec that is not for text
         return page.body.decode(errors="replace")

@@ -1,8 +1,8 @@
-"""A proxy on loopback before a page that trusts whoever reaches it: only pages of its own origin may use it.
+"""A proxy on loopback for a page without authentication: only pages of its own origin may use it.
 
-A browser reaches loopback for any page on the web. By DNS rebinding such a page even speaks as if it were the one that
-is shown here: only the `Host` that it sends gives it away. And a form or a script of another page can send a POST
-without being able to read the answer: only its `Origin` does.
+Any page on the web can make a browser send requests to loopback. By DNS rebinding such a page even appears to have the
+same origin: only its `Host` header gives it away. And a form or script of another page can send a POST without reading
+the response: only its `Origin` header gives it away.
 """
 
 import re
@@ -30,7 +30,7 @@ _ADDED = {"X-Frame-Options": "DENY", "Cross-Origin-Resource-Policy": "same-origi
 
 
 class GuardedProxy:
-    """Passes requests on to `target`, an origin such as `http://127.0.0.1:8080`, if they come from its own pages."""
+    """Forwards requests to `target`, an origin such as `http://127.0.0.1:8080`, if they come from its own pages."""
 
     def __init__(self, target: str) -> None:
         self._target = target
@@ -41,7 +41,7 @@ class GuardedProxy:
         """Listen on loopback.
 
         Raises:
-            OSError: the port is taken.
+            OSError: the port is in use.
         """
         self._session = ClientSession(auto_decompress=False, timeout=ClientTimeout(total=None, sock_connect=5))
         app = web.Application()
@@ -62,7 +62,7 @@ class GuardedProxy:
         try:
             return await self._passed_on(request)
         except ClientError:
-            return web.Response(status=502, text="the server behind this page does not answer\n", headers=_ADDED)
+            return web.Response(status=502, text="the server behind this page does not respond\n", headers=_ADDED)
 
     async def _passed_on(self, request: web.Request) -> web.StreamResponse:
         assert self._session is not None  # noqa: S101  (for the type checker: it was started)
@@ -84,10 +84,10 @@ class GuardedProxy:
 
 
 def _refusal(request: web.Request) -> str | None:
-    """Why a request is not passed on; None if it is."""
+    """Return the reason for which a request is not forwarded; None if it is."""
     hosts, origins = request.headers.getall("Host", []), request.headers.getall("Origin", [])
     if len(hosts) != 1 or not _OURS.fullmatch(hosts[0]):
-        return "this page answers to localhost only"
+        return "this page is only served to localhost"
     if any(origin.partition("://")[2].lower() != hosts[0].lower() for origin in origins):
         return "pages of this origin may not use this one"
     if request.method not in _SAFE and len(origins) != 1:
@@ -96,5 +96,5 @@ def _refusal(request: web.Request) -> str | None:
 
 
 def _kept(headers: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
-    """What is passed on: nothing of the connection, and no leave for other origins."""
+    """Return the headers to forward: none of the connection, and no CORS permissions for other origins."""
     return [each for each in headers if each[0].lower() not in _HOP and not each[0].lower().startswith(_LEAVE)]

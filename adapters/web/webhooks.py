@@ -1,4 +1,4 @@
-"""Webhooks as the Standard Webhooks specification has them: posted once, signed, and not followed anywhere."""
+"""Webhooks by the Standard Webhooks specification: one signed POST, without redirects."""
 
 from collections.abc import Callable
 from datetime import datetime
@@ -14,7 +14,7 @@ _GONE = 410
 
 
 class HttpWebhooks:
-    """`domain.approvals.ports.Webhooks` at one URL. `secret` is `whsec_` and base64; the same one verifies."""
+    """`domain.approvals.ports.Webhooks` at one URL. `secret` is `whsec_` and base64; receivers verify with it."""
 
     def __init__(self, url: str, secret: str, now: Callable[[], datetime]) -> None:
         self._url = url
@@ -22,7 +22,7 @@ class HttpWebhooks:
         self._now = now
 
     async def deliver(self, notice_id: str, body: str) -> Literal["delivered", "gone"]:
-        """One attempt; see the port. The signature holds for five minutes, so each attempt has its own."""
+        """Make one attempt; see the port. A signature is valid for five minutes, so each attempt has its own."""
         timeout = aiohttp.ClientTimeout(total=TIMEOUT_S)
         try:
             async with (
@@ -47,7 +47,7 @@ class HttpWebhooks:
 
 
 def _outcome(status: int, retry_after: str | None) -> Literal["delivered", "gone"]:
-    if 200 <= status < 300:  # noqa: PLR2004  (what HTTP calls a success)
+    if 200 <= status < 300:  # noqa: PLR2004  (2xx)
         return "delivered"
     if status == _GONE:
         return "gone"

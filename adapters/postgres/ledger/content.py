@@ -1,4 +1,4 @@
-"""The content table."""
+"""The content store's table."""
 
 from collections.abc import Iterable, Mapping
 

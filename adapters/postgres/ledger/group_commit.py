@@ -1,4 +1,4 @@
-"""Appends that come at once, in one transaction: they share a round trip, the ledger's lock and a flush to disk."""
+"""Group commit: concurrent appends share one transaction, and so a round trip, the ledger's lock and a disk flush."""
 
 from collections import deque
 from collections.abc import Sequence
@@ -17,21 +17,21 @@ from domain.errors import Unavailable
 from domain.ledger import Underway
 
 APPEND = Statement(b"ledger_append_group", b"SELECT ledger_append_group($1, $2, $3, $4, $5, $6, $7, $8)")
-"""Keys; streams, versions, topics and states of the events; owners, hashes and bodies of the texts."""
+"""Parameters: keys; streams, versions, topics and states of the events; owners, hashes and bodies of the texts."""
 
 MOST_APPENDS = 64
 MOST_SIZE = 1_000_000
-"""Of the states (bytes) and texts (characters) of a group.
+"""Maximum size of a group: bytes of its states plus characters of its texts.
 
-What is larger by itself keeps nobody waiting, unless it goes on from another.
+A larger append is written by itself, without delaying others, unless it depends on a pending one.
 """
 
 
 @dataclass(eq=False, slots=True)
 class Append:
-    """What one command appends, and what came of it: `positions` or an `error`.
+    """One command's append and its result: `positions` or an `error`.
 
-    `told` is locked until that is known, or until it is its turn to lead.
+    `told` is locked until the result is known, or until the append becomes the leader.
     """
 
     key: str
@@ -49,10 +49,10 @@ class Append:
 
 
 class GroupCommit:
-    """The thread that comes first writes at once; what comes meanwhile goes together, next.
+    """The first thread writes at once and leads; appends that arrive meanwhile form the next group.
 
-    Appends are written in the order in which they came, so one may go on from where another, which is under way, will
-    have brought a stream. If a group cannot be written because of one among them, they are written one by one.
+    Appends are written in order of arrival, so one may depend on the stream version that a pending one will write. If a
+    group fails because of one append, they are written one by one.
     """
 
     def __init__(self, database: Database) -> None:
@@ -62,10 +62,10 @@ class GroupCommit:
         self._busy = False
 
     def write(self, append: Append) -> Sequence[int]:
-        """Positions of the events, in order; empty if the key was used before.
+        """Return the positions of the events, in order; empty if the key was used before.
 
         Raises:
-            psycopg.Error, UnicodeEncodeError: it cannot be written, or what it goes on from was not.
+            psycopg.Error, UnicodeEncodeError: it cannot be written, or the append that it depends on was not.
             domain.errors.Unavailable: the database cannot be reached.
         """
         if append.size > MOST_SIZE and append.underway.after is None:
@@ -89,12 +89,12 @@ class GroupCommit:
             self._lead()
 
     def _lead(self) -> None:
-        """Write what waits, as far as it goes together, and have the next one lead."""
+        """Write the next group, and make the first of the remaining appends the leader."""
         with self._lock:
             group = self._group()
         try:
             self._write_together(group)
-        except BaseException as error:  # a fault of ours: whoever is in the group is told of it
+        except BaseException as error:  # a programming error: pass it to all waiters of the group
             for append in group:
                 if append.positions is None:
                     _end(append, error=error)
@@ -110,7 +110,7 @@ class GroupCommit:
                 append.told.release()
 
     def _group(self) -> list[Append]:
-        """The first of those that wait, and those behind it that go with it."""
+        """Return the first waiting append, and those behind it that can be written with it."""
         group = [self._waiting.popleft()]
         keys, size = {group[0].key}, group[0].size
         versions = {event.originator_id: event.originator_version for event in group[0].events}
@@ -130,7 +130,7 @@ class GroupCommit:
         except Unavailable as error:
             for append in group:
                 _end(append, error=error)
-        except (psycopg.Error, UnicodeEncodeError):  # because of one of them
+        except (psycopg.Error, UnicodeEncodeError):  # one of them caused it
             self._write_one_by_one(group)
         else:
             for append in group:
@@ -143,7 +143,7 @@ class GroupCommit:
 
     def _write_one(self, append: Append) -> None:
         if append.underway.is_void:
-            return _end(append, error=psycopg.IntegrityError("what it goes on from was not written"))
+            return _end(append, error=psycopg.IntegrityError("the append that this one depends on was not written"))
         try:
             _end(append, self._written([append]))
         except (psycopg.Error, UnicodeEncodeError, Unavailable) as error:
@@ -160,7 +160,7 @@ def _end(append: Append, positions: Sequence[int] = (), error: BaseException | N
 
 
 def appending(group: Sequence[Append]) -> tuple[bytes, ...]:
-    """The parameters of `APPEND`. Texts are sorted, so that no two groups wait for each other."""
+    """Return the parameters of the statement. Texts are sorted, so that concurrent groups cannot deadlock."""
     events = [event for append in group for event in append.events]
     contents = sorted((text.owner, text.hash, text.text) for append in group for text in append.content)
     return (
@@ -176,7 +176,7 @@ def appending(group: Sequence[Append]) -> tuple[bytes, ...]:
 
 
 def _goes_on(versions: dict[UUID | str, int], events: Sequence[StoredEvent]) -> bool:
-    """Whether these events follow on those before; then they are noted as the newest of their streams."""
+    """Return whether these events follow the versions so far; if so, the versions are updated."""
     newest = dict[UUID | str, int]()
     for event in events:
         before = newest.get(event.originator_id, versions.get(event.originator_id))

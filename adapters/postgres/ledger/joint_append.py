@@ -1,4 +1,4 @@
-"""Tables made beside live ones, to take their place."""
+"""Shadow tables: new versions of live tables that a rebuild fills and swaps in."""
 
 from psycopg import sql
 
@@ -16,19 +16,19 @@ def name(table: str) -> str:
 
 
 def create(connection: Connection, table: str) -> None:
-    """Make an empty table of the same shape; what an earlier rebuild left of one is dropped."""
+    """Create an empty table of the same shape; one that an earlier rebuild left is dropped."""
     drop(connection, table)
     new = sql.Identifier(name(table))
     connection.execute(sql.SQL("CREATE TABLE {} (LIKE {} INCLUDING ALL)").format(new, sql.Identifier(table)))
 
 
 def drop(connection: Connection, table: str) -> None:
-    """Drop the table beside this one, if there is one."""
+    """Drop the shadow table, if it exists."""
     connection.execute(sql.SQL("DROP TABLE IF EXISTS {}").format(sql.Identifier(name(table))))
 
 
 def take_over(connection: Connection, table: str) -> None:
-    """Drop the live table and give the new one its name, and the names of its indexes."""
+    """Drop the live table, and give its name and the names of its indexes to the shadow table."""
     old, new = sql.Identifier(table), sql.Identifier(name(table))
     wanted, made = _indexes(connection, table), _indexes(connection, name(table))
     connection.execute(sql.SQL("DROP TABLE {}").format(old))
@@ -38,5 +38,5 @@ def take_over(connection: Connection, table: str) -> None:
 
 
 def _indexes(connection: Connection, table: str) -> list[str]:
-    """Names of a table's indexes, in an order that depends on what they are alone."""
+    """Return the names of a table's indexes, in an order that only depends on their definitions."""
     return [row[0] for row in connection.execute(_INDEXES, (table,))]

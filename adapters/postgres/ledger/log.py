@@ -1,4 +1,4 @@
-"""The ledger as projections read it, and where they write down how far they are."""
+"""Reading the ledger for projections, and storing their positions and dead letters."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -40,7 +40,7 @@ EARLIER = "an earlier event of this stream was set aside"
 
 
 def after(connection: Connection, position: int, limit: int, up_to: int = LAST) -> list[Stored]:
-    """The next events behind `position`, as stored."""
+    """Return the next events after `position`, as stored."""
     rows: list[Stored] = connection.execute(_AFTER, (position, up_to, limit), prepare=True, binary=True).fetchall()
     return rows
 
@@ -51,44 +51,44 @@ def decoded(registry: Registry, row: Stored) -> Recorded:
 
 
 def enrol(connection: Connection, names: Iterable[str]) -> None:
-    """Let projections that are new begin at 0."""
+    """Register new projections at position 0."""
     connection.execute(_ENROL, (list(names),))
 
 
 def positions(connection: Connection, names: Iterable[str]) -> dict[str, int]:
-    """Where the projections stand."""
+    """Return the positions of the projections."""
     return dict(connection.execute(_POSITIONS, (list(names),), prepare=True).fetchall())
 
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """A projection that nobody else can move now, and which of the streams asked about it has set aside."""
+    """A projection locked against moves, and those of the given streams that it has set aside."""
 
     position: int
     dead: frozenset[str]
 
 
 def hold(connection: Connection, names: Iterable[str], streams: Iterable[str] = ()) -> dict[str, Held]:
-    """Keep everybody else from moving the projections until the transaction ends."""
+    """Lock the projections against moves by others until the end of the transaction."""
     rows = connection.execute(_HOLD, (list(streams), list(names)), prepare=True, binary=True)
     return {name: Held(position, frozenset(dead)) for name, position, dead in rows}
 
 
 def move(connection: Connection, names: Iterable[str], position: int) -> None:
-    """Write down the position and tell who waits for it."""
+    """Store the position and notify the waiters."""
     moved = dict.fromkeys(names, position)
     connection.execute(_MOVE, (position, list(moved), orjson.dumps(moved).decode()), prepare=True)
 
 
 def set_aside(connection: Connection, name: str, position: int, stream: str, error: str) -> None:
-    """Keep an event that a projection could not take for people to look at."""
+    """Store a dead letter: an event that a projection cannot process."""
     connection.execute(_SET_ASIDE, (name, position, stream, error[:2000]))
 
 
 def is_of_the_event(error: Exception) -> bool:
-    """Whether the same event would fail again: if in doubt, no, for what waits can still be taken later.
+    """Return whether the same event would fail again; if in doubt, no, since it can still be retried.
 
-    A program limit is one of the event's too: a key that is too long for its index stays so.
+    Program limits count as faults of the event: a key that is too long for an index stays too long.
     """
     if isinstance(error, psycopg.Error):
         of_data = psycopg.DataError | psycopg.IntegrityError | psycopg.errors.ProgramLimitExceeded

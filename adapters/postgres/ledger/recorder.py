@@ -55,11 +55,11 @@ _LAST = 2**63 - 1
 class LedgerRecorder(StreamsRecorder):
     """Appends by the function `ledger_append_group`: content, then, under an advisory lock, keys, notice and events.
 
-    The lock makes the order of positions the order of commits, so that no reader ever passes an event over.
+    The lock makes the order of positions the order of commits, so that no reader ever skips an event.
     """
 
     def __init__(self, database: Database, noted: Callable[[Sequence[Content]], None] | None = None) -> None:
-        """`noted` hears of texts that were stored with events."""
+        """Create it. `noted` is called with the texts that were stored with events."""
         self._database = database
         self._appends = GroupCommit(database)
         self._noted = noted
@@ -73,12 +73,12 @@ class LedgerRecorder(StreamsRecorder):
         underway: Underway | None = None,
         **_: Any,
     ) -> Sequence[int] | None:
-        """Positions of the events, in order; empty if the key was used before.
+        """Append events; return their positions, in order, or nothing if the key was used before.
 
         Raises:
-            eventsourcing.persistence.IntegrityError: a stream already has such a version, or not yet the one before;
-                or what it goes on from has failed.
-            domain.errors.Invalid: the key or a stream's name holds what the database cannot store.
+            eventsourcing.persistence.IntegrityError: a stream has such a version already, or lacks the one before, or
+                the pending append that this one depends on has failed.
+            domain.errors.Invalid: the key or a stream's name contains text that the database cannot store.
             domain.errors.Unavailable: the database cannot be reached.
         """
         if not key:
@@ -155,5 +155,5 @@ class LedgerRecorder(StreamsRecorder):
         return None if head is None else integer(head)
 
     def subscribe(self, gt: int | None = None, topics: Sequence[str] = ()) -> Subscription[ApplicationRecorder]:
-        """Not offered: the projection runner tails the ledger itself, in batches and on its lease's connection."""
+        """Not supported: the projection runner reads the ledger itself, in batches, on its lease's connection."""
         raise NotImplementedError

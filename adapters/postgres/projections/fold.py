@@ -1,4 +1,4 @@
-"""How a rebuild folds events: in memory, or, where a row turns out not to fit its table, in the tables themselves."""
+"""Folding of events by a rebuild: in memory, or in the shadow tables if a row does not fit its table."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
@@ -17,7 +17,7 @@ _BATCH = 500
 
 @dataclass(slots=True)
 class Stands:
-    """How far a fold is: its position, the events folded, and those set aside by position, with stream and error."""
+    """The state of a fold: its position, the number of events, and dead letters by position, with stream and error."""
 
     position: int = 0
     events: int = 0
@@ -33,7 +33,7 @@ class Stands:
 
 
 class Fold(ABC):
-    """A projection's events folded into the tables beside the live ones, as the runner folds them."""
+    """Folds a projection's events into the shadow tables, with the rules of the runner."""
 
     def __init__(self, registry: Registry, projection: Projection) -> None:
         self._registry = registry
@@ -41,7 +41,7 @@ class Fold(ABC):
         self.stands = Stands()
 
     def fold_to(self, connection: Connection, position: int) -> None:
-        """Fold all up to this position."""
+        """Fold all events up to this position."""
         while stored := log.after(connection, self.stands.position, _READ, up_to=position):
             self._take(connection, stored)
             self.stands.position = stored[-1][0]
@@ -53,23 +53,23 @@ class Fold(ABC):
 
     @abstractmethod
     def unwritten(self, kind: type[Row]) -> Iterable[Row]:
-        """All rows of a table, which is empty until now."""
+        """Return all rows to copy into a table, which is still empty."""
 
     @abstractmethod
     def write(self, connection: Connection) -> None:
-        """Bring the tables to what is folded. Until `written`, it may be undone."""
+        """Write the folded changes to the tables. They may be rolled back until they are confirmed."""
 
     @abstractmethod
     def written(self) -> None:
-        """What was written stands."""
+        """Confirm that the written changes are committed."""
 
     @abstractmethod
     def undone(self, stood: Stands) -> None:
-        """What was folded and written since it stood there was undone."""
+        """Reset the state to `stood`: everything folded and written since was rolled back."""
 
 
 class FoldInMemory(Fold):
-    """All rows in memory: quick, and blind to what a table cannot hold."""
+    """Keeps all rows in memory: fast, but does not see that a row does not fit its table."""
 
     def __init__(self, registry: Registry, projection: Projection) -> None:
         super().__init__(registry, projection)
@@ -84,7 +84,7 @@ class FoldInMemory(Fold):
             try:
                 with self._rows.one_event():
                     self._projection.project(log.decoded(self._registry, row), self._rows)
-            except Exception as error:  # noqa: BLE001  (the dead-letter rule: set aside, shown, and on)
+            except Exception as error:  # noqa: BLE001  (the dead-letter rule: set it aside and go on)
                 self.stands.set_aside(row, repr(error))
 
     def unwritten(self, kind: type[Row]) -> Iterable[Row]:
@@ -101,11 +101,11 @@ class FoldInMemory(Fold):
         self._rows.changed.clear()
 
     def undone(self, stood: Stands) -> None:
-        """Memory is as it was, and writes all that changed again."""
+        """Do nothing: the rows in memory are valid, and all changes since the last confirmation are written again."""
 
 
 class FoldInTables(Fold):
-    """Batch by batch in the tables, and event by event where a batch fails: slow, and exactly what the runner does."""
+    """Writes batch by batch, and event by event where a batch fails: slow, but exactly like the runner."""
 
     def _take(self, connection: Connection, stored: Sequence[log.Stored]) -> None:
         for start in range(0, len(stored), _BATCH):
@@ -118,7 +118,7 @@ class FoldInTables(Fold):
                         self.stands.set_aside(row, error)
 
     def _failed(self, connection: Connection, stored: Sequence[log.Stored]) -> str | None:
-        """Fold and write these together; what kept them from it, if it is theirs."""
+        """Fold and write these events together; return the error if it is their fault."""
         rows = LiveRows(connection, beside.name)
         try:
             with connection.transaction():
@@ -128,22 +128,22 @@ class FoldInTables(Fold):
                     else:
                         self._projection.project(log.decoded(self._registry, row), rows)
                 rows.flush()
-        except Exception as error:  # a view's own code may raise anything; what is not the event's fault goes on up
+        except Exception as error:  # projections may raise anything; only faults of the event are set aside
             if not log.is_of_the_event(error):
                 raise
             return repr(error)
         return None
 
     def unwritten(self, kind: type[Row]) -> Iterable[Row]:
-        """None: they are written as they are folded."""
+        """Return no rows: they are written while they are folded."""
         del kind
         return ()
 
     def write(self, connection: Connection) -> None:
-        """It is written already."""
+        """Do nothing: the changes are written while they are folded."""
 
     def written(self) -> None:
-        """It stands already."""
+        """Do nothing: the changes are committed already."""
 
     def undone(self, stood: Stands) -> None:
         self.stands = stood

@@ -1,4 +1,4 @@
-"""Leases: advisory locks that one connection holds at a time, and loses when it dies."""
+"""Leases: advisory locks, held by one connection at a time and released when it dies."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,10 +9,10 @@ import psycopg
 
 @contextmanager
 def lease(connection: psycopg.Connection[Any], number: int, name: str) -> Iterator[bool]:
-    """Try to hold the lease for the length of the block; whether it is held.
+    """Try to hold the lease for the length of the block; yields whether it is held.
 
-    It is given back at the end: closing the connection does so only when the server notices, too late for who comes
-    next. A connection that is broken has lost it.
+    It is released explicitly at the end: the server notices a closed connection too late for the next holder. A broken
+    connection has lost the lease.
     """
     key = (number, name)
     row = connection.execute("SELECT pg_try_advisory_lock(%s, hashtext(%s))", key).fetchone()

@@ -1,4 +1,4 @@
-"""Where the projections stand, and waiting for them: woken by their notices, never by the clock."""
+"""The positions of projections, and waiting for them by PostgreSQL notifications, without polling."""
 
 import asyncio
 import socket
@@ -44,7 +44,7 @@ _POSITIONS = "SELECT projection, position FROM projection_positions"
 
 
 def head_and_position(database: Database, projection: str) -> tuple[int, int]:
-    """Where the ledger ends, and how far a projection has come in it.
+    """Return the ledger's last position, and a projection's position in it.
 
     Raises:
         domain.errors.Unavailable: the database cannot be reached.
@@ -55,7 +55,7 @@ def head_and_position(database: Database, projection: str) -> tuple[int, int]:
 
 @dataclass(slots=True, eq=False)
 class _Waiter:
-    """Somebody who waits for `head`, unknown at first; `position` is the newest that was heard of meanwhile."""
+    """A waiter for the position `head`, unknown at first; `position` is the newest notified meanwhile."""
 
     loop: asyncio.AbstractEventLoop
     woken: asyncio.Future[None]
@@ -65,7 +65,7 @@ class _Waiter:
     def hear(self, position: int) -> None:
         self.position = max(self.position, position)
         if self.head is not None and self.position >= self.head:
-            with suppress(RuntimeError):  # its loop was closed in the same moment
+            with suppress(RuntimeError):  # its event loop was closed meanwhile
                 self.loop.call_soon_threadsafe(self._wake)
 
     def _wake(self) -> None:
@@ -74,7 +74,7 @@ class _Waiter:
 
 
 class LivePositions:
-    """Waits for projections on one LISTEN connection for the whole process, which is opened again when it is lost."""
+    """Waits for projections on one LISTEN connection per process, which is reopened when it is lost."""
 
     def __init__(self, dsn: str, database: Database) -> None:
         self._dsn = dsn
@@ -87,11 +87,11 @@ class LivePositions:
         self._log = structlog.get_logger("positions")
 
     def start(self) -> None:
-        """Begin to listen, in a thread. Waits need no connection to have been made yet."""
+        """Start listening in a thread. Waits work before the connection is open."""
         self._thread.start()
 
     def close(self) -> None:
-        """Stop listening. Whoever still waits waits in vain."""
+        """Stop listening. Pending waits time out."""
         self._stop.set()
         self._mouth.close()
         if self._thread.ident is not None:
@@ -99,14 +99,14 @@ class LivePositions:
         self._ears.close()
 
     async def wait(self, projection: str) -> bool:
-        """Wait, 1 s at most, until the projection has seen all that was recorded before. False if it has not by then.
+        """Wait until the projection has all events recorded so far, 1 s at most. False if it has not by then.
 
         Raises:
             domain.errors.Unavailable: the database cannot be reached.
         """
         loop = asyncio.get_running_loop()
         waiter = _Waiter(loop, loop.create_future())
-        with self._lock:  # before the question, so that no notice falls between it and the answer
+        with self._lock:  # before the query, so that no notification is missed between query and wait
             self._waiters.setdefault(projection, set()).add(waiter)
         try:
             async with asyncio.timeout(LONGEST_WAIT_S):
@@ -125,7 +125,7 @@ class LivePositions:
         return True
 
     async def states(self) -> Sequence[ProjectionHealth]:
-        """How far each projection is behind (counted up to 100,000 events) and what it set aside, by name.
+        """Return each projection's lag (counted up to 100,000 events) and its dead letters, by name.
 
         Raises:
             domain.errors.Unavailable: the database cannot be reached.
@@ -149,12 +149,12 @@ class LivePositions:
                 with connect(self._dsn) as connection:
                     self._follow(connection)
             except (Unavailable, psycopg.Error) as error:
-                self._log.warning("not told of projections", error=str(error), retry_in_s=_PAUSE_S)
+                self._log.warning("cannot listen for projections", error=str(error), retry_in_s=_PAUSE_S)
                 self._stop.wait(_PAUSE_S)
 
     def _follow(self, connection: Connection) -> None:
         connection.execute("LISTEN projected")
-        self._tell(dict(connection.execute(_POSITIONS).fetchall()))  # what was missed while nobody listened
+        self._tell(dict(connection.execute(_POSITIONS).fetchall()))  # notifications missed while not listening
         with DefaultSelector() as selector:
             selector.register(connection.fileno(), EVENT_READ)
             selector.register(self._ears, EVENT_READ)

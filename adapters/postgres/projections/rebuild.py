@@ -1,4 +1,4 @@
-"""Builds a projection anew from the ledger, beside the live one, and swaps."""
+"""Rebuilds a projection from the ledger in shadow tables, and swaps them with the live ones."""
 
 import time
 from dataclasses import dataclass
@@ -19,14 +19,14 @@ from domain.events import Registry
 from domain.projection import Projection
 
 _NEAR = 1_000
-"""With fewer events than this to go, the live projection is held still for the rest."""
+"""Number of remaining events below which the live projection is locked for the rest."""
 _SWAP_TRIES = 20
 _LEASE = 7152350
 
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """One table at one position, as it was live and as it is rebuilt: rows, and a digest over all their text."""
+    """One table at one position, live and rebuilt: the number of rows, and a digest over all their text."""
 
     table: str
     live: tuple[int, str]
@@ -39,7 +39,7 @@ class Comparison:
 
 @dataclass(frozen=True, slots=True)
 class Rebuilt:
-    """What a rebuild did: events folded, the position it stands at, events set aside, and the comparisons."""
+    """The result of a rebuild: events folded, its position, events set aside, and the comparisons."""
 
     projection: str
     events: int
@@ -49,7 +49,7 @@ class Rebuilt:
 
 
 class Rebuild:
-    """One rebuild of one projection. The live tables serve readers until the swap, one short transaction."""
+    """One rebuild of one projection. The live tables serve reads until the swap, a short transaction."""
 
     def __init__(self, dsn: str, registry: Registry, projection: Projection) -> None:
         self._dsn = dsn
@@ -59,14 +59,14 @@ class Rebuild:
         self._log = structlog.get_logger("rebuild")
 
     def run(self, *, compare: bool = True, swap: bool = True) -> Rebuilt:
-        """Rebuild and swap; with `compare`, digest both tables as they stand at one position, without holding anybody.
+        """Rebuild and swap; with `compare`, digest both tables at one position, without locking out anybody.
 
-        Without `swap` the live tables stay, and the new ones are dropped once they were compared. An event whose row
-        does not fit its table is set aside, as the runner does it.
+        Without `swap` the live tables stay, and the new ones are dropped after the comparison. An event whose row does
+        not fit its table is set aside, as by the runner.
 
         Raises:
-            domain.errors.Conflict: this projection is being rebuilt by somebody else.
-            domain.errors.Unavailable: the database cannot be reached, or readers kept the tables in use.
+            domain.errors.Conflict: another process is rebuilding this projection.
+            domain.errors.Unavailable: the database cannot be reached, or long reads kept the tables locked.
         """
         with (
             translated(),
@@ -106,7 +106,7 @@ class Rebuild:
         return log.positions(connection, [self._projection.name])[self._projection.name]
 
     def _compared(self, connection: Connection) -> tuple[Comparison, ...]:
-        """Live and new tables in one snapshot, the new ones brought to the live position in it."""
+        """Compare live and new tables in one snapshot, after folding the new ones up to the live position in it."""
         with connection.transaction():
             connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
             self._fold.fold_to(connection, self._live_position(connection))
@@ -136,7 +136,7 @@ class Rebuild:
             stood = self._fold.stands.copy()
             try:
                 position = self._swap_once(connection, self._projection.name)
-            except psycopg.errors.LockNotAvailable:  # a long read; the next readers shall not wait behind us
+            except psycopg.errors.LockNotAvailable:  # a long read: retry, so that readers do not queue up
                 if tries == _SWAP_TRIES:
                     raise
                 self._fold.undone(stood)

@@ -1,4 +1,4 @@
-"""Rows of projections: loaded and written a batch at a time, or copied as a whole."""
+"""Rows of projections: loaded and written in batches, or copied as a whole."""
 
 import json
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
@@ -37,7 +37,7 @@ def _names(names: Iterable[str], *qualifier: str) -> sql.Composed:
 def _dumps(value: object) -> str:
     try:
         return orjson.dumps(value, default=str).decode()
-    except TypeError:  # an integer beyond 64 bits, out of somebody's JSON
+    except TypeError:  # an integer beyond 64 bits, from JSON input
         return json.dumps(value, default=str)
 
 
@@ -91,28 +91,28 @@ def _delete(kind: type[Row], table: str) -> bytes:
 
 
 def load(connection: Connection, kind: type[R], keys: Iterable[Key], table: str | None = None) -> list[R]:
-    """The rows of these keys that exist in the view's table, or in one shaped like it."""
+    """Return the existing rows of these keys from the view's table, or from one of the same shape."""
     wanted = _json(dict(zip(kind.KEY, key, strict=True)) for key in keys)
     rows = connection.execute(_load(kind, table or kind.TABLE), (wanted,), prepare=True, binary=True)
     return [kind(*values) for values in rows]
 
 
 def upsert(connection: Connection, kind: type[Row], rows: Collection[Row], table: str | None = None) -> None:
-    """Write the rows, one statement for all, into the view's table or one shaped like it."""
+    """Write the rows in one statement, into the view's table or one of the same shape."""
     if rows:
         records = (dict(zip(columns(kind), values_of(row), strict=True)) for row in rows)
         connection.execute(_upsert(kind, table or kind.TABLE), (_json(records),), prepare=True)
 
 
 def delete(connection: Connection, kind: type[Row], keys: Collection[Key], table: str | None = None) -> None:
-    """Remove the rows of these keys, one statement for all."""
+    """Delete the rows of these keys in one statement."""
     if keys:
         records = (dict(zip(kind.KEY, key, strict=True)) for key in keys)
         connection.execute(_delete(kind, table or kind.TABLE), (_json(records),), prepare=True)
 
 
 def copy_in(connection: Connection, table: str, kind: type[Row], rows: Iterable[Row]) -> None:
-    """Fill an empty table that is shaped like the view's."""
+    """Fill an empty table of the view's shape."""
     statement = sql.SQL("COPY {} ({}) FROM STDIN").format(sql.Identifier(table), _names(columns(kind)))
     with connection.cursor().copy(statement) as copy:
         for row in rows:
@@ -120,7 +120,7 @@ def copy_in(connection: Connection, table: str, kind: type[Row], rows: Iterable[
 
 
 def digest(connection: Connection, table: str, kind: type[Row]) -> tuple[int, str]:
-    """How many rows a table has, and a digest over the text of all in key order: equal only if byte-equal."""
+    """Return a table's number of rows, and a digest over the text of all in key order: equal only if byte-equal."""
     statement = sql.SQL(
         "SELECT count(*), encode(sha256(coalesce(string_agg(sha256(convert_to(t::text, 'UTF8')), ''::bytea"
         " ORDER BY {key}), ''::bytea)), 'hex') FROM {table} AS t"
@@ -130,9 +130,9 @@ def digest(connection: Connection, table: str, kind: type[Row]) -> tuple[int, st
 
 
 class LiveRows:
-    """`domain.projection.Rows` over tables: loads what is asked for, keeps changes until `flush`.
+    """`domain.projection.Rows` on tables: loads rows on demand, keeps changes until `flush`.
 
-    They are the live ones, unless `named` gives others their names.
+    `named` maps the names of the live tables to those to use.
     """
 
     def __init__(self, connection: Connection, named: Callable[[str], str] = str) -> None:
@@ -142,7 +142,7 @@ class LiveRows:
         self._changed: dict[type[Row], set[Key]] = {}
 
     def prefetch(self, touched: Iterable[tuple[type[Row], Key]]) -> None:
-        """Load rows together instead of one by one."""
+        """Load rows in one query per table instead of one by one."""
         missing: dict[type[Row], set[Key]] = {}
         for kind, key in touched:
             if key not in self._rows.setdefault(kind, {}):
@@ -175,7 +175,7 @@ class LiveRows:
         self._changed.setdefault(kind, set()).add(key)
 
     def flush(self) -> None:
-        """Write what has changed."""
+        """Write all changes."""
         for kind, keys in self._changed.items():
             rows = {key: self._rows[kind][key] for key in keys}
             table = self._named(kind.TABLE)
@@ -185,7 +185,7 @@ class LiveRows:
 
 
 class RowsInMemory:
-    """`domain.projection.Rows` without a database: what a rebuild folds into."""
+    """`domain.projection.Rows` without a database, for rebuilds."""
 
     def __init__(self) -> None:
         self.changed: dict[type[Row], set[Key]] = {}
@@ -194,7 +194,7 @@ class RowsInMemory:
 
     @contextmanager
     def one_event(self) -> Iterator[None]:
-        """Keep all that one event changes, or, if it raises, nothing of it."""
+        """Keep all changes of one event, or none if it raises."""
         self._undo.clear()
         try:
             yield

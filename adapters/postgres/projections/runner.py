@@ -1,4 +1,4 @@
-"""Keeps the views up with the ledger: one runner per deployment, in batches, never stopped by a bad event."""
+"""Keeps the views up to date: one runner per deployment, in batches, never stopped by a bad event."""
 
 import time
 from collections.abc import Mapping, Sequence
@@ -19,9 +19,9 @@ from domain.events import Recorded, Registry
 from domain.projection import Projection
 
 BATCH = 500
-"""Events per transaction."""
+"""Maximum events per transaction."""
 REST = 50
-"""After a batch that was not full the runner rests this many times as long as it worked, unless somebody waits."""
+"""Factor of the time of a partial batch for which the runner then rests, unless a reader waits."""
 LONGEST_REST_S = 0.4
 _POLL_S = 1.0
 _LONGEST_PAUSE_S = 5.0
@@ -30,7 +30,7 @@ _NOTICES = "SELECT setval('ledger_notices', %s)"
 
 
 class ProjectionRunner:
-    """Folds new events into the views on the connection that holds the lease, so a lost lease cannot write."""
+    """Folds new events into the views on the connection that holds the lease, so that losing it stops all writes."""
 
     def __init__(self, dsn: str, registry: Registry, projections: Sequence[Projection]) -> None:
         self._dsn = dsn
@@ -39,7 +39,7 @@ class ProjectionRunner:
         self._log = structlog.get_logger("projections")
 
     def run(self, stop: Flag) -> None:
-        """Project until `stop` is set. Waits for the lease, and for a database that is away."""
+        """Project until `stop` is set. Waits for the lease, and for an unreachable database."""
         pause = _POLL_S
         while not stop.is_set():
             try:
@@ -56,7 +56,7 @@ class ProjectionRunner:
                 pause = min(pause * 2, _LONGEST_PAUSE_S)
 
     def catch_up(self) -> None:
-        """Project all there is, once, under the lease.
+        """Project all pending events once, under the lease.
 
         Raises:
             domain.errors.Unavailable: another runner holds the lease.
@@ -69,7 +69,7 @@ class ProjectionRunner:
                 pass
 
     def _begin(self, connection: Connection) -> None:
-        """A crash may take the newest rows, but with their position: they are folded again. So nobody waits for it."""
+        """Commit asynchronously: a crash may lose the newest rows, but with their position, so they are refolded."""
         connection.execute("SET synchronous_commit = off")
         log.enrol(connection, self._projections)
 
@@ -84,12 +84,12 @@ class ProjectionRunner:
                 if moved < BATCH:
                     _rest(connection, min(REST * (time.monotonic() - started), LONGEST_REST_S))
                 continue
-            for timeout in (_POLL_S, 0):  # wait for a notice, then forget those that came with it
+            for timeout in (_POLL_S, 0):  # wait for a notification, then drain those that came with it
                 for _ in connection.notifies(timeout=timeout, stop_after=1 if timeout else None):
                     pass
 
     def step(self, connection: Connection) -> int:
-        """Move each projection on by a batch at most. Returns the number of events in the largest one."""
+        """Advance each projection by one batch at most. Returns the number of events in the largest one."""
         stands = sorted(log.positions(connection, self._projections).items(), key=itemgetter(1))
         largest = 0
         for position, group in groupby(stands, key=itemgetter(1)):
@@ -107,7 +107,7 @@ class ProjectionRunner:
                     for name in names:
                         self._fold(connection, name, recorded, held[name].dead)
                     log.move(connection, names, stored[-1][0])
-        except Exception as error:  # a view's own code may raise anything; what is not the event's fault goes on up
+        except Exception as error:  # projections may raise anything; only faults of the event are set aside
             if not log.is_of_the_event(error):
                 raise
             self._log.warning("a batch failed, taking it event by event", after=position, error=repr(error))
@@ -142,7 +142,7 @@ class ProjectionRunner:
         try:
             with connection.transaction():
                 self._fold(connection, name, [log.decoded(self._registry, row)], dead)
-        except Exception as error:  # a view's own code may raise anything; what is not the event's fault goes on up
+        except Exception as error:  # projections may raise anything; only faults of the event are set aside
             if not log.is_of_the_event(error):
                 raise
             self._set_aside(connection, name, row[0], row[1], repr(error))
@@ -153,10 +153,10 @@ class ProjectionRunner:
 
 
 def _rest(connection: Connection, seconds: float) -> None:
-    """Let events gather, so that a busy ledger is folded in few large batches; not while somebody waits for a view.
+    """Let events gather, so that a busy ledger is folded in few large batches; a waiting reader ends the rest.
 
-    Appends send no notices meanwhile, so whoever has rested looks at the ledger. One that is under way as the rest ends
-    may send none either: then it is seen with the next, or by the clock.
+    Appends send no notifications meanwhile, so the runner reads the ledger after it. An append that commits as the rest
+    ends may send none either: its events are found with the next ones, or by the poll.
     """
     _want_notices(connection, wanted=False)
     until = time.monotonic() + seconds
@@ -167,10 +167,10 @@ def _rest(connection: Connection, seconds: float) -> None:
 
 
 def _want_notices(connection: Connection, *, wanted: bool) -> None:
-    """Have appends send notices, or not, from now on and whoever makes them."""
+    """Switch the notifications of appends on or off, for all processes."""
     connection.execute(_NOTICES, (int(wanted),), prepare=True)
 
 
 def _unmoved(held: Mapping[str, log.Held], position: int) -> bool:
-    """Whether all still stand where they did. A rebuild may have moved one since: then the next step sees it."""
+    """Return whether no position has changed. A rebuild may have moved one: then the next step sees it."""
     return all(each.position == position for each in held.values())
