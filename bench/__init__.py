@@ -1,1 +1,1 @@
-"""Benchmarks, each with its reference beside it in the same run."""
+"""Benchmarks, each compared with a reference in the same run."""

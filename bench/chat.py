@@ -1,8 +1,8 @@
-"""The chat turn through the whole system, beside a bare Temporal worker doing update and one activity.
+"""Chat turns through the whole system, compared with a bare Temporal worker that does one update and one activity.
 
 `python -m bench.chat [--seconds 10] [--sessions 1,16,64] [--rounds 2]`. Both run on the same servers at the same time
-against the same scripted model of zero latency; they are driven in turn, never together. Prints turns/s, latency and
-the CPU seconds that each process took for 1,000 turns, with ratios.
+with the same scripted model of zero latency; load is put on one at a time. Prints turns/s, latency and the CPU seconds
+of each process for 1,000 turns, with ratios.
 """
 
 import argparse
@@ -29,7 +29,7 @@ MESSAGE = "What should we do first this week, and why?"
 
 @dataclass(frozen=True)
 class Target:
-    """Something to talk to: a URL, how a turn is said, and the processes it runs in."""
+    """A system under test: its URL, the form of a message, and its processes."""
 
     name: str
     url: str
@@ -43,7 +43,7 @@ class Target:
 
 @dataclass
 class Measured:
-    """What one drive found. Latencies in ms, CPU in seconds per 1,000 turns by role, memory in MiB."""
+    """The result of one load. Latencies in ms, CPU in seconds per 1,000 turns by role, memory in MiB."""
 
     turns: int = 0
     seconds: float = 0.0
@@ -87,7 +87,7 @@ async def _measure(
 
 
 async def _drive(target: Target, sessions: int, seconds: float) -> Measured:
-    """Sessions that each say one thing after the other. Their first turns, which open them, are not counted."""
+    """Run sessions that each send one message after the other. Their first turns, which open them, are not counted."""
     measured = Measured()
     connector = aiohttp.TCPConnector(limit=0)
     async with aiohttp.ClientSession(connector=connector) as http:

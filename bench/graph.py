@@ -1,10 +1,10 @@
-"""Graphs through the whole system, beside the same written by hand as Temporal workflows with an activity a node.
+"""Graphs through the whole system, compared with hand-written Temporal workflows with one activity per node.
 
-`python -m bench.graph [--runs 40] [--rounds 4] [--quick]`. A chain of ten `transform` nodes, and ten `agent` nodes side
-by side: so many runs of each are asked for at once and all waited for, in turn with the reference, on the same servers,
-against the same scripted model of zero latency. The sandbox of the reference's workflows, and how many activities of a
-step may begin in their own process, are as the SDK has them, as in the benches of chats and swarms; with `--quick` they
-are the system's. Prints runs/s, latency and CPU seconds per 1,000 nodes, with ratios.
+`python -m bench.graph [--runs 40] [--rounds 4] [--quick]`. A chain of ten `transform` nodes, and ten concurrent `agent`
+nodes: that many executions of each are started at once and awaited, in turn with the reference, on the same servers,
+with the same scripted model of zero latency. The sandbox of the reference's workflows, and the number of eager
+activities, are the SDK's defaults, as in the benchmarks of chats and swarms; with `--quick` they are the system's.
+Prints executions/s, latency and CPU seconds per 1,000 nodes, with ratios.
 """
 
 import argparse
@@ -35,7 +35,7 @@ WORKFLOWS = "/api/v1/workflows"
 
 
 def definitions(agents: list[str]) -> dict[str, dict[str, Any]]:
-    """The two graphs."""
+    """Return the two graphs."""
     steps: list[dict[str, Any]] = [{"id": "s0", "type": "transform", "set": {"n": "size(input.request) + 1"}}]
     steps += [
         {"id": f"s{place}", "type": "transform", "set": {"n": f"nodes.s{place - 1}.output.n + 1"}}
@@ -51,7 +51,7 @@ def definitions(agents: list[str]) -> dict[str, dict[str, Any]]:
 
 @dataclass(frozen=True)
 class Target:
-    """Something that runs graphs: a URL for each, and the processes that it runs in."""
+    """A system under test: a URL for each graph, and its processes."""
 
     name: str
     urls: Mapping[str, str]
@@ -66,7 +66,7 @@ class Target:
 
 @dataclass
 class Measured:
-    """What one burst found. Latencies in seconds, CPU in seconds per 1,000 nodes by role."""
+    """The result of one burst. Latencies in seconds, CPU in seconds per 1,000 nodes by role."""
 
     runs: int = 0
     seconds: float = 0.0
@@ -147,7 +147,7 @@ async def _burst(target: Target, graph: str, client: Client, runs: int) -> Measu
 
 
 async def _run(http: aiohttp.ClientSession, client: Client, target: Target, graph: str) -> None:
-    """Ask for a run and wait until its workflow has ended, which both are asked for in the same way."""
+    """Start an execution and wait until its workflow has ended, in the same way for both systems."""
     async with http.post(target.urls[graph], json=target.body()) as response:
         if not response.ok:
             raise RuntimeError(f"{target.name}: {response.status} {await response.text()}")

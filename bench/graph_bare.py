@@ -1,4 +1,4 @@
-"""The workflows of the bare reference of graphs, in a module of their own: the sandbox runs it anew for every run."""
+"""Workflows of the graph benchmark's reference, in a module of their own, as the sandbox imports it for every run."""
 
 import asyncio
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ STEPS = 10
 
 @dataclass
 class Ask:
-    """One call: who answers, and what."""
+    """One model call: the agent and the message."""
 
     request_id: str
     agent_id: str
@@ -21,7 +21,7 @@ class Ask:
 
 @dataclass
 class Work:
-    """What is asked, and whom."""
+    """The message and the agents."""
 
     request: str
     agents: list[str]
@@ -29,11 +29,11 @@ class Work:
 
 @workflow.defn
 class BareChain:
-    """One small computation after the other, each an activity."""
+    """Small computations one after the other, each an activity."""
 
     @workflow.run
     async def run(self, work: Work) -> int:
-        """Make the steps."""
+        """Run the steps."""
         number = len(work.request)
         for _ in range(STEPS):
             number = await workflow.execute_activity(
@@ -44,7 +44,7 @@ class BareChain:
 
 @workflow.defn
 class BareFan:
-    """All answer side by side."""
+    """Concurrent model calls."""
 
     @workflow.run
     async def run(self, work: Work) -> int:

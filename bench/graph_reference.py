@@ -1,7 +1,7 @@
-"""The bare reference of graphs: a thin FastAPI route that starts a workflow written by hand, an activity for each node.
+"""Reference of the graph benchmark: a thin FastAPI route that starts a hand-written workflow, one activity per node.
 
-`python -m bench.graph_reference api|worker [quick]`, configured by the environment as the system is; with `quick` its
-workflows run in the system's own sandbox, and begin activities as the system does.
+`python -m bench.graph_reference api|worker [quick]`, configured by the environment like the system; with `quick` its
+workflows run in the system's own sandbox, and start activities eagerly like the system.
 """
 
 import asyncio
@@ -29,12 +29,12 @@ WORKFLOWS = {"chain": BareChain, "fan": BareFan}
 
 @activity.defn
 async def step(number: int) -> int:
-    """The computation of a node."""
+    """Run the computation of a node."""
     return number + 1
 
 
 class Body(BaseModel):
-    """What the route takes."""
+    """The body of the route."""
 
     run_id: str
     request: str
@@ -42,7 +42,7 @@ class Body(BaseModel):
 
 
 def make_app(client: Client) -> FastAPI:
-    """One route."""
+    """Build the application with its route."""
     app = FastAPI()
 
     @app.post("/{name}")

@@ -1,8 +1,8 @@
-"""New sessions all at once on one worker, and decisions while models are slow.
+"""Many new sessions at once on one worker, and decisions while models are slow.
 
 `python -m bench intake [--sessions 300,1000] [--delay 0.5] [--calls 150] [--approvals 40]`. The reference is the bare
-chat of `bench.reference`, which is given the same sessions at once; for decisions it is the same system at rest.
-Everything runs on one worker of the default settings.
+chat of `bench.reference` with the same sessions; for decisions it is the same system at rest. Everything runs on one
+worker with default settings.
 """
 
 import argparse
@@ -29,14 +29,14 @@ from tests.scripted_model import ScriptedModel
 CHAT = "/api/v1/agents/chat"
 PATIENCE_S = 300.0
 SLOW_S = 60
-"""How long the calls last that decisions are made beside, in seconds."""
+"""Duration in seconds of the model calls that run while decisions are made."""
 
 _NO_ANSWER = 0
 
 
 @dataclass
 class Burst:
-    """What became of sessions that began at once: answers by status, their seconds, and what the provider billed."""
+    """The result of sessions that began at once: responses by status, their seconds, and calls that were billed."""
 
     statuses: Counter[int] = field(default_factory=Counter)
     seconds: list[float] = field(default_factory=list)
@@ -63,7 +63,7 @@ def main() -> None:
 
 
 async def _bursts(targets: list[Target], model: ScriptedModel, sizes: list[int], delay_s: float) -> None:
-    """A table for each size, printed as soon as it is known: what comes later may fail."""
+    """Print a table for each size as soon as it is known: later ones may fail."""
     model.script(default={"delay_s": delay_s})
     for size in sizes:
         title = f"{size} new sessions at once, one worker, a provider of {delay_s} s"
@@ -94,7 +94,7 @@ async def _burst(target: Target, model: ScriptedModel, size: int) -> Burst:
             burst.statuses[response.status] += 1
             burst.seconds.append(time.perf_counter() - started)
             is_completed = await _completed(http, target, name) if response.status == 202 else response.ok  # noqa: PLR2004
-            burst.completed += is_completed  # not in one line: the sum would be read before the wait
+            burst.completed += is_completed  # two statements: `x += await …` reads x before the wait
 
         await asyncio.gather(*(one(name) for name in names))
         burst.whole_s = time.perf_counter() - begun
@@ -103,7 +103,7 @@ async def _burst(target: Target, model: ScriptedModel, size: int) -> Burst:
 
 
 async def _completed(http: aiohttp.ClientSession, target: Target, session: str) -> bool:
-    """Whether an accepted message is answered in the end."""
+    """Return whether an accepted message is answered in the end."""
     end = time.perf_counter() + PATIENCE_S
     while time.perf_counter() < end:
         async with http.get(f"{target.url}/{session}") as response:
@@ -115,7 +115,7 @@ async def _completed(http: aiohttp.ClientSession, target: Target, session: str) 
 
 
 async def _decisions(url: str, model: ScriptedModel, calls: int, approvals: int) -> None:
-    """Approve at rest, then while so many model calls are under way or wait for a place."""
+    """Approve at rest, then while so many model calls run or are queued."""
     model.script(default={})
     table = Table("calls under way", "approvals", "p50 ms", "p95 ms", "slowest ms", title="decisions")
     async with _client() as http:
@@ -132,7 +132,7 @@ async def _decisions(url: str, model: ScriptedModel, calls: int, approvals: int)
 
 
 async def _until_under_way(model: ScriptedModel, calls: int) -> None:
-    """Wait until the provider works on so many calls, and what else was begun has had time to queue up."""
+    """Wait until the provider processes so many calls, and the rest has had time to queue up."""
     end = time.perf_counter() + SLOW_S / 2
     while sum(call["state"] == "started" for call in model.bill()) < calls and time.perf_counter() < end:  # noqa: ASYNC110  (another process)
         await asyncio.sleep(0.2)
@@ -140,7 +140,7 @@ async def _until_under_way(model: ScriptedModel, calls: int) -> None:
 
 
 async def _held(http: aiohttp.ClientSession, url: str) -> str:
-    """An approval that waits."""
+    """Create an approval and return it."""
     return str((await _say(http, url, "Go?", require_approval=True))["approval_id"])
 
 

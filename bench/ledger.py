@@ -1,7 +1,7 @@
-"""The ledger beside its bare parts: appends, the way from event to view, and rebuilding.
+"""The ledger compared with its bare parts: appends, the time from event to view, and rebuilding.
 
 `python -m bench.ledger [--events 100000] [--seconds 2] [--rounds 8]`. On a PostgreSQL of its own, with fsync on. The
-bare append calls the same SQL function through libpq with parameters made beforehand; both are driven in turn.
+bare append calls the same SQL function through libpq with parameters prepared before; load is put on one at a time.
 """
 
 import argparse
@@ -55,7 +55,7 @@ from runtime.embedded import Ports, PostgresServer, running
 
 ROOT = Path(__file__).parents[1]
 TURNS_PER_SESSION = 10
-_MOST = 4_000  # operations made ready for one drive
+_MOST = 4_000  # operations prepared for one load
 _WARM_UP = 20
 START = datetime(2026, 1, 1, tzinfo=UTC)
 CONSOLE = Console()
@@ -63,7 +63,7 @@ CONSOLE = Console()
 
 @dataclass
 class Measured:
-    """Seconds of single operations, and the client's processor seconds for all of them."""
+    """Seconds of single operations, and the client's CPU seconds for all of them."""
 
     times: list[float] = field(default_factory=list)
     seconds: float = 0.0
@@ -121,7 +121,7 @@ def _appends(database: Database, seconds: float, rounds: int) -> None:
 
 
 def _drive(found: Measured, way: Callable[[], Iterator[Callable[[], object]]], threads: int, seconds: float) -> None:
-    """Do in each thread what its way makes ready, until it is through or the time is. The first few warm it up."""
+    """Run a thread's prepared operations until they are done or time is up. The first few warm it up."""
     ready = [list(itertools.islice(way(), _WARM_UP + _MOST // threads)) for _ in range(threads)]
     for acts in ready:
         for act in acts[:_WARM_UP]:
@@ -158,7 +158,7 @@ def _appended(ledger: Ledger) -> Iterator[Callable[[], object]]:
 
 
 def _bare(database: Database) -> Iterator[Callable[[], object]]:
-    """The same, in the form in which it is sent."""
+    """Return the same appends as encoded parameters."""
     session, prepared = random_id("s"), set[bytes]()
     connection = connect(database.dsn)
     ledger = Ledger(LedgerRecorder(database), registry())
@@ -175,7 +175,7 @@ def _read_streams(ledger: Ledger) -> Iterator[Callable[[], object]]:
 
 
 def _to_view(database: Database) -> None:
-    """One append at a time, the runner in a process of its own; told by the notice that readers wait for."""
+    """Measure one append at a time, with the runner in a process of its own, until readers would be notified."""
     table = Table("from append to view", "p50 ms", "p99 ms", "runner's share of a core", title="Event to view")
     ledger = Ledger(LedgerRecorder(database), registry())
     with connect(database.dsn) as ears:
@@ -313,7 +313,7 @@ def _copy(connection: log.Connection, events: int) -> None:
 
 
 def _history(events: int) -> Iterator[tuple[str, int, Event]]:
-    """Sessions of ten turns, each with its model call, as the system writes them."""
+    """Write sessions of ten turns, each with its model call, like the system."""
     written, number = 0, 0
     while True:
         number += 1

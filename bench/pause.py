@@ -1,7 +1,7 @@
-"""The pause of a full garbage collection in a worker, by how many runs it caches.
+"""The pause of a full garbage collection in a worker, by the number of workflows it caches.
 
-`python -m bench pause [--runs 0,300,1000] [--times 5]`. System and worker share this process, as does what they keep,
-so the pauses are upper bounds. There is no reference: what counts is that the pause is bounded with the cache.
+`python -m bench pause [--runs 0,300,1000] [--times 5]`. System and worker share this process and its heap, so the
+pauses are upper bounds. There is no reference: the pause has to be bounded by the size of the cache.
 """
 
 import argparse
@@ -24,7 +24,7 @@ from runtime.settings import Settings
 from tests.system import System, running, settings_of
 
 AT_ONCE = 50
-"""Sessions that are opened at the same moment."""
+"""Number of sessions opened concurrently."""
 
 
 def main() -> None:
@@ -65,7 +65,7 @@ async def _measure(settings: Settings, sizes: list[int], times: int) -> None:
 
 
 async def _open(system: System, sessions: int) -> None:
-    """Have so many new sessions answered, whose runs stay in the worker's cache."""
+    """Open so many sessions, whose workflows stay in the worker's cache."""
     for first in range(0, sessions, AT_ONCE):
         names = [f"pause-{uuid4().hex}" for _ in range(min(AT_ONCE, sessions - first))]
         answers = await asyncio.gather(*(system.say("Hello.", name) for name in names))

@@ -1,7 +1,7 @@
-"""The bare reference: a thin FastAPI route, an update, one activity that calls the model. Nothing else is kept.
+"""Reference of the chat benchmark: a thin FastAPI route, an update, and one activity that calls the model.
 
-It uses the same model client, event loop and tuned Temporal server as the system does; its whole state is the turn's
-number. `python -m bench.reference api|worker`, configured by the environment as the system is.
+It uses the same model client, event loop and tuned Temporal server as the system; its whole state is the turn's number.
+`python -m bench.reference api|worker`, configured by the environment like the system.
 """
 
 import asyncio
@@ -44,7 +44,7 @@ class Reference:
 
     @activity.defn
     async def answer(self, turn: Turn) -> str:
-        """Ask the model."""
+        """Call the model."""
         request = ModelRequest(
             request_id=f"{turn.session_id}.{turn.number}",
             model=self._model.default,
@@ -64,13 +64,13 @@ class BareChat:
 
     @workflow.run
     async def run(self, session_id: str) -> None:
-        """Wait to be ended."""
+        """Wait for the end of the benchmark."""
         self._session_id = session_id
         await workflow.wait_condition(lambda: self._ended)
 
     @workflow.update
     async def say(self, message: str) -> str:
-        """One turn."""
+        """Run one turn."""
         self._turns += 1
         return await workflow.execute_activity_method(
             Reference.answer,
@@ -81,14 +81,14 @@ class BareChat:
 
 
 class Chat(BaseModel):
-    """The body."""
+    """The body of the route."""
 
     session_id: str
     message: str
 
 
 def make_app(client: Client) -> FastAPI:
-    """One route."""
+    """Build the application with its route."""
     app = FastAPI()
 
     @app.post("/chat")

@@ -1,4 +1,4 @@
-"""What benchmarks run on: servers of their own, processes beside each other, and what these cost the processors."""
+"""The environment of benchmarks: servers of their own, processes to compare, and their CPU and memory use."""
 
 import os
 import subprocess
@@ -16,11 +16,11 @@ from tests.scripted_model import start_scripted_model
 ROOT = Path(__file__).parents[1]
 READY_TIMEOUT_S = 60
 ROLES = ("temporal", "worker", "api", "postgres", "valkey", "projections", "provider")
-"""The processes that are looked at, in the order of the tables."""
+"""The measured processes, in the order of the tables."""
 
 
 class Stage:
-    """Servers and a scripted model of zero latency, migrated and ready; all that is started ends with `stack`."""
+    """Servers and a scripted model of zero latency, migrated and ready; everything started ends with `stack`."""
 
     def __init__(self, stack: ExitStack, directory: Path) -> None:
         self._stack = stack
@@ -51,11 +51,11 @@ class Stage:
         subprocess.run(_convergio("migrate"), env=self.environment, check=True, cwd=ROOT)
 
     def reference(self, module: str, *options: str) -> tuple[str, dict[str, psutil.Process]]:
-        """The URL and the processes of `python -m module worker|api [options]`."""
+        """Start `python -m module worker|api [options]`; return the URL and the processes."""
         return self._started({part: [sys.executable, "-m", module, part, *options] for part in ("worker", "api")})
 
     def system(self) -> tuple[str, dict[str, psutil.Process]]:
-        """The URL and the processes of the system."""
+        """Start the system; return the URL and the processes."""
         return self._started({part: _convergio(part) for part in ("projections", "worker", "api")})
 
     def _started(self, commands: Mapping[str, list[str]]) -> tuple[str, dict[str, psutil.Process]]:
@@ -77,7 +77,7 @@ class Stage:
 
 
 def cpu(roles: Mapping[str, psutil.Process]) -> dict[str, float]:
-    """CPU seconds of each role so far, its children and those that have ended included."""
+    """Return the CPU seconds of each role so far, with its children and those that have ended."""
     used = {}
     for role, process in roles.items():
         times = [p.cpu_times() for p in _family(process)]
@@ -87,7 +87,7 @@ def cpu(roles: Mapping[str, psutil.Process]) -> dict[str, float]:
 
 
 def memory(roles: Mapping[str, psutil.Process]) -> dict[str, float]:
-    """MiB of each role, its children included."""
+    """Return the MiB of each role, with its children."""
     return {role: sum(p.memory_info().rss for p in _family(process)) / 2**20 for role, process in roles.items()}
 
 

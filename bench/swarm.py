@@ -1,10 +1,10 @@
-"""Swarms through the whole system, beside bare Temporal workflows of as many model calls.
+"""Swarms through the whole system, compared with bare Temporal workflows with the same number of model calls.
 
-`python -m bench.swarm [--swarms 50] [--members 5] [--rounds 4] [--quick]`. So many swarms (mode `parallel`) are asked
-for at once, and all of them waited for; that in turn with the reference, on the same servers, against the same scripted
-model of zero latency, with the same prompts and timeouts. The sandbox of the reference's workflows, and how many
-activities of a step may begin in their own process, are as the SDK has them; with `--quick` they are the system's.
-Prints swarms/s, latency and CPU seconds per 1,000 model calls, with ratios.
+`python -m bench.swarm [--swarms 50] [--members 5] [--rounds 4] [--quick]`. That many swarms (mode `parallel`) are
+started at once and awaited, in turn with the reference, on the same servers, with the same scripted model of zero
+latency, and the same prompts and timeouts. The sandbox of the reference's workflows, and the number of eager
+activities, are the SDK's defaults; with `--quick` they are the system's. Prints swarms/s, latency and CPU seconds per
+1,000 model calls, with ratios.
 """
 
 import argparse
@@ -33,7 +33,7 @@ TASK = "Say what we should do first this quarter to win back customers, and what
 
 @dataclass(frozen=True)
 class Target:
-    """Something that works on tasks: a URL, and the processes that it runs in."""
+    """A system under test: its URL and its processes."""
 
     name: str
     url: str
@@ -47,7 +47,7 @@ class Target:
 
 @dataclass
 class Measured:
-    """What one burst found. Latencies in seconds, CPU in seconds per 1,000 model calls by role."""
+    """The result of one burst. Latencies in seconds, CPU in seconds per 1,000 model calls by role."""
 
     swarms: int = 0
     seconds: float = 0.0
@@ -114,7 +114,7 @@ async def _burst(target: Target, client: Client, members: list[str], swarms: int
 
 
 async def _worked(http: aiohttp.ClientSession, client: Client, target: Target, members: list[str]) -> None:
-    """Ask for a swarm and wait until its workflow has ended, which both are asked for in the same way."""
+    """Start a swarm and wait until its workflow has ended, in the same way for both systems."""
     async with http.post(target.url, json=target.body(members)) as response:
         if not response.ok:
             raise RuntimeError(f"{target.name}: {response.status} {await response.text()}")

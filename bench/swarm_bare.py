@@ -1,4 +1,4 @@
-"""The workflow of the bare reference of swarms, in a module of its own: the sandbox runs it anew for every run."""
+"""Workflow of the swarm benchmark's reference, in a module of its own, as the sandbox imports it for every run."""
 
 import asyncio
 from collections.abc import Mapping, Sequence
@@ -17,7 +17,7 @@ TASK = "task"
 
 @dataclass
 class Ask:
-    """One call: who answers, and what."""
+    """One model call: the agent and the message."""
 
     request_id: str
     agent_id: str
@@ -35,7 +35,7 @@ class Work:
 
 @workflow.defn
 class BareSwarm:
-    """All answer, then one puts it together."""
+    """Concurrent answers of the members, integrated by the coordinator."""
 
     @workflow.run
     async def run(self, work: Work) -> str:
@@ -69,5 +69,5 @@ def _task(work: Work) -> Task:
 
 
 def _written(speak: Speak, texts: Mapping[str, str]) -> str:
-    """The very words that the system's members and coordinator read."""
+    """Return the exact text that the system's members and coordinator get."""
     return written(speak.brief, texts, most=1_000_000)

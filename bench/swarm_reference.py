@@ -1,8 +1,8 @@
-"""The bare reference of swarms: a thin FastAPI route that starts a workflow of as many model calls. Nothing is kept.
+"""Reference of the swarm benchmark: a thin FastAPI route that starts a workflow with the same number of model calls.
 
-Side by side calls, then one that puts them together: the same prompts, model client, event loop and Temporal server as
-the system has. `python -m bench.swarm_reference api|worker [quick]`, configured by the environment as the system is;
-with `quick` its workflows run in the system's own sandbox, and begin activities as the system does.
+Concurrent calls, then one that integrates them: with the prompts, model client, event loop and Temporal server of the
+system. `python -m bench.swarm_reference api|worker [quick]`, configured by the environment like the system; with
+`quick` its workflows run in the system's own sandbox, and start activities eagerly like the system.
 """
 
 import asyncio
@@ -29,7 +29,7 @@ QUEUE = "swarm-reference"
 
 
 class Reference:
-    """The activity. It knows the agents' instructions."""
+    """The activity. It has the agents' instructions."""
 
     def __init__(self, model: OpenAIModel) -> None:
         self._model = model
@@ -37,7 +37,7 @@ class Reference:
 
     @activity.defn
     async def call(self, ask: Ask) -> str:
-        """Ask the model."""
+        """Call the model."""
         request = ModelRequest(
             request_id=ask.request_id,
             model=self._model.default,
@@ -48,7 +48,7 @@ class Reference:
 
 
 class Body(BaseModel):
-    """What the route takes."""
+    """The body of the route."""
 
     task_id: str
     task: str
@@ -57,7 +57,7 @@ class Body(BaseModel):
 
 
 def make_app(client: Client) -> FastAPI:
-    """One route."""
+    """Build the application with its route."""
     app = FastAPI()
 
     @app.post("/swarm")
