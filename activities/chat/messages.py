@@ -34,7 +34,7 @@ class Thought:
     """
 
     turn: TurnRef
-    workflow_id: str
+    workflow_id: str = ""
     step: int = 1
     visit: int = 1
     first: int = 1

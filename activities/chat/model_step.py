@@ -26,7 +26,7 @@ from domain.agents.definition import AgentDefinition
 from domain.chat import aggregate, policy
 from domain.chat.events import AskedTool, TurnAnswered, TurnProposed, TurnStepped
 from domain.chat.finish import why_empty
-from domain.chat.ports import Message, ModelReply, Recall
+from domain.chat.ports import Message, ModelReply, ModelRequest, Recall
 from domain.content import Content, ContentStore, content_hash
 from domain.costs.aggregate import Settled
 from domain.errors import NotFound
@@ -138,17 +138,20 @@ class Thinking:
             ref=ref,
             workflow_id=thought.workflow_id,
             project_id=thought.project_id,
-            model=asking.model,
-            max_tokens=asking.max_answer,
-            temperature=asking.definition.temperature,
+            request=ModelRequest(
+                request_id=asking.call_id,
+                model=asking.model,
+                max_tokens=asking.max_answer,
+                temperature=asking.definition.temperature,
+                tools=wanted.offers,
+                reply_schema=wanted.reply_schema,
+                calls_no_tools=wanted.calls_no_tools,
+            ),
             prompts=prompts,
             begun=Companion(
                 stream, lambda known: aggregate.start(aggregate.load_turn(known), begin), (said,) if said else ()
             ),
             answered=answered,
-            tools=wanted.offers,
-            calls_no_tools=wanted.calls_no_tools,
-            reply_schema=wanted.reply_schema,
             cleaned=lambda text: bare(text, wanted),
             is_first=thought.step == 1,
             budget_usd=Decimal(thought.budget_usd) if thought.budget_usd is not None else None,

@@ -14,7 +14,7 @@ from activities.costs.joint_append import Companion
 from activities.costs.model_call import Calls
 from activities.heartbeat import beating
 from domain.chat import aggregate, policy
-from domain.chat.ports import Message, ModelReply
+from domain.chat.ports import Message, ModelReply, ModelRequest
 from domain.content import content_hash
 from domain.events import Cause
 from domain.ids import call_id, derived
@@ -62,14 +62,14 @@ class Summarising:
             events = aggregate.summarised(ref.session_id, wanted.upto, content_hash(reply.text), cause)
             return Companion(stream, lambda known: [] if known or not reply.text else events)
 
+        summary_call = call_id(derived("summary", ref.session_id, wanted.upto), 1)
+        max_tokens = min(policy.SUMMARY_TOKENS, window // 4)
         return Ask(
-            call_id=call_id(derived("summary", ref.session_id, wanted.upto), 1),
+            call_id=summary_call,
             ref=ref,
             workflow_id=wanted.workflow_id,
             project_id=wanted.project_id,
-            model=model,
-            max_tokens=min(policy.SUMMARY_TOKENS, window // 4),
-            temperature=0.0,
+            request=ModelRequest(summary_call, model, max_tokens=max_tokens, temperature=0.0),
             prompts=iter([prompt]),
             begun=Companion(stream, lambda _: []),
             answered=summarised,

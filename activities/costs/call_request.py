@@ -6,7 +6,7 @@ from decimal import Decimal
 
 from activities.chat.activities import TurnRef
 from activities.costs.joint_append import ALONE, Beside, Companion
-from domain.chat.ports import Message, ModelFailure, ModelReply, Refusable, ReplySchema, ToolOffer, ToolRequest
+from domain.chat.ports import Message, ModelFailure, ModelReply, ModelRequest, Refusable, ToolRequest
 from domain.chat.steps import stored
 
 
@@ -21,27 +21,22 @@ class Ask:
     ref: TurnRef
     workflow_id: str
     project_id: str | None
-    model: str
-    max_tokens: int
-    temperature: float | None
+    request: ModelRequest
     prompts: Iterator[tuple[Message, ...]]
     begun: Companion
     answered: Callable[[ModelReply], Companion]
-    tools: tuple[ToolOffer, ...] = ()
-    reply_schema: ReplySchema | None = None
     cleaned: Callable[[str], str] = str
     is_first: bool = True
     budget_usd: Decimal | None = None
     beside: Beside = ALONE
-    calls_no_tools: bool = False
 
 
 def without(ask: Ask, refused: Refusable) -> Ask | None:
     """Return the request without a part that the model refused; None if it does not contain that part."""
-    if refused == "tools" and ask.tools:
-        return replace(ask, tools=())
-    if refused in ("schema", "schema_with_tools") and ask.reply_schema:
-        return replace(ask, reply_schema=None)
+    if refused == "tools" and ask.request.tools:
+        return replace(ask, request=replace(ask.request, tools=()))
+    if refused in ("schema", "schema_with_tools") and ask.request.reply_schema:
+        return replace(ask, request=replace(ask.request, reply_schema=None))
     return None
 
 
@@ -49,9 +44,9 @@ def refused_part(failure: ModelFailure, ask: Ask) -> Refusable | None:
     """Return the part that the model does not take. A failure that names none means the tools or the schema."""
     if failure.kind != "unsupported" or failure.refuses is not None:
         return failure.refuses
-    if ask.tools:
-        return "schema_with_tools" if ask.reply_schema else "tools"
-    return "schema" if ask.reply_schema else None
+    if ask.request.tools:
+        return "schema_with_tools" if ask.request.reply_schema else "tools"
+    return "schema" if ask.request.reply_schema else None
 
 
 def cleaned(reply: ModelReply, ask: Ask) -> ModelReply:

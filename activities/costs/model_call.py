@@ -22,7 +22,6 @@ from domain.chat.ports import (
     Model,
     ModelFailure,
     ModelReply,
-    ModelRequest,
     Usage,
 )
 from domain.costs.aggregate import Call, Intent, Settled
@@ -131,12 +130,14 @@ class Calls:
 
     def _asked_for_less(self, ask: Ask, failure: ModelFailure) -> Ask | None:
         """Return the request without the part that the model does not take; None if it does not contain it."""
-        self._log.warning("refused", call_id=ask.call_id, model=ask.model, what=failure.refuses, said=str(failure))
+        self._log.warning(
+            "refused", call_id=ask.call_id, model=ask.request.model, what=failure.refuses, said=str(failure)
+        )
         if failure.refuses == "parameter":  # the model's adapter knows by now
             return ask
         if failure.refuses is None:
             return None
-        self._refusals.note(ask.model, failure.refuses)
+        self._refusals.note(ask.request.model, failure.refuses)
         return without(ask, failure.refuses)
 
     def _begin(
@@ -151,8 +152,8 @@ class Calls:
 
     def _as_taken(self, ask: Ask) -> Ask:
         """Return the request without the parts that its model is known to refuse."""
-        for refused in self._refusals.of(ask.model):
-            if refused != "schema_with_tools" or ask.tools:
+        for refused in self._refusals.of(ask.request.model):
+            if refused != "schema_with_tools" or ask.request.tools:
                 ask = without(ask, refused) or ask
         return ask
 
@@ -175,18 +176,8 @@ class Calls:
         )
 
     async def _called(self, reserved: Reservation, ask: Ask, messages: tuple[Message, ...]) -> ModelReply:
-        longest = self._longest(ask.model).total_seconds()
-        request = ModelRequest(
-            reserved.request_id,
-            ask.model,
-            messages,
-            ask.max_tokens,
-            ask.temperature,
-            ask.tools,
-            ask.reply_schema,
-            calls_no_tools=ask.calls_no_tools,
-            longest_s=longest,
-        )
+        longest = self._longest(ask.request.model).total_seconds()
+        request = replace(ask.request, request_id=reserved.request_id, messages=messages, longest_s=longest)
         try:
             async with asyncio.timeout(longest + _MARGIN_S):
                 return cleaned(await self._model.complete(request, _unheard), ask)
@@ -210,17 +201,17 @@ class Calls:
             self._log.exception("an attempt stays open", call_id=ask.call_id, attempt=reserved.attempt)
 
     def _intent(self, ask: Ask, messages: tuple[Message, ...]) -> Intent:
-        bound = policy.prompt_bound(messages, ask.tools, ask.reply_schema)
-        worst = self._books.price(ask.model, bound, ask.max_tokens)
+        bound = policy.prompt_bound(messages, ask.request.tools, ask.request.reply_schema)
+        worst = self._books.price(ask.request.model, bound, ask.request.max_tokens)
         return Intent(
             call_id=ask.call_id,
             kind="chat",
-            model=ask.model,
+            model=ask.request.model,
             worst_case=worst.cost,
             price_version=worst.price_version,
             prompt_tokens_bound=bound,
-            max_tokens=ask.max_tokens,
-            deadline=self._now() + self._longest(ask.model) + timedelta(seconds=_MARGIN_S),
+            max_tokens=ask.request.max_tokens,
+            deadline=self._now() + self._longest(ask.request.model) + timedelta(seconds=_MARGIN_S),
             agent_id=ask.ref.agent_id,
             session_id=ask.ref.session_id,
             workflow_id=ask.workflow_id,

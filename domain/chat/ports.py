@@ -80,8 +80,8 @@ class ModelRequest:
 
     request_id: str
     model: str
-    messages: tuple[Message, ...]
-    max_tokens: int
+    messages: tuple[Message, ...] = ()
+    max_tokens: int = 0
     temperature: float | None = None
     tools: tuple[ToolOffer, ...] = ()
     reply_schema: ReplySchema | None = None

@@ -4,20 +4,23 @@ from temporalio import workflow
 
 with workflow.unsafe.imports_passed_through():
     from activities.chat.activities import TurnRef
+    from activities.chat.messages import Thought
     from workflows.chat.messages import Said, Say
-    from workflows.turn.types import Remembered, Taken, Wanted
+    from workflows.turn.types import Remembered, Taken
 
 
-def wanted(say: Say, remembered: Remembered) -> Wanted:
-    """Return the turn request of a message."""
-    return Wanted(
+def thought_of(turn: TurnRef, say: Say, remembered: Remembered) -> Thought:
+    """Return the turn that a message asks for."""
+    return Thought(
+        turn=turn,
         visit=say.visit,
-        remembered=remembered,
+        first=remembered.first,
+        summary_hash=remembered.summary_hash,
+        lineage=remembered.lineage,
         parts=say.parts,
         shape=say.shape,
         options=say.options,
         tools=say.tools,
-        hold=say.hold,
     )
 
 

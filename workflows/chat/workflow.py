@@ -15,7 +15,7 @@ with workflow.unsafe.imports_passed_through():
     from workflows.approvals.waiting import Holds
     from workflows.chat.message_queue import Messages, Waiting
     from workflows.chat.messages import MOVED, ChatStart, ChatStatus, Said, Say
-    from workflows.chat.turn_result import said, wanted
+    from workflows.chat.turn_result import said, thought_of
     from workflows.timeouts import LEDGER_RETRY, LEDGER_TIMEOUT
     from workflows.turn.failures import is_revoked
     from workflows.turn.turn import Turns
@@ -240,7 +240,7 @@ class AgentChat:
                 self._drop(waiting, turn)
             return
         self._answering = waiting
-        taken = await self._turns.take(turn, wanted(say, self._remembered))
+        taken = await self._turns.take(thought_of(turn, say, self._remembered), hold=say.hold)
         self._answering = None
         waiting.said = said(turn, say.visit, taken)
         if taken.status == REVOKED:

@@ -10,7 +10,7 @@ from temporalio.exceptions import ActivityError
 
 with workflow.unsafe.imports_passed_through():
     from activities.approvals.messages import ApprovalAsk, Decided
-    from activities.chat.messages import Answer
+    from activities.chat.messages import Answer, Thought
     from activities.graphflow.agent_node import Answering
     from activities.graphflow.messages import Begun, Ended, Ending, Held, Spot
     from activities.graphflow.node_activities import NodeActivities
@@ -23,7 +23,7 @@ with workflow.unsafe.imports_passed_through():
     from workflows.turn.failures import why as turn_failed
     from workflows.turn.tool_activity import call_tool, close_tool
     from workflows.turn.turn import Turns
-    from workflows.turn.types import Remembered, Wanted, approval_id, said_no
+    from workflows.turn.types import approval_id, said_no
 
 
 @dataclass
@@ -141,10 +141,9 @@ class Work:
             self.on_hold(spot, approval)
 
         turns = replace(self.turns, holds=holds, on_hold=hears)
-        alone = Remembered(first=turn.turn)
-        wanted = Wanted(spot.attempt, alone, shape=begun.shape, tools=begun.tools, hold=begun.hold)
+        thought = Thought(turn, visit=spot.attempt, first=turn.turn, shape=begun.shape, tools=begun.tools)
         try:
-            taken = await turns.take(turn, wanted, first)
+            taken = await turns.take(thought, hold=begun.hold, first=first)
         except (asyncio.CancelledError, ActivityError) as error:
             if is_cancellation(error):
                 await turns.give_up(turn, spot.attempt, "CANCELLED", "its node was stopped")

@@ -9,13 +9,14 @@ from temporalio import workflow
 
 with workflow.unsafe.imports_passed_through():
     from activities.chat.activities import TurnRef
+    from activities.chat.messages import Thought
     from activities.swarm.activities import Asked, Seated
     from domain.ids import derived, inner
     from domain.swarm.members import seat
     from domain.swarm.plans import PLANS
     from domain.swarm.task import BY_COORDINATOR, Speak, Spoken, Task
     from workflows.turn.turn import Turns
-    from workflows.turn.types import Taken, Wanted
+    from workflows.turn.types import Taken
 
 RISK = "medium"
 """Risk of a result that needs approval because the request says so."""
@@ -67,8 +68,8 @@ class Seats:
         turn = self.running[name] = self._turn(seated, name)
         self._mark(name, "is working")
         hold = None if speak.shape else seated.hold
-        wanted = Wanted(parts=list(speak.brief), shape=speak.shape, options=list(speak.options), hold=hold)
-        taken = await turns.take(turn, wanted)
+        thought = Thought(turn, parts=list(speak.brief), shape=speak.shape, options=list(speak.options))
+        taken = await turns.take(thought, hold=hold)
         del self.running[name]
         self._note(speak, seated, taken)
         self._mark(name, taken.error or taken.status)

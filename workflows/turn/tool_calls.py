@@ -8,15 +8,14 @@ from temporalio import workflow
 
 with workflow.unsafe.imports_passed_through():
     from activities.approvals.messages import Decided
-    from activities.chat.activities import TurnRef
     from activities.chat.approval_hold import Holding, HoldingActivities
     from activities.chat.delegation import Delegating
-    from activities.chat.messages import Answer, ToolCall
+    from activities.chat.messages import Answer, Thought, ToolCall
     from activities.tools.activities import ToolClosing, ToolDone, ToolRun
     from workflows.approvals.waiting import recorded
     from workflows.timeouts import LEDGER_RETRY, LEDGER_TIMEOUT
     from workflows.turn.tool_activity import call_tool, close_tool
-    from workflows.turn.types import Wanted, approval_id, said_no
+    from workflows.turn.types import approval_id, said_no
 
 if TYPE_CHECKING:
     from workflows.turn.turn import Turns
@@ -30,8 +29,7 @@ class ToolUse:
     """
 
     turns: "Turns"
-    turn: TurnRef
-    wanted: Wanted
+    thought: Thought
     used: list[str] = field(default_factory=list)
     asking: asyncio.Lock = field(default_factory=asyncio.Lock)
 
@@ -44,7 +42,7 @@ class ToolUse:
             return call.problem
         self.used.append(call.name)
         run = ToolRun(
-            turn=self.turn,
+            turn=self.thought.turn,
             workflow_id=self.turns.root,
             tool_call_id=call.id,
             name=call.name,
@@ -63,20 +61,22 @@ class ToolUse:
 
     async def _let_go(self, run: ToolRun, call: ToolCall) -> ToolDone:
         """Request approval of the call, then make it with the arguments that the approver may have edited."""
-        decided = await self._decided(run, call, kind="tool_call", title=f"{call.name}, for {self.turn.agent_id}")
+        decided = await self._decided(
+            run, call, kind="tool_call", title=f"{call.name}, for {self.thought.turn.agent_id}"
+        )
         if decided.outcome != "approved":
             return await self._closed(run, "refused", f"This call was not made: {said_no(decided)}.", decided)
         return await call_tool(replace(run, arguments_hash=decided.content_hash), timeout_s=call.timeout_s)
 
     async def _asked(self, run: ToolRun, call: ToolCall) -> ToolDone:
         """Execute the tool that requests a person's approval."""
-        decided = await self._decided(run, call, kind="request", title=f"Request of {self.turn.agent_id}")
+        decided = await self._decided(run, call, kind="request", title=f"Request of {self.thought.turn.agent_id}")
         told = "A person approved it." if decided.outcome == "approved" else f"It was not approved: {said_no(decided)}."
         return await self._closed(run, "ok", told, decided)
 
     async def _decided(self, run: ToolRun, call: ToolCall, *, kind: str, title: str) -> Decided:
         """Request one approval at a time: a turn can wait for one only."""
-        holding = Holding(self.turn, approval_id("tool", run.tool_call_id))
+        holding = Holding(self.thought.turn, approval_id("tool", run.tool_call_id))
         async with self.asking:
             decided = await self.turns.ask(
                 holding,
@@ -105,7 +105,7 @@ class ToolUse:
         turn = delegation.turn
         if turn is None:
             return await self._closed(run, "error", delegation.problem)
-        over = await self.turns.take(turn, Wanted(depth=self.wanted.depth + 1, hold=delegation.hold))
+        over = await self.turns.take(Thought(turn, depth=self.thought.depth + 1), hold=delegation.hold)
         if over.reply_hash is None:
             return await self._closed(run, "error", f"{turn.agent_id} gave no answer: {over.error}")
         return await self._closed(run, "ok", result_hash=over.reply_hash)

@@ -26,7 +26,7 @@ with workflow.unsafe.imports_passed_through():
     from workflows.turn.failures import is_revoked, why
     from workflows.turn.model_calls import call_model
     from workflows.turn.tool_calls import ToolUse
-    from workflows.turn.types import REVOKED, Remembered, Taken, TurnRefused, Wanted, approval_id, said_no, taken
+    from workflows.turn.types import REVOKED, Remembered, Taken, TurnRefused, approval_id, said_no, taken
 
 P = TypeVar("P")
 T = TypeVar("T")
@@ -53,14 +53,14 @@ class Turns:
     budget_usd: str | None = None
     on_hold: Callable[[str], None] | None = None
 
-    async def take(self, turn: TurnRef, wanted: Wanted, first: Answer | None = None) -> Taken:
+    async def take(self, thought: Thought, *, hold: str | None = None, first: Answer | None = None) -> Taken:
         """Run a turn to its end and record a failure. Its `first` step may have been run already.
 
         Raises:
             ActivityError, asyncio.CancelledError: the workflow, or the task that this is part of, was cancelled.
         """
         try:
-            return await self._taken(turn, wanted, first)
+            return await self._taken(self._completed(thought, hold), hold, first)
         except ActivityError as error:
             if is_cancelled_exception(error) or workflow.cancellation_reason() is not None:
                 raise
@@ -70,20 +70,20 @@ class Turns:
         except TurnRefused as refused:
             code, message = refused.code, refused.message
         try:
-            await self.give_up(turn, wanted.visit, code, message)
+            await self.give_up(thought.turn, thought.visit, code, message)
         except ActivityError as error:
             if not is_revoked(error):
                 raise
             return _revoked(error)
         return Taken("failed", code=code, error=message)
 
-    async def _taken(self, turn: TurnRef, wanted: Wanted, first: Answer | None) -> Taken:
+    async def _taken(self, thought: Thought, hold: str | None, first: Answer | None) -> Taken:
         steps: list[StepRef] = []
         answers: list[Answer] = []
-        use = ToolUse(self, turn, wanted)
+        use = ToolUse(self, thought)
         for step in range(1, MOST_STEPS + 1):
             taken_before = first if step == 1 else None
-            answer = taken_before or await self._think(turn, wanted, step, steps)
+            answer = taken_before or await self._think(replace(thought, step=step, steps=list(steps)))
             answers.append(answer)
             if answer.problem is not None:
                 steps.append(StepRef(answer.reply_hash, [answer.problem], asks=False))
@@ -91,31 +91,24 @@ class Turns:
                 steps.append(StepRef(answer.reply_hash, await use.all(step, answer)))
             else:
                 over = taken(answers, use.used)
-                return over if wanted.hold is None else await self._held(turn, wanted, over, wanted.hold)
+                return over if hold is None else await self._held(thought, over, hold)
             if sum(_is_wrong(answer) for answer in answers) > MOST_WRONG:
                 raise TurnRefused("UNUSABLE_REPLY", f"{UNUSABLE} {MOST_WRONG + 1} times")
         raise TurnRefused("UPSTREAM_ERROR", f"the model gave no answer in {MOST_STEPS} steps")
 
-    async def _think(self, turn: TurnRef, wanted: Wanted, step: int, steps: list[StepRef]) -> Answer:
-        thought = Thought(
-            turn=turn,
+    def _completed(self, thought: Thought, hold: str | None) -> Thought:
+        """Return the request with what is the run's own: its root, project and budget."""
+        return replace(
+            thought,
             workflow_id=self.root,
-            step=step,
-            visit=wanted.visit,
-            first=wanted.remembered.first,
-            summary_hash=wanted.remembered.summary_hash,
             project_id=self.project_id,
-            steps=steps,
-            lineage=wanted.remembered.lineage,
-            parts=wanted.parts,
-            shape=wanted.shape,
-            options=wanted.options,
-            tools=wanted.tools,
-            is_held=wanted.hold is not None,
-            depth=wanted.depth,
             budget_usd=self.budget_usd,
+            is_held=hold is not None,
         )
-        return await self.call(Thinking.think, thought, turn.key_id, _summary(turn, step))
+
+    async def _think(self, thought: Thought) -> Answer:
+        turn = thought.turn
+        return await self.call(Thinking.think, thought, turn.key_id, _summary(turn, thought.step))
 
     async def call(self, method: Callable[[Any, P], Awaitable[T]], asked: P, key_id: str, summary: str) -> T:
         """Execute an activity that calls the model, with retries up to the time limit of a step."""
@@ -131,9 +124,10 @@ class Turns:
             summary=summary,
         )
 
-    async def _held(self, turn: TurnRef, wanted: Wanted, over: Taken, risk: str) -> Taken:
+    async def _held(self, thought: Thought, over: Taken, risk: str) -> Taken:
         """Wait for the approval of the answer."""
-        held = Holding(turn, approval_id("answer", turn.message_id, wanted.visit))
+        turn = thought.turn
+        held = Holding(turn, approval_id("answer", turn.message_id, thought.visit))
         decided = await self.ask(
             held,
             kind="agent_response",

@@ -11,7 +11,6 @@ with workflow.unsafe.imports_passed_through():
     from activities.chat.messages import Answer
     from domain.chat.events import FailureCode
     from domain.ids import derived
-    from domain.message_parts import Part
 
 _SAID_NO = {"rejected": "a person rejected it", "expired": "nobody decided in time", "withdrawn": "it was withdrawn"}
 
@@ -26,25 +25,6 @@ class Remembered:
     first: int = 1
     summary_hash: str | None = None
     lineage: list[Ancestor] = field(default_factory=list)
-
-
-@dataclass(frozen=True)
-class Wanted:
-    """The request of a turn.
-
-    With `parts` its message is composed of these; `shape` (with the `options` to choose from) is the required answer
-    shape; `tools` are offered instead of the agent's own; `hold` is the risk of an answer that needs approval. `depth`
-    counts the delegations that led to it.
-    """
-
-    visit: int = 1
-    remembered: Remembered = field(default_factory=Remembered)
-    parts: list[Part] = field(default_factory=list)
-    shape: str | None = None
-    options: list[str] = field(default_factory=list)
-    tools: list[str] | None = None
-    hold: str | None = None
-    depth: int = 0
 
 
 REVOKED = "revoked"
