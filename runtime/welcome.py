@@ -2,11 +2,12 @@
 
 import json
 
+from domain.agents.names import ALI
 from runtime.redaction import without_passwords
 from runtime.settings import Settings
 from runtime.supervisor.plan import Plan
 
-_QUESTION = {"agent_id": "ali_chief_of_staff", "message": "What can you do for me?"}
+_QUESTION = {"agent_id": ALI, "message": "What can you do for me?"}
 
 
 def welcome(plan: Plan, settings: Settings, took_s: float) -> str:

@@ -146,7 +146,7 @@ class ChatActivities:
         session = aggregate.load_session(known)
         turns = [
             aggregate.load_turn(events)
-            for events in self._ledger.read_last(aggregate.turn_stream(session_id, 0)[:-8], policy.REMEMBERED).values()
+            for events in self._ledger.read_last(aggregate.turn_stream_prefix(session_id), policy.REMEMBERED).values()
         ]
         summary = self._summary(session_id, session.lineage)
         return Head(

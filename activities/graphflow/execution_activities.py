@@ -13,10 +13,10 @@ from activities.graphflow.execution_stream import Decided
 from activities.graphflow.expression_data import scope, with_defaults
 from activities.graphflow.final_state import is_kept, state_of, to_undo
 from activities.graphflow.messages import Request, RunAsked, RunBegun, RunEnding, RunOver
-from activities.graphflow.node_input import COORDINATOR
 from activities.graphflow.outputs import problem_with
 from activities.graphflow.plans import Plan
 from activities.graphflow.stored_texts import json_text
+from domain.agents.names import ALI
 from domain.agents.tools import canonical
 from domain.content import Content
 from domain.errors import Conflict, Invalid, NotFound
@@ -204,7 +204,7 @@ class RunActivities:
     ) -> tuple[RunStarted, tuple[str, str] | None]:
         """Build the event that starts a run; the second value is the reason it cannot run, if any."""
         named = names_in(plan.definition)
-        wanted = {*named.agents, *([COORDINATOR] if named.modes else [])}
+        wanted = {*named.agents, *([ALI] if named.modes else [])}
         agents = self._agents.deployed(sorted(wanted)) if wanted else {}
         newest = {name: self._plans.newest(name) for name, version in named.workflows if version is None}
         started = RunStarted(

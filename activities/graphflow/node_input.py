@@ -14,6 +14,7 @@ from activities.graphflow.plans import Plan, shape_name
 from activities.graphflow.stored_texts import json_text
 from activities.swarm.activities import Asked, Seated
 from activities.tools.activities import ToolRun
+from domain.agents.names import ALI
 from domain.content import Content
 from domain.graphflow.definition.node_types import (
     AgentWork,
@@ -32,7 +33,6 @@ from domain.tools.spec import ToolSpec
 
 ROUNDS = 2
 """Rounds of a swarm, if the node names none."""
-COORDINATOR = "ali_chief_of_staff"
 """The coordinator of a swarm, if the node names none."""
 TOOL_CALLER = "workflow"
 """The agent id that calls of tool nodes are recorded under."""
@@ -169,7 +169,7 @@ class Making:
         task_id = f"task_{self._intent('swarm', self.spot.attempt).replace('-', '')}"
         text = Content(task_id, rendered(work.task, self.data))
         pins = {pin.name: pin for pin in self.started.agents}
-        coordinator = pins.get(work.coordinator or COORDINATOR, pins[work.agents[0]])
+        coordinator = pins.get(work.coordinator or ALI, pins[work.agents[0]])
         swarm = Asked(
             task_id=task_id,
             mode=work.mode,  # type: ignore[arg-type]  # the run has looked whether there is such a mode

@@ -11,7 +11,7 @@ from fastapi import Query as Parameter
 
 from api.ali.answers import Answers, Heard, heard_before, heard_now
 from api.ali.schemas import AliTask, Coordinated, Query, QueryAnswer, QueryContext, TaskContext
-from api.ali.service import ALI, Ali, Asker, Choice, Wish
+from api.ali.service import Ali, Asker, Choice, Wish
 from api.chat.accepted_work import Accepted
 from api.chat.errors import failure_of_turn
 from api.chat.schemas import SessionId
@@ -21,6 +21,7 @@ from api.http.request_context import RequestContext
 from api.http.schemas import MAX_INT
 from api.swarm.schemas import hashes_of, status
 from api.swarm.service import Order, Swarms
+from domain.agents.names import ALI
 from domain.chat.ports import ChatReads
 from domain.content import ContentStore
 from domain.errors import Invalid, NotFound, Unavailable

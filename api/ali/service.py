@@ -12,6 +12,7 @@ from api.chat.accepted_work import to_be_asked_again
 from api.chat.errors import failure_of_turn
 from api.chat.service import Conversations, Outcome, Utterance
 from api.http.dependencies import Positions
+from domain.agents.names import ALI
 from domain.agents.ports import AgentFilter, AgentReads
 from domain.ali.ranking import chosen_by_rule, ranked
 from domain.ali.shapes import ANSWER, team_shape
@@ -21,7 +22,6 @@ from domain.content import Content, ContentStore
 from domain.errors import Conflict, Unavailable
 from domain.ids import derived, message_id, random_id
 
-ALI = "ali_chief_of_staff"
 READING_TOOLS = ("query_costs", "search_knowledge", "find_talents", "query_projects", "query_analytics")
 """The tools Ali may use to answer a question: all of them only read."""
 CHOOSING_S = 120.0

@@ -19,11 +19,12 @@ from api.graphflow.definition_responses import (
     whole,
     written,
 )
-from api.graphflow.definition_service import STAND_IN, Desk
+from api.graphflow.definition_service import Desk
 from api.graphflow.paths import PREFIX, WorkflowId
 from api.http.dependencies import CurrentRequest, IdempotencyKey, IfMatch, Paged, fresh, requires, set_etag
 from api.http.openapi import TAKES_YAML
 from api.http.schemas import MAX_INT, Deleted
+from domain.agents.names import ALI
 from domain.graphflow.catalogue.ports import WorkflowFilter
 
 _YAML = {TAKES_YAML: True}
@@ -88,7 +89,7 @@ def _writing(routes: APIRouter, desk: Desk) -> None:
         key: IdempotencyKey,
         response: Response,
         *,
-        stand_in: _StandIn = STAND_IN,
+        stand_in: _StandIn = ALI,
         name: _Name = None,
     ) -> ImportedWorkflow:
         """Creates a workflow from an AutoGen GraphFlow component. Parts that cannot be converted are listed."""

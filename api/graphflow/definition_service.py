@@ -23,7 +23,6 @@ from domain.graphflow.definition.model import Definition
 from domain.graphflow.validation.problems import Validation
 from domain.ids import random_id
 
-STAND_IN = "ali_chief_of_staff"
 """The agent that replaces unknown ones of an import by default."""
 
 _ALL_AGENTS = 100_000

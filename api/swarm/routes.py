@@ -20,7 +20,8 @@ from api.http.dependencies import (
 )
 from api.http.schemas import Body, Deadline
 from api.swarm.schemas import SwarmList, SwarmStatus, hashes_of, status, summary
-from api.swarm.service import COORDINATOR, Order, Swarms
+from api.swarm.service import Order, Swarms
+from domain.agents.names import ALI
 from domain.content import ContentStore
 from domain.swarm.ports import SeenSwarm, SwarmFilter, SwarmReads
 from domain.swarm.projection import Status
@@ -55,7 +56,7 @@ class Coordinate(Body):
     deadline: Deadline | None = None
     coordinator: Annotated[
         _AgentName | None,
-        Field(description=f"Plans, integrates and judges; default: `{COORDINATOR}` if deployed, else the first agent."),
+        Field(description=f"Plans, integrates and judges; default: `{ALI}` if deployed, else the first agent."),
     ] = None
     context: SwarmContext = SwarmContext()
     rounds: Annotated[int, Field(ge=1, le=MOST_ROUNDS, description="Rounds of a debate; other modes ignore them.")] = (

@@ -14,6 +14,7 @@ import orjson
 from activities.swarm.activities import Asked, Seated, ask_for, requested
 from api.http.dependencies import Positions
 from api.http.handover import Handover
+from domain.agents.names import ALI
 from domain.content import Content, ContentStore
 from domain.errors import Conflict, Invalid, NotFound, Unavailable
 from domain.ids import derived, random_id
@@ -27,7 +28,6 @@ from domain.swarm.task import ROUNDS, Mode
 from workflows.swarm.client import SwarmRuns
 from workflows.swarm.messages import SwarmCancel, SwarmStart
 
-COORDINATOR = "ali_chief_of_staff"
 """The default coordinator, if deployed."""
 
 
@@ -129,7 +129,7 @@ class Swarms:
 
     async def _who(self, order: Order) -> Mapping[str, Agent]:
         """Return the agents by their requested names; retry once their view has caught up."""
-        names = {*order.agents, order.coordinator or COORDINATOR}
+        names = {*order.agents, order.coordinator or ALI}
         found = await asyncio.to_thread(self._agents.deployed, names)
         if found.keys() != names:
             await self._positions.wait("agents")
@@ -150,7 +150,7 @@ class Swarms:
         task_id = f"task_{derived('swarm', order.key).replace('-', '')}" if order.key else random_id("task")
         store = partial(Content, task_id)
         context = orjson.dumps(order.context).decode() if order.context else None
-        coordinator = agents.get(order.coordinator or COORDINATOR, agents[order.agents[0]])
+        coordinator = agents.get(order.coordinator or ALI, agents[order.agents[0]])
         return Asked(
             task_id=task_id,
             mode=order.mode,

@@ -16,6 +16,8 @@ from domain.errors import Conflict, Invalid
 from domain.events import Cause, Event
 from domain.ledger import Change
 
+ALI = "ali_chief_of_staff"
+"""Id of Ali, who answers questions about the platform and coordinates where nobody else is named."""
 RESERVED = frozenset({"ali", "chat", "create", "signatures", "validate"})
 """Ids that would collide with parts of API paths."""
 

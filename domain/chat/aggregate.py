@@ -32,7 +32,12 @@ def session_stream(session_id: str) -> str:
 
 def turn_stream(session_id: str, turn: int) -> str:
     """Return the stream of a turn, numbered from 1; the zero padding keeps a session's streams in order."""
-    return f"turn:{session_id}:{turn:08d}"
+    return f"{turn_stream_prefix(session_id)}{turn:08d}"
+
+
+def turn_stream_prefix(session_id: str) -> str:
+    """Return the beginning of the names of all turn streams of a session."""
+    return f"turn:{session_id}:"
 
 
 def summary_stream(session_id: str, upto: int) -> str:

@@ -82,7 +82,7 @@ def _origin(known: Sequence[Event]) -> SessionOpened:
 
 
 def _last_turn(ledger: Ledger, session_id: str, session: aggregate.Session) -> int:
-    newest = ledger.read_last(aggregate.turn_stream(session_id, 0)[:-8], 1).values()
+    newest = ledger.read_last(aggregate.turn_stream_prefix(session_id), 1).values()
     return max((aggregate.load_turn(events).number for events in newest), default=forks.inherited(session.lineage))
 
 

@@ -13,11 +13,12 @@ from typing import Any
 
 import httpx
 
+from domain.agents.names import ALI
 from runtime.data_directory import Run, running_in
 from runtime.embedded.server import StartFailed, last_lines
 from runtime.supervisor.script import part_command
 
-AGENT = "ali_chief_of_staff"
+AGENT = ALI
 ANSWER_TIMEOUT_S = 180.0
 _START_TIMEOUT_S = 180.0
 _STOP_TIMEOUT_S = 90.0

@@ -8,10 +8,11 @@ from uuid import uuid4
 import httpx
 import pytest
 
-from api.ali.service import ALI, Ali, Asker, Wish
+from api.ali.service import Ali, Asker, Wish
 from api.chat.service import Conversations
 from api.http.dependencies import NoPositions
 from api.http.handover import Handover
+from domain.agents.names import ALI
 from domain.errors import Unavailable
 from domain.revocations import Revocations
 from runtime.wiring.parts import now
