@@ -190,7 +190,7 @@ class Calls:
         except ModelFailure:
             raise
         except Exception as fault:  # called and perhaps charged: any other error is a failure of this call
-            self._log.exception("a call broke", call_id=ask.call_id, attempt=reserved.attempt)
+            self._log.exception("a call failed unexpectedly", call_id=ask.call_id, attempt=reserved.attempt)
             raise unusable(None, None) from fault
 
     async def _lost(self, reserved: Reservation, ask: Ask) -> None:

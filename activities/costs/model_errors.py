@@ -32,10 +32,10 @@ _SENTENCES: dict[FailureKind, str] = {
     "unreachable": "the model provider cannot be reached",
     "timeout": "the model provider did not answer in time",
     "cut": "the model's answer broke off",
-    "rate_limited": "the model provider is limiting our requests",
+    "rate_limited": "the model provider limits the request rate",
     "unavailable": "the model provider has a problem of its own",
-    "refused_key": "the model provider refused our key",
-    "out_of_quota": "our quota at the model provider is used up",
+    "refused_key": "the model provider refused the API key",
+    "out_of_quota": "the quota at the model provider is used up",
     "not_found": "the model provider does not have this model",
     "wrong_path": "the model provider has nothing at this path: the base URL is wrong",
     "too_long": "the prompt does not fit the model's window",
@@ -59,7 +59,7 @@ def refused(refusal: Refused) -> ApplicationError:
 
 def unexpected(*, final: bool) -> ApplicationError:
     """Return the error for an unforeseen fault, with a message that reveals no internals; the log has them."""
-    return ApplicationError("something broke on our side", type="INTERNAL_ERROR", non_retryable=final)
+    return ApplicationError("internal error of the platform", type="INTERNAL_ERROR", non_retryable=final)
 
 
 def failed(failure: ModelFailure, *, final: bool) -> ApplicationError:

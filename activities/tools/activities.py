@@ -157,7 +157,7 @@ class ToolActivities:
                 return _in_doubt(run, slow) if in_doubt else _End("error", slow)
             if isinstance(error, Unavailable) and not in_doubt:
                 raise
-            self._log.exception("tool broke", tool=run.name, tool_call_id=run.tool_call_id)
+            self._log.exception("a tool failed unexpectedly", tool=run.name, tool_call_id=run.tool_call_id)
             broken = policy.broken(run.name)
             return _in_doubt(run, broken) if in_doubt else _End("error", broken)
         return _End("ok", result.text, result.sources)

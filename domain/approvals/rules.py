@@ -87,8 +87,8 @@ class RiskPolicy(BaseModel):
         for risk in get_args(Risk):
             rules = self.of(risk)
             if rules.separation:
-                yield f"{risk} asks for separation"
+                yield f"{risk} requires separation"
             if rules.quorum > 1:
-                yield f"{risk} asks for a quorum of {rules.quorum}"
+                yield f"{risk} requires a quorum of {rules.quorum}"
             if {ANYBODY} != {*rules.deciders, *rules.escalate_to}:
                 yield f"{risk} names the keys that decide"

@@ -60,7 +60,7 @@ def _play(telling: Telling) -> None:
         killed, response = _interrupt(telling, running)
         _look_at_the_books(telling, running, killed)
         _look_at_the_history(telling, running, response)
-        telling.step("6  Stop everything", "The API first, then the worker once it has finished what it has begun.")
+        telling.step("6  Stop everything", "The API first, then the worker once it has finished running work.")
         with telling.waiting("stopping"):
             stopped = running.stop()
         telling.check("everything has stopped, and nothing is left running", held=stopped)
@@ -77,7 +77,7 @@ def _greet(telling: Telling, running: Stage) -> None:
 def _interrupt(telling: Telling, running: Stage) -> tuple[Killed, httpx.Response]:
     telling.step(
         "3  Kill the worker in mid-answer",
-        "While the model writes, the process that waits for it gets SIGKILL. It cannot clean up, and nobody is told.",
+        "While the model writes, the process that waits for it gets SIGKILL. It cannot clean up or report anything.",
     )
     with ThreadPoolExecutor(1) as pool:
         for message in _STORIES:
@@ -117,7 +117,7 @@ def _follow(telling: Telling, running: Stage, killed: Killed, answered: Callable
                 telling.moment(time.time(), killed.at, f"the supervisor has started another worker (process {pid})")
             if not again and (later := _attempts(running, killed)[1:]):
                 again = True
-                telling.moment(unix_seconds(later[0]["at"]), killed.at, "Temporal gave it the turn; attempt 2 begins")
+                telling.moment(unix_seconds(later[0]["at"]), killed.at, "Temporal gave it the turn; attempt 2 starts")
             time.sleep(0.1)
     telling.moment(time.time(), killed.at, "the answer is there")
 

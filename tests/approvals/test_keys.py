@@ -49,7 +49,7 @@ def test_rules_that_need_keys_stop_the_start_without(tmp_path: Path, part: str) 
     servers = {"DATABASE_URL": "postgresql://x", "TEMPORAL_ADDRESS": "x:1", "REDIS_URL": "redis://x"}
     code, said = started(tmp_path, part, CONVERGIO_RISK_POLICY=str(path), **servers)
     assert code == 2
-    assert "needs CONVERGIO_AUTH=keys: medium asks for separation; medium asks for a quorum of 2" in said
+    assert "needs CONVERGIO_AUTH=keys: medium requires separation; medium requires a quorum of 2" in said
     assert "Traceback" not in said
 
 

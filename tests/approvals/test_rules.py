@@ -80,8 +80,8 @@ def test_a_file_that_cannot_be_read_is_named(tmp_path: Path, text: str) -> None:
 @pytest.mark.parametrize(
     ("rules", "what"),
     [
-        ({"separation": True}, "high asks for separation"),
-        ({"quorum": 2}, "high asks for a quorum of 2"),
+        ({"separation": True}, "high requires separation"),
+        ({"quorum": 2}, "high requires a quorum of 2"),
         ({"deciders": ["key_a"]}, "high names the keys that decide"),
         ({"escalate_to": ["key_a"]}, "high names the keys that decide"),
     ],

@@ -29,7 +29,7 @@ _SPEC = ToolSpec(
                 "enum": ["today", "7d", "30d", "month"],
                 "description": "UTC days up to today; `month` is the current month.",
             },
-            "group_by": {"type": "string", "enum": list(get_args(GroupBy)), "description": "What a row stands for."},
+            "group_by": {"type": "string", "enum": list(get_args(GroupBy)), "description": "The key of the rows."},
         },
         "required": ["period", "group_by"],
         "additionalProperties": False,

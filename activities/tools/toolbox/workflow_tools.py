@@ -54,7 +54,7 @@ REQUEST_APPROVAL = ToolSpec(
             "risk_level": {
                 "type": "string",
                 "enum": ["low", "medium", "high", "critical"],
-                "description": "How much harm it could do; it decides who is asked, and how long they have.",
+                "description": "The harm it could do; it determines who decides, and how long they have.",
             },
         },
         "required": ["title", "content", "risk_level"],

@@ -25,8 +25,8 @@ _WORDS: Mapping[str, str] = {
     "False": "Write false",
 }
 _SIGNS: tuple[tuple[re.Pattern[str], str], ...] = (
-    (re.compile(r"\{\{|\}\}"), "Leave the {{ }} out: what stands here is an expression already"),
-    (re.compile(r"\$\{"), "Leave the ${ } out: what stands here is an expression already"),
+    (re.compile(r"\{\{|\}\}"), "Leave the {{ }} out: this field is an expression already"),
+    (re.compile(r"\$\{"), "Leave the ${ } out: this field is an expression already"),
     (re.compile(r"==="), "Write == for ==="),
     (re.compile(r"!=="), "Write != for !=="),
     (re.compile(r"<>"), "Write != for <>"),

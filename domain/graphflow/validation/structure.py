@@ -72,7 +72,7 @@ def _edges(definition: Definition) -> Iterator[Problem]:
             message = "it has a condition and is otherwise too"
             yield Problem("when_and_otherwise", edge.name, "otherwise", message, "Keep one of when and otherwise")
         if edge in seen:
-            yield Problem("edge_twice", edge.name, "", "the same edge stands twice", "Leave one of them out")
+            yield Problem("edge_twice", edge.name, "", "the same edge is listed twice", "Leave one of them out")
         seen.add(edge)
     for node in definition.nodes:
         own = [edge for edge in definition.edges if edge.source == node.id]
