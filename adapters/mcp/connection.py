@@ -107,7 +107,7 @@ class McpConnection:
 
     @property
     def is_idle(self) -> bool:
-        """Whether no request uses it now."""
+        """True while no request uses it."""
         return self._uses == 0
 
     @property

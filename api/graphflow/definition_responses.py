@@ -56,7 +56,7 @@ class Problem(View):
 
 
 class ValidationResult(View):
-    """Whether a definition can run, and the upper bounds of one execution: null if it cannot run."""
+    """The result of a validation, with the upper bounds of one execution: null if the definition cannot run."""
 
     valid: bool
     errors: list[Problem]

@@ -61,7 +61,7 @@ class Http(HttpToolsProtocol):
 
     @property
     def is_quiet(self) -> bool:
-        """Whether no complete request is being answered, or the client does not read the response."""
+        """True while no complete request is being answered, or the client does not read the response."""
         is_answering = self.cycle is not None and not self.cycle.response_complete and not self.flow.write_paused
         return self._reading != "nothing" or not is_answering
 

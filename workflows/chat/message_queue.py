@@ -23,7 +23,7 @@ class Waiting:
 
     @property
     def is_open(self) -> bool:
-        """Whether the turn is not over yet, which includes an answer that awaits approval."""
+        """True while the turn is not over, which includes an answer that awaits approval."""
         return self.said is None or self.said.status == "awaiting_approval"
 
     def hold(self, approval_id: str) -> None:
@@ -78,7 +78,7 @@ class Messages:
 
     @property
     def has_news(self) -> bool:
-        """Whether a message is queued that this run has to answer."""
+        """True while a message is queued that this run has to answer."""
         return any(not waiting.moved for waiting in self.queue)
 
     @property
