@@ -17,7 +17,7 @@ from runtime.redaction import without_passwords
 from runtime.steady_output import steady
 
 _LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR}
-_QUIET = ("aiohttp.access", "asyncio", "httpcore", "httpx", "openai", "uvicorn.access", "uvicorn.error")
+_QUIET = ("aiohttp.access", "asyncio", "httpcore", "httpx2", "openai", "uvicorn.access", "uvicorn.error")
 _PART_WIDTH = 11
 _EVENT_WIDTH = 28
 

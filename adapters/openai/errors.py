@@ -1,13 +1,13 @@
 """What can go wrong with a call to an OpenAI-compatible API, as one `ModelFailure` each. No message holds a key."""
 
-import asyncio
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Literal
 
-import aiohttp
+import httpx2
+from openai import APIConnectionError, APIStatusError
 
 from adapters.openai.bounds import name_from
 from adapters.openai.error_body import error_object, fields_of, said_in, words_of
@@ -135,9 +135,10 @@ def broken_off_as(reason: str) -> ModelFailure:
     )
 
 
-def of_status(status: int, headers: Mapping[str, str], body: bytes, extras: Extras) -> ModelFailure:
+def of_status(refused: APIStatusError, extras: Extras) -> ModelFailure:
     """The failure that an HTTP answer without success stands for."""
-    error = error_object(body)
+    status, headers = refused.status_code, refused.response.headers
+    error = error_object(refused.response.content)
     kind = kind_of(status, error, extras)
     return failure(
         kind,
@@ -172,12 +173,13 @@ def _wait(kind: FailureKind, headers: Mapping[str, str], error: Mapping[str, Any
 
 
 def of_transport(fault: Exception) -> ModelFailure:
-    """The failure that an error of the connection stands for."""
-    if isinstance(fault, aiohttp.ConnectionTimeoutError | aiohttp.ClientConnectorError):
-        return failure("unreachable", f"no connection to the model provider ({type(fault).__name__})", charge="none")
-    if isinstance(fault, asyncio.TimeoutError):
+    """The failure that an error of the connection stands for, raised by the SDK or by its transport in mid-stream."""
+    cause = fault.__cause__ if isinstance(fault, APIConnectionError) else fault
+    if isinstance(cause, httpx2.ConnectError):
+        return failure("unreachable", f"no connection to the model provider ({cause})", charge="none")
+    if isinstance(cause, httpx2.TimeoutException | TimeoutError):
         return failure("timeout", "the model provider fell silent", charge="possible")
-    if isinstance(fault, aiohttp.ClientResponseError):
+    if isinstance(cause, httpx2.RemoteProtocolError):
         return unreadable("it is not HTTP")
     return cut()
 

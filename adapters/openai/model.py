@@ -1,36 +1,34 @@
-"""Chat models behind any OpenAI-compatible API, over plain aiohttp.
+"""Chat models behind any OpenAI-compatible API: the official client, its raw stream, and a reader of our own.
 
-Every turn pays for this call. Measured in one run, answers of three chunks: the official client takes 1.4 to 1.7 ms of
-CPU a call with its chunk objects over its aiohttp transport, 0.9 to 1.1 ms when only its raw stream is used; this
-takes 0.1 to 0.2 ms.
+Real providers send what the client's own parser refuses (`tests/models/habits/`), so it is not asked to parse.
 """
 
 import asyncio
 from collections.abc import Callable, Mapping
 from typing import Any
-from urllib.parse import urlsplit
 
-import aiohttp
+import httpx2
 import orjson
+from openai import APIConnectionError, APIError, APIStatusError
 
 from adapters.genai_prices import known_context_window
 from adapters.openai.bounds import name_from
+from adapters.openai.client import ProviderClient
 from adapters.openai.error_body import error_object
 from adapters.openai.errors import NOTHING_MORE, Extras, failure, of_status, of_transport
 from adapters.openai.parameters import REFUSALS, Adaptation, Adaptations, adapted, refused_between, request_body
-from adapters.openai.response_body import PROBE_SECONDS, body_of, fault_of, receive, refusal_of, used_once
+from adapters.openai.response_body import body_of, fault_of, receive
 from adapters.openai.stream import Arriving
 from domain.chat.ports import ModelFailure, ModelReply, ModelRequest
 
-CONNECT_SECONDS = 5.0
-KEEPALIVE_SECONDS = 4.0  # common servers close an idle connection after 5 s; a call that races with that is lost
-OK = 200
-SUCCESSES = range(200, 300)  # some gateways create an answer (201)
+PROBE_SECONDS = 2.0
+MAX_BODY_BYTES = 2**20  # of anything that is not an answer
 LOADING = 503
 DEFAULT_WINDOW = 8192
 _MOST_WINDOWS = 1_000
 MAX_WINDOW = 10**8
 COMPLETION_CAP_HOST = "api.openai.com"  # its reasoning models refuse `max_tokens`; most others know only that
+_FAULTS = (APIConnectionError, httpx2.TransportError, TimeoutError)
 
 
 class OpenAIModel:
@@ -51,22 +49,14 @@ class OpenAIModel:
         *,
         takes_tools: bool = True,
     ) -> None:
-        parts = urlsplit(base_url)
-        if parts.scheme not in ("http", "https") or not parts.hostname:
-            raise ValueError("the model provider's base URL must be an http(s) URL with a host")
+        self._client = ProviderClient(base_url, api_key, timeout_s)
         self.default = default_model
         self.takes_tools = takes_tools
         self._key = api_key
-        self._url = base_url.rstrip("/")
-        cap = "max_completion_tokens" if parts.hostname == COMPLETION_CAP_HOST else "max_tokens"
+        cap = "max_completion_tokens" if self._client.base_url.host == COMPLETION_CAP_HOST else "max_tokens"
         self._adaptations = Adaptations(Adaptation(cap))
-        self._headers = {"Accept-Encoding": "identity", "Content-Type": "application/json"}
-        if api_key:
-            self._headers["Authorization"] = f"Bearer {api_key}"
-        self._timeout = aiohttp.ClientTimeout(total=None, connect=CONNECT_SECONDS, sock_read=timeout_s)
         self._context_window = context_window
         self._windows: dict[str, int] = {}
-        self._opened: aiohttp.ClientSession | None = None
 
     async def complete(self, request: ModelRequest, on_delta: Callable[[str], None]) -> ModelReply:
         """Stream the answer, calling `on_delta` with each piece of text; see the port.
@@ -80,43 +70,36 @@ class OpenAIModel:
                 await self._exchange(request, arriving, heads)
         except ModelFailure as failed:
             if not arriving.stands:
-                raise self._told(failed, arriving, request, heads[0]) from failed.__cause__
-        except (aiohttp.ClientError, TimeoutError, ConnectionError) as fault:
+                raise self._with_arrived(failed, arriving, request, heads[0]) from failed.__cause__
+        except _FAULTS as fault:
             if not arriving.stands:
-                raise self._told(fault_of(fault, arriving), arriving, request, heads[0]) from fault
+                raise self._with_arrived(fault_of(fault, arriving), arriving, request, heads[0]) from fault
         try:
             return arriving.reply(request, heads[0])
         except ModelFailure as failed:
-            raise self._told(failed, arriving, request, heads[0]) from None
+            raise self._with_arrived(failed, arriving, request, heads[0]) from None
 
     async def _exchange(self, request: ModelRequest, arriving: Arriving, heads: list[str | None]) -> None:
-        """Ask, and take what comes."""
+        """Send the request and take the answer."""
         adaptation = self._adaptations.of(request.model)
         body = request_body(request, adaptation)
         headers = {"X-Client-Request-Id": request.request_id}
-        url = f"{self._url}/chat/completions"
-        data = orjson.dumps(body, default=dict)
-        timeout = self._timeout
-        if "stream" not in body and request.longest_s is not None:  # it is silent until it is whole
-            timeout = aiohttp.ClientTimeout(total=None, connect=CONNECT_SECONDS, sock_read=request.longest_s)
-        async with self._session.post(
-            url, data=data, headers=headers, timeout=timeout, allow_redirects=False
-        ) as response:
-            heads[0] = name_from(response.headers.get("x-request-id"))
-            if response.status not in SUCCESSES:
-                refusal = await refusal_of(response)
-                failed = of_status(refusal.status, refusal.headers, refusal.body, arriving.extras)
-                error = error_object(refusal.body) if refusal.status in REFUSALS else {}
-                raise self._learnt(failed, error, request, body, adaptation)
-            used_once(response)
-            try:
-                await receive(response.content, arriving)
-            except ModelFailure as failed:
-                if arriving.begun:
-                    raise
-                raise self._learnt(failed, arriving.error, request, body, adaptation) from failed.__cause__
+        content = orjson.dumps(body, default=dict)
+        silence_s = None if "stream" in body else request.longest_s  # it is silent until it is whole
+        try:
+            async with self._client.post_raw("/chat/completions", content, headers, silence_s=silence_s) as response:
+                heads[0] = name_from(response.headers.get("x-request-id"))
+                await receive(response, arriving)
+        except APIStatusError as refused:
+            failed = of_status(refused, arriving.extras)
+            error = error_object(refused.response.content) if refused.status_code in REFUSALS else {}
+            raise self._with_adaptation(failed, error, request, body, adaptation) from None
+        except ModelFailure as failed:
+            if arriving.begun:
+                raise
+            raise self._with_adaptation(failed, arriving.error, request, body, adaptation) from failed.__cause__
 
-    def _learnt(
+    def _with_adaptation(
         self,
         failed: ModelFailure,
         error: Mapping[str, Any],
@@ -139,7 +122,7 @@ class OpenAIModel:
             return size
         try:
             offered = await self._offered_window()
-        except (aiohttp.ClientError, TimeoutError, ConnectionError):
+        except (APIError, *_FAULTS):
             return self._bounded(known_context_window(model))  # not remembered: it may know when it is back
         if len(self._windows) >= _MOST_WINDOWS:  # agents name models as they like
             self._windows.clear()
@@ -148,33 +131,18 @@ class OpenAIModel:
 
     async def probe(self) -> None:
         """Return when the provider lists its models within two seconds."""
-        timeout = aiohttp.ClientTimeout(total=PROBE_SECONDS)
         try:
-            async with self._session.get(f"{self._url}/models", timeout=timeout, allow_redirects=False) as response:
-                if response.status != OK:
-                    refusal = await refusal_of(response)
-                    raise self._without_key(of_status(refusal.status, refusal.headers, refusal.body, NOTHING_MORE))
-                await body_of(response)
-        except (aiohttp.ClientError, TimeoutError, ConnectionError) as fault:
+            async with asyncio.timeout(PROBE_SECONDS), self._client.get_raw("/models") as response:
+                await body_of(response, most=MAX_BODY_BYTES)
+        except APIStatusError as refused:
+            raise self._without_key(of_status(refused, NOTHING_MORE)) from None
+        except _FAULTS as fault:
             raise of_transport(fault) from fault
 
     async def aclose(self) -> None:
-        if self._opened is not None:
-            await self._opened.close()
-            self._opened = None
+        await self._client.close()
 
-    @property
-    def _session(self) -> aiohttp.ClientSession:
-        if self._opened is None:
-            self._opened = aiohttp.ClientSession(
-                connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=KEEPALIVE_SECONDS),
-                cookie_jar=aiohttp.DummyCookieJar(),
-                headers=self._headers,
-                timeout=self._timeout,
-            )
-        return self._opened
-
-    def _told(
+    def _with_arrived(
         self, failed: ModelFailure, arriving: Arriving, request: ModelRequest, call_id: str | None
     ) -> ModelFailure:
         """The same failure without our key, and with what arrived before it: a begun answer is charged in part."""
@@ -185,17 +153,20 @@ class OpenAIModel:
         return self._without_key(failed)
 
     async def _offered_window(self) -> int | None:
-        """llama.cpp's window of one slot, from its `/props` beside the API; None from any other server.
+        """The window of one slot of llama.cpp, from its `/props` beside the API; None from any other server.
 
         Raises:
-            aiohttp.ClientError, TimeoutError, ConnectionError: there is no answer now.
+            openai.APIError, httpx2.TransportError, TimeoutError: there is no answer now.
         """
-        timeout = aiohttp.ClientTimeout(total=PROBE_SECONDS)
-        url = f"{self._url.removesuffix('/v1')}/props"
-        async with self._session.get(url, timeout=timeout, allow_redirects=False) as response:
-            if response.status == LOADING:
-                response.raise_for_status()
-            body = await body_of(response)
+        base = self._client.base_url
+        props = base.copy_with(path=f"{base.path.rstrip('/').removesuffix('/v1')}/props")
+        try:
+            async with asyncio.timeout(PROBE_SECONDS), self._client.get_raw(str(props)) as response:
+                body = await body_of(response, most=MAX_BODY_BYTES)
+        except APIStatusError as refused:
+            if refused.status_code == LOADING:
+                raise
+            return None
         try:
             size = orjson.loads(body)["default_generation_settings"]["n_ctx"]
         except (ValueError, TypeError, LookupError):

@@ -4,17 +4,19 @@ import asyncio
 import time
 from collections.abc import Callable
 
-import aiohttp
+import httpx2
 import orjson
+from openai import APIConnectionError, APIStatusError
 
+from adapters.openai.client import ProviderClient
+from adapters.openai.response_body import body_of
 from domain.errors import Unavailable
 
 KEPT_S = 60.0
 """Seconds for which the provider's list is believed."""
 
-_TIMEOUT = aiohttp.ClientTimeout(total=5.0)
+_TIMEOUT_S = 5.0
 _MAX_BYTES = 16 * 2**20
-_OK = 200
 
 
 class ProviderCatalogue:
@@ -27,47 +29,42 @@ class ProviderCatalogue:
     def __init__(
         self, base_url: str | None, api_key: str | None, default: str, is_priced: Callable[[str], bool]
     ) -> None:
-        self._url = base_url and f"{base_url.rstrip('/')}/models"
-        self._headers = {"Authorization": f"Bearer {api_key}"} if api_key else {}
+        self._base_url = base_url
+        self._api_key = api_key
         self._default = default
         self._is_priced = is_priced
         self._offered: frozenset[str] = frozenset()
         self._believed_until = 0.0
-        self._asking = asyncio.Lock()
+        self._fetching = asyncio.Lock()
 
     async def knows(self, model: str) -> bool:
-        """Whether the provider has it, or the price list; see the port."""
+        """Return if the provider has it, or the price list; see the port."""
         if model == self._default or self._is_priced(model):
             return True
-        return self._url is not None and model in await self._list(self._url)
+        return self._base_url is not None and model in await self._list(self._base_url)
 
-    async def _list(self, url: str) -> frozenset[str]:
-        async with self._asking:
+    async def _list(self, base_url: str) -> frozenset[str]:
+        async with self._fetching:
             if time.monotonic() >= self._believed_until:
-                self._offered = await self._asked(url)
+                self._offered = await self._fetch(base_url)
                 self._believed_until = time.monotonic() + KEPT_S
             return self._offered
 
-    async def _asked(self, url: str) -> frozenset[str]:
+    async def _fetch(self, base_url: str) -> frozenset[str]:
         try:
             async with (
-                aiohttp.ClientSession(headers=self._headers, timeout=_TIMEOUT) as session,
-                session.get(url, allow_redirects=False) as response,
+                asyncio.timeout(_TIMEOUT_S),
+                ProviderClient(base_url, self._api_key, _TIMEOUT_S) as client,
+                client.get_raw("/models") as response,
             ):
-                if response.status != _OK:
-                    raise Unavailable(f"the provider does not list its models ({response.status})", retry_after=5)
-                return _ids(await _body(response))
-        except (aiohttp.ClientError, TimeoutError, OSError) as fault:
+                body = await body_of(response, most=_MAX_BYTES)
+        except APIStatusError as refused:
+            raise Unavailable(f"the provider does not list its models ({refused.status_code})", retry_after=5) from None
+        except (APIConnectionError, httpx2.TransportError, TimeoutError) as fault:
             raise Unavailable("the provider cannot be asked for its models", retry_after=5) from fault
-
-
-async def _body(response: aiohttp.ClientResponse) -> bytes:
-    pieces: list[bytes] = []
-    async for piece in response.content.iter_chunked(2**16):
-        pieces.append(piece)
-        if sum(map(len, pieces)) > _MAX_BYTES:
+        if len(body) >= _MAX_BYTES:
             raise Unavailable("the provider's list of models is endless")
-    return b"".join(pieces)
+        return _ids(body)
 
 
 def _ids(body: bytes) -> frozenset[str]:

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 
-import httpx
+import httpx2
 from rich.console import Console
 from rich.panel import Panel
 from rich.status import Status
@@ -42,8 +42,8 @@ class Telling:
         if not held:
             self.broken.append(claim)
 
-    def talk(self, agent: str, message: str, response: httpx.Response) -> None:
-        answer = response.json()["response"] if response.status_code == httpx.codes.OK else response.text
+    def talk(self, agent: str, message: str, response: httpx2.Response) -> None:
+        answer = response.json()["response"] if response.status_code == httpx2.codes.OK else response.text
         for who, words, colour in (("you", message, "cyan"), (agent, str(answer), "green")):
             self._console.print(Panel(Text(words), title=who, title_align="left", border_style=colour))
 

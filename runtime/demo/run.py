@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
-import httpx
+import httpx2
 from rich.console import Console
 
 from runtime.demo.narration import Telling, unix_seconds
@@ -45,7 +45,7 @@ def run_demo(settings: Settings) -> int:
     telling = Telling(Console(highlight=False))
     try:
         _play(telling)
-    except (StartFailed, httpx.HTTPError, TimeoutError) as failure:
+    except (StartFailed, httpx2.HTTPError, TimeoutError) as failure:
         telling.check(f"the demo comes to its end: {failure or type(failure).__name__}", held=False)
     return telling.verdict()
 
@@ -74,7 +74,7 @@ def _greet(telling: Telling, running: Stage) -> None:
     telling.check("the agent answered", held=_is_answer(response))
 
 
-def _interrupt(telling: Telling, running: Stage) -> tuple[Killed, httpx.Response]:
+def _interrupt(telling: Telling, running: Stage) -> tuple[Killed, httpx2.Response]:
     telling.step(
         "3  Kill the worker in mid-answer",
         "While the model writes, the process that waits for it gets SIGKILL. It cannot clean up or report anything.",
@@ -139,7 +139,7 @@ def _look_at_the_books(telling: Telling, running: Stage, killed: Killed) -> None
     telling.check(claim, held=0 < again <= AGAIN_WITHIN_S)
 
 
-def _look_at_the_history(telling: Telling, running: Stage, response: httpx.Response) -> None:
+def _look_at_the_history(telling: Telling, running: Stage, response: httpx2.Response) -> None:
     telling.step("5  Look at the conversation", "As any client reads it.")
     turns = running.turns(SESSION)
     telling.turns(turns)
@@ -161,5 +161,5 @@ def _in(calls: list[dict[str, Any]], state: str) -> list[dict[str, Any]]:
     return [call for call in calls if call["state"] == state]
 
 
-def _is_answer(response: httpx.Response) -> bool:
-    return response.status_code == httpx.codes.OK and bool(response.json()["response"])
+def _is_answer(response: httpx2.Response) -> bool:
+    return response.status_code == httpx2.codes.OK and bool(response.json()["response"])

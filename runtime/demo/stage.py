@@ -11,7 +11,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-import httpx
+import httpx2
 
 from domain.agents.names import ALI
 from runtime.data_directory import Run, running_in
@@ -33,7 +33,7 @@ class Stage:
         self._process = process
         self._log = log
         self._run: Run | None = None
-        self._http = httpx.Client(timeout=ANSWER_TIMEOUT_S + 10)
+        self._http = httpx2.Client(timeout=ANSWER_TIMEOUT_S + 10)
 
     def wait_until_healthy(self) -> None:
         """Return when every server answers, the model included.
@@ -51,10 +51,10 @@ class Stage:
         run = running_in(self.directory)
         if run is None or not run.url.startswith("http"):
             return False
-        self._run, self._http.base_url = run, httpx.URL(run.url)
+        self._run, self._http.base_url = run, httpx2.URL(run.url)
         try:
             return bool(self._http.get("/health").json()["status"] == "healthy")
-        except (httpx.TransportError, ValueError, KeyError):
+        except (httpx2.TransportError, ValueError, KeyError):
             return False
 
     @property
@@ -71,7 +71,7 @@ class Stage:
         mark.kill(signal.SIGKILL)
         return mark.pid
 
-    def say(self, message: str, session_id: str) -> httpx.Response:
+    def say(self, message: str, session_id: str) -> httpx2.Response:
         """Send a message, and wait for the answer."""
         body = {
             "agent_id": AGENT,

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Literal
 
-import httpx
+import httpx2
 from psycopg import Connection
 from redis import Redis
 from redis.exceptions import RedisError
@@ -131,8 +131,8 @@ def _model(settings: Settings) -> Finding:
     url = f"{(settings.openai_base_url or _PROVIDER).rstrip('/')}/models"
     key = settings.openai_api_key.get_secret_value() if settings.openai_api_key else "none"
     try:
-        response = httpx.get(url, headers={"Authorization": f"Bearer {key}"}, timeout=_PATIENCE_S)
-    except httpx.HTTPError as error:
+        response = httpx2.get(url, headers={"Authorization": f"Bearer {key}"}, timeout=_PATIENCE_S)
+    except httpx2.HTTPError as error:
         return Finding("model", "wrong", f"no answer from {url}: {_first_line(error)}")
     return _finding("model", response.is_success, f"{url} answers {response.status_code}")
 
