@@ -18,6 +18,7 @@ from runtime.steady_output import steady
 
 _LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR}
 _QUIET = ("aiohttp.access", "asyncio", "httpcore", "httpx2", "openai", "uvicorn.access", "uvicorn.error")
+_SILENT = ("psycopg.pool",)  # a line for every failed attempt to connect, which its callers are told of
 _PART_WIDTH = 11
 _EVENT_WIDTH = 28
 
@@ -56,6 +57,8 @@ def _configure_standard_library(level: int, shared: list[Processor], stream: Tex
     logging.captureWarnings(capture=True)
     for name in _QUIET:
         logging.getLogger(name).setLevel(max(level, logging.WARNING))
+    for name in _SILENT:
+        logging.getLogger(name).setLevel(logging.ERROR)
 
 
 def _crashed(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:

@@ -1,12 +1,9 @@
 """Connections to PostgreSQL: few, checked, and quick to say that the database is away."""
 
 import time
-from collections import deque
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from select import POLLIN, poll
-from threading import BoundedSemaphore
 from types import TracebackType
 from typing import Any
 
@@ -14,6 +11,7 @@ import psycopg
 from psycopg.conninfo import conninfo_to_dict
 from psycopg.pq import TransactionStatus
 from psycopg.pq.abc import PGresult
+from psycopg_pool import ConnectionPool, PoolClosed, PoolTimeout
 
 from adapters.postgres.ledger.prepared import Statement, run
 from domain.errors import Unavailable
@@ -23,7 +21,7 @@ Connection = psycopg.Connection[Any]
 CONNECT_TIMEOUT_S = 3
 """Seconds to wait for a connection, from the server or from the pool, before the database counts as away."""
 
-_MAX_AGE_S = 3600.0
+_LOOK_S = 0.1  # between two looks of a thread that waits, whether an attempt to connect has failed
 _SETTINGS = "-c TimeZone=UTC -c tcp_keepalives_idle=5 -c tcp_keepalives_interval=2 -c tcp_keepalives_count=3"
 _SHORT_WORK = f"{_SETTINGS} -c lock_timeout=5s -c statement_timeout=30s -c idle_in_transaction_session_timeout=10s"
 _KEEPALIVES: dict[str, Any] = {
@@ -34,67 +32,73 @@ _KEEPALIVES: dict[str, Any] = {
 }
 
 
-def connect(dsn: str, *, options: str = _SETTINGS) -> Connection:
+def connect(dsn: str) -> Connection:
     """One autocommit connection of its own, for long work: no statement timeout. Its time zone is UTC.
 
     Raises:
         domain.errors.Unavailable: the database cannot be reached.
     """
     with translated():
-        asked_for = conninfo_to_dict(dsn).get("options")
-        return psycopg.connect(
-            dsn,
-            autocommit=True,
-            connect_timeout=CONNECT_TIMEOUT_S,
-            options=f"{options} {asked_for}" if asked_for else options,
-            prepare_threshold=1,
-            **_KEEPALIVES,
-        )
+        return psycopg.connect(dsn, **_options(dsn, _SETTINGS))
 
 
-@dataclass(slots=True)
-class Lent:
-    """A connection of the pool, the names of what it has prepared, and a look at its socket."""
+def _options(dsn: str, options: str) -> dict[str, Any]:
+    """The arguments of a connection: `options` of the server, and those that the DSN asks for."""
+    asked_for = conninfo_to_dict(dsn).get("options")
+    return {
+        "autocommit": True,
+        "connect_timeout": CONNECT_TIMEOUT_S,
+        "options": f"{options} {asked_for}" if asked_for else options,
+        "prepare_threshold": 1,
+        **_KEEPALIVES,
+    }
 
-    connection: Connection
-    prepared: set[bytes] = field(default_factory=set)
-    socket: poll = field(default_factory=poll)
-    old_at: float = 0.0
 
-    def __post_init__(self) -> None:
-        self.socket.register(self.connection.fileno(), POLLIN)
-        self.old_at = time.monotonic() + _MAX_AGE_S
+class PooledConnection(psycopg.Connection[Any]):
+    """A connection of the pool, with the names of what it has prepared and a look at its socket."""
 
-    def usable(self) -> bool:
-        """Whether it waits for a statement. One that has something to say while nothing was asked says farewell."""
-        return (
-            self.connection.pgconn.transaction_status == TransactionStatus.IDLE
-            and time.monotonic() < self.old_at
-            and not self.socket.poll(0)
-        )
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self.prepared: set[bytes] = set()
+        self._socket = poll()
+        self._socket.register(self.fileno(), POLLIN)
+
+    def is_lost(self) -> bool:
+        """Return true if the server has closed it: it has something to say while nothing was asked."""
+        return bool(self._socket.poll(0))
 
 
 class Database:
     """A pool of autocommit connections shared by the threads of a process. Each statement is a transaction.
 
-    The thread that finds no idle connection opens one, so a database that comes back is used at once.
+    A connection is opened when a thread finds none idle, and at no other time, so a database that comes back is used
+    at once.
     """
 
     def __init__(self, dsn: str, *, size: int = 8) -> None:
         self.dsn = dsn
-        self._free = BoundedSemaphore(size)
-        self._idle: deque[Lent] = deque()
-        self._open = False
+        self._size = size
+        self._pool: ConnectionPool[PooledConnection] | None = None
+        self._failures = 0
 
     def open(self) -> None:
         """Allow connections. Nothing is tried: a database that is away is met by the first statement."""
-        self._open = True
+        self._pool = ConnectionPool(
+            self.dsn,
+            connection_class=PooledConnection,
+            kwargs=_options(self.dsn, _SHORT_WORK),
+            min_size=0,
+            max_size=self._size,
+            open=True,
+            check=self._refuse_lost,
+            reconnect_timeout=0,  # else an attempt waits twice as long as the one before, up to minutes
+            reconnect_failed=self._count_failure,
+        )
 
     def close(self) -> None:
         """Close idle connections now, and lent ones as they come back."""
-        self._open = False
-        while self._idle:
-            self._idle.pop().connection.close()
+        if self._pool is not None:
+            self._pool.close()
 
     def connection(self) -> "_Loan":
         """A connection for one or a few statements, as a context manager.
@@ -111,64 +115,66 @@ class Database:
             domain.errors.Unavailable: the database cannot be reached, or went away in between.
             psycopg.Error: the statement failed.
         """
-        lent = self.take()
+        connection = self.take()
         try:
-            return run(lent.connection, lent.prepared, statement, parameters)
+            return run(connection, connection.prepared, statement, parameters)
         except (psycopg.OperationalError, psycopg.InterfaceError) as error:
             raise _away() from error
         finally:
-            self.give_back(lent)
+            self.give_back(connection)
 
-    def take(self) -> Lent:
-        """The connection that was used last, or a new one. Give it back."""
-        if not self._free.acquire(timeout=CONNECT_TIMEOUT_S):
-            raise Unavailable("all connections to the database are in use", retry_after=2)
-        try:
-            return self._idle_one() or Lent(self._new())
-        except BaseException:
-            self._free.release()
-            raise
-
-    def _idle_one(self) -> Lent | None:
-        while self._idle:
-            try:
-                lent = self._idle.pop()
-            except IndexError:  # another thread was quicker
-                return None
-            if lent.usable():
-                return lent
-            lent.connection.close()
-        return None
-
-    def _new(self) -> Connection:
-        if not self._open:
+    def take(self) -> PooledConnection:
+        """Return an idle connection, or a new one. Give it back."""
+        if self._pool is None:
             raise Unavailable("the connections to the database are closed", retry_after=2)
-        return connect(self.dsn, options=_SHORT_WORK)
+        failures, until = self._failures, time.monotonic() + CONNECT_TIMEOUT_S
+        while True:
+            try:
+                return self._pool.getconn(timeout=_LOOK_S)
+            except PoolClosed:
+                raise Unavailable("the connections to the database are closed", retry_after=2) from None
+            except PoolTimeout:
+                if self._failures != failures:
+                    raise _away() from None
+                if time.monotonic() > until:
+                    raise Unavailable("no connection to the database was free in time", retry_after=2) from None
 
-    def give_back(self, lent: Lent) -> None:
-        if self._open and lent.connection.pgconn.transaction_status == TransactionStatus.IDLE:
-            self._idle.append(lent)
-        else:  # broken, or left in the middle of something
-            lent.connection.close()
-        self._free.release()
+    def give_back(self, connection: PooledConnection) -> None:
+        if connection.pgconn.transaction_status != TransactionStatus.IDLE:  # broken, or left in the middle of something
+            connection.close()
+        if self._pool is not None:
+            self._pool.putconn(connection)
+
+    def _refuse_lost(self, connection: PooledConnection) -> None:
+        """Drop all idle connections when one of them is lost: after an outage they all are.
+
+        The pool waits a second for the second lost one that it meets, and twice as long for each further one.
+        """
+        if connection.is_lost():
+            if self._pool is not None:
+                self._pool.drain()
+            raise psycopg.OperationalError("the server has closed the connection")
+
+    def _count_failure(self, _: Any) -> None:
+        self._failures += 1
 
 
 class _Loan:
     """`with` a connection. A class, because a generator costs more than many a statement."""
 
-    __slots__ = ("_database", "_lent")
+    __slots__ = ("_connection", "_database")
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     def __enter__(self) -> Connection:
-        self._lent = self._database.take()
-        return self._lent.connection
+        self._connection = self._database.take()
+        return self._connection
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        self._database.give_back(self._lent)
+        self._database.give_back(self._connection)
         if isinstance(error, psycopg.OperationalError | psycopg.InterfaceError):
             raise _away() from error
 
