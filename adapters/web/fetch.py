@@ -11,7 +11,7 @@ from aiohttp import ClientError, ClientResponse, ClientSession, ClientTimeout, D
 from yarl import URL
 
 from adapters.web.address_guard import CheckedResolver, Forbidden, Lookup, Rules, lookup
-from adapters.web.html_to_text import readable
+from adapters.web.html_to_text import UnreadablePageError, html_to_text
 from domain.tools.policy import MOST_CHARACTERS
 from domain.tools.ports import ToolContext, ToolFailed, ToolResult
 from domain.tools.spec import ToolSpec
@@ -86,7 +86,10 @@ class WebFetch:
             raise ToolFailed(f"{forbidden} is not on the public web, so it is not fetched.") from forbidden
         except (ClientError, OSError, UnicodeError) as error:
             raise ToolFailed(f"The page could not be fetched ({type(error).__name__}).") from error
-        text = await asyncio.to_thread(_told, page)
+        try:
+            text = await asyncio.to_thread(_text_of, page)
+        except UnreadablePageError as error:
+            raise ToolFailed("The page takes too much time or memory to be read.") from error
         return ToolResult(text, (str(page.url.with_fragment(None)),))
 
     async def _followed(self, url: URL) -> _Page:
@@ -151,10 +154,10 @@ async def _read(url: URL, response: ClientResponse) -> _Page:
     return _Page(url, response.status, kind, bytes(body[:MOST_BYTES]), response.charset, len(body) > MOST_BYTES)
 
 
-def _told(page: _Page) -> str:
+def _text_of(page: _Page) -> str:
     text, title = _decoded(page), ""
     if page.kind in _HTML:
-        title, text = readable(text, most=MOST_CHARACTERS)
+        title, text = html_to_text(text, most=MOST_CHARACTERS)
     lines = [f"URL: {page.url}", f"Status: {page.status}"]
     if title:
         lines.append(f"Title: {title}")

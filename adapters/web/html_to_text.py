@@ -1,85 +1,66 @@
-"""Web pages as text that can be read: what a browser would show, without what it would run."""
+"""Web pages as text that can be read: lists, tables and paragraphs as they stand, without what a browser would run.
+
+Pages are hostile: a cell can widen a whole table, and markup can be deeper or longer than any layout is made for. So
+pages lose their styles and all that is too much, and are laid out in a process that can be given up.
+"""
 
 import re
-import time
-from html.parser import HTMLParser
 
-_SILENT = frozenset({"script", "style", "template", "noscript", "svg", "math", "iframe", "object", "select", "head"})
-_BLOCKS = re.compile(
-    "address|article|aside|blockquote|br|dd|details|div|dl|dt|fieldset|figcaption|figure|footer|form|h[1-6]|header|hr|"
-    "legend|li|main|nav|ol|p|pre|section|summary|table|td|th|tr|ul"
-)
-_STEP = 32 * 1024
-_PATIENCE_S = 2.0
-_SPACES = re.compile(r"[ \t\f\v\r\xa0]+")
-_EMPTY_LINES = re.compile(r"\n\s*\n\s*")
+from inscriptis.css_profiles import STRICT_CSS_PROFILE
+from inscriptis.html_engine import Inscriptis
+from inscriptis.model.config import ParserConfig
+from lxml import etree, html
 
+from domain.separate_process import TooMuch, apart
 
-def readable(html: str, *, most: int) -> tuple[str, str]:
-    """Title and text of a page; reading ends when there are `most` characters, or after 2 s of hopeless markup."""
-    page = _Page()
-    began = time.monotonic()
-    html += "\n"  # so that nothing is held back for more; `close` would be quadratic in what was left open
-    for start in range(0, len(html), _STEP):
-        page.feed_leniently(html[start : start + _STEP])
-        if page.size > most or time.monotonic() - began > _PATIENCE_S:
-            break
-    return _tidy(page.title).replace("\n", " "), _tidy("".join(page.words))
+_SILENT = ("script", "style", "template", "noscript", "svg", "math", "iframe", "object", "select")
+_MOST_TITLE = 500
+_MOST_ELEMENTS = 20_000
+_PADDING = re.compile(r"(?<=\S)[ \t\xa0]{3,}")
+_EMPTY_LINES = re.compile(r"\n\s*\n\s*?(?=\S|\Z| )")
 
 
-class _Page(HTMLParser):
-    """Collects the words of a page."""
-
-    def __init__(self) -> None:
-        super().__init__(convert_charrefs=True)
-        self.words: list[str] = []
-        self.title = ""
-        self.size = 0
-        self._silent: list[str] = []
-        self._in_title = False
-
-    def feed_leniently(self, html: str) -> None:
-        try:
-            self.feed(html)
-        except AssertionError:  # what the parser raises at declarations that it does not know
-            self.rawdata = ""
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        del attrs
-        if tag == "body":  # whatever was left open before
-            self._silent.clear()
-        elif tag in _SILENT:
-            self._silent.append(tag)
-        elif tag == "title":
-            self._in_title = "svg" not in self._silent
-        elif _BLOCKS.fullmatch(tag):
-            self._say("\n")
-
-    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        del attrs
-        if _BLOCKS.fullmatch(tag):
-            self._say("\n")
-
-    def handle_endtag(self, tag: str) -> None:
-        if tag == "title":
-            self._in_title = False
-        elif tag in self._silent:
-            del self._silent[self._silent.index(tag) :]
-        elif _BLOCKS.fullmatch(tag):
-            self._say("\n")
-
-    def handle_data(self, data: str) -> None:
-        if self._in_title:
-            self.title += data[:500]
-        elif not self._silent:
-            self._say(data)
-
-    def _say(self, words: str) -> None:
-        if not self._silent:
-            self.words.append(words)
-            self.size += len(words)
+class UnreadablePageError(Exception):
+    """The page takes too much time or memory to be laid out."""
 
 
-def _tidy(text: str) -> str:
-    lines = _SPACES.sub(" ", text).split("\n")
-    return _EMPTY_LINES.sub("\n\n", "\n".join(line.strip() for line in lines)).strip()
+def html_to_text(page: str, *, most: int) -> tuple[str, str]:
+    """Title and text of a page; somewhat more than `most` characters are enough.
+
+    Raises:
+        UnreadablePageError: it takes too much.
+    """
+    try:
+        return apart(_laid_out, page, most)
+    except TooMuch as error:
+        raise UnreadablePageError("the page takes too much time or memory to be read") from error
+
+
+def _laid_out(page: str, most: int) -> tuple[str, str]:
+    parser = html.HTMLParser(encoding="utf-8", huge_tree=True, remove_comments=True, remove_pis=True)
+    try:
+        tree = html.document_fromstring(page.replace("\x00", " ").encode(errors="replace"), parser=parser)
+    except etree.ParserError:  # there is nothing in it
+        return "", ""
+    etree.strip_elements(tree, *_SILENT, with_tail=False)
+    etree.strip_attributes(tree, "style", "align", "valign")
+    title = " ".join((tree.findtext(".//title") or "")[:_MOST_TITLE].split())
+    _cut(tree, most)
+    try:
+        text = Inscriptis(tree, ParserConfig(css=STRICT_CSS_PROFILE.copy())).get_text()
+    except RecursionError:  # a thousand elements in each other, as of tags that are never closed
+        text = "\n".join(words.strip() for words in tree.itertext() if words.strip())
+    lines = (_PADDING.sub("  ", line.rstrip()) for line in text.splitlines())
+    return title, _EMPTY_LINES.sub("\n\n", "\n".join(lines)).strip("\n")[: 2 * most]
+
+
+def _cut(tree: html.HtmlElement, most: int) -> None:
+    """Remove what stands behind `most` characters or so, or behind too many elements."""
+    characters = 0
+    for number, element in enumerate(tree.iter()):
+        characters += len((element.text or "").strip()) + len((element.tail or "").strip())
+        if characters > most or number > _MOST_ELEMENTS:
+            for each in (element, *element.iterancestors()):
+                for later in list(each.itersiblings()):
+                    later.getparent().remove(later)
+            return
