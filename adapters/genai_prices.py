@@ -61,15 +61,19 @@ OwnPrices = TypeAdapter(dict[str, OwnPrice | Annotated[tuple[OwnPrice, ...], Fie
 class GenaiPrices:
     """Implements `domain.costs.ports.Prices`.
 
-    `overrides` is a JSON file, `{model: {input_per_million, output_per_million, cached_input_per_million?, from?}}` or
-    a list of such prices for a model; the latest one that has begun applies. `api_url` is the provider's base URL:
-    prices of the same model differ between providers. Raises `Invalid` if the file cannot be read.
+    `overrides` is a JSON file, `{model: {input_per_million, output_per_million, cached_input_per_million?, from?}}`
+    or a list of such prices for a model; the latest one that has begun counts. `api_url` is the provider's base URL:
+    the same model has different prices at different providers. `local_model` costs nothing.
+    Raises `Invalid` where the file cannot be read.
     """
 
-    def __init__(self, overrides: Path | None = None, api_url: str | None = None) -> None:
+    def __init__(
+        self, overrides: Path | None = None, api_url: str | None = None, *, local_model: str = MODEL_NAME
+    ) -> None:
         self._own, self._own_version = read_own(overrides) if overrides else ({}, "")
         self._list_version = list_version()
         self._api_url = api_url
+        self._local_model = local_model
 
     def price(
         self, model: str, *, prompt_tokens: int, completion_tokens: int, cached_prompt_tokens: int = 0, at: datetime
@@ -79,7 +83,7 @@ class GenaiPrices:
         for own in self._own.get(model, ()):
             if own.since <= at:
                 return Priced(own.cost(tokens), self._own_version)
-        if model == MODEL_NAME:
+        if model == self._local_model:
             return LOCAL
         info = listed(model, self._api_url)
         rates = info.get_prices(at).__dict__ if info else None

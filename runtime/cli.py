@@ -124,10 +124,15 @@ def demo() -> None:
 @app.command()
 def model(port: Annotated[int, typer.Option(help="Port on loopback.")] = 8081) -> None:
     """Serve the local model."""
-    _settings("model")
-    from adapters.local_model import serve
+    settings = _settings("model")
+    from adapters.gguf import UnusableFile, read_model_file
+    from adapters.local_model import model_file, serve
 
-    serve(port)
+    try:
+        file = read_model_file(settings.local_model or model_file())
+        serve(port, file, context_window=settings.context_window)
+    except (UnusableFile, OSError) as refusal:
+        _refuse(str(refusal), code=1)
 
 
 def _leave(code: int = 0) -> NoReturn:

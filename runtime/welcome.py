@@ -2,6 +2,7 @@
 
 import json
 
+from adapters.local_model import MODEL_NAME
 from domain.agents.names import ALI
 from runtime.redaction import without_passwords
 from runtime.settings import Settings
@@ -15,9 +16,22 @@ def welcome(plan: Plan, settings: Settings, took_s: float) -> str:
     shown = plan.shown()
     width = max(len(label) for label in shown)
     lines = [f"{label:<{width}}  {url}" for label, url in shown.items()]
-    return without_passwords(
-        "\n".join(["", f"convergio is ready ({took_s:.1f} s)", "", *lines, "", _curl(plan, settings), "", ""])
-    )
+    said = ["", f"convergio is ready ({took_s:.1f} s)", "", *lines, "", *_better_answers(plan), _curl(plan, settings)]
+    return without_passwords("\n".join([*said, "", ""]))
+
+
+def _better_answers(plan: Plan) -> list[str]:
+    """The ways to a better model, where the one that comes with the platform answers."""
+    if plan.environment().get("CONVERGIO_MODEL") != MODEL_NAME:
+        return []
+    ways = {
+        "OPENAI_API_KEY=sk-...": "OpenAI",
+        "OPENAI_BASE_URL=http://localhost:11434/v1 CONVERGIO_MODEL=<name>": "Ollama, or any server like it",
+        "CONVERGIO_LOCAL_MODEL=/path/to/model.gguf": "a file of your own",
+    }
+    width = max(map(len, ways))
+    intro = f"{MODEL_NAME} is a very small model, which shows that all works. For better answers start with one of:"
+    return [intro, *(f"  {variables:<{width}}  {what}" for variables, what in ways.items()), ""]
 
 
 def _curl(plan: Plan, settings: Settings) -> str:

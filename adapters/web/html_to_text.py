@@ -11,7 +11,7 @@ from inscriptis.html_engine import Inscriptis
 from inscriptis.model.config import ParserConfig
 from lxml import etree, html
 
-from domain.separate_process import TooMuch, apart
+from domain.separate_process import WorkLimitExceeded, run_in_process
 
 _SILENT = ("script", "style", "template", "noscript", "svg", "math", "iframe", "object", "select")
 _MOST_TITLE = 500
@@ -31,8 +31,8 @@ def html_to_text(page: str, *, most: int) -> tuple[str, str]:
         UnreadablePageError: it takes too much.
     """
     try:
-        return apart(_laid_out, page, most)
-    except TooMuch as error:
+        return run_in_process(_laid_out, page, most)
+    except WorkLimitExceeded as error:
         raise UnreadablePageError("the page takes too much time or memory to be read") from error
 
 

@@ -14,9 +14,12 @@ class ModelServer:
     name = "model"
     stop_signal = signal.SIGTERM
 
-    def __init__(self, port: int, model: str) -> None:
+    def __init__(self, port: int, model: str, *, takes_tools: bool | None = None) -> None:
+        """`takes_tools` is set for the workers and the API unless it is None."""
         self._port = port
-        self._model = model
+        self._environment = {"OPENAI_BASE_URL": self.url, "CONVERGIO_MODEL": model}
+        if takes_tools is not None:
+            self._environment["CONVERGIO_MODEL_TOOLS"] = "on" if takes_tools else "off"
 
     @property
     def url(self) -> str:
@@ -24,14 +27,14 @@ class ModelServer:
 
     @property
     def environment(self) -> Mapping[str, str]:
-        return {"OPENAI_BASE_URL": self.url, "CONVERGIO_MODEL": self._model}
+        return self._environment
 
     @property
     def shown(self) -> Mapping[str, str]:
         return {"Model": self.url}
 
     def prepare(self) -> None:
-        """Nothing: its files are part of the installed packages."""
+        """Nothing: its file is part of the installed packages, or was read when the plan was made."""
 
     def command(self) -> Command:
         return part_command("model", "--port", str(self._port))

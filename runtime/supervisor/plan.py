@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from adapters.gguf import UnusableFile, read_model_file
 from adapters.local_model import MODEL_NAME
 from runtime.embedded import ModelServer, Ports, PostgresServer, Server, StartFailed, TemporalServer, ValkeyServer
 from runtime.settings import Settings
@@ -44,7 +45,7 @@ def make_plan(settings: Settings, *, llm: bool) -> Plan:
     """Choose servers and ports.
 
     Raises:
-        StartFailed: the port requested for the API is taken.
+        StartFailed: the port that was asked for the API is taken, or the local model's file cannot be used.
     """
     chosen = _Chosen()
     directory = settings.data_dir.absolute()
@@ -101,8 +102,20 @@ def _servers(settings: Settings, directory: Path, chosen: _Chosen, *, llm: bool)
     if settings.openai_base_url is not None:
         elsewhere["Model"] = settings.openai_base_url
     elif settings.openai_api_key is None and llm:
-        servers.append(ModelServer(chosen.port("Model", MODEL_PORT), settings.model or MODEL_NAME))
+        servers.append(_model(settings, chosen))
     return servers, elsewhere
+
+
+def _model(settings: Settings, chosen: _Chosen) -> ModelServer:
+    port = chosen.port("Model", MODEL_PORT)
+    if settings.local_model is None:
+        return ModelServer(port, settings.model or MODEL_NAME)
+    try:
+        file = read_model_file(settings.local_model)
+    except UnusableFile as error:
+        raise StartFailed(f"CONVERGIO_LOCAL_MODEL: {error}") from error
+    takes_tools = file.takes_tools if settings.model_tools == "auto" else None
+    return ModelServer(port, settings.model or file.name, takes_tools=takes_tools)
 
 
 def _temporal(directory: Path, chosen: _Chosen) -> TemporalServer:

@@ -9,6 +9,8 @@ from adapters.files.agents import load_agent_files
 from adapters.files.risk_policy import load_risk_policy
 from adapters.files.workflows import load_workflow_files
 from adapters.genai_prices import GenaiPrices
+from adapters.gguf import model_name
+from adapters.local_model import MODEL_NAME
 from adapters.memory.rate_limit import MemoryRateLimit
 from adapters.memory.recent_content import RecentContent
 from adapters.no_model import NoModel
@@ -118,7 +120,7 @@ def make_parts(settings: Settings, *, connections: int = 8) -> Parts:
         instructions=PostgresInstructions(database),
         runs=PostgresRuns(database),
         swarms=PostgresSwarms(database),
-        prices=GenaiPrices(settings.prices, named.url),
+        prices=GenaiPrices(settings.prices, named.url, local_model=_local_model(settings)),
         provider=named,
         model=_model(settings, named),
         toolbox=make_toolbox(settings, database, now),
@@ -127,6 +129,11 @@ def make_parts(settings: Settings, *, connections: int = 8) -> Parts:
         webhooks=_webhooks(settings),
         workflows=PostgresWorkflows(database),
     )
+
+
+def _local_model(settings: Settings) -> str:
+    """The name of the model that `convergio model` serves."""
+    return model_name(settings.local_model) if settings.local_model else MODEL_NAME
 
 
 def _webhooks(settings: Settings) -> HttpWebhooks | None:

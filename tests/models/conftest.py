@@ -30,6 +30,8 @@ async def model(provider: ScriptedModel) -> AsyncIterator[OpenAIModel]:
     await model.aclose()
 
 
-def asking(text: str = "hello", *, request_id: str = "call.1", max_tokens: int = 4096) -> ModelRequest:
+def asking(
+    text: str = "hello", *, request_id: str = "call.1", max_tokens: int = 4096, model: str = "scripted"
+) -> ModelRequest:
     messages = (Message("system", "Be brief."), Message("user", text))
-    return ModelRequest(request_id, "scripted", messages, max_tokens)
+    return ModelRequest(request_id, model, messages, max_tokens)

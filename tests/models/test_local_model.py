@@ -1,13 +1,16 @@
 """The real local model, in a process of its own as it runs in production."""
 
 import asyncio
+import os
 import signal
 import socket
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from pathlib import Path
 from subprocess import PIPE
 
 import orjson
@@ -29,14 +32,19 @@ class Server:
 
 
 def command(port: int) -> list[str]:
-    return [sys.executable, "-c", f"from adapters.local_model import serve; serve({port})"]
+    return [sys.executable, "-m", "runtime.cli", "model", "--port", str(port)]
+
+
+def free_port() -> int:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port: int = free.getsockname()[1]
+        return port
 
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[Server]:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     with subprocess.Popen(command(port), stdout=PIPE) as process:
         yield Server(port, process)
         if process.poll() is None:
@@ -102,3 +110,33 @@ async def test_the_local_model_answers_refuses_and_ends_in_good_order(server: Se
     assert server.process.stdout is not None
     assert server.process.stdout.read() == b""
     await model.aclose()
+
+
+@contextmanager
+def serving(file: Path, **variables: str) -> Iterator[Server]:
+    port = free_port()
+    environment = {**os.environ, "CONVERGIO_LOCAL_MODEL": str(file), **variables}
+    with subprocess.Popen(command(port), env=environment, stdout=PIPE) as process:
+        yield Server(port, process)
+        process.terminate()
+
+
+async def test_a_file_of_the_operators_is_served_under_its_name_with_its_window(tmp_path: Path) -> None:
+    (tmp_path / "Their-Model-Q4_1.gguf").symlink_to(model_file())
+    with serving(tmp_path / "Their-Model-Q4_1.gguf", CONVERGIO_CONTEXT_WINDOW="1024") as theirs:
+        model = OpenAIModel(theirs.url, None, "their-model", timeout_s=30)
+        await ready(model)
+        asked = ModelRequest("their.1", "their-model", (Message("user", "Name a colour."),), 8)
+        assert (await model.complete(asked, lambda _: None)).model == "their-model"
+        assert await model.window("their-model") == 1024
+        await model.aclose()
+    assert theirs.process.returncode == 0
+
+
+def test_a_file_whose_weights_are_not_all_there_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "part.gguf").write_bytes(model_file().read_bytes()[:50_000_000])
+    environment = {**os.environ, "CONVERGIO_LOCAL_MODEL": str(tmp_path / "part.gguf")}
+    broken = subprocess.run(command(free_port()), env=environment, capture_output=True, timeout=60, check=False)
+    assert broken.returncode == 1
+    assert b"part.gguf cannot be loaded" in broken.stderr
+    assert b"Traceback" not in broken.stderr
