@@ -34,18 +34,17 @@ from api.http.routing import Literals, methods_of
 from domain.errors import Refused
 from domain.governance.ports import RateLimiter, StandInLimiter, Unlimited
 from domain.idempotency.ports import Answers
+from domain.keys.ports import KeyStore
 
 Lifespan = Callable[[Any], AbstractAsyncContextManager[None]]
 
 
 @dataclass(frozen=True, slots=True)
 class ApiSettings:
-    """Settings of the web layer: key hashes as `api_keys` computes them; `larger_bodies` are byte limits by path."""
+    """Settings of the web layer; `larger_bodies` in bytes by path."""
 
     version: str
     auth_on: bool = False
-    admin_key_hash: bytes | None = None
-    metrics_key_hash: bytes | None = None
     loopback: bool = True
     cors_origins: tuple[str, ...] = ()
     allowed_hosts: tuple[str, ...] = ("localhost", "127.0.0.1", "[::1]")
@@ -59,6 +58,7 @@ class ApiParts:
 
     settings: ApiSettings
     answers: Answers
+    keys: KeyStore
     limiter: RateLimiter = field(default_factory=Unlimited)
     limiter_meanwhile: StandInLimiter = field(default_factory=Unlimited)
     probes: Probes = field(default_factory=Probes)
@@ -110,11 +110,7 @@ def create_app(parts: ApiParts) -> FastAPI:
 def _rules(parts: ApiParts, metrics: WebMetrics) -> list[Middleware]:
     """Return the middleware in the order in which a request passes it."""
     settings = parts.settings
-    identity = Identity(
-        required=settings.auth_on,
-        admin_key_hash=settings.admin_key_hash,
-        metrics_key_hash=settings.metrics_key_hash,
-    )
+    identity = Identity(parts.keys, required=settings.auth_on)
     limiter = StandIn(parts.limiter, parts.limiter_meanwhile, alone=metrics.rate_limit_alone.inc)
     return [
         Middleware(Observed, metrics=metrics),

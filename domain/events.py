@@ -11,6 +11,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict
 from pydantic_core import PydanticSerializationError, from_json, to_json
 
 from domain.errors import Invalid
+from domain.tenant_ids import DEFAULT
 
 _NAME = re.compile(r"[a-z_]+\.[a-z_]+")
 _NUL = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")
@@ -26,9 +27,9 @@ _LARGEST = Decimal(10) ** 30
 class Event(BaseModel):
     """A fact, named in the past participle.
 
-    `NAME` and `VERSION` identify its stored form, so a class may move or be renamed. `UPCASTS[v]` turns the stored
-    fields of version v into those of v + 1. `by` is the key or person that caused it, `because` the request or workflow
-    it came from, `at` the time of the decision (UTC).
+    `NAME` and `VERSION` are how it is stored, so a class may move or be renamed. `UPCASTS[v]` turns the stored
+    fields of version v into those of v + 1. `by` is the key or person that caused it, `because` the request or
+    workflow it came from, `at` when it was decided (UTC), `tenant_id` whose it is.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -40,6 +41,7 @@ class Event(BaseModel):
     by: str
     because: str
     at: AwareDatetime
+    tenant_id: str = DEFAULT
 
 
 def _check_numbers(event: Event) -> None:
@@ -52,14 +54,15 @@ def _check_numbers(event: Event) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Cause:
-    """The author, reason and time that every event carries."""
+    """Who did it, why and when, and in which tenant: what every event carries."""
 
     by: str
     because: str
     at: datetime
+    tenant_id: str
 
     def fields(self) -> dict[str, Any]:
-        return {"by": self.by, "because": self.because, "at": self.at}
+        return {"by": self.by, "because": self.because, "at": self.at, "tenant_id": self.tenant_id}
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +128,7 @@ class Registry:
         version = int(written) if written.isdecimal() else 0
         if event is None or not 1 <= version <= event.VERSION:
             raise UnknownEvent(f"this release cannot read {topic!r}")
-        fields: dict[str, Any] = from_json(state)
+        fields: dict[str, Any] = {"tenant_id": DEFAULT, **from_json(state)}
         for step in range(version, event.VERSION):
             fields = event.UPCASTS[step](fields)
         return event.model_validate_json(to_json(fields))

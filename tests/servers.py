@@ -21,7 +21,7 @@ from selectors import EVENT_READ, DefaultSelector
 from runtime.embedded import Ports, PostgresServer, Server, StartFailed, TemporalServer, ValkeyServer, running
 
 ROOT = Path(__file__).parents[1]
-SEARCH_ATTRIBUTES = ("ConvergioKind", "AgentId", "ProjectId", "ApiKeyId")
+SEARCH_ATTRIBUTES = ("ConvergioKind", "AgentId", "ProjectId", "ApiKeyId", "TenantId")
 VALKEY_DATABASES = 10_000
 _START_TIMEOUT_S = 60.0
 

@@ -17,12 +17,15 @@ from temporalio.api.workflowservice.v1 import RegisterNamespaceRequest
 from temporalio.client import Client
 
 from adapters.postgres.projections.runner import ProjectionRunner
+from api.http.api_keys import key_hash
+from api.http.caller import ALL_SCOPES
+from domain.keys.ports import StoredKey
 from runtime import temporal
 from runtime.processes.api import make_app
 from runtime.processes.worker import work, workers
 from runtime.seeding import seed_ledger
 from runtime.settings import Settings
-from runtime.wiring.parts import Parts, make_parts, projections
+from runtime.wiring.parts import Parts, keys, make_parts, projections
 from workflows.reconcile.workflow import SCHEDULE_ID
 
 T = TypeVar("T")
@@ -30,6 +33,14 @@ T = TypeVar("T")
 CHAT = "/api/v1/agents/chat"
 AGENT = "ali_chief_of_staff"
 ADMIN_KEY = "cvg_the-first-admin-key"
+ACME_KEY = "cvg_a-key-of-the-tenant-acme"
+ZETA_KEY = "cvg_a-key-of-the-tenant-zeta"
+OF_ACME = {"X-API-Key": ACME_KEY}
+OF_ZETA = {"X-API-Key": ZETA_KEY}
+_TENANTS = {
+    key_hash(ACME_KEY): StoredKey("key_acme", ALL_SCOPES, "acme"),
+    key_hash(ZETA_KEY): StoredKey("key_zeta", ALL_SCOPES, "zeta"),
+}
 
 
 @dataclass
@@ -127,7 +138,7 @@ async def running(
         stack.enter_context(_projecting(settings, parts))
         if working:
             await stack.enter_async_context(_working(settings, client, queues))
-        app = make_app(settings, parts, client)
+        app = make_app(settings, parts, client, known=keys(settings, _TENANTS))
         await stack.enter_async_context(app.router.lifespan_context(app))
         transport = httpx.ASGITransport(app, raise_app_exceptions=False)
         http = await stack.enter_async_context(

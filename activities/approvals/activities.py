@@ -41,6 +41,7 @@ from domain.content import ContentStore, content_hash
 from domain.errors import Forbidden, Invalid, Refused
 from domain.events import Cause, Event
 from domain.ledger import Ledger
+from domain.tenant_ids import tenant_of
 
 MOST_TITLE = 200
 PLATFORM = "platform"
@@ -150,7 +151,7 @@ class ApprovalActivities:
             schema_hash=ask.schema_hash,
             rules=rules,
             **passing.moments(rules, at),
-            **Cause(ask.key_id, ask.because, at).fields(),
+            **Cause(ask.key_id, ask.because, at, tenant_of(ask.owner)).fields(),
         )
 
     @activity.defn(name="read_decision", no_thread_cancel_exception=True)
@@ -169,15 +170,14 @@ class ApprovalActivities:
                 raise Forbidden("no authenticated caller has recorded this instruction")
             if instruction.verb not in ordered.verbs or instruction.command_id != order.command_id:
                 raise Forbidden("this instruction was recorded for another request")
-            return instruction.carried_out(approval, Cause(instruction.by, instruction.because, at))
+            return instruction.carried_out(approval, _cause(approval, instruction.by, instruction.because, at))
 
         return self._stands(ordered.approval_id, Command(command_key(ordered.approval_id, order.command_id), decide))
 
     @activity.defn(name="record_claim", no_thread_cancel_exception=True)
     def record_claim(self, claim: Claimed) -> Stands:
         """Decide by a signal, whose sender is not authenticated; one that may not decide is recorded as refused."""
-        by, verdict = policy.claimed(claim.by), cast("Verdict", claim.verdict)
-        cause = Cause(by, f"signal {verdict}", self._time())
+        by, verdict, at = policy.claimed(claim.by), cast("Verdict", claim.verdict), self._time()
         texts = [claim.comment or None, claim.edited_content or None]
         choice = Choice(verdict, claim.command_id, *(content_hash(text) if text else None for text in texts))
 
@@ -187,11 +187,14 @@ class ApprovalActivities:
             if verdict == "approve" and claim.edited_content:
                 policy.refuse_edit(approval, claim.edited_content, edit_schema(self._content, approval))
             approval.refuse_decided()
-            policy.refuse_late(approval, cause.at)
+            policy.refuse_late(approval, at)
+            cause = _cause(approval, by, f"signal {verdict}", at)
             return policy.decide(approval, Who(by, "claimed"), choice, cause)
 
         def otherwise(approval: Approval, refusal: Refused) -> list[Event]:
-            return policy.refuse_signal(approval, verdict, refusal.message, cause)
+            return policy.refuse_signal(
+                approval, verdict, refusal.message, _cause(approval, by, f"signal {verdict}", at)
+            )
 
         command = Command(
             command_key(claim.approval_id, f"signal:{claim.command_id}"),
@@ -204,9 +207,10 @@ class ApprovalActivities:
     @activity.defn(name="pass_time", no_thread_cancel_exception=True)
     def pass_time(self, passed: Passed) -> Stands:
         """Remind, escalate or expire, unless the approval has changed since."""
-        cause, what = Cause(PLATFORM, f"approval {passed.approval_id}", self._time()), cast("Due", passed.what)
+        what, at = cast("Due", passed.what), self._time()
 
         def decide(approval: Approval) -> list[Event]:
+            cause = _cause(approval, PLATFORM, f"approval {passed.approval_id}", at)
             return passing.pass_time(approval, what, seen=passed.seen, cause=cause)
 
         return self._stands(
@@ -216,10 +220,10 @@ class ApprovalActivities:
     @activity.defn(name="withdraw", no_thread_cancel_exception=True)
     def withdraw(self, withdrawn: Withdrawn) -> Stands:
         """Withdraw an open approval."""
-        reason = withdrawn.reason
-        cause = Cause(PLATFORM, f"approval {withdrawn.approval_id}", self._time())
+        reason, at = withdrawn.reason, self._time()
 
         def decide(approval: Approval) -> list[Event]:
+            cause = _cause(approval, PLATFORM, f"approval {withdrawn.approval_id}", at)
             return passing.withdraw(approval, content_hash(reason) if reason else None, cause)
 
         key = command_key(withdrawn.approval_id, "withdraw")
@@ -267,3 +271,8 @@ def _refusal(done: Done) -> Refusal | None:
 
 def _utc(at: datetime) -> str:
     return at.isoformat().replace("+00:00", "Z")
+
+
+def _cause(approval: Approval, by: str, because: str, at: datetime) -> Cause:
+    """A cause in the approval's tenant, as the ledger has it."""
+    return Cause(by, because, at, approval.known.tenant_id)

@@ -18,6 +18,7 @@ from domain.approvals.events import (
 )
 from domain.events import Event
 from domain.ids import derived
+from domain.tenant_ids import tenant_of
 
 _TYPES: dict[type[Event], str] = {
     ApprovalRequested: "requested",
@@ -56,6 +57,7 @@ def true_notice(notice: Notice, events: Sequence[Event]) -> Notice | None:
 def _data(ask: ApprovalAsk, state: ApprovalState) -> dict[str, Any]:
     return {
         "approval_id": ask.approval_id,
+        "tenant_id": tenant_of(ask.owner),
         "status": state.status,
         "type": ask.kind,
         "risk_level": ask.risk,

@@ -14,6 +14,7 @@ from domain.errors import VersionConflict
 from domain.events import Cause, Event
 from domain.ledger import Change, Ledger, retrying
 from domain.revocations import Revoked, first_attempt_key
+from domain.tenant_ids import tenant_of
 
 _MOST_SUMMARIES = 1_000
 """Limit on the summaries of a session that are searched for the one a fork starts from."""
@@ -135,7 +136,7 @@ class ChatActivities:
             opening.user_id,
             opening.project_id,
         )
-        cause = Cause(opening.key_id, opening.because, self._now())
+        cause = Cause(opening.key_id, opening.because, self._now(), tenant_of(opening.session_id))
         events = aggregate.open_session(aggregate.load_session(known), wanted, cause)
         if events:
             self._ledger.append(Change(stream, 0, events), key=f"open:{opening.session_id}")
@@ -185,7 +186,8 @@ class ChatActivities:
         retrying(lambda: self._fail_turn(given_up))
 
     def _fail_turn(self, given_up: GivenUp) -> None:
-        ref, cause = given_up.turn, Cause("platform", given_up.turn.because, self._now())
+        ref = given_up.turn
+        cause = Cause("platform", ref.because, self._now(), tenant_of(ref.session_id))
         stream = aggregate.turn_stream(ref.session_id, ref.turn)
         turn = aggregate.load_turn(self._ledger.read(stream))
         events: list[Event] = []
@@ -221,8 +223,8 @@ class ChatActivities:
         """Record that the session takes no more messages."""
         stream = aggregate.session_stream(ending.session_id)
         session = aggregate.load_session(self._ledger.read(stream))
-        cause = Cause(ending.key_id, ending.because, self._now())
-        if events := aggregate.end_session(session, ending.session_id, key_id=ending.key_id, cause=cause):
+        cause = Cause(ending.key_id, ending.because, self._now(), tenant_of(ending.session_id))
+        if events := aggregate.end_session(session, ending.session_id, cause):
             self._ledger.append(Change(stream, session.version, events), key=f"end:{ending.session_id}")
 
 

@@ -13,6 +13,7 @@ from domain.chat.aggregate import Turn
 from domain.chat.events import TurnFailed, TurnHeld, TurnResumed
 from domain.events import Cause, Event
 from domain.ledger import Change, Ledger, retrying
+from domain.tenant_ids import tenant_of
 
 
 @dataclass(frozen=True)
@@ -91,4 +92,4 @@ class HoldingActivities:
         }
 
     def _cause(self, ref: TurnRef) -> Cause:
-        return Cause(ref.key_id, ref.because, self._now())
+        return Cause(ref.key_id, ref.because, self._now(), tenant_of(ref.session_id))

@@ -12,6 +12,7 @@ from domain.chat.steps import asked
 from domain.content import Content, ContentStore
 from domain.errors import NotFound
 from domain.ids import derived, inner, root
+from domain.tenant_ids import tenant_of
 from domain.tools.arguments import parsed
 
 
@@ -45,16 +46,17 @@ class Delegating:
         if replied is None:
             raise NotFound("the reply was erased")
         arguments = parsed(asked(replied)[1][run.index].arguments)
+        tenant_id = tenant_of(owner)
         wanted, task = str(arguments["agent_id"]), str(arguments["task"])
         try:
-            agent = self._agents.get(wanted)
+            agent = self._agents.get(tenant_id, wanted)
         except NotFound:
             return Delegation(None, f"There is no agent {wanted[:80]!r}.")
         if agent.deployed_version is None:
             return Delegation(None, f"The agent {agent.id} is not deployed.")
         if agent.id == run.turn.agent_id:
             return Delegation(None, "An agent cannot delegate to itself.")
-        definition = self._agents.definition(agent.id, agent.deployed_version)
+        definition = self._agents.definition(tenant_id, agent.id, agent.deployed_version)
         turn = TurnRef(
             session_id=inner(owner, run.tool_call_id),
             turn=1,

@@ -52,22 +52,22 @@ class Memory:
         self._recent = recent or content
         self._answered: dict[str, tuple[str, str]] = {}
         self._agents = agents
-        self._definitions: dict[tuple[str, int], AgentDefinition] = {}
+        self._definitions: dict[tuple[str, str, int], AgentDefinition] = {}
 
-    def known(self, agent_id: str, version: int) -> AgentDefinition | None:
-        """Return a cached version of an agent: versions never change."""
-        return self._definitions.get((agent_id, version))
+    def known(self, tenant_id: str, agent_id: str, version: int) -> AgentDefinition | None:
+        """A version of a tenant's agent that was read before: versions do not change."""
+        return self._definitions.get((tenant_id, agent_id, version))
 
-    def definition(self, agent_id: str, version: int) -> AgentDefinition:
-        """Read a version of an agent.
+    def definition(self, tenant_id: str, agent_id: str, version: int) -> AgentDefinition:
+        """A version of an agent that a tenant sees.
 
         Raises:
             NotFound: there is none.
         """
-        definition = self._agents.definition(agent_id, version)
+        definition = self._agents.definition(tenant_id, agent_id, version)
         if len(self._definitions) >= _MOST_DEFINITIONS:
             self._definitions.clear()
-        self._definitions[agent_id, version] = definition
+        self._definitions[tenant_id, agent_id, version] = definition
         return definition
 
     def words(

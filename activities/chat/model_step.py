@@ -33,6 +33,7 @@ from domain.errors import NotFound
 from domain.events import Cause, Event
 from domain.ids import call_id, root
 from domain.revocations import visited
+from domain.tenant_ids import tenant_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,10 +119,9 @@ class Thinking:
         )
 
     async def _definition(self, ref: TurnRef) -> AgentDefinition:
-        known = self._memory.known(ref.agent_id, ref.agent_version)
-        if known is not None:
-            return known
-        return await asyncio.to_thread(self._memory.definition, ref.agent_id, ref.agent_version)
+        place = tenant_of(ref.session_id), ref.agent_id, ref.agent_version
+        known = self._memory.known(*place)
+        return known if known is not None else await asyncio.to_thread(self._memory.definition, *place)
 
     def _ask(self, asking: _Asking, message: str, prompts: Iterator[tuple[Message, ...]]) -> Ask:
         thought, wanted = asking.thought, asking.wanted
@@ -221,7 +221,7 @@ class Thinking:
         )
 
     def _cause(self, ref: TurnRef) -> Cause:
-        return Cause(ref.key_id, ref.because, self._now())
+        return Cause(ref.key_id, ref.because, self._now(), tenant_of(ref.session_id))
 
 
 def _edit_schema(asking: _Asking) -> Mapping[str, Any] | None:

@@ -18,6 +18,7 @@ from domain.chat.ports import Message, ModelReply, ModelRequest
 from domain.content import content_hash
 from domain.events import Cause
 from domain.ids import call_id, derived
+from domain.tenant_ids import tenant_of
 
 
 class Summarising:
@@ -37,7 +38,8 @@ class Summarising:
         """Add turns to the summary."""
         ref = wanted.turn
         with beating():
-            definition = await asyncio.to_thread(self._memory.definition, ref.agent_id, ref.agent_version)
+            place = tenant_of(ref.session_id), ref.agent_id, ref.agent_version
+            definition = await asyncio.to_thread(self._memory.definition, *place)
             model = definition.model or self._default_model
             window = await self._calls.window(model)
 
@@ -58,7 +60,7 @@ class Summarising:
         stream = aggregate.summary_stream(ref.session_id, wanted.upto)
 
         def summarised(reply: ModelReply) -> Companion:
-            cause = Cause(ref.key_id, ref.because, self._now())
+            cause = Cause(ref.key_id, ref.because, self._now(), tenant_of(ref.session_id))
             events = aggregate.summarised(ref.session_id, wanted.upto, content_hash(reply.text), cause)
             return Companion(stream, lambda known: [] if known or not reply.text else events)
 

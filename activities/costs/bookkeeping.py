@@ -22,6 +22,7 @@ from domain.events import Cause, Event
 from domain.ids import root
 from domain.ledger import Change, Ledger, retrying
 from domain.revocations import Revoked, attempt_key
+from domain.tenant_ids import DEFAULT, tenant_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +80,7 @@ class Books:
             Revoked: the call is the first of work that was revoked.
             UpstreamFailed: the limit of failed attempts, or of all attempts, is reached.
         """
-        cause = Cause(intent.key_id, because, self._now())
+        cause = _cause(intent, because, self._now())
         stream = aggregate.stream(intent.call_id)
 
         def write(called: list[Event], known: list[Event], *, fresh: bool) -> Reservation | Settled:
@@ -158,7 +159,7 @@ class Books:
             reply_hash=content_hash(reply.text),
             finish=reply.finish,
             stands=True,
-            **Cause(intent.key_id, because, self._now()).fields(),
+            **_cause(intent, because, self._now()).fields(),
         )
         text = Content(root(intent.session_id), reply.text)
         call = self._end(reservation, lambda call: aggregate.end(call, settled), companion, text, beside)
@@ -168,7 +169,7 @@ class Books:
 
     def fail(self, reservation: Reservation, failure: ModelFailure, because: str) -> Call:
         """Record an attempt without a whole answer as failed, cut, or unknown."""
-        cause = Cause(reservation.intent.key_id, because, self._now())
+        cause = _cause(reservation.intent, because, self._now())
         if failure.charge == "none":
             ended: CallFailed | CallCut = CallFailed(
                 call_id=reservation.intent.call_id,
@@ -206,7 +207,7 @@ class Books:
 
     def lose(self, reservation: Reservation, error: str, because: str, *, failed: bool = False) -> Call:
         """Record an attempt as unknown: the provider may charge for it. `failed`: the attempt itself failed."""
-        cause = Cause(reservation.intent.key_id, because, self._now())
+        cause = _cause(reservation.intent, because, self._now())
         attempt = reservation.attempt
         return self._end(reservation, lambda call: aggregate.lose(call, attempt, error, cause, failed=failed))
 
@@ -219,7 +220,7 @@ class Books:
 
         def write() -> bool:
             called = self._ledger.read(stream)
-            cause = Cause("platform", because, self._now())
+            cause = Cause("platform", because, self._now(), called[0].tenant_id if called else DEFAULT)
             events = aggregate.lose(aggregate.load(called), attempt, "overdue", cause)
             if events:
                 key = f"end:{call_id}.{attempt}:{len(called)}:overdue"
@@ -268,3 +269,7 @@ class Books:
             return self._budgets.alone(intent, inside(beside, first))
         except VersionConflict:
             return self._budgets.retrying(intent, inside(beside, again), shared=beside is not ALONE)
+
+
+def _cause(intent: Intent, because: str, at: datetime) -> Cause:
+    return Cause(intent.key_id, because, at, tenant_of(intent.session_id))

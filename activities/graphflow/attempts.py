@@ -5,6 +5,7 @@ from typing import Any
 
 from activities.graphflow.messages import Spot
 from domain.events import Cause
+from domain.tenant_ids import tenant_of
 
 
 def owner(spot: Spot) -> str:
@@ -23,7 +24,7 @@ def key(spot: Spot, what: str) -> str:
 
 
 def cause(spot: Spot, at: datetime) -> Cause:
-    return Cause(spot.asked.key_id, spot.asked.because, at)
+    return Cause(spot.asked.key_id, spot.asked.because, at, tenant_of(spot.asked.execution_id))
 
 
 def about(spot: Spot, at: datetime) -> dict[str, Any]:

@@ -31,7 +31,7 @@ class Undoing:
     def left(self, execution_id: str) -> list[Visit]:
         """Return the completed nodes of a run that are still to be compensated, in the order of completion."""
         run = self._journal.fresh(execution_id)
-        plan = self._plans.plan(run.known.workflow_id, run.known.version)
+        plan = self._plans.plan(run.known.tenant_id, run.known.workflow_id, run.known.version)
         done = [Visit(*each) for each in run.completed if each not in run.undone]
         return [*plan.schedule.to_compensate(done)][::-1]
 

@@ -39,6 +39,7 @@ from domain.graphflow.validation.context import MOST_NESTED, names_in
 from domain.revocations import Revoked
 from domain.swarm.plans import PLANS
 from domain.swarm.ports import Agents
+from domain.tenant_ids import tenant_of
 from domain.tools.ports import Toolbox
 
 START_KEY = "start"
@@ -82,7 +83,7 @@ class RunActivities:
             NotFound: there is no such version of the workflow.
             Revoked: the run was revoked before it started.
         """
-        plan = await to_thread(self._plans.plan, asked.workflow_id, asked.version)
+        plan = await to_thread(self._plan, asked)
         tools = names_in(plan.definition).tools
         there = {spec.name for spec in await self._toolbox.offered(sorted(tools))} if tools else set()
         missing = [name for name in sorted(tools) if there.isdisjoint(canonical([name]))]
@@ -97,14 +98,14 @@ class RunActivities:
             Conflict: the run has nothing to resume.
             Revoked: the request to reopen it was revoked.
         """
-        plan = self._plans.plan(asked.workflow_id, asked.version)
+        plan = self._plan(asked)
 
         def decide(run: Run) -> Decided:
             stood = (run.ended.state if run.ended else None) or run.stood or {}
             if run.ended and run.ended.status != "completed" and not stood:
                 raise Conflict("the run has not started its work: start a new one")
             ready = plan.schedule.reopened(state_of(stood)).ready if run.ended and stood else ()
-            cause = Cause(request.by, request.because, self._now())
+            cause = Cause(request.by, request.because, self._now(), tenant_of(asked.execution_id))
             nodes = tuple(visit.node for visit in ready)
             event = RunReopened(execution_id=asked.execution_id, nodes=nodes, **cause.fields())
             return runs.reopen(run, event), []
@@ -130,7 +131,7 @@ class RunActivities:
         Raises:
             NotFound: there is no such run.
         """
-        plan = self._plans.plan(asked.workflow_id, asked.version)
+        plan = self._plan(asked)
         left = [(visit.node, visit.visit) for visit in self._undoing.left(asked.execution_id)]
         ended = self._journal.fresh(asked.execution_id).ended
         stood = dict(ended.state or {}) if ended else {}
@@ -144,7 +145,7 @@ class RunActivities:
             NotFound: it has not started.
         """
         kind = RunPaused if request.verb == "pause" else RunResumed
-        cause = Cause(request.by, request.because, self._now())
+        cause = Cause(request.by, request.because, self._now(), tenant_of(asked.execution_id))
         event = kind(execution_id=asked.execution_id, **cause.fields())
 
         def decide(run: Run) -> Decided:
@@ -159,7 +160,7 @@ class RunActivities:
     def end_run(self, ending: RunEnding) -> RunOver:
         """Store the run's output, and record its end."""
         asked = ending.asked
-        plan = self._plans.plan(asked.workflow_id, asked.version)
+        plan = self._plan(asked)
 
         def decide(run: Run) -> Decided:
             ended, texts = self._ending(plan, run, ending)
@@ -173,8 +174,11 @@ class RunActivities:
             raise LookupError("a run was ended and has no end")
         return RunOver(ended.status, ended.output_hash, ended.node, ended.code, ended.reason)
 
+    def _plan(self, asked: RunAsked) -> Plan:
+        return self._plans.plan(tenant_of(asked.execution_id), asked.workflow_id, asked.version)
+
     def _begin(self, asked: RunAsked, plan: Plan, no_tools: list[str]) -> RunBegun:
-        cause = Cause(asked.key_id, asked.because, self._now())
+        cause = Cause(asked.key_id, asked.because, self._now(), tenant_of(asked.execution_id))
 
         def decide(run: Run) -> Decided:
             if run.started:
@@ -205,8 +209,9 @@ class RunActivities:
         """Build the event that starts a run; the second value is the reason it cannot run, if any."""
         named = names_in(plan.definition)
         wanted = {*named.agents, *([ALI] if named.modes else [])}
-        agents = self._agents.deployed(sorted(wanted)) if wanted else {}
-        newest = {name: self._plans.newest(name) for name, version in named.workflows if version is None}
+        tenant_id = tenant_of(asked.execution_id)
+        agents = self._agents.deployed(tenant_id, sorted(wanted)) if wanted else {}
+        newest = {name: self._plans.newest(tenant_id, name) for name, version in named.workflows if version is None}
         started = RunStarted(
             execution_id=asked.execution_id,
             workflow_id=asked.workflow_id,
@@ -242,7 +247,7 @@ class RunActivities:
         for name in sorted(no_agents):
             yield "AGENT_UNKNOWN", f"there is no agent {name}, or it is not deployed"
         for name in sorted({name for name, _ in names_in(plan.definition).workflows}):
-            if (why := self._plans.why_not(name)) is not None:
+            if (why := self._plans.why_not(tenant_of(asked.execution_id), name)) is not None:
                 yield "WORKFLOW_UNKNOWN", why
         for mode in sorted(names_in(plan.definition).modes - PLANS.keys()):
             yield "MODE_UNKNOWN", f"there is no swarm mode {mode}"
@@ -255,7 +260,7 @@ class RunActivities:
                 text = Content(asked.execution_id, json_text(self._output(plan, run, ending)))
             except (Invalid, NotFound) as error:
                 status, code, reason = "failed", "EXPRESSION_FAILED", f"the output: {error.message}"
-        cause = Cause(asked.key_id, asked.because, self._now())
+        cause = Cause(asked.key_id, asked.because, self._now(), tenant_of(asked.execution_id))
         event = RunEnded(
             execution_id=asked.execution_id,
             status=cast("EndStatus", status),

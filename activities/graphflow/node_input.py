@@ -29,6 +29,7 @@ from domain.graphflow.execution.events import PinnedAgent, RunStarted
 from domain.graphflow.expressions.cel import evaluate
 from domain.graphflow.expressions.templates import Hole, filled, pieces, rendered
 from domain.ids import derived, inner
+from domain.tenant_ids import run_id, tenant_of
 from domain.tools.spec import ToolSpec
 
 ROUNDS = 2
@@ -90,7 +91,8 @@ class Making:
         spot, asked = self.spot, self.spot.asked
         shape = None
         if work.output is not None:
-            shape = shape_name(asked.workflow_id, asked.version, spot.node, item=spot.item is not None, undo=spot.undo)
+            place = tenant_of(asked.execution_id), asked.workflow_id, asked.version, spot.node
+            shape = shape_name(*place, item=spot.item is not None, undo=spot.undo)
         tools = None if work.tools is None else list(work.tools)
         begun = Begun("agent", turn=turn, shape=shape, tools=tools, hold=work.approval or pin.hold)
         return Made(begun, (text,))
@@ -166,7 +168,8 @@ class Making:
 
     def _swarm(self, work: SwarmWork) -> Made:
         asked = self.spot.asked
-        task_id = f"task_{self._intent('swarm', self.spot.attempt).replace('-', '')}"
+        unique = self._intent("swarm", self.spot.attempt).replace("-", "")
+        task_id = run_id("task", tenant_of(asked.execution_id), unique)
         text = Content(task_id, rendered(work.task, self.data))
         pins = {pin.name: pin for pin in self.started.agents}
         coordinator = pins.get(work.coordinator or ALI, pins[work.agents[0]])
@@ -237,7 +240,8 @@ class Making:
 def child_id(execution_id: str, node: str, visit: int, item: int | None, attempt: int) -> str:
     """Return the execution id of an attempt at a workflow node, or at an item of a map."""
     at = "" if item is None else item
-    return f"exec_{derived('graphflow', execution_id, node, visit, at, False, 'run', attempt).replace('-', '')}"
+    unique = derived("graphflow", execution_id, node, visit, at, False, "run", attempt).replace("-", "")
+    return run_id("exec", tenant_of(execution_id), unique)
 
 
 def impossible(code: str, message: str) -> ApplicationError:

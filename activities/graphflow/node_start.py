@@ -18,6 +18,7 @@ from domain.graphflow.execution import aggregate as runs
 from domain.graphflow.execution.aggregate import Run
 from domain.graphflow.execution.events import NodeBegun
 from domain.graphflow.expressions.cel import BadExpression
+from domain.tenant_ids import tenant_of
 from domain.tools.spec import ToolSpec
 
 FAILED_EXPRESSION = "EXPRESSION_FAILED"
@@ -38,7 +39,7 @@ class Begins:
         Raises:
             NotFound: there is none.
         """
-        return self._plans.plan(spot.asked.workflow_id, spot.asked.version)
+        return self._plans.plan(tenant_of(spot.asked.execution_id), spot.asked.workflow_id, spot.asked.version)
 
     def work(self, spot: Spot) -> Any:
         """Return the work to do."""

@@ -6,7 +6,8 @@ from typing import Any
 
 from domain.answer_shape import Shape
 from domain.errors import Invalid, NotFound
-from domain.graphflow.catalogue.aggregate import Workflow, evolved, stream
+from domain.graphflow.catalogue.aggregate import Workflow, evolved
+from domain.graphflow.catalogue.commands import read_workflow
 from domain.graphflow.catalogue.events import WorkflowDefined
 from domain.graphflow.definition.documents import of_document
 from domain.graphflow.definition.graph import packed
@@ -17,9 +18,12 @@ from domain.graphflow.execution.scheduler import Schedule
 from domain.graphflow.expressions.templates import references_in
 from domain.graphflow.validation.template_sites import reads
 from domain.ledger import Ledger
+from domain.tenant_ids import DEFAULT
 
 _MOST = 500
 _PREFIX = "graphflow/"
+_MARK = "~"
+"""Parts the tenant from the workflow: ids of workflows do not hold it."""
 
 
 @dataclass(frozen=True)
@@ -64,19 +68,19 @@ class Plans:
 
     def __init__(self, ledger: Ledger) -> None:
         self._ledger = ledger
-        self._known: dict[tuple[str, int], Plan] = {}
+        self._known: dict[tuple[str, str, int], Plan] = {}
 
-    def plan(self, workflow_id: str, version: int) -> Plan:
-        """Return a version of a workflow.
+    def plan(self, tenant_id: str, workflow_id: str, version: int) -> Plan:
+        """A version of a workflow that a tenant sees.
 
         Raises:
             NotFound: there is none.
             Invalid: an edge leads nowhere.
         """
-        known = self._known.get((workflow_id, version))
+        known = self._known.get((tenant_id, workflow_id, version))
         if known is not None:
             return known
-        defined = next((event for event in self._defined(workflow_id) if event.version == version), None)
+        defined = next((event for event in self._defined(tenant_id, workflow_id) if event.version == version), None)
         if defined is None:
             raise NotFound(f"there is no version {version} of {workflow_id}")
         definition = of_document(defined.definition)
@@ -87,16 +91,16 @@ class Plans:
         plan = Plan(workflow_id, version, definition, Schedule(graph), packed(graph), definition.by_id())
         if len(self._known) >= _MOST:
             self._known.clear()
-        self._known[workflow_id, version] = plan
+        self._known[tenant_id, workflow_id, version] = plan
         return plan
 
-    def newest(self, workflow_id: str) -> int | None:
-        """Return the newest version of a workflow; None if there is none."""
-        return max((event.version for event in self._defined(workflow_id)), default=None)
+    def newest(self, tenant_id: str, workflow_id: str) -> int | None:
+        """The newest version of a workflow that a tenant sees."""
+        return max((event.version for event in self._defined(tenant_id, workflow_id)), default=None)
 
-    def why_not(self, workflow_id: str) -> str | None:
+    def why_not(self, tenant_id: str, workflow_id: str) -> str | None:
         """Return the reason no new run of a workflow can start; None if one can."""
-        workflow = evolved(Workflow(), self._ledger.read(stream(workflow_id)))
+        workflow = evolved(Workflow(), read_workflow(self._ledger, tenant_id, workflow_id))
         if not workflow.versions:
             return f"there is no workflow {workflow_id}"
         return f"the workflow {workflow_id} is retired" if workflow.retired else None
@@ -109,17 +113,26 @@ class Plans:
         """
         if not name.startswith(_PREFIX):
             return None
-        workflow_id, version, node, part = name.removeprefix(_PREFIX).rsplit("/", 3)
-        work = self.plan(workflow_id, int(version)).work(node, item=part == "item", undo=part == "undo")
+        tenant_id, workflow_id, version, node, part = _shape_place(name)
+        work = self.plan(tenant_id, workflow_id, version).work(node, item=part == "item", undo=part == "undo")
         if not isinstance(work, AgentWork) or work.output is None:
             raise NotFound(f"{node} of {workflow_id} declares no output")
         schema = work.output
         return Shape(f"{node}_output", lambda _: schema)
 
-    def _defined(self, workflow_id: str) -> list[WorkflowDefined]:
-        return [e for e in self._ledger.read(stream(workflow_id)) if isinstance(e, WorkflowDefined)]
+    def _defined(self, tenant_id: str, workflow_id: str) -> list[WorkflowDefined]:
+        known = read_workflow(self._ledger, tenant_id, workflow_id)
+        return [event for event in known if isinstance(event, WorkflowDefined)]
 
 
-def shape_name(workflow_id: str, version: int, node: str, *, item: bool, undo: bool) -> str:
+def shape_name(tenant_id: str, workflow_id: str, version: int, node: str, *, item: bool, undo: bool) -> str:
     """Return the name of an answer's shape."""
-    return f"{_PREFIX}{workflow_id}/{version}/{node}/{'undo' if undo else 'item' if item else 'node'}"
+    prefix = _PREFIX if tenant_id == DEFAULT else f"{_PREFIX}{tenant_id}{_MARK}"
+    return f"{prefix}{workflow_id}/{version}/{node}/{'undo' if undo else 'item' if item else 'node'}"
+
+
+def _shape_place(name: str) -> tuple[str, str, int, str, str]:
+    """Tenant, workflow, version, node and part, as `shape_name` has them."""
+    of_workflow, version, node, part = name.removeprefix(_PREFIX).rsplit("/", 3)
+    tenant_id, _, workflow_id = of_workflow.rpartition(_MARK)
+    return tenant_id or DEFAULT, workflow_id, int(version), node, part

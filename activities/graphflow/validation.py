@@ -64,19 +64,20 @@ class Proving:
         self._calls = calls
         self._now = now
 
-    async def prove(self, definition: Definition, *, itself: str | None = None) -> Validation:
-        """Return the problems of a definition, and the worst case of a run. `itself` is the definition's own id."""
-        agents = await self._dearest()
-        return await self._proven(definition, agents, itself, MOST_NESTED)
+    async def prove(self, tenant_id: str, definition: Definition, *, itself: str | None = None) -> Validation:
+        """What is wrong with a tenant's definition, and the most that a run can take.
 
-    async def _proven(
-        self, definition: Definition, agents: Mapping[str, Decimal], itself: str | None, depth: int
-    ) -> Validation:
+        `itself` is the id it is kept under.
+        """
+        seen = _Seen(tenant_id, await self._dearest(tenant_id))
+        return await self._proven(definition, seen, itself, MOST_NESTED)
+
+    async def _proven(self, definition: Definition, seen: "_Seen", itself: str | None, depth: int) -> Validation:
         named = names_in(definition)
-        inner = await self._inner(named.workflows, agents, depth)
+        inner = await self._inner(named.workflows, seen, depth)
         tools = await self._tools(named.tools)
         known = Known(
-            agents,
+            seen.agents,
             {name: spec.parameters for name, spec in tools.items()},
             {mode: _planned(mode) for mode in MODES},
             {ref: found for ref, (found, _) in inner.items()},
@@ -90,38 +91,38 @@ class Proving:
         return replace(proven, errors=told, worst_case=None if told else proven.worst_case)
 
     async def _inner(
-        self, named: Iterable[Ref], agents: Mapping[str, Decimal], depth: int
+        self, named: Iterable[Ref], seen: "_Seen", depth: int
     ) -> dict[Ref, tuple[KnownWorkflow, Problem | None]]:
         """Return the workflows that a definition calls, each with its first problem, if any."""
-        rows = await asyncio.to_thread(self._workflows.named, named)
+        rows = await asyncio.to_thread(self._workflows.named, seen.tenant_id, named)
         found: dict[Ref, tuple[KnownWorkflow, Problem | None]] = {}
         for ref, row in rows.items():
             definition = of_document(row.definition)
             if depth == 0:
                 found[ref] = KnownWorkflow(definition.input), _too_deep(ref)
                 continue
-            proven = await self._proven(definition, agents, ref[0], depth - 1)
-            found[ref] = await self._counted(definition, proven), next(iter(proven.errors), None)
+            proven = await self._proven(definition, seen, ref[0], depth - 1)
+            found[ref] = await self._counted(seen.tenant_id, definition, proven), next(iter(proven.errors), None)
         return found
 
-    async def _counted(self, definition: Definition, proven: Validation) -> KnownWorkflow:
+    async def _counted(self, tenant_id: str, definition: Definition, proven: Validation) -> KnownWorkflow:
         worst = proven.worst_case
         return KnownWorkflow(
             definition.input,
-            await asyncio.to_thread(self._included, definition, MOST_NESTED),
+            await asyncio.to_thread(self._included, tenant_id, definition, MOST_NESTED),
             worst.model_calls if worst else 0,
             worst.cost_usd if worst else Decimal(0),
         )
 
-    def _included(self, definition: Definition, depth: int) -> frozenset[str]:
+    def _included(self, tenant_id: str, definition: Definition, depth: int) -> frozenset[str]:
         named = names_in(definition).workflows
-        below = self._workflows.named(named).values() if depth else ()
-        deeper = (self._included(of_document(row.definition), depth - 1) for row in below)
+        below = self._workflows.named(tenant_id, named).values() if depth else ()
+        deeper = (self._included(tenant_id, of_document(row.definition), depth - 1) for row in below)
         return frozenset({workflow_id for workflow_id, _ in named}).union(*deeper)
 
-    async def _dearest(self) -> dict[str, Decimal]:
+    async def _dearest(self, tenant_id: str) -> dict[str, Decimal]:
         """Return the highest cost of a model call of each agent, by its id and its aliases."""
-        wanted = AgentFilter(status="active")
+        wanted = AgentFilter(tenant_id, status="active")
         found = await asyncio.to_thread(self._agents.page, wanted, skip=0, limit=_ALL_AGENTS)
         models = {agent.model or self._model.default for agent in found.agents}
         costs = {model: await self._dearest_call(model) for model in models}
@@ -138,6 +139,14 @@ class Proving:
         there = {spec.name: spec for spec in await self._toolbox.offered(names)}
         proper = dict(zip(names, (canonical([name])[0] for name in names), strict=True))
         return {name: there[proper[name]] for name in names if proper[name] in there}
+
+
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    """Whose definition is proven, and the most that a call of each agent that the tenant sees costs, by its names."""
+
+    tenant_id: str
+    agents: Mapping[str, Decimal]
 
 
 def refuse_flawed(validation: Validation) -> None:

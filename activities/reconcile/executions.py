@@ -47,7 +47,7 @@ class LostRuns:
             code="INTERNAL_ERROR",
             reason="the run that worked on it was lost",
             state=dict(known.stood) if known.stood and not known.moved else None,
-            **Cause("platform", "reconcile", self._now()).fields(),
+            **Cause("platform", "reconcile", self._now(), row.tenant_id).fields(),
         )
         self._journal.write(row.execution_id, lambda run: (runs.end(run, event), []), key=f"lose:{known.version}")
 

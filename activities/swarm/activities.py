@@ -18,6 +18,7 @@ from domain.swarm.events import Agent, EndStatus, SwarmEnded, SwarmHeld, SwarmRe
 from domain.swarm.ports import SeenSwarm
 from domain.swarm.projection import contributions
 from domain.swarm.task import Mode
+from domain.tenant_ids import tenant_of
 
 MOST_RESULT = 400_000
 """Limit, in characters, on a result composed of several texts."""
@@ -158,7 +159,8 @@ class SwarmActivities:
 
     def lose(self, seen: SeenSwarm) -> None:
         """Record a swarm whose workflow is lost. The members' contributions are kept unless they need an approval."""
-        row, cause = seen.row, Cause("platform", "reconcile", self._now())
+        row = seen.row
+        cause = Cause("platform", "reconcile", self._now(), row.tenant_id)
         stands = () if row.require_approval else contributions(row, seen.seats)
         result_hash, texts = self._stored(row.task_id, stands)
         event = SwarmEnded(
@@ -213,7 +215,7 @@ class SwarmActivities:
             retrying(lambda: write(aggregate.load(self._ledger.read(stream))))
 
     def _cause(self, asked: Asked) -> Cause:
-        return Cause(asked.key_id, asked.because, self._now())
+        return Cause(asked.key_id, asked.because, self._now(), tenant_of(asked.task_id))
 
 
 def seconds_left(asked: Asked, now: datetime) -> float | None:
@@ -250,7 +252,7 @@ def requested(asked: Asked, at: datetime) -> SwarmRequested:
         deadline=datetime.fromisoformat(asked.deadline) if asked.deadline else None,
         budget_usd=Decimal(asked.budget_usd) if asked.budget_usd else None,
         project_id=asked.project_id,
-        **Cause(asked.key_id, asked.because, at).fields(),
+        **Cause(asked.key_id, asked.because, at, tenant_of(asked.task_id)).fields(),
     )
 
 

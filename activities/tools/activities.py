@@ -20,6 +20,7 @@ from domain.errors import NotFound, Unavailable, VersionConflict
 from domain.events import Cause
 from domain.ids import root
 from domain.ledger import Change, Ledger, retrying
+from domain.tenant_ids import tenant_of
 from domain.tools import aggregate, policy
 from domain.tools.aggregate import ToolCall
 from domain.tools.arguments import parsed, problem_with
@@ -222,7 +223,7 @@ class ToolActivities:
             "workflow_id": run.workflow_id,
             "arguments_hash": content_hash(arguments),
             "project_id": run.project_id,
-            **Cause(run.turn.key_id, run.turn.because, self._now()).fields(),
+            **Cause(run.turn.key_id, run.turn.because, self._now(), tenant_of(run.turn.session_id)).fields(),
         }
 
 

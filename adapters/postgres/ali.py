@@ -6,36 +6,41 @@ from typing import Any
 from adapters.postgres.ledger.log import Connection
 from adapters.postgres.ledger.pool import Database
 from domain.ali.ports import DayCost, DayTurns, Facts, RunningRun, UsualTime, WaitingApproval
+from domain.tenant_ids import unqualified
 
-_COSTS = "SELECT day, agent_id, sum(cost) FROM cost_usage WHERE day >= %s GROUP BY 1, 2 HAVING sum(cost) > 0"
+_COSTS = """
+    SELECT day, agent_id, sum(cost) FROM cost_usage
+    WHERE tenant_id = %s AND day >= %s GROUP BY 1, 2 HAVING sum(cost) > 0
+"""
 _TURNS = """
     SELECT (at AT TIME ZONE 'UTC')::date, agent_id,
         count(*) FILTER (WHERE status = 'completed'), count(*) FILTER (WHERE status = 'failed')
     FROM chat_turns
-    WHERE at >= %s AND origin_session_id IS NULL AND status IN ('completed', 'failed')
+    WHERE tenant_id = %s AND at >= %s AND origin_session_id IS NULL AND status IN ('completed', 'failed')
         AND code IS DISTINCT FROM 'CANCELLED'
     GROUP BY 1, 2
 """
 _APPROVALS = """
     SELECT id, risk, created_at, expires_at FROM approvals
-    WHERE status IN ('pending', 'escalated') ORDER BY created_at, id LIMIT %s
+    WHERE tenant_id = %s AND status IN ('pending', 'escalated') ORDER BY created_at, id LIMIT %s
 """
 _RUNNING_TURNS = """
     SELECT 'turn', session_id || '#' || turn, at FROM chat_turns
-    WHERE status = 'running' AND approval_id IS NULL ORDER BY at, session_id, turn LIMIT %s
+    WHERE tenant_id = %s AND status = 'running' AND approval_id IS NULL ORDER BY at, session_id, turn LIMIT %s
 """
 _RUNNING_SWARMS = """
     SELECT 'swarm', task_id, coalesce(started_at, requested_at) FROM swarms
-    WHERE status IN ('pending', 'running') AND approval_id IS NULL ORDER BY requested_at, task_id LIMIT %s
+    WHERE tenant_id = %s AND status IN ('pending', 'running') AND approval_id IS NULL
+    ORDER BY requested_at, task_id LIMIT %s
 """
 _USUAL_TURNS = """
     SELECT 'turn', count(*), percentile_cont(0.95) WITHIN GROUP (ORDER BY extract(epoch FROM ended_at - at))
     FROM chat_turns
-    WHERE at >= %s AND status = 'completed' AND origin_session_id IS NULL AND approval_id IS NULL
+    WHERE tenant_id = %s AND at >= %s AND status = 'completed' AND origin_session_id IS NULL AND approval_id IS NULL
 """
 _USUAL_SWARMS = """
     SELECT 'swarm', count(*), percentile_cont(0.95) WITHIN GROUP (ORDER BY extract(epoch FROM ended_at - started_at))
-    FROM swarms WHERE started_at >= %s AND status = 'completed' AND approval_id IS NULL
+    FROM swarms WHERE tenant_id = %s AND started_at >= %s AND status = 'completed' AND approval_id IS NULL
 """
 
 
@@ -48,23 +53,23 @@ class PostgresAli:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def facts(self, now: datetime, *, first: date, most: int) -> Facts:
+    def facts(self, tenant_id: str, now: datetime, *, first: date, most: int) -> Facts:
         since = datetime.combine(first, time.min, UTC)
         with self._database.connection() as connection:
             return Facts(
                 now=now,
-                costs=tuple(DayCost(*row) for row in _rows(connection, _COSTS, first)),
-                turns=tuple(DayTurns(*row) for row in _rows(connection, _TURNS, since)),
-                approvals=tuple(WaitingApproval(*row) for row in _rows(connection, _APPROVALS, most)),
+                costs=tuple(DayCost(*row) for row in _rows(connection, _COSTS, tenant_id, first)),
+                turns=tuple(DayTurns(*row) for row in _rows(connection, _TURNS, tenant_id, since)),
+                approvals=tuple(WaitingApproval(*row) for row in _rows(connection, _APPROVALS, tenant_id, most)),
                 running=tuple(
-                    RunningRun(*row)
+                    RunningRun(kind, unqualified(run), began)
                     for statement in (_RUNNING_TURNS, _RUNNING_SWARMS)
-                    for row in _rows(connection, statement, most)
+                    for kind, run, began in _rows(connection, statement, tenant_id, most)
                 ),
                 usual=tuple(
                     UsualTime(kind, finished, p95_s)
                     for statement in (_USUAL_TURNS, _USUAL_SWARMS)
-                    for kind, finished, p95_s in _rows(connection, statement, since)
+                    for kind, finished, p95_s in _rows(connection, statement, tenant_id, since)
                     if finished
                 ),
             )

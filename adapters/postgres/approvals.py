@@ -17,12 +17,13 @@ _TEXTS = " ".join(
 _SELECT = f"""
     SELECT {_COLUMNS}, {", ".join(f"c_{name}.body" for name in _BODIES)} FROM approvals AS a {_TEXTS}
 """  # noqa: S608  (column names)
+_GET = f"{_SELECT} WHERE a.tenant_id = %s AND a.id = %s"
 _HISTORY = f"""
     SELECT {_STEP_COLUMNS}, m.body, e.body FROM approval_steps AS s
     JOIN approvals AS a ON a.id = s.approval_id
     LEFT JOIN content AS m ON m.owner = a.owner AND m.hash = s.comment_hash
     LEFT JOIN content AS e ON e.owner = a.owner AND e.hash = s.content_hash
-    WHERE s.approval_id = %s ORDER BY s.step
+    WHERE a.tenant_id = %s AND s.approval_id = %s ORDER BY s.step
 """  # noqa: S608  (the same)
 _COUNTS = "SELECT status, risk, count(*), min(created_at) FROM approvals GROUP BY 1, 2 ORDER BY 1, 2"
 _PASSING = {
@@ -44,7 +45,7 @@ class PostgresApprovals:
         values: dict[str, Any] = {
             f.name: value for f in fields(wanted) if (value := getattr(wanted, f.name)) is not None
         }
-        passing = " AND ".join(_PASSING.get(name, f"a.{name} = %({name})s") for name in values) or "true"
+        passing = " AND ".join(_PASSING.get(name, f"a.{name} = %({name})s") for name in values)
         if wanted.status is not None:
             values["status"] = list(wanted.status)
             passing += _ONLY_OPEN if set(wanted.status) <= set(OPEN) else ""  # lets the planner use the partial index
@@ -56,14 +57,14 @@ class PostgresApprovals:
             total = connection.execute(count.encode(), values).fetchone()
         return ApprovalPage([_approval(row) for row in rows], total[0] if total else 0)
 
-    def get(self, approval_id: str) -> ReadApproval | None:
+    def get(self, tenant_id: str, approval_id: str) -> ReadApproval | None:
         with self._database.connection() as connection:
-            row = connection.execute(f"{_SELECT} WHERE a.id = %s".encode(), (approval_id,), prepare=True).fetchone()
+            row = connection.execute(_GET.encode(), (tenant_id, approval_id), prepare=True).fetchone()
         return _approval(row) if row else None
 
-    def history(self, approval_id: str) -> list[ReadStep]:
+    def history(self, tenant_id: str, approval_id: str) -> list[ReadStep]:
         with self._database.connection() as connection:
-            rows = connection.execute(_HISTORY.encode(), (approval_id,), prepare=True).fetchall()
+            rows = connection.execute(_HISTORY.encode(), (tenant_id, approval_id), prepare=True).fetchall()
         return [ReadStep(ApprovalStepRow(*row[:-2]), row[-2], row[-1]) for row in rows]
 
     def counts(self) -> list[ApprovalCount]:

@@ -18,16 +18,17 @@ _OPEN = Statement(
     b"""
     WITH agent AS (
         SELECT id, deployed_version, approval FROM agents
-        WHERE (id = $1 OR aliases @> ARRAY[$1])
+        WHERE (id = $1 OR aliases @> ARRAY[$1]) AND tenant_id IN ($6, '*')
           AND status = 'active' AND deployed_version IS NOT NULL
-        ORDER BY id <> $1 LIMIT 1
+        ORDER BY id <> $1, tenant_id = '*' LIMIT 1
     ), past AS (
         SELECT originator_version, topic, state FROM ledger_events WHERE originator_id = $2
     ), stored AS (
         INSERT INTO content (owner, hash, body) SELECT $3, $4, $5
         WHERE EXISTS (SELECT FROM agent) AND NOT EXISTS (
             SELECT FROM past WHERE topic LIKE 'chat.session_ended/%'
-            OR topic LIKE 'chat.session_opened/%' AND convert_from(state, 'UTF8')::jsonb ->> 'key_id' <> $6
+            OR topic LIKE 'chat.session_opened/%'
+                AND coalesce(convert_from(state, 'UTF8')::jsonb ->> 'tenant_id', 'default') <> $6
         ) ON CONFLICT DO NOTHING
     )
     SELECT NULL AS version, id, deployed_version, NULL AS state, approval FROM agent
@@ -61,8 +62,8 @@ class PostgresAdmission:
         self._database = database
         self._registry = registry
 
-    def open(self, *, session_id: str, agent_id: str, key_id: str, message: Content) -> Door:
-        values = (agent_id, aggregate.session_stream(session_id), message.owner, message.hash, message.text, key_id)
+    def open(self, *, session_id: str, agent_id: str, tenant_id: str, message: Content) -> Door:
+        values = (agent_id, aggregate.session_stream(session_id), message.owner, message.hash, message.text, tenant_id)
         found = self._database.execute(_OPEN, [value.encode() for value in values])
         agent, past = None, []
         for row in range(found.ntuples):
@@ -72,7 +73,7 @@ class PostgresAdmission:
             else:
                 past.append(self._registry.decode(text(name), state or b""))
         session = aggregate.load_session(past)
-        aggregate.admit(session, key_id=key_id, agent_id=agent[0] if agent else None)
+        aggregate.admit(session, tenant_id=tenant_id, agent_id=agent[0] if agent else None)
         if agent is None:
             raise NotFound(f"there is no agent {agent_id}, or it is not deployed", field="agent_id")
         hold = agent[2] if agent[2] != "none" else None

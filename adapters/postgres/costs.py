@@ -7,6 +7,7 @@ from typing import Any
 from adapters.postgres.ledger.pool import Database
 from domain.costs.ports import CallFilter, CallPage, GroupBy, ModelRefusal, UsageGroup
 from domain.costs.projection import CallRow
+from domain.tenant_ids import unqualified
 
 _GROUPS: dict[GroupBy, str] = {
     "agent": "agent_id",
@@ -19,7 +20,7 @@ _GROUPS: dict[GroupBy, str] = {
 _USAGE = """
     SELECT {name}, sum(cost), sum(prompt_tokens + completion_tokens)::bigint, sum(requests)::bigint,
         sum(reserved)::bigint, sum(failed)::bigint, sum(unknown)::bigint, sum(open_cost)
-    FROM cost_usage WHERE day BETWEEN %s AND %s GROUP BY 1 ORDER BY 1
+    FROM cost_usage WHERE tenant_id = %s AND day BETWEEN %s AND %s GROUP BY 1 ORDER BY 1
 """
 _CALL_USAGE = """
     SELECT {name}, sum(cost), sum(total_tokens)::bigint, count(*) FILTER (WHERE state IN ('settled', 'cut')),
@@ -27,7 +28,8 @@ _CALL_USAGE = """
         count(*) FILTER (WHERE state = 'unknown'),
         coalesce(sum(worst_case) FILTER (WHERE state IN ('reserved', 'unknown')), 0)
     FROM cost_calls
-    WHERE at >= %s::date::timestamp AT TIME ZONE 'UTC' AND at < (%s::date + 1)::timestamp AT TIME ZONE 'UTC'
+    WHERE tenant_id = %s
+        AND at >= %s::date::timestamp AT TIME ZONE 'UTC' AND at < (%s::date + 1)::timestamp AT TIME ZONE 'UTC'
     GROUP BY 1 ORDER BY 1
 """
 _COLUMNS = ", ".join(field.name for field in fields(CallRow))
@@ -48,16 +50,16 @@ class PostgresCosts:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def usage(self, first: date, last: date, group_by: GroupBy) -> list[UsageGroup]:
+    def usage(self, tenant_id: str, first: date, last: date, group_by: GroupBy) -> list[UsageGroup]:
         per_call = group_by in {"session", "workflow"}
         statement = (_CALL_USAGE if per_call else _USAGE).format(name=_GROUPS[group_by])
         with self._database.connection() as connection:
-            rows = connection.execute(statement.encode(), (first, last), prepare=True).fetchall()
-        return [UsageGroup(*row) for row in rows]
+            rows = connection.execute(statement.encode(), (tenant_id, first, last), prepare=True).fetchall()
+        return [UsageGroup(unqualified(name), *figures) for name, *figures in rows]
 
     def calls(self, wanted: CallFilter, *, skip: int, limit: int) -> CallPage:
         values = {f.name: value for f in fields(wanted) if (value := getattr(wanted, f.name)) is not None}
-        passing = " AND ".join(_BOUNDS.get(name, f"{name} = %({name})s") for name in values) or "true"
+        passing = " AND ".join(_BOUNDS.get(name, f"{name} = %({name})s") for name in values)
         page = f"""
             SELECT {_COLUMNS} FROM cost_calls WHERE {passing}
             ORDER BY at DESC, call_id DESC, attempt DESC OFFSET %(skip)s LIMIT %(limit)s

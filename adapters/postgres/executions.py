@@ -15,7 +15,7 @@ _NODE_COLUMNS = ", ".join(field.name for field in fields(NodeRow))
 _RUN = f"SELECT {_COLUMNS} FROM executions WHERE execution_id = %s"  # noqa: S608  (column names)
 _NEWEST = f"""
     SELECT {_COLUMNS} FROM executions
-    WHERE workflow_id = %(workflow_id)s AND (key_id = %(key_id)s OR %(key_id)s::text IS NULL)
+    WHERE tenant_id = %(tenant_id)s AND workflow_id = %(workflow_id)s
     ORDER BY started_at DESC, execution_id DESC LIMIT 1
 """  # noqa: S608  (the same)
 _NODES = f"SELECT {_NODE_COLUMNS} FROM execution_nodes WHERE execution_id = %s ORDER BY place"  # noqa: S608  (the same)
@@ -27,8 +27,8 @@ _SPENT = """
     WHERE workflow_id = ANY(%s) GROUP BY 1, 2
 """
 _PASSING = {
+    "tenant_id": "tenant_id = %(tenant_id)s",
     "workflow_id": "workflow_id = %(workflow_id)s",
-    "key_id": "key_id = %(key_id)s",
     "status": "status = %(status)s",
 }
 
@@ -42,13 +42,13 @@ class PostgresRuns:
     def run(self, execution_id: str) -> SeenRun | None:
         return self._seen(self._rows(_RUN, (execution_id,)))
 
-    def newest(self, workflow_id: str, key_id: str | None = None) -> SeenRun | None:
-        return self._seen(self._rows(_NEWEST, {"workflow_id": workflow_id, "key_id": key_id}))
+    def newest(self, tenant_id: str, workflow_id: str) -> SeenRun | None:
+        return self._seen(self._rows(_NEWEST, {"tenant_id": tenant_id, "workflow_id": workflow_id}))
 
     def page(self, wanted: RunFilter, *, skip: int, limit: int) -> RunPage:
         values = {name: value for name in _PASSING if (value := getattr(wanted, name)) is not None}
         conditions = [_PASSING[name] for name in values] + ([] if wanted.parts else ["parent_id IS NULL"])
-        passing = " AND ".join(conditions) or "true"
+        passing = " AND ".join(conditions)
         page = f"""
             SELECT {_COLUMNS} FROM executions WHERE {passing}
             ORDER BY started_at DESC, execution_id DESC OFFSET %(skip)s LIMIT %(limit)s

@@ -4,7 +4,8 @@ from adapters.postgres.ledger.pool import Database
 from domain.approvals.instructions import Instruction
 
 _PUT = """
-    INSERT INTO approval_instructions (approval_id, hash, body) VALUES (%s, %s, %s) ON CONFLICT DO NOTHING
+    INSERT INTO approval_instructions (approval_id, tenant_id, hash, body) VALUES (%s, %s, %s, %s)
+    ON CONFLICT DO NOTHING
 """
 _GET = "SELECT body FROM approval_instructions WHERE approval_id = %s AND hash = %s"
 
@@ -16,7 +17,7 @@ class PostgresInstructions:
         self._database = database
 
     def put(self, instruction: Instruction) -> str:
-        values = (instruction.approval_id, instruction.hash, instruction.text)
+        values = (instruction.approval_id, instruction.tenant_id, instruction.hash, instruction.text)
         with self._database.connection() as connection:
             connection.execute(_PUT, values, prepare=True)
         return instruction.hash

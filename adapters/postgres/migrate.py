@@ -1,8 +1,12 @@
-"""Migrations: numbered SQL files, each applied once, in one transaction, by one process at a time."""
+"""Makes the tables: numbered SQL files, each applied once, in one transaction, by one process at a time.
+
+The files there are one baseline for each concept. From here on files are added, and none is ever edited.
+"""
 
 from pathlib import Path
 
 from adapters.postgres.ledger.pool import connect
+from domain.errors import Conflict
 
 DIRECTORY = Path(__file__).parent / "migrations"
 _LOCK = 7152347
@@ -26,17 +30,19 @@ def applied(dsn: str) -> list[str]:
 
 
 def migrate(dsn: str) -> list[str]:
-    """Apply the missing migrations of this release and return their names.
+    """Bring the database to this release's tables and return the names of what was applied.
 
     Raises:
         domain.errors.Unavailable: the database cannot be reached.
-        psycopg.Error: a migration failed; it was rolled back.
+        domain.errors.Conflict: its tables come from files that this release does not have.
+        psycopg.Error: a migration failed; nothing of it is kept.
     """
     done = []
     with connect(dsn) as connection:
         connection.execute("SELECT pg_advisory_lock(%s)", (_LOCK,))
         connection.execute(_APPLIED)
         present = {row[0] for row in connection.execute("SELECT name FROM schema_migrations")}
+        _refuse_other(present)
         for name in known():
             if name in present:
                 continue
@@ -45,3 +51,10 @@ def migrate(dsn: str) -> list[str]:
                 connection.execute("INSERT INTO schema_migrations (name) VALUES (%s)", (name,))
             done.append(name)
     return done
+
+
+def _refuse_other(present: set[str]) -> None:
+    """A database with other files than ours that lacks some of ours is not an earlier state of this release's."""
+    own = set(known())
+    if (others := sorted(present - own)) and own - present:
+        raise Conflict(f"the tables were made by another line of releases ({', '.join(others)}): use an empty database")

@@ -15,9 +15,9 @@ from domain.swarm.projection import SeatRow, SwarmRow
 _DEPLOYED = """
     SELECT DISTINCT ON (wanted.name) wanted.name, a.id, a.deployed_version, v.definition ->> 'approval'
     FROM unnest(%s::text[]) AS wanted (name)
-    JOIN agents AS a ON a.id = wanted.name OR a.aliases @> ARRAY[wanted.name]
-    JOIN agent_versions AS v ON v.agent_id = a.id AND v.version = a.deployed_version
-    WHERE a.status = 'active' ORDER BY wanted.name, a.id <> wanted.name, a.id
+    JOIN agents AS a ON a.tenant_id IN (%s, '*') AND (a.id = wanted.name OR a.aliases @> ARRAY[wanted.name])
+    JOIN agent_versions AS v ON v.tenant_id = a.tenant_id AND v.agent_id = a.id AND v.version = a.deployed_version
+    WHERE a.status = 'active' ORDER BY wanted.name, a.id <> wanted.name, a.tenant_id = '*', a.id
 """
 _SWARM_COLUMNS = ", ".join(field.name for field in fields(SwarmRow))
 _SEAT_COLUMNS = ", ".join(field.name for field in fields(SeatRow))
@@ -27,7 +27,7 @@ _SPENT = """
     SELECT session_id, sum(total_tokens)::bigint, sum(cost) FROM cost_calls WHERE workflow_id = ANY(%s) GROUP BY 1
 """
 _PASSING = {
-    "key_id": "key_id = %(key_id)s",
+    "tenant_id": "tenant_id = %(tenant_id)s",
     "status": "status = %(status)s",
     "mode": "mode = %(mode)s",
     "agent_id": "(coordinator = %(agent_id)s OR %(agent_id)s = ANY(members))",
@@ -43,8 +43,8 @@ class PostgresSwarms:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def deployed(self, names: Iterable[str]) -> Mapping[str, Agent]:
-        rows = self._rows(_DEPLOYED, list(names))
+    def deployed(self, tenant_id: str, names: Iterable[str]) -> Mapping[str, Agent]:
+        rows = self._rows(_DEPLOYED, list(names), tenant_id)
         return {name: _agent(*values) for name, *values in rows}
 
     def swarm(self, task_id: str) -> SeenSwarm | None:
@@ -53,7 +53,7 @@ class PostgresSwarms:
 
     def page(self, wanted: SwarmFilter, *, skip: int, limit: int) -> SwarmPage:
         values = {f.name: value for f in fields(wanted) if (value := getattr(wanted, f.name)) is not None}
-        passing = " AND ".join(_PASSING[name] for name in values) or "true"
+        passing = " AND ".join(_PASSING[name] for name in values)
         page = f"""
             SELECT {_SWARM_COLUMNS} FROM swarms WHERE {passing}
             ORDER BY requested_at DESC, task_id DESC OFFSET %(skip)s LIMIT %(limit)s

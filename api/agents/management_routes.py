@@ -22,7 +22,17 @@ from api.agents.schemas import (
     managed,
     version_of,
 )
-from api.http.dependencies import CurrentRequest, IdempotencyKey, IfMatch, Paged, Positions, fresh, requires, set_etag
+from api.http.dependencies import (
+    CurrentRequest,
+    CurrentTenant,
+    IdempotencyKey,
+    IfMatch,
+    Paged,
+    Positions,
+    fresh,
+    requires,
+    set_etag,
+)
 from api.http.request_context import RequestContext
 from api.http.schemas import MAX_INT, Deleted
 from domain.agents.aggregate import Agent
@@ -48,7 +58,9 @@ class Desk:
 
     def cause(self, request: RequestContext) -> Cause:
         """Return the cause of a change: the caller, the request and the time."""
-        return Cause(by=request.caller.id, because=request.request_id, at=self.now())
+        return Cause(
+            by=request.caller.id, because=request.request_id, at=self.now(), tenant_id=request.caller.tenant_id
+        )
 
     async def refuse_unknown(self, model: str | None) -> None:
         """Return if the model exists or none is given.
@@ -122,22 +134,25 @@ def _service(routes: APIRouter, desk: Desk) -> None:
 
 def _reads(routes: APIRouter, desk: Desk) -> None:
     @routes.get("/{agent_id}", dependencies=[requires("read")])
-    async def get_agent(agent_id: _Id, response: Response) -> ManagedAgent:
+    async def get_agent(agent_id: _Id, tenant_id: CurrentTenant, response: Response) -> ManagedAgent:
         """Returns an agent as its newest version describes it, deployed or not."""
-        agent = await asyncio.to_thread(desk.commands.standing, agent_id)
+        agent = await asyncio.to_thread(desk.commands.standing, tenant_id, agent_id)
         set_etag(response, agent.changes)
         return managed(agent)
 
     @routes.get("/{agent_id}/versions", dependencies=[requires("read")])
-    def list_versions(agent_id: _Id, page: Paged) -> AgentVersions:
+    def list_versions(agent_id: _Id, tenant_id: CurrentTenant, page: Paged) -> AgentVersions:
         """Lists all versions of an agent, newest first."""
-        agent = desk.agents.get(agent_id)
-        found = desk.agents.versions(agent.id, skip=page.skip, limit=page.limit)
-        data = [version_of(agent, row) for row in found.versions]
-        return AgentVersions.model_validate({"data": data, "pagination": page.pagination(found.total)})
+        agent = desk.agents.get(tenant_id, agent_id)
+        found = desk.agents.versions(tenant_id, agent.id, skip=page.skip, limit=page.limit)
+        return AgentVersions.model_validate(
+            {"data": [version_of(agent, row) for row in found.versions], "pagination": page.pagination(found.total)}
+        )
 
     @routes.get("/{agent_id}/versions/{version}", dependencies=[requires("read")])
-    def get_version(agent_id: _Id, version: Annotated[int, Path(ge=1, le=MAX_INT)]) -> AgentVersion:
+    def get_version(
+        agent_id: _Id, tenant_id: CurrentTenant, version: Annotated[int, Path(ge=1, le=MAX_INT)]
+    ) -> AgentVersion:
         """Returns one version of an agent."""
-        agent = desk.agents.get(agent_id)
-        return version_of(agent, desk.agents.version(agent.id, version))
+        agent = desk.agents.get(tenant_id, agent_id)
+        return version_of(agent, desk.agents.version(tenant_id, agent.id, version))

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 from fastapi import APIRouter, Path, Query, Response
 
 from api.agents.model_status import AgentModels
-from api.http.dependencies import Paged, fresh, requires, set_etag
+from api.http.dependencies import CurrentTenant, Paged, fresh, requires, set_etag
 from api.http.schemas import Listing, Timestamp, View
 from domain.agents.ports import AgentFilter, AgentReads
 from domain.tools.ports import Toolbox
@@ -96,31 +96,35 @@ def router(agents: AgentReads, toolbox: Toolbox, models: AgentModels) -> APIRout
     @routes.get("")
     def list_agents(
         page: Paged,
+        tenant_id: CurrentTenant,
+        *,
         status: Literal["active", "inactive"] | None = None,
         capability: _Text = None,
         q: _Text = None,
     ) -> AgentList:
-        """Lists agents; `capability` is a whole phrase, `q` a part of id, name, description or capability.
+        """Lists the built-in agents and the tenant's own.
+
+        `capability` is a whole phrase, `q` a part of id, name, description or capability.
 
         Retired agents are left out unless `status` is `inactive`.
         """
-        found = agents.page(AgentFilter(status, capability, q), skip=page.skip, limit=page.limit)
+        found = agents.page(AgentFilter(tenant_id, status, capability, q), skip=page.skip, limit=page.limit)
         return AgentList.model_validate({"agents": found.agents, **page.of(found.total)})
 
     @routes.get("/{agent_id}")
-    def get_agent(agent_id: _Id, response: Response) -> Agent:
+    def get_agent(agent_id: _Id, tenant_id: CurrentTenant, response: Response) -> Agent:
         """Returns one agent, by its id or an alias."""
-        agent = agents.get(agent_id)
+        agent = agents.get(tenant_id, agent_id)
         set_etag(response, agent.version)
         return Agent.model_validate(agent)
 
     @routes.get("/{agent_id}/tools", dependencies=[fresh("costs")])
-    async def list_agent_tools(agent_id: _Id) -> AgentTools:
+    async def list_agent_tools(agent_id: _Id, tenant_id: CurrentTenant) -> AgentTools:
         """Returns the state of each tool that an agent names, and the refusals of its model.
 
         MCP servers are queried, which takes some seconds if one does not answer.
         """
-        agent = await to_thread(agents.get, agent_id)
+        agent = await to_thread(agents.get, tenant_id, agent_id)
         model = await to_thread(models.status, agent)
         tools = list(model.states(await toolbox.states(agent.tools)))
         told = {"agent_id": agent.id, "model": model.model, "model_refusals": model.refusals, "tools": tools}

@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 from fastapi import APIRouter
 from pydantic import Field, PlainSerializer
 
-from api.http.dependencies import Paged, fresh, requires
+from api.http.dependencies import CurrentTenant, Paged, fresh, requires
 from api.http.schemas import Listing, Timestamp, View
 from domain.ali.findings import Insight as Finding
 from domain.ali.findings import Kind, Severity
@@ -77,10 +77,10 @@ class Watch:
     now: Callable[[], datetime]
     thresholds: Thresholds
 
-    def look(self) -> list[Finding]:
-        """Return all current anomalies."""
+    def look(self, tenant_id: str) -> list[Finding]:
+        """Return the current anomalies of a tenant."""
         now = self.now()
-        facts = self.reads.facts(now, first=first_day(now, self.thresholds), most=MOST_WATCHED)
+        facts = self.reads.facts(tenant_id, now, first=first_day(now, self.thresholds), most=MOST_WATCHED)
         return insights(facts, self.thresholds)
 
 
@@ -90,9 +90,14 @@ def router(watch: Watch) -> APIRouter:
     views = [fresh(name) for name in ("costs", "chat", "approvals", "swarm")]
 
     @routes.get("/insights", dependencies=[requires("read"), *views])
-    def get_insights(page: Paged, kind: Kind | None = None, severity: Severity | None = None) -> Insights:
-        """Returns anomalies since yesterday, with evidence: costly days, failing agents, stuck approvals, slow runs."""
-        found = [it for it in watch.look() if kind in {None, it.kind} and severity in {None, it.severity}]
+    def get_insights(
+        page: Paged, tenant_id: CurrentTenant, kind: Kind | None = None, severity: Severity | None = None
+    ) -> Insights:
+        """Returns anomalies of the caller's tenant since yesterday, with evidence.
+
+        They are costly days, failing agents, stuck approvals and slow runs.
+        """
+        found = [it for it in watch.look(tenant_id) if kind in {None, it.kind} and severity in {None, it.severity}]
         return Insights.model_validate({"insights": found[page.skip : page.skip + page.limit], **page.of(len(found))})
 
     return routes

@@ -16,7 +16,7 @@ from api.chat.accepted_work import Accepted
 from api.chat.errors import failure_of_turn
 from api.chat.schemas import SessionId
 from api.chat.service import Conversations
-from api.http.dependencies import CurrentCaller, CurrentRequest, IdempotencyKey, fresh, joined_by_repeats, requires
+from api.http.dependencies import CurrentRequest, IdempotencyKey, fresh, joined_by_repeats, requires
 from api.http.request_context import RequestContext
 from api.http.schemas import MAX_INT
 from api.swarm.schemas import hashes_of, status
@@ -26,6 +26,7 @@ from domain.chat.ports import ChatReads
 from domain.content import ContentStore
 from domain.errors import Invalid, NotFound, Unavailable
 from domain.swarm.ports import SeenSwarm
+from domain.tenant_ids import unqualified
 
 _Turn = Annotated[int | None, Parameter(ge=1, le=MAX_INT, description="A turn of the session; the newest by default.")]
 
@@ -52,22 +53,18 @@ def router(parts: AliParts) -> APIRouter:
         responses={202: {"model": QueryAnswer, "description": "Accepted; poll `Location`."}},
         dependencies=[requires("write"), joined_by_repeats()],
     )
-    async def query(
-        body: Query, request: CurrentRequest, caller: CurrentCaller, key: IdempotencyKey, response: Response
-    ) -> QueryAnswer:
+    async def query(body: Query, request: CurrentRequest, key: IdempotencyKey, response: Response) -> QueryAnswer:
         """Asks Ali: returns the answer, the sources read for it, and suggested actions. 202 if it takes too long."""
-        heard = await _asked(parts, body, _asker(body.context, caller.id, request, key))
+        heard = await _asked(parts, body, _asker(body.context, request, key))
         if heard.status in {"running", "awaiting_approval"}:
             response.status_code = 202
-            response.headers["location"] = f"{routes.prefix}/query/{heard.session_id}"
+            response.headers["location"] = f"{routes.prefix}/query/{unqualified(heard.session_id)}"
         return await _shown(parts, heard, request)
 
     @routes.get("/query/{session_id}", dependencies=[requires("read"), fresh("chat")])
-    async def get_answer(
-        session_id: SessionId, request: CurrentRequest, caller: CurrentCaller, turn: _Turn = None
-    ) -> QueryAnswer:
-        """Returns an answer of Ali, or its state. Another key's session is 404."""
-        return await _shown(parts, await _heard(parts, session_id, turn, caller.id), request)
+    async def get_answer(session_id: SessionId, request: CurrentRequest, turn: _Turn = None) -> QueryAnswer:
+        """Returns an answer of Ali in the caller's tenant, or its state."""
+        return await _shown(parts, await _heard(parts, session_id, turn), request)
 
     @routes.post(
         "/coordinate",
@@ -75,7 +72,7 @@ def router(parts: AliParts) -> APIRouter:
         dependencies=[requires("write"), joined_by_repeats()],
     )
     async def coordinate(
-        body: AliTask, request: CurrentRequest, caller: CurrentCaller, key: IdempotencyKey, response: Response
+        body: AliTask, request: CurrentRequest, key: IdempotencyKey, response: Response
     ) -> Coordinated | Accepted:
         """Chooses agents and mode for a task and starts a swarm: 202 and a `Location` to poll.
 
@@ -83,7 +80,7 @@ def router(parts: AliParts) -> APIRouter:
         """
         if body.deadline is not None and body.deadline <= parts.now():
             raise Invalid("deadline: is in the past", field="deadline", reason="is in the past")
-        asker = _asker(body.context, caller.id, request, key)
+        asker = _asker(body.context, request, key)
         choice = await parts.ali.choose(Wish(body.task, body.max_agents, body.mode, _known(body.context)), asker)
         seen = await parts.swarms.coordinate(_order(body, choice, asker))
         response.headers["location"] = f"/api/v1/swarm/status/{seen.row.task_id}"
@@ -92,9 +89,10 @@ def router(parts: AliParts) -> APIRouter:
     return routes
 
 
-def _asker(context: QueryContext | TaskContext, key_id: str, request: RequestContext, key: str | None) -> Asker:
+def _asker(context: QueryContext | TaskContext, request: RequestContext, key: str | None) -> Asker:
     project_id = str(context.project_id) if context.project_id is not None else None
-    return Asker(key_id, request.request_id, key, context.user_id, project_id)
+    caller = request.caller
+    return Asker(caller.id, caller.tenant_id, request.request_id, key, context.user_id, project_id)
 
 
 def _known(context: QueryContext | TaskContext) -> dict[str, Any]:
@@ -120,12 +118,12 @@ async def _asked(parts: AliParts, body: Query, asker: Asker) -> Heard:
     return heard_now(outcome, said, texts.get(said.reply_hash or ""))
 
 
-async def _heard(parts: AliParts, session_id: str, turn: int | None, key_id: str) -> Heard:
+async def _heard(parts: AliParts, session_id: str, turn: int | None) -> Heard:
     """Return the state of a turn; without a number that of the newest, which may not have begun yet."""
     session = await asyncio.to_thread(parts.chats.session, session_id)
-    if session is not None and (session.key_id != key_id or session.agent_id != ALI):
+    if session is not None and session.agent_id != ALI:
         raise NotFound("there is no such session with Ali")
-    standing = await parts.conversations.standing(session_id, key_id=key_id)
+    standing = await parts.conversations.standing(session_id)
     if session is None and standing.is_open is None:
         raise Unavailable("it cannot be determined now whether the session exists")
     number = turn or (session.turns if session else 0)
@@ -151,6 +149,7 @@ def _order(body: AliTask, choice: Choice, asker: Asker) -> Order:
         task=body.task,
         agents=team.members,
         key_id=asker.key_id,
+        tenant_id=asker.tenant_id,
         request_id=asker.request_id,
         mode=team.mode,
         coordinator=team.coordinator,

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 from pydantic import ConfigDict, Field
 
 from api.chat.schemas import MAX_MESSAGE, MAX_WAIT_S, ChatUsage, NamedSession, TurnError
-from api.http.schemas import Body, Deadline, View
+from api.http.schemas import Body, Deadline, SessionName, View
 from api.swarm.schemas import SwarmStatus
 from domain.ali.team import LEAST_MEMBERS, MOST_MEMBERS, Mode
 
@@ -65,7 +65,7 @@ class QueryAnswer(View):
     `failed` or `rejected` one has the reason in `error`.
     """
 
-    session_id: str
+    session_id: SessionName
     turn: int | None
     workflow_id: str
     status: Literal["completed", "running", "awaiting_approval", "rejected", "failed"]
@@ -109,4 +109,4 @@ class Coordinated(SwarmStatus):
 
     rationale: str
     chosen_by: Literal["model", "rule"]
-    session_id: str
+    session_id: SessionName

@@ -21,6 +21,7 @@ from domain.chat.ports import ChatReads
 from domain.content import Content, ContentStore
 from domain.errors import Conflict, Unavailable
 from domain.ids import derived, message_id, random_id
+from domain.tenant_ids import qualified
 
 READING_TOOLS = ("query_costs", "search_knowledge", "find_talents", "query_projects", "query_analytics")
 """The tools Ali may use to answer a question: all of them only read."""
@@ -33,9 +34,10 @@ _TOO_LONG = "the task and the agents do not fit its window"
 
 @dataclass(frozen=True, slots=True)
 class Asker:
-    """The caller of a request. `key` is the scoped idempotency key, if any."""
+    """The caller and its tenant. `key` is the scoped idempotency key, if there is one."""
 
     key_id: str
+    tenant_id: str
     request_id: str
     key: str | None = None
     user_id: str | None = None
@@ -90,11 +92,12 @@ class Ali:
             Conflict: the session is with another agent, or has ended.
             Unavailable: Temporal or the database cannot be reached; nothing was accepted.
         """
-        candidates, _ = await self._candidates()
+        candidates, _ = await self._candidates(asker.tenant_id)
         utterance = Utterance(
             agent_id=ALI,
             message=f"{query}\n\nContext: {_json(context)}" if context else query,
             key_id=asker.key_id,
+            tenant_id=asker.tenant_id,
             request_id=asker.request_id,
             key=asker.key,
             session_id=session_id,
@@ -115,12 +118,13 @@ class Ali:
             StillWorking: the choice takes too long or awaits approval; the same key continues it.
             Unavailable: the same without a key; the choice was cancelled.
         """
-        candidates, is_fresh = await self._candidates()
+        candidates, is_fresh = await self._candidates(asker.tenant_id)
         if len(candidates) < LEAST_MEMBERS:
             if not is_fresh:
                 raise Unavailable("the view of the agents is not up to date yet", retry_after=1)
             raise Conflict("there are not two agents to choose from")
-        session_id = f"session_{derived('team', asker.key)}" if asker.key else random_id("session")
+        name = f"session_{derived('team', asker.key)}" if asker.key else random_id("session")
+        session_id = qualified(asker.tenant_id, name)
         because = await self._given_up(session_id, asker)
         if because is None:
             outcome = await self._asked(wish, candidates, session_id, asker)
@@ -162,6 +166,7 @@ class Ali:
             agent_id=ALI,
             message=wish.task,
             key_id=asker.key_id,
+            tenant_id=asker.tenant_id,
             request_id=asker.request_id,
             key=asker.key,
             session_id=session_id,
@@ -190,13 +195,13 @@ class Ali:
             raise Conflict("the text of the choice was erased")
         return chosen(texts[said.reply_hash], coordinator=ALI, mode=wish.mode)
 
-    async def _candidates(self) -> tuple[list[Candidate], bool]:
+    async def _candidates(self, tenant_id: str) -> tuple[list[Candidate], bool]:
         """Return the deployed agents without Ali, in the order of their ids; False while their view is behind."""
         is_fresh = await self._positions.wait("agents")
-        return await asyncio.to_thread(self._deployed), is_fresh
+        return await asyncio.to_thread(self._deployed, tenant_id), is_fresh
 
-    def _deployed(self) -> list[Candidate]:
-        rows = self._agents.page(AgentFilter(status="active"), skip=0, limit=_MOST_AGENTS).agents
+    def _deployed(self, tenant_id: str) -> list[Candidate]:
+        rows = self._agents.page(AgentFilter(tenant_id, status="active"), skip=0, limit=_MOST_AGENTS).agents
         return [
             Candidate(row.id, row.name, row.description, tuple(row.capabilities))
             for row in rows

@@ -3,7 +3,7 @@
 import json
 from typing import Any, Literal
 
-from api.http.schemas import ErrorBody, Listing, Pagination, Timestamp, View
+from api.http.schemas import ErrorBody, Listing, Pagination, SessionName, Timestamp, View
 from domain.approvals.ports import ReadApproval, ReadStep
 
 _OF_A_NODE = {"title", "workflow", "node"}
@@ -16,7 +16,7 @@ Risk = Literal["low", "medium", "high", "critical"]
 class ApprovalContext(View):
     """The session, turn and project of the request."""
 
-    session_id: str | None
+    session_id: SessionName | None
     turn: int | None
     project_id: str | None
 

@@ -29,7 +29,7 @@ from api.approvals.responses import (
 )
 from api.approvals.service import Decisions, Taken, Wish
 from api.http.caller import Caller
-from api.http.dependencies import CurrentCaller, IdempotencyKey, Paged, RequestId, fresh, requires
+from api.http.dependencies import CurrentCaller, CurrentTenant, IdempotencyKey, Paged, RequestId, fresh, requires
 from api.http.errors import failure_of
 from api.http.schemas import ErrorBody
 from domain.approvals.aggregate import OPEN
@@ -51,7 +51,7 @@ ApprovalId = Annotated[str, Path(min_length=1, max_length=200, pattern=_NO_NUL)]
 
 
 async def _filter(
-    caller: CurrentCaller,
+    tenant_id: CurrentTenant,
     *,
     risk_level: Risk | None = None,
     type: _Name = None,  # noqa: A002  (the field's name in the API)
@@ -61,18 +61,9 @@ async def _filter(
     assigned_to: Annotated[_Name, Query(description="A key among the deciders.")] = None,
     since: Annotated[AwareDatetime | None, Query(description="Requested at or after this moment.")] = None,
     before: Annotated[AwareDatetime | None, Query(description="Requested before this moment.")] = None,
-) -> ApprovalFilter | None:
-    """Return the filter; None if the caller may see none of the requested approvals."""
-    if not _sees_all(caller):
-        if requested_by not in {None, caller.id}:
-            return None
-        requested_by = caller.id
-    return ApprovalFilter(None, risk_level, type, agent_id, workflow_id, requested_by, assigned_to, since, before)
-
-
-def _sees_all(caller: Caller) -> bool:
-    """Return whether the caller sees all approvals; callers that cannot decide see their own requests only."""
-    return not caller.scopes.isdisjoint({"approve", "admin"})
+) -> ApprovalFilter:
+    names = (risk_level, type, agent_id, workflow_id, requested_by, assigned_to)
+    return ApprovalFilter(tenant_id, None, *names, since, before)
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +82,7 @@ async def _asking(caller: CurrentCaller, request_id: RequestId, key: Idempotency
     return _Asking(caller, request_id, key)
 
 
-Filtered = Annotated[ApprovalFilter | None, Depends(_filter)]
+Filtered = Annotated[ApprovalFilter, Depends(_filter)]
 Asking = Annotated[_Asking, Depends(_asking)]
 
 
@@ -108,9 +99,7 @@ def _add_reads(routes: APIRouter, reads: ApprovalReads) -> None:
 
     @routes.get("/pending", dependencies=reading)
     def list_pending_approvals(page: Paged, wanted: Filtered) -> PendingApprovals:
-        """Lists open approvals, the oldest first. A key without the scope `approve` sees its own requests only."""
-        if wanted is None:
-            return PendingApprovals(pending_approvals=[], **page.of(0))
+        """Lists open approvals of the caller's tenant, the oldest first."""
         found = reads.page(replace(wanted, status=OPEN), skip=page.skip, limit=page.limit, newest_first=False)
         shown = [approval_of(read) for read in found.approvals]
         return PendingApprovals(pending_approvals=shown, **page.of(found.total))
@@ -121,9 +110,7 @@ def _add_reads(routes: APIRouter, reads: ApprovalReads) -> None:
         wanted: Filtered,
         status: Annotated[list[Status] | None, Query(max_length=6, description="One or several.")] = None,
     ) -> ApprovalList:
-        """Lists approvals, the newest first. A key without the scope `approve` sees its own requests only."""
-        if wanted is None:
-            return ApprovalList(data=[], pagination=page.pagination(0))
+        """Lists approvals of the caller's tenant, the newest first."""
         named = replace(wanted, status=tuple(status) if status else None)
         found = reads.page(named, skip=page.skip, limit=page.limit, newest_first=True)
         return ApprovalList(
@@ -131,12 +118,12 @@ def _add_reads(routes: APIRouter, reads: ApprovalReads) -> None:
         )
 
     @routes.get("/{approval_id}", dependencies=reading)
-    def get_approval(approval_id: ApprovalId, caller: CurrentCaller) -> ApprovalWithHistory:
+    def get_approval(approval_id: ApprovalId, tenant_id: CurrentTenant) -> ApprovalWithHistory:
         """Returns one approval with its whole history."""
-        read = reads.get(approval_id)
-        if read is None or not (_sees_all(caller) or read.row.requested_by == caller.id):
+        read = reads.get(tenant_id, approval_id)
+        if read is None:
             raise NotFound("there is no such approval")
-        return with_history(read, reads.history(approval_id))
+        return with_history(read, reads.history(tenant_id, approval_id))
 
 
 def _add_decisions(routes: APIRouter, decisions: Decisions) -> None:

@@ -16,7 +16,7 @@ from domain.approvals.instructions import Instruction, Verb
 from domain.approvals.ports import InstructionStore, ReadApproval
 from domain.approvals.projection import folded
 from domain.content import Content, ContentStore
-from domain.errors import Unavailable
+from domain.errors import NotFound, Unavailable
 from domain.events import Cause, Event
 from domain.ids import derived, random_id
 from domain.ledger import Ledger
@@ -85,7 +85,7 @@ class Decisions:
         command_id = replace(wish, key=await self._handover.key(wish.key)).command_id()
         work = Work(command_key(wish.approval_id, command_id), wish.key)
         for _ in range(_TRIES):
-            approval = aggregate.load(await asyncio.to_thread(self._events, wish.approval_id))
+            approval = await asyncio.to_thread(self._loaded, wish)
             if command_id in approval.commands:
                 return Taken(await asyncio.to_thread(self._read, wish.approval_id))
             try:
@@ -94,10 +94,12 @@ class Decisions:
                 await self._runs.start(start_of(approval, notices=self._runs.notices))
                 raise
             telling = self._runs.tell(wish.approval_id, wish.verb, order)
-            told = await self._handover.confirmed(telling, work, by=wish.caller.id, because=wish.request_id)
+            told = await self._handover.confirmed(
+                telling, work, by=wish.caller.id, because=wish.request_id, tenant_id=wish.caller.tenant_id
+            )
             if told in {"done", "handed_over"}:
                 return Taken(await asyncio.to_thread(self._read, wish.approval_id), is_done=told == "done")
-            approval = aggregate.load(await asyncio.to_thread(self._events, wish.approval_id))
+            approval = await asyncio.to_thread(self._loaded, wish)
             if told == "gone" and approval.standing is None:
                 await self._runs.start(start_of(approval, notices=self._runs.notices))
         raise Unavailable("the approval's workflow could not be reached", retry_after=1)
@@ -108,6 +110,7 @@ class Decisions:
         comment, edited = (Content(owner, text) if text else None for text in (wish.comment, wish.edited_content))
         instruction = Instruction(
             approval_id=wish.approval_id,
+            tenant_id=wish.caller.tenant_id,
             command_id=command_id,
             verb=wish.verb,
             by=wish.caller.id,
@@ -118,7 +121,8 @@ class Decisions:
             content_hash=edited.hash if edited else None,
         )
         try:
-            instruction.carried_out(approval, Cause(wish.caller.id, wish.request_id, self._now()))
+            cause = Cause(wish.caller.id, wish.request_id, self._now(), wish.caller.tenant_id)
+            instruction.carried_out(approval, cause)
         except AlreadyDecided as refused:
             raise self._explained(refused, owner) from refused
         policy.refuse_late(approval, self._now())
@@ -136,6 +140,17 @@ class Decisions:
             self._content.get(owner, [comment_hash]).get(comment_hash) if comment_hash else None
         )
         return refused
+
+    def _loaded(self, wish: Wish) -> Approval:
+        """The approval as it stands.
+
+        Raises:
+            NotFound: there is none in the caller's tenant.
+        """
+        approval = aggregate.load(self._events(wish.approval_id))
+        if approval.known.tenant_id != wish.caller.tenant_id:
+            raise NotFound("there is no such approval")
+        return approval
 
     def _events(self, approval_id: str) -> list[Event]:
         return self._ledger.read(aggregate.stream(approval_id))

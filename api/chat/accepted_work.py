@@ -6,7 +6,7 @@ from fastapi import Response
 from starlette.requests import Request
 
 from api.chat.service import Conversations, Outcome
-from api.http.schemas import View
+from api.http.schemas import SessionName, View
 from domain.errors import Unavailable
 
 _SESSIONS = "/api/v1/agents/chat"
@@ -20,7 +20,7 @@ class Accepted(View):
 
     status: Literal["running", "awaiting_approval"]
     message: str
-    session_id: str
+    session_id: SessionName
     approval_id: str | None = None
 
 

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 from api.chat.service import Outcome
 from domain.errors import Conflict, OverBudget, Refused, TooLarge, Unavailable, UpstreamFailed
+from domain.tenant_ids import unqualified
 from workflows.chat.messages import Said
 
 _FAILURES: Mapping[str, type[Refused]] = {
@@ -19,7 +20,7 @@ _FAILURES: Mapping[str, type[Refused]] = {
 
 def failure_of_turn(outcome: Outcome, said: Said) -> Exception:
     """Return the error to raise for a failed turn; an unknown code is an internal error."""
-    details = {"session_id": outcome.session_id, "turn": said.turn, "workflow_id": outcome.workflow_id}
+    details = {"session_id": unqualified(outcome.session_id), "turn": said.turn, "workflow_id": outcome.workflow_id}
     failure = _FAILURES.get(said.code or "")
     if failure is None:
         return RuntimeError(f"turn {said.turn} of {outcome.workflow_id} failed: {said.error}")

@@ -10,6 +10,7 @@ from fastapi import APIRouter, Response
 from api.chat.errors import failure_of_turn
 from api.chat.schemas import ChatAnswer, ChatRequest, ChatSession, SessionId, error_of, session_of, usage_of
 from api.chat.service import Conversations, Outcome, Utterance
+from api.http.caller import Caller
 from api.http.dependencies import (
     CurrentCaller,
     CurrentRequest,
@@ -25,6 +26,7 @@ from domain.chat.finish import finish_reason
 from domain.chat.ports import ChatReads
 from domain.content import ContentStore
 from domain.errors import NotFound, Unavailable
+from domain.tenant_ids import unqualified
 
 
 def router(conversations: Conversations, reads: ChatReads, content: ContentStore) -> APIRouter:
@@ -40,21 +42,19 @@ def router(conversations: Conversations, reads: ChatReads, content: ContentStore
         body: ChatRequest, request: CurrentRequest, caller: CurrentCaller, key: IdempotencyKey, response: Response
     ) -> ChatAnswer:
         """Sends a message to an agent and returns its answer: 202 and a `Location` to poll if it takes too long."""
-        utterance = _utterance(body, caller.id, request.request_id, key)
+        utterance = _utterance(body, caller, request.request_id, key)
         outcome = await conversations.say(utterance, timeout_s=body.timeout_s if body.wait else 0)
         answer = await _answer(outcome, content, request)
         if answer.status in {"running", "awaiting_approval"}:
             response.status_code = 202
-            response.headers["location"] = f"{routes.prefix}/{outcome.session_id}"
+            response.headers["location"] = f"{routes.prefix}/{unqualified(outcome.session_id)}"
         return answer
 
     @routes.get("/{session_id}", dependencies=[requires("read"), fresh("chat")])
-    async def get_session(session_id: SessionId, page: Paged, caller: CurrentCaller) -> ChatSession:
-        """Returns a session and its turns. Another key's session is 404."""
+    async def get_session(session_id: SessionId, page: Paged) -> ChatSession:
+        """Returns a session of the caller's tenant and its turns."""
         session = await asyncio.to_thread(reads.session, session_id)
-        if session is not None and session.key_id != caller.id:
-            raise NotFound("there is no such session")
-        standing = await conversations.standing(session_id, key_id=caller.id)
+        standing = await conversations.standing(session_id)
         if session is None and standing.is_open is None:
             raise Unavailable("it cannot be determined now whether the session exists")
         if session is None and not standing.is_open:
@@ -71,21 +71,23 @@ def router(conversations: Conversations, reads: ChatReads, content: ContentStore
         session_id: SessionId, request: CurrentRequest, caller: CurrentCaller, response: Response
     ) -> Deleted:
         """Ends a session: it accepts no more messages. Its messages stay readable."""
+        name = unqualified(session_id)
         if await conversations.end(session_id, key_id=caller.id, request_id=request.request_id):
-            return Deleted(id=session_id)
+            return Deleted(id=name)
         response.status_code = 202
-        response.headers["location"] = f"{routes.prefix}/{session_id}"
-        return Deleted(id=session_id, status="deleting")
+        response.headers["location"] = f"{routes.prefix}/{name}"
+        return Deleted(id=name, status="deleting")
 
     return routes
 
 
-def _utterance(body: ChatRequest, key_id: str, request_id: str, key: str | None) -> Utterance:
+def _utterance(body: ChatRequest, caller: Caller, request_id: str, key: str | None) -> Utterance:
     context = body.context
     return Utterance(
         agent_id=body.agent_id,
         message=body.message,
-        key_id=key_id,
+        key_id=caller.id,
+        tenant_id=caller.tenant_id,
         request_id=request_id,
         key=key,
         session_id=context.session_id,

@@ -3,16 +3,17 @@
 from decimal import Decimal
 from typing import Annotated, Literal
 
-from fastapi import Path
+from fastapi import Depends, Path
 from pydantic import AfterValidator, ConfigDict, Field
 
-from api.http.dependencies import Page
-from api.http.schemas import Body, Listing, Money, Timestamp, View
+from api.http.dependencies import CurrentTenant, Page
+from api.http.schemas import Body, Listing, Money, SessionName, Timestamp, View
 from domain.chat.aggregate import TurnStatus
 from domain.chat.finish import FinishReason, finish_reason
 from domain.chat.ports import SpokenTurn
 from domain.chat.views import SessionRow, SessionStatus
 from domain.ids import RESERVED, is_reserved
+from domain.tenant_ids import qualified
 from workflows.chat.client import workflow_id
 
 SESSION_ID = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$"
@@ -20,7 +21,13 @@ MAX_MESSAGE = 100_000
 """Maximum characters of one message."""
 MAX_WAIT_S = 300
 
-SessionId = Annotated[str, Path(pattern=SESSION_ID)]
+
+async def _in_tenant(session_id: Annotated[str, Path(pattern=SESSION_ID)], tenant_id: CurrentTenant) -> str:
+    return qualified(tenant_id, session_id)
+
+
+SessionId = Annotated[str, Depends(_in_tenant)]
+"""The id, among those of all tenants, of the session that a path names."""
 
 
 def _free(session_id: str) -> str:
@@ -86,7 +93,7 @@ class ChatAnswer(View):
     end of the answer: one that ended by its length limit or by the provider's filter is incomplete.
     """
 
-    session_id: str
+    session_id: SessionName
     turn: int | None
     agent_id: str
     response: str | None
@@ -122,14 +129,14 @@ class ChatTurn(View):
     tools_used: list[str]
     approval_id: str | None
     rating: int | None
-    origin_session_id: str | None
+    origin_session_id: SessionName | None
     finish_reason: FinishReason | None
 
 
 class Forked(View):
     """The session from which a fork has its first turns: `turn` is the last of them."""
 
-    session_id: str
+    session_id: SessionName
     turn: int
 
 
@@ -139,7 +146,7 @@ class ChatSession(Listing):
     It is `awaiting_approval` while a person has to decide.
     """
 
-    session_id: str
+    session_id: SessionName
     agent_id: str | None
     workflow_id: str
     status: SessionStatus

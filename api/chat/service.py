@@ -18,6 +18,7 @@ from domain.errors import NotFound, Unavailable
 from domain.ids import derived, message_id, random_id
 from domain.message_parts import Part
 from domain.revocations import Work, first_attempt_key
+from domain.tenant_ids import qualified
 from workflows.chat.client import ChatRuns, workflow_id
 from workflows.chat.messages import ChatStart, Said, Say
 from workflows.chat.session_state import Standing
@@ -28,16 +29,17 @@ ASKED_RISK: ApprovalRisk = "medium"
 
 @dataclass(frozen=True, slots=True)
 class Utterance:
-    """A message to send. `key` is the scoped idempotency key, if any.
+    """A message to an agent, in a tenant. `key` is the scoped idempotency key, if there is one.
 
-    With `require_approval` the answer needs approval, whatever the agent. `shape` (with the `options` to choose from)
-    is the required answer shape, `tools` are offered instead of the agent's own, and with `parts` the message is
-    composed of these texts of the session.
+    With `require_approval` a person has to let the answer go, whatever the agent. `shape` (with the `options` to choose
+    from) is what the answer has to be like, `tools` are offered instead of the agent's own, and with `parts` these are
+    the message: texts that the session has.
     """
 
     agent_id: str
     message: str
     key_id: str
+    tenant_id: str
     request_id: str
     key: str | None = None
     session_id: str | None = None
@@ -52,7 +54,7 @@ class Utterance:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """The session of a message, and its result; None while it is in progress."""
+    """The session of a message, among all tenants' sessions, and its turn result; None while it is processed."""
 
     session_id: str
     agent_id: str
@@ -90,7 +92,7 @@ class Conversations:
             Conflict: the session is with another agent, or has ended.
             Unavailable: Temporal or the database cannot be reached; nothing was accepted, and nothing will be done.
         """
-        session_id = utterance.session_id or _new_session(utterance.key)
+        session_id = qualified(utterance.tenant_id, utterance.session_id or _new_session(utterance.key))
         message = Content(session_id, utterance.message)
         door = await self._door(utterance, message)
         key = await self._handover.key(utterance.key)
@@ -103,16 +105,16 @@ class Conversations:
         return Outcome(session_id, door.agent_id, workflow_id(session_id), said)
 
     async def end(self, session_id: str, *, key_id: str, request_id: str) -> bool:
-        """End a session. False: it will be ended as soon as a worker runs.
+        """End a session. False: it will be ended as soon as there is a worker.
 
         Raises:
-            NotFound: there is no such session, or it belongs to another key.
+            NotFound: there is no such session.
         """
         ending = Ending(session_id, key_id, request_id)
         session = await asyncio.to_thread(self._reads.session, session_id)
-        if session is None and (await self.standing(session_id, key_id=key_id)).is_open:
+        if session is None and (await self.standing(session_id)).is_open:
             return await self._runs.end(ending, None)
-        if session is None or session.key_id != key_id:
+        if session is None:
             raise NotFound("there is no such session")
         if session.ended_at is not None:
             return True
@@ -122,9 +124,9 @@ class Conversations:
         """Cancel the open turns of a session that no request can continue."""
         await self._runs.stop(session_id)
 
-    async def standing(self, session_id: str, *, key_id: str) -> Standing:
+    async def standing(self, session_id: str) -> Standing:
         """Return whether a session is open and how many messages are pending."""
-        return await self._runs.standing(session_id, key_id=key_id)
+        return await self._runs.standing(session_id)
 
     async def _door(self, utterance: Utterance, message: Content) -> Door:
         """Admit the message; retry once the view of agents has caught up, as the agent may just have been deployed."""
@@ -132,7 +134,7 @@ class Conversations:
             self._admission.open,
             session_id=message.owner,
             agent_id=utterance.agent_id,
-            key_id=utterance.key_id,
+            tenant_id=utterance.tenant_id,
             message=message,
         )
         try:
@@ -195,7 +197,9 @@ class Conversations:
         )
         work = Work(first_attempt_key(say.message_id, say.visit), utterance.key)
         saying = self._runs.say(start, say, timeout_s=timeout_s, is_known=is_known)
-        return await self._handover.confirmed(saying, work, by=say.key_id, because=say.because)
+        return await self._handover.confirmed(
+            saying, work, by=say.key_id, because=say.because, tenant_id=utterance.tenant_id
+        )
 
 
 def _said(row: TurnRow) -> Said:

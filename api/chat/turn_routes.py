@@ -11,11 +11,12 @@ from pydantic import Field
 from api.chat.schemas import Forked, SessionId
 from api.http.dependencies import CurrentRequest, IdempotencyKey, requires
 from api.http.request_context import RequestContext
-from api.http.schemas import MAX_INT, Body, View
+from api.http.schemas import MAX_INT, Body, SessionName, View
 from domain.chat import commands
 from domain.events import Cause
 from domain.ids import derived, random_id
 from domain.ledger import Ledger
+from domain.tenant_ids import qualified
 from workflows.chat.client import workflow_id
 
 PREFIX = "/api/v1/agents/chat"
@@ -32,7 +33,7 @@ class ForkRequest(Body):
 class ForkedSession(View):
     """A new session that continues the history of another."""
 
-    session_id: str
+    session_id: SessionName
     agent_id: str
     status: Literal["idle"]
     turn: int
@@ -50,7 +51,7 @@ class RatingRequest(Body):
 class Rating(View):
     """The current rating."""
 
-    session_id: str
+    session_id: SessionName
     turn: int
     rating: int
     comment: str | None
@@ -61,16 +62,17 @@ def router(ledger: Ledger, now: Callable[[], datetime]) -> APIRouter:
     routes = APIRouter(prefix=PREFIX, tags=["AI Agents"], dependencies=[requires("write")])
 
     def cause(request: RequestContext) -> Cause:
-        return Cause(by=request.caller.id, because=request.request_id, at=now())
+        return Cause(by=request.caller.id, because=request.request_id, at=now(), tenant_id=request.caller.tenant_id)
 
     @routes.post("/{session_id}/fork", status_code=201)
     async def fork(
         session_id: SessionId, body: ForkRequest, request: CurrentRequest, key: IdempotencyKey, response: Response
     ) -> ForkedSession:
         """Starts a new session with this one's history up to a turn; both continue independently."""
-        fork_id = f"session_{derived('fork', key)}" if key else random_id("session")
+        name = f"session_{derived('fork', key)}" if key else random_id("session")
+        fork_id = qualified(request.caller.tenant_id, name)
         opening = await asyncio.to_thread(commands.fork, ledger, session_id, body.turn, fork_id, cause(request))
-        response.headers["location"] = f"{PREFIX}/{fork_id}"
+        response.headers["location"] = f"{PREFIX}/{name}"
         return ForkedSession(
             session_id=fork_id,
             agent_id=opening.agent_id,

@@ -3,15 +3,17 @@
 from collections.abc import Callable
 from datetime import UTC, date, datetime, time
 from decimal import Decimal
+from functools import partial
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Query
 from pydantic import AwareDatetime
 
-from api.http.dependencies import Page, Paged, fresh, requires
-from api.http.schemas import Money, Pagination, Timestamp, View
+from api.http.dependencies import CurrentTenant, Page, Paged, fresh, requires
+from api.http.schemas import Money, Pagination, SessionName, Timestamp, View
 from domain.costs import policy
 from domain.costs.ports import CallFilter, CallPage, CostReads, GroupBy, UsageGroup
+from domain.tenant_ids import qualified
 
 _Name = Annotated[str | None, Query(min_length=1, max_length=200, pattern=r"^[^\x00]*$")]
 _Period = Annotated[
@@ -108,7 +110,7 @@ class Call(View):
     price_version: str
     price_known: bool
     agent_id: str
-    session_id: str
+    session_id: SessionName
     workflow_id: str
     key_id: str
     project_id: str | None
@@ -132,14 +134,22 @@ def router(costs: CostReads, now: Callable[[], datetime]) -> APIRouter:
     )
 
     @routes.get("/usage")
-    def usage(period: _Period = None, first: _From = None, last: _To = None, group_by: GroupBy | None = None) -> Usage:
-        """Returns cost, tokens and requests of a period: in total, by agent, by model and by day."""
+    def usage(
+        tenant_id: CurrentTenant,
+        *,
+        period: _Period = None,
+        first: _From = None,
+        last: _To = None,
+        group_by: GroupBy | None = None,
+    ) -> Usage:
+        """Returns cost, tokens and requests of the caller's tenant in a period: total, by agent, model and day."""
         days = policy.period(period, first, last, now().astimezone(UTC).date())
-        return _usage(costs, *days, group_by)
+        return _usage(partial(costs.usage, tenant_id, *days), days, group_by)
 
     @routes.get("/ledger")
     def ledger(
         page: Paged,
+        tenant_id: CurrentTenant,
         *,
         state: Literal["reserved", "settled", "cut", "failed", "unknown"] | None = None,
         kind: Literal["chat", "embedding"] | None = None,
@@ -152,8 +162,10 @@ def router(costs: CostReads, now: Callable[[], datetime]) -> APIRouter:
         since: Annotated[AwareDatetime | None, Query(description="Reserved at or after this moment.")] = None,
         before: Annotated[AwareDatetime | None, Query(description="Reserved before this moment.")] = None,
     ) -> Calls:
-        """Lists every attempt at a model call, newest first."""
-        wanted = CallFilter(state, kind, model, agent_id, session_id, workflow_id, key_id, call_id, since, before)
+        """Lists every attempt at a model call of the caller's tenant, newest first."""
+        session = qualified(tenant_id, session_id) if session_id else None
+        names = (state, kind, model, agent_id, session, workflow_id, key_id, call_id)
+        wanted = CallFilter(tenant_id, *names, since, before)
         return _calls(costs.calls(wanted, skip=page.skip, limit=page.limit), page)
 
     return routes
@@ -163,16 +175,14 @@ def _calls(found: CallPage, page: Page) -> Calls:
     return Calls.model_validate({"data": found.calls, "pagination": page.pagination(found.total)})
 
 
-def _usage(costs: CostReads, first: date, last: date, group_by: GroupBy | None) -> Usage:
-    by_agent = costs.usage(first, last, "agent")
+def _usage(by: Callable[[GroupBy], list[UsageGroup]], days: tuple[date, date], group_by: GroupBy | None) -> Usage:
+    by_agent = by("agent")
     found = {
-        "current_period": _period(by_agent, first, last),
+        "current_period": _period(by_agent, *days),
         "by_agent": [{"agent_id": group.name, **_used(group)} for group in by_agent],
-        "by_model": [{"model": group.name, **_used(group)} for group in costs.usage(first, last, "model")],
-        "daily": [{"date": group.name, **_used(group)} for group in costs.usage(first, last, "day")],
-        "groups": [{"name": group.name, **_used(group)} for group in costs.usage(first, last, group_by)]
-        if group_by
-        else None,
+        "by_model": [{"model": group.name, **_used(group)} for group in by("model")],
+        "daily": [{"date": group.name, **_used(group)} for group in by("day")],
+        "groups": [{"name": group.name, **_used(group)} for group in by(group_by)] if group_by else None,
     }
     return Usage.model_validate(found)
 

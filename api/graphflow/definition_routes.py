@@ -21,7 +21,16 @@ from api.graphflow.definition_responses import (
 )
 from api.graphflow.definition_service import Desk
 from api.graphflow.paths import PREFIX, WorkflowId
-from api.http.dependencies import CurrentRequest, IdempotencyKey, IfMatch, Paged, fresh, requires, set_etag
+from api.http.dependencies import (
+    CurrentRequest,
+    CurrentTenant,
+    IdempotencyKey,
+    IfMatch,
+    Paged,
+    fresh,
+    requires,
+    set_etag,
+)
 from api.http.openapi import TAKES_YAML
 from api.http.schemas import MAX_INT, Deleted
 from domain.agents.names import ALI
@@ -56,19 +65,22 @@ def _catalogue(routes: APIRouter, desk: Desk) -> None:
 
     @routes.get("", dependencies=reading)
     def list_workflows(
-        page: Paged, status: Literal["active", "retired"] | None = None, q: _Text = None
+        page: Paged, tenant_id: CurrentTenant, status: Literal["active", "retired"] | None = None, q: _Text = None
     ) -> WorkflowList:
-        """Lists workflows; `q` is a part of id, name or description. Retired ones are listed only on request."""
-        found = desk.reads.page(WorkflowFilter(status, q), skip=page.skip, limit=page.limit)
+        """Lists the ready-made workflows and the tenant's own; `q` is a part of id, name or description.
+
+        Retired ones are listed only on request.
+        """
+        found = desk.reads.page(WorkflowFilter(tenant_id, status, q), skip=page.skip, limit=page.limit)
         shown = [summary(seen) for seen in found.workflows]
         return WorkflowList.model_validate({"workflows": shown, **page.of(found.total)})
 
     @routes.get("/{workflow_id}", dependencies=reading)
-    def get_workflow(workflow_id: WorkflowId, response: Response) -> Workflow:
+    def get_workflow(workflow_id: WorkflowId, tenant_id: CurrentTenant, response: Response) -> Workflow:
         """Returns one workflow with its newest definition."""
-        seen = desk.reads.get(workflow_id)
+        seen = desk.reads.get(tenant_id, workflow_id)
         set_etag(response, seen.row.changes)
-        return whole(seen, desk.reads.version(workflow_id, seen.row.version))
+        return whole(seen, desk.reads.version(tenant_id, workflow_id, seen.row.version))
 
 
 def _writing(routes: APIRouter, desk: Desk) -> None:
@@ -93,7 +105,7 @@ def _writing(routes: APIRouter, desk: Desk) -> None:
         name: _Name = None,
     ) -> ImportedWorkflow:
         """Creates a workflow from an AutoGen GraphFlow component. Parts that cannot be converted are listed."""
-        found = await desk.imported(body, stand_in, name)
+        found = await desk.imported(request.caller.tenant_id, body, stand_in, name)
         made = await desk.create(found.definition, desk.cause(request), key=key, note="imported from AutoGen")
         await desk.answered(request, response, made.standing)
         response.headers["location"] = f"{PREFIX}/{made.standing.workflow_id}"
@@ -127,29 +139,31 @@ def _writing(routes: APIRouter, desk: Desk) -> None:
 
 def _proving(routes: APIRouter, desk: Desk) -> None:
     @routes.post("/validate", dependencies=[requires("read")], openapi_extra=_YAML)
-    async def validate_definition(body: DocumentBody) -> ValidationResult:
+    async def validate_definition(body: DocumentBody, tenant_id: CurrentTenant) -> ValidationResult:
         """Validates a definition: its problems with their places and fixes, and the upper bounds of an execution."""
-        return result(await desk.validated(body))
+        return result(await desk.validated(tenant_id, body))
 
     @routes.post("/{workflow_id}/validate", dependencies=[requires("read")])
-    async def validate_workflow(workflow_id: WorkflowId, version: _Version = None) -> ValidationResult:
+    async def validate_workflow(
+        workflow_id: WorkflowId, tenant_id: CurrentTenant, version: _Version = None
+    ) -> ValidationResult:
         """Validates a version against the current state: an agent that it names may have been retired."""
-        standing = await asyncio.to_thread(desk.commands.standing, workflow_id)
+        standing = await asyncio.to_thread(desk.commands.standing, tenant_id, workflow_id)
         definition = standing.workflow.version(version).definition
-        return result(await desk.proven(definition, itself=workflow_id))
+        return result(await desk.proven(tenant_id, definition, itself=workflow_id))
 
 
 def _versions(routes: APIRouter, desk: Desk) -> None:
     reading = [requires("read"), fresh("workflows")]
 
     @routes.get("/{workflow_id}/versions", dependencies=reading)
-    def list_workflow_versions(workflow_id: WorkflowId, page: Paged) -> WorkflowVersions:
+    def list_workflow_versions(workflow_id: WorkflowId, tenant_id: CurrentTenant, page: Paged) -> WorkflowVersions:
         """Lists all versions of a workflow, newest first."""
-        desk.reads.get(workflow_id)
-        found = desk.reads.versions(workflow_id, skip=page.skip, limit=page.limit)
+        desk.reads.get(tenant_id, workflow_id)
+        found = desk.reads.versions(tenant_id, workflow_id, skip=page.skip, limit=page.limit)
         return WorkflowVersions.model_validate({"data": found.versions, "pagination": page.pagination(found.total)})
 
     @routes.get("/{workflow_id}/versions/{version}", dependencies=reading)
-    def get_workflow_version(workflow_id: WorkflowId, version: _Number) -> WorkflowVersion:
+    def get_workflow_version(workflow_id: WorkflowId, tenant_id: CurrentTenant, version: _Number) -> WorkflowVersion:
         """Returns one version of a workflow."""
-        return WorkflowVersion.model_validate(desk.reads.version(workflow_id, version))
+        return WorkflowVersion.model_validate(desk.reads.version(tenant_id, workflow_id, version))

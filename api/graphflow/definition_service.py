@@ -50,7 +50,9 @@ class Desk:
 
     def cause(self, request: RequestContext) -> Cause:
         """Return the cause of a change: the caller, the request and the time."""
-        return Cause(by=request.caller.id, because=request.request_id, at=self.now())
+        return Cause(
+            by=request.caller.id, because=request.request_id, at=self.now(), tenant_id=request.caller.tenant_id
+        )
 
     async def create(self, definition: Definition, cause: Cause, *, key: str | None, note: str | None) -> Written:
         """Create a workflow.
@@ -59,7 +61,7 @@ class Desk:
             Invalid: it cannot run; `errors` name each place.
             Conflict: another workflow has its name.
         """
-        validation = await self._sound(definition, None)
+        validation = await self._sound(cause.tenant_id, definition, None)
         once = f"workflow.create:{key or random_id('create')}"
         standing = await asyncio.to_thread(self.commands.create, definition, cause, key=once, note=note)
         return Written(standing, validation)
@@ -67,19 +69,20 @@ class Desk:
     async def change(
         self, workflow_id: str, changes: Mapping[str, Any], cause: Cause, *, expected: Expected, note: str | None
     ) -> Written:
-        """Write the next version: the newest with these fields replaced.
+        """Write down the next version: the newest with these fields in the place of its own.
 
         Raises:
             NotFound: there is no such workflow.
-            PreconditionFailed: its current version is not the expected one.
+            Forbidden: it is ready-made.
+            PreconditionFailed: it does not stand as the caller knows it.
             Invalid: it could not run; `errors` name each place.
-            Conflict: it is retired, another workflow has its new name, or concurrent changes prevail.
+            Conflict: it is retired, its new name is another's, or others change it all the time.
         """
         for _ in range(_TRIES):
-            standing = await asyncio.to_thread(self.commands.standing, workflow_id)
+            standing = await asyncio.to_thread(self.commands.standing, cause.tenant_id, workflow_id)
             expected.check(standing.workflow.changes)
             definition = read({**standing.workflow.newest.document, **changes})
-            validation = await self._sound(definition, workflow_id)
+            validation = await self._sound(cause.tenant_id, definition, workflow_id)
             try:
                 after = await asyncio.to_thread(self.commands.redefine, standing, definition, cause, note=note)
             except VersionConflict:
@@ -87,22 +90,23 @@ class Desk:
             return Written(after, validation)
         raise VersionConflict("concurrent changes of this workflow prevented this one", workflow_id=workflow_id)
 
-    async def validated(self, document: Any) -> Validation:
+    async def validated(self, tenant_id: str, document: Any) -> Validation:
         """Validate a document, which may not be a definition at all."""
         try:
             definition = of_document(document)
         except Invalid as error:
             return no_definition(error)
-        return await self.proven(definition)
+        return await self.proven(tenant_id, definition)
 
-    async def imported(self, component: Any, stand_in: str, name: str | None = None) -> Imported:
+    async def imported(self, tenant_id: str, component: Any, stand_in: str, name: str | None = None) -> Imported:
         """Convert a component of AutoGen to a workflow, under its own name or the given one.
 
         Raises:
             Invalid: it is not a GraphFlow component, or `lost` lists parts that cannot be converted.
         """
         await self.positions.wait("agents")
-        found = await asyncio.to_thread(self.agents.page, AgentFilter(status="active"), skip=0, limit=_ALL_AGENTS)
+        wanted = AgentFilter(tenant_id, status="active")
+        found = await asyncio.to_thread(self.agents.page, wanted, skip=0, limit=_ALL_AGENTS)
         agents = {agent.id for agent in found.agents}
         if stand_in not in agents:
             reason = f"there is no agent {stand_in}, or it is not deployed"
@@ -115,13 +119,13 @@ class Desk:
         if not await self.positions.wait("workflows"):
             request.add_header("X-Convergio-Stale", "true")
 
-    async def proven(self, definition: Definition, *, itself: str | None = None) -> Validation:
+    async def proven(self, tenant_id: str, definition: Definition, *, itself: str | None = None) -> Validation:
         """Validate a definition against all agents and workflows recorded until now."""
         for view in ("agents", "workflows"):
             await self.positions.wait(view)
-        return await self.proving.prove(definition, itself=itself)
+        return await self.proving.prove(tenant_id, definition, itself=itself)
 
-    async def _sound(self, definition: Definition, itself: str | None) -> Validation:
-        validation = await self.proven(definition, itself=itself)
+    async def _sound(self, tenant_id: str, definition: Definition, itself: str | None) -> Validation:
+        validation = await self.proven(tenant_id, definition, itself=itself)
         refuse_flawed(validation)
         return validation

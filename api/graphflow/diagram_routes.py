@@ -6,17 +6,15 @@ from typing import Annotated
 from fastapi import APIRouter, Query
 
 from api.graphflow.execution_service import Executions, Place
-from api.graphflow.paths import PREFIX, WorkflowId
-from api.http.dependencies import CurrentCaller, fresh, requires
+from api.graphflow.paths import PREFIX, RUN_ID, WorkflowId
+from api.http.dependencies import CurrentTenant, fresh, requires
 from api.http.schemas import MAX_INT, View
 from domain.graphflow.catalogue.ports import WorkflowReads
 from domain.graphflow.definition.diagram import NodeState, mermaid
 from domain.graphflow.definition.documents import of_document
 
 _Version = Annotated[int | None, Query(ge=1, le=MAX_INT, description="The execution's, or the newest, by default.")]
-_RunId = Annotated[
-    str | None, Query(max_length=128, pattern=r"^[A-Za-z0-9_-]+$", description="An execution whose state is drawn.")
-]
+_RunId = Annotated[str | None, Query(max_length=128, pattern=RUN_ID, description="An execution whose state is drawn.")]
 
 
 class Diagram(View):
@@ -35,16 +33,16 @@ def router(workflows: WorkflowReads, executions: Executions) -> APIRouter:
 
     @routes.get("/diagram", dependencies=reading)
     async def get_diagram(
-        workflow_id: WorkflowId, caller: CurrentCaller, version: _Version = None, execution_id: _RunId = None
+        workflow_id: WorkflowId, tenant_id: CurrentTenant, version: _Version = None, execution_id: _RunId = None
     ) -> Diagram:
         """Returns a version as a Mermaid flowchart, with the state of an execution if one is given."""
         states = None
         if execution_id is not None:
-            seen = await executions.seen(Place(workflow_id, execution_id, caller.id))
+            seen = await executions.seen(Place(workflow_id, execution_id, tenant_id))
             version = version or seen.row.version
             states = {node.node: NodeState(node.status, node.visits) for node in seen.nodes}
-        number = version or (await asyncio.to_thread(workflows.get, workflow_id)).row.version
-        row = await asyncio.to_thread(workflows.version, workflow_id, number)
+        number = version or (await asyncio.to_thread(workflows.get, tenant_id, workflow_id)).row.version
+        row = await asyncio.to_thread(workflows.version, tenant_id, workflow_id, number)
         drawn = mermaid(of_document(row.definition), states)
         return Diagram(workflow_id=workflow_id, version=number, execution_id=execution_id, mermaid=drawn)
 

@@ -10,6 +10,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Path, Query, Response
 from pydantic import ConfigDict, Field, JsonValue
 
+from activities.graphflow.messages import Request
 from api.graphflow.execution_responses import (
     ExecutionList,
     ExecutionRef,
@@ -20,10 +21,11 @@ from api.graphflow.execution_responses import (
     summary,
 )
 from api.graphflow.execution_service import Executions, Order, Place, Verb
-from api.graphflow.paths import PREFIX, WorkflowId
+from api.graphflow.paths import PREFIX, RUN_ID, WorkflowId
+from api.http.caller import Caller
 from api.http.dependencies import (
-    CurrentCaller,
     CurrentRequest,
+    CurrentTenant,
     IdempotencyKey,
     Paged,
     fresh,
@@ -37,10 +39,10 @@ from domain.graphflow.execution.projection import Status as Standing
 from domain.ids import random_id
 
 _MOST_USD = 1_000_000
-_ExecutionId = Annotated[str, Path(max_length=128, pattern=r"^[A-Za-z0-9_-]+$")]
+_ExecutionId = Annotated[str, Path(max_length=128, pattern=RUN_ID)]
 _WantedId = Annotated[
     str | None,
-    Query(max_length=128, pattern=r"^[A-Za-z0-9_-]+$", description="The newest execution by default."),
+    Query(max_length=128, pattern=RUN_ID, description="The newest execution by default."),
 ]
 
 
@@ -109,7 +111,7 @@ def _starting(routes: APIRouter, desk: RunDesk) -> None:
         response: Response,
     ) -> ExecutionRef:
         """Starts an execution: 202 and a `Location` to poll. It keeps the version that it began with."""
-        order = _order(workflow_id, body, request.caller.id, request.request_id, key)
+        order = _order(workflow_id, body, request.caller, request.request_id, key)
         begun = await desk.executions.execute(order)
         response.headers["location"] = _location(workflow_id, begun.execution_id)
         return begun
@@ -120,24 +122,25 @@ def _reading(routes: APIRouter, desk: RunDesk) -> None:
 
     @routes.get("/status", dependencies=reading)
     async def workflow_status(
-        workflow_id: WorkflowId, caller: CurrentCaller, execution_id: _WantedId = None
+        workflow_id: WorkflowId, tenant_id: CurrentTenant, execution_id: _WantedId = None
     ) -> ExecutionStatus:
-        """Returns an execution: every node with its attempts, output and cost. Another key's is 404."""
+        """Returns an execution of the caller's tenant: every node with its attempts, output and cost."""
         if execution_id is None:
-            return await desk.shown(await desk.executions.newest(workflow_id, caller.id))
-        return await desk.shown(await desk.executions.seen(Place(workflow_id, execution_id, caller.id)))
+            return await desk.shown(await desk.executions.newest(tenant_id, workflow_id))
+        return await desk.shown(await desk.executions.seen(Place(workflow_id, execution_id, tenant_id)))
 
     @routes.get("/executions", dependencies=reading[:2])
     def list_executions(
         workflow_id: WorkflowId,
         page: Paged,
-        caller: CurrentCaller,
+        tenant_id: CurrentTenant,
         with_status: Annotated[Standing | None, Query(alias="status")] = None,
     ) -> ExecutionList:
-        """Lists the caller's executions of a workflow, newest first."""
-        found = desk.reads.page(RunFilter(workflow_id, caller.id, with_status), skip=page.skip, limit=page.limit)
-        data = [summary(row, desk.now()) for row in found.runs]
-        return ExecutionList.model_validate({"data": data, "pagination": page.pagination(found.total)})
+        """Lists the executions of a workflow in the caller's tenant, newest first."""
+        found = desk.reads.page(RunFilter(tenant_id, workflow_id, with_status), skip=page.skip, limit=page.limit)
+        return ExecutionList.model_validate(
+            {"data": [summary(row, desk.now()) for row in found.runs], "pagination": page.pagination(found.total)}
+        )
 
 
 _TELLING: dict[Verb, str] = {
@@ -155,9 +158,10 @@ def _telling(routes: APIRouter, desk: RunDesk, verb: Verb, does: str) -> None:
         key: IdempotencyKey,
         response: Response,
     ) -> Any:
-        place = Place(workflow_id, execution_id, request.caller.id)
+        place = Place(workflow_id, execution_id, request.caller.tenant_id)
         response.headers["location"] = _location(workflow_id, execution_id)
-        return await desk.executions.tell(place, verb, _because(request.request_id, key))
+        asking = Request(verb, request.caller.id, _because(request.request_id, key))
+        return await desk.executions.tell(place, asking)
 
     routes.post(
         f"/executions/{{execution_id}}/{verb}",
@@ -181,22 +185,22 @@ def _going_on(routes: APIRouter, desk: RunDesk) -> None:
         response: Response,
     ) -> ExecutionRef:
         """Resumes an execution that failed, was rejected or was cancelled, from where it stopped."""
-        place = Place(workflow_id, execution_id, request.caller.id)
+        place = Place(workflow_id, execution_id, request.caller.tenant_id)
         response.headers["location"] = _location(workflow_id, execution_id)
-        return await desk.executions.retry(place, _because(request.request_id, key))
+        return await desk.executions.retry(place, request.caller.id, _because(request.request_id, key))
 
     @routes.post("/executions/{execution_id}/events", status_code=202, dependencies=telling)
     async def signal_event(
         workflow_id: WorkflowId,
         execution_id: _ExecutionId,
         body: Event,
-        caller: CurrentCaller,
+        tenant_id: CurrentTenant,
         key: IdempotencyKey,
         *,
         response: Response,
     ) -> HeardEvent:
         """Delivers an event to an execution: to the node that waits for it, or to the first one that will."""
-        place = Place(workflow_id, execution_id, caller.id)
+        place = Place(workflow_id, execution_id, tenant_id)
         event_id = await desk.executions.hear(place, body.name, body.payload, key)
         response.headers["location"] = _location(workflow_id, execution_id)
         return HeardEvent(execution_id=execution_id, event_id=event_id, name=body.name)
@@ -211,12 +215,13 @@ def _because(request_id: str, key: str | None) -> str:
     return f"{request_id}/{key[:8]}" if key else f"{request_id}/{random_id('r')[-8:]}"
 
 
-def _order(workflow_id: str, body: Execute, key_id: str, request_id: str, key: str | None) -> Order:
+def _order(workflow_id: str, body: Execute, caller: Caller, request_id: str, key: str | None) -> Order:
     context = body.context
     return Order(
         workflow_id=workflow_id,
         input=body.input,
-        key_id=key_id,
+        key_id=caller.id,
+        tenant_id=caller.tenant_id,
         request_id=request_id,
         context=context.model_dump(mode="json", exclude_none=True),
         project_id=str(context.project_id) if context.project_id is not None else None,

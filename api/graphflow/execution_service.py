@@ -30,7 +30,8 @@ from domain.graphflow.execution.projection import ExecutionRow
 from domain.ids import derived, random_id
 from domain.ledger import Ledger
 from domain.revocations import Work
-from workflows.graphflow.client import PREFIX, GraphRuns
+from domain.tenant_ids import run_id, tenant_of
+from workflows.graphflow.client import GraphRuns
 from workflows.graphflow.messages import GraphStart, Heard
 
 _TRIES = 20
@@ -46,6 +47,7 @@ class Order:
     workflow_id: str
     input: Mapping[str, Any]
     key_id: str
+    tenant_id: str
     request_id: str
     context: Mapping[str, Any] = field(default_factory=dict)
     project_id: str | None = None
@@ -56,23 +58,23 @@ class Order:
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """An execution of a workflow, and the key that has to own it."""
+    """An execution of a workflow, and the tenant that must own it."""
 
     workflow_id: str
     execution_id: str
-    key_id: str
+    tenant_id: str
 
 
 @dataclass(frozen=True, slots=True)
 class Recording:
-    """The first records of an execution, also written by the API, so that a read right after the response sees it.
+    """What a run records first of all, done here too, so that whoever reads after the answer meets it.
 
-    `definition` returns the definition of a workflow's version, which is cached.
+    `definition` is that of a version of a workflow that a tenant sees, read once.
     """
 
     begun: Callable[[RunAsked], Awaitable[RunBegun]]
     reopened: Callable[[RunAsked, Request], RunBegun]
-    definition: Callable[[str, int], Definition]
+    definition: Callable[[str, str, int], Definition]
 
 
 class Executions:
@@ -118,7 +120,7 @@ class Executions:
         asked, name = await asyncio.to_thread(self._kept, replace(order, key=key))
         work = Work(append_key(asked.execution_id, START_KEY), order.key)
         if not await self._started(GraphStart(asked, self._call_timeout_s, self._pause_s), name, work):
-            place = Place(asked.workflow_id, asked.execution_id, asked.key_id)
+            place = Place(asked.workflow_id, asked.execution_id, order.tenant_id)
             return await self._after(place, SeenRun(_at_first(asked, self._now()), ()))
         row = _at_first(asked, self._now())
         try:
@@ -128,52 +130,53 @@ class Executions:
         return ref(replace(row, status="running" if begun.code is None else "failed", nodes=["begun"]))
 
     async def seen(self, place: Place) -> SeenRun:
-        """Return an execution from its view, or from its request while the view does not have it yet.
+        """A run as its view has it, or as it was asked for while the view has nothing yet.
 
         Raises:
-            NotFound: there is no such execution, or it belongs to another key.
+            NotFound: there is none in this tenant.
         """
         seen = await asyncio.to_thread(self._reads.run, place.execution_id)
+        if seen is None and tenant_of(place.execution_id) != place.tenant_id:
+            raise NotFound("there is no such execution")
         if seen is None:
             seen = SeenRun(_at_first(await self._runs.asked(place.execution_id), self._now()), ())
-        if (seen.row.key_id, seen.row.workflow_id) != (place.key_id, place.workflow_id):
+        if (seen.row.tenant_id, seen.row.workflow_id) != (place.tenant_id, place.workflow_id):
             raise NotFound("there is no such execution")
         return seen
 
-    async def newest(self, workflow_id: str, key_id: str) -> SeenRun:
-        """Return the newest execution of a workflow that this key has started.
+    async def newest(self, tenant_id: str, workflow_id: str) -> SeenRun:
+        """The newest run of a workflow that this tenant has started.
 
         Raises:
             NotFound: there is none.
         """
-        seen = await asyncio.to_thread(self._reads.newest, workflow_id, key_id)
+        seen = await asyncio.to_thread(self._reads.newest, tenant_id, workflow_id)
         if seen is None:
             raise NotFound(f"workflow {workflow_id} has not been run yet, or there is none")
         return seen
 
-    async def tell(self, place: Place, verb: Verb, because: str) -> ExecutionRef:
-        """Pause, resume or cancel an execution. Idempotent.
+    async def tell(self, place: Place, request: Request) -> ExecutionRef:
+        """Pause it, let it go on, or stop it. One that is so already stays so.
 
         Raises:
-            NotFound: there is no such execution, or it belongs to another key.
-            Conflict: the execution is over.
+            NotFound: there is none in this tenant.
+            Conflict: it is over.
         """
         seen = await self.seen(place)
         if seen.row.ended_at is not None:
-            if verb == "cancel" and seen.row.status == "cancelled":
+            if request.verb == "cancel" and seen.row.status == "cancelled":
                 return ref(seen.row)
             raise Conflict(f"this execution is over: {seen.row.status}", status=seen.row.status)
-        request = Request(verb, place.key_id, because)
         await self._runs.tell(place.execution_id, request)
         return await self._after(place, seen)
 
     async def hear(self, place: Place, name: str, payload: Any, key: str | None) -> str:
-        """Deliver an event, and return the event's id.
+        """Tell it an event, and return the event's id.
 
         Raises:
-            NotFound: there is no such execution, or it belongs to another key.
-            Conflict: the execution is over.
-            Invalid: none of its nodes waits for an event of this name.
+            NotFound: there is none in this tenant.
+            Conflict: it is over.
+            Invalid: no node of it waits for an event of this name.
         """
         seen = await self.seen(place)
         if seen.row.ended_at is not None:
@@ -184,15 +187,15 @@ class Executions:
         await self._runs.hear(place.execution_id, Heard(event_id, name, payload_hash))
         return event_id
 
-    async def retry(self, place: Place, because: str) -> ExecutionRef:
-        """Resume an execution that failed, was rejected or was cancelled, from where it stopped.
+    async def retry(self, place: Place, by: str, because: str) -> ExecutionRef:
+        """Go on with a run that failed, was rejected or was cancelled, from where it stopped.
 
         Raises:
-            NotFound: there is no such execution, or it belongs to another key.
-            Conflict: it is not over, has completed, was undone, or is a node of another execution.
+            NotFound: there is none in this tenant.
+            Conflict: it is not over, it has completed, what it did was undone, or it is a node of another run.
         """
         seen = await self.seen(place)
-        request = Request("reopen", place.key_id, await self._handover.key(because) or because)
+        request = Request("reopen", by, await self._handover.key(because) or because)
         asked, name = await asyncio.to_thread(self._again, place.execution_id, request)
         start = GraphStart(asked, self._call_timeout_s, self._pause_s, reopen=request)
         work = Work(append_key(place.execution_id, reopen_key(request)), because)
@@ -209,8 +212,9 @@ class Executions:
     async def _started(self, start: GraphStart, name: str, work: Work) -> bool:
         """Start the workflow; False if it runs already, or is over."""
         cause = start.reopen.because if start.reopen else start.asked.because
-        starting = self._runs.start(start, name)
-        return bool(await self._handover.confirmed(starting, work, by=start.asked.key_id, because=cause))
+        starting, tenant_id = self._runs.start(start, name), tenant_of(start.asked.execution_id)
+        by = start.asked.key_id
+        return bool(await self._handover.confirmed(starting, work, by=by, because=cause, tenant_id=tenant_id))
 
     async def _after(self, place: Place, seen: SeenRun) -> ExecutionRef:
         """Return the current state, or that of `seen` if it cannot be read: the request was executed in any case."""
@@ -223,7 +227,7 @@ class Executions:
 
     def _refuse_unheard(self, row: ExecutionRow, name: str) -> None:
         """Refuse an event that no node would ever take."""
-        nodes = self._recording.definition(row.workflow_id, row.version).nodes
+        nodes = self._recording.definition(row.tenant_id, row.workflow_id, row.version).nodes
         names = sorted({node.event for node in nodes if isinstance(node, WaitNode) and node.event})
         if name not in names:
             reason = f"no node of this execution waits for {name}; it waits for {', '.join(names) or 'no event'}"
@@ -231,14 +235,15 @@ class Executions:
 
     def _kept(self, order: Order) -> tuple[RunAsked, str]:
         """Store the texts of a request; return the request by its ids, and the workflow's name."""
-        workflow = self._commands.standing(order.workflow_id).workflow
+        workflow = self._commands.standing(order.tenant_id, order.workflow_id).workflow
         if workflow.retired:
             raise Conflict("the workflow is retired", workflow_id=order.workflow_id)
         workflow.version(order.version)  # raises if there is no such version
         version = order.version or len(workflow.versions)
-        definition = self._recording.definition(order.workflow_id, version)
+        definition = self._recording.definition(order.tenant_id, order.workflow_id, version)
         refuse_unfit(definition.input, order.input)
-        execution_id = PREFIX + derived("execution", order.key).replace("-", "") if order.key else random_id("exec")
+        unique = derived("execution", order.key).replace("-", "") if order.key else None
+        execution_id = run_id("exec", order.tenant_id, unique)
         store = partial(_stored, self._content, execution_id)
         asked = RunAsked(
             execution_id=execution_id,
@@ -256,7 +261,7 @@ class Executions:
     def _again(self, execution_id: str, request: Request) -> tuple[RunAsked, str]:
         """Return the request of an execution that is over and may be resumed, and the workflow's name."""
         run = runs.load(self._ledger.read(runs.stream(execution_id)))
-        cause = Cause(request.by, request.because, self._now())
+        cause = Cause(request.by, request.because, self._now(), tenant_of(execution_id))
         runs.reopen(run, RunReopened(execution_id=execution_id, nodes=(), **cause.fields()))
         began = run.known
         if began.parent_id is not None:
@@ -270,6 +275,7 @@ def _at_first(asked: RunAsked, at: datetime) -> ExecutionRow:
     """Return the row of an execution of which only the request is known: it has no nodes yet."""
     return ExecutionRow(
         execution_id=asked.execution_id,
+        tenant_id=tenant_of(asked.execution_id),
         workflow_id=asked.workflow_id,
         version=asked.version,
         name="",

@@ -45,17 +45,17 @@ class Naming:
     positions: Positions
     tools: tuple[str, ...]
 
-    async def names(self, task: str, requirements: int) -> Names:
-        """Return the allowed names, the agents that fit the task best first.
+    async def names(self, tenant_id: str, task: str, requirements: int) -> Names:
+        """The names that a tenant knows, those agents first who fit the task best.
 
         Raises:
-            Unavailable: the database cannot be reached.
+            Unavailable: the database is away.
         """
         await self.positions.wait("agents")
-        agents = await asyncio.to_thread(self._agents)
+        agents = await asyncio.to_thread(self._agents, tenant_id)
         offered = await self.toolbox.offered(self.tools)
         tools = [spec for spec in offered if spec.runs == "activity"][:_MOST_TOOLS]
-        workflows = await asyncio.to_thread(self._workflows)
+        workflows = await asyncio.to_thread(self._workflows, tenant_id)
         known = Known(
             agents={one.id: Decimal(0) for one in agents},
             tools={spec.name: spec.parameters for spec in tools},
@@ -66,17 +66,17 @@ class Naming:
         fitting = [match.candidate for match in ranked(task, agents)]
         return Names("\n".join(_told(fitting, tools, workflows)), options(known, requirements))
 
-    def _agents(self) -> list[Candidate]:
-        rows = self.agents.page(AgentFilter(status="active"), skip=0, limit=_MOST_AGENTS).agents
+    def _agents(self, tenant_id: str) -> list[Candidate]:
+        rows = self.agents.page(AgentFilter(tenant_id, status="active"), skip=0, limit=_MOST_AGENTS).agents
         return [
             Candidate(row.id, row.name, row.description, tuple(row.capabilities))
             for row in rows
             if row.deployed_version is not None
         ]
 
-    def _workflows(self) -> dict[str, Definition]:
-        page = self.workflows.page(WorkflowFilter("active"), skip=0, limit=_MOST_WORKFLOWS)
-        found = self.workflows.named([(seen.row.id, None) for seen in page.workflows])
+    def _workflows(self, tenant_id: str) -> dict[str, Definition]:
+        page = self.workflows.page(WorkflowFilter(tenant_id, "active"), skip=0, limit=_MOST_WORKFLOWS)
+        found = self.workflows.named(tenant_id, [(seen.row.id, None) for seen in page.workflows])
         return {workflow_id: of_document(row.definition) for (workflow_id, _), row in found.items()}
 
 

@@ -18,7 +18,7 @@ from api.graphflow.generation_service import Design, Designer, Wish
 from api.graphflow.paths import PREFIX
 from api.http.dependencies import CurrentCaller, CurrentRequest, IdempotencyKey, requires
 from api.http.request_context import RequestContext
-from api.http.schemas import Body, Timestamp, View
+from api.http.schemas import Body, SessionName, Timestamp, View
 from domain.errors import Conflict
 from domain.graphflow.definition.diagram import mermaid
 from domain.graphflow.definition.documents import document_of
@@ -107,7 +107,7 @@ class GeneratedWorkflow(View):
     requirements: list[TracedRequirement]
     attempts: int
     usage: ChatUsage
-    session_id: str
+    session_id: SessionName
     rehearsal: RehearsalResult | None = None
 
 
@@ -135,7 +135,7 @@ def router(designer: Designer, desk: Desk) -> APIRouter:
     ) -> GeneratedWorkflow:
         """Generates a workflow from a description: validated, corrected up to twice, requirements traced to nodes."""
         wish = Wish(body.description.strip(), tuple(each.strip() for each in body.requirements), _named(body.name))
-        design = await designer.draw(wish, Asker(caller.id, request.request_id, key))
+        design = await designer.draw(wish, Asker(caller.id, caller.tenant_id, request.request_id, key))
         if dry_run:
             response.status_code = 200
             return await _rehearsed(wish, design)

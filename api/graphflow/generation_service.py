@@ -17,9 +17,10 @@ from domain.chat.events import TurnAnswered, TurnFailed, TurnProposed, TurnStepp
 from domain.chat.ports import ChatReads
 from domain.chat.steps import UNUSABLE
 from domain.content import Content, ContentStore
+from domain.display_names import folded
 from domain.errors import Conflict, Invalid
 from domain.events import Event
-from domain.graphflow.catalogue.names import name_stream, taken
+from domain.graphflow.catalogue.names import taken
 from domain.graphflow.catalogue.ports import WorkflowFilter
 from domain.graphflow.definition.model import Definition
 from domain.graphflow.generation.answer import DESIGN, Traced, drawn
@@ -27,6 +28,7 @@ from domain.graphflow.generation.prompt import brief, numbered
 from domain.graphflow.validation.problems import Problem, Validation
 from domain.ids import derived, message_id, random_id
 from domain.ledger import Ledger
+from domain.tenant_ids import qualified, unqualified
 from workflows.chat.messages import Said
 
 DESIGNER = "wanda_workflow_orchestrator"
@@ -91,9 +93,12 @@ class Designer:
             StillWorking: it takes too long or awaits approval; the same key continues it.
             Unavailable: the same without a key; it was cancelled.
         """
-        session_id = f"session_{derived('design', asker.key)}" if asker.key else random_id("session")
+        name = f"session_{derived('design', asker.key)}" if asker.key else random_id("session")
+        session_id = qualified(asker.tenant_id, name)
         await asyncio.to_thread(self._refuse_taken, wish, session_id, asker)
-        names = await self._naming.names(f"{wish.description} {' '.join(wish.requirements)}", len(wish.requirements))
+        names = await self._naming.names(
+            asker.tenant_id, f"{wish.description} {' '.join(wish.requirements)}", len(wish.requirements)
+        )
         utterance = await asyncio.to_thread(self._question, wish, names, session_id, asker)
         outcome = await self._conversations.say(utterance, timeout_s=self._drawing_s)
         said, attempts = await self._answered(outcome, asker)
@@ -102,7 +107,7 @@ class Designer:
         if found.definition is None or found.problems or said.status == "failed":
             raise _refused(found.problems, outcome, len(attempts))
         definition = found.definition.model_copy(update={"name": wish.name} if wish.name else {})
-        validation = await self._desk.proving.prove(definition)
+        validation = await self._desk.proving.prove(asker.tenant_id, definition)
         if not validation.valid:
             raise _refused(validation.errors, outcome, len(attempts))
         return Design(definition, validation, found.requirements, len(attempts), said, session_id)
@@ -111,9 +116,9 @@ class Designer:
         """Refuse a name that another workflow has before a model is paid; a repeat may find its own workflow."""
         if wish.name is None or (asker.key and self._chats.turn_of(session_id, message_id(session_id, asker.key))):
             return
-        found = self._desk.reads.page(WorkflowFilter("active", wish.name), skip=0, limit=_MOST_ALIKE)
+        found = self._desk.reads.page(WorkflowFilter(asker.tenant_id, "active", wish.name), skip=0, limit=_MOST_ALIKE)
         for seen in found.workflows:
-            if name_stream(seen.row.name) == name_stream(wish.name):
+            if folded(seen.row.name) == folded(wish.name):
                 raise taken(wish.name, seen.row.id)
 
     async def _answered(self, outcome: Outcome, asker: Asker) -> tuple[Said, list[str]]:
@@ -153,6 +158,7 @@ class Designer:
             agent_id=DESIGNER,
             message=wish.description,
             key_id=asker.key_id,
+            tenant_id=asker.tenant_id,
             request_id=asker.request_id,
             key=asker.key,
             session_id=session_id,
@@ -199,5 +205,5 @@ def _refused(problems: Sequence[Problem], outcome: Outcome, attempts: int) -> In
         reason=first["reason"],
         errors=errors or [first],
         attempts=attempts,
-        session_id=outcome.session_id,
+        session_id=unqualified(outcome.session_id),
     )

@@ -2,16 +2,16 @@
 
 from collections.abc import Mapping
 from hashlib import sha256
-from hmac import compare_digest
 
 from api.http.caller import ALL_SCOPES, ANONYMOUS, Caller
 from domain.errors import Unauthenticated
+from domain.keys.ports import KeyStore, StoredKey
 
 KEY_PREFIX = "cvg_"
-ADMIN = Caller("key_admin", ALL_SCOPES)
-"""The caller with the first admin key."""
-METRICS = Caller("key_metrics", frozenset({"metrics"}))
-"""The caller with the metrics key, which can only read metrics."""
+ADMIN = StoredKey("key_admin", ALL_SCOPES)
+"""The entry of the first admin key."""
+METRICS = StoredKey("key_metrics", frozenset({"metrics"}))
+"""The entry of the metrics key, which reads metrics and nothing else."""
 
 
 def key_hash(key: str) -> bytes:
@@ -22,27 +22,26 @@ def key_hash(key: str) -> bytes:
 class Identity:
     """Authenticates requests by their headers. Without `required` no key is needed, but a `cvg_` key must be valid."""
 
-    def __init__(self, *, required: bool, admin_key_hash: bytes | None, metrics_key_hash: bytes | None = None) -> None:
+    def __init__(self, keys: KeyStore, *, required: bool) -> None:
+        self._keys = keys
         self._required = required
-        keys = ((admin_key_hash, ADMIN), (metrics_key_hash, METRICS))
-        self._known = [(known, caller) for known, caller in keys if known is not None]
 
-    def of(self, headers: Mapping[bytes, bytes], *, open_path: bool) -> Caller:
-        """Return the caller. `open_path` needs no key, but a key that is sent is checked.
+    async def of(self, headers: Mapping[bytes, bytes], *, open_path: bool) -> Caller:
+        """The caller. `open_path` needs no key, though a key sent is checked all the same.
 
         Raises:
-            domain.errors.Unauthenticated: the key is missing or wrong.
+            domain.errors.Unauthenticated: a key is missing or wrong.
+            domain.errors.Unavailable: nobody can say whether the key is right.
         """
         key = _key(headers)
         if key is None:
             if self._required and not open_path:
                 raise Unauthenticated("an API key is required: Authorization: Bearer cvg_… or X-API-Key")
             return ANONYMOUS
-        given = key_hash(key)
-        for known, caller in self._known:
-            if compare_digest(given, known):
-                return caller
-        raise Unauthenticated("the API key is invalid")
+        known = await self._keys.find(key_hash(key))
+        if known is None:
+            raise Unauthenticated("the API key is invalid")
+        return Caller(known.id, known.scopes, known.tenant_id)
 
 
 def _key(headers: Mapping[bytes, bytes]) -> str | None:

@@ -1,24 +1,26 @@
 """The caller of a request and its scopes."""
 
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import get_args
 
 from domain.errors import Forbidden
+from domain.keys.ports import Scope
+from domain.tenant_ids import DEFAULT
 
-Scope = Literal["read", "write", "approve", "admin", "metrics"]
 ALL_SCOPES: frozenset[Scope] = frozenset(get_args(Scope))
 
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """The API key of a request, if any, and its scopes."""
+    """The key that a request came with, if any, its scopes, and the tenant that it acts in."""
 
     key_id: str | None
     scopes: frozenset[Scope]
+    tenant_id: str = DEFAULT
 
     @property
     def id(self) -> str:
-        """The key's id, or `anonymous`: the owner of sessions and idempotency keys."""
+        """The key's id, or `anonymous`: who did it. What was made belongs to the tenant."""
         return self.key_id or "anonymous"
 
     def require(self, scope: Scope) -> None:
@@ -32,4 +34,4 @@ class Caller:
 
 
 ANONYMOUS = Caller(None, ALL_SCOPES)
-"""The caller without a key while keys are not required, with all scopes."""
+"""The caller without a key while authentication is off: all scopes, in the tenant `default`."""

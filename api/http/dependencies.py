@@ -6,11 +6,12 @@ from typing import Annotated, Any, Protocol
 
 from fastapi import Depends, Header, Query, Request, Response
 
-from api.http.caller import Caller, Scope
+from api.http.caller import Caller
 from api.http.idempotency import scoped_key
 from api.http.request_context import CURRENT, RequestContext, current
 from api.http.schemas import MAX_INT, Pagination
 from domain.errors import PreconditionFailed
+from domain.keys.ports import Scope
 
 MAX_PAGE = 1000
 
@@ -111,6 +112,10 @@ async def _caller() -> Caller:
     return CURRENT.get().caller
 
 
+async def _tenant_id() -> str:
+    return CURRENT.get().caller.tenant_id
+
+
 async def _request_id() -> str:
     return CURRENT.get().request_id
 
@@ -121,9 +126,14 @@ async def _idempotency_key() -> str | None:
 
 CurrentRequest = Annotated[RequestContext, Depends(current)]
 CurrentCaller = Annotated[Caller, Depends(_caller)]
+CurrentTenant = Annotated[str, Depends(_tenant_id)]
+"""The tenant that the caller acts in."""
 RequestId = Annotated[str, Depends(_request_id)]
 IdempotencyKey = Annotated[str | None, Depends(_idempotency_key)]
-"""The `Idempotency-Key`, scoped by caller, method and path (64 characters); None without the header."""
+"""The `Idempotency-Key` as a name that no other tenant, caller, method or path has; None without the header.
+
+It has 64 characters.
+"""
 Paged = Annotated[Page, Depends(_page)]
 IfMatch = Annotated[Expected, Depends(_expected)]
 

@@ -32,7 +32,9 @@ class Handover:
             return None
         return await asyncio.to_thread(self._revocations.key, idempotency_key)
 
-    async def confirmed(self, handing_over: Awaitable[T], work: Work, *, by: str, because: str) -> T | None:
+    async def confirmed(
+        self, handing_over: Awaitable[T], work: Work, *, by: str, because: str, tenant_id: str
+    ) -> T | None:
         """Return Temporal's answer. None if there is none, but the work has begun all the same.
 
         Raises:
@@ -41,7 +43,7 @@ class Handover:
         try:
             return await handing_over
         except Unavailable as away:
-            if await self._revoked(work, Cause(by, because, self._now())):
+            if await self._revoked(work, Cause(by, because, self._now(), tenant_id)):
                 self._log.warning("work was revoked", key=work.key, because=because, reason=away.message)
                 raise
         return None

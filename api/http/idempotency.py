@@ -22,6 +22,7 @@ from api.http import request_context as context
 from api.http.request_context import RequestContext
 from domain.errors import Conflict, Invalid, Unavailable
 from domain.idempotency.ports import JOINS, LEASE_S, Answer, Answers
+from domain.tenant_ids import qualified
 
 MAX_KEY = 255
 """Maximum characters of a key."""
@@ -209,9 +210,9 @@ async def _replay(answer: Answer, request: RequestContext, send: Send) -> None:
 
 
 def scoped_key(request: RequestContext) -> str | None:
-    """Return the request's key, scoped by caller, method and path; None without the header.
+    """The request's key as a name that no other tenant, caller, method or path has; None without the header.
 
-    Commands derive ids from it, so that a repeat joins the same work even if no response was stored.
+    What a command derives ids from, so that a repeat joins the same work even when no answer was kept.
     """
     if b"idempotency-key" not in request.given:
         return None
@@ -223,7 +224,8 @@ def _named(request: RequestContext) -> tuple[bytes, ...]:
     if not _SANE.fullmatch(key):
         reason = f"1 to {MAX_KEY} visible ASCII characters"
         raise Invalid(f"Idempotency-Key must be {reason}", field="Idempotency-Key", reason=reason)
-    return request.caller.id.encode(), request.method.encode(), request.path.encode("utf-8", "surrogatepass"), key
+    caller = qualified(request.caller.tenant_id, request.caller.id)
+    return caller.encode(), request.method.encode(), request.path.encode("utf-8", "surrogatepass"), key
 
 
 def _fingerprint(request: RequestContext, query: bytes) -> bytes:

@@ -13,6 +13,7 @@ from api.http.api_keys import Identity
 from api.http.request_context import RequestContext
 from domain.errors import RateLimited, Unauthenticated, Unavailable
 from domain.governance.ports import RateLimiter, StandInLimiter, Verdict
+from domain.tenant_ids import qualified
 
 _OPEN = ("/health", "/docs", "/redoc", "/openapi.json")
 _UNLIMITED = (*_OPEN, "/metrics")
@@ -34,7 +35,7 @@ class Gate:
     async def _admit(self, request: RequestContext) -> None:
         wrong: Unauthenticated | None = None
         try:
-            request.caller = self._identity.of(request.given, open_path=_below(request.path, _OPEN))
+            request.caller = await self._identity.of(request.given, open_path=_below(request.path, _OPEN))
         except Unauthenticated as error:
             wrong = error
         if wrong or not _below(request.path, _UNLIMITED):
@@ -43,7 +44,8 @@ class Gate:
             raise wrong
 
     async def _limit(self, request: RequestContext) -> None:
-        bucket = request.caller.key_id or f"client:{_network(request.client)}"
+        caller = request.caller
+        bucket = qualified(caller.tenant_id, caller.key_id) if caller.key_id else f"client:{_network(request.client)}"
         verdict = await self._limiter.take(bucket)
         if verdict is None:
             return

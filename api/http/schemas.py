@@ -4,7 +4,9 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, PlainSerializer
+from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer
+
+from domain.tenant_ids import unqualified
 
 MAX_TEXT = 100_000
 """Maximum characters of any text in a body, unless its field has a lower limit."""
@@ -60,6 +62,14 @@ class View(BaseModel):
     """A response, created from rows or dataclasses by their attributes."""
 
     model_config = ConfigDict(from_attributes=True, frozen=True)
+
+
+def _name_of(session_id: object) -> object:
+    return unqualified(session_id) if isinstance(session_id, str) else session_id
+
+
+SessionName = Annotated[str, BeforeValidator(_name_of)]
+"""A session by the name that its tenant knows it by."""
 
 
 class Pagination(View):

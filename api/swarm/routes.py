@@ -9,9 +9,11 @@ from typing import Annotated
 from fastapi import APIRouter, Path, Query, Response
 from pydantic import ConfigDict, Field
 
+from api.http.caller import Caller
 from api.http.dependencies import (
     CurrentCaller,
     CurrentRequest,
+    CurrentTenant,
     IdempotencyKey,
     Paged,
     fresh,
@@ -31,7 +33,7 @@ MAX_TASK = 100_000
 """Maximum characters of a task."""
 _MOST_USD = 1_000_000
 
-_TaskId = Annotated[str, Path(max_length=128, pattern=r"^[A-Za-z0-9._-]+$")]
+_TaskId = Annotated[str, Path(max_length=128, pattern=r"^[A-Za-z0-9._~-]+$")]
 _AgentName = Annotated[str, Field(min_length=1, max_length=64)]
 
 
@@ -86,7 +88,7 @@ def router(swarms: Swarms, reads: SwarmReads, content: ContentStore, now: Callab
         body: Coordinate, request: CurrentRequest, caller: CurrentCaller, key: IdempotencyKey, response: Response
     ) -> SwarmStatus:
         """Starts a swarm of agents on a task: 202 and a `Location` to poll."""
-        seen = await swarms.coordinate(_order(body, caller.id, request.request_id, key))
+        seen = await swarms.coordinate(_order(body, caller, request.request_id, key))
         response.headers["location"] = f"{routes.prefix}/status/{seen.row.task_id}"
         return await shown(seen)
 
@@ -94,22 +96,23 @@ def router(swarms: Swarms, reads: SwarmReads, content: ContentStore, now: Callab
         "/status/{task_id}",
         dependencies=[requires("read"), fresh("swarm"), fresh("costs")],
     )
-    async def swarm_status(task_id: _TaskId, caller: CurrentCaller) -> SwarmStatus:
-        """Returns a swarm's progress, the work of each agent, and its result. Another key's swarm is 404."""
-        return await shown(await swarms.seen(task_id, key_id=caller.id))
+    async def swarm_status(task_id: _TaskId, tenant_id: CurrentTenant) -> SwarmStatus:
+        """Returns the progress of a swarm of the caller's tenant, the work of each agent, and its result."""
+        return await shown(await swarms.seen(task_id, tenant_id=tenant_id))
 
     @routes.get("", dependencies=[requires("read"), fresh("swarm"), fresh("costs")])
     def list_swarms(
         page: Paged,
-        caller: CurrentCaller,
+        tenant_id: CurrentTenant,
         with_status: Annotated[Status | None, Query(alias="status")] = None,
         mode: Mode | None = None,
         agent_id: Annotated[str | None, Query(min_length=1, max_length=64, pattern=r"^[^\x00]*$")] = None,
     ) -> SwarmList:
-        """Lists the caller's swarms, newest first; `agent_id` is a member's or the coordinator's."""
-        found = reads.page(SwarmFilter(caller.id, with_status, mode, agent_id), skip=page.skip, limit=page.limit)
-        data = [summary(seen, now()) for seen in found.swarms]
-        return SwarmList.model_validate({"data": data, "pagination": page.pagination(found.total)})
+        """Lists the swarms of the caller's tenant, newest first; `agent_id` is a member's or the coordinator's."""
+        found = reads.page(SwarmFilter(tenant_id, with_status, mode, agent_id), skip=page.skip, limit=page.limit)
+        return SwarmList.model_validate(
+            {"data": [summary(seen, now()) for seen in found.swarms], "pagination": page.pagination(found.total)}
+        )
 
     @routes.post(
         "/{task_id}/cancel",
@@ -120,19 +123,20 @@ def router(swarms: Swarms, reads: SwarmReads, content: ContentStore, now: Callab
         task_id: _TaskId, request: CurrentRequest, caller: CurrentCaller, response: Response
     ) -> SwarmStatus:
         """Cancels a swarm; the work done until then is its partial result. 409 if it is over."""
-        seen = await swarms.cancel(task_id, key_id=caller.id, request_id=request.request_id)
+        seen = await swarms.cancel(task_id, caller=caller, request_id=request.request_id)
         response.headers["location"] = f"{routes.prefix}/status/{task_id}"
         return await shown(seen)
 
     return routes
 
 
-def _order(body: Coordinate, key_id: str, request_id: str, key: str | None) -> Order:
+def _order(body: Coordinate, caller: Caller, request_id: str, key: str | None) -> Order:
     context = body.context
     return Order(
         task=body.task,
         agents=tuple(body.agents),
-        key_id=key_id,
+        key_id=caller.id,
+        tenant_id=caller.tenant_id,
         request_id=request_id,
         mode=body.coordination_mode,
         coordinator=body.coordinator,

@@ -12,12 +12,13 @@ from typing import Any
 import orjson
 
 from activities.swarm.activities import Asked, Seated, ask_for, requested
+from api.http.caller import Caller
 from api.http.dependencies import Positions
 from api.http.handover import Handover
 from domain.agents.names import ALI
 from domain.content import Content, ContentStore
 from domain.errors import Conflict, Invalid, NotFound, Unavailable
-from domain.ids import derived, random_id
+from domain.ids import derived
 from domain.ledger import Ledger
 from domain.revocations import Work
 from domain.swarm.aggregate import request_key
@@ -25,6 +26,7 @@ from domain.swarm.events import Agent
 from domain.swarm.ports import Agents, SeenSwarm, Spent, SwarmReads
 from domain.swarm.projection import seats_of, swarm_of
 from domain.swarm.task import ROUNDS, Mode
+from domain.tenant_ids import run_id, tenant_of
 from workflows.swarm.client import SwarmRuns
 from workflows.swarm.messages import SwarmCancel, SwarmStart
 
@@ -38,6 +40,7 @@ class Order:
     task: str
     agents: tuple[str, ...]
     key_id: str
+    tenant_id: str
     request_id: str
     mode: Mode = "collaborative"
     coordinator: str | None = None
@@ -92,48 +95,52 @@ class Swarms:
         asked = await asyncio.to_thread(self._kept, replace(order, key=key), agents)
         starting = self._runs.start(SwarmStart(asked, self._call_timeout_s, self._pause_s))
         work = Work(request_key(asked.task_id), order.key)
-        if not await self._handover.confirmed(starting, work, by=asked.key_id, because=asked.because):
+        if not await self._handover.confirmed(
+            starting, work, by=asked.key_id, because=asked.because, tenant_id=order.tenant_id
+        ):
             with suppress(Unavailable):  # it runs, even if its state cannot be read now
-                return await self.seen(asked.task_id, key_id=order.key_id)
+                return await self.seen(asked.task_id, tenant_id=order.tenant_id)
         with suppress(Unavailable):  # the workflow has started, and records the request itself
             await asyncio.to_thread(ask_for, self._ledger, asked, self._now())
         return _at_first(asked, self._now())
 
-    async def seen(self, task_id: str, *, key_id: str) -> SeenSwarm:
-        """Return a swarm from its view, or from its request while the view does not have it yet.
+    async def seen(self, task_id: str, *, tenant_id: str) -> SeenSwarm:
+        """A swarm as its view has it, or as it was asked for while the view has nothing yet.
 
         Raises:
-            NotFound: there is no such swarm, or it belongs to another key.
+            NotFound: there is none in this tenant.
         """
         seen = await asyncio.to_thread(self._reads.swarm, task_id)
+        if seen is None and tenant_of(task_id) != tenant_id:
+            raise NotFound("there is no such swarm")
         if seen is None:
             seen = _at_first(await self._runs.asked(task_id), self._now())
-        if seen.row.key_id != key_id:
+        if seen.row.tenant_id != tenant_id:
             raise NotFound("there is no such swarm")
         return seen
 
-    async def cancel(self, task_id: str, *, key_id: str, request_id: str) -> SeenSwarm:
-        """Cancel a swarm. Idempotent.
+    async def cancel(self, task_id: str, *, caller: Caller, request_id: str) -> SeenSwarm:
+        """Stop it. One that was cancelled already stays so.
 
         Raises:
-            NotFound: there is no such swarm, or it belongs to another key.
-            Conflict: the swarm is over.
+            NotFound: there is none in the caller's tenant.
+            Conflict: it is over.
         """
-        seen = await self.seen(task_id, key_id=key_id)
+        seen = await self.seen(task_id, tenant_id=caller.tenant_id)
         if seen.row.status == "cancelled":
             return seen
         if seen.row.ended_at is not None:
             raise Conflict(f"this swarm is over: {seen.row.status}", task_id=task_id, status=seen.row.status)
-        await self._runs.cancel(task_id, SwarmCancel(by=key_id, because=request_id))
+        await self._runs.cancel(task_id, SwarmCancel(by=caller.id, because=request_id))
         return seen
 
     async def _who(self, order: Order) -> Mapping[str, Agent]:
         """Return the agents by their requested names; retry once their view has caught up."""
         names = {*order.agents, order.coordinator or ALI}
-        found = await asyncio.to_thread(self._agents.deployed, names)
+        found = await asyncio.to_thread(self._agents.deployed, order.tenant_id, names)
         if found.keys() != names:
             await self._positions.wait("agents")
-            found = await asyncio.to_thread(self._agents.deployed, names)
+            found = await asyncio.to_thread(self._agents.deployed, order.tenant_id, names)
         if order.coordinator and order.coordinator not in found:
             raise _invalid("coordinator", f"there is no agent {order.coordinator}, or it is not deployed")
         ids: list[str] = []
@@ -147,7 +154,8 @@ class Swarms:
 
     def _kept(self, order: Order, agents: Mapping[str, Agent]) -> Asked:
         """Store the texts of a request and return the request by its ids."""
-        task_id = f"task_{derived('swarm', order.key).replace('-', '')}" if order.key else random_id("task")
+        unique = derived("swarm", order.key).replace("-", "") if order.key else None
+        task_id = run_id("task", order.tenant_id, unique)
         store = partial(Content, task_id)
         context = orjson.dumps(order.context).decode() if order.context else None
         coordinator = agents.get(order.coordinator or ALI, agents[order.agents[0]])

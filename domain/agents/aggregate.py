@@ -9,6 +9,10 @@ from domain.agents.events import AgentDefined, AgentDeployed, AgentEvent, AgentR
 from domain.agents.tools import refuse_unknown
 from domain.errors import Conflict, Invalid, NotFound
 from domain.events import Cause, Event
+from domain.tenant_ids import stream_prefix
+
+SEED = "seed"
+"""Who the events of the agents' files are `by`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +39,11 @@ class Agent:
     changes: int = 0
     changed_at: datetime | None = None
 
+    @property
+    def built_in(self) -> bool:
+        """Whether it came with the platform: all tenants see it, and none changes it."""
+        return bool(self.versions) and self.versions[0].by == SEED
+
     def version(self, number: int) -> Version:
         """A version by its number.
 
@@ -46,8 +55,8 @@ class Agent:
         return self.versions[number - 1]
 
 
-def stream(agent_id: str) -> str:
-    return f"agent:{agent_id}"
+def stream(tenant_id: str, agent_id: str) -> str:
+    return f"{stream_prefix('agent', tenant_id)}{agent_id}"
 
 
 def evolve(agent: Agent, event: Event) -> Agent:

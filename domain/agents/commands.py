@@ -6,24 +6,26 @@ from functools import partial
 from typing import Any
 
 from domain.agents import names
-from domain.agents.aggregate import Agent, define, deploy, evolved, retire, revive, stream
+from domain.agents.aggregate import SEED, Agent, define, deploy, evolved, retire, revive, stream
 from domain.agents.definition import AgentDefinition, fingerprint
-from domain.agents.policy import SEED, seeded
+from domain.agents.policy import seeded
 from domain.agents.ports import AgentReads
 from domain.agents.tools import canonical
 from domain.display_names import folded
-from domain.errors import NotFound, VersionConflict
+from domain.errors import Conflict, Forbidden, NotFound, VersionConflict
 from domain.events import Cause, Event
 from domain.ids import derived, random_id
 from domain.ledger import Change, Ledger, retrying
+from domain.tenant_ids import DEFAULT
 
 Check = Callable[[int], None]
 """Refuses if the agent's version is not the one the caller knows."""
 
 
 class AgentCommands:
-    """Commands on agents. `servers` are the MCP servers whose tools agents may be given.
+    """What people do to their tenant's agents. `servers` are the MCP servers whose tools agents may be given.
 
+    The built-in agents are every tenant's to see, and nobody's to change.
     All commands raise `domain.errors.Unavailable` where the ledger cannot be reached.
     """
 
@@ -32,16 +34,24 @@ class AgentCommands:
         self._agents = agents
         self._servers = servers
 
-    def standing(self, agent_id: str) -> Agent:
-        """Load the agent.
+    def standing(self, tenant_id: str, agent_id: str) -> Agent:
+        """The agent of this tenant, or the built-in one, as it stands.
 
         Raises:
             NotFound: there is none of this id.
         """
-        past = self._ledger.read(stream(agent_id))
-        if not past:
+        own = self._own(tenant_id, agent_id)
+        agent = own if own.versions else self._built_in(agent_id)
+        if not agent.versions:
             raise NotFound(f"there is no agent {agent_id}")
-        return evolved(Agent(), past)
+        return agent
+
+    def _own(self, tenant_id: str, agent_id: str) -> Agent:
+        return evolved(Agent(), self._ledger.read(stream(tenant_id, agent_id)))
+
+    def _built_in(self, agent_id: str) -> Agent:
+        agent = self._own(DEFAULT, agent_id)
+        return agent if agent.built_in else Agent()
 
     def create(self, definition: AgentDefinition, cause: Cause, *, key: str) -> Agent:
         """Define a new agent, or one anew that is retired. It takes no messages before it is deployed.
@@ -51,33 +61,37 @@ class AgentCommands:
             Invalid: a tool is unknown, or an alias is part of a path.
         """
         names.refuse_reserved(definition.aliases)
-        own = {"id": self._id_of(definition), "tools": canonical(definition.tools)}
+        tenant_id = cause.tenant_id
+        own = {"id": self._id_of(definition, tenant_id), "tools": canonical(definition.tools)}
         definition = definition.model_copy(update=own)
+        if self._built_in(definition.id).versions:
+            raise Conflict(f"{definition.id} is a built-in agent", field="name", agent_id=definition.id)
         events = define(Agent(), definition, cause, self._servers)
 
         def write() -> Agent:
             try:
                 return self._append(definition.id, Agent(), events, cause, key)
             except VersionConflict:  # a repeat would have been known by its key
-                gone = evolved(Agent(), self._ledger.read(stream(definition.id)))
+                gone = self._own(tenant_id, definition.id)
                 if not gone.versions:
                     raise
                 return self._append(definition.id, gone, revive(gone, definition, cause, self._servers), cause, key)
 
         return retrying(write)
 
-    def _id_of(self, definition: AgentDefinition) -> str:
+    def _id_of(self, definition: AgentDefinition, tenant_id: str) -> str:
         """Return the id of the agent that has or had this name, since ids need not be derived from names."""
-        if self._ledger.read(stream(definition.id)):
+        if self._ledger.read(stream(tenant_id, definition.id)):
             return definition.id
-        same = (known for known in self._agents.names() if folded(known.name) == folded(definition.name))
+        same = (known for known in self._agents.names(tenant_id) if folded(known.name) == folded(definition.name))
         return next((known.agent_id for known in same), definition.id)
 
     def update(self, agent_id: str, changes: Mapping[str, Any], cause: Cause, *, check: Check) -> Agent:
-        """Add a new version that differs from the newest in these fields; it is not deployed by that.
+        """Write down a new version that differs from the newest in these fields; it is not deployed by that.
 
         Raises:
             NotFound: there is no such agent.
+            Forbidden: it is built in.
             Conflict: it is retired, or its new name or an alias is taken.
             Invalid: a new tool is unknown, or an alias is part of a path.
         """
@@ -92,10 +106,11 @@ class AgentCommands:
         return self._change(agent_id, decide, cause, key=random_id("change"), check=check)
 
     def deploy(self, agent_id: str, version: int | None, environment: str | None, cause: Cause, *, key: str) -> Agent:
-        """Deploy this version, or the newest, for new work.
+        """Let new work get this version, or the newest.
 
         Raises:
             NotFound: there is no such agent or version.
+            Forbidden: it is built in.
             Conflict: it is retired, or another agent has a name of that version by now.
         """
 
@@ -105,10 +120,11 @@ class AgentCommands:
         return self._change(agent_id, decide, cause, key=key)
 
     def retire(self, agent_id: str, cause: Cause, *, check: Check) -> Agent:
-        """Retire the agent for new work, and release its names.
+        """Take the agent out of service for new work, and give its names back.
 
         Raises:
             NotFound: there is no such agent.
+            Forbidden: it is built in.
         """
         return self._change(agent_id, partial(retire, cause=cause), cause, key=random_id("change"), check=check)
 
@@ -122,7 +138,9 @@ class AgentCommands:
         check: Check = lambda _: None,
     ) -> Agent:
         def write() -> Agent:
-            agent = self.standing(agent_id)
+            agent = self.standing(cause.tenant_id, agent_id)
+            if agent.built_in:
+                raise Forbidden("a built-in agent cannot be changed: make one of your own", agent_id=agent_id)
             check(agent.changes)
             return self._append(agent_id, agent, decide(agent), cause, key)
 
@@ -133,12 +151,12 @@ class AgentCommands:
             return before
         after = evolved(before, events)
         had, has = names.held(before), names.held(after)
-        claims = self._ledger.read_many([name.stream for name in had ^ has])
-        names.refuse_taken(agent_id, has - had, claims, self._agents.names())
-        # same append: agent and names change together or not at all
+        tenant_id = cause.tenant_id
+        claims = self._ledger.read_many([name.stream(tenant_id) for name in had ^ has])
+        names.refuse_taken(agent_id, has - had, claims, self._agents.names(tenant_id), tenant_id)
         moved = names.passed_on(agent_id, before, after, claims, cause)
-        self._ledger.append(Change(stream(agent_id), before.changes, events), *moved, key=key)
-        return self.standing(agent_id)
+        self._ledger.append(Change(stream(tenant_id, agent_id), before.changes, events), *moved, key=key)
+        return self.standing(tenant_id, agent_id)
 
 
 def seed(ledger: Ledger, definitions: Iterable[AgentDefinition], at: datetime) -> list[str]:
@@ -155,16 +173,17 @@ def seed(ledger: Ledger, definitions: Iterable[AgentDefinition], at: datetime) -
 
 
 def _seed_one(ledger: Ledger, definition: AgentDefinition, at: datetime) -> bool:
-    cause = Cause(by=SEED, because=f"agents/{definition.id}.md", at=at)
-    past = ledger.read(stream(definition.id))
+    cause = Cause(by=SEED, because=f"agents/{definition.id}.md", at=at, tenant_id=DEFAULT)
+    own = stream(DEFAULT, definition.id)
+    past = ledger.read(own)
     events = seeded(evolved(Agent(), past), definition, cause)
     if not events or _is_named_otherwise(ledger, definition):
         return False
     # The stream's length is part of the key: a file that goes back to an earlier text is a change again.
     key = derived("agents.seed", definition.id, fingerprint(definition), len(past))
-    return ledger.append(Change(stream(definition.id), len(past), events), key=key) is not None
+    return ledger.append(Change(own, len(past), events), key=key) is not None
 
 
 def _is_named_otherwise(ledger: Ledger, definition: AgentDefinition) -> bool:
-    claims = ledger.read_many([name.stream for name in names.of(definition)])
+    claims = ledger.read_many([name.stream(DEFAULT) for name in names.of(definition)])
     return not {names.holder(events) for events in claims.values()} <= {None, definition.id}

@@ -1,4 +1,4 @@
-"""Events of an agent. Its stream is `agent:<id>`."""
+"""What can happen to an agent. Its stream is `agent:<id>`, `agent~<tenant>:<id>` for tenants other than `default`."""
 
 from domain.agents.definition import AgentDefinition
 from domain.events import Event

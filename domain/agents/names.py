@@ -15,6 +15,7 @@ from domain.display_names import folded, plain
 from domain.errors import Conflict, Invalid
 from domain.events import Cause, Event
 from domain.ledger import Change
+from domain.tenant_ids import stream_prefix
 
 ALI = "ali_chief_of_staff"
 """Id of Ali, who answers questions about the platform and coordinates where nobody else is named."""
@@ -31,9 +32,9 @@ class Name:
     kind: Literal["name", "id"]
     text: str
 
-    @property
-    def stream(self) -> str:
-        return f"agent_name:{self.kind}:{self.text}"
+    def stream(self, tenant_id: str) -> str:
+        """Where a tenant records whose the name is."""
+        return f"{stream_prefix('agent_name', tenant_id)}{self.kind}:{self.text}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,20 +99,26 @@ def holder(claims: Iterable[Event]) -> str | None:
 
 
 def refuse_taken(
-    agent_id: str, wanted: Collection[Name], claims: Mapping[str, Sequence[Event]], known: Iterable[Known]
+    agent_id: str,
+    wanted: Collection[Name],
+    claims: Mapping[str, Sequence[Event]],
+    known: Iterable[Known],
+    tenant_id: str,
 ) -> None:
-    """Return if no other agent owns one of these names: by the streams of the names, or in the registry.
+    """Return if nobody else in the tenant has one of these names: by the streams of the names, or in the registry.
+
+    `known` are the agents that the tenant sees, and so the built-in ones too.
 
     Raises:
-        Conflict: another agent does; `agent_id` says which.
+        Conflict: somebody has; `agent_id` says who.
     """
-    for name in sorted(wanted, key=lambda name: name.stream):
-        owner = holder(claims.get(name.stream, ()))
+    for name in sorted(wanted, key=_order):
+        owner = holder(claims.get(name.stream(tenant_id), ()))
         if owner is not None and owner != agent_id:
             raise _taken(name, owner)
     for other in known:
         if other.agent_id != agent_id and (shared := other.names() & set(wanted)):
-            raise _taken(min(shared, key=lambda name: name.stream), other.agent_id)
+            raise _taken(min(shared, key=_order), other.agent_id)
 
 
 def passed_on(
@@ -120,13 +127,18 @@ def passed_on(
     """Return the changes to the streams of names: new names are claimed, those left behind released."""
     had, has = held(before), held(after)
     changes: list[Change] = []
-    for name in sorted(had ^ has, key=lambda name: name.stream):
-        stands = claims.get(name.stream, ())
+    for name in sorted(had ^ has, key=_order):
+        stream = name.stream(cause.tenant_id)
+        stands = claims.get(stream, ())
         is_ours = holder(stands) == agent_id
         if (name in has) != is_ours:
             event = NameClaimed if name in has else NameReleased
-            changes.append(Change(name.stream, len(stands), [event(agent_id=agent_id, **cause.fields())]))
+            changes.append(Change(stream, len(stands), [event(agent_id=agent_id, **cause.fields())]))
     return changes
+
+
+def _order(name: Name) -> tuple[str, str]:
+    return name.kind, name.text
 
 
 def _taken(name: Name, owner: str) -> Conflict:

@@ -1,12 +1,9 @@
 """The rule for changes of the registry by the agents' files."""
 
-from domain.agents.aggregate import Agent, define, deploy, evolved
+from domain.agents.aggregate import SEED, Agent, define, deploy, evolved
 from domain.agents.definition import AgentDefinition, fingerprint
 from domain.agents.events import AgentEvent
 from domain.events import Cause
-
-SEED = "seed"
-"""The `by` of events that come from the files."""
 
 
 def seeded(agent: Agent, definition: AgentDefinition, cause: Cause) -> list[AgentEvent]:

@@ -10,8 +10,12 @@ from domain.agents.projection import AgentRow, AgentVersionRow
 
 @dataclass(frozen=True, slots=True)
 class AgentFilter:
-    """A filter; None matches all. `capability` is a whole phrase, `q` a substring; case does not matter."""
+    """The agents that one tenant sees; None lets all of them through.
 
+    `capability` is a whole phrase, `q` a part of a text; case does not matter.
+    """
+
+    tenant_id: str
     status: Literal["active", "inactive"] | None = None
     capability: str | None = None
     q: str | None = None
@@ -46,11 +50,11 @@ class ModelCatalogue(Protocol):
 
 
 class AgentReads(Protocol):
-    """The registry, up to the projection's position."""
+    """The registry, as far as the projection has come. A tenant sees its own agents and the built-in ones."""
 
     def page(self, wanted: AgentFilter, *, skip: int, limit: int) -> AgentPage: ...
 
-    def get(self, agent_id: str) -> AgentRow:
+    def get(self, tenant_id: str, agent_id: str) -> AgentRow:
         """Return the agent of this id, or else the one that has it as an alias.
 
         Raises:
@@ -58,7 +62,7 @@ class AgentReads(Protocol):
         """
         ...
 
-    def definition(self, agent_id: str, version: int) -> AgentDefinition:
+    def definition(self, tenant_id: str, agent_id: str, version: int) -> AgentDefinition:
         """Return one version of an agent, by its own id.
 
         Raises:
@@ -66,7 +70,7 @@ class AgentReads(Protocol):
         """
         ...
 
-    def version(self, agent_id: str, version: int) -> AgentVersionRow:
+    def version(self, tenant_id: str, agent_id: str, version: int) -> AgentVersionRow:
         """Return one version with its author and time.
 
         Raises:
@@ -74,8 +78,8 @@ class AgentReads(Protocol):
         """
         ...
 
-    def versions(self, agent_id: str, *, skip: int, limit: int) -> VersionPage: ...
+    def versions(self, tenant_id: str, agent_id: str, *, skip: int, limit: int) -> VersionPage: ...
 
-    def names(self) -> list[Known]:
-        """Return the names of all agents."""
+    def names(self, tenant_id: str) -> list[Known]:
+        """The names of all agents that the tenant sees."""
         ...

@@ -5,24 +5,27 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, ClassVar, Literal
 
+from domain.agents.aggregate import SEED
 from domain.agents.definition import AgentDefinition, fingerprint
 from domain.agents.events import AgentDefined, AgentDeployed, AgentRetired
 from domain.errors import NotFound
 from domain.events import Recorded
 from domain.projection import Key, Row, Rows
+from domain.tenant_ids import DEFAULT, EVERY
 
 
 @dataclass(frozen=True, slots=True)
 class AgentRow:
-    """An agent as its deployed version describes it, or its newest while none is deployed.
+    """An agent as its deployed version describes it, or its newest while none is.
 
     `version` counts every change of the agent; `deployed_version` is the one that new work gets, in the `environment`
-    named at its deployment.
+    that was named then. `tenant_id` is `*` of an agent that came with the platform.
     """
 
     TABLE: ClassVar[str] = "agents"
-    KEY: ClassVar[tuple[str, ...]] = ("id",)
+    KEY: ClassVar[tuple[str, ...]] = ("tenant_id", "id")
 
+    tenant_id: str
     id: str
     name: str
     description: str
@@ -49,8 +52,9 @@ class AgentVersionRow:
     """One version with its whole definition."""
 
     TABLE: ClassVar[str] = "agent_versions"
-    KEY: ClassVar[tuple[str, ...]] = ("agent_id", "version")
+    KEY: ClassVar[tuple[str, ...]] = ("tenant_id", "agent_id", "version")
 
+    tenant_id: str
     agent_id: str
     version: int
     definition: dict[str, Any]
@@ -67,12 +71,13 @@ class AgentsProjection:
 
     def touches(self, recorded: Recorded) -> Iterable[tuple[type[Row], Key]]:
         agent_id = _agent_id(recorded)
-        match recorded.event:
-            case AgentDefined() | AgentRetired():
-                yield AgentRow, (agent_id,)
-            case AgentDeployed(agent_version=version):
-                yield AgentRow, (agent_id,)
-                yield AgentVersionRow, (agent_id, version)
+        for tenant_id in _owners(recorded):
+            match recorded.event:
+                case AgentDefined() | AgentRetired():
+                    yield AgentRow, (tenant_id, agent_id)
+                case AgentDeployed(agent_version=version):
+                    yield AgentRow, (tenant_id, agent_id)
+                    yield AgentVersionRow, (tenant_id, agent_id, version)
 
     def project(self, recorded: Recorded, rows: Rows) -> None:
         match recorded.event:
@@ -80,7 +85,7 @@ class AgentsProjection:
                 _defined(recorded, event, rows)
             case AgentDeployed(agent_version=version, environment=environment, at=at):
                 row = _row(recorded, rows)
-                written = rows.get(AgentVersionRow, row.id, version)
+                written = rows.get(AgentVersionRow, row.tenant_id, row.id, version)
                 if written is None:
                     raise NotFound(f"{recorded.stream} has no version {version} to deploy")
                 row = _described(row, AgentDefinition.model_validate(written.definition))
@@ -92,22 +97,28 @@ class AgentsProjection:
 
 
 def _defined(recorded: Recorded, event: AgentDefined, rows: Rows) -> None:
-    definition, agent_id = event.definition, _agent_id(recorded)
-    text = definition.model_dump(mode="json")
+    definition = event.definition
+    row = _found(recorded, rows) or _new(definition, event)
     rows.put(
         AgentVersionRow(
-            agent_id, event.agent_version, text, fingerprint(definition), made_by=event.by, created_at=event.at
+            tenant_id=row.tenant_id,
+            agent_id=_agent_id(recorded),
+            version=event.agent_version,
+            definition=definition.model_dump(mode="json"),
+            fingerprint=fingerprint(definition),
+            made_by=event.by,
+            created_at=event.at,
         )
     )
-    row = rows.get(AgentRow, agent_id) or _new(definition, event.at)
     if row.deployed_version is None:
         row = _described(row, definition)
     row = replace(row, version=recorded.version, newest_version=event.agent_version, updated_at=event.at)
     rows.put(replace(row, retired_at=None))
 
 
-def _new(definition: AgentDefinition, at: datetime) -> AgentRow:
+def _new(definition: AgentDefinition, event: AgentDefined) -> AgentRow:
     return AgentRow(
+        tenant_id=EVERY if event.by == SEED else event.tenant_id,
         id=definition.id,
         name=definition.name,
         description=definition.description,
@@ -121,8 +132,8 @@ def _new(definition: AgentDefinition, at: datetime) -> AgentRow:
         fingerprint="",
         version=0,
         deployed_version=None,
-        created_at=at,
-        updated_at=at,
+        created_at=event.at,
+        updated_at=event.at,
         approval="none",
         environment=None,
         newest_version=0,
@@ -147,11 +158,22 @@ def _described(row: AgentRow, definition: AgentDefinition) -> AgentRow:
 
 
 def _row(recorded: Recorded, rows: Rows) -> AgentRow:
-    row = rows.get(AgentRow, _agent_id(recorded))
+    row = _found(recorded, rows)
     if row is None:
         raise NotFound(f"{recorded.stream} was never defined")
     return row
 
 
+def _found(recorded: Recorded, rows: Rows) -> AgentRow | None:
+    found = (rows.get(AgentRow, tenant_id, _agent_id(recorded)) for tenant_id in _owners(recorded))
+    return next((row for row in found if row is not None), None)
+
+
+def _owners(recorded: Recorded) -> tuple[str, ...]:
+    """Whose the agent can be: the built-in agents have their streams among those of the tenant `default`."""
+    tenant_id = recorded.event.tenant_id
+    return (EVERY, tenant_id) if tenant_id == DEFAULT else (tenant_id,)
+
+
 def _agent_id(recorded: Recorded) -> str:
-    return recorded.stream.removeprefix("agent:")
+    return recorded.stream.partition(":")[2]

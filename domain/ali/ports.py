@@ -73,6 +73,6 @@ class Facts:
 class AliReads(Protocol):
     """The views of costs, chats, approvals and swarms, up to their projections' positions."""
 
-    def facts(self, now: datetime, *, first: date, most: int) -> Facts:
-        """Return the days from `first` on, and at most `most` each of the longest waiting approvals and runs."""
+    def facts(self, tenant_id: str, now: datetime, *, first: date, most: int) -> Facts:
+        """A tenant's days from `first` on, and at most `most` each of its longest waiting approvals, turns, swarms."""
         ...

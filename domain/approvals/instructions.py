@@ -14,7 +14,9 @@ from domain.approvals.aggregate import Approval
 from domain.approvals.escalation import Handover
 from domain.approvals.policy import Choice, Who
 from domain.content import content_hash
+from domain.errors import NotFound
 from domain.events import Cause, Event
+from domain.tenant_ids import DEFAULT
 
 Verb = Literal["approve", "reject", "delegate", "escalate"]
 
@@ -28,6 +30,7 @@ class Instruction(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     approval_id: str
+    tenant_id: str = DEFAULT
     command_id: str
     verb: Verb
     by: str
@@ -48,7 +51,13 @@ class Instruction(BaseModel):
         return content_hash(self.text)
 
     def carried_out(self, approval: Approval, cause: Cause) -> list[Event]:
-        """Return the events of carrying it out now; see `policy` and `escalation` for the refusals."""
+        """The events of doing it now; see `policy` and `passing` for what refuses.
+
+        Raises:
+            NotFound: the approval is another tenant's.
+        """
+        if approval.known.tenant_id != self.tenant_id:
+            raise NotFound("there is no such approval")
         who = Who(self.by, self.identity)
         if self.verb in {"approve", "reject"}:
             verdict: policy.Verdict = "approve" if self.verb == "approve" else "reject"

@@ -11,6 +11,7 @@ from domain.approvals.rules import RiskPolicy
 from domain.errors import Conflict
 from domain.events import Cause, Event
 from domain.ledger import Change, Ledger, retrying
+from domain.tenant_ids import DEFAULT
 
 STREAM = "risk_policy"
 Source = Literal["packaged", "own"]
@@ -47,7 +48,7 @@ def _record(ledger: Ledger, policy: RiskPolicy, source: Source, at: datetime) ->
             f"the ledger has a risk policy of your own (version {version}), and CONVERGIO_RISK_POLICY names none: name"
             " it again, or, to go back to the one that comes with the platform, a file that contains {}"
         )
-    event = RiskPolicySet(policy=policy, source=source, **Cause("platform", "convergio migrate", at).fields())
+    event = RiskPolicySet(policy=policy, source=source, **Cause("platform", "convergio migrate", at, DEFAULT).fields())
     ledger.append(Change(STREAM, version, [event]), key=f"{STREAM}:{version + 1}")
     return version + 1
 

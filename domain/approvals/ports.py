@@ -10,8 +10,12 @@ from domain.approvals.projection import ApprovalRow, ApprovalStepRow
 
 @dataclass(frozen=True, slots=True)
 class ApprovalFilter:
-    """A filter; None matches all. `status` may name several; `assigned_to` is a key named among the deciders."""
+    """The approvals of one tenant; None lets all of them through.
 
+    `status` may name several; `assigned_to` is a key among the deciders, by name.
+    """
+
+    tenant_id: str
     status: tuple[str, ...] | None = None
     risk: str | None = None
     kind: str | None = None
@@ -66,14 +70,14 @@ class ApprovalReads(Protocol):
 
     def page(self, wanted: ApprovalFilter, *, skip: int, limit: int, newest_first: bool) -> ApprovalPage: ...
 
-    def get(self, approval_id: str) -> ReadApproval | None: ...
+    def get(self, tenant_id: str, approval_id: str) -> ReadApproval | None: ...
 
-    def history(self, approval_id: str) -> list[ReadStep]:
+    def history(self, tenant_id: str, approval_id: str) -> list[ReadStep]:
         """Return all steps, in order."""
         ...
 
     def counts(self) -> list[ApprovalCount]:
-        """Return the counts of all approvals by status and risk."""
+        """All approvals, of all tenants, by status and risk."""
         ...
 
 

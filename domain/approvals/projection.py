@@ -33,6 +33,7 @@ class ApprovalRow:
     KEY: ClassVar[tuple[str, ...]] = ("id",)
 
     id: str
+    tenant_id: str
     kind: str
     risk: str
     title: str
@@ -76,6 +77,7 @@ class ApprovalStepRow:
 
     approval_id: str
     step: int
+    tenant_id: str
     event: str
     status: Status
     by: str
@@ -140,6 +142,7 @@ def _changed(row: ApprovalRow, event: Event) -> ApprovalRow:
 def _requested(event: ApprovalRequested) -> ApprovalRow:
     return ApprovalRow(
         id=event.approval_id,
+        tenant_id=event.tenant_id,
         kind=event.kind,
         risk=event.risk,
         title=event.title,
@@ -196,6 +199,7 @@ def _step(row: ApprovalRow, event: Event) -> ApprovalStepRow:
     return ApprovalStepRow(
         approval_id=row.id,
         step=row.version,
+        tenant_id=row.tenant_id,
         event=event.NAME.removeprefix("approval."),
         status=row.status,
         by=event.by,

@@ -22,6 +22,7 @@ from domain.chat.events import (
 )
 from domain.errors import Conflict, NotFound
 from domain.events import Cause, Event
+from domain.tenant_ids import DEFAULT
 
 TurnStatus = Literal["running", "awaiting_approval", "completed", "rejected", "failed"]
 
@@ -51,6 +52,7 @@ class Session:
     version: int = 0
     agent_id: str = ""
     key_id: str = ""
+    tenant_id: str = DEFAULT
     ended: bool = False
     lineage: tuple[Origin, ...] = ()
 
@@ -60,7 +62,12 @@ def evolve_session(session: Session, event: Event) -> Session:
     match event:
         case SessionOpened():
             return replace(
-                session, version=version, agent_id=event.agent_id, key_id=event.key_id, lineage=event.lineage
+                session,
+                version=version,
+                agent_id=event.agent_id,
+                key_id=event.key_id,
+                tenant_id=event.tenant_id,
+                lineage=event.lineage,
             )
         case SessionEnded():
             return replace(session, version=version, ended=True)
@@ -72,16 +79,16 @@ def load_session(events: Iterable[Event]) -> Session:
     return reduce(evolve_session, events, Session())
 
 
-def admit(session: Session, *, key_id: str, agent_id: str | None = None) -> None:
-    """Return if this key may speak here, to this agent; a new session admits anybody.
+def admit(session: Session, *, tenant_id: str, agent_id: str | None = None) -> None:
+    """Refuse who may not speak here: in another tenant, to another agent, or after the end. A new one admits anybody.
 
     Raises:
-        NotFound: the session is another key's.
+        NotFound: the session is another tenant's.
         Conflict: it is with another agent, or has ended.
     """
     if session.version == 0:
         return
-    if session.key_id != key_id:
+    if session.tenant_id != tenant_id:
         raise NotFound("there is no such session")
     if session.ended:
         raise Conflict("this session has ended")
@@ -110,13 +117,13 @@ def open_session(session: Session, opening: Opening, cause: Cause) -> list[Event
     return [SessionOpened(**values, **cause.fields())]
 
 
-def end_session(session: Session, session_id: str, *, key_id: str, cause: Cause) -> list[Event]:
-    """End the session; ending it again changes nothing.
+def end_session(session: Session, session_id: str, cause: Cause) -> list[Event]:
+    """End it; ending it again changes nothing.
 
     Raises:
-        NotFound: there is no such session, or it is another key's.
+        NotFound: there is no such session, or it is another tenant's.
     """
-    if session.version == 0 or session.key_id != key_id:
+    if session.version == 0 or session.tenant_id != cause.tenant_id:
         raise NotFound("there is no such session")
     return [] if session.ended else [SessionEnded(session_id=session_id, **cause.fields())]
 

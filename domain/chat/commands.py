@@ -24,33 +24,33 @@ class Rating:
 
 
 def fork(ledger: Ledger, session_id: str, turn: int, fork_id: str, cause: Cause) -> aggregate.Opening:
-    """Open the session `fork_id` with the history of another one up to a turn; a repeat changes nothing.
+    """Open the session `fork_id` with the history of another one up to a turn; once, however often it is asked.
 
     Raises:
-        NotFound: there is no such session or turn, or the session is another key's.
-        Conflict: a turn up to this one has not ended.
+        NotFound: there is no such session or turn, or the session is another tenant's.
+        Conflict: a turn up to this one is not over yet.
         domain.errors.Unavailable: the ledger cannot be reached.
     """
     known = ledger.read(aggregate.session_stream(session_id))
     session = aggregate.load_session(known)
     last = _last_turn(ledger, session_id, session)
     turns = _turns(ledger, session_id, session, turn) if turn <= last else []
-    opening = forks.forked(_origin(known), session, turns, last=last, turn=turn, key_id=cause.by, fork_id=fork_id)
+    opening = forks.forked(_origin(known), session, turns, last=last, turn=turn, cause=cause, fork_id=fork_id)
     events = aggregate.open_session(aggregate.Session(), opening, cause)
     ledger.append(Change(aggregate.session_stream(fork_id), 0, events), key=f"open:{fork_id}")
     return opening
 
 
 def rate(ledger: Ledger, rating: Rating, cause: Cause, *, key: str) -> None:
-    """Rate an answer; the latest rating counts.
+    """Say how good an answer is; the latest word counts.
 
     Raises:
-        NotFound: there is no such session or turn, or the session is another key's.
+        NotFound: there is no such session or turn, or the session is another tenant's.
         Conflict: the turn has no answer.
         domain.errors.Unavailable: the ledger cannot be reached.
     """
     session = aggregate.load_session(ledger.read(aggregate.session_stream(rating.session_id)))
-    if session.key_id != cause.by:
+    if session.tenant_id != cause.tenant_id:
         raise NotFound("there is no such session")
     home = forks.home(rating.session_id, session.lineage, rating.turn)
     answered = ledger.read(aggregate.turn_stream(home, rating.turn))

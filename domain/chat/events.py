@@ -18,7 +18,7 @@ class Origin(BaseModel):
 
 
 class SessionOpened(Event):
-    """A key opened a session with an agent, and owns it from now on."""
+    """A key began to talk with an agent. The session is its tenant's from now on."""
 
     NAME = "chat.session_opened"
     session_id: str

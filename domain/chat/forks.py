@@ -6,6 +6,7 @@ from typing import Protocol
 from domain.chat.aggregate import Opening, Session, Turn
 from domain.chat.events import Origin, SessionOpened
 from domain.errors import Conflict, NotFound
+from domain.events import Cause
 
 OVER = frozenset({"completed", "rejected", "failed"})
 """The statuses of ended turns."""
@@ -40,15 +41,15 @@ def lineage_at(session_id: str, lineage: Iterable[Origin], turn: int) -> tuple[O
 
 
 def forked(
-    origin: SessionOpened, session: Session, turns: Sequence[Turn], *, last: int, turn: int, key_id: str, fork_id: str
+    origin: SessionOpened, session: Session, turns: Sequence[Turn], *, last: int, turn: int, cause: Cause, fork_id: str
 ) -> Opening:
-    """Return the fields of a fork. `turns` are those up to `turn`, `last` is the newest one that has started.
+    """What a fork begins with. `turns` are those up to `turn`, `last` is the newest one that has begun.
 
     Raises:
-        NotFound: the session is another key's, or has no such turn.
-        Conflict: a turn has not ended.
+        NotFound: the session is another tenant's, or has no such turn.
+        Conflict: a turn is not over yet.
     """
-    if session.key_id != key_id:
+    if session.tenant_id != cause.tenant_id:
         raise NotFound("there is no such session")
     if not 1 <= turn <= last:
         raise NotFound(f"the session has no turn {turn}")
@@ -57,7 +58,7 @@ def forked(
     return Opening(
         session_id=fork_id,
         agent_id=origin.agent_id,
-        key_id=key_id,
+        key_id=cause.by,
         workflow_id=f"chat-{fork_id}",
         user_id=origin.user_id,
         project_id=origin.project_id,

@@ -221,11 +221,11 @@ class Door:
 class Admission(Protocol):
     """Admission of messages to sessions."""
 
-    def open(self, *, session_id: str, agent_id: str, key_id: str, message: Content) -> Door:
-        """Look up session and agent and store the message, unless this key may not speak here.
+    def open(self, *, session_id: str, agent_id: str, tenant_id: str, message: Content) -> Door:
+        """Look up session and agent and store the message, unless this tenant may not speak here.
 
         Raises:
-            domain.errors.NotFound: the agent is unknown or not deployed, or the session is another key's.
+            domain.errors.NotFound: the agent is unknown or not deployed, or the session is another tenant's.
             domain.errors.Conflict: the session is with another agent, or has ended.
         """
         ...

@@ -91,6 +91,7 @@ def _turn(rows: Rows, event: AfterStart) -> TurnRow:
 def _opened(event: SessionOpened) -> SessionRow:
     return SessionRow(
         session_id=event.session_id,
+        tenant_id=event.tenant_id,
         agent_id=event.agent_id,
         key_id=event.key_id,
         workflow_id=event.workflow_id,
@@ -123,6 +124,7 @@ def _started(event: TurnStarted, before: TurnRow | None) -> TurnRow:
     return TurnRow(
         session_id=event.session_id,
         turn=event.turn,
+        tenant_id=event.tenant_id,
         message_id=event.message_id,
         message_hash=event.message_hash,
         reply_hash=None,

@@ -21,6 +21,7 @@ class SessionRow:
     KEY: ClassVar[tuple[str, ...]] = ("session_id",)
 
     session_id: str
+    tenant_id: str
     agent_id: str
     key_id: str
     workflow_id: str
@@ -50,6 +51,7 @@ class TurnRow:
 
     session_id: str
     turn: int
+    tenant_id: str
     message_id: str
     message_hash: str
     reply_hash: str | None

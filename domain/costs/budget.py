@@ -75,6 +75,7 @@ def settle(budget: Budget, intent: Intent, ended: CallSettled | CallCut | CallFa
         spent=budget.spent + cost,
         reserved=budget.reserved - intent.worst_case,
         by=ended.by,
+        tenant_id=ended.tenant_id,
         because=ended.because,
         at=ended.at,
     )

@@ -46,8 +46,9 @@ class UsageGroup:
 
 @dataclass(frozen=True, slots=True)
 class CallFilter:
-    """A filter; None matches all."""
+    """The calls of one tenant; None lets all of them through."""
 
+    tenant_id: str
     state: str | None = None
     kind: str | None = None
     model: str | None = None
@@ -79,16 +80,16 @@ class ModelRefusal:
 class CostReads(Protocol):
     """The cost ledger, up to the projection's position."""
 
-    def usage(self, first: date, last: date, group_by: GroupBy) -> list[UsageGroup]:
-        """Return the usage of these days (UTC, both included), by name."""
+    def usage(self, tenant_id: str, first: date, last: date, group_by: GroupBy) -> list[UsageGroup]:
+        """Usage of a tenant on these days (UTC, both included), by name."""
         ...
 
     def calls(self, wanted: CallFilter, *, skip: int, limit: int) -> CallPage: ...
 
     def refusals(self, model: str, since: datetime) -> list[ModelRefusal]:
-        """Return the parts that this model has refused since then, by name."""
+        """What this model has refused since then, by name, whoever asked it: it is the same for all tenants."""
         ...
 
     def overdue_calls(self, before: datetime, limit: int) -> list[CallRow]:
-        """Return reservations whose deadline was before this moment."""
+        """Reservations of all tenants whose deadline was before this moment."""
         ...

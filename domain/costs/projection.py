@@ -1,4 +1,4 @@
-"""The read model of the cost ledger: every call, and usage by day, agent, model and key."""
+"""The books: every call, and what was used by tenant, day, agent, model and key."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
@@ -26,6 +26,7 @@ class CallRow:
 
     call_id: str
     attempt: int
+    tenant_id: str
     state: CallState
     kind: str
     provider_call_id: str | None
@@ -59,8 +60,9 @@ class UsageRow:
     """
 
     TABLE: ClassVar[str] = "cost_usage"
-    KEY: ClassVar[tuple[str, ...]] = ("day", "agent_id", "model", "key_id")
+    KEY: ClassVar[tuple[str, ...]] = ("tenant_id", "day", "agent_id", "model", "key_id")
 
+    tenant_id: str
     day: date
     agent_id: str
     model: str
@@ -89,7 +91,7 @@ class CostsProjection:
         if isinstance(event, CallEvent):
             yield CallRow, (event.call_id, event.attempt)
         if isinstance(event, CallReserved):
-            yield UsageRow, (_day(event.at), event.agent_id, event.model, event.key_id)
+            yield UsageRow, (event.tenant_id, _day(event.at), event.agent_id, event.model, event.key_id)
 
     def project(self, recorded: Recorded, rows: Rows) -> None:
         event = recorded.event
@@ -103,9 +105,8 @@ class CostsProjection:
                 raise LookupError(f"{event.call_id}.{event.attempt} was never reserved")
             after = _ended(before, event)
         rows.put(after)
-        day = _day(after.at)
-        usage = rows.get(UsageRow, day, after.agent_id, after.model, after.key_id)
-        usage = usage or UsageRow(day, after.agent_id, after.model, after.key_id)
+        place = after.tenant_id, _day(after.at), after.agent_id, after.model, after.key_id
+        usage = rows.get(UsageRow, *place) or UsageRow(*place)
         rows.put(_counted(_counted(usage, before, -1), after, 1))
 
 
@@ -117,6 +118,7 @@ def _reserved(event: CallReserved) -> CallRow:
     return CallRow(
         call_id=event.call_id,
         attempt=event.attempt,
+        tenant_id=event.tenant_id,
         state="reserved",
         kind=event.kind,
         provider_call_id=None,

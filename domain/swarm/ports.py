@@ -31,9 +31,9 @@ class SeenSwarm:
 
 @dataclass(frozen=True, slots=True)
 class SwarmFilter:
-    """A filter; None matches all. `agent_id` is a member's or the coordinator's; `key_id` the requesting key."""
+    """The swarms of one tenant; None lets all of them through. `agent_id` is a member's or the coordinator's."""
 
-    key_id: str | None = None
+    tenant_id: str
     status: Status | None = None
     mode: Mode | None = None
     agent_id: str | None = None
@@ -50,8 +50,8 @@ class SwarmPage:
 class Agents(Protocol):
     """Look-up of agents."""
 
-    def deployed(self, names: Iterable[str]) -> Mapping[str, Agent]:
-        """Return the deployed agents by these names, ids or aliases; an unknown name is absent."""
+    def deployed(self, tenant_id: str, names: Iterable[str]) -> Mapping[str, Agent]:
+        """The deployed agents that a tenant has by these names, ids or aliases; a name that is nobody's is absent."""
         ...
 
 
@@ -63,5 +63,5 @@ class SwarmReads(Protocol):
     def page(self, wanted: SwarmFilter, *, skip: int, limit: int) -> SwarmPage: ...
 
     def unended(self, before: datetime, limit: int) -> list[SwarmRow]:
-        """Return open swarms that were requested before this moment, oldest first."""
+        """Swarms of all tenants that have no end and were asked for before this moment, oldest first."""
         ...

@@ -29,6 +29,7 @@ class SwarmRow:
     KEY: ClassVar[tuple[str, ...]] = ("task_id",)
 
     task_id: str
+    tenant_id: str
     mode: Mode
     status: Status
     stage: str | None
@@ -67,6 +68,7 @@ class SeatRow:
 
     task_id: str
     seat: str
+    tenant_id: str
     place: int
     agent_id: str
     agent_version: int
@@ -139,6 +141,7 @@ def swarm_of(event: SwarmRequested) -> SwarmRow:
     task = Task(event.mode, members, event.coordinator.agent_id, event.task_hash, rounds=event.rounds)
     return SwarmRow(
         task_id=event.task_id,
+        tenant_id=event.tenant_id,
         mode=event.mode,
         status="pending",
         stage=None,
@@ -173,6 +176,7 @@ def seats_of(event: SwarmRequested) -> Iterable[SeatRow]:
         yield SeatRow(
             task_id=event.task_id,
             seat=seat(agent.agent_id, coordinating=coordinating),
+            tenant_id=event.tenant_id,
             place=place,
             agent_id=agent.agent_id,
             agent_version=agent.agent_version,

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
+from domain.tenant_ids import tenant_of
 from domain.tools.projection import ToolCallRow
 from domain.tools.spec import ToolSpec
 
@@ -18,6 +19,11 @@ class ToolContext:
     session_id: str
     workflow_id: str
     project_id: str | None = None
+
+    @property
+    def tenant_id(self) -> str:
+        """Whose figures and documents it may read."""
+        return tenant_of(self.session_id)
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,6 +23,7 @@ class ToolCallRow:
     KEY: ClassVar[tuple[str, ...]] = ("tool_call_id",)
 
     tool_call_id: str
+    tenant_id: str
     session_id: str
     turn: int
     step: int
@@ -72,6 +73,7 @@ class ToolsProjection:
 def _new(event: ToolStarted | ToolEnded) -> ToolCallRow:
     return ToolCallRow(
         tool_call_id=event.tool_call_id,
+        tenant_id=event.tenant_id,
         session_id=event.session_id,
         turn=event.turn,
         step=event.step,

@@ -14,16 +14,16 @@ from temporalio.client import Client
 from api.app import ApiParts, ApiSettings, create_app
 from api.graphflow.definition_requests import YAML
 from api.health.service import Probes
-from api.http.api_keys import key_hash
 from api.http.server import Http
 from domain.approvals import policy_record
 from domain.governance.ports import Unlimited
+from domain.keys.ports import KeyStore
 from runtime import temporal
 from runtime.event_loop import freeze, quick_loop
 from runtime.settings import Settings
 from runtime.wiring import health_probes as probes
 from runtime.wiring.api_routes import make_routers
-from runtime.wiring.parts import Parts, answers, make_parts, positions, rate_limiter, rate_limiter_meanwhile
+from runtime.wiring.parts import Parts, answers, keys, make_parts, positions, rate_limiter, rate_limiter_meanwhile
 
 CONNECTIONS = 16
 _GRACE_S = 30
@@ -52,8 +52,11 @@ async def _run(settings: Settings) -> None:
     await uvicorn.Server(config).serve()
 
 
-def make_app(settings: Settings, parts: Parts, client: Client) -> FastAPI:
-    """Build the API on these parts. It opens them when it starts and closes them when it stops."""
+def make_app(settings: Settings, parts: Parts, client: Client, *, known: KeyStore | None = None) -> FastAPI:
+    """The API on these parts. It opens them when it starts and closes them when it stops.
+
+    `known` are the keys that it lets in, if not those of the settings.
+    """
     if not settings.auth_on:
         parts.risks.refuse_without_keys()
     limiter, live = rate_limiter(settings), positions(parts)
@@ -80,6 +83,7 @@ def make_app(settings: Settings, parts: Parts, client: Client) -> FastAPI:
         ApiParts(
             settings=_api_settings(settings),
             answers=answers(parts),
+            keys=known or keys(settings),
             limiter=limiter,
             limiter_meanwhile=rate_limiter_meanwhile(settings),
             probes=Probes(
@@ -94,12 +98,9 @@ def make_app(settings: Settings, parts: Parts, client: Client) -> FastAPI:
 
 
 def _api_settings(settings: Settings) -> ApiSettings:
-    key, metrics_key = settings.admin_key, settings.metrics_key
     return ApiSettings(
         version=version("convergio"),
         auth_on=settings.auth_on,
-        admin_key_hash=key_hash(key.get_secret_value()) if key else None,
-        metrics_key_hash=key_hash(metrics_key.get_secret_value()) if metrics_key else None,
         loopback=settings.loopback,
         cors_origins=settings.cors_origins,
         allowed_hosts=settings.allowed_hosts,

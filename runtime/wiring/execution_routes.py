@@ -58,4 +58,4 @@ def _recording(settings: Settings, parts: Parts) -> Recording:
     def reopened(asked: RunAsked, request: Request) -> RunBegun:
         return runs().reopen_run(asked, request)
 
-    return Recording(begun, reopened, lambda workflow_id, number: plans.plan(workflow_id, number).definition)
+    return Recording(begun, reopened, lambda *place: plans.plan(*place).definition)

@@ -1,5 +1,6 @@
 """The composition root: picks the adapters and composes the parts of all processes."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -11,6 +12,7 @@ from adapters.files.workflows import load_workflow_files
 from adapters.genai_prices import GenaiPrices
 from adapters.gguf import model_name
 from adapters.local_model import MODEL_NAME
+from adapters.memory.keys import MemoryKeys
 from adapters.memory.rate_limit import MemoryRateLimit
 from adapters.memory.recent_content import RecentContent
 from adapters.no_model import NoModel
@@ -33,6 +35,7 @@ from adapters.postgres.tools import PostgresTools
 from adapters.postgres.workflows import PostgresWorkflows
 from adapters.redis.rate_limit import RedisRateLimit
 from adapters.web.webhooks import HttpWebhooks
+from api.http.api_keys import ADMIN, METRICS, key_hash
 from domain.agents.definition import AgentDefinition
 from domain.agents.projection import AgentsProjection
 from domain.approvals.projection import ApprovalsProjection
@@ -44,6 +47,7 @@ from domain.governance.ports import Unlimited
 from domain.graphflow.catalogue.projection import WorkflowsProjection
 from domain.graphflow.definition.model import Definition
 from domain.graphflow.execution.projection import ExecutionsProjection
+from domain.keys.ports import StoredKey
 from domain.ledger import Ledger
 from domain.projection import Projection
 from domain.registry import registry
@@ -185,6 +189,13 @@ def rate_limiter_meanwhile(settings: Settings) -> MemoryRateLimit | Unlimited:
 def answers(parts: Parts) -> PostgresAnswers:
     """Return the store of answers to requests with an idempotency key."""
     return PostgresAnswers(parts.database)
+
+
+def keys(settings: Settings, more: Mapping[bytes, StoredKey] | None = None) -> MemoryKeys:
+    """The keys that the settings name, both of the tenant `default`; and `more`, by their hashes."""
+    named = ((settings.admin_key, ADMIN), (settings.metrics_key, METRICS))
+    known = {key_hash(key.get_secret_value()): stored for key, stored in named if key is not None}
+    return MemoryKeys({**known, **(more or {})})
 
 
 def positions(parts: Parts) -> LivePositions:

@@ -11,6 +11,7 @@ from activities.tools.toolbox.knowledge import SearchKnowledge
 from activities.tools.toolbox.registry import JoinedToolbox
 from adapters.files.agents import load_agent_files
 from adapters.memory.idempotency import MemoryAnswers
+from adapters.memory.keys import MemoryKeys
 from adapters.postgres.agents import PostgresAgents
 from adapters.postgres.costs import PostgresCosts
 from adapters.postgres.ledger.pool import Database
@@ -46,7 +47,7 @@ async def client(database: Database) -> AsyncIterator[httpx.AsyncClient]:
     models = AgentModels(PostgresCosts(database), "scripted", lambda: datetime.now(UTC), takes_tools=True)
     toolbox = JoinedToolbox([SearchKnowledge(NoKnowledge())])
     routers = (agents.router(PostgresAgents(database), toolbox, models),)
-    parts = ApiParts(ApiSettings(version="test"), MemoryAnswers(), routers=routers)
+    parts = ApiParts(ApiSettings(version="test"), MemoryAnswers(), MemoryKeys({}), routers=routers)
     transport = httpx.ASGITransport(create_app(parts), raise_app_exceptions=False)
     async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as client:
         yield client

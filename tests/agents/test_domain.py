@@ -15,8 +15,8 @@ from domain.errors import Conflict, Invalid, NotFound
 from domain.events import Cause, Event, Registry
 
 AT = datetime(2026, 11, 1, 12, tzinfo=UTC)
-FILES = Cause(by="seed", because="agents/ada.md", at=AT)
-SOMEBODY = Cause(by="key_1", because="req_1", at=AT)
+FILES = Cause(by="seed", because="agents/ada.md", at=AT, tenant_id="default")
+SOMEBODY = Cause(by="key_1", because="req_1", at=AT, tenant_id="default")
 
 
 def ada(**changed: object) -> AgentDefinition:

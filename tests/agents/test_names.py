@@ -16,7 +16,7 @@ from domain.display_names import folded
 from domain.errors import Conflict, Invalid
 from domain.events import Cause, Event
 
-CAUSE = Cause("key_1", "req_1", datetime(2026, 11, 23, tzinfo=UTC))
+CAUSE = Cause("key_1", "req_1", datetime(2026, 11, 23, tzinfo=UTC), "default")
 IDS = TypeAdapter(AgentId)
 TEXTS = st.text(min_size=1, max_size=120).filter(str.strip)
 
@@ -108,35 +108,35 @@ def test_a_name_is_whose_claim_was_not_released(events: list[Event], holder: str
 def test_a_name_that_somebody_has_claimed_is_taken() -> None:
     wanted = Name("name", "ada")
     with pytest.raises(Conflict, match="already names ada"):
-        names.refuse_taken("bob", {wanted}, {wanted.stream: [claimed("ada")]}, [])
-    names.refuse_taken("ada", {wanted}, {wanted.stream: [claimed("ada")]}, [])
+        names.refuse_taken("bob", {wanted}, {wanted.stream("default"): [claimed("ada")]}, [], "default")
+    names.refuse_taken("ada", {wanted}, {wanted.stream("default"): [claimed("ada")]}, [], "default")
 
 
 def test_a_name_in_the_registry_is_taken_unless_its_agent_is_retired() -> None:
     alias = names.Known("ada", "Ada", ["countess"], retired=False)
     with pytest.raises(Conflict) as refused:
-        names.refuse_taken("bob", {Name("id", "countess")}, {}, [alias])
+        names.refuse_taken("bob", {Name("id", "countess")}, {}, [alias], "default")
     assert refused.value.details == {"field": "aliases", "agent_id": "ada"}
     gone = names.Known("ada", "Ada", ["countess"], retired=True)
-    names.refuse_taken("bob", {Name("id", "countess"), Name("name", "ada")}, {}, [gone])
+    names.refuse_taken("bob", {Name("id", "countess"), Name("name", "ada")}, {}, [gone], "default")
     with pytest.raises(Conflict):
-        names.refuse_taken("bob", {Name("id", "ada")}, {}, [gone])
+        names.refuse_taken("bob", {Name("id", "ada")}, {}, [gone], "default")
 
 
 def test_new_names_are_claimed_and_those_left_behind_released() -> None:
     before, after = an_agent(ada(), deployed=1), an_agent(ada(name="Beta"), deployed=1)
-    claims = {Name("name", "ada").stream: [claimed("ada")]}
+    claims = {Name("name", "ada").stream("default"): [claimed("ada")]}
     changes = names.passed_on("ada", before, after, claims, CAUSE)
     assert {(change.stream, change.expected, type(change.events[0])) for change in changes} == {
-        (Name("name", "ada").stream, 1, NameReleased),
-        (Name("name", "beta").stream, 0, NameClaimed),
+        (Name("name", "ada").stream("default"), 1, NameReleased),
+        (Name("name", "beta").stream("default"), 0, NameClaimed),
     }
 
 
 def test_a_name_that_was_never_claimed_is_not_released() -> None:
     before, after = an_agent(ada(), deployed=1), an_agent(ada(name="Beta"), deployed=1)
     changes = names.passed_on("ada", before, after, {}, CAUSE)
-    assert [change.stream for change in changes] == [Name("name", "beta").stream]
+    assert [change.stream for change in changes] == [Name("name", "beta").stream("default")]
 
 
 @pytest.mark.parametrize("alias", sorted(names.RESERVED))

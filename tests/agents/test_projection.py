@@ -27,7 +27,7 @@ from domain.ledger import Change, Ledger
 DIRECTORY = Path(__file__).parents[2] / "agents"
 AT = datetime(2026, 11, 1, 12, tzinfo=UTC)
 LATER = AT + timedelta(hours=1)
-ALL = AgentFilter()
+ALL = AgentFilter("default")
 ADA = AgentDefinition(
     id="ada",
     name="Ada - Tester",
@@ -63,12 +63,12 @@ class Platform:
         return changed
 
     def agent(self, agent_id: str) -> tuple[Agent, int]:
-        past = self.ledger.read(stream(agent_id))
+        past = self.ledger.read(stream("default", agent_id))
         return evolved(Agent(), past), len(past)
 
     def append(self, agent_id: str, *events: Event) -> None:
         _, stands = self.agent(agent_id)
-        self.ledger.append(Change(stream(agent_id), stands, events), key=derived(agent_id, stands))
+        self.ledger.append(Change(stream("default", agent_id), stands, events), key=derived(agent_id, stands))
         self.project()
 
 
@@ -80,13 +80,13 @@ def platform(database_url: str) -> Iterator[Platform]:
 
 
 def somebody(at: datetime = LATER) -> Cause:
-    return Cause(by="key_1", because="req_1", at=at)
+    return Cause(by="key_1", because="req_1", at=at, tenant_id="default")
 
 
 def test_all_files_become_active_agents(platform: Platform) -> None:
     definitions = load_agent_files(DIRECTORY)
     assert platform.seed(*definitions) == [definition.id for definition in definitions]
-    page = platform.agents.page(AgentFilter(status="active"), skip=0, limit=100)
+    page = platform.agents.page(AgentFilter("default", status="active"), skip=0, limit=100)
     assert page.total == len(page.agents) == 48
     assert [agent.fingerprint for agent in page.agents] == [fingerprint(d) for d in definitions]
 
@@ -107,7 +107,7 @@ def test_many_who_seed_at_once_write_each_agent_once(platform: Platform) -> None
 
 def test_a_row_says_what_the_deployed_version_says(platform: Platform) -> None:
     platform.seed(ADA)
-    row = platform.agents.get("ada")
+    row = platform.agents.get("default", "ada")
     assert (row.name, row.description, row.color) == (ADA.name, ADA.description, ADA.color)
     assert (row.capabilities, row.tools, row.aliases) == (["Testing", "Load_tests"], ["delegate"], ["countess"])
     assert (row.model, row.temperature, row.fingerprint) == ("some/model", 0.7, fingerprint(ADA))
@@ -119,34 +119,34 @@ def test_a_changed_file_is_served_and_the_earlier_version_kept(platform: Platfor
     changed = ADA.model_copy(update={"instructions": "You are Ada, and you measure.", "description": "Measures."})
     platform.seed(ADA)
     assert platform.seed(changed, at=LATER) == ["ada"]
-    row = platform.agents.get("ada")
+    row = platform.agents.get("default", "ada")
     assert (row.description, row.version, row.deployed_version) == ("Measures.", 4, 2)
     assert (row.created_at, row.updated_at) == (AT, LATER)
-    assert platform.agents.definition("ada", 1) == ADA
-    assert platform.agents.definition("ada", 2) == changed
+    assert platform.agents.definition("default", "ada", 1) == ADA
+    assert platform.agents.definition("default", "ada", 2) == changed
 
 
 def test_a_file_that_goes_back_to_an_earlier_text_is_seeded_again(platform: Platform) -> None:
     platform.seed(ADA)
     platform.seed(ADA.model_copy(update={"description": "Measures."}))
     assert platform.seed(ADA, at=LATER) == ["ada"]
-    assert platform.agents.get("ada").description == ADA.description
+    assert platform.agents.get("default", "ada").description == ADA.description
 
 
 def test_a_version_that_is_not_deployed_is_kept_but_not_served(platform: Platform) -> None:
     platform.seed(ADA)
     draft = ADA.model_copy(update={"description": "A draft."})
     platform.append("ada", *define(platform.agent("ada")[0], draft, somebody()))
-    row = platform.agents.get("ada")
+    row = platform.agents.get("default", "ada")
     assert (row.description, row.deployed_version, row.version) == (ADA.description, 1, 3)
-    assert platform.agents.definition("ada", 2) == draft
+    assert platform.agents.definition("default", "ada", 2) == draft
 
 
 def test_an_agent_that_was_never_deployed_is_inactive_and_shows_its_newest_version(platform: Platform) -> None:
     platform.append("ada", *define(Agent(), ADA, somebody(AT)))
     newer = ADA.model_copy(update={"description": "Newer."})
     platform.append("ada", *define(platform.agent("ada")[0], newer, somebody()))
-    row = platform.agents.get("ada")
+    row = platform.agents.get("default", "ada")
     assert (row.status, row.description, row.deployed_version) == ("inactive", "Newer.", None)
 
 
@@ -154,48 +154,50 @@ def test_deploying_an_older_version_serves_it_again(platform: Platform) -> None:
     platform.seed(ADA)
     platform.seed(ADA.model_copy(update={"description": "Measures."}))
     platform.append("ada", *deploy(platform.agent("ada")[0], 1, somebody()))
-    row = platform.agents.get("ada")
+    row = platform.agents.get("default", "ada")
     assert (row.description, row.deployed_version, row.version) == (ADA.description, 1, 5)
 
 
 def test_a_retired_agent_is_inactive_and_its_versions_can_still_be_read(platform: Platform) -> None:
     platform.seed(ADA, BOB)
     platform.append("ada", *retire(platform.agent("ada")[0], somebody()))
-    assert platform.agents.get("ada").status == "inactive"
-    assert platform.agents.get("ada").deployed_version is None
-    assert platform.agents.definition("ada", 1) == ADA
-    assert [a.id for a in platform.agents.page(AgentFilter(status="active"), skip=0, limit=10).agents] == ["bob"]
+    assert platform.agents.get("default", "ada").status == "inactive"
+    assert platform.agents.get("default", "ada").deployed_version is None
+    assert platform.agents.definition("default", "ada", 1) == ADA
+    assert [a.id for a in platform.agents.page(AgentFilter("default", status="active"), skip=0, limit=10).agents] == [
+        "bob"
+    ]
     assert platform.seed(ADA.model_copy(update={"description": "Back?"})) == []
 
 
 def test_an_agent_is_found_by_its_alias_but_an_id_goes_first(platform: Platform) -> None:
     platform.seed(ADA)
-    assert platform.agents.get("countess").id == "ada"
+    assert platform.agents.get("default", "countess").id == "ada"
     platform.seed(BOB.model_copy(update={"id": "countess"}))
-    assert platform.agents.get("countess").id == "countess"
+    assert platform.agents.get("default", "countess").id == "countess"
 
 
 def test_what_is_not_there_is_not_found(platform: Platform) -> None:
     platform.seed(ADA)
     with pytest.raises(NotFound):
-        platform.agents.get("nobody")
+        platform.agents.get("default", "nobody")
     with pytest.raises(NotFound):
-        platform.agents.definition("ada", 2)
+        platform.agents.definition("default", "ada", 2)
 
 
 @pytest.mark.parametrize(
     ("wanted", "found"),
     [
         (ALL, ["ada", "bob"]),
-        (AgentFilter(capability="testing"), ["ada"]),
-        (AgentFilter(capability="test"), []),
-        (AgentFilter(q="BUILD"), ["bob"]),
-        (AgentFilter(q="load_t"), ["ada"]),
-        (AgentFilter(q="100 %"), ["ada"]),
-        (AgentFilter(q="%"), ["ada"]),
-        (AgentFilter(q="o_d"), []),
-        (AgentFilter(status="active", q="a"), ["ada"]),
-        (AgentFilter(status="inactive"), []),
+        (AgentFilter("default", capability="testing"), ["ada"]),
+        (AgentFilter("default", capability="test"), []),
+        (AgentFilter("default", q="BUILD"), ["bob"]),
+        (AgentFilter("default", q="load_t"), ["ada"]),
+        (AgentFilter("default", q="100 %"), ["ada"]),
+        (AgentFilter("default", q="%"), ["ada"]),
+        (AgentFilter("default", q="o_d"), []),
+        (AgentFilter("default", status="active", q="a"), ["ada"]),
+        (AgentFilter("default", status="inactive"), []),
     ],
 )
 def test_filters_let_through_what_they_say(platform: Platform, wanted: AgentFilter, found: list[str]) -> None:
@@ -228,4 +230,4 @@ def test_deploying_what_was_never_written_is_set_aside_and_the_rest_goes_on(plat
     platform.seed(BOB)
     assert [agent.id for agent in platform.agents.page(ALL, skip=0, limit=10).agents] == ["bob"]
     with pytest.raises(NotFound):
-        platform.agents.get("ada")
+        platform.agents.get("default", "ada")

@@ -27,6 +27,7 @@ TODAY = NOW.date()
 TURN = TurnRow(
     session_id="session_1",
     turn=1,
+    tenant_id="default",
     message_id="message",
     message_hash="hash",
     reply_hash=None,
@@ -51,6 +52,7 @@ TURN = TurnRow(
 )
 SWARM = SwarmRow(
     task_id="task_1",
+    tenant_id="default",
     mode="debate",
     status="running",
     stage=None,
@@ -78,6 +80,7 @@ SWARM = SwarmRow(
 )
 APPROVAL = ApprovalRow(
     id="approval_1",
+    tenant_id="default",
     kind="request",
     risk="medium",
     title="May I?",
@@ -133,7 +136,7 @@ def put(connection: Connection, *rows: Row) -> None:
 
 
 def facts(database: Database, *, first: date = TODAY - timedelta(days=8), most: int = 100) -> Facts:
-    return PostgresAli(database).facts(NOW, first=first, most=most)
+    return PostgresAli(database).facts("default", NOW, first=first, most=most)
 
 
 def back(days: int) -> datetime:
@@ -153,11 +156,11 @@ def test_an_empty_database_has_no_facts(database: Database) -> None:
 def test_costs_are_summed_by_agent_and_day(database: Database, connection: Connection) -> None:
     put(
         connection,
-        UsageRow(TODAY, "amy_cfo", "big", "key_1", cost=Decimal("1.000000001")),
-        UsageRow(TODAY, "amy_cfo", "small", "key_2", cost=Decimal("0.5")),
-        UsageRow(back(8).date(), "amy_cfo", "big", "key_1", cost=Decimal(2)),
-        UsageRow(back(9).date(), "amy_cfo", "big", "key_1", cost=Decimal(4)),
-        UsageRow(TODAY, "free_agent", "local", "key_1", requests=7),
+        UsageRow("default", TODAY, "amy_cfo", "big", "key_1", cost=Decimal("1.000000001")),
+        UsageRow("default", TODAY, "amy_cfo", "small", "key_2", cost=Decimal("0.5")),
+        UsageRow("default", back(8).date(), "amy_cfo", "big", "key_1", cost=Decimal(2)),
+        UsageRow("default", back(9).date(), "amy_cfo", "big", "key_1", cost=Decimal(4)),
+        UsageRow("default", TODAY, "free_agent", "local", "key_1", requests=7),
     )
     assert set(facts(database).costs) == {
         DayCost(TODAY, "amy_cfo", Decimal("1.500000001")),
@@ -251,8 +254,8 @@ def test_the_usual_time_is_the_95th_percentile_of_what_finished(database: Databa
 def test_the_rules_find_what_the_tables_show(database: Database, connection: Connection) -> None:
     put(
         connection,
-        *(UsageRow(back(day).date(), "amy_cfo", "big", "key_1", cost=Decimal(1)) for day in range(1, 8)),
-        UsageRow(TODAY, "amy_cfo", "big", "key_1", cost=Decimal(7)),
+        *(UsageRow("default", back(day).date(), "amy_cfo", "big", "key_1", cost=Decimal(1)) for day in range(1, 8)),
+        UsageRow("default", TODAY, "amy_cfo", "big", "key_1", cost=Decimal(7)),
         *turns(4, at=NOW - timedelta(hours=1), status="failed", code="UPSTREAM_ERROR"),
         *turns(2, at=NOW - timedelta(hours=2), ended_at=NOW),
         replace(TURN, session_id="session_slow", status="running", at=NOW - timedelta(hours=1)),

@@ -9,7 +9,7 @@ import pytest
 
 from api.ali.answers import NO_CALLS, NO_TOOLS
 from tests.scripted_model import ScriptedModel
-from tests.system import ADMIN_KEY, AGENT, CHAT, System, until
+from tests.system import AGENT, CHAT, OF_ACME, System, until
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -173,11 +173,11 @@ async def test_who_does_not_wait_polls_for_the_answer(shared: System, scripted_m
     assert [it["tool"] for it in answered["reasoning"]] == ["query_costs"]
 
 
-async def test_another_keys_answers_are_not_shown(shared: System, scripted_model: ScriptedModel) -> None:
+async def test_another_tenants_answers_are_not_shown(shared: System, scripted_model: ScriptedModel) -> None:
     scripted_model.script(answering())
-    told = await asked(shared, headers={"X-API-Key": ADMIN_KEY})
+    told = await asked(shared, headers=OF_ACME)
     assert (await shared.http.get(f"{QUERY}/{told['session_id']}")).status_code == 404
-    own = await shared.http.get(f"{QUERY}/{told['session_id']}", headers={"X-API-Key": ADMIN_KEY})
+    own = await shared.http.get(f"{QUERY}/{told['session_id']}", headers=OF_ACME)
     assert own.json()["answer"] == "Spend less."
     assert (await shared.http.get(f"{QUERY}/{told['session_id']}", params={"turn": 2})).status_code == 404
 

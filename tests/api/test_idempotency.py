@@ -14,7 +14,6 @@ from fastapi import APIRouter, Response
 from adapters.memory.idempotency import MemoryAnswers
 from adapters.postgres.idempotency import PostgresAnswers
 from adapters.postgres.ledger.pool import Database
-from api.http.api_keys import key_hash
 from api.http.dependencies import joined_by_repeats
 from domain.errors import (
     Conflict,
@@ -30,7 +29,7 @@ from domain.errors import (
 )
 from domain.idempotency.ports import Answer, Answers
 from tests.api.serve import running
-from tests.api.toy import SECRET, Toy, client, refused, toy_app
+from tests.api.toy import SECRET, WITH_ADMIN, Toy, client, refused, toy_app
 
 URL = "/api/v1/things"
 KEY = {"idempotency-key": "once"}
@@ -151,7 +150,7 @@ async def test_a_repeat_may_ask_for_the_envelope(kept: PostgresAnswers) -> None:
 
 async def test_keys_belong_to_their_caller_and_path(kept: PostgresAnswers) -> None:
     toy = Toy()
-    async with client(toy_app(toy, answers=kept, admin_key_hash=key_hash(SECRET))) as api:
+    async with client(toy_app(toy, answers=kept, keys=WITH_ADMIN)) as api:
         await api.post(URL, json={"name": "a"}, headers=KEY)
         other = await api.post(URL, json={"name": "b"}, headers={**KEY, "x-api-key": SECRET})
         path = await api.post(URL + "/admin", headers=KEY)
@@ -375,7 +374,7 @@ async def test_a_long_call_keeps_its_claim_by_renewing_it(database: Database, mo
 
 
 async def test_a_scoped_key_is_the_same_for_a_repeat_and_another_for_others() -> None:
-    app = toy_app(admin_key_hash=key_hash(SECRET))
+    app = toy_app(keys=WITH_ADMIN)
     async with client(app) as api:
         mine = [(await api.post(URL + "/key", headers=KEY)).json() for _ in range(2)]
         theirs = (await api.post(URL + "/key", headers={**KEY, "x-api-key": SECRET})).json()

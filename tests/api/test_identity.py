@@ -4,8 +4,7 @@ import pytest
 from structlog.contextvars import get_contextvars
 from structlog.testing import capture_logs
 
-from api.http.api_keys import key_hash
-from tests.api.toy import SECRET, client, refused, toy_app
+from tests.api.toy import SECRET, WITH_ADMIN, client, refused, toy_app
 
 WHO = "/api/v1/things/who"
 
@@ -36,7 +35,7 @@ async def test_the_request_id_is_bound_to_the_log_while_the_request_lasts() -> N
 
 
 async def test_with_auth_off_no_key_is_needed_and_foreign_tokens_are_ignored() -> None:
-    async with client(toy_app(admin_key_hash=key_hash(SECRET))) as api:
+    async with client(toy_app(keys=WITH_ADMIN)) as api:
         for headers in (
             {},
             {"authorization": "Bearer sk-other"},
@@ -47,7 +46,7 @@ async def test_with_auth_off_no_key_is_needed_and_foreign_tokens_are_ignored() -
 
 
 async def test_with_auth_off_a_key_that_is_sent_is_still_checked() -> None:
-    async with client(toy_app(admin_key_hash=key_hash(SECRET))) as api:
+    async with client(toy_app(keys=WITH_ADMIN)) as api:
         right = await api.get(WHO, headers={"authorization": f"Bearer {SECRET}"})
         wrong = await api.get(WHO, headers={"authorization": "Bearer cvg_wrong"})
         other = await api.get(WHO, headers={"x-api-key": "cvg_wrong"})
@@ -57,7 +56,7 @@ async def test_with_auth_off_a_key_that_is_sent_is_still_checked() -> None:
 
 
 async def test_with_auth_on_a_key_is_needed_by_either_header() -> None:
-    app = toy_app(auth_on=True, admin_key_hash=key_hash(SECRET))
+    app = toy_app(auth_on=True, keys=WITH_ADMIN)
     async with client(app) as api:
         for headers in ({}, {"authorization": "Bearer sk-other"}, {"x-api-key": "other"}):
             answer = await api.get(WHO, headers=headers)
@@ -68,7 +67,7 @@ async def test_with_auth_on_a_key_is_needed_by_either_header() -> None:
 
 
 async def test_with_auth_on_health_and_docs_stay_open_and_figures_do_not() -> None:
-    app = toy_app(auth_on=True, admin_key_hash=key_hash(SECRET))
+    app = toy_app(auth_on=True, keys=WITH_ADMIN)
     async with client(app) as api:
         for path in ("/health", "/health/live", "/docs", "/redoc", "/openapi.json"):
             assert (await api.get(path)).status_code == 200

@@ -5,14 +5,14 @@ from typing import Any
 import pytest
 from pydantic import SecretStr, ValidationError
 
-from api.http.api_keys import key_hash
+from api.http.api_keys import METRICS, key_hash
 from runtime.settings import Settings
-from tests.api.toy import SECRET, client, refused, toy_app
+from tests.api.toy import SECRET, WITH_ADMIN, client, refused, toy_app
 from tests.scripted_model import ScriptedModel
 from tests.system import ADMIN_KEY, System, running
 
 FIGURES = "cvg_" + "f" * 40
-KEYS: dict[str, Any] = {"auth_on": True, "admin_key_hash": key_hash(SECRET), "metrics_key_hash": key_hash(FIGURES)}
+KEYS: dict[str, Any] = {"auth_on": True, "keys": {**WITH_ADMIN, key_hash(FIGURES): METRICS}}
 
 
 async def test_figures_are_read_with_their_own_key_or_the_admins() -> None:
@@ -24,7 +24,7 @@ async def test_figures_are_read_with_their_own_key_or_the_admins() -> None:
 
 
 async def test_without_keys_figures_are_open_and_a_wrong_key_is_not_taken() -> None:
-    async with client(toy_app(metrics_key_hash=key_hash(FIGURES))) as api:
+    async with client(toy_app(keys={key_hash(FIGURES): METRICS})) as api:
         assert (await api.get("/metrics")).status_code == 200
         assert (await api.get("/metrics", headers={"x-api-key": "cvg_other"})).status_code == 401
 

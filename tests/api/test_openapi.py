@@ -8,8 +8,7 @@ from typing import Any
 import schemathesis
 from hypothesis import HealthCheck, settings
 
-from api.http.api_keys import key_hash
-from tests.api.toy import SECRET, client, toy_app
+from tests.api.toy import WITH_ADMIN, client, toy_app
 
 
 async def described(**changes: Any) -> dict[str, Any]:
@@ -46,7 +45,7 @@ async def test_headers_are_documented_where_they_apply() -> None:
 
 
 async def test_keys_are_asked_for_in_the_description_when_they_are_asked_for() -> None:
-    off, on = await described(), await described(auth_on=True, admin_key_hash=key_hash(SECRET))
+    off, on = await described(), await described(auth_on=True, keys=WITH_ADMIN)
     assert "security" not in off["paths"]["/api/v1/things"]["get"]
     assert on["paths"]["/api/v1/things"]["get"]["security"] == [{"bearer": []}, {"api_key": []}]
     assert "security" not in on["paths"]["/health"]["get"]

@@ -13,14 +13,13 @@ from structlog.testing import capture_logs
 
 from adapters.memory.rate_limit import MemoryRateLimit
 from adapters.redis.rate_limit import RedisRateLimit
-from api.http.api_keys import key_hash
 from api.http.rate_limit import StandIn
 from domain.errors import Unavailable
 from domain.governance.ports import RateLimiter, Unlimited, Verdict
 from runtime.settings import Settings
 from runtime.wiring.parts import rate_limiter_meanwhile
 from tests.api.serve import running
-from tests.api.toy import SECRET, client, refused, toy_app
+from tests.api.toy import SECRET, WITH_ADMIN, client, refused, toy_app
 
 WHO = "/api/v1/things/who"
 
@@ -103,7 +102,7 @@ async def test_headers_say_where_the_caller_stands_and_a_refusal_when_to_come_ba
 
 
 async def test_keys_have_buckets_of_their_own_and_others_pay_by_address(redis_limiter: RedisRateLimit) -> None:
-    app = toy_app(limiter=redis_limiter, admin_key_hash=key_hash(SECRET))
+    app = toy_app(limiter=redis_limiter, keys=WITH_ADMIN)
     async with client(app) as one, client(app, "10.0.0.2") as other:
         for _ in range(5):
             await one.get(WHO)
@@ -168,7 +167,7 @@ async def test_concurrent_calls_take_exactly_one_token_each(shared_limiter: Redi
 async def test_wrong_keys_are_limited_on_every_path(path: str, header: str) -> None:
     limiter = MemoryRateLimit(requests=3, seconds=60)
     wrong = {header: "Bearer cvg_wrong" if header == "authorization" else "cvg_wrong"}
-    async with client(toy_app(limiter=limiter, auth_on=True, admin_key_hash=key_hash(SECRET))) as api:
+    async with client(toy_app(limiter=limiter, auth_on=True, keys=WITH_ADMIN)) as api:
         statuses = [(await api.get(path, headers=wrong)).status_code for _ in range(6)]
         assert statuses == [401] * 3 + [429] * 3
         good = [(await api.get("/metrics", headers={"x-api-key": SECRET})).status_code for _ in range(6)]
@@ -178,7 +177,7 @@ async def test_wrong_keys_are_limited_on_every_path(path: str, header: str) -> N
 
 async def test_metrics_without_a_key_are_limited_where_they_need_one() -> None:
     limiter = MemoryRateLimit(requests=3, seconds=60)
-    async with client(toy_app(limiter=limiter, auth_on=True, admin_key_hash=key_hash(SECRET))) as api:
+    async with client(toy_app(limiter=limiter, auth_on=True, keys=WITH_ADMIN)) as api:
         assert [(await api.get("/metrics")).status_code for _ in range(5)] == [401] * 3 + [429] * 2
 
 

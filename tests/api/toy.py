@@ -14,12 +14,15 @@ from fastapi.responses import StreamingResponse
 from pydantic import Field
 
 from adapters.memory.idempotency import MemoryAnswers
+from adapters.memory.keys import MemoryKeys
 from api.app import ApiParts, ApiSettings, create_app
+from api.http.api_keys import ADMIN, key_hash
 from api.http.dependencies import CurrentCaller, IdempotencyKey, IfMatch, Paged, RequestId, fresh, requires, set_etag
 from api.http.schemas import Body, Deleted, Listing, Money, Timestamp, View
 from domain.errors import Conflict, NotFound, OverBudget, Unavailable, UpstreamFailed
 
 SECRET = "cvg_" + "a" * 40
+WITH_ADMIN = {key_hash(SECRET): ADMIN}
 BASE = "http://localhost:8000"
 
 
@@ -153,12 +156,13 @@ async def _pieces() -> AsyncIterator[bytes]:
 
 
 def parts(toy: Toy, **changes: Any) -> ApiParts:
-    """`changes` go to the settings where they name one, else to the parts."""
-    settings = ApiSettings(version="9.9.9")
+    """`changes` go to the settings where they name one, else to the parts; `keys` are by their hashes."""
+    settings, keys = ApiSettings(version="9.9.9"), MemoryKeys(changes.pop("keys", {}))
     known = {name: value for name, value in changes.items() if name in ApiSettings.__dataclass_fields__}
     others = {name: value for name, value in changes.items() if name not in known}
     settings = replace(settings, **known)
-    return ApiParts(**{"settings": settings, "answers": MemoryAnswers(), "routers": (toy.router(),), **others})
+    usual = {"settings": settings, "answers": MemoryAnswers(), "keys": keys, "routers": (toy.router(),)}
+    return ApiParts(**{**usual, **others})
 
 
 def toy_app(toy: Toy | None = None, **changes: Any) -> FastAPI:

@@ -20,7 +20,7 @@ from domain.approvals.projection import ApprovalsProjection
 from domain.content import Content
 from tests.approvals.desk import APPROVALS, TEXT, Desk, desk_of
 from tests.scripted_model import ScriptedModel
-from tests.system import ADMIN_KEY, new_namespace, running, settings_of, until
+from tests.system import ADMIN_KEY, OF_ACME, new_namespace, running, settings_of, until
 from workflows.approvals.workflow import Approval
 from workflows.task_queues import FLOW
 
@@ -303,16 +303,16 @@ async def test_a_decision_by_signal_is_read_like_any_other(desk: Desk) -> None:
     assert (await desk.post(ask, "approve")).json()["error"]["details"]["by"] == "claimed:maria"
 
 
-async def test_who_may_not_decide_sees_only_what_they_asked_for(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_who_may_not_decide_sees_what_their_tenant_asked_for(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     mine, _ = await desk.asked(key_id="key_reader")
     theirs, _ = await desk.asked(key_id="key_other")
     monkeypatch.setattr("api.http.api_keys.ANONYMOUS", Caller("key_reader", frozenset({"read", "write"})))
-    assert (await desk.http.get(f"{APPROVALS}/{mine.approval_id}")).status_code == 200
-    assert (await desk.http.get(f"{APPROVALS}/{theirs.approval_id}")).status_code == 404
-    shown = (await desk.http.get(APPROVALS)).json()["data"]
-    assert {approval["requested_by"] for approval in shown} == {"key_reader"}
-    none = await desk.http.get(f"{APPROVALS}/pending", params={"requested_by": "key_other"})
-    assert none.json()["pending_approvals"] == []
+    for ask in (mine, theirs):
+        assert (await desk.http.get(f"{APPROVALS}/{ask.approval_id}")).status_code == 200
+        assert (await desk.http.get(f"{APPROVALS}/{ask.approval_id}", headers=OF_ACME)).status_code == 404
+    shown = (await desk.http.get(f"{APPROVALS}/pending", params={"requested_by": "key_other"})).json()
+    assert {approval["requested_by"] for approval in shown["pending_approvals"]} == {"key_other"}
+    assert (await desk.http.get(APPROVALS, headers=OF_ACME)).json()["data"] == []
     refused = await desk.post(mine, "approve")
     assert refused.status_code == 403
     assert refused.json()["error"]["details"] == {"scope": "approve"}

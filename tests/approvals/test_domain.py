@@ -41,7 +41,7 @@ def at(seconds: float) -> datetime:
 
 
 def cause(by: str = "platform", seconds: float = 10) -> Cause:
-    return Cause(by, "req_1", at(seconds))
+    return Cause(by, "req_1", at(seconds), "default")
 
 
 def asked(**rules: Any) -> Approval:
@@ -60,7 +60,7 @@ def asked(**rules: Any) -> Approval:
         requested_by=ASKER,
         rules=kept,
         **passing.moments(kept, T0),
-        **Cause(ASKER, "req_0", T0).fields(),
+        **Cause(ASKER, "req_0", T0, "default").fields(),
     )
     return load(policy.request(Approval(), event))
 
@@ -325,7 +325,7 @@ def test_time_reminds_once_escalates_and_ends_it() -> None:
     happened = []
     while approval.standing is None:
         what, moment = passing.due(approval.expires_at, approval.remind_at, approval.escalate_at)
-        when = Cause("platform", "time", moment)
+        when = Cause("platform", "time", moment, "default")
         events = passing.pass_time(approval, what, seen=approval.version, cause=when)
         happened += [(type(event), round((moment - T0).total_seconds())) for event in events]
         approval = evolved(approval, events)
@@ -416,7 +416,7 @@ def test_there_is_one_decision_at_most_whatever_the_order_of_commands(
     events: list[Event] = [approval.known]
     for number, command in enumerate(commands):
         try:
-            new = command(approval, Cause(f"by_{number}", "req", at(number)))
+            new = command(approval, Cause(f"by_{number}", "req", at(number), "default"))
         except Refused:
             continue
         events += new

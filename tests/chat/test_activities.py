@@ -400,9 +400,9 @@ async def test_another_messages_turn_is_not_taken(talk: Talk) -> None:
     assert len(talk.model.bill()) == 1
 
 
-async def test_a_session_is_ended_once_and_by_its_key(talk: Talk) -> None:
+async def test_a_session_is_ended_once_and_in_its_tenant(talk: Talk) -> None:
     with pytest.raises(NotFound):
-        talk.chat.end_session(Ending(talk.session_id, "another_key", "req_2"))
+        talk.chat.end_session(Ending(f"acme~{talk.session_id}", "anonymous", "req_2"))
     with pytest.raises(NotFound):
         talk.chat.end_session(Ending("session_of_nobody", "anonymous", "req_2"))
     for _ in range(2):

@@ -11,7 +11,7 @@ from temporalio.client import WorkflowHandle
 from domain.chat.policy import MOST_FAILURES
 from tests.chaos.books import assert_books_agree
 from tests.scripted_model import ScriptedModel
-from tests.system import ADMIN_KEY, AGENT, CHAT, System, until
+from tests.system import ADMIN_KEY, AGENT, CHAT, OF_ACME, OF_ZETA, System, until
 from workflows.chat.messages import ChatStart
 from workflows.chat.workflow import AgentChat
 from workflows.search_attributes import AGENT as AGENT_ATTRIBUTE
@@ -86,16 +86,37 @@ async def test_an_alias_is_the_agent_it_stands_for(shared: System, scripted_mode
     assert (await shared.say("And now?", answer["session_id"], agent_id="ava_analytics_virtuoso")).json()["turn"] == 3
 
 
-async def test_a_session_belongs_to_the_key_that_opened_it(shared: System, scripted_model: ScriptedModel) -> None:
-    session_id = (await shared.say("This is mine.", headers=AS_ADMIN)).json()["session_id"]
+async def test_a_session_belongs_to_the_tenant_that_opened_it(shared: System, scripted_model: ScriptedModel) -> None:
+    session_id = (await shared.say("This is mine.", headers=OF_ACME)).json()["session_id"]
     path = f"{CHAT}/{session_id}"
-    said = await shared.say("Is it ours?", session_id)
-    read, ended = await shared.http.get(path), await shared.http.delete(path)
-    assert [response.status_code for response in (said, read, ended)] == [404, 404, 404]
+    for others in ({}, OF_ZETA):
+        read, ended = await shared.http.get(path, headers=others), await shared.http.delete(path, headers=others)
+        assert [response.status_code for response in (read, ended)] == [404, 404]
     assert len(scripted_model.bill()) == 1
-    mine = (await shared.http.get(path, headers=AS_ADMIN)).json()
+    mine = (await shared.http.get(path, headers=OF_ACME)).json()
     assert mine["status"] == "idle"
     assert len(mine["turns"]) == 1
+
+
+async def test_any_key_of_the_tenant_goes_on_with_a_session(shared: System, scripted_model: ScriptedModel) -> None:
+    session_id = (await shared.say("This is ours.", headers=AS_ADMIN)).json()["session_id"]
+    path = f"{CHAT}/{session_id}"
+    said = await shared.say("Go on.", session_id)
+    read, ended = await shared.http.get(path), await shared.http.delete(path)
+    assert [response.status_code for response in (said, read, ended)] == [200, 200, 200]
+
+
+async def test_tenants_may_use_the_same_session_id_and_do_not_meet(
+    shared: System, scripted_model: ScriptedModel
+) -> None:
+    name = f"our-session-{uuid4().hex}"
+    for headers, words in (({}, "First."), (OF_ACME, "Second."), (OF_ZETA, "Third.")):
+        answer = (await shared.say(words, name, headers=headers)).json()
+        assert (answer["session_id"], answer["turn"]) == (name, 1)
+    for headers, words in (({}, "First."), (OF_ACME, "Second."), (OF_ZETA, "Third.")):
+        shown = (await shared.http.get(f"{CHAT}/{name}", headers=headers)).json()
+        assert (shown["session_id"], [turn["message"] for turn in shown["turns"]]) == (name, [words])
+    assert [len(sent["messages"]) for sent in scripted_model.requests()][-3:] == [2, 2, 2]
 
 
 async def test_another_agent_on_a_session_is_a_conflict(shared: System, scripted_model: ScriptedModel) -> None:

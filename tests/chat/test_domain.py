@@ -37,7 +37,7 @@ from domain.chat.events import (
 from domain.errors import Conflict, NotFound
 from domain.events import Cause, Event
 
-CAUSE = Cause("key_1", "req_1", datetime(2026, 11, 1, 12, tzinfo=UTC))
+CAUSE = Cause("key_1", "req_1", datetime(2026, 11, 1, 12, tzinfo=UTC), "default")
 OPENING = Opening("s1", "ada", "key_1", "chat-s1", user_id="u1", project_id="p1")
 OPENED = SessionOpened(
     session_id="s1",
@@ -91,45 +91,51 @@ def test_a_session_is_opened_once() -> None:
 
 
 def test_a_session_is_ended_once_by_whose_it_is() -> None:
-    assert end_session(load_session([OPENED]), "s1", key_id="key_1", cause=CAUSE) == [ENDED]
-    assert end_session(load_session([OPENED, ENDED]), "s1", key_id="key_1", cause=CAUSE) == []
+    assert end_session(load_session([OPENED]), "s1", CAUSE) == [ENDED]
+    assert end_session(load_session([OPENED, ENDED]), "s1", CAUSE) == []
 
 
 @pytest.mark.parametrize("known", [[], [OPENED], [OPENED, ENDED]])
 def test_nobody_else_learns_that_a_session_exists(known: list[Event]) -> None:
     with pytest.raises(NotFound):
-        end_session(load_session(known), "s1", key_id="key_2", cause=CAUSE)
+        end_session(load_session(known), "s1", replace(CAUSE, tenant_id="acme"))
 
 
 def test_a_new_session_admits_anybody() -> None:
-    admit(Session(), key_id="key_2", agent_id="bob")
+    admit(Session(), tenant_id="acme", agent_id="bob")
 
 
-def test_an_open_session_admits_its_key_to_its_agent() -> None:
+def test_an_open_session_admits_its_tenant_to_its_agent() -> None:
     session = load_session([OPENED])
-    admit(session, key_id="key_1", agent_id="ada")
-    admit(session, key_id="key_1")
+    admit(session, tenant_id="default", agent_id="ada")
+    admit(session, tenant_id="default")
 
 
 @pytest.mark.parametrize(
-    ("known", "key_id", "agent_id", "refusal"),
+    ("known", "tenant_id", "agent_id", "refusal"),
     [
-        ([OPENED], "key_2", "ada", NotFound),
-        ([OPENED, ENDED], "key_2", "ada", NotFound),
-        ([OPENED], "key_1", "bob", Conflict),
-        ([OPENED, ENDED], "key_1", "ada", Conflict),
-        ([OPENED, ENDED], "key_1", None, Conflict),
+        ([OPENED], "acme", "ada", NotFound),
+        ([OPENED, ENDED], "acme", "ada", NotFound),
+        ([OPENED], "default", "bob", Conflict),
+        ([OPENED, ENDED], "default", "ada", Conflict),
+        ([OPENED, ENDED], "default", None, Conflict),
     ],
-    ids=["another key", "another key after the end", "another agent", "after the end", "after the end, any agent"],
+    ids=[
+        "another tenant",
+        "another tenant after the end",
+        "another agent",
+        "after the end",
+        "after the end, any agent",
+    ],
 )
-def test_others_are_refused(known: list[Event], key_id: str, agent_id: str | None, refusal: type[Exception]) -> None:
+def test_others_are_refused(known: list[Event], tenant_id: str, agent_id: str | None, refusal: type[Exception]) -> None:
     with pytest.raises(refusal):
-        admit(load_session(known), key_id=key_id, agent_id=agent_id)
+        admit(load_session(known), tenant_id=tenant_id, agent_id=agent_id)
 
 
 def test_a_refusal_to_talk_with_another_agent_names_the_right_one() -> None:
     with pytest.raises(Conflict) as refused:
-        admit(load_session([OPENED]), key_id="key_1", agent_id="bob")
+        admit(load_session([OPENED]), tenant_id="default", agent_id="bob")
     assert refused.value.details == {"agent_id": "ada"}
 
 

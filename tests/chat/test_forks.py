@@ -27,7 +27,7 @@ from runtime.wiring.parts import now
 from tests.scripted_model import ScriptedModel
 from tests.system import ADMIN_KEY, AGENT, CHAT, System, until
 
-CAUSE = Cause("key_1", "req_1", datetime(2026, 11, 23, tzinfo=UTC))
+CAUSE = Cause("key_1", "req_1", datetime(2026, 11, 23, tzinfo=UTC), "default")
 
 AS_ADMIN = {"X-API-Key": ADMIN_KEY}
 in_the_system = pytest.mark.asyncio(loop_scope="module")
@@ -176,7 +176,7 @@ async def test_what_is_not_there_cannot_be_forked(shared: System, scripted_model
     assert code(await fork(shared, session_id, 2)) == (404, "NOT_FOUND")
     assert code(await fork(shared, session_id, 2**62)) == (404, "NOT_FOUND")
     assert code(await fork(shared, f"session_{uuid4().hex}", 1)) == (404, "NOT_FOUND")
-    assert code(await fork(shared, session_id, 1, **AS_ADMIN)) == (404, "NOT_FOUND")
+    assert (await fork(shared, session_id, 1, **AS_ADMIN)).status_code == 201  # another key of the tenant
     assert code(await fork(shared, session_id, 0)) == (422, "VALIDATION_ERROR")
 
 
@@ -331,14 +331,16 @@ async def test_many_ratings_at_once_are_one_after_the_other(shared: System, scri
 
 
 @in_the_system
-async def test_only_an_answer_of_ones_own_can_be_rated(shared: System, scripted_model: ScriptedModel) -> None:
+async def test_only_an_answer_can_be_rated_by_any_key_of_the_tenant(
+    shared: System, scripted_model: ScriptedModel
+) -> None:
     session_id = await talked(shared, "One.")
     scripted_model.script({"contains": "Fail", "status": 400, "times": 1})
     await shared.say("Fail.", session_id)
     assert code(await rate(shared, session_id, 2, rating=1)) == (409, "CONFLICT")
     assert code(await rate(shared, session_id, 3, rating=1)) == (404, "NOT_FOUND")
     assert code(await rate(shared, f"session_{uuid4().hex}", 1, rating=1)) == (404, "NOT_FOUND")
-    assert code(await rate(shared, session_id, 1, rating=1, headers=AS_ADMIN)) == (404, "NOT_FOUND")
+    assert (await rate(shared, session_id, 1, rating=1, headers=AS_ADMIN)).status_code == 200
     for body in ({"rating": 0}, {"rating": 6}, {"rating": 2.5}, {}, {"rating": 3, "stars": 3}):
         assert code(await rate(shared, session_id, 1, **body)) == (422, "VALIDATION_ERROR")
 

@@ -62,7 +62,7 @@ class Aftermath:
         if not inside:
             self.chat.open_session(Opening(session_id, AGENT, "anonymous", workflow_id, "req_1"))
         ref = TurnRef(session_id, 1, f"{session_id}-1", content_hash("Hello."), AGENT, 1, "anonymous", "req_1")
-        begin = started(ref, model="scripted", cause=Cause("anonymous", "req_1", at))
+        begin = started(ref, model="scripted", cause=Cause("anonymous", "req_1", at, "default"))
         intent = Intent(
             call_id=f"call-{session_id}",
             kind="chat",
@@ -84,7 +84,7 @@ class Aftermath:
     def held(self, session_id: str, *, at: datetime) -> None:
         """Let the first turn wait for a person."""
         stream = aggregate.turn_stream(session_id, 1)
-        cause = Cause("anonymous", "req_1", at).fields()
+        cause = Cause("anonymous", "req_1", at, "default").fields()
         held = TurnHeld(
             session_id=session_id, turn=1, message_id=f"{session_id}-1", approval_id=f"approval-{session_id}", **cause
         )

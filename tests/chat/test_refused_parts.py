@@ -158,7 +158,7 @@ async def test_a_refusal_is_told_as_long_as_it_is_believed(unworked: System, scr
     agent_id = await on_model(unworked, "gpt-4o-mini")
     scripted_model.script(refusal(NO_TOOLS))
     failed, _ = await thought(unworked, "gpt-4o-mini")
-    agent, ended = unworked.parts.agents.get(agent_id), datetime.fromisoformat(failed["ended_at"])
+    agent, ended = unworked.parts.agents.get("default", agent_id), datetime.fromisoformat(failed["ended_at"])
 
     def at(seconds: float) -> ModelStatus:
         return AgentModels(

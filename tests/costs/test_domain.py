@@ -14,7 +14,7 @@ from domain.costs.events import CallCut, CallFailed, CallLost, CallReserved, Cal
 from domain.events import Cause, Event
 
 AT = datetime(2026, 11, 1, 12, tzinfo=UTC)
-CAUSE = Cause("key_1", "req_1", AT)
+CAUSE = Cause("key_1", "req_1", AT, "default")
 INTENT = Intent(
     call_id="call-1",
     kind="chat",

@@ -48,7 +48,7 @@ def reserved(call_id: str = "c1", attempt: int = 1, at: datetime = AT, **fields:
 
 
 def cause(at: datetime = AT + timedelta(minutes=1)) -> Cause:
-    return Cause("key_1", "req_1", at)
+    return Cause("key_1", "req_1", at, "default")
 
 
 def settled(call_id: str = "c1", attempt: int = 1, **fields: Any) -> CallSettled:
@@ -170,17 +170,19 @@ def test_a_lost_call_keeps_its_worst_case_in_sight() -> None:
 @pytest.mark.parametrize(
     ("ended", "counted"),
     [
-        ([], UsageRow(AT.date(), "ada", "some/model", "key_1", reserved=1, open_cost=Decimal("0.020"))),
+        ([], UsageRow("default", AT.date(), "ada", "some/model", "key_1", reserved=1, open_cost=Decimal("0.020"))),
         (
             [settled()],
-            UsageRow(AT.date(), "ada", "some/model", "key_1", 1, 40, 7, Decimal("0.001"), open_cost=Decimal(0)),
+            UsageRow(
+                "default", AT.date(), "ada", "some/model", "key_1", 1, 40, 7, Decimal("0.001"), open_cost=Decimal(0)
+            ),
         ),
-        ([cut()], UsageRow(AT.date(), "ada", "some/model", "key_1", 1, 40, 3, Decimal("0.0005"))),
-        ([failed()], UsageRow(AT.date(), "ada", "some/model", "key_1", failed=1)),
-        ([lost()], UsageRow(AT.date(), "ada", "some/model", "key_1", unknown=1, open_cost=Decimal("0.020"))),
-        ([lost(), settled()], UsageRow(AT.date(), "ada", "some/model", "key_1", 1, 40, 7, Decimal("0.001"))),
-        ([lost(), cut()], UsageRow(AT.date(), "ada", "some/model", "key_1", 1, 40, 3, Decimal("0.0005"))),
-        ([lost(), failed()], UsageRow(AT.date(), "ada", "some/model", "key_1", failed=1)),
+        ([cut()], UsageRow("default", AT.date(), "ada", "some/model", "key_1", 1, 40, 3, Decimal("0.0005"))),
+        ([failed()], UsageRow("default", AT.date(), "ada", "some/model", "key_1", failed=1)),
+        ([lost()], UsageRow("default", AT.date(), "ada", "some/model", "key_1", unknown=1, open_cost=Decimal("0.020"))),
+        ([lost(), settled()], UsageRow("default", AT.date(), "ada", "some/model", "key_1", 1, 40, 7, Decimal("0.001"))),
+        ([lost(), cut()], UsageRow("default", AT.date(), "ada", "some/model", "key_1", 1, 40, 3, Decimal("0.0005"))),
+        ([lost(), failed()], UsageRow("default", AT.date(), "ada", "some/model", "key_1", failed=1)),
     ],
     ids=["open", "settled", "cut", "failed", "lost", "lost, then settled", "lost, then cut", "lost, then failed"],
 )

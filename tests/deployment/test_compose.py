@@ -16,10 +16,10 @@ import yaml
 
 from adapters.memory.idempotency import MemoryAnswers
 from api.app import ApiParts, ApiSettings, create_app
-from api.http.api_keys import key_hash
 from runtime.embedded.temporal import DYNAMIC_CONFIG
 from runtime.processes.worker import GRACE
 from runtime.settings import Settings
+from runtime.wiring.parts import keys
 from tests.deployment.compose import PARTS, SHELL, Refused, environment, filled, raw, services
 from tests.servers import ROOT
 
@@ -238,13 +238,11 @@ async def ask(url: str, **headers: str) -> int:
     web = ApiSettings(
         version="1",
         auth_on=settings.auth_on,
-        admin_key_hash=key_hash(settings.admin_key.get_secret_value()),
-        metrics_key_hash=key_hash(settings.metrics_key.get_secret_value()),
         loopback=settings.loopback,
         allowed_hosts=settings.allowed_hosts,
     )
     transport = httpx.ASGITransport(
-        create_app(ApiParts(settings=web, answers=MemoryAnswers())), raise_app_exceptions=False
+        create_app(ApiParts(settings=web, answers=MemoryAnswers(), keys=keys(settings))), raise_app_exceptions=False
     )
     async with httpx.AsyncClient(transport=transport) as http:
         return (await http.get(url, headers=headers)).status_code

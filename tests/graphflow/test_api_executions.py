@@ -9,12 +9,11 @@ import pytest
 
 from tests.chaos.books import assert_books_agree
 from tests.scripted_model import ScriptedModel
-from tests.system import ADMIN_KEY, AGENT, System, until
+from tests.system import AGENT, OF_ACME, System, until
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 WORKFLOWS = "/api/v1/workflows"
-OTHER_KEY = {"Authorization": f"Bearer {ADMIN_KEY}"}
 OVER = {"completed", "rejected", "failed", "cancelled"}
 LOOK = {"id": "look", "type": "agent", "agent": AGENT, "prompt": "Look at {{ input.request }}."}
 SHORT = {"id": "short", "type": "transform", "set": {"said": "nodes.look.output"}}
@@ -237,14 +236,14 @@ async def test_what_is_not_there_is_not_found(shared: System) -> None:
     assert refused(missing) == (404, "NOT_FOUND")
 
 
-async def test_another_keys_run_is_not_found(shared: System) -> None:
-    workflow_id = await made(shared, [WAIT, TOLD], WAITING)
-    run = await begun(shared, workflow_id, headers=OTHER_KEY)
+async def test_another_tenants_run_is_not_found(shared: System) -> None:
+    workflow_id = "workflow_strategic_analysis"
+    run = await begun(shared, workflow_id, headers=OF_ACME)
     path = f"{WORKFLOWS}/{workflow_id}/status"
     wanted = {"execution_id": run["execution_id"]}
     assert refused(await shared.http.get(path, params=wanted)) == (404, "NOT_FOUND")
     assert refused(await told(shared, run, "cancel")) == (404, "NOT_FOUND")
-    assert (await shared.http.get(path, params=wanted, headers=OTHER_KEY)).status_code == 200
+    assert (await shared.http.get(path, params=wanted, headers=OF_ACME)).status_code == 200
     assert (await shared.http.get(f"{WORKFLOWS}/{workflow_id}/executions")).json()["pagination"]["total"] == 0
 
 

@@ -20,7 +20,7 @@ from domain.graphflow.execution.events import NodeBegun, RunPaused, RunResumed
 from domain.ledger import Ledger
 from domain.registry import registry
 
-CAUSE: dict[str, Any] = Cause("key_1", "req_1", datetime(2026, 11, 23, tzinfo=UTC)).fields()
+CAUSE: dict[str, Any] = Cause("key_1", "req_1", datetime(2026, 11, 23, tzinfo=UTC), "default").fields()
 RUN = "exec_1"
 
 

@@ -16,9 +16,9 @@ from adapters.postgres.ledger.recorder import LedgerRecorder
 from adapters.postgres.projections.rebuild import Rebuild
 from adapters.postgres.projections.runner import ProjectionRunner
 from adapters.postgres.workflows import PostgresWorkflows
-from domain.errors import Conflict, Invalid, NotFound, TooLarge, VersionConflict
+from domain.errors import Conflict, Forbidden, Invalid, NotFound, TooLarge, VersionConflict
 from domain.events import Cause, Registry
-from domain.graphflow.catalogue.commands import SEED, WorkflowCommands, seed
+from domain.graphflow.catalogue.commands import SEED, WorkflowCommands, read_workflow, seed
 from domain.graphflow.catalogue.events import DEFINITION_EVENTS
 from domain.graphflow.catalogue.names import id_of, name_stream
 from domain.graphflow.catalogue.ports import WorkflowFilter
@@ -30,15 +30,15 @@ from domain.ledger import Ledger
 AT = datetime(2026, 11, 23, 8, tzinfo=UTC)
 LATER = AT + timedelta(hours=1)
 REGISTRY = Registry(DEFINITION_EVENTS)
-ANY = WorkflowFilter()
+ANY = WorkflowFilter("default")
 
 
 def a_workflow(name: str = "First look", *, says: str = "input.request", **more: Any) -> Definition:
     return of_document({"name": name, "nodes": [{"id": "look", "type": "transform", "set": {"said": says}}], **more})
 
 
-def cause(by: str = "key_1", at: datetime = AT) -> Cause:
-    return Cause(by=by, because="req_1", at=at)
+def cause(by: str = "key_1", at: datetime = AT, tenant_id: str = "default") -> Cause:
+    return Cause(by=by, because="req_1", at=at, tenant_id=tenant_id)
 
 
 def anything(_: int) -> None:
@@ -60,7 +60,7 @@ class Platform:
         return self.commands.create(definition, cause(), key=key).workflow_id
 
     def redefine(self, workflow_id: str, definition: Definition, by: str = "key_1") -> int:
-        standing = self.commands.standing(workflow_id)
+        standing = self.commands.standing("default", workflow_id)
         return len(self.commands.redefine(standing, definition, cause(by)).workflow.versions)
 
     def retire(self, workflow_id: str) -> None:
@@ -96,7 +96,7 @@ def test_an_id_is_made_of_the_names_letters_and_digits(name: str, workflow_id: s
 @given(st.text(min_size=1, max_size=120))
 def test_a_name_makes_an_id_and_a_stream_whatever_it_is(name: str) -> None:
     assert id_of(name).removeprefix("workflow_").replace("_", "").isalnum()
-    assert len(name_stream(name).encode()) < 600
+    assert len(name_stream("default", name).encode()) < 600
 
 
 def test_a_workflow_begins_with_version_one(platform: Platform) -> None:
@@ -169,7 +169,7 @@ def test_a_new_name_frees_the_old_one(platform: Platform) -> None:
 
 def test_a_change_of_what_no_longer_stands_is_refused(platform: Platform) -> None:
     platform.create(a_workflow())
-    standing = platform.commands.standing("workflow_first_look")
+    standing = platform.commands.standing("default", "workflow_first_look")
     platform.redefine("workflow_first_look", a_workflow(says="1"))
     with pytest.raises(VersionConflict):
         platform.commands.redefine(standing, a_workflow(says="2"), cause())
@@ -209,34 +209,64 @@ def test_many_who_seed_at_once_write_each_workflow_once(platform: Platform) -> N
 
 
 def test_what_somebody_changed_retired_or_named_is_left_alone(platform: Platform) -> None:
-    files = {"workflow_a": a_workflow("A"), "workflow_b": a_workflow("B")}
-    platform.seed(files)
-    platform.redefine("workflow_a", a_workflow("A", says="'mine'"))
-    platform.retire("workflow_b")
-    platform.create(a_workflow("C"))
+    platform.create(a_workflow("A"), key="a")
+    platform.retire(platform.create(a_workflow("B"), key="b"))
+    platform.create(a_workflow("C"), key="c")
     newer = {"workflow_a": a_workflow("A", says="2"), "workflow_b": a_workflow("B", says="2")}
     assert platform.seed({**newer, "workflow_c2": a_workflow("C")}, at=LATER) == []
+
+
+def test_a_ready_made_workflow_is_changed_by_nobody(platform: Platform) -> None:
+    platform.seed({"workflow_a": a_workflow("A")})
+    for tenant_id in ("default", "acme"):
+        standing, mine = platform.commands.standing(tenant_id, "workflow_a"), cause(tenant_id=tenant_id)
+        with pytest.raises(Forbidden):
+            platform.commands.redefine(standing, a_workflow("A", says="1"), mine)
+        with pytest.raises(Forbidden):
+            platform.commands.retire("workflow_a", mine, check=anything)
+        with pytest.raises(Conflict):
+            platform.commands.create(a_workflow("A"), mine, key=tenant_id)
+
+
+def test_two_tenants_may_have_workflows_of_one_name_and_see_their_own(platform: Platform) -> None:
+    platform.seed({"workflow_a": a_workflow("A")})
+    for tenant_id, says in (("default", "1"), ("acme", "2")):
+        mine = cause(tenant_id=tenant_id)
+        made = platform.commands.create(a_workflow("B", says=says), mine, key=f"b of {tenant_id}")
+        assert made.workflow_id == "workflow_b"
+    reads = platform.project()
+    for tenant_id, says in (("default", "1"), ("acme", "2")):
+        page = reads.page(WorkflowFilter(tenant_id), skip=0, limit=10)
+        assert ([seen.row.id for seen in page.workflows], page.total) == (["workflow_a", "workflow_b"], 2)
+        assert reads.version(tenant_id, "workflow_b", 1).definition == document_of(a_workflow("B", says=says))
+        assert read_workflow(platform.ledger, tenant_id, "workflow_a")
+    assert reads.page(WorkflowFilter("other"), skip=0, limit=10).total == 1
+    with pytest.raises(NotFound):
+        reads.get("other", "workflow_b")
+    with pytest.raises(NotFound):
+        platform.commands.standing("other", "workflow_b")
+    assert read_workflow(platform.ledger, "other", "workflow_b") == []
 
 
 def test_the_catalogue_tells_what_stands(platform: Platform) -> None:
     platform.seed({"workflow_a": a_workflow("A", description="Begins 100 % of it.")})
     platform.create(a_workflow("B"))
-    platform.redefine("workflow_a", a_workflow("A", says="1", description="Begins."))
+    platform.seed({"workflow_a": a_workflow("A", says="1", description="Begins.")})
     platform.retire("workflow_b")
     reads = platform.project()
     page = reads.page(ANY, skip=0, limit=10)
     assert [(seen.row.id, seen.row.version, seen.row.steps) for seen in page.workflows] == [("workflow_a", 2, 1)]
     assert page.total == 1
     assert page.workflows[0].row.ready_made
-    retired = reads.page(WorkflowFilter(status="retired"), skip=0, limit=10).workflows[0]
+    retired = reads.page(WorkflowFilter("default", status="retired"), skip=0, limit=10).workflows[0]
     assert (retired.row.id, retired.row.status, retired.row.changes) == ("workflow_b", "retired", 2)
     assert retired.runs.success_rate is None
-    assert reads.page(WorkflowFilter(q="begin"), skip=0, limit=10).total == 1
-    assert reads.page(WorkflowFilter(q="100 %"), skip=0, limit=10).total == 0
-    versions = reads.versions("workflow_a", skip=0, limit=10)
-    assert [(row.version, row.made_by) for row in versions.versions] == [(2, "key_1"), (1, SEED)]
+    assert reads.page(WorkflowFilter("default", q="begin"), skip=0, limit=10).total == 1
+    assert reads.page(WorkflowFilter("default", q="100 %"), skip=0, limit=10).total == 0
+    versions = reads.versions("default", "workflow_a", skip=0, limit=10)
+    assert [(row.version, row.made_by) for row in versions.versions] == [(2, SEED), (1, SEED)]
     assert versions.versions[0].definition == document_of(a_workflow("A", says="1", description="Begins."))
-    for ask in (lambda: reads.get("workflow_no"), lambda: reads.version("workflow_a", 3)):
+    for ask in (lambda: reads.get("default", "workflow_no"), lambda: reads.version("default", "workflow_a", 3)):
         with pytest.raises(NotFound):
             ask()
 
@@ -249,9 +279,9 @@ def test_figures_are_of_the_runs_that_there_were(platform: Platform) -> None:
         for number, (status, seconds) in enumerate(ends):
             connection.execute(
                 """
-                INSERT INTO executions (execution_id, workflow_id, version, name, status, key_id, root_id, input_hash,
-                    nodes, held, paused, started_at, ended_at)
-                VALUES (%s, 'workflow_a', 1, 'A', %s, 'key_1', 'exec_1', '', '{}', 0, false, %s, %s)
+                INSERT INTO executions (execution_id, tenant_id, workflow_id, version, name, status, key_id, root_id,
+                    input_hash, nodes, held, paused, started_at, ended_at)
+                VALUES (%s, 'default', 'workflow_a', 1, 'A', %s, 'key_1', 'exec_1', '', '{}', 0, false, %s, %s)
                 """,
                 (f"exec_{number}", status, AT, AT + timedelta(seconds=seconds) if seconds else None),
             )
@@ -259,23 +289,25 @@ def test_figures_are_of_the_runs_that_there_were(platform: Platform) -> None:
     assert (with_runs.runs.total, with_runs.runs.success_rate) == (6, 0.5)
     assert (with_runs.runs.p50_s, with_runs.runs.p95_s) == (2.0, pytest.approx(2.9))
     assert (without.runs.total, without.runs.success_rate, without.runs.p50_s) == (0, None, None)
-    assert platform.reads.get("workflow_a") == with_runs
+    assert platform.reads.get("default", "workflow_a") == with_runs
 
 
 def test_versions_are_found_by_name_and_number_unless_retired(platform: Platform) -> None:
-    platform.seed({"workflow_a": a_workflow("A"), "workflow_b": a_workflow("B")})
-    platform.redefine("workflow_a", a_workflow("A", says="1"))
-    platform.retire("workflow_b")
+    platform.seed({"workflow_a": a_workflow("A")})
+    platform.seed({"workflow_a": a_workflow("A", says="1")})
+    platform.retire(platform.create(a_workflow("B")))
     wanted = [("workflow_a", None), ("workflow_a", 1), ("workflow_a", 3), ("workflow_b", None), ("workflow_c", None)]
-    found = platform.project().named(wanted)
+    found = platform.project().named("default", wanted)
     assert {key: row.version for key, row in found.items()} == {("workflow_a", None): 2, ("workflow_a", 1): 1}
-    assert platform.reads.named([]) == {}
+    assert platform.reads.named("default", []) == {}
 
 
 def test_a_rebuilt_catalogue_is_the_same(platform: Platform) -> None:
-    platform.seed({"workflow_a": a_workflow("A"), "workflow_b": a_workflow("B")})
-    platform.redefine("workflow_a", a_workflow("C", says="1"))
-    platform.retire("workflow_b")
+    platform.seed({"workflow_a": a_workflow("A")})
+    platform.seed({"workflow_a": a_workflow("A", says="1")})
+    platform.redefine(platform.create(a_workflow("B"), key="b"), a_workflow("D"))
+    platform.retire(platform.create(a_workflow("C"), key="c"))
+    platform.commands.create(a_workflow("B"), cause(tenant_id="acme"), key="b of acme")
     platform.project()
     rebuilt = Rebuild(platform.dsn, REGISTRY, WorkflowsProjection()).run(swap=False)
     assert all(comparison.equal for comparison in rebuilt.comparisons)

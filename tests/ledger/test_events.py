@@ -14,7 +14,7 @@ from domain.errors import Invalid
 from domain.events import Cause, Event, Registry, UnknownEvent
 
 AT = datetime(2026, 11, 1, 12, 0, 0, 123456, tzinfo=UTC)
-CAUSE = {"by": "key_1", "because": "req_1", "at": AT}
+CAUSE = {"by": "key_1", "because": "req_1", "at": AT, "tenant_id": "default"}
 Upcasts = Mapping[int, Callable[[dict[str, Any]], dict[str, Any]]]
 
 
@@ -216,4 +216,4 @@ def test_a_registry_lists_what_it_knows() -> None:
 
 
 def test_a_cause_gives_an_event_its_fields() -> None:
-    assert Cause("key_1", "req_1", AT).fields() == CAUSE
+    assert Cause("key_1", "req_1", AT, "default").fields() == CAUSE

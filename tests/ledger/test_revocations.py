@@ -16,7 +16,7 @@ from domain.revocations import Revocations, Revoked, Work
 from domain.swarm.aggregate import request_key, stream
 
 AT = datetime(2026, 11, 1, tzinfo=UTC)
-CAUSE = Cause("key_1", "req_1", AT)
+CAUSE = Cause("key_1", "req_1", AT, "default")
 
 
 @pytest.fixture

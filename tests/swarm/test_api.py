@@ -29,7 +29,7 @@ from tests.swarm.talk import (
     status,
     voting,
 )
-from tests.system import ADMIN_KEY, System, until
+from tests.system import OF_ACME, System, until
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -296,11 +296,10 @@ async def test_the_same_key_joins_the_swarm_that_was_started(shared: System, scr
     assert len(await shared.calls(workflow_id=task_id)) == 7
 
 
-async def test_a_swarm_is_its_keys_own(shared: System, scripted_model: ScriptedModel) -> None:
-    admin = {"X-API-Key": ADMIN_KEY}
+async def test_a_swarm_is_its_tenants_own(shared: System, scripted_model: ScriptedModel) -> None:
     mine = (await coordinate(shared))["task_id"]
-    theirs = (await coordinate(shared, headers=admin))["task_id"]
-    for path, headers in ((theirs, {}), (mine, admin), ("task_nothing", {}), ("chat-x", {})):
+    theirs = (await coordinate(shared, headers=OF_ACME))["task_id"]
+    for path, headers in ((theirs, {}), (mine, OF_ACME), ("task_nothing", {}), ("chat-x", {})):
         response = await shared.http.get(f"{SWARM}/status/{path}", headers=headers)
         assert (response.status_code, response.json()["error"]["code"]) == (404, "NOT_FOUND")
     assert (await shared.http.post(f"{SWARM}/{theirs}/cancel")).status_code == 404

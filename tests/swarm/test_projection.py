@@ -203,7 +203,7 @@ HISTORY = [
     resumed("ada"),
     answered("ada"),
     failed("bea"),
-    requested("task_2", "vote", 5, key_id="key_2"),
+    requested("task_2", "vote", 5, tenant_id="acme"),
     requested("task_3", "debate", 5, coordinator={"agent_id": "zoe", "agent_version": 1}),
     ended(result_hash="r", partial=True, code="C", reason="R"),
 ]
@@ -231,13 +231,13 @@ def test_reading_finds_what_was_folded(database: Database) -> None:
 @pytest.mark.parametrize(
     ("wanted", "found"),
     [
-        (SwarmFilter(), ["task_3", "task_2", "task_1"]),
-        (SwarmFilter(key_id="key_1"), ["task_3", "task_1"]),
-        (SwarmFilter(status="completed"), ["task_1"]),
-        (SwarmFilter(status="pending", mode="vote"), ["task_2"]),
-        (SwarmFilter(agent_id="zoe"), ["task_3"]),
-        (SwarmFilter(agent_id="bea", key_id="key_2"), ["task_2"]),
-        (SwarmFilter(agent_id="nobody"), []),
+        (SwarmFilter("default"), ["task_3", "task_1"]),
+        (SwarmFilter("acme"), ["task_2"]),
+        (SwarmFilter("default", status="completed"), ["task_1"]),
+        (SwarmFilter("acme", status="pending", mode="vote"), ["task_2"]),
+        (SwarmFilter("default", agent_id="zoe"), ["task_3"]),
+        (SwarmFilter("acme", agent_id="bea"), ["task_2"]),
+        (SwarmFilter("default", agent_id="nobody"), []),
     ],
 )
 def test_lists_are_filtered_and_newest_first(database: Database, wanted: SwarmFilter, found: list[str]) -> None:

@@ -162,7 +162,7 @@ class Books:
         self.groups = list(groups)
         self.asked: list[tuple[date, date, GroupBy]] = []
 
-    def usage(self, first: date, last: date, group_by: GroupBy) -> list[UsageGroup]:
+    def usage(self, tenant_id: str, first: date, last: date, group_by: GroupBy) -> list[UsageGroup]:
         self.asked.append((first, last, group_by))
         return self.groups
 

@@ -21,7 +21,9 @@ async def start_approval(client: Client, start: ApprovalStart) -> None:
         id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
         id_reuse_policy=WorkflowIDReusePolicy.ALLOW_DUPLICATE,
         memo={"request_id": ask.because},
-        search_attributes=attributes("approval", agent_id=ask.agent_id, key_id=ask.key_id, project_id=ask.project_id),
+        search_attributes=attributes(
+            "approval", of=ask.owner, agent_id=ask.agent_id, key_id=ask.key_id, project_id=ask.project_id
+        ),
         static_summary=short(f"{ask.risk} risk: {ask.title}"),
         static_details=f"approval `{ask.approval_id}` · `{ask.workflow_id}` waits for it",
     )

@@ -21,9 +21,9 @@ from temporalio.service import RPCError
 from activities.chat.activities import Ending
 from domain.errors import Conflict, NotFound, Refused, Unavailable
 from workflows.chat.messages import MOVED, ChatStart, Said, Say
-from workflows.chat.session_state import QUERY_TIMEOUT, Standing, standing_of
+from workflows.chat.session_state import Standing, standing_of
 from workflows.chat.workflow import AgentChat
-from workflows.search_attributes import API_KEY, attributes
+from workflows.search_attributes import attributes
 from workflows.task_queues import FLOW
 from workflows.temporal_rpc import RUN_IS_GONE, confirmed, reachable, unavailable
 
@@ -103,9 +103,9 @@ class ChatRuns:
         with reachable():
             await self._run_of(session_id).cancel()
 
-    async def standing(self, session_id: str, *, key_id: str) -> Standing:
+    async def standing(self, session_id: str) -> Standing:
         """Return whether a session is open and how many messages are pending."""
-        return await standing_of(self._run_of(session_id), key_id)
+        return await standing_of(self._run_of(session_id))
 
     def _run_of(self, session_id: str) -> WorkflowHandle[AgentChat, None]:
         return self._client.get_workflow_handle(workflow_id(session_id))
@@ -130,8 +130,6 @@ class ChatRuns:
         The workflow answers a message once, whether the update or the signal arrives first.
         """
         await self._signal(start.session_id, start, "deliver", say)
-        if await self._is_anothers(start):
-            raise NotFound("there is no such session")
 
     async def _is_accepted(self, start: ChatStart, say: Say) -> bool:
         """Return whether the message is in the workflow's history."""
@@ -159,14 +157,6 @@ class ChatRuns:
                     AgentChat.run, start, **_described(start), start_signal=signal, start_signal_args=[argument]
                 )
 
-    async def _is_anothers(self, start: ChatStart) -> bool:
-        """Return whether another key opened the session meanwhile, so that its workflow drops the message."""
-        try:
-            run = await self._run_of(start.session_id).describe(rpc_timeout=QUERY_TIMEOUT)
-        except RPCError:
-            return False
-        return run.typed_search_attributes.get(API_KEY) not in {start.key_id, None}
-
     @contextmanager
     def _opening(self, start: ChatStart) -> Iterator[WithStartWorkflowOperation[Any, Any]]:
         opening: WithStartWorkflowOperation[Any, Any] = WithStartWorkflowOperation(
@@ -188,7 +178,7 @@ def _described(start: ChatStart) -> dict[str, Any]:
         "id_conflict_policy": WorkflowIDConflictPolicy.USE_EXISTING,
         "memo": {"request_id": start.because},
         "search_attributes": attributes(
-            "chat", agent_id=start.agent_id, key_id=start.key_id, project_id=start.project_id
+            "chat", of=start.session_id, agent_id=start.agent_id, key_id=start.key_id, project_id=start.project_id
         ),
         "static_summary": f"Chat with {start.agent_id}",
         "static_details": f"session `{start.session_id}`",

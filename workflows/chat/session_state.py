@@ -16,7 +16,6 @@ from temporalio.common import QueryRejectCondition
 from temporalio.service import RPCError, RPCStatusCode
 
 from workflows.chat.workflow import AgentChat
-from workflows.search_attributes import API_KEY
 
 QUERY_TIMEOUT = timedelta(seconds=1)
 _ACCEPTED = EventType.EVENT_TYPE_WORKFLOW_EXECUTION_UPDATE_ACCEPTED
@@ -27,9 +26,9 @@ _SIGNALED = EventType.EVENT_TYPE_WORKFLOW_EXECUTION_SIGNALED
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """The state of a session: `is_open`, and the number of `pending` messages (accepted, not answered yet).
+    """What Temporal knows of a session: whether it `is_open`, and the messages accepted and not yet answered.
 
-    None where it cannot be determined now. Another key's session counts as not open.
+    None where nobody can say now.
     """
 
     is_open: bool | None
@@ -39,7 +38,7 @@ class Standing:
 _CLOSED = Standing(is_open=False, pending=0)
 
 
-async def standing_of(handle: WorkflowHandle[AgentChat, None], key_id: str) -> Standing:
+async def standing_of(handle: WorkflowHandle[AgentChat, None]) -> Standing:
     """Query the session's workflow for its state."""
     try:
         status = await handle.query(
@@ -48,20 +47,20 @@ async def standing_of(handle: WorkflowHandle[AgentChat, None], key_id: str) -> S
     except WorkflowQueryRejectedError:
         return _CLOSED
     except WorkflowQueryFailedError:
-        return await _by_history(handle, key_id)
+        return await _by_history(handle)
     except RPCError as error:
-        return _CLOSED if error.status is RPCStatusCode.NOT_FOUND else await _by_history(handle, key_id)
-    return Standing(is_open=True, pending=status.pending) if status.key_id == key_id else _CLOSED
+        return _CLOSED if error.status is RPCStatusCode.NOT_FOUND else await _by_history(handle)
+    return Standing(is_open=True, pending=status.pending)
 
 
-async def _by_history(handle: WorkflowHandle[Any, Any], key_id: str) -> Standing:
+async def _by_history(handle: WorkflowHandle[Any, Any]) -> Standing:
     """Derive the state from the workflow's history, for when no worker can answer the query.
 
     A delivered message that a worker has processed counts as begun, so the ledger has it.
     """
     try:
         run = await handle.describe(rpc_timeout=QUERY_TIMEOUT)
-        if run.status is not WorkflowExecutionStatus.RUNNING or run.typed_search_attributes.get(API_KEY) != key_id:
+        if run.status is not WorkflowExecutionStatus.RUNNING:
             return _CLOSED
         kinds: Counter[int] = Counter()
         async for event in handle.fetch_history_events(rpc_timeout=QUERY_TIMEOUT):

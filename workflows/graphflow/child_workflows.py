@@ -32,6 +32,7 @@ async def swarm(spot: Spot, asked: Asked, turns: Turns) -> Ending:
             parent_close_policy=ParentClosePolicy.REQUEST_CANCEL,
             search_attributes=attributes(
                 "swarm",
+                of=asked.task_id,
                 agent_id=asked.coordinator.agent_id,
                 key_id=asked.key_id,
                 project_id=asked.project_id,
@@ -63,7 +64,11 @@ async def run(spot: Spot, begun: Begun, turns: Turns) -> Ending:
             cancellation_type=ChildWorkflowCancellationType.WAIT_CANCELLATION_COMPLETED,
             parent_close_policy=ParentClosePolicy.REQUEST_CANCEL,
             search_attributes=attributes(
-                "graph", agent_id=asked.workflow_id, key_id=asked.key_id, project_id=asked.project_id
+                "graph",
+                of=asked.execution_id,
+                agent_id=asked.workflow_id,
+                key_id=asked.key_id,
+                project_id=asked.project_id,
             ),
             static_summary=f"Workflow {asked.workflow_id}, of {spot.asked.execution_id}: {spot.node}"[:160],
         )

@@ -52,7 +52,11 @@ class GraphRuns:
                     id_conflict_policy=WorkflowIDConflictPolicy.FAIL,
                     memo={"request_id": start.reopen.because if start.reopen else asked.because},
                     search_attributes=attributes(
-                        "graph", agent_id=asked.workflow_id, key_id=asked.key_id, project_id=asked.project_id
+                        "graph",
+                        of=asked.execution_id,
+                        agent_id=asked.workflow_id,
+                        key_id=asked.key_id,
+                        project_id=asked.project_id,
                     ),
                     static_summary=f"Workflow: {name}"[:_LONGEST_SUMMARY],
                     static_details=f"execution `{asked.execution_id}` of `{asked.workflow_id}` v{asked.version}",

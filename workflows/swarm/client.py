@@ -35,6 +35,7 @@ class SwarmRuns:
                     memo={"request_id": asked.because},
                     search_attributes=attributes(
                         "swarm",
+                        of=asked.task_id,
                         agent_id=asked.coordinator.agent_id,
                         key_id=asked.key_id,
                         project_id=asked.project_id,

@@ -1,4 +1,4 @@
-"""`query_costs`: costs and tokens of the platform's model calls."""
+"""`query_costs`: what the model calls of a tenant have cost."""
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
@@ -48,15 +48,14 @@ class QueryCosts:
         self._now = now
 
     async def call(self, arguments: Mapping[str, Any], context: ToolContext) -> ToolResult:
-        del context
-        text = await asyncio.to_thread(self._table, arguments["period"], arguments["group_by"])
+        text = await asyncio.to_thread(self._table, context.tenant_id, arguments["period"], arguments["group_by"])
         return ToolResult(text, ("projection:costs",))
 
-    def _table(self, period: str, group_by: GroupBy) -> str:
+    def _table(self, tenant_id: str, period: str, group_by: GroupBy) -> str:
         at = self._now()
         first, last = _days(period, at.date())
         head, position = self._standing()  # read the position first, so that the rows are at least as new
-        groups = self._costs.usage(first, last, group_by)
+        groups = self._costs.usage(tenant_id, first, last, group_by)
         shown = groups[-MOST_ROWS:] if group_by == "day" else sorted(groups, key=_dearest)[:MOST_ROWS]
         table = {
             "from": first,

@@ -15,35 +15,40 @@ CREATE TABLE ledger_keys (
     key text COLLATE "C" PRIMARY KEY
 );
 
--- Text of people and models; events hold its hash.
-CREATE TABLE content (
-    owner text COLLATE "C" NOT NULL,
-    hash text COLLATE "C" NOT NULL,
-    body text NOT NULL,
-    PRIMARY KEY (owner, hash)
-);
+-- 1 while somebody wants a notice of each append, else 0: a notice wakes every session that listens for anything. A
+-- sequence, because it is set outside of transactions and read without waiting.
+CREATE SEQUENCE ledger_notices MINVALUE 0 START 1;
 
--- Appends events (arrays of equal length) and stores texts, under an idempotency key. Returns the positions, in order;
--- an empty array if the key was used before. A version that is there already, or that would leave a gap behind it,
--- violates the primary key. Texts go in before the lock, which only the events need. The lock
--- is held to the end of the transaction, so positions become visible in their own order.
-CREATE FUNCTION ledger_append(
-    p_key text, p_streams text[], p_versions bigint[], p_topics text[], p_states bytea[],
+-- Appends the events of several commands (arrays of equal length) in one transaction, all or none: they share its lock
+-- and its flush to disk. Returns the positions, in order; an empty array if there is one key and it was used before. One
+-- used key among several violates their uniqueness, as a wrong version does: then each is to be appended by itself. A
+-- version that is there already, or that would leave a gap behind it, violates the primary key. Texts go in before the
+-- lock, which only the events need. The lock is held to the end of the transaction, so positions become visible in
+-- their own order.
+CREATE FUNCTION ledger_append_group(
+    p_keys text[], p_streams text[], p_versions bigint[], p_topics text[], p_states bytea[],
     p_owners text[], p_hashes text[], p_texts text[]
 ) RETURNS bigint[] LANGUAGE plpgsql AS $$
 DECLARE
     positions bigint[];
+    fresh integer;
 BEGIN
     IF cardinality(p_owners) > 0 THEN
         INSERT INTO content (owner, hash, body)
         SELECT * FROM unnest(p_owners, p_hashes, p_texts) ON CONFLICT DO NOTHING;
     END IF;
     PERFORM pg_advisory_xact_lock(7152348);
-    INSERT INTO ledger_keys (key) VALUES (p_key) ON CONFLICT DO NOTHING;
-    IF NOT FOUND THEN
-        RETURN '{}';
+    INSERT INTO ledger_keys (key) SELECT * FROM unnest(p_keys) ON CONFLICT DO NOTHING;
+    GET DIAGNOSTICS fresh = ROW_COUNT;
+    IF fresh < cardinality(p_keys) THEN
+        IF cardinality(p_keys) = 1 THEN
+            RETURN '{}';
+        END IF;
+        RAISE unique_violation USING MESSAGE = 'a key among several was used before';
     END IF;
-    PERFORM pg_notify('ledger', '');
+    IF (SELECT last_value FROM ledger_notices) > 0 THEN
+        PERFORM pg_notify('ledger', '');
+    END IF;
     WITH appended AS (
         INSERT INTO ledger_events (originator_id, originator_version, topic, state)
         SELECT stream, version, topic, state
@@ -64,23 +69,12 @@ BEGIN
 END
 $$;
 
--- How far each projection has come. The row is locked by whoever moves it.
-CREATE TABLE projection_positions (
-    projection text PRIMARY KEY,
-    position bigint NOT NULL DEFAULT 0,
-    moved_at timestamptz NOT NULL DEFAULT now()
-);
-
--- Events that a projection could not take, and the later ones of the same streams.
-CREATE TABLE projection_dead_letters (
-    projection text NOT NULL,
-    position bigint NOT NULL,
-    stream text COLLATE "C" NOT NULL,
-    error text NOT NULL,
-    at timestamptz NOT NULL DEFAULT now(),
-    PRIMARY KEY (projection, position)
-);
-CREATE INDEX projection_dead_letters_stream ON projection_dead_letters (projection, stream);
-
--- Vectors of the knowledge store live in this database too.
-CREATE EXTENSION IF NOT EXISTS vector;
+-- The same for one command.
+CREATE FUNCTION ledger_append(
+    p_key text, p_streams text[], p_versions bigint[], p_topics text[], p_states bytea[],
+    p_owners text[], p_hashes text[], p_texts text[]
+) RETURNS bigint[] LANGUAGE sql AS $$
+    SELECT ledger_append_group(
+        ARRAY[p_key], p_streams, p_versions, p_topics, p_states, p_owners, p_hashes, p_texts
+    )
+$$;

@@ -10,7 +10,10 @@ from domain.events import Cause, Event
 from domain.graphflow.catalogue.events import WorkflowDefined, WorkflowRetired
 from domain.graphflow.definition.documents import canonical, document_of, fingerprint, of_document
 from domain.graphflow.definition.model import Definition
+from domain.tenant_ids import stream_prefix
 
+SEED = "seed"
+"""Who the events of the ready-made workflows are `by`."""
 LARGEST = 256 * 1024
 """Limit on a definition, in bytes of its canonical form."""
 
@@ -41,6 +44,11 @@ class Workflow:
     changed_at: datetime | None = None
 
     @property
+    def ready_made(self) -> bool:
+        """Whether it came with the platform: all tenants see it, and none changes it."""
+        return bool(self.versions) and self.versions[0].by == SEED
+
+    @property
     def newest(self) -> Version:
         return self.versions[-1]
 
@@ -56,8 +64,8 @@ class Workflow:
         return self.versions[wanted - 1]
 
 
-def stream(workflow_id: str) -> str:
-    return f"workflow:{workflow_id}"
+def stream(tenant_id: str, workflow_id: str) -> str:
+    return f"{stream_prefix('workflow', tenant_id)}{workflow_id}"
 
 
 def evolve(workflow: Workflow, event: Event) -> Workflow:

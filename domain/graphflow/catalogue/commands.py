@@ -5,18 +5,16 @@ from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
 
-from domain.errors import NotFound, VersionConflict
+from domain.errors import Forbidden, NotFound, VersionConflict
 from domain.events import Cause, Event
 from domain.graphflow.catalogue import names as claims
-from domain.graphflow.catalogue.aggregate import Workflow, define, evolved, retire, stream
+from domain.graphflow.catalogue.aggregate import SEED, Workflow, define, evolved, retire, stream
 from domain.graphflow.catalogue.names import passed_on
 from domain.graphflow.definition.documents import fingerprint
 from domain.graphflow.definition.model import Definition
 from domain.ids import derived, random_id
 from domain.ledger import Change, Ledger, retrying
-
-SEED = "seed"
-"""The `by` of the events of ready-made workflows."""
+from domain.tenant_ids import DEFAULT
 
 Check = Callable[[int], None]
 """Refuses if the workflow's version is not the one the caller knows."""
@@ -30,19 +28,32 @@ class Standing:
     workflow: Workflow
 
 
+def read_workflow(ledger: Ledger, tenant_id: str, workflow_id: str) -> list[Event]:
+    """The events of the workflow that a tenant knows by this id: its own, or else the ready-made one."""
+    own = ledger.read(stream(tenant_id, workflow_id))
+    if own or tenant_id == DEFAULT:
+        return own
+    shared = ledger.read(stream(DEFAULT, workflow_id))
+    return shared if shared and shared[0].by == SEED else []
+
+
 class WorkflowCommands:
-    """Commands on workflows. All raise `domain.errors.Unavailable` where the ledger cannot be reached."""
+    """What people do to their tenant's workflows.
+
+    The ready-made workflows are every tenant's to see, and nobody's to change. All commands raise
+    `domain.errors.Unavailable` where the ledger is away.
+    """
 
     def __init__(self, ledger: Ledger) -> None:
         self._ledger = ledger
 
-    def standing(self, workflow_id: str) -> Standing:
-        """Load a workflow.
+    def standing(self, tenant_id: str, workflow_id: str) -> Standing:
+        """The workflow of this tenant, or the ready-made one, as it stands.
 
         Raises:
             NotFound: there is none of this id.
         """
-        past = self._ledger.read(stream(workflow_id))
+        past = read_workflow(self._ledger, tenant_id, workflow_id)
         if not past:
             raise NotFound(f"there is no workflow {workflow_id}")
         return Standing(workflow_id, evolved(Workflow(), past))
@@ -54,11 +65,15 @@ class WorkflowCommands:
             Conflict: an active workflow has the name; `workflow_id` says which.
             TooLarge: the definition has more than 256 KiB.
         """
+        tenant_id = cause.tenant_id
         first, further = claims.id_of(definition.name), claims.further_id(definition.name, key)
 
         def write() -> Standing:
-            there = evolved(Workflow(), self._ledger.read(stream(first)))
-            is_free = not there.versions or claims.name_stream(definition.name) in claims.held(there)
+            there = evolved(Workflow(), read_workflow(self._ledger, tenant_id, first))
+            has_name = claims.name_stream(tenant_id, definition.name) in claims.held(tenant_id, there)
+            if there.ready_made and has_name:
+                raise claims.taken(definition.name, first)
+            is_free = not there.versions or has_name
             workflow_id = first if is_free else further
             events = define(workflow_id, Workflow(), definition, cause, note)
             try:
@@ -68,48 +83,60 @@ class WorkflowCommands:
                     raise claims.taken(definition.name, first) from None
                 raise
             if written:
-                return self.standing(workflow_id)
-            return self.standing(further if self._ledger.read(stream(further)) else first)
+                return self.standing(tenant_id, workflow_id)
+            return self.standing(tenant_id, further if self._ledger.read(stream(tenant_id, further)) else first)
 
         return retrying(write)
 
     def redefine(
         self, standing: Standing, definition: Definition, cause: Cause, *, note: str | None = None
     ) -> Standing:
-        """Add the next version of a workflow in this state; nothing if it equals the newest.
+        """Write down the next version of a workflow that stands so; nothing if it says what the newest says already.
 
         Raises:
-            VersionConflict: its state has changed.
+            Forbidden: it is ready-made.
+            VersionConflict: it no longer stands so.
             Conflict: it is retired, or its new name is another's.
             TooLarge: the definition has more than 256 KiB.
         """
         workflow_id, workflow = standing.workflow_id, standing.workflow
+        _refuse_ready_made(standing)
         if events := define(workflow_id, workflow, definition, cause, note):
             self._append(workflow_id, workflow, events, cause, random_id("change"))
-        return self.standing(workflow_id)
+        return self.standing(cause.tenant_id, workflow_id)
 
     def retire(self, workflow_id: str, cause: Cause, *, check: Check) -> Standing:
-        """Retire the workflow for new runs, and release its name.
+        """Take it out of service for new runs, and give its name back.
 
         Raises:
             NotFound: there is no such workflow.
+            Forbidden: it is ready-made.
         """
 
         def write() -> Standing:
-            workflow = self.standing(workflow_id).workflow
+            standing = self.standing(cause.tenant_id, workflow_id)
+            _refuse_ready_made(standing)
+            workflow = standing.workflow
             check(workflow.changes)
             if events := retire(workflow_id, workflow, cause):
                 self._append(workflow_id, workflow, events, cause, random_id("change"))
-            return self.standing(workflow_id)
+            return self.standing(cause.tenant_id, workflow_id)
 
         return retrying(write)
 
     def _append(self, workflow_id: str, before: Workflow, events: Sequence[Event], cause: Cause, key: str) -> bool:
         """Append, together with the changes of names. Returns False when the key was used before."""
-        after = evolved(before, events)
-        known = self._ledger.read_many(sorted(claims.held(before) ^ claims.held(after)))
+        after, tenant_id = evolved(before, events), cause.tenant_id
+        known = self._ledger.read_many(sorted(claims.held(tenant_id, before) ^ claims.held(tenant_id, after)))
         moved = passed_on(workflow_id, before, after, known, cause)
-        return self._ledger.append(Change(stream(workflow_id), before.changes, events), *moved, key=key) is not None
+        change = Change(stream(tenant_id, workflow_id), before.changes, events)
+        return self._ledger.append(change, *moved, key=key) is not None
+
+
+def _refuse_ready_made(standing: Standing) -> None:
+    if standing.workflow.ready_made:
+        workflow_id = standing.workflow_id
+        raise Forbidden("a ready-made workflow cannot be changed: write one of your own", workflow_id=workflow_id)
 
 
 def seed(ledger: Ledger, definitions: Mapping[str, Definition], at: datetime) -> list[str]:
@@ -129,17 +156,18 @@ def seed(ledger: Ledger, definitions: Mapping[str, Definition], at: datetime) ->
 
 
 def _seed_one(ledger: Ledger, workflow_id: str, definition: Definition, at: datetime) -> bool:
-    cause = Cause(by=SEED, because="ready-made", at=at)
-    past = ledger.read(stream(workflow_id))
+    cause = Cause(by=SEED, because="ready-made", at=at, tenant_id=DEFAULT)
+    own = stream(DEFAULT, workflow_id)
+    past = ledger.read(own)
     before = evolved(Workflow(), past)
     if before.retired or (before.versions and before.newest.by != SEED):
         return False
     events = define(workflow_id, before, definition, cause)
     after = evolved(before, events)
-    known = ledger.read_many(sorted(claims.held(before) | claims.held(after)))
+    known = ledger.read_many(sorted(claims.held(DEFAULT, before) | claims.held(DEFAULT, after)))
     if not events or not {claims.holder(stands) for stands in known.values()} <= {None, workflow_id}:
         return False
     moved = passed_on(workflow_id, before, after, known, cause)
     # The stream's length is part of the key: a file that goes back to an earlier text is a change again.
     key = derived("workflows.seed", workflow_id, fingerprint(definition), len(past))
-    return ledger.append(Change(stream(workflow_id), len(past), events), *moved, key=key) is not None
+    return ledger.append(Change(own, len(past), events), *moved, key=key) is not None

@@ -1,4 +1,7 @@
-"""Events of workflows; the events of their runs are in `execution.events`. A stream is `workflow:<workflow_id>`."""
+"""What can happen to workflows and their runs. A workflow's stream is `workflow:<workflow_id>`.
+
+For tenants other than `default` it is `workflow~<tenant>:<workflow_id>`.
+"""
 
 from typing import Any
 

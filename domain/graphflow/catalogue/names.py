@@ -14,6 +14,7 @@ from domain.graphflow.catalogue.aggregate import Workflow
 from domain.graphflow.catalogue.events import WorkflowNameClaimed, WorkflowNameReleased
 from domain.ids import derived
 from domain.ledger import Change
+from domain.tenant_ids import stream_prefix
 
 PREFIX = "workflow_"
 _LONGEST = 64
@@ -31,15 +32,17 @@ def further_id(name: str, key: str) -> str:
     return f"{id_of(name)}_{derived('workflow', key)[:8]}"
 
 
-def name_stream(name: str) -> str:
+def name_stream(tenant_id: str, name: str) -> str:
+    """Where a tenant records whose a name is."""
     text = folded(name)
-    return f"workflow_name:{text if len(text.encode()) <= _LONGEST_STREAM else sha256(text.encode()).hexdigest()}"
+    bounded = text if len(text.encode()) <= _LONGEST_STREAM else sha256(text.encode()).hexdigest()
+    return f"{stream_prefix('workflow_name', tenant_id)}{bounded}"
 
 
-def held(workflow: Workflow) -> frozenset[str]:
-    """Return the streams of the names that the workflow owns."""
+def held(tenant_id: str, workflow: Workflow) -> frozenset[str]:
+    """The streams of the names that are the workflow's, in its tenant."""
     is_active = workflow.versions and not workflow.retired
-    return frozenset({name_stream(workflow.newest.document["name"])} if is_active else ())
+    return frozenset({name_stream(tenant_id, workflow.newest.document["name"])} if is_active else ())
 
 
 def holder(claims: Iterable[Event]) -> str | None:
@@ -62,9 +65,9 @@ def passed_on(
     Raises:
         Conflict: another workflow has the new name; `workflow_id` says which.
     """
-    has = held(after)
+    had, has = held(cause.tenant_id, before), held(cause.tenant_id, after)
     changes: list[Change] = []
-    for name in sorted(held(before) ^ has):
+    for name in sorted(had ^ has):
         stands = claims.get(name, ())
         owner = holder(stands)
         if name in has and owner not in {None, workflow_id}:

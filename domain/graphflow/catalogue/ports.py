@@ -9,18 +9,22 @@ from domain.graphflow.catalogue.projection import WorkflowRow, WorkflowVersionRo
 
 @dataclass(frozen=True, slots=True)
 class WorkflowFilter:
-    """A filter; None matches all but retired workflows, which have to be requested. `q` is a substring."""
+    """The workflows that one tenant sees; None lets all through, but for retired ones, which have to be asked for.
 
+    `q` is a part of a text.
+    """
+
+    tenant_id: str
     status: Literal["active", "retired"] | None = None
     q: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Runs:
-    """Statistics of a workflow's newest runs, 1,000 at most, whoever started them.
+    """What became of a workflow's newest runs in the tenant, 1,000 at most, whoever began them.
 
-    `ended` excludes cancelled ones, and `success_rate` is the share of it that completed, 0 to 1; the durations are of
-    completed ones, in seconds. None where there is no data.
+    `ended` leaves out those that were cancelled, and `success_rate` is the share of it that completed, 0 to 1; the
+    durations are of completed ones, in seconds. None where there is nothing to tell of.
     """
 
     total: int = 0
@@ -59,11 +63,11 @@ class WorkflowVersionPage:
 
 
 class WorkflowReads(Protocol):
-    """The catalogue, up to the projection's position."""
+    """The catalogue, as far as the projection has come. A tenant sees its own workflows and the ready-made ones."""
 
     def page(self, wanted: WorkflowFilter, *, skip: int, limit: int) -> WorkflowPage: ...
 
-    def get(self, workflow_id: str) -> SeenWorkflow:
+    def get(self, tenant_id: str, workflow_id: str) -> SeenWorkflow:
         """Return one workflow, retired or not.
 
         Raises:
@@ -71,7 +75,7 @@ class WorkflowReads(Protocol):
         """
         ...
 
-    def version(self, workflow_id: str, version: int) -> WorkflowVersionRow:
+    def version(self, tenant_id: str, workflow_id: str, version: int) -> WorkflowVersionRow:
         """Return one version.
 
         Raises:
@@ -79,8 +83,10 @@ class WorkflowReads(Protocol):
         """
         ...
 
-    def versions(self, workflow_id: str, *, skip: int, limit: int) -> WorkflowVersionPage: ...
+    def versions(self, tenant_id: str, workflow_id: str, *, skip: int, limit: int) -> WorkflowVersionPage: ...
 
-    def named(self, wanted: Iterable[tuple[str, int | None]]) -> Mapping[tuple[str, int | None], WorkflowVersionRow]:
+    def named(
+        self, tenant_id: str, wanted: Iterable[tuple[str, int | None]]
+    ) -> Mapping[tuple[str, int | None], WorkflowVersionRow]:
         """Return versions of active workflows by id and number; None stands for the newest. A missing one is absent."""
         ...

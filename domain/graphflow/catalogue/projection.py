@@ -7,21 +7,23 @@ from typing import Any, ClassVar, Literal
 
 from domain.errors import NotFound
 from domain.events import Recorded
-from domain.graphflow.catalogue.commands import SEED
+from domain.graphflow.catalogue.aggregate import SEED
 from domain.graphflow.catalogue.events import WorkflowDefined, WorkflowRetired
 from domain.projection import Key, Row, Rows
+from domain.tenant_ids import DEFAULT, EVERY
 
 
 @dataclass(frozen=True, slots=True)
 class WorkflowRow:
-    """A workflow. `version` is the newest; `changes` counts its events; `steps` its nodes.
+    """A workflow. `version` is the newest; `changes` counts all that happened to it; `steps` its nodes.
 
-    `ready_made`: it came with the platform, whoever has changed it since.
+    `ready_made`: it came with the platform; its `tenant_id` is `*`.
     """
 
     TABLE: ClassVar[str] = "workflows"
-    KEY: ClassVar[tuple[str, ...]] = ("id",)
+    KEY: ClassVar[tuple[str, ...]] = ("tenant_id", "id")
 
+    tenant_id: str
     id: str
     name: str
     description: str
@@ -41,8 +43,9 @@ class WorkflowVersionRow:
     """One version with its whole definition."""
 
     TABLE: ClassVar[str] = "workflow_versions"
-    KEY: ClassVar[tuple[str, ...]] = ("workflow_id", "version")
+    KEY: ClassVar[tuple[str, ...]] = ("tenant_id", "workflow_id", "version")
 
+    tenant_id: str
     workflow_id: str
     version: int
     definition: dict[str, Any]
@@ -60,25 +63,37 @@ class WorkflowsProjection:
 
     def touches(self, recorded: Recorded) -> Iterable[tuple[type[Row], Key]]:
         match recorded.event:
-            case WorkflowDefined(workflow_id=workflow_id) | WorkflowRetired(workflow_id=workflow_id):
-                yield WorkflowRow, (workflow_id,)
+            case WorkflowDefined() | WorkflowRetired() as event:
+                yield from ((WorkflowRow, (tenant_id, event.workflow_id)) for tenant_id in _owners(event))
 
     def project(self, recorded: Recorded, rows: Rows) -> None:
         match recorded.event:
             case WorkflowDefined() as event:
-                row = rows.get(WorkflowRow, event.workflow_id)
-                rows.put(_described(event, row, recorded.version))
-                rows.put(_version(event))
-            case WorkflowRetired(workflow_id=workflow_id, at=at):
-                row = rows.get(WorkflowRow, workflow_id)
-                if row is None:
+                row = _described(event, _found(rows, event), recorded.version)
+                rows.put(row)
+                rows.put(_version(event, row.tenant_id))
+            case WorkflowRetired(at=at) as event:
+                found = _found(rows, event)
+                if found is None:
                     raise NotFound(f"{recorded.stream} was never defined")
-                retired = replace(row, status="retired", changes=recorded.version, updated_at=at, retired_at=at)
+                retired = replace(found, status="retired", changes=recorded.version, updated_at=at, retired_at=at)
                 rows.put(retired)
 
 
+def _owners(event: WorkflowDefined | WorkflowRetired) -> tuple[str, ...]:
+    """Whose the workflow can be: the ready-made ones have their streams among those of the tenant `default`."""
+    return (EVERY, DEFAULT) if event.tenant_id == DEFAULT else (event.tenant_id,)
+
+
+def _found(rows: Rows, event: WorkflowDefined | WorkflowRetired) -> WorkflowRow | None:
+    found = (rows.get(WorkflowRow, tenant_id, event.workflow_id) for tenant_id in _owners(event))
+    return next((row for row in found if row is not None), None)
+
+
 def _described(event: WorkflowDefined, before: WorkflowRow | None, changes: int) -> WorkflowRow:
+    is_ready_made = before.ready_made if before else event.by == SEED
     return WorkflowRow(
+        tenant_id=EVERY if is_ready_made else event.tenant_id,
         id=event.workflow_id,
         name=event.definition["name"],
         description=event.definition.get("description", ""),
@@ -87,15 +102,16 @@ def _described(event: WorkflowDefined, before: WorkflowRow | None, changes: int)
         version=event.version,
         changes=changes,
         fingerprint=event.fingerprint,
-        ready_made=before.ready_made if before else event.by == SEED,
+        ready_made=is_ready_made,
         created_at=before.created_at if before else event.at,
         updated_at=event.at,
         retired_at=None,
     )
 
 
-def _version(event: WorkflowDefined) -> WorkflowVersionRow:
+def _version(event: WorkflowDefined, tenant_id: str) -> WorkflowVersionRow:
     return WorkflowVersionRow(
+        tenant_id=tenant_id,
         workflow_id=event.workflow_id,
         version=event.version,
         definition=event.definition,

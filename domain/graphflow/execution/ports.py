@@ -32,10 +32,13 @@ class SeenRun:
 
 @dataclass(frozen=True, slots=True)
 class RunFilter:
-    """A filter; None matches all. Runs that are a node of another run are excluded unless `parts` is True."""
+    """The runs of one tenant; None lets all of them through.
 
+    Runs that are a node of another one are left out unless `parts` are wanted.
+    """
+
+    tenant_id: str
     workflow_id: str | None = None
-    key_id: str | None = None
     status: Status | None = None
     parts: bool = False
 
@@ -53,12 +56,12 @@ class RunReads(Protocol):
 
     def run(self, execution_id: str) -> SeenRun | None: ...
 
-    def newest(self, workflow_id: str, key_id: str | None = None) -> SeenRun | None:
-        """Return the newest run of a workflow; with `key_id`, of those that this key has started."""
+    def newest(self, tenant_id: str, workflow_id: str) -> SeenRun | None:
+        """The newest run of a workflow that this tenant has started."""
         ...
 
     def page(self, wanted: RunFilter, *, skip: int, limit: int) -> RunPage: ...
 
     def unended(self, before: datetime, limit: int) -> list[ExecutionRow]:
-        """Return open runs that started before this moment, oldest first."""
+        """Runs of all tenants that have no end and began before this moment, oldest first."""
         ...

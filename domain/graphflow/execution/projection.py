@@ -16,6 +16,7 @@ from domain.graphflow.execution.events import (
     NodeEnded,
     NodeEvent,
     NodeHeld,
+    PlannedNode,
     RunEnded,
     RunPaused,
     RunReopened,
@@ -39,6 +40,7 @@ class ExecutionRow:
     KEY: ClassVar[tuple[str, ...]] = ("execution_id",)
 
     execution_id: str
+    tenant_id: str
     workflow_id: str
     version: int
     name: str
@@ -75,6 +77,7 @@ class NodeRow:
 
     execution_id: str
     node: str
+    tenant_id: str
     place: int
     type: str
     status: NodeStatus
@@ -136,6 +139,7 @@ def _start(event: RunStarted, rows: Rows) -> None:
     rows.put(
         ExecutionRow(
             execution_id=event.execution_id,
+            tenant_id=event.tenant_id,
             workflow_id=event.workflow_id,
             version=event.version,
             name=event.name,
@@ -159,15 +163,16 @@ def _start(event: RunStarted, rows: Rows) -> None:
         )
     )
     for place, node in enumerate(event.nodes, 1):
-        rows.put(_fresh(event.execution_id, node.id, place, node.type))
+        rows.put(_fresh(event, node, place))
 
 
-def _fresh(execution_id: str, node: str, place: int, kind: str) -> NodeRow:
+def _fresh(event: RunStarted, node: PlannedNode, place: int) -> NodeRow:
     return NodeRow(
-        execution_id=execution_id,
-        node=node,
+        execution_id=event.execution_id,
+        node=node.id,
+        tenant_id=event.tenant_id,
         place=place,
-        type=kind,
+        type=node.type,
         status="pending",
         visits=0,
         attempts=0,

@@ -1,46 +1,9 @@
--- Views, folded from the ledger: column order is the order of the row classes' fields.
-
-CREATE TABLE chat_sessions (
-    session_id text COLLATE "C" PRIMARY KEY,
-    agent_id text NOT NULL,
-    key_id text NOT NULL,
-    workflow_id text NOT NULL,
-    user_id text,
-    project_id text,
-    status text NOT NULL,
-    turns integer NOT NULL,
-    opened_at timestamptz NOT NULL,
-    last_at timestamptz NOT NULL,
-    ended_at timestamptz
-);
-
-CREATE TABLE chat_turns (
-    session_id text COLLATE "C" NOT NULL,
-    turn integer NOT NULL,
-    message_id text NOT NULL,
-    message_hash text NOT NULL,
-    reply_hash text,
-    agent_id text NOT NULL,
-    agent_version integer NOT NULL,
-    status text NOT NULL,
-    visits integer NOT NULL,
-    model text NOT NULL,
-    finish text,
-    prompt_tokens bigint NOT NULL,
-    completion_tokens bigint NOT NULL,
-    cost numeric NOT NULL,
-    code text,
-    error text,
-    at timestamptz NOT NULL,
-    ended_at timestamptz,
-    PRIMARY KEY (session_id, turn)
-);
-CREATE INDEX chat_turns_message ON chat_turns (message_id);
-CREATE INDEX chat_turns_running ON chat_turns (at) WHERE status = 'running';
+-- Every attempt at a model call, and what was used.
 
 CREATE TABLE cost_calls (
     call_id text COLLATE "C" NOT NULL,
     attempt integer NOT NULL,
+    tenant_id text COLLATE "C" NOT NULL,
     state text NOT NULL,
     kind text NOT NULL,
     provider_call_id text,
@@ -62,14 +25,18 @@ CREATE TABLE cost_calls (
     at timestamptz NOT NULL,
     deadline timestamptz NOT NULL,
     ended_at timestamptz,
+    refused text,
     PRIMARY KEY (call_id, attempt)
 );
-CREATE INDEX cost_calls_at ON cost_calls (at, call_id, attempt);
+CREATE INDEX cost_calls_tenant ON cost_calls (tenant_id, at, call_id, attempt);
 CREATE INDEX cost_calls_session ON cost_calls (session_id);
 CREATE INDEX cost_calls_workflow ON cost_calls (workflow_id);
+-- Across tenants: what is overdue, and what models take.
 CREATE INDEX cost_calls_open ON cost_calls (deadline) WHERE state = 'reserved';
+CREATE INDEX cost_calls_refused ON cost_calls (model, ended_at) WHERE refused IS NOT NULL;
 
 CREATE TABLE cost_usage (
+    tenant_id text COLLATE "C" NOT NULL,
     day date NOT NULL,
     agent_id text NOT NULL,
     model text NOT NULL,
@@ -82,5 +49,5 @@ CREATE TABLE cost_usage (
     failed bigint NOT NULL,
     unknown bigint NOT NULL,
     open_cost numeric NOT NULL,
-    PRIMARY KEY (day, agent_id, model, key_id)
+    PRIMARY KEY (tenant_id, day, agent_id, model, key_id)
 );

@@ -1,7 +1,8 @@
--- Approvals as they stand, and every step of the way there. Column order is the order of the row classes' fields.
+-- Approvals as they stand, and every step of the way there.
 
 CREATE TABLE approvals (
     id text COLLATE "C" PRIMARY KEY,
+    tenant_id text COLLATE "C" NOT NULL,
     kind text NOT NULL,
     risk text NOT NULL,
     title text NOT NULL,
@@ -31,13 +32,14 @@ CREATE TABLE approvals (
     edited_hash text COLLATE "C",
     version bigint NOT NULL
 );
-CREATE INDEX approvals_created ON approvals (created_at, id);
-CREATE INDEX approvals_open ON approvals (created_at, id) WHERE status IN ('pending', 'escalated');
+CREATE INDEX approvals_created ON approvals (tenant_id, created_at, id);
+CREATE INDEX approvals_open ON approvals (tenant_id, created_at, id) WHERE status IN ('pending', 'escalated');
 CREATE INDEX approvals_workflow ON approvals (workflow_id);
 
 CREATE TABLE approval_steps (
     approval_id text COLLATE "C" NOT NULL,
     step bigint NOT NULL,
+    tenant_id text COLLATE "C" NOT NULL,
     event text NOT NULL,
     status text NOT NULL,
     by text NOT NULL,
@@ -48,4 +50,15 @@ CREATE TABLE approval_steps (
     comment_hash text COLLATE "C",
     content_hash text COLLATE "C",
     PRIMARY KEY (approval_id, step)
+);
+
+-- What callers whose keys were checked want done with approvals. Only the API writes here: nothing that a caller can
+-- store as a text, and nothing in Temporal, is an instruction.
+CREATE TABLE approval_instructions (
+    approval_id text COLLATE "C" NOT NULL,
+    tenant_id text COLLATE "C" NOT NULL,
+    hash text COLLATE "C" NOT NULL,
+    body text NOT NULL,
+    written_at timestamptz NOT NULL DEFAULT now(),
+    PRIMARY KEY (approval_id, hash)
 );

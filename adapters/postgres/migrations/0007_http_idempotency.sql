@@ -1,4 +1,5 @@
--- Claims and answers of requests that carry an Idempotency-Key. `key` is a hash of caller, method, path and key.
+-- Claims and answers of requests that carry an Idempotency-Key. `key` is a hash of tenant, caller,
+-- method, path and key.
 CREATE TABLE http_idempotency (
     key          bytea PRIMARY KEY,
     fingerprint  bytea NOT NULL,

@@ -1,7 +1,8 @@
--- Tool calls: column order is the order of the row class's fields.
+-- Tool calls.
 
 CREATE TABLE tool_calls (
     tool_call_id text COLLATE "C" PRIMARY KEY,
+    tenant_id text COLLATE "C" NOT NULL,
     session_id text COLLATE "C" NOT NULL,
     turn integer NOT NULL,
     step integer NOT NULL,
@@ -19,5 +20,6 @@ CREATE TABLE tool_calls (
     started_at timestamptz,
     ended_at timestamptz
 );
+CREATE INDEX tool_calls_tenant ON tool_calls (tenant_id, at, tool_call_id);
 CREATE INDEX tool_calls_session ON tool_calls (session_id, turn);
 CREATE INDEX tool_calls_workflow ON tool_calls (workflow_id);

@@ -1,7 +1,8 @@
--- Swarms and who sits in them, folded from the ledger.
+-- Swarms and their members.
 
 CREATE TABLE swarms (
     task_id text COLLATE "C" PRIMARY KEY,
+    tenant_id text COLLATE "C" NOT NULL,
     mode text NOT NULL,
     status text NOT NULL,
     stage text,
@@ -27,12 +28,14 @@ CREATE TABLE swarms (
     started_at timestamptz,
     ended_at timestamptz
 );
-CREATE INDEX swarms_requested ON swarms (key_id, requested_at, task_id);
+CREATE INDEX swarms_requested ON swarms (tenant_id, requested_at, task_id);
+-- Across tenants: what was lost.
 CREATE INDEX swarms_unended ON swarms (requested_at) WHERE ended_at IS NULL;
 
 CREATE TABLE swarm_members (
     task_id text COLLATE "C" NOT NULL,
     seat text COLLATE "C" NOT NULL,
+    tenant_id text COLLATE "C" NOT NULL,
     place integer NOT NULL,
     agent_id text NOT NULL,
     agent_version integer NOT NULL,
