@@ -1,0 +1,224 @@
+"""Two tenants and every route there is: what one has made, the other neither finds nor changes.
+
+The routes come from the application, so a new one is walked too: one with parameters of its path has to have them among
+`Made.ids`, and one that creates something stands in `Made.create` or is asked with a body of `BODIES`.
+"""
+
+import json
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import httpx
+import pytest
+from fastapi.routing import APIRoute
+
+from tests.scripted_model import ScriptedModel
+from tests.system import AGENT, OF_ACME, OF_ZETA, System, until
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+API = "/api/v1"
+MARK = f"acmes-own-{uuid4().hex[:12]}"
+"""Stands in every name and text that acme writes, and so nowhere in what zeta reads."""
+OPERATORS = ("/health", "/metrics", "/docs", "/redoc", "/openapi.json")
+"""What is about the platform, and the same for whoever asks."""
+FIGURES = {"/agents/ali/insights", "/cost-management/usage"}
+"""What acme reads that names nothing of its own."""
+TEAM = Path(__file__).parents[1] / "graphflow" / "team.json"
+WAITING = {
+    "nodes": [
+        {"id": "wait", "type": "wait", "event": "go"},
+        {"id": "said", "type": "transform", "set": {"who": "nodes.wait.output.payload"}},
+    ],
+    "edges": [{"from": "wait", "to": "said"}],
+}
+DRAWN = {
+    "definition": {
+        "name": "Drawn",
+        "nodes": [{"id": "a", "type": "agent", "agent": AGENT, "prompt": "{{ input.request }}"}],
+        "edges": [],
+    },
+    "requirements": [],
+}
+BODIES: dict[tuple[str, str], dict[str, Any]] = {
+    ("PUT", "/agent-management/{agent_id}"): {"description": "Theirs."},
+    ("PUT", "/workflows/{workflow_id}"): {"description": "Theirs."},
+    ("POST", "/agents/chat/{session_id}/fork"): {"turn": 1},
+    ("POST", "/agents/chat/{session_id}/turns/{turn}/rating"): {"rating": 1},
+    ("POST", "/approvals/{approval_id}/reject"): {"reason": "No."},
+    ("POST", "/approvals/{approval_id}/delegate"): {"to": "key_zeta"},
+    ("POST", "/workflows/{workflow_id}/execute"): {"input": {}},
+    ("POST", "/workflows/{workflow_id}/executions/{execution_id}/events"): {"name": "go", "payload": "theirs"},
+}
+MOVING = re.compile(r'"(duration|duration_ms|duration_s|timestamp|request_id|until)":[^,}]*')
+
+
+def bodies(name: str) -> dict[str, dict[str, Any]]:
+    """What creates something, by its path; the same for both tenants, so that each could be refused for the other."""
+    agent = {"name": f"Agent {name}", "description": name, "capabilities": [name], "system_prompt": name}
+    context = {"session_id": f"session-of-{name}", "user_id": name, "project_id": name}
+    return {
+        "/agent-management/create": agent,
+        "/agents/chat": {"agent_id": AGENT, "message": name, "context": context},
+        "/agents/ali/query": {"query": name, "context": {"project_id": name}},
+        "/agents/ali/coordinate": {"task": name, "context": {"note": name}},
+        "/swarm/coordinate": {"task": name, "agents": ["amy_cfo", "jony_creative_director"]},
+        "/workflows": {"name": f"Workflow {name}", "description": name, **WAITING},
+        "/workflows/import": json.loads(TEAM.read_text()),
+        "/workflows/generate": {"description": name, "name": f"Drawn {name}"},
+        "/workflows/validate": {"name": name, **WAITING},
+        "/approvals/batch": {"decisions": [{"id": "approval_nobodys", "decision": "approve"}]},
+    }
+
+
+@dataclass
+class Made:
+    """What acme has made, by the names of the parameters that lead there."""
+
+    system: System
+    ids: dict[str, str] = field(default_factory=dict)
+
+    async def post(self, path: str, body: Any = None, headers: dict[str, str] = OF_ACME) -> httpx.Response:
+        query = {"name": f"Imported {MARK}"} if path == "/workflows/import" else {}
+        answer = await self.system.http.post(f"{API}{path}", json=body, headers=headers, params=query)
+        assert answer.status_code in {200, 201, 202}, f"{path}: {answer.text}"
+        return answer
+
+    async def create(self) -> None:
+        """Everything that a caller can make."""
+        for path, body in bodies(MARK).items():
+            made = (await self.post(path, body)).json()
+            match path:
+                case "/agent-management/create":
+                    self.ids["agent_id"] = made["id"]
+                case "/agents/chat":
+                    self.ids |= {"session_id": made["session_id"], "turn": "1", "version": "1"}
+                case "/swarm/coordinate":
+                    self.ids["task_id"] = made["task_id"]
+                case "/workflows":
+                    self.ids["workflow_id"] = made["id"]
+        await self.post(f"/agent-management/{self.ids['agent_id']}/deploy", {})
+        await self.post(f"/agents/chat/{self.ids['session_id']}/turns/1/rating", {"rating": 5, "comment": MARK})
+        await self.post(f"/agents/chat/{self.ids['session_id']}/fork", {"turn": 1})
+        held = {"agent_id": self.ids["agent_id"], "message": MARK, "require_approval": True}
+        self.ids["approval_id"] = (await self.post("/agents/chat", held)).json()["approval_id"]
+        run = await self.post(
+            f"/workflows/{self.ids['workflow_id']}/execute", {"input": {"request": MARK}, "context": {"a": MARK}}
+        )
+        self.ids["execution_id"] = run.json()["execution_id"]
+        await self._settled()
+
+    async def _settled(self) -> None:
+        """Wait until nothing moves but what waits for a person or an event."""
+
+        async def unended() -> list[str]:
+            listed = (await self.system.http.get(f"{API}/swarm", headers=OF_ACME)).json()["data"]
+            return [each["task_id"] for each in listed if each["status"] in {"pending", "running"}]
+
+        await until(unended, lambda left: not left, seconds=60)
+        path = f"{API}/workflows/{self.ids['workflow_id']}/status"
+        await until(
+            lambda: self.system.http.get(path, headers=OF_ACME),
+            lambda answer: answer.json().get("current_nodes") == ["wait"],
+            seconds=30,
+        )
+
+    async def shown(self) -> dict[str, Any]:
+        """All that acme can read, by its address, without what moves by itself."""
+        shown = {}
+        for method, template in routes(self.system):
+            if method == "GET":
+                answer = await self.system.http.get(self.path(template), headers=OF_ACME)
+                assert answer.status_code == 200, f"{template}: {answer.text}"
+                shown[template] = MOVING.sub("", answer.text)
+        return shown
+
+    def marks_of(self, text: str) -> list[str]:
+        """What in a text is acme's own: its mark, its key, its name in an id, ids of what it has made."""
+        own = {each for name, each in self.ids.items() if name not in {"turn", "version", "session_id"}}
+        return [word for word in (MARK, "key_acme", "acme~", *sorted(own)) if word in text]
+
+    def path(self, template: str) -> str:
+        """The template with acme's ids; the test fails where it has a parameter that nobody has made anything for."""
+        return API + re.sub(r"\{(\w+)\}", lambda found: self.ids[found[1]], template)
+
+
+def routes(system: System) -> Iterator[tuple[str, str]]:
+    """Methods and templates of all routes below `/api/v1`; there are no others but the operators'."""
+    for route in system.app.routes:
+        if not isinstance(route, APIRoute) or route.path.startswith(OPERATORS):
+            continue
+        assert route.path.startswith(f"{API}/"), f"{route.path} belongs to nobody: is it the operators' or a tenant's?"
+        for method in sorted(route.methods):
+            yield method, route.path.removeprefix(API)
+
+
+def script(model: ScriptedModel) -> None:
+    """Answers of the shapes that Ali and the designer are asked for."""
+    team = {"members": ["amy_cfo", "omri_data_scientist"], "mode": "sequential", "coordinator": None, "rationale": "."}
+    model.script(
+        {"shape": "ali_answer", "text": json.dumps({"answer": "Yes.", "suggested_actions": []}), "times": 9},
+        {"shape": "ali_team_5", "text": json.dumps(team), "times": 9},
+        {"shape": "graphflow_design", "text": json.dumps(DRAWN), "times": 9},
+    )
+
+
+async def test_no_route_shows_or_changes_what_another_tenant_has_made(
+    shared: System, scripted_model: ScriptedModel
+) -> None:
+    script(scripted_model)
+    acme = Made(shared)
+    await acme.create()
+    before = await acme.shown()
+    assert {template for template, text in before.items() if not acme.marks_of(text)} <= FIGURES
+    walked = list(routes(shared))
+    unwalked = set(walked)
+    for method, template in walked:
+        path, body = acme.path(template), BODIES.get((method, template), {} if method != "GET" else None)
+        if template in bodies(MARK) and method == "POST":
+            continue  # done below, once all that is there was tried
+        answer = await shared.http.request(method, path, json=body, headers=OF_ZETA)
+        unwalked.remove((method, template))
+        if method == "GET":
+            assert answer.status_code in ({200, 404} if "{" in template else {200}), f"{template}: {answer.text}"
+        else:
+            assert answer.status_code == 404, f"{method} {template}: {answer.status_code} {answer.text}"
+        assert_nothing_of(acme, answer)
+    asked = list(filters(acme))
+    assert len(asked) > 10, "lists are filtered by ids"
+    for path, parameters in asked:
+        answer = await shared.http.get(path, params=parameters, headers=OF_ZETA)
+        assert answer.status_code == 200, answer.text
+        assert_nothing_of(acme, answer)
+    assert await acme.shown() == before
+    for path, body in bodies(MARK).items():
+        made = await acme.post(path, body, headers=OF_ZETA)
+        unwalked.remove(("POST", path))
+        assert not {acme.ids[name] for name in ("task_id", "execution_id", "approval_id")} & set(made.text.split('"'))
+    assert not unwalked
+    assert await acme.shown() == before
+
+
+def filters(acme: Made) -> Iterator[tuple[str, dict[str, str]]]:
+    """The lists, each asked for one of acme's ids, by the names of the parameters in the API's description."""
+    own = {**acme.ids, "key_id": "key_acme", "requested_by": "key_acme", "q": MARK, "capability": MARK}
+    for path, described in acme.system.app.openapi()["paths"].items():
+        if path.startswith(API) and "get" in described and "{" not in path:
+            for parameter in described["get"].get("parameters", ()):
+                if parameter.get("name") in own:
+                    yield path, {parameter["name"]: own[parameter["name"]]}
+
+
+def assert_nothing_of(acme: Made, answer: httpx.Response) -> None:
+    """Zeta has made nothing yet: whatever it reads, it is told of nothing of acme's."""
+    own = acme.marks_of(answer.text)
+    if answer.status_code == 404:  # a refusal may repeat what was asked for
+        own = [word for word in own if word not in str(answer.request.url)]
+    assert not own, f"{answer.request.method} {answer.request.url}: {own} in {answer.text}"
+    body = answer.json()
+    if "current_period" in body:
+        assert (body["current_period"]["requests"], body["by_agent"]) == (0, [])
