@@ -117,7 +117,7 @@ async def _completed(http: aiohttp.ClientSession, target: Target, session: str) 
 async def _decisions(url: str, model: ScriptedModel, calls: int, approvals: int) -> None:
     """Approve at rest, then while so many model calls run or are queued."""
     model.script(default={})
-    table = Table("calls under way", "approvals", "p50 ms", "p95 ms", "slowest ms", title="decisions")
+    table = Table("calls running", "approvals", "p50 ms", "p95 ms", "slowest ms", title="decisions")
     async with _client() as http:
         for number in (0, calls):
             held = await asyncio.gather(*(_held(http, url) for _ in range(approvals)))

@@ -198,8 +198,8 @@ def _to_view(database: Database) -> None:
 
         with asyncio.Runner() as loop:
             ways = {
-                "somebody waits for it": lambda: loop.run(asked()),
-                "nobody does": lambda: _caught_up(ears, append()),
+                "with a waiting reader": lambda: loop.run(asked()),
+                "without one": lambda: _caught_up(ears, append()),
             }
             for name, way in ways.items():
                 table.add_row(name, *_seen(way, runner))

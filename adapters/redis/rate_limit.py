@@ -86,7 +86,7 @@ class RedisRateLimit:
     async def take(self, bucket: str) -> Verdict:
         failures = self._failures
         async with self._turns:
-            if self._failures != failures:
+            if self._failures != failures:  # a call before this one failed: waiting in turn for a dead server adds up
                 raise Unavailable("the rate limiter's buckets could not be reached a moment ago")
             allowed, remaining, full_at, retry_after = await self._ask(bucket)
         return Verdict(bool(allowed), self._limit, remaining, full_at, retry_after)

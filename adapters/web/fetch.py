@@ -94,13 +94,14 @@ class WebFetch:
 
     async def _followed(self, url: URL) -> _Page:
         resolver = CheckedResolver(self._rules, self._find)
+        # neither cache nor reuse: every connection goes through the checked resolver
         connector = TCPConnector(resolver=resolver, use_dns_cache=False, force_close=True)
         async with ClientSession(
             connector=connector,
             cookie_jar=DummyCookieJar(),
             headers=_HEADERS,
             timeout=ClientTimeout(total=None),
-            trust_env=False,
+            trust_env=False,  # a proxy would resolve names itself, past the guard
         ) as session:
             for _ in range(MOST_REDIRECTS + 1):
                 self._refuse(url)

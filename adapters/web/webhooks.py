@@ -25,6 +25,7 @@ class HttpWebhooks:
         """Make one attempt; see the port. A signature is valid for five minutes, so each attempt has its own."""
         timeout = aiohttp.ClientTimeout(total=TIMEOUT_S)
         try:
+            # no redirects: they would carry the signed body to another host
             async with (
                 aiohttp.ClientSession(timeout=timeout, cookie_jar=aiohttp.DummyCookieJar()) as session,
                 session.post(

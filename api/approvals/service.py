@@ -86,7 +86,7 @@ class Decisions:
         work = Work(command_key(wish.approval_id, command_id), wish.key)
         for _ in range(_TRIES):
             approval = await asyncio.to_thread(self._loaded, wish)
-            if command_id in approval.commands:
+            if command_id in approval.commands:  # a repeat, or an earlier attempt whose answer was lost
                 return Taken(await asyncio.to_thread(self._read, wish.approval_id))
             try:
                 order = await asyncio.to_thread(self._order, approval, wish, command_id)

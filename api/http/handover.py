@@ -54,7 +54,7 @@ class Handover:
             return await asyncio.to_thread(self._revocations.revoke, work, cause)
         except Unavailable:
             task = asyncio.create_task(self._revoke_later(work, cause))
-            self._late.add(task)
+            self._late.add(task)  # asyncio itself keeps only a weak reference
             task.add_done_callback(self._late.discard)
             raise
 

@@ -104,12 +104,13 @@ class _Claim:
         if self._renewal and not self._renewal.done():
             self._renewal.cancel()
             await asyncio.gather(self._renewal, return_exceptions=True)
+        # after a cancellation the work may go on: only the expiry of the lease frees the key
         if not self._kept and not isinstance(raised[1], asyncio.CancelledError):
             await self._try(self._answers.release(self.key, self.holder))
 
     async def keep(self, answer: Answer) -> None:
         """Store the response. The client gets it even if that fails: the work has been done."""
-        self._kept = True
+        self._kept = True  # even if storing fails: a released key would let a repeat do the work again
         await self._try(self._answers.keep(self.key, self.holder, answer))
 
     async def replace(self, answer: Answer) -> None:

@@ -194,7 +194,7 @@ async def test_cancelling_stops_the_agents_that_are_at_work(shared: System, scri
     await scripted_model.until(lambda bill: len(bill) == 1)
     await started.asking("cancel")
     over = await started.over()
-    assert (over.status, over.reason) == ("cancelled", "somebody cancelled it")
+    assert (over.status, over.reason) == ("cancelled", "it was cancelled by request")
     with pytest.raises(RPCError):
         await started.asking("cancel")
 

@@ -100,7 +100,7 @@ def test_a_result_of_several_texts_is_written_and_stored(place: Place) -> None:
 
 
 def test_an_end_without_a_beginning_records_both(place: Place) -> None:
-    place.swarms.end_swarm(ending(status="cancelled", seen=0, reason="somebody cancelled it"))
+    place.swarms.end_swarm(ending(status="cancelled", seen=0, reason="it was cancelled by request"))
     assert [event.NAME for event in place.events()] == ["swarm.requested", "swarm.ended"]
 
 

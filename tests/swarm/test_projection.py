@@ -151,11 +151,11 @@ def test_a_held_result_waits_and_its_end_waits_no_more() -> None:
 
 
 def test_the_end_says_what_became_of_those_who_had_no_turn_or_were_in_one() -> None:
-    swarm, seats = folded(requested(), started("ada"), ended("cancelled", reason="somebody cancelled it"))
+    swarm, seats = folded(requested(), started("ada"), ended("cancelled", reason="it was cancelled by request"))
     assert (swarm.status, swarm.stage, swarm.reason, swarm.ended_at) == (
         "cancelled",
         None,
-        "somebody cancelled it",
+        "it was cancelled by request",
         START + timedelta(seconds=9),
     )
     assert [row.status for row in seats.values()] == ["cancelled", "skipped", "skipped"]

@@ -67,11 +67,15 @@ async def test_what_was_finished_in_a_round_that_is_cut_short_stands(client: Cli
         await asked_to_speak(stage, 3)
         await handle.signal(Swarm.cancel, CANCEL)
         over = await handle.result()
-    assert over == SwarmOver("cancelled", "result", partial=True, reason="somebody cancelled it")
+    assert over == SwarmOver("cancelled", "result", partial=True, reason="it was cancelled by request")
     [ending] = stage.endings
     assert [part.hash for part in ending.result if part.hash] == ["ada-1", "cleo-1"]
     [given_up] = stage.given_up
-    assert (given_up.turn.agent_id, given_up.code, given_up.message) == ("bea", "CANCELLED", "somebody cancelled it")
+    assert (given_up.turn.agent_id, given_up.code, given_up.message) == (
+        "bea",
+        "CANCELLED",
+        "it was cancelled by request",
+    )
 
 
 async def test_the_deadline_cuts_it_short(client: Client) -> None:
@@ -105,7 +109,7 @@ async def test_one_that_cannot_begin_yet_can_be_cancelled(client: Client) -> Non
         handle = await swarm(client, stage, asked())
         await until(partial(asyncio.sleep, 0, stage), lambda it: it.unready < 10**6)
         await handle.signal(Swarm.cancel, CANCEL)
-        assert await handle.result() == SwarmOver("cancelled", None, reason="somebody cancelled it")
+        assert await handle.result() == SwarmOver("cancelled", None, reason="it was cancelled by request")
     assert (stage.endings[0].seen, stage.thoughts) == (0, [])
 
 
@@ -141,7 +145,7 @@ async def test_the_code_of_the_coordinators_failure_is_the_swarms(client: Client
 async def test_what_can_never_succeed_ends_it_as_failed(client: Client) -> None:
     async with performing(client, Stage()) as stage:
         over = await (await swarm(client, stage, asked(require_approval=True))).result()
-    assert over == SwarmOver("failed", None, code="INTERNAL_ERROR", reason="it could not go on: a text was erased")
+    assert over == SwarmOver("failed", None, code="INTERNAL_ERROR", reason="it could not continue: a text was erased")
     assert [part.hash for part in stage.written[0].result] == [f"{LEADER}-1"]
 
 

@@ -51,6 +51,7 @@ class Holds:
             ActivityError: the approval cannot be requested, for example because its risk is unknown.
         """
         self.waiting.add(ask.approval_id)
+        # shielded: a cancellation in between would leave an approval that is never withdrawn
         looks, asked = 0, await finished(self._request(ask))
         if on_wait is not None and ask.approval_id not in self.known:
             await on_wait(ask.approval_id)
@@ -65,7 +66,7 @@ class Holds:
 
     async def withdraw(self, reason: str) -> None:
         """Withdraw the approvals that are still open. Works while the workflow is being cancelled, too."""
-        open_ones = sorted(self.waiting - set(self.known))
+        open_ones = sorted(self.waiting - set(self.known))  # sorted: replays need the same order of commands
         self.waiting.clear()
         await asyncio.gather(*(_take_back(approval_id, Withdraw(reason)) for approval_id in open_ones))
 

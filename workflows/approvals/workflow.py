@@ -172,6 +172,7 @@ class Approval:
             )
         except TimeoutError:
             async with self._recording:
+                # with `seen` the ledger ignores this if a handler recorded something while the lock was awaited
                 passed = Passed(self._ask.approval_id, what, seen, workflow.now())
                 await self._record(ApprovalActivities.pass_time, passed, what)
 
@@ -199,7 +200,7 @@ class Approval:
             claim = Claimed(
                 approval_id=ask.approval_id,
                 owner=ask.owner,
-                command_id=str(workflow.uuid4()),
+                command_id=str(workflow.uuid4()),  # the same on every replay, unlike uuid.uuid4
                 verdict=verdict,
                 by=heard.by,
                 at=workflow.now(),

@@ -175,6 +175,7 @@ def _described(start: ChatStart) -> dict[str, Any]:
     return {
         "id": workflow_id(start.session_id),
         "task_queue": FLOW,
+        # a session has one open run: a second one would answer from a stale state
         "id_conflict_policy": WorkflowIDConflictPolicy.USE_EXISTING,
         "memo": {"request_id": start.because},
         "search_attributes": attributes(
@@ -191,6 +192,7 @@ def _asked(handle: "asyncio.Future[Any]") -> None:
 
 
 def _update_id(say: Say) -> str:
+    # Temporal deduplicates by this id within a run: a repeated attempt gets the first one's result
     return say.message_id if say.visit == 1 else f"{say.message_id}.{say.visit}"
 
 

@@ -52,6 +52,7 @@ class _Flow:
 
     def launch(self, visit: Visit) -> None:
         task = self.tasks[visit] = asyncio.create_task(self.visits.take(visit))
+        # ends are settled in the order in which they came, which a replay repeats
         task.add_done_callback(lambda _: self.ended.append(visit))
 
     def settle(self) -> None:
@@ -108,7 +109,7 @@ class GraphRun:
         working = asyncio.create_task(self._work())
         try:
             await workflow.wait_condition(lambda: working.done() or self._cancelled is not None)
-            stop = None if working.done() else _Stop("cancelled", "somebody cancelled it")
+            stop = None if working.done() else _Stop("cancelled", "it was cancelled by request")
         except asyncio.CancelledError:
             stop = _Stop("cancelled", "its workflow was cancelled")
         over = await surely(self._close(working, stop))
@@ -281,7 +282,7 @@ class GraphRun:
             await workflow.wait_condition(workflow.all_handlers_finished)
             if self._cancelled is None:
                 return None
-            stop = _Stop("cancelled", "somebody cancelled it")
+            stop = _Stop("cancelled", "it was cancelled by request")
         self._closing = True
         if flow is not None:
             await stopped([*flow.tasks.values()])
@@ -406,4 +407,4 @@ def _broken(working: "asyncio.Task[Any]") -> _Stop | None:
     if not isinstance(error, FailureError):
         raise error
     code, message = why(error)
-    return _Stop("failed", f"it could not go on: {message}", code)
+    return _Stop("failed", f"it could not continue: {message}", code)

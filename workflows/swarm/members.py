@@ -56,7 +56,7 @@ class Seats:
 
         try:
             ended = await asyncio.gather(*(one(place) for place in range(len(speaks))), return_exceptions=True)
-        finally:
+        finally:  # contributions made before a cancellation are part of the partial result
             self.spoken += [spoken for spoken in said if spoken is not None]
         for failure in ended:
             if failure is not None:

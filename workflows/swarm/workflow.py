@@ -89,7 +89,7 @@ class Swarm:
             await workflow.wait_condition(lambda: working.done() or self._cancelled, timeout=remaining)
         except TimeoutError:
             return _Outcome("deadline_exceeded", reason="its deadline has passed")
-        return None if working.done() else _Outcome("cancelled", reason="somebody cancelled it")
+        return None if working.done() else _Outcome("cancelled", reason="it was cancelled by request")
 
     async def _close(self, working: "asyncio.Task[_Outcome]", stopped: _Outcome | None) -> SwarmOver:
         """Stop the work if it has to stop, and record its end."""
@@ -207,7 +207,9 @@ def _broken(working: "asyncio.Task[_Outcome]") -> _Outcome:
     if not isinstance(error, FailureError):
         working.result()
     cause = getattr(error, "cause", None) or error
-    return _Outcome("failed", code="INTERNAL_ERROR", reason=f"it could not go on: {getattr(cause, 'message', cause)}")
+    return _Outcome(
+        "failed", code="INTERNAL_ERROR", reason=f"it could not continue: {getattr(cause, 'message', cause)}"
+    )
 
 
 async def _surely(step: Coroutine[Any, Any, T]) -> T:

@@ -90,7 +90,7 @@ class ToolUse:
             if kind == "tool_call" and decided.outcome != "approved":
                 self.used.remove(call.name)
                 holding = replace(holding, refused_tool=call.name)
-            await recorded(HoldingActivities.resume_turn, holding, f"go on: {decided.outcome}")
+            await recorded(HoldingActivities.resume_turn, holding, f"resume: {decided.outcome}")
         return decided
 
     async def _delegated(self, run: ToolRun) -> ToolDone:

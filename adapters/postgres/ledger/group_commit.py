@@ -84,7 +84,7 @@ class GroupCommit:
             append.leads, self._busy = not self._busy, True
         append.underway.in_line()
         if not append.leads:
-            append.told.acquire()
+            append.told.acquire()  # blocks until the leader releases it, with the result or the lead
         if append.leads:
             self._lead()
 

@@ -152,6 +152,7 @@ class Rebuild:
 
     def _swap_once(self, connection: Connection, name: str) -> int:
         with connection.transaction():
+            # DROP TABLE waits for readers, and all later readers wait behind it
             connection.execute("SET LOCAL lock_timeout = '2s'")
             position = log.hold(connection, [name])[name].position
             self._fold.fold_to(connection, position)

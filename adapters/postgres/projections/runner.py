@@ -101,6 +101,7 @@ class ProjectionRunner:
     def _take(self, connection: Connection, names: list[str], position: int, stored: list[Stored]) -> None:
         try:
             with connection.transaction():
+                # the positions were read without a lock: check them again under it, or events fold twice
                 held = log.hold(connection, names, {row[1] for row in stored})
                 if _unmoved(held, position):
                     recorded = [log.decoded(self._registry, row) for row in stored]
