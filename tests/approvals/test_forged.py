@@ -191,7 +191,7 @@ async def test_a_decision_about_another_question_is_not_taken_for_this_one(
     await working.activities().request_approval(replace(ask, **first))
     await working.run_of(ask).signal("approve")
     await asyncio.wait_for(working.run_of(ask).result(), 20)
-    with pytest.raises(Forbidden, match="another question"):
+    with pytest.raises(Forbidden, match="another request"):
         await working.activities().request_approval(ask)
     handle = await working.client.start_workflow(
         Waiter.run, args=[ask, False], id=f"w-{ask.approval_id}", task_queue=FLOW

@@ -92,7 +92,7 @@ async def test_with_keys_whoever_asked_does_not_decide(system_settings: Settings
         assert (await desk.post(own, "approve")).status_code == 401
         refused = await desk.post(own, "approve", headers=AS_ADMIN)
         assert refused.status_code == 403
-        assert "whoever asked" in refused.json()["error"]["message"]
+        assert "the requester" in refused.json()["error"]["message"]
         other, waiter = await desk.asked(AS_ADMIN, key_id="key_b")
         run = system.temporal.get_workflow_handle_for(Approval.run, other.approval_id)
         await run.signal("approve", {"by": "key_admin"})

@@ -192,9 +192,9 @@ async def test_a_signal_may_edit_the_text(working: Stage) -> None:
 @pytest.mark.parametrize(
     ("rules", "reason"),
     [
-        ({"separation": True}, "whoever asked"),
+        ({"separation": True}, "the requester"),
         ({"quorum": 2}, "2 have to agree"),
-        ({"deciders": ("key_a",)}, "only some may decide"),
+        ({"deciders": ("key_a",)}, "only certain keys may decide"),
     ],
 )
 async def test_a_signal_proves_nothing(stage: Stage, rules: dict[str, Any], reason: str) -> None:

@@ -234,6 +234,6 @@ async def test_a_step_whose_workers_always_die_is_given_up(unworked: System, scr
         await scripted_model.until(lambda bill, least=attempt: len(bill) >= least)  # type: ignore[misc]
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
-    with pytest.raises(UpstreamFailed, match="as often as it may be"):
+    with pytest.raises(UpstreamFailed, match="the limit of attempts"):
         await environment(MOST_ATTEMPTS + 1).run(thinking.think, thought)
     assert len(scripted_model.bill()) == MOST_ATTEMPTS

@@ -108,9 +108,9 @@ def test_a_run_ends_once_and_only_one_that_stopped_short_can_be_gone_on_with() -
     assert runs.reopen(run, again) == [again]
     assert runs.reopen(runs.load([started(), over, again]), again) == []
     for events, reason in [
-        ([], "not over"),
+        ([], "not ended"),
         ([RunEnded(status="completed", state=STATE, **cause(3))], "has completed"),
-        ([RunEnded(status="failed", **cause(3))], "not begun"),
+        ([RunEnded(status="failed", **cause(3))], "not started"),
         ([NodeCompensated(node="a", visit=1, status="completed", **cause(2)), over], "undone"),
     ]:
         with pytest.raises(Conflict, match=reason):
