@@ -111,7 +111,7 @@ def test_a_run_ends_once_and_only_one_that_stopped_short_can_be_gone_on_with() -
         ([], "not ended"),
         ([RunEnded(status="completed", state=STATE, **cause(3))], "has completed"),
         ([RunEnded(status="failed", **cause(3))], "not started"),
-        ([NodeCompensated(node="a", visit=1, status="completed", **cause(2)), over], "undone"),
+        ([NodeCompensated(node="a", visit=1, status="completed", **cause(2)), over], "compensated"),
     ]:
         with pytest.raises(Conflict, match=reason):
             runs.reopen(runs.load([started(), *events]), again)
