@@ -15,7 +15,7 @@ from cel_expr_python import cel
 from domain.errors import Invalid
 from domain.graphflow.definition.node_types import LONGEST_EXPRESSION
 from domain.graphflow.expressions.cost import FEW_UNITS, MOST_ROUNDS, MOST_UNITS, units
-from domain.graphflow.expressions.error_messages import sentence
+from domain.graphflow.expressions.error_messages import ErrorKind, translate
 from domain.graphflow.expressions.programs import SLICE, Gathering, Sliced, environment, in_order, ordered, sliced
 from domain.graphflow.expressions.syntax import Tree, has_loops, tree_of
 from domain.graphflow.expressions.tokens import without_tests
@@ -28,13 +28,24 @@ ROOTS = frozenset({"input", "nodes", "context", "visit"})
 
 
 class BadExpression(Invalid):
-    """An expression that cannot be compiled, or not be evaluated on the given data. `reason` is a sentence."""
+    """An expression that cannot be compiled, or not be evaluated on the given data. `reason` is a sentence.
 
-    def __reduce__(self) -> tuple[type[Self], tuple[str]]:
-        return type(self), (self.reason,)  # it is pickled by another process
+    `kind` and `name` say what it is about, for programs.
+    """
 
-    def __init__(self, reason: str) -> None:
+    def __reduce__(self) -> tuple[type[Self], tuple[str, ErrorKind, str | None]]:
+        return type(self), (self.reason, self.kind, self.name)  # it is pickled by another process
+
+    def __init__(self, reason: str, kind: ErrorKind = "other", name: str | None = None) -> None:
         super().__init__(reason, field="expression", reason=reason)
+        self.kind: ErrorKind = kind
+        self.name = name
+
+    @classmethod
+    def of(cls, error: str) -> Self:
+        """Return the error for one of the CEL library's."""
+        found = translate(error)
+        return cls(found.text, found.kind, found.name)
 
     @property
     def reason(self) -> str:
@@ -60,7 +71,7 @@ def checked(expression: str, kinds: Mapping[str, Kind]) -> Kind:
     try:
         compiled = _environment(tuple(sorted(kinds.items()))).compile(without_tests(expression))
     except RuntimeError as error:
-        raise BadExpression(sentence(str(error))) from None
+        raise BadExpression.of(str(error)) from None
     return str(compiled.return_type().name())
 
 
@@ -102,7 +113,7 @@ def sliced_value(expression: str, data: Mapping[str, Any]) -> Any:
 
 def _of_loop(error: BadExpression, failed: Mapping[str, BadExpression]) -> BadExpression:
     """Return the error of an extracted loop if the expression's error is about its value."""
-    return next((why for name, why in failed.items() if error.reason.startswith(f"{name} ")), error)
+    return failed.get(error.name, error) if error.kind == "unknown_name" and error.name else error
 
 
 def holds(expression: str, data: Mapping[str, Any]) -> bool:
@@ -122,7 +133,7 @@ def _gathered(loop: Gathering, data: Mapping[str, Any]) -> list[Any]:
     if not isinstance(items, list):
         raise BadExpression("it iterates over a value that is not a list")
     if len(items) > MOST_ROUNDS:
-        raise BadExpression(sentence("Iteration budget exceeded"))
+        raise BadExpression.of("Iteration budget exceeded")
     slices = (items[at : at + SLICE] for at in range(0, len(items), SLICE))
     return [each for part in slices for each in _plain(loop.loop, {**data, loop.part: part})]
 
@@ -136,21 +147,21 @@ def _plain(compiled: cel.Expression, data: Mapping[str, Any]) -> Any:
         value = compiled.eval(data=dict(data))
         plain = value.plain_value()
     except (RuntimeError, TypeError, ValueError, OverflowError) as error:
-        raise BadExpression(sentence(str(error))) from None
+        raise BadExpression.of(str(error)) from None
     if value.type().name() in {"ERROR", "UNKNOWN"}:
-        raise BadExpression(sentence(str(plain)))
+        raise BadExpression.of(str(plain))
     return plain
 
 
 @lru_cache(maxsize=4096)
 def _compiled(expression: str, names: frozenset[str]) -> tuple[cel.Expression, Tree]:
     if len(expression) > LONGEST_EXPRESSION:
-        raise BadExpression(f"an expression has {LONGEST_EXPRESSION:,} characters at most")
+        raise BadExpression(f"an expression has {LONGEST_EXPRESSION:,} characters at most", "too_large")
     try:
         env = _loose(names)
         compiled = env.compile(expression, disable_check=True)
     except RuntimeError as error:
-        raise BadExpression(sentence(str(error))) from None
+        raise BadExpression.of(str(error)) from None
     except TypeError:  # half of a pair of surrogates, which JSON can carry
         raise BadExpression("it is no text in Unicode") from None
     serialized = compiled.serialize()
@@ -167,7 +178,7 @@ def _sliced(expression: str, names: frozenset[str]) -> Sliced:
     try:
         return sliced(serialized, sorted(names | ROOTS))
     except RuntimeError:
-        raise BadExpression("it is nested too deeply: split it into several") from None
+        raise BadExpression("it is nested too deeply: split it into several", "too_large") from None
 
 
 @lru_cache(maxsize=256)

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Mapping
 
+from domain.graphflow.expressions.error_messages import ErrorKind
 from domain.graphflow.expressions.tokens import words_of
 
 _OF_TYPES = "Compare and join values of one type; string(…), int(…) and double(…) convert"
@@ -40,14 +41,16 @@ _SIGNS: tuple[tuple[re.Pattern[str], str], ...] = (
 )
 
 
-def hint(expression: str, complaint: str) -> str:
-    """Return advice for an expression and its error message, one of `error_messages`, or an empty text."""
-    bare = words_of(expression)
-    if "is not known here" in complaint:
-        return next((fix for word, fix in _WORDS.items() if complaint.startswith(f"{word} ")), _OF_NAMES)
-    if "cannot be read" in complaint or "reserved identifier" in complaint:
-        sign = next((fix for pattern, fix in _SIGNS if pattern.search(bare)), None)
-        return sign or next((fix for word, fix in _WORDS.items() if word in bare.split()), _OF_SYNTAX)
-    if "nested too deeply" in complaint or "characters at most" in complaint:
-        return _OF_LENGTH
-    return _OF_TYPES
+def hint(expression: str, kind: ErrorKind, name: str | None = None) -> str:
+    """Return advice for an expression with an error of this kind; `name` is the one that is not known."""
+    match kind:
+        case "unknown_name":
+            return _WORDS.get(name or "", _OF_NAMES)
+        case "syntax":
+            bare = words_of(expression)
+            sign = next((fix for pattern, fix in _SIGNS if pattern.search(bare)), None)
+            return sign or next((fix for word, fix in _WORDS.items() if word in bare.split()), _OF_SYNTAX)
+        case "too_large":
+            return _OF_LENGTH
+        case _:
+            return _OF_TYPES

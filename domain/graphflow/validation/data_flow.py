@@ -43,7 +43,7 @@ class _Reader:
             read = references(expression)
         except BadExpression as error:
             message = f"{_short(expression)}: {error.reason}"
-            yield Problem("bad_expression", site.where, site.field, message, hint(expression, error.reason))
+            yield Problem("bad_expression", site.where, site.field, message, hint(expression, error.kind, error.name))
             return
         yield from _form(site, expression, kind)
         for path in self._outputs.mixed_in(expression):
