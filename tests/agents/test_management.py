@@ -11,7 +11,7 @@ import pytest
 from adapters.postgres.projections.rebuild import Rebuild
 from domain.agents.projection import AgentsProjection
 from tests.scripted_model import ScriptedModel
-from tests.system import ADMIN_KEY, CHAT, System, until
+from tests.system import ADMIN_KEY, CHAT, OF_ACME, OF_ZETA, System, until
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -303,15 +303,6 @@ async def test_the_name_of_a_deleted_agent_is_free_again(shared: System) -> None
         assert (await shared.http.delete(f"{MANAGED}/{agent_id}")).status_code == 200
 
 
-async def test_an_agent_that_ships_and_was_deleted_is_made_anew_under_its_id(shared: System) -> None:
-    before = (await shared.http.get(f"{MANAGED}/xavier_coordination_patterns")).json()
-    assert (await shared.http.delete(f"{MANAGED}/{before['id']}")).status_code == 200
-    again = await made(shared, name=before["name"])
-    assert again["id"] == before["id"]
-    await deployed(shared, before["id"])
-    assert (await asked(shared, before["id"])).status_code == 200
-
-
 async def test_a_retired_agent_gives_its_name_to_another_and_keeps_its_id(shared: System) -> None:
     alias, name = f"al_{uuid4().hex[:8]}", f"Passing {uuid4().hex[:8]}"
     agent_id = await in_service(shared, name=name, aliases=[alias])
@@ -323,15 +314,34 @@ async def test_a_retired_agent_gives_its_name_to_another_and_keeps_its_id(shared
     assert (await shared.http.get(f"/api/v1/agents/{alias}")).json()["id"] == heir["id"]
 
 
-async def test_an_agent_that_ships_can_be_changed_and_gives_its_name_up(shared: System) -> None:
-    before = (await shared.http.get(f"{MANAGED}/dan_engineering_gm")).json()
-    answer = await shared.http.put(f"{MANAGED}/{before['id']}", json={"name": "Dan the Second"})
-    assert answer.status_code == 200
-    await deployed(shared, before["id"])
-    heir = await made(shared, name=before["name"])
-    assert heir["name"] == before["name"]
-    assert (await deployed(shared, before["id"], version=2))["version"] == 2
-    assert (await shared.http.post(f"{MANAGED}/{before['id']}/deploy", json={"version": 1})).status_code == 409
+async def test_an_agent_that_ships_is_changed_by_nobody(shared: System) -> None:
+    agent_id = "dan_engineering_gm"
+    before = (await shared.http.get(f"{MANAGED}/{agent_id}")).json()
+    for headers in ({}, OTHER_KEY, OF_ACME):
+        answers = [
+            await shared.http.put(f"{MANAGED}/{agent_id}", json={"name": "Dan the Second"}, headers=headers),
+            await shared.http.post(f"{MANAGED}/{agent_id}/deploy", json={"version": 1}, headers=headers),
+            await shared.http.delete(f"{MANAGED}/{agent_id}", headers=headers),
+        ]
+        assert [answer.status_code for answer in answers] == [403] * 3
+        taken = await shared.http.post(f"{MANAGED}/create", json=an_agent(name=before["name"]), headers=headers)
+        assert (taken.status_code, taken.json()["error"]["details"]["agent_id"]) == (409, agent_id)
+        assert (await shared.http.get(f"{MANAGED}/{agent_id}", headers=headers)).json() == before
+
+
+async def test_two_tenants_may_have_agents_of_one_name_and_each_talks_to_its_own(
+    shared: System, scripted_model: ScriptedModel
+) -> None:
+    name = f"Wanted {uuid4().hex[:8]}"
+    for headers, prompt in (({}, "Say first."), (OF_ACME, "Say second.")):
+        body = an_agent(name=name, system_prompt=prompt)
+        made = (await shared.http.post(f"{MANAGED}/create", json=body, headers=headers)).json()
+        await shared.http.post(f"{MANAGED}/{made['id']}/deploy", json={}, headers=headers)
+        answer = await shared.http.post(CHAT, json={"agent_id": made["id"], "message": "Hello."}, headers=headers)
+        assert answer.status_code == 200, answer.text
+        assert prompt in str(scripted_model.requests()[-1]["messages"][0])
+    unknown = await shared.http.post(CHAT, json={"agent_id": made["id"], "message": "Hello."}, headers=OF_ZETA)
+    assert unknown.status_code == 404
 
 
 def codes(answers: Sequence[httpx.Response]) -> list[int]:

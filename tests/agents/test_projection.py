@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -14,12 +15,12 @@ from adapters.postgres.ledger.recorder import LedgerRecorder
 from adapters.postgres.projections.rebuild import Rebuild
 from adapters.postgres.projections.runner import ProjectionRunner
 from domain.agents.aggregate import Agent, define, deploy, evolved, retire, stream
-from domain.agents.commands import seed
+from domain.agents.commands import AgentCommands, seed
 from domain.agents.definition import AgentDefinition, fingerprint
 from domain.agents.events import EVENTS, AgentDeployed
 from domain.agents.ports import AgentFilter
 from domain.agents.projection import AgentsProjection
-from domain.errors import NotFound
+from domain.errors import Conflict, Forbidden, NotFound
 from domain.events import Cause, Event, Registry
 from domain.ids import derived
 from domain.ledger import Change, Ledger
@@ -223,6 +224,48 @@ def test_rebuilt_views_are_byte_equal(platform: Platform) -> None:
     assert all(comparison.equal for comparison in rebuilt.comparisons)
     assert [comparison.live[0] for comparison in rebuilt.comparisons] == [2, 3]
     assert platform.agents.page(ALL, skip=0, limit=10) == before
+
+
+def test_agents_of_one_id_in_two_tenants_are_two_and_the_built_in_ones_are_everybodys(platform: Platform) -> None:
+    platform.seed(ADA)
+    for tenant_id in ("default", "acme"):
+        mine = replace(somebody(), tenant_id=tenant_id)
+        definition = BOB.model_copy(update={"description": f"Of {tenant_id}.", "aliases": ()})
+        change = Change(stream(tenant_id, "bob"), 0, define(Agent(), definition, mine))
+        platform.ledger.append(change, key=tenant_id)
+    platform.project()
+    for tenant_id, ids in (("default", ["ada", "bob"]), ("acme", ["ada", "bob"]), ("zeta", ["ada"])):
+        page = platform.agents.page(AgentFilter(tenant_id), skip=0, limit=10)
+        assert ([agent.id for agent in page.agents], page.total) == (ids, len(ids))
+        assert [known.agent_id for known in platform.agents.names(tenant_id)] == ids
+        assert platform.agents.get(tenant_id, "ada").tenant_id == "*"
+        assert platform.agents.definition(tenant_id, "ada", 1) == ADA
+    assert platform.agents.get("acme", "bob").description == "Of acme."
+    assert platform.agents.definition("default", "bob", 1).description == "Of default."
+    with pytest.raises(NotFound):
+        platform.agents.get("zeta", "bob")
+    with pytest.raises(NotFound):
+        platform.agents.definition("zeta", "bob", 1)
+    rebuilt = Rebuild(platform.dsn, REGISTRY, AgentsProjection()).run(swap=False)
+    assert all(comparison.equal for comparison in rebuilt.comparisons)
+
+
+def test_a_built_in_agent_is_changed_by_nobody(platform: Platform) -> None:
+    platform.seed(ADA)
+    commands = AgentCommands(platform.ledger, platform.agents)
+    for tenant_id in ("default", "acme"):
+        mine = replace(somebody(), tenant_id=tenant_id)
+        assert commands.standing(tenant_id, "ada").built_in
+        with pytest.raises(Forbidden):
+            commands.update("ada", {"description": "Mine."}, mine, check=lambda _: None)
+        with pytest.raises(Forbidden):
+            commands.deploy("ada", 1, None, mine, key=tenant_id)
+        with pytest.raises(Forbidden):
+            commands.retire("ada", mine, check=lambda _: None)
+        for taken in (ADA, BOB.model_copy(update={"name": ADA.name}), BOB.model_copy(update={"aliases": ("ada",)})):
+            with pytest.raises(Conflict):
+                commands.create(taken, mine, key=f"{taken.id} of {tenant_id}")
+    assert platform.ledger.read(stream("acme", "ada")) == []
 
 
 def test_deploying_what_was_never_written_is_set_aside_and_the_rest_goes_on(platform: Platform) -> None:

@@ -149,6 +149,15 @@ def turns(number: int, **changes: Any) -> list[TurnRow]:
     return [replace(TURN, session_id=f"session_{name}-{index}", **changes) for index in range(number)]
 
 
+def test_facts_are_of_one_tenant(database: Database) -> None:
+    rows = (UsageRow("acme", TODAY, "amy_cfo", "big", "key_1", cost=Decimal(1)), TURN, SWARM, APPROVAL)
+    with database.connection() as connection:
+        put(connection, *(replace(row, tenant_id="acme") for row in rows))
+    assert facts(database) == Facts(NOW)
+    found = PostgresAli(database).facts("acme", NOW, first=TODAY - timedelta(days=8), most=100)
+    assert (len(found.costs), len(found.turns), len(found.approvals), len(found.running)) == (1, 1, 1, 1)
+
+
 def test_an_empty_database_has_no_facts(database: Database) -> None:
     assert facts(database) == Facts(NOW)
 

@@ -1,5 +1,6 @@
 """Where Ali's own answers need a person, so do her choices; and a choice that takes long can be asked for again."""
 
+import asyncio
 import json
 from datetime import timedelta
 from typing import Any
@@ -12,10 +13,11 @@ from api.ali.service import Ali, Asker, Wish
 from api.chat.service import Conversations
 from api.http.dependencies import NoPositions
 from api.http.handover import Handover
+from domain.agents.commands import seed
 from domain.agents.names import ALI
 from domain.errors import Unavailable
 from domain.revocations import Revocations
-from runtime.wiring.parts import now
+from runtime.wiring.parts import agent_files, now
 from tests.scripted_model import ScriptedModel
 from tests.system import System, until
 from workflows.chat.client import ChatRuns
@@ -32,10 +34,10 @@ TEAM = json.dumps(
 @pytest.fixture
 async def careful(system: System, scripted_model: ScriptedModel) -> System:
     """A system in which a person lets every answer of Ali's go."""
-    changed = await system.http.put(f"/api/v1/agent-management/{ALI}", json={"approval": "low"})
-    assert changed.status_code == 200, changed.text
-    deployed = await system.http.post(f"/api/v1/agent-management/{ALI}/deploy", json={})
-    assert deployed.status_code == 200, deployed.text
+    ali = next(agent for agent in agent_files() if agent.id == ALI)
+    changed = [ali.model_copy(update={"approval": "low"})]
+    assert await asyncio.to_thread(seed, system.parts.ledger, changed, now()) == [ALI]
+    await until(lambda: system.http.get(f"/api/v1/agents/{ALI}"), lambda answer: answer.json()["approval"] == "low")
     return system
 
 
@@ -151,7 +153,7 @@ async def test_a_choice_that_takes_too_long_is_joined_by_who_asks_again(
         Ali(conversations, parts.agents, parts.chats, parts.content, NoPositions(), choosing_s=seconds)
         for seconds in (0.3, 30)
     )
-    wish, asker = Wish("Plan the budget.", 5), Asker("anonymous", "req_1", key)
+    wish, asker = Wish("Plan the budget.", 5), Asker("anonymous", "default", "req_1", key)
     with pytest.raises(Unavailable, match="still being chosen"):
         await hurried.choose(wish, asker)
     choice = await patient.choose(wish, asker)

@@ -14,6 +14,8 @@ from fastapi import APIRouter, Response
 from adapters.memory.idempotency import MemoryAnswers
 from adapters.postgres.idempotency import PostgresAnswers
 from adapters.postgres.ledger.pool import Database
+from api.http.api_keys import key_hash
+from api.http.caller import ALL_SCOPES
 from api.http.dependencies import joined_by_repeats
 from domain.errors import (
     Conflict,
@@ -28,10 +30,12 @@ from domain.errors import (
     UpstreamFailed,
 )
 from domain.idempotency.ports import Answer, Answers
+from domain.keys.ports import StoredKey
 from tests.api.serve import running
 from tests.api.toy import SECRET, WITH_ADMIN, Toy, client, refused, toy_app
 
 URL = "/api/v1/things"
+TENANTS = ("default", "acme", "zeta")
 KEY = {"idempotency-key": "once"}
 ANSWER = Answer(201, (("content-type", "application/json"), ("location", "/x/1")), b'{"id":1}')
 NAME, PRINT = b"k" * 32, b"f" * 32
@@ -156,6 +160,18 @@ async def test_keys_belong_to_their_caller_and_path(kept: PostgresAnswers) -> No
         path = await api.post(URL + "/admin", headers=KEY)
     assert (other.status_code, path.status_code) == (201, 200)
     assert toy.made == 2
+
+
+async def test_keys_of_two_tenants_are_not_the_same_even_where_their_callers_are_called_alike(
+    kept: PostgresAnswers,
+) -> None:
+    toy, keys = Toy(), {key_hash(f"cvg_{t}"): StoredKey("key_1", ALL_SCOPES, t) for t in TENANTS}
+    async with client(toy_app(toy, answers=kept, keys=keys)) as api:
+        scoped = {(await api.post(f"{URL}/key", headers={**KEY, "x-api-key": f"cvg_{t}"})).json() for t in TENANTS}
+        for tenant_id in TENANTS:
+            made = await api.post(URL, json={"name": tenant_id}, headers={**KEY, "x-api-key": f"cvg_{tenant_id}"})
+            assert (made.status_code, "idempotency-replayed" in made.headers) == (201, False)
+    assert (len(scoped), toy.made) == (3, 3)
 
 
 @pytest.mark.parametrize(

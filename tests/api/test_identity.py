@@ -1,9 +1,16 @@
 """Request ids and keys: who asked, and which request this was."""
 
 import pytest
+from pydantic import SecretStr
 from structlog.contextvars import get_contextvars
 from structlog.testing import capture_logs
 
+from adapters.memory.keys import MemoryKeys
+from api.http.api_keys import Identity, key_hash
+from api.http.caller import ALL_SCOPES, Caller
+from domain.keys.ports import StoredKey
+from runtime.settings import Settings
+from runtime.wiring.parts import keys
 from tests.api.toy import SECRET, WITH_ADMIN, client, refused, toy_app
 
 WHO = "/api/v1/things/who"
@@ -78,3 +85,30 @@ async def test_with_auth_on_health_and_docs_stay_open_and_figures_do_not() -> No
 async def test_no_key_is_right_while_no_admin_key_is_set() -> None:
     async with client(toy_app()) as api:
         refused(await api.get(WHO, headers={"x-api-key": SECRET}), 401, "UNAUTHORIZED")
+
+
+async def test_a_key_acts_in_the_tenant_that_its_store_names() -> None:
+    keys = {
+        key_hash("cvg_one"): StoredKey("key_1", ALL_SCOPES, "acme"),
+        key_hash("cvg_two"): StoredKey("key_2", frozenset({"read"}), "zeta"),
+    }
+    identity = Identity(MemoryKeys(keys), required=True)
+    for key, caller in (
+        (b"cvg_one", Caller("key_1", ALL_SCOPES, "acme")),
+        (b"cvg_two", Caller("key_2", frozenset({"read"}), "zeta")),
+    ):
+        assert await identity.of({b"x-api-key": key}, open_path=False) == caller
+    assert (await identity.of({}, open_path=True)).tenant_id == "default"
+
+
+async def test_the_keys_of_the_settings_act_in_the_tenant_default() -> None:
+    store = keys(Settings(admin_key=SecretStr(SECRET), metrics_key=SecretStr("cvg_figures")))
+    for key in (SECRET, "cvg_figures"):
+        found = await store.find(key_hash(key))
+        assert found is not None
+        assert found.tenant_id == "default"
+
+
+def test_a_key_of_a_tenant_that_cannot_be_is_refused() -> None:
+    with pytest.raises(ValueError, match="a tenant's id"):
+        MemoryKeys({key_hash("cvg_one"): StoredKey("key_1", ALL_SCOPES, "No Such")})

@@ -13,9 +13,12 @@ from structlog.testing import capture_logs
 
 from adapters.memory.rate_limit import MemoryRateLimit
 from adapters.redis.rate_limit import RedisRateLimit
+from api.http.api_keys import key_hash
+from api.http.caller import ALL_SCOPES
 from api.http.rate_limit import StandIn
 from domain.errors import Unavailable
 from domain.governance.ports import RateLimiter, Unlimited, Verdict
+from domain.keys.ports import StoredKey
 from runtime.settings import Settings
 from runtime.wiring.parts import rate_limiter_meanwhile
 from tests.api.serve import running
@@ -109,6 +112,14 @@ async def test_keys_have_buckets_of_their_own_and_others_pay_by_address(redis_li
         assert (await one.get(WHO)).status_code == 429
         assert (await one.get(WHO, headers={"x-api-key": SECRET})).status_code == 200
         assert (await other.get(WHO)).status_code == 200
+
+
+async def test_keys_of_two_tenants_have_buckets_of_their_own(redis_limiter: RedisRateLimit) -> None:
+    keys = {key_hash(f"cvg_{tenant}"): StoredKey("key_1", ALL_SCOPES, tenant) for tenant in ("acme", "zeta")}
+    async with client(toy_app(limiter=redis_limiter, keys=keys)) as api:
+        statuses = [(await api.get(WHO, headers={"x-api-key": "cvg_acme"})).status_code for _ in range(6)]
+        assert statuses == [200] * 5 + [429]
+        assert (await api.get(WHO, headers={"x-api-key": "cvg_zeta"})).status_code == 200
 
 
 async def test_an_ipv6_network_is_one_client(redis_limiter: RedisRateLimit) -> None:

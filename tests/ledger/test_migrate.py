@@ -9,11 +9,9 @@ import pytest
 from adapters.postgres import migrate as module
 from adapters.postgres.migrate import applied, known, migrate
 from adapters.postgres.projections.rows import columns
-from domain.agents.projection import AgentsProjection
-from domain.chat.projection import ChatProjection
-from domain.costs.projection import CostsProjection
-from domain.errors import Unavailable
+from domain.errors import Conflict, Unavailable
 from domain.projection import Row
+from runtime.wiring.parts import projections
 
 
 def test_a_new_database_gets_every_migration_once(empty_database_url: str) -> None:
@@ -44,6 +42,21 @@ def test_a_migration_that_fails_leaves_nothing_of_itself(
     assert migrate(empty_database_url) == ["0002_bad.sql"]
 
 
+def test_a_database_of_another_line_of_releases_is_refused(empty_database_url: str) -> None:
+    migrate(empty_database_url)
+    with psycopg.connect(empty_database_url) as connection:
+        connection.execute("UPDATE schema_migrations SET name = '0002_chat_and_costs.sql' WHERE name LIKE '0002%'")
+    with pytest.raises(Conflict, match="0002_chat_and_costs"):
+        migrate(empty_database_url)
+
+
+def test_a_database_of_a_newer_release_is_left_as_it_is(empty_database_url: str) -> None:
+    migrate(empty_database_url)
+    with psycopg.connect(empty_database_url) as connection:
+        connection.execute("INSERT INTO schema_migrations (name) VALUES ('9999_newer.sql')")
+    assert migrate(empty_database_url) == []
+
+
 def test_a_database_that_is_away_is_said() -> None:
     with pytest.raises(Unavailable):
         migrate("postgresql://u:p@127.0.0.1:1/d")
@@ -51,7 +64,7 @@ def test_a_database_that_is_away_is_said() -> None:
         applied("postgresql://u:p@127.0.0.1:1/d")
 
 
-KINDS = [kind for p in (AgentsProjection(), ChatProjection(), CostsProjection()) for kind in p.kinds]
+KINDS = [kind for projection in projections() for kind in projection.kinds]
 
 
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.TABLE)

@@ -3,6 +3,7 @@
 import asyncio
 import json
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from pathlib import Path
@@ -161,9 +162,11 @@ class Books:
     def __init__(self, *groups: UsageGroup) -> None:
         self.groups = list(groups)
         self.asked: list[tuple[date, date, GroupBy]] = []
+        self.tenants: list[str] = []
 
     def usage(self, tenant_id: str, first: date, last: date, group_by: GroupBy) -> list[UsageGroup]:
         self.asked.append((first, last, group_by))
+        self.tenants.append(tenant_id)
         return self.groups
 
     def calls(self, wanted: CallFilter, *, skip: int, limit: int) -> CallPage:
@@ -227,6 +230,16 @@ async def test_days_are_in_order_and_what_does_not_fit_is_counted() -> None:
     assert [row[0] for row in told["rows"]] == [day.name for day in days[3:]]
     assert told["rows_left_out"] == 3
     assert told["totals"]["tokens"] == 10 * len(days)
+
+
+@pytest.mark.parametrize(
+    ("session_id", "tenant_id"), [("s1", "default"), ("acme~s1", "acme"), ("task_acme~1/a", "acme")]
+)
+async def test_costs_are_those_of_the_tenant_whose_agent_asks(session_id: str, tenant_id: str) -> None:
+    books = Books()
+    tool = QueryCosts(books, lambda: (42, 40), lambda: AT)
+    await tool.call({"period": "7d", "group_by": "agent"}, replace(CONTEXT, session_id=session_id))
+    assert books.tenants == [tenant_id]
 
 
 async def test_an_empty_table_has_totals_of_nothing() -> None:
