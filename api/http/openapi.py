@@ -24,6 +24,10 @@ application/vnd.convergio.envelope+json`, they come inside `{success, data, time
 replayed (`Idempotency-Replayed: true`); any other refusal has changed nothing, so the request runs again. After a `202`
 that names work to poll, a repeat joins that work and reports its state. The same key with another body is a `409`.
 
+**Tenants**: a key acts in a tenant, `default` unless it says otherwise, and what is made with it belongs to the
+tenant: any of its keys reads it and goes on with it. What another tenant has made is a `404`, and in no list or sum.
+The built-in agents and the ready-made workflows are everybody's to use and nobody's to change (`403`).
+
 **Versions**: resources carry `version` and `ETag`; `PUT` and `DELETE` honour `If-Match`.
 
 **Rate limit**: `X-RateLimit-Limit`, `-Remaining` and `-Reset` (Unix seconds) on every limited response; a `429` carries
