@@ -43,7 +43,7 @@ class Target:
 
 @dataclass
 class Measured:
-    """The result of one load. Latencies in ms, CPU in seconds per 1,000 turns by role, memory in MiB."""
+    """The figures of one drive. Latencies in ms, CPU in seconds per 1,000 turns by role, memory in MiB."""
 
     turns: int = 0
     seconds: float = 0.0

@@ -66,7 +66,7 @@ class Target:
 
 @dataclass
 class Measured:
-    """The result of one burst. Latencies in seconds, CPU in seconds per 1,000 nodes by role."""
+    """The figures of one burst. Latencies in seconds, CPU in seconds per 1,000 nodes by role."""
 
     runs: int = 0
     seconds: float = 0.0

@@ -21,7 +21,7 @@ class Ask:
 
 @dataclass
 class Work:
-    """The message and the agents."""
+    """A prompt and the agent that gets it."""
 
     request: str
     agents: list[str]

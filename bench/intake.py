@@ -29,14 +29,14 @@ from tests.scripted_model import ScriptedModel
 CHAT = "/api/v1/agents/chat"
 PATIENCE_S = 300.0
 SLOW_S = 60
-"""Duration in seconds of the model calls that run while decisions are made."""
+"""Seconds of the calls during which decisions are made."""
 
 _NO_ANSWER = 0
 
 
 @dataclass
 class Burst:
-    """The result of sessions that began at once: responses by status, their seconds, and calls that were billed."""
+    """The outcome of sessions that began at once: answers by status, their seconds, and what the provider billed."""
 
     statuses: Counter[int] = field(default_factory=Counter)
     seconds: list[float] = field(default_factory=list)
@@ -103,7 +103,7 @@ async def _burst(target: Target, model: ScriptedModel, size: int) -> Burst:
 
 
 async def _completed(http: aiohttp.ClientSession, target: Target, session: str) -> bool:
-    """Return whether an accepted message is answered in the end."""
+    """Return true if an accepted message is answered in the end."""
     end = time.perf_counter() + PATIENCE_S
     while time.perf_counter() < end:
         async with http.get(f"{target.url}/{session}") as response:

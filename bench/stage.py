@@ -1,4 +1,4 @@
-"""The environment of benchmarks: servers of their own, processes to compare, and their CPU and memory use."""
+"""The servers and processes of benchmarks, and the processor time and memory that they take."""
 
 import os
 import subprocess

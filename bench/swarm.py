@@ -47,7 +47,7 @@ class Target:
 
 @dataclass
 class Measured:
-    """The result of one burst. Latencies in seconds, CPU in seconds per 1,000 model calls by role."""
+    """The figures of one burst. Latencies in seconds, CPU in seconds per 1,000 model calls by role."""
 
     swarms: int = 0
     seconds: float = 0.0

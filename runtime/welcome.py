@@ -1,4 +1,4 @@
-"""The output of `convergio up` when everything is ready."""
+"""The message of `convergio up` when everything is ready."""
 
 import json
 

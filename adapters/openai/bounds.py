@@ -31,7 +31,7 @@ _MAX_DIGITS = 20
 def parse(data: bytes) -> Any:
     """JSON, also where strict readers refuse it: halves of surrogate pairs, bytes that are no UTF-8, NaN, raw controls.
 
-    Halves stand in the strings as they came, so that `mended` can join them with what follows.
+    Halves stand in the strings as they came, so that `mend` can join them with what follows.
 
     Raises:
         ValueError: it is no JSON.
@@ -50,7 +50,7 @@ def _integer(digits: str) -> int | float:
     return int(digits) if len(digits) <= _MAX_DIGITS else math.inf
 
 
-def mended(text: str) -> str:
+def mend(text: str) -> str:
     """The text with halves of characters joined, and without what neither JSON nor a database can hold."""
     if not text.isascii():
         try:
@@ -63,7 +63,7 @@ def mended(text: str) -> str:
 
 
 def _holds_bytes(text: str) -> bool:
-    """Whether its only lone halves stand for bytes that were no UTF-8 by themselves."""
+    """Return true if its only lone halves stand for bytes that were no UTF-8 by themselves."""
     return all("\udc80" <= char <= "\udcff" for char in text if "\ud800" <= char <= "\udfff")
 
 
@@ -76,7 +76,7 @@ def name_from(value: Any, *, most: int = MAX_NAME) -> str | None:
     """A short text such as an id: also a number is one. None where there is nothing that names."""
     if isinstance(value, bool) or not isinstance(value, str | int | float):
         return None
-    return mended(str(value)[:most]) or None
+    return mend(str(value)[:most]) or None
 
 
 def count_from(value: Any) -> int | None:
@@ -95,7 +95,7 @@ def object_from(value: Any) -> Mapping[str, Any]:
     return value if isinstance(value, dict) else {}
 
 
-def kept_json(value: Any, *, most: int = MAX_EXTRA_BYTES) -> Any:
+def storable_json(value: Any, *, most: int = MAX_EXTRA_BYTES) -> Any:
     """JSON that can be stored and sent again as it came; None where it cannot."""
     try:
         written = orjson.dumps(value)

@@ -20,7 +20,7 @@ def choice_of(chunk: Mapping[str, Any]) -> Mapping[str, Any] | None:
     return None
 
 
-def unwrapped(chunk: dict[str, Any]) -> dict[str, Any]:
+def unwrap(chunk: dict[str, Any]) -> dict[str, Any]:
     """The chunk, or the one that it wraps as the result of an answer of another form."""
     if "choices" in chunk:
         return chunk

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from adapters.openai.bounds import mended, name_from, object_from, parse
+from adapters.openai.bounds import mend, name_from, object_from, parse
 from domain.chat.ports import FailureKind
 
 MAX_WORDS = 300  # characters of the provider's own message that are passed on
@@ -13,8 +13,8 @@ _WORDS = ("message", "detail", "msg", "error_msg", "status_msg")
 _FINE = frozenset({"", "0", "200", "ok", "success"})
 
 
-def said_in(error: Mapping[str, Any]) -> str:
-    """What the error says in words, in lower case, as far as it is looked at."""
+def words_in(error: Mapping[str, Any]) -> str:
+    """The error's words in lower case, as far as they are looked at."""
     fields = ("message", "code", "param", "detail", "details", "msg", "error_msg", "status_msg", "metadata")
     return " ".join(str(error[field]) for field in fields if error.get(field))[:MAX_SAID].lower()
 
@@ -22,7 +22,7 @@ def said_in(error: Mapping[str, Any]) -> str:
 def words_of(kind: FailureKind, error: Mapping[str, Any]) -> str:
     """The provider's own words, unless they are about a key: those tend to quote it."""
     said = next((error[field] for field in _WORDS if error.get(field)), None)
-    return f": {mended(str(said)[:MAX_WORDS])}" if said and kind != "refused_key" else ""
+    return f": {mend(str(said)[:MAX_WORDS])}" if said and kind != "refused_key" else ""
 
 
 def error_object(body: bytes) -> dict[str, Any]:
@@ -50,7 +50,7 @@ def error_in(chunk: Mapping[str, Any]) -> dict[str, Any] | None:
 
 
 def _complains(chunk: Mapping[str, Any]) -> bool:
-    """Whether an object without choices has words for an error; under some names only beside a code of one."""
+    """Return true if an object without choices has words for an error; under some names only beside a code of one."""
     if "usage" in chunk:
         return False
     if any(isinstance(chunk.get(name), str) for name in ("message", "detail")):

@@ -1,4 +1,4 @@
-"""What can go wrong with a call to an OpenAI-compatible API, as one `ModelFailure` each. No message holds a key."""
+"""The failures of a call to an OpenAI-compatible API, as one `ModelFailure` each. No message holds a key."""
 
 import re
 from collections.abc import Iterator, Mapping
@@ -10,7 +10,7 @@ import httpx2
 from openai import APIConnectionError, APIStatusError
 
 from adapters.openai.bounds import name_from
-from adapters.openai.error_body import error_object, fields_of, said_in, words_of
+from adapters.openai.error_body import error_object, fields_of, words_in, words_of
 from adapters.openai.waits import wait_of
 from domain.chat.ports import FailureKind, ModelFailure, Refusable
 
@@ -89,7 +89,7 @@ SERVER_ERRORS = 500
 
 @dataclass(frozen=True, slots=True)
 class Extras:
-    """What a request held that not every model takes."""
+    """The parts of a request that not every model takes."""
 
     tools: bool = False
     schema: bool = False
@@ -169,7 +169,7 @@ def _status_in(fields: Mapping[str, Any]) -> int:
 def _wait(kind: FailureKind, headers: Mapping[str, str], error: Mapping[str, Any]) -> float | None:
     if kind not in ("rate_limited", "unavailable"):
         return None
-    return wait_of(headers, error, said_in(error), datetime.now(UTC))
+    return wait_of(headers, error, words_in(error), datetime.now(UTC))
 
 
 def of_transport(fault: Exception) -> ModelFailure:
@@ -199,13 +199,13 @@ SENTENCES: dict[FailureKind, str] = {
 
 
 def kind_of(status: int, error: Mapping[str, Any], extras: Extras) -> FailureKind:
-    """What kind of failure it is: by its codes and words first, since gateways wrap one status in another."""
+    """The kind of failure: by its codes and words first, since gateways wrap one status in another."""
     told = next((kind for kind in _by_words(status, error, extras) if kind is not None), None)
     return told or STATUSES.get(status) or ("unavailable" if status >= SERVER_ERRORS else "bad_request")
 
 
 def _by_words(status: int, error: Mapping[str, Any], extras: Extras) -> Iterator[FailureKind | None]:
-    names, said = _names(error), said_in(error)
+    names, said = _names(error), words_in(error)
     has_no_money = names & OUT_OF_QUOTA or (status in MONEY_STATUSES and NO_MONEY_WORDS.search(said))
     yield "out_of_quota" if has_no_money else None
     yield "wrong_path" if status in REDIRECTS else None
@@ -214,7 +214,7 @@ def _by_words(status: int, error: Mapping[str, Any], extras: Extras) -> Iterator
     if status in UNSUPPORTED_STATUSES:
         yield "unsupported" if refused_extra(extras, error) else None
     if status in REFUSED_STATUSES:
-        yield _told_otherwise(error)
+        yield _kind_of_refusal(error)
     if status in NOT_FOUND:
         yield None if _is_about_a_model(error) else "wrong_path"
     if status >= SERVER_ERRORS:
@@ -226,10 +226,10 @@ def _names(error: Mapping[str, Any]) -> set[str]:
     return {name.lower() for field in ("code", "type", "status") if (name := name_from(error.get(field)))}
 
 
-def _told_otherwise(error: Mapping[str, Any]) -> FailureKind | None:
-    """What a refusal of the request is by its own words: about the key, the model, or the rate of requests."""
+def _kind_of_refusal(error: Mapping[str, Any]) -> FailureKind | None:
+    """The kind of a refused request by the refusal's own words: about the key, the model, or the rate of requests."""
     told = next((CODES[name] for name in _names(error) if CODES.get(name, "bad_request") != "bad_request"), None)
-    said = said_in(error)
+    said = words_in(error)
     if told is not None or KEY_WORDS.search(said):
         return told or "refused_key"
     return "not_found" if NO_MODEL_WORDS.search(said) else None
@@ -237,17 +237,17 @@ def _told_otherwise(error: Mapping[str, Any]) -> FailureKind | None:
 
 def _is_about_a_model(error: Mapping[str, Any]) -> bool:
     coded = any(CODES.get(name) == "not_found" for name in _names(error))
-    return coded or error.get("param") == "model" or MODEL_WORDS.search(said_in(error)) is not None
+    return coded or error.get("param") == "model" or MODEL_WORDS.search(words_in(error)) is not None
 
 
 def refused_extra(extras: Extras, error: Mapping[str, Any]) -> Refusable | None:
-    """What the error says is not supported, of tools and schema, if it was asked for.
+    """The part of the request, tools or schema, that the error calls unsupported; None if it was not sent.
 
     An error that names both is about the two together: the schema stands in the instructions too, and goes first.
     """
     if extras == NOTHING_MORE:
         return None
-    said = said_in(error)
+    said = words_in(error)
     if NO_WORDS.search(said) is None:
         return None
     tools, schema = extras.tools and TOOL_WORDS.search(said), extras.schema and SCHEMA_WORDS.search(said)

@@ -33,7 +33,7 @@ class Events:
             yield from self._take(line.rstrip(b"\r\n"))
 
     def end(self) -> Iterator[bytes]:
-        """What the last event holds if the stream ended without the blank line that closes it."""
+        """The data of the last event if the stream ended without the blank line that closes it."""
         yield from self._take(self._rest.rstrip(b"\r\n"))
         yield from self._take(b"")
 

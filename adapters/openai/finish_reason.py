@@ -1,4 +1,4 @@
-"""Why an answer ended, in the words of many providers."""
+"""The reasons for which an answer ends, in the words of many providers."""
 
 import re
 from typing import Any, Literal
@@ -38,7 +38,7 @@ def finish_from(value: Any) -> str | None:
 
 
 def meaning_of(reason: str | None) -> Finish:
-    """What the reason says of the answer."""
+    """The meaning of a reason."""
     for meant, words in _MEANT.items():
         if reason in words:
             return meant

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from adapters.openai.bounds import MAX_EXTRA_BYTES, kept_json, mended, size_of
+from adapters.openai.bounds import MAX_EXTRA_BYTES, mend, size_of, storable_json
 
 _KNOWN = frozenset(
     {"role", "content", "refusal", "tool_calls", "function_call", "name", "index", "id", "text", "type"}
@@ -31,17 +31,17 @@ class Written:
         self._half = piece[-1] if _HIGH[0] <= piece[-1] <= _HIGH[1] else ""
         heard = piece[:-1] if self._half else piece
         self._pieces.append(heard)
-        return mended(heard)
+        return mend(heard)
 
     def whole(self, *, most: int) -> str:
         """All of it, `most` bytes of UTF-8 at most."""
-        text = mended("".join(self._pieces) + self._half)
+        text = mend("".join(self._pieces) + self._half)
         return text if self.bytes <= most else text.encode()[:most].decode(errors="ignore")
 
 
 @dataclass(frozen=True, slots=True)
 class Pieces:
-    """What one delta holds to be read; `is_odd` if part of it was not of the protocol."""
+    """The readable parts of one delta; `is_odd` if part of it was not of the protocol."""
 
     text: str = ""
     is_odd: bool = False
@@ -104,11 +104,11 @@ class MessageFields:
             self._extra[name] = {**known, **value} if isinstance(known, dict) and isinstance(value, dict) else value
 
     def extra(self) -> Mapping[str, Any]:
-        """What goes back to the provider with the results of its requests; nothing if it is beyond all measure."""
+        """The fields that go back to the provider with the results of its requests; none if they are too many."""
         if self._extra_bytes > MAX_EXTRA_BYTES:
             return {}
-        thoughts = {name: mended("".join(pieces)) for name, pieces in self._thoughts.items()}
-        return kept_json({**self._extra, **thoughts}) or {}
+        thoughts = {name: mend("".join(pieces)) for name, pieces in self._thoughts.items()}
+        return storable_json({**self._extra, **thoughts}) or {}
 
 
 def _spoken(said: Mapping[str, Any]) -> str:

@@ -16,7 +16,7 @@ from adapters.openai.bounds import name_from
 from adapters.openai.client import ProviderClient
 from adapters.openai.error_body import error_object
 from adapters.openai.errors import NOTHING_MORE, Extras, failure, of_status, of_transport
-from adapters.openai.parameters import REFUSALS, Adaptation, Adaptations, adapted, refused_between, request_body
+from adapters.openai.parameters import REFUSALS, Adaptation, Adaptations, adapt, refused_parameter, request_body
 from adapters.openai.response_body import body_of, fault_of, receive
 from adapters.openai.stream import Arriving
 from domain.chat.ports import ModelFailure, ModelReply, ModelRequest
@@ -109,11 +109,11 @@ class OpenAIModel:
     ) -> ModelFailure:
         """The failure; if the error refuses a parameter, the model's next request is made without it."""
         is_about_the_request = failed.kind in ("bad_request", "too_long")
-        otherwise = adapted(error, body, adaptation) if error and is_about_the_request else None
+        otherwise = adapt(error, body, adaptation) if error and is_about_the_request else None
         if otherwise is None:
             return failed
         self._adaptations.learn(request.model, otherwise)
-        named = refused_between(adaptation, otherwise)
+        named = refused_parameter(adaptation, otherwise)
         return failure("unsupported", str(failed), charge="none", refuses="parameter", parameter=named)
 
     async def window(self, model: str) -> int:

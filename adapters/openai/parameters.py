@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from adapters.openai.error_body import said_in
+from adapters.openai.error_body import words_in
 from adapters.openai.prompts import extras_of, message_of
 from domain.chat.policy import BELIEVED_S
 from domain.chat.ports import Message, ModelRequest
@@ -34,7 +34,7 @@ _SEPARATOR = "\n\n"
 
 @dataclass(frozen=True, slots=True)
 class Adaptation:
-    """How requests to a model differ from those to others. `cap` names the bound of the answer, which is `most`."""
+    """The differences of requests to a model from others. `cap` names the bound of the answer, which is `most`."""
 
     cap: str | None
     most: int | None = None
@@ -44,7 +44,7 @@ class Adaptation:
 
 
 class Adaptations:
-    """What was learnt of each model, as long as it is believed."""
+    """The adaptations of each model, as long as they are believed."""
 
     def __init__(self, usual: Adaptation, clock: Callable[[], float] = time.monotonic) -> None:
         self._usual = usual
@@ -63,7 +63,7 @@ class Adaptations:
 
 def request_body(request: ModelRequest, adaptation: Adaptation) -> dict[str, Any]:
     """The request's body for a model that has refused so much."""
-    messages = folded(request.messages) if adaptation.folds_system else request.messages
+    messages = fold_system(request.messages) if adaptation.folds_system else request.messages
     body: dict[str, Any] = {
         "model": request.model,
         "messages": [_without(message_of(message), adaptation.dropped) for message in messages],
@@ -80,7 +80,7 @@ def request_body(request: ModelRequest, adaptation: Adaptation) -> dict[str, Any
     return {name: value for name, value in body.items() if name not in adaptation.dropped and value is not None}
 
 
-def folded(messages: Iterable[Message]) -> tuple[Message, ...]:
+def fold_system(messages: Iterable[Message]) -> tuple[Message, ...]:
     """The same messages without the role of the system: its text stands before the user's."""
     kept = [message for message in messages if message.role != "system"]
     system = _SEPARATOR.join(message.text for message in messages if message.role == "system")
@@ -95,9 +95,9 @@ def _without(message: dict[str, Any], dropped: frozenset[str]) -> dict[str, Any]
     return {name: value for name, value in message.items() if name not in dropped} if dropped else message
 
 
-def adapted(error: Mapping[str, Any], body: Mapping[str, Any], adaptation: Adaptation) -> Adaptation | None:
-    """How to ask after this refusal of a request with this body; None where it names nothing that could be changed."""
-    said = said_in(error)
+def adapt(error: Mapping[str, Any], body: Mapping[str, Any], adaptation: Adaptation) -> Adaptation | None:
+    """The adaptation after this refusal of a request; None where it names nothing that could be changed."""
+    said = words_in(error)
     named = str(error.get("param") or "").lower()
     if adaptation.cap in body and (lower := _lower_cap(said, body, adaptation)):
         return lower
@@ -112,7 +112,7 @@ def adapted(error: Mapping[str, Any], body: Mapping[str, Any], adaptation: Adapt
     return None
 
 
-def refused_between(before: Adaptation, after: Adaptation) -> str:
+def refused_parameter(before: Adaptation, after: Adaptation) -> str:
     """The name of the parameter whose refusal led from one to the other."""
     dropped = after.dropped - before.dropped
     if dropped:

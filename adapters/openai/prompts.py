@@ -21,7 +21,7 @@ def message_of(message: Message) -> dict[str, Any]:
 
 
 def extras_of(request: ModelRequest) -> dict[str, Any]:
-    """What a body holds besides for a request with tools or a shape; empty for others."""
+    """The fields of a body for a request with tools or a shape; empty for others."""
     extras: dict[str, Any] = {}
     if request.tools:
         extras["tools"] = [_offer(offer) for offer in request.tools]

@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 from adapters.openai.bounds import MAX_ANSWER_BYTES, MAX_BODY_BYTES, MAX_STREAM_BYTES, name_from, parse
-from adapters.openai.choices import choice_of, unwrapped
+from adapters.openai.choices import choice_of, unwrap
 from adapters.openai.error_body import error_in, fields_of
 from adapters.openai.errors import Extras, broken_off_as, cut, in_stream, unreadable
 from adapters.openai.events import DONE, Events
@@ -71,7 +71,7 @@ class Arriving:
             return
         for each in chunk if isinstance(chunk, list) else [chunk]:
             if isinstance(each, dict):
-                one = unwrapped(each)
+                one = unwrap(each)
                 if (error := error_in(one)) is not None:
                     raise self._refused(error)
                 self._add(one)
@@ -92,7 +92,7 @@ class Arriving:
             return
         if error := choice.get("error"):
             raise self._refused(fields_of(error))
-        said = self._said(choice)
+        said = self._message_piece(choice)
         if self._add_message(said):
             self.is_late |= self.finish is not None
         self.finish = _reason_of(choice) or self.finish
@@ -101,7 +101,7 @@ class Arriving:
         self.error = error
         return in_stream(error, self.extras)
 
-    def _said(self, choice: Mapping[str, Any]) -> Mapping[str, Any]:
+    def _message_piece(self, choice: Mapping[str, Any]) -> Mapping[str, Any]:
         """The message's piece. Some send the whole message again with the last chunk, or with every one."""
         delta, message = choice.get("delta"), choice.get("message")
         if isinstance(delta, str):
@@ -111,7 +111,7 @@ class Arriving:
         return message if isinstance(message, dict) and not self._size else {"content": choice.get("text")}
 
     def _add_message(self, said: Mapping[str, Any]) -> bool:
-        """Whether there was anything of an answer in it."""
+        """Return true if there was anything of an answer in it."""
         before = self._size
         pieces = self._fields.take(said)
         refusal = said.get("refusal")
@@ -130,17 +130,17 @@ class Arriving:
 
     @property
     def ending(self) -> bool:
-        """Whether all that was asked for seems to have come; usage may follow."""
+        """True once all that was asked for seems to have come; usage may follow."""
         return self.done or self.finish is not None
 
     @property
     def stands(self) -> bool:
-        """Whether there is an answer whatever becomes of the connection."""
+        """True if there is an answer whatever becomes of the connection."""
         return self.done or self.is_too_long or (self.finish is not None and not self.is_late)
 
     @property
     def begun(self) -> bool:
-        """Whether anything came that a provider bills for."""
+        """True if anything came that a provider bills for."""
         return bool(self._size or self._fields.unseen_bytes or self._requests or self._counted)
 
     def end(self) -> None:

@@ -12,18 +12,18 @@ from adapters.openai.bounds import (
     MAX_TOOL_ID,
     MOST_REQUESTS,
     count_from,
-    kept_json,
-    mended,
+    mend,
     name_from,
     object_from,
     size_of,
+    storable_json,
 )
 from domain.chat.ports import ToolRequest
 
 _KNOWN = frozenset({"index", "id", "type", "function", "name", "arguments"})
 _MOST_IN_A_ROW = 8
 _MOST_LOOKS = 1_000
-"""How often arguments are looked at while they come: each look reads all of them."""
+"""Looks at arguments while they come: each of them reads all of the arguments."""
 
 
 @dataclass(slots=True)
@@ -38,7 +38,7 @@ class _Begun:
 
     @property
     def arguments(self) -> str:
-        return mended("".join(self.pieces))
+        return mend("".join(self.pieces))
 
     def is_whole(self) -> bool:
         self.looks += 1
@@ -138,7 +138,7 @@ class Requests:
             if size_of(arguments) > left:
                 arguments = arguments.encode()[:left].decode(errors="ignore")
             left -= size_of(arguments)
-            yield ToolRequest(own, begun.name, arguments or "{}", kept_json(begun.extra) or {})
+            yield ToolRequest(own, begun.name, arguments or "{}", storable_json(begun.extra) or {})
 
 
 def _beside(piece: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -174,7 +174,7 @@ def _values(text: str) -> Iterator[tuple[Any, str]]:
 
 
 def _is_another(known: _Begun, id: str, name: str, arguments: str) -> bool:  # noqa: A002  (its name there)
-    """Whether a piece that seems to go on with a request begins another one."""
+    """Return true if a piece that seems to go on with a request begins another one."""
     if not name or not known.name:
         return False
     has_another_id = bool(id and known.id and id != known.id)

@@ -1,4 +1,4 @@
-"""How long a provider asks us to wait, in headers and bodies of many dialects."""
+"""The wait that a provider asks for, in headers and bodies of many dialects."""
 
 import math
 import re
@@ -8,7 +8,7 @@ from email.utils import parsedate_to_datetime
 from typing import Any
 
 LONGEST_WAIT_S = 24 * 3600.0
-"""What is asked for beyond a day is a day: no call lives as long, and no date of ours ends with it."""
+"""A wait beyond a day is a day: no call lives as long, and no date of ours ends with it."""
 
 _UNIX_YEAR_2001 = 1e9
 _MILLISECONDS = 1e11

@@ -1,4 +1,4 @@
-"""Which model provider the settings name."""
+"""The model provider that the settings name."""
 
 from dataclasses import dataclass
 from urllib.parse import urlsplit
@@ -8,7 +8,7 @@ from runtime.settings import Settings
 
 OPENAI_URL = "https://api.openai.com/v1"
 OPENAI_MODEL = "gpt-4.1-mini"
-"""What is asked of OpenAI when CONVERGIO_MODEL is not set."""
+"""The model at OpenAI when CONVERGIO_MODEL is not set."""
 
 _ANSWER_TOKENS = 8192
 """Models that reason first write thousands of tokens before their answer, all of which count."""

@@ -12,7 +12,7 @@ from adapters.openai.bounds import (
     MAX_EVENT_BYTES,
     MOST_REQUESTS,
     count_from,
-    mended,
+    mend,
     name_from,
 )
 from adapters.openai.errors import Extras
@@ -133,4 +133,4 @@ def test_a_name_is_a_short_text_or_none(value: object, name: str | None) -> None
     ],
 )
 def test_halves_of_characters_are_joined_or_replaced(text: str, whole: str) -> None:
-    assert mended(text) == whole
+    assert mend(text) == whole

@@ -92,20 +92,20 @@ def sliced(serialized: bytes, names: Sequence[str]) -> Sliced:
 
 def _taken_out(expr: bytes, taken: list[tuple[bytes, bytes]]) -> bytes:
     """Return the expression without the loops that build lists, which are added to `taken`."""
-    fields = [_changed(field, lambda inner: _taken_out(inner, taken), once=True) for field in wire.read(expr)]
+    fields = [_changed(field, lambda inner: _taken_out(inner, taken), once=True) for field in wire.parse(expr)]
     loop = next((value for number, _, value in fields if number == _LOOP), None)
     if loop is None or not _gathers(loop):
-        return wire.written(fields)
-    at, parts = len(taken), wire.read(loop)
+        return wire.serialize(fields)
+    at, parts = len(taken), wire.parse(loop)
     over = next(value for number, _, value in parts if number == _RANGE)
     part = message(_RANGE, _named(f"@part{at}"))
-    taken.append((over, wire.written([message(_LOOP, *(part if each[0] == _RANGE else each for each in parts))])))
-    return wire.written([_named(f"@loop{at}")])
+    taken.append((over, wire.serialize([message(_LOOP, *(part if each[0] == _RANGE else each for each in parts))])))
+    return wire.serialize([_named(f"@loop{at}")])
 
 
 def _walked(expr: bytes) -> bytes:
     """Return the expression with `@ordered` around the range of its loops, at any depth."""
-    return wire.written(_ordered_loop(_changed(field, _walked)) for field in wire.read(expr))
+    return wire.serialize(_ordered_loop(_changed(field, _walked)) for field in wire.parse(expr))
 
 
 def _changed(field: Field, change: Callable[[bytes], bytes], *, once: bool = False) -> Field:
@@ -116,11 +116,11 @@ def _changed(field: Field, change: Callable[[bytes], bytes], *, once: bool = Fal
         return field
     if number == _OBJECT:
         change = partial(_entry, change)
-    return number, kind, wire.written((n, k, change(v) if n in inside else v) for n, k, v in wire.read(value))
+    return number, kind, wire.serialize((n, k, change(v) if n in inside else v) for n, k, v in wire.parse(value))
 
 
 def _entry(change: Callable[[bytes], bytes], entry: bytes) -> bytes:
-    return wire.written((n, k, change(v) if n in _KEY_AND_VALUE else v) for n, k, v in wire.read(entry))
+    return wire.serialize((n, k, change(v) if n in _KEY_AND_VALUE else v) for n, k, v in wire.parse(entry))
 
 
 def _ordered_loop(field: Field) -> Field:
@@ -129,15 +129,15 @@ def _ordered_loop(field: Field) -> Field:
         return field
     parts = [
         message(_RANGE, message(_CALL, text(2, ORDERED), (3, wire.TEXT, v))) if n == _RANGE else (n, k, v)
-        for n, k, v in wire.read(value)
+        for n, k, v in wire.parse(value)
     ]
     return message(_LOOP, *parts)
 
 
 def _gathers(loop: bytes) -> bool:
     """Return True if a loop starts with an empty list, to which each round adds."""
-    initial = next((value for number, _, value in wire.read(loop) if number == _ACCUMULATOR), b"")
-    return any(number == _LIST for number, _, _ in wire.read(initial))
+    initial = next((value for number, _, value in wire.parse(loop) if number == _ACCUMULATOR), b"")
+    return any(number == _LIST for number, _, _ in wire.parse(initial))
 
 
 def _named(name: str) -> Field:
@@ -145,13 +145,13 @@ def _named(name: str) -> Field:
 
 
 def _root(serialized: bytes) -> bytes:
-    parsed = next(value for number, _, value in wire.read(serialized) if number == 2)  # noqa: PLR2004  (of an `Any`)
-    return next(value for number, _, value in wire.read(parsed) if number == 2)  # noqa: PLR2004  (of a `ParsedExpr`)
+    parsed = next(value for number, _, value in wire.parse(serialized) if number == 2)  # noqa: PLR2004  (of an `Any`)
+    return next(value for number, _, value in wire.parse(parsed) if number == 2)  # noqa: PLR2004  (of a `ParsedExpr`)
 
 
 def _with_root(serialized: bytes, root: bytes) -> bytes:
-    kept = [field for field in wire.read(serialized) if field[0] == 1]
-    return wire.written([*kept, message(2, (2, wire.TEXT, root))])
+    kept = [field for field in wire.parse(serialized) if field[0] == 1]
+    return wire.serialize([*kept, message(2, (2, wire.TEXT, root))])
 
 
 def in_order(value: Any) -> Any:

@@ -1,4 +1,4 @@
-"""Protobuf messages as their fields, read and written: as much as it takes to go through an expression."""
+"""Protobuf messages as their fields, parsed and serialized: as much as it takes to go through an expression."""
 
 from collections.abc import Iterable
 
@@ -8,7 +8,7 @@ Field = tuple[int, int, bytes]
 _VARINT, _EIGHT, TEXT = 0, 1, 2
 
 
-def read(data: bytes) -> list[Field]:
+def parse(data: bytes) -> list[Field]:
     """The fields of one message, in their order.
 
     Raises:
@@ -33,7 +33,7 @@ def read(data: bytes) -> list[Field]:
     return fields
 
 
-def written(fields: Iterable[Field]) -> bytes:
+def serialize(fields: Iterable[Field]) -> bytes:
     """The message with these fields."""
     out = bytearray()
     for number, kind, value in fields:
@@ -46,7 +46,7 @@ def written(fields: Iterable[Field]) -> bytes:
 
 def message(number: int, *fields: Field) -> Field:
     """A field that is a message of these fields."""
-    return number, TEXT, written(fields)
+    return number, TEXT, serialize(fields)
 
 
 def text(number: int, value: str) -> Field:

@@ -138,6 +138,6 @@ def _text(fields: _Fields, number: int) -> str:
 def _fields(data: bytes) -> _Fields:
     """Return the fields of one protobuf message by their numbers, in the order of their appearance."""
     fields: _Fields = {}
-    for number, _, value in wire.read(data):
+    for number, _, value in wire.parse(data):
         fields.setdefault(number, []).append(value)
     return fields
