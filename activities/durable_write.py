@@ -12,7 +12,7 @@ _FIRST_PAUSE_S = 0.2
 _LONGEST_PAUSE_S = 5.0
 
 
-async def surely(write: Callable[[], T], log: Any) -> T:
+async def write_durably(write: Callable[[], T], log: Any) -> T:
     """Run `write` in a thread, retry while the database is unavailable, and complete despite cancellation.
 
     Raises:

@@ -27,7 +27,7 @@ class _Heart:
 
 
 @contextmanager
-def beating(every_s: float = EVERY_S) -> Iterator[None]:
+def send_heartbeats(every_s: float = EVERY_S) -> Iterator[None]:
     """Send heartbeats while the body runs, whatever it waits for. Each is a request to Temporal."""
     heart = _Heart(every_s)
     try:

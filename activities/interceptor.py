@@ -14,8 +14,8 @@ from temporalio.exceptions import ApplicationError, TemporalError
 from temporalio.service import RPCError
 from temporalio.worker import ActivityInboundInterceptor, ExecuteActivityInput, Interceptor
 
-from activities.costs.model_errors import refused, unexpected
-from domain.errors import Refused
+from activities.costs.model_errors import refusal_error, unexpected_error
+from domain.errors import DomainError
 
 MOST_TRIES = 8
 """Attempts at an activity that ends in a fault: about half a minute, like ledger work."""
@@ -34,8 +34,8 @@ class _Inbound(ActivityInboundInterceptor):
     async def execute_activity(self, input: ExecuteActivityInput) -> Any:  # noqa: A002  (its name upstream)
         try:
             return await super().execute_activity(input)
-        except Refused as refusal:
-            raise refused(refusal) from None
+        except DomainError as refusal:
+            raise refusal_error(refusal) from None
         except asyncio.CancelledError:
             # Temporal's own signal: translating it would turn a cancellation into a failure
             raise
@@ -52,4 +52,4 @@ def _fault(fault: Exception) -> ApplicationError:
     log.error(
         "a fault in an activity", activity=info.activity_type, attempt=info.attempt, final=is_last, exc_info=fault
     )
-    return unexpected(final=is_last)
+    return unexpected_error(final=is_last)

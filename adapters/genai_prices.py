@@ -16,14 +16,14 @@ from genai_prices.types import ModelInfo, TieredPrices
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from adapters.local_model import MODEL_NAME
-from domain.costs.ports import Priced
+from domain.costs.ports import Price
 from domain.errors import Invalid
 
 MILLION = Decimal(1_000_000)
 THOUSAND = Decimal(1_000)
 ZERO = Decimal(0)
-UNKNOWN = Priced(ZERO, "none", known=False)
-LOCAL = Priced(ZERO, "local")
+UNKNOWN = Price(ZERO, "none", known=False)
+LOCAL = Price(ZERO, "local")
 Rate = Decimal | TieredPrices | None
 
 
@@ -70,27 +70,27 @@ class GenaiPrices:
     def __init__(
         self, overrides: Path | None = None, api_url: str | None = None, *, local_model: str = MODEL_NAME
     ) -> None:
-        self._own, self._own_version = read_own(overrides) if overrides else ({}, "")
+        self._own, self._own_version = read_price_file(overrides) if overrides else ({}, "")
         self._list_version = list_version()
         self._api_url = api_url
         self._local_model = local_model
 
     def price(
         self, model: str, *, prompt_tokens: int, completion_tokens: int, cached_prompt_tokens: int = 0, at: datetime
-    ) -> Priced:
+    ) -> Price:
         """Return the cost of a call with these tokens at `at`; see the port."""
         tokens = Tokens(prompt_tokens, min(cached_prompt_tokens, prompt_tokens), completion_tokens)
         for own in self._own.get(model, ()):
             if own.since <= at:
-                return Priced(own.cost(tokens), self._own_version)
+                return Price(own.cost(tokens), self._own_version)
         if model == self._local_model:
             return LOCAL
-        info = listed(model, self._api_url)
+        info = find_listed_model(model, self._api_url)
         rates = info.get_prices(at).__dict__ if info else None
-        return Priced(list_cost(rates, tokens), self._list_version) if rates else UNKNOWN
+        return Price(list_cost(rates, tokens), self._list_version) if rates else UNKNOWN
 
 
-def read_own(path: Path) -> tuple[Mapping[str, tuple[OwnPrice, ...]], str]:
+def read_price_file(path: Path) -> tuple[Mapping[str, tuple[OwnPrice, ...]], str]:
     """Return the prices of a file, newest first for each model, and the file's version."""
     try:
         raw = path.read_bytes()
@@ -110,7 +110,7 @@ def list_version() -> str:
 
 
 @lru_cache(maxsize=1024)
-def listed(model: str, api_url: str | None = None) -> ModelInfo | None:
+def find_listed_model(model: str, api_url: str | None = None) -> ModelInfo | None:
     """Return the list's entry for a model: at the provider of the URL, else at the model's maker."""
     for url in (api_url, None) if api_url else (None,):
         try:
@@ -121,7 +121,7 @@ def listed(model: str, api_url: str | None = None) -> ModelInfo | None:
 
 
 def known_context_window(model: str) -> int | None:
-    info = listed(model)
+    info = find_listed_model(model)
     return info.context_window if info else None
 
 

@@ -14,26 +14,26 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from api.chat.accepted_work import StillWorking
-from api.chat.accepted_work import answer as still_working
+from api.chat.accepted_work import respond_accepted as still_working
 from api.health import routes as health
-from api.health.service import Checkup, Probes
+from api.health.service import HealthService, Probes
 from api.http import docs, openapi
 from api.http import request_context as context
-from api.http.access_log import Observed
-from api.http.api_keys import Identity
+from api.http.access_log import AccessLog
+from api.http.api_keys import KeyAuthenticator
 from api.http.dependencies import NoPositions, Positions
 from api.http.envelope import Envelope
-from api.http.errors import failure_of
+from api.http.errors import to_failure
 from api.http.headers import SingleHeaders
-from api.http.hosts_and_cors import Origins, TrustedHosts
+from api.http.hosts_and_cors import CorsPolicy, TrustedHosts
 from api.http.idempotency import Idempotency
 from api.http.metrics import WebMetrics
-from api.http.rate_limit import Gate, StandIn
-from api.http.request_body import Bodies, Yaml
-from api.http.routing import Literals, methods_of
-from domain.errors import Refused
-from domain.governance.ports import RateLimiter, StandInLimiter, Unlimited
-from domain.idempotency.ports import Answers
+from api.http.rate_limit import AccessControl, FallbackRateLimiter
+from api.http.request_body import RequestBodies, YamlBodies
+from api.http.routing import LiteralRoutes, methods_of
+from domain.errors import DomainError
+from domain.governance.ports import FallbackLimiter, NoRateLimit, RateLimiter
+from domain.idempotency.ports import AnswerStore
 from domain.keys.ports import KeyStore
 
 Lifespan = Callable[[Any], AbstractAsyncContextManager[None]]
@@ -57,33 +57,33 @@ class ApiParts:
     """The dependencies of the web layer, and the routes of every concept."""
 
     settings: ApiSettings
-    answers: Answers
+    answers: AnswerStore
     keys: KeyStore
-    limiter: RateLimiter = field(default_factory=Unlimited)
-    limiter_meanwhile: StandInLimiter = field(default_factory=Unlimited)
+    limiter: RateLimiter = field(default_factory=NoRateLimit)
+    limiter_meanwhile: FallbackLimiter = field(default_factory=NoRateLimit)
     probes: Probes = field(default_factory=Probes)
     positions: Positions = field(default_factory=NoPositions)
     routers: tuple[APIRouter, ...] = ()
     registry: CollectorRegistry = field(default_factory=CollectorRegistry)
     lifespan: Lifespan | None = None
-    yaml: Yaml | None = None
+    yaml: YamlBodies | None = None
 
 
-class Api(FastAPI):
+class ApiApplication(FastAPI):
     """A FastAPI application whose OpenAPI description includes the rules of the web layer."""
 
     auth_on = False
 
     def openapi(self) -> dict[str, Any]:
         if not self.openapi_schema:
-            self.openapi_schema = openapi.complete(super().openapi(), auth_on=self.auth_on)
+            self.openapi_schema = openapi.complete_schema(super().openapi(), auth_on=self.auth_on)
         return self.openapi_schema
 
 
 def create_app(parts: ApiParts) -> FastAPI:
     """Build the web layer. Routers must be flat: each with its full prefix, none including another."""
     metrics = WebMetrics(parts.registry)
-    app = Api(
+    app = ApiApplication(
         title=openapi.TITLE,
         summary=openapi.SUMMARY,
         description=openapi.DESCRIPTION,
@@ -92,42 +92,42 @@ def create_app(parts: ApiParts) -> FastAPI:
         redoc_url=None,
         redirect_slashes=False,
         lifespan=parts.lifespan,
-        middleware=_rules(parts, metrics),
+        middleware=_middleware(parts, metrics),
     )
     app.auth_on = parts.settings.auth_on
     app.state.positions = parts.positions
-    checkup = Checkup(parts.probes, version=parts.settings.version)
+    checkup = HealthService(parts.probes, version=parts.settings.version)
     for router in (health.router(checkup, metrics), docs.router(openapi.TITLE), *parts.routers):
         # include_router would match every request twice against every route of the router
         app.router.routes.extend(router.routes)
-    app.router.routes.insert(0, Literals(app.router.routes))
-    for kind in (Refused, HTTPException, RequestValidationError):
+    app.router.routes.insert(0, LiteralRoutes(app.router.routes))
+    for kind in (DomainError, HTTPException, RequestValidationError):
         app.add_exception_handler(kind, _refuse)
     app.add_exception_handler(StillWorking, still_working)
     return app
 
 
-def _rules(parts: ApiParts, metrics: WebMetrics) -> list[Middleware]:
+def _middleware(parts: ApiParts, metrics: WebMetrics) -> list[Middleware]:
     """Return the middleware in the order in which a request passes it."""
     settings = parts.settings
-    identity = Identity(parts.keys, required=settings.auth_on)
-    limiter = StandIn(parts.limiter, parts.limiter_meanwhile, alone=metrics.rate_limit_alone.inc)
+    identity = KeyAuthenticator(parts.keys, required=settings.auth_on)
+    limiter = FallbackRateLimiter(parts.limiter, parts.limiter_meanwhile, alone=metrics.rate_limit_alone.inc)
     return [
-        Middleware(Observed, metrics=metrics),
+        Middleware(AccessLog, metrics=metrics),
         Middleware(SingleHeaders),
         Middleware(TrustedHosts, hosts=settings.allowed_hosts),
-        Middleware(Origins, origins=settings.cors_origins, loopback=settings.loopback),
-        Middleware(Gate, identity=identity, limiter=limiter),
-        Middleware(Bodies, larger=settings.larger_bodies, yaml=parts.yaml),
+        Middleware(CorsPolicy, origins=settings.cors_origins, loopback=settings.loopback),
+        Middleware(AccessControl, identity=identity, limiter=limiter),
+        Middleware(RequestBodies, larger=settings.larger_bodies, yaml=parts.yaml),
         Middleware(Envelope),
         Middleware(Idempotency, answers=parts.answers, wait_s=settings.idempotency_wait_s),
     ]
 
 
 async def _refuse(request: Request, error: Exception) -> Response:
-    failure = failure_of(error)
+    failure = to_failure(error)
     headers = dict(failure.headers)
     if failure.status == 405:  # noqa: PLR2004  (the framework names the methods of one route only)
         headers["allow"] = ", ".join(methods_of(request.app.routes, request.scope))
-    body = failure.body(context.of(request.scope).request_id)
+    body = failure.body(context.from_scope(request.scope).request_id)
     return Response(body, failure.status, headers, media_type="application/json")

@@ -28,7 +28,7 @@ MESSAGE = "What should we do first this week, and why?"
 
 
 @dataclass(frozen=True)
-class Target:
+class ChatTarget:
     """A system under test: its URL, the form of a message, and its processes."""
 
     name: str
@@ -42,7 +42,7 @@ class Target:
 
 
 @dataclass
-class Measured:
+class ChatMeasurement:
     """The figures of one drive. Latencies in ms, CPU in seconds per 1,000 turns by role, memory in MiB."""
 
     turns: int = 0
@@ -74,9 +74,9 @@ def main() -> None:
 
 
 async def _measure(
-    targets: list[Target], sessions: list[int], seconds: float, rounds: int
-) -> dict[tuple[str, int], list[Measured]]:
-    found: dict[tuple[str, int], list[Measured]] = {}
+    targets: list[ChatTarget], sessions: list[int], seconds: float, rounds: int
+) -> dict[tuple[str, int], list[ChatMeasurement]]:
+    found: dict[tuple[str, int], list[ChatMeasurement]] = {}
     for target in targets:
         await _drive(target, 8, 3)  # warm up
     for number in sessions:
@@ -86,9 +86,9 @@ async def _measure(
     return found
 
 
-async def _drive(target: Target, sessions: int, seconds: float) -> Measured:
+async def _drive(target: ChatTarget, sessions: int, seconds: float) -> ChatMeasurement:
     """Run sessions that each send one message after the other. Their first turns, which open them, are not counted."""
-    measured = Measured()
+    measured = ChatMeasurement()
     connector = aiohttp.TCPConnector(limit=0)
     async with aiohttp.ClientSession(connector=connector) as http:
         names = [uuid4().hex for _ in range(sessions)]
@@ -110,7 +110,7 @@ async def _drive(target: Target, sessions: int, seconds: float) -> Measured:
     return measured
 
 
-async def _say(http: aiohttp.ClientSession, target: Target, session: str) -> None:
+async def _say(http: aiohttp.ClientSession, target: ChatTarget, session: str) -> None:
     async with http.post(target.url, json=target.body(session)) as response:
         if not response.ok:
             raise RuntimeError(f"{target.name}: {response.status} {await response.text()}")
@@ -118,17 +118,17 @@ async def _say(http: aiohttp.ClientSession, target: Target, session: str) -> Non
 
 
 @contextmanager
-def _targets(directory: Path) -> Iterator[list[Target]]:
+def _targets(directory: Path) -> Iterator[list[ChatTarget]]:
     with ExitStack() as stack:
         stage = Stage(stack, directory)
         (bare, bare_roles), (url, roles) = stage.reference("bench.reference"), stage.system()
         yield [
-            Target("reference", f"{bare}/chat", bare_roles),
-            Target("convergio", f"{url}/api/v1/agents/chat", roles),
+            ChatTarget("reference", f"{bare}/chat", bare_roles),
+            ChatTarget("convergio", f"{url}/api/v1/agents/chat", roles),
         ]
 
 
-def _show(found: dict[tuple[str, int], list[Measured]], sessions: list[int]) -> None:
+def _show(found: dict[tuple[str, int], list[ChatMeasurement]], sessions: list[int]) -> None:
     console = Console(width=140)
     table = Table("sessions", "", "turns/s", "p50 ms", "p95 ms", "p99 ms", "ratio", box=None, title="chat turn")
     used_cpu = Table("sessions", "", *ROLES, "sum", box=None, title="CPU seconds per 1,000 turns")

@@ -50,7 +50,7 @@ def definitions(agents: list[str]) -> dict[str, dict[str, Any]]:
 
 
 @dataclass(frozen=True)
-class Target:
+class GraphTarget:
     """A system under test: a URL for each graph, and its processes."""
 
     name: str
@@ -65,7 +65,7 @@ class Target:
 
 
 @dataclass
-class Measured:
+class GraphMeasurement:
     """The figures of one burst. Latencies in seconds, CPU in seconds per 1,000 nodes by role."""
 
     runs: int = 0
@@ -82,7 +82,7 @@ class Measured:
         return statistics.quantiles(self.latencies, n=100)[94]
 
 
-Found = dict[tuple[str, str], list[Measured]]
+Found = dict[tuple[str, str], list[GraphMeasurement]]
 
 
 def main() -> None:
@@ -97,16 +97,16 @@ def main() -> None:
         stage = Stage(stack, Path(directory))
         sandbox = ["quick"] if given.quick else []
         (bare, bare_roles), (url, roles) = stage.reference("bench.graph_reference", *sandbox), stage.system()
-        reference = Target("reference", {name: f"{bare}/{name}" for name in NODES}, bare_roles, agents)
+        reference = GraphTarget("reference", {name: f"{bare}/{name}" for name in NODES}, bare_roles, agents)
         found = asyncio.run(_measure(reference, url, roles, stage, given))
     _show(found, given.runs)
 
 
 async def _measure(
-    reference: Target, url: str, roles: Mapping[str, psutil.Process], stage: Stage, given: argparse.Namespace
+    reference: GraphTarget, url: str, roles: Mapping[str, psutil.Process], stage: Stage, given: argparse.Namespace
 ) -> Found:
     client = await Client.connect(stage.environment["TEMPORAL_ADDRESS"])
-    ours = Target("convergio", await _defined(url, reference.agents), roles, reference.agents)
+    ours = GraphTarget("convergio", await _create_workflows(url, reference.agents), roles, reference.agents)
     found: Found = {}
     for graph in NODES:
         for target in (reference, ours):
@@ -117,7 +117,7 @@ async def _measure(
     return found
 
 
-async def _defined(url: str, agents: list[str]) -> dict[str, str]:
+async def _create_workflows(url: str, agents: list[str]) -> dict[str, str]:
     urls = {}
     async with aiohttp.ClientSession() as http:
         for name, definition in definitions(agents).items():
@@ -128,8 +128,8 @@ async def _defined(url: str, agents: list[str]) -> dict[str, str]:
     return urls
 
 
-async def _burst(target: Target, graph: str, client: Client, runs: int) -> Measured:
-    measured = Measured(runs)
+async def _burst(target: GraphTarget, graph: str, client: Client, runs: int) -> GraphMeasurement:
+    measured = GraphMeasurement(runs)
     async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)) as http:
         before, started = cpu(target.roles), time.perf_counter()
 
@@ -146,7 +146,7 @@ async def _burst(target: Target, graph: str, client: Client, runs: int) -> Measu
     return measured
 
 
-async def _run(http: aiohttp.ClientSession, client: Client, target: Target, graph: str) -> None:
+async def _run(http: aiohttp.ClientSession, client: Client, target: GraphTarget, graph: str) -> None:
     """Start an execution and wait until its workflow has ended, in the same way for both systems."""
     async with http.post(target.urls[graph], json=target.body()) as response:
         if not response.ok:

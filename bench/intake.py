@@ -21,7 +21,7 @@ import aiohttp
 from rich.console import Console
 from rich.table import Table
 
-from bench.chat import AGENT, Target
+from bench.chat import AGENT, ChatTarget
 from bench.stage import Stage
 from runtime.settings import Settings
 from tests.scripted_model import ScriptedModel
@@ -56,13 +56,13 @@ def main() -> None:
         Path(directory).chmod(0o755)
         stage = Stage(stack, Path(directory))
         (bare, bare_roles), (url, roles) = stage.reference("bench.reference"), stage.system()
-        targets = [Target("reference", f"{bare}/chat", bare_roles), Target("convergio", url + CHAT, roles)]
+        targets = [ChatTarget("reference", f"{bare}/chat", bare_roles), ChatTarget("convergio", url + CHAT, roles)]
         sizes = [int(size) for size in given.sessions.split(",")]
         asyncio.run(_bursts(targets, stage.model, sizes, given.delay))
         asyncio.run(_decisions(url, stage.model, given.calls, given.approvals))
 
 
-async def _bursts(targets: list[Target], model: ScriptedModel, sizes: list[int], delay_s: float) -> None:
+async def _bursts(targets: list[ChatTarget], model: ScriptedModel, sizes: list[int], delay_s: float) -> None:
     """Print a table for each size as soon as it is known: later ones may fail."""
     model.script(default={"delay_s": delay_s})
     for size in sizes:
@@ -78,7 +78,7 @@ async def _bursts(targets: list[Target], model: ScriptedModel, sizes: list[int],
         Console(width=100).print(table)
 
 
-async def _burst(target: Target, model: ScriptedModel, size: int) -> Burst:
+async def _burst(target: ChatTarget, model: ScriptedModel, size: int) -> Burst:
     burst, before, names = Burst(), len(model.bill()), [f"burst-{uuid4().hex}" for _ in range(size)]
     async with _client() as http:
         begun = time.perf_counter()
@@ -93,7 +93,7 @@ async def _burst(target: Target, model: ScriptedModel, size: int) -> Burst:
                 return
             burst.statuses[response.status] += 1
             burst.seconds.append(time.perf_counter() - started)
-            is_completed = await _completed(http, target, name) if response.status == 202 else response.ok  # noqa: PLR2004
+            is_completed = await _is_completed(http, target, name) if response.status == 202 else response.ok  # noqa: PLR2004
             burst.completed += is_completed  # two statements: `x += await …` reads x before the wait
 
         await asyncio.gather(*(one(name) for name in names))
@@ -102,7 +102,7 @@ async def _burst(target: Target, model: ScriptedModel, size: int) -> Burst:
     return burst
 
 
-async def _completed(http: aiohttp.ClientSession, target: Target, session: str) -> bool:
+async def _is_completed(http: aiohttp.ClientSession, target: ChatTarget, session: str) -> bool:
     """Return true if an accepted message is answered in the end."""
     end = time.perf_counter() + PATIENCE_S
     while time.perf_counter() < end:
@@ -120,10 +120,10 @@ async def _decisions(url: str, model: ScriptedModel, calls: int, approvals: int)
     table = Table("calls running", "approvals", "p50 ms", "p95 ms", "slowest ms", title="decisions")
     async with _client() as http:
         for number in (0, calls):
-            held = await asyncio.gather(*(_held(http, url) for _ in range(approvals)))
+            held = await asyncio.gather(*(_create_approval(http, url) for _ in range(approvals)))
             slow = [asyncio.create_task(_say(http, url, f"Think. [[delay {SLOW_S}]]")) for _ in range(number)]
-            await _until_under_way(model, min(number, Settings().model_concurrency))
-            took = [await _approved(http, url, approval) for approval in held]
+            await _wait_until_running(model, min(number, Settings().model_concurrency))
+            took = [await _approve(http, url, approval) for approval in held]
             under_way = sum(not each.done() for each in slow)
             figures = (_percentile(took, 50), _percentile(took, 95), max(took))
             table.add_row(str(under_way), str(approvals), *(f"{seconds * 1000:.0f}" for seconds in figures))
@@ -131,7 +131,7 @@ async def _decisions(url: str, model: ScriptedModel, calls: int, approvals: int)
     Console(width=140).print(table)
 
 
-async def _until_under_way(model: ScriptedModel, calls: int) -> None:
+async def _wait_until_running(model: ScriptedModel, calls: int) -> None:
     """Wait until the provider processes so many calls, and the rest has had time to queue up."""
     end = time.perf_counter() + SLOW_S / 2
     while sum(call["state"] == "started" for call in model.bill()) < calls and time.perf_counter() < end:  # noqa: ASYNC110  (another process)
@@ -139,7 +139,7 @@ async def _until_under_way(model: ScriptedModel, calls: int) -> None:
     await asyncio.sleep(SLOW_S / 6 if calls else 0)
 
 
-async def _held(http: aiohttp.ClientSession, url: str) -> str:
+async def _create_approval(http: aiohttp.ClientSession, url: str) -> str:
     """Create an approval and return it."""
     return str((await _say(http, url, "Go?", require_approval=True))["approval_id"])
 
@@ -150,7 +150,7 @@ async def _say(http: aiohttp.ClientSession, url: str, message: str, **more: Any)
         return dict(await response.json())
 
 
-async def _approved(http: aiohttp.ClientSession, url: str, approval: str) -> float:
+async def _approve(http: aiohttp.ClientSession, url: str, approval: str) -> float:
     begun = time.perf_counter()
     async with http.post(f"{url}/api/v1/approvals/{approval}/approve", json={}) as response:
         response.raise_for_status()

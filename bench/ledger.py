@@ -32,9 +32,9 @@ from rich.console import Console
 from rich.table import Table
 
 from adapters.postgres.ledger import log
-from adapters.postgres.ledger.group_commit import APPEND, Append, appending
+from adapters.postgres.ledger.group_commit import APPEND, Append, append_parameters
 from adapters.postgres.ledger.pool import Database, connect
-from adapters.postgres.ledger.prepared import run
+from adapters.postgres.ledger.prepared import execute_prepared
 from adapters.postgres.ledger.recorder import LedgerRecorder
 from adapters.postgres.migrate import migrate
 from adapters.postgres.projections.positions import LivePositions
@@ -50,19 +50,19 @@ from domain.events import Event
 from domain.ids import random_id
 from domain.ledger import Change, Ledger
 from domain.projection import Projection
-from domain.registry import registry
-from runtime.embedded import Ports, PostgresServer, running
+from domain.registry import event_registry
+from runtime.embedded import Ports, PostgresServer, run_server
 
 ROOT = Path(__file__).parents[1]
 TURNS_PER_SESSION = 10
-_MOST = 4_000  # operations prepared for one load
+_MAX_OPERATIONS = 4_000  # operations prepared for one load
 _WARM_UP = 20
 START = datetime(2026, 1, 1, tzinfo=UTC)
 CONSOLE = Console()
 
 
 @dataclass
-class Measured:
+class LedgerMeasurement:
     """Seconds of single operations, and the client's CPU seconds for all of them."""
 
     times: list[float] = field(default_factory=list)
@@ -88,11 +88,11 @@ def main() -> None:
     given = options.parse_args()
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING))
     if given.project:
-        ProjectionRunner(given.project, registry(), [ChatProjection(), CostsProjection()]).run(Flag())
+        ProjectionRunner(given.project, event_registry(), [ChatProjection(), CostsProjection()]).run(Flag())
     with tempfile.TemporaryDirectory(prefix="convergio-bench-") as directory:
         Path(directory).chmod(0o755)
         server = PostgresServer(Path(directory), Ports().pick())
-        with running(server, Path(directory) / "log"):
+        with run_server(server, Path(directory) / "log"):
             migrate(server.url)
             database = Database(server.url, size=16)
             database.open()
@@ -103,26 +103,28 @@ def main() -> None:
 
 
 def _appends(database: Database, seconds: float, rounds: int) -> None:
-    ledger = Ledger(LedgerRecorder(database), registry())
+    ledger = Ledger(LedgerRecorder(database), event_registry())
     table = Table("append of 2 events", "threads", "per s", "p50 ms", "p99 ms", "CPU ms", "p50 ratio", title="Appends")
-    ways = {"SQL function": lambda: _bare(database), "Ledger.append": lambda: _appended(ledger)}
+    ways = {"SQL function": lambda: _bare_operations(database), "Ledger.append": lambda: _append_operations(ledger)}
     for threads in (1, 8):
-        found = {name: Measured() for name in ways}
+        found = {name: LedgerMeasurement() for name in ways}
         for _ in range(rounds):
             for name, way in ways.items():
                 _drive(found[name], way, threads, seconds / rounds)
         reference = found["SQL function"].p50
         for name, measured in found.items():
             table.add_row(name, str(threads), *measured.row(), f"{measured.p50 / reference:.2f}")
-    reads = Measured()
-    _drive(reads, lambda: _read_streams(ledger), 1, seconds / 2)
+    reads = LedgerMeasurement()
+    _drive(reads, lambda: _read_operations(ledger), 1, seconds / 2)
     table.add_row("Ledger.read", "1", *reads.row(), "")
     CONSOLE.print(table)
 
 
-def _drive(found: Measured, way: Callable[[], Iterator[Callable[[], object]]], threads: int, seconds: float) -> None:
+def _drive(
+    found: LedgerMeasurement, way: Callable[[], Iterator[Callable[[], object]]], threads: int, seconds: float
+) -> None:
     """Run a thread's prepared operations until they are done or time is up. The first few warm it up."""
-    ready = [list(itertools.islice(way(), _WARM_UP + _MOST // threads)) for _ in range(threads)]
+    ready = [list(itertools.islice(way(), _WARM_UP + _MAX_OPERATIONS // threads)) for _ in range(threads)]
     for acts in ready:
         for act in acts[:_WARM_UP]:
             act()
@@ -146,29 +148,31 @@ def _drive(found: Measured, way: Callable[[], Iterator[Callable[[], object]]], t
 
 
 def _changes(session: str, turn: int, call_id: str) -> list[Change]:
-    begun = _reserved(session, turn, call_id, START), _started(session, turn, call_id, START)
+    begun = _call_reserved(session, turn, call_id, START), _turn_started(session, turn, call_id, START)
     return [Change(costs.stream(call_id), 0, begun[:1]), Change(turn_stream(session, turn), 0, begun[1:])]
 
 
-def _appended(ledger: Ledger) -> Iterator[Callable[[], object]]:
+def _append_operations(ledger: Ledger) -> Iterator[Callable[[], object]]:
     session = random_id("s")
     for turn in itertools.count(1):
         call_id = f"{session}-{turn}"
         yield partial(ledger.append, *_changes(session, turn, call_id), key=f"reserve:{call_id}:1")
 
 
-def _bare(database: Database) -> Iterator[Callable[[], object]]:
+def _bare_operations(database: Database) -> Iterator[Callable[[], object]]:
     """Return the same appends as encoded parameters."""
     session, prepared = random_id("s"), set[bytes]()
     connection = connect(database.dsn)
-    ledger = Ledger(LedgerRecorder(database), registry())
+    ledger = Ledger(LedgerRecorder(database), event_registry())
     for turn in itertools.count(1):
         call_id = f"{session}-{turn}"
-        stored = [ledger.mapper.to_stored_event(e) for c in _changes(session, turn, call_id) for e in c.placed()]
-        yield partial(run, connection, prepared, APPEND, appending([Append(f"bare:{call_id}", stored, [])]))
+        stored = [ledger.mapper.to_stored_event(e) for c in _changes(session, turn, call_id) for e in c.stream_events()]
+        yield partial(
+            execute_prepared, connection, prepared, APPEND, append_parameters([Append(f"bare:{call_id}", stored, [])])
+        )
 
 
-def _read_streams(ledger: Ledger) -> Iterator[Callable[[], object]]:
+def _read_operations(ledger: Ledger) -> Iterator[Callable[[], object]]:
     streams = [recorded.stream for recorded in ledger.after(0, 500)]
     while True:
         yield partial(ledger.read, random.choice(streams))  # noqa: S311  (no secret)
@@ -177,14 +181,14 @@ def _read_streams(ledger: Ledger) -> Iterator[Callable[[], object]]:
 def _to_view(database: Database) -> None:
     """Measure one append at a time, with the runner in a process of its own, until readers would be notified."""
     table = Table("from append to view", "p50 ms", "p99 ms", "runner's share of a core", title="Event to view")
-    ledger = Ledger(LedgerRecorder(database), registry())
+    ledger = Ledger(LedgerRecorder(database), event_registry())
     with connect(database.dsn) as ears:
         _empty(ears)
-    with _projecting(database) as runner, connect(database.dsn) as ears, _positions(database) as positions:
+    with _run_projections(database) as runner, connect(database.dsn) as ears, _positions(database) as positions:
         ears.execute("LISTEN projected")
-        session, opened = _opened(random_id("s"), START)
+        session, opened = _session_opened(random_id("s"), START)
         ledger.append(Change(session_stream(session), 0, [opened]), key=session)
-        _caught_up(ears, ledger.head())
+        _wait_until_projected(ears, ledger.head())
         turns = iter(range(1, 10**9))
 
         def append() -> int:
@@ -199,18 +203,18 @@ def _to_view(database: Database) -> None:
         with asyncio.Runner() as loop:
             ways = {
                 "with a waiting reader": lambda: loop.run(asked()),
-                "without one": lambda: _caught_up(ears, append()),
+                "without one": lambda: _wait_until_projected(ears, append()),
             }
             for name, way in ways.items():
-                table.add_row(name, *_seen(way, runner))
+                table.add_row(name, *_measure_visibility(way, runner))
     CONSOLE.print(table)
 
 
-def _seen(way: Callable[[], None], runner: psutil.Process) -> list[str]:
+def _measure_visibility(way: Callable[[], None], runner: psutil.Process) -> list[str]:
     waits, cpu, started = [], _cpu(runner), time.perf_counter()
     for _ in range(150):
         time.sleep(random.uniform(0, 0.04))  # noqa: S311  (no secret)
-        waits.append(_timed(way))
+        waits.append(_measure_seconds(way))
     busy = (_cpu(runner) - cpu) / (time.perf_counter() - started)
     cuts = statistics.quantiles(waits, n=100)
     return [f"{cuts[49] * 1e3:.1f}", f"{cuts[98] * 1e3:.1f}", f"{busy:.0%}"]
@@ -232,8 +236,8 @@ def _empty(connection: log.Connection) -> None:
     connection.execute("TRUNCATE chat_sessions, chat_turns, cost_calls, cost_usage")
 
 
-def _caught_up(ears: log.Connection, position: int) -> None:
-    if log.positions(ears, ["costs"]).get("costs", -1) >= position:
+def _wait_until_projected(ears: log.Connection, position: int) -> None:
+    if log.read_positions(ears, ["costs"]).get("costs", -1) >= position:
         return
     while True:
         select.select([ears.fileno()], [], [], 5)
@@ -243,7 +247,7 @@ def _caught_up(ears: log.Connection, position: int) -> None:
 
 
 @contextmanager
-def _projecting(database: Database) -> Iterator[psutil.Process]:
+def _run_projections(database: Database) -> Iterator[psutil.Process]:
     command = [sys.executable, "-m", "bench.ledger", "--project", database.dsn]
     process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL)
     try:
@@ -261,20 +265,25 @@ def _cpu(process: psutil.Process) -> float:
 def _rebuilds(database: Database, events: int) -> None:
     with connect(database.dsn) as connection:
         _empty(connection)
-        copied = _timed(lambda: _copy(connection, events))
-        read = _timed(lambda: _read(connection))
+        copied = _measure_seconds(lambda: _copy(connection, events))
+        read = _measure_seconds(lambda: _read(connection))
         names = ["chat", "costs"]
-        log.enrol(connection, names)
-        log.move(connection, names, events)
+        log.register(connection, names)
+        log.advance(connection, names, events)
     table = Table("", "s", "events/s", "a million takes s", title=f"Rebuilding from {events:,} events")
     _rate(table, "writing them by COPY", copied, events)
     _rate(table, "only reading them", read, events)
     projections: list[Projection] = [ChatProjection(), CostsProjection()]
     for projection in projections:
-        anew = Rebuild(database.dsn, registry(), projection)
-        _rate(table, f"{projection.name}, into empty tables", _timed(lambda a=anew: a.run(compare=False)), events)
+        anew = Rebuild(database.dsn, event_registry(), projection)
+        _rate(
+            table,
+            f"{projection.name}, into empty tables",
+            _measure_seconds(lambda a=anew: a.run(compare=False)),
+            events,
+        )
     for projection in projections:
-        again = Rebuild(database.dsn, registry(), projection)
+        again = Rebuild(database.dsn, event_registry(), projection)
         started = time.perf_counter()
         done = again.run()
         _rate(table, f"{projection.name}, compared and swapped", time.perf_counter() - started, events)
@@ -290,7 +299,7 @@ def _rate(table: Table, name: str, seconds: float, events: int) -> None:
     table.add_row(name, f"{seconds:.1f}", f"{events / seconds:,.0f}", f"{seconds / events * 1e6:.1f}")
 
 
-def _timed(work: Callable[[], object]) -> float:
+def _measure_seconds(work: Callable[[], object]) -> float:
     started = time.perf_counter()
     work()
     return time.perf_counter() - started
@@ -298,12 +307,12 @@ def _timed(work: Callable[[], object]) -> float:
 
 def _read(connection: log.Connection) -> None:
     position = 0
-    while rows := log.after(connection, position, 10_000):
+    while rows := log.read_after(connection, position, 10_000):
         position = rows[-1][0]
 
 
 def _copy(connection: log.Connection, events: int) -> None:
-    encode = registry().encode
+    encode = event_registry().encode
     statement = "COPY ledger_events (originator_id, originator_version, topic, state) FROM STDIN (FORMAT binary)"
     with connection.cursor().copy(statement) as copy:
         copy.set_types(["text", "int8", "text", "bytea"])
@@ -326,16 +335,16 @@ def _history(events: int) -> Iterator[tuple[str, int, Event]]:
 
 
 def _conversation(session: str, at: datetime) -> Iterator[tuple[str, int, Event]]:
-    yield session_stream(session), 1, _opened(session, at)[1]
+    yield session_stream(session), 1, _session_opened(session, at)[1]
     for turn in range(1, TURNS_PER_SESSION + 1):
         call_id, now = f"{session[8:]}-{turn:04d}", at + timedelta(seconds=turn)
-        yield costs.stream(call_id), 1, _reserved(session, turn, call_id, now)
-        yield turn_stream(session, turn), 1, _started(session, turn, call_id, now)
-        yield costs.stream(call_id), 2, _settled(turn, call_id, now)
-        yield turn_stream(session, turn), 2, _answered(session, turn, call_id, now)
+        yield costs.stream(call_id), 1, _call_reserved(session, turn, call_id, now)
+        yield turn_stream(session, turn), 1, _turn_started(session, turn, call_id, now)
+        yield costs.stream(call_id), 2, _call_settled(turn, call_id, now)
+        yield turn_stream(session, turn), 2, _turn_answered(session, turn, call_id, now)
 
 
-def _opened(session: str, at: datetime) -> tuple[str, SessionOpened]:
+def _session_opened(session: str, at: datetime) -> tuple[str, SessionOpened]:
     return session, SessionOpened(
         session_id=session, agent_id=_agent(session), key_id=_key(session), workflow_id=f"chat-{session}", **_cause(at)
     )
@@ -353,7 +362,7 @@ def _cause(at: datetime) -> dict[str, object]:
     return {"by": "key_1", "because": "req_0123456789abcdef0123456789abcdef", "at": at}
 
 
-def _reserved(session: str, turn: int, call_id: str, at: datetime) -> CallReserved:
+def _call_reserved(session: str, turn: int, call_id: str, at: datetime) -> CallReserved:
     return CallReserved(
         call_id=call_id,
         attempt=1,
@@ -372,7 +381,7 @@ def _reserved(session: str, turn: int, call_id: str, at: datetime) -> CallReserv
     )
 
 
-def _settled(turn: int, call_id: str, at: datetime) -> CallSettled:
+def _call_settled(turn: int, call_id: str, at: datetime) -> CallSettled:
     return CallSettled(
         call_id=call_id,
         attempt=1,
@@ -392,7 +401,7 @@ def _settled(turn: int, call_id: str, at: datetime) -> CallSettled:
     )
 
 
-def _started(session: str, turn: int, message_id: str, at: datetime) -> TurnStarted:
+def _turn_started(session: str, turn: int, message_id: str, at: datetime) -> TurnStarted:
     return TurnStarted(
         session_id=session,
         turn=turn,
@@ -405,7 +414,7 @@ def _started(session: str, turn: int, message_id: str, at: datetime) -> TurnStar
     )
 
 
-def _answered(session: str, turn: int, message_id: str, at: datetime) -> TurnAnswered:
+def _turn_answered(session: str, turn: int, message_id: str, at: datetime) -> TurnAnswered:
     return TurnAnswered(
         session_id=session,
         turn=turn,

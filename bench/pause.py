@@ -19,11 +19,11 @@ from rich.console import Console
 from rich.table import Table
 
 from bench.stage import Stage
-from runtime.event_loop import freeze
+from runtime.event_loop import freeze_garbage_collector
 from runtime.settings import Settings
 from tests.system import System, running, settings_of
 
-AT_ONCE = 50
+CONCURRENCY = 50
 """Number of sessions opened concurrently."""
 
 
@@ -53,7 +53,7 @@ async def _measure(settings: Settings, sizes: list[int], times: int) -> None:
     table = Table("cached runs", "objects", "median ms", "longest ms", title="a full garbage collection")
     async with running(settings) as system:
         await _open(system, 1)
-        freeze()
+        freeze_garbage_collector()
         cached = 1
         for size in sizes:
             await _open(system, size - cached)
@@ -66,8 +66,8 @@ async def _measure(settings: Settings, sizes: list[int], times: int) -> None:
 
 async def _open(system: System, sessions: int) -> None:
     """Open so many sessions, whose workflows stay in the worker's cache."""
-    for first in range(0, sessions, AT_ONCE):
-        names = [f"pause-{uuid4().hex}" for _ in range(min(AT_ONCE, sessions - first))]
+    for first in range(0, sessions, CONCURRENCY):
+        names = [f"pause-{uuid4().hex}" for _ in range(min(CONCURRENCY, sessions - first))]
         answers = await asyncio.gather(*(system.say("Hello.", name) for name in names))
         if not all(answer.is_success for answer in answers):
             raise RuntimeError("a session was not answered")

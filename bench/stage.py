@@ -10,7 +10,7 @@ from pathlib import Path
 
 import psutil
 
-from runtime.embedded import Ports, PostgresServer, TemporalServer, ValkeyServer, running
+from runtime.embedded import Ports, PostgresServer, TemporalServer, ValkeyServer, run_server
 from tests.scripted_model import start_scripted_model
 
 ROOT = Path(__file__).parents[1]
@@ -33,7 +33,7 @@ class Stage:
         valkey = ValkeyServer(directory / "valkey", self.ports.pick())
         for server in (postgres, temporal, valkey):
             before = set(psutil.Process().children())
-            stack.enter_context(running(server, directory / f"{server.name}.log"))
+            stack.enter_context(run_server(server, directory / f"{server.name}.log"))
             self.roles[server.name] = (set(psutil.Process().children()) - before).pop()
         before = set(psutil.Process().children())
         self.model = stack.enter_context(start_scripted_model())
@@ -52,13 +52,13 @@ class Stage:
 
     def reference(self, module: str, *options: str) -> tuple[str, dict[str, psutil.Process]]:
         """Start `python -m module worker|api [options]`; return the URL and the processes."""
-        return self._started({part: [sys.executable, "-m", module, part, *options] for part in ("worker", "api")})
+        return self._start_all({part: [sys.executable, "-m", module, part, *options] for part in ("worker", "api")})
 
     def system(self) -> tuple[str, dict[str, psutil.Process]]:
         """Start the system; return the URL and the processes."""
-        return self._started({part: _convergio(part) for part in ("projections", "worker", "api")})
+        return self._start_all({part: _convergio(part) for part in ("projections", "worker", "api")})
 
-    def _started(self, commands: Mapping[str, list[str]]) -> tuple[str, dict[str, psutil.Process]]:
+    def _start_all(self, commands: Mapping[str, list[str]]) -> tuple[str, dict[str, psutil.Process]]:
         port = self.ports.pick()
         environment = {**self.environment, "CONVERGIO_PORT": str(port)}
         parts = {part: self._start(command, environment) for part, command in commands.items()}

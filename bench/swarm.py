@@ -32,7 +32,7 @@ TASK = "Say what we should do first this quarter to win back customers, and what
 
 
 @dataclass(frozen=True)
-class Target:
+class SwarmTarget:
     """A system under test: its URL and its processes."""
 
     name: str
@@ -46,7 +46,7 @@ class Target:
 
 
 @dataclass
-class Measured:
+class SwarmMeasurement:
     """The figures of one burst. Latencies in seconds, CPU in seconds per 1,000 model calls by role."""
 
     swarms: int = 0
@@ -75,18 +75,18 @@ def main() -> None:
         stage, sandbox = Stage(stack, Path(directory)), ["quick"] if given.quick else []
         (bare, bare_roles), (url, roles) = stage.reference("bench.swarm_reference", *sandbox), stage.system()
         targets = [
-            Target("reference", f"{bare}/swarm", bare_roles),
-            Target("convergio", f"{url}/api/v1/swarm/coordinate", roles),
+            SwarmTarget("reference", f"{bare}/swarm", bare_roles),
+            SwarmTarget("convergio", f"{url}/api/v1/swarm/coordinate", roles),
         ]
         found = asyncio.run(_measure(targets, stage, members, given.swarms, given.rounds))
     _show(found, given.swarms, given.members)
 
 
 async def _measure(
-    targets: list[Target], stage: Stage, members: list[str], swarms: int, rounds: int
-) -> dict[str, list[Measured]]:
+    targets: list[SwarmTarget], stage: Stage, members: list[str], swarms: int, rounds: int
+) -> dict[str, list[SwarmMeasurement]]:
     client = await Client.connect(stage.environment["TEMPORAL_ADDRESS"])
-    found: dict[str, list[Measured]] = {target.name: [] for target in targets}
+    found: dict[str, list[SwarmMeasurement]] = {target.name: [] for target in targets}
     for target in targets:
         await _burst(target, client, members, swarms)  # warm up
     for _ in range(rounds):
@@ -95,14 +95,14 @@ async def _measure(
     return found
 
 
-async def _burst(target: Target, client: Client, members: list[str], swarms: int) -> Measured:
-    measured = Measured(swarms)
+async def _burst(target: SwarmTarget, client: Client, members: list[str], swarms: int) -> SwarmMeasurement:
+    measured = SwarmMeasurement(swarms)
     async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)) as http:
         before, started = cpu(target.roles), time.perf_counter()
 
         async def one() -> None:
             begun = time.perf_counter()
-            await _worked(http, client, target, members)
+            await _run_swarm(http, client, target, members)
             measured.latencies.append(time.perf_counter() - begun)
 
         await asyncio.gather(*(one() for _ in range(swarms)))
@@ -113,7 +113,7 @@ async def _burst(target: Target, client: Client, members: list[str], swarms: int
     return measured
 
 
-async def _worked(http: aiohttp.ClientSession, client: Client, target: Target, members: list[str]) -> None:
+async def _run_swarm(http: aiohttp.ClientSession, client: Client, target: SwarmTarget, members: list[str]) -> None:
     """Start a swarm and wait until its workflow has ended, in the same way for both systems."""
     async with http.post(target.url, json=target.body(members)) as response:
         if not response.ok:
@@ -124,7 +124,7 @@ async def _worked(http: aiohttp.ClientSession, client: Client, target: Target, m
         raise RuntimeError(f"{target.name}: {result}")
 
 
-def _show(found: dict[str, list[Measured]], swarms: int, members: int) -> None:
+def _show(found: dict[str, list[SwarmMeasurement]], swarms: int, members: int) -> None:
     console = Console(width=140)
     title = f"{swarms} swarms of {members} members at once, {members + 1} model calls each"
     table = Table("", "swarms/s", "calls/s", "p50 s", "p95 s", "ratio", "ratio of p95", box=None, title=title)

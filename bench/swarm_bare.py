@@ -8,9 +8,9 @@ from datetime import timedelta
 from temporalio import workflow
 
 with workflow.unsafe.imports_passed_through():
-    from domain.message_parts import written
+    from domain.message_parts import compose
     from domain.swarm.modes import parallel
-    from domain.swarm.task import Speak, Spoken, Task
+    from domain.swarm.task import MemberTurn, PlannedTurn, SwarmTask
 
 TASK = "task"
 
@@ -55,19 +55,19 @@ class BareSwarm:
 
 
 def _to_member(work: Work, member: str) -> str:
-    return _written(parallel.next_turns(_task(work), ())[work.members.index(member)], {TASK: work.task})
+    return _render(parallel.next_turns(_task(work), ())[work.members.index(member)], {TASK: work.task})
 
 
 def _to_coordinator(work: Work, answers: Sequence[str]) -> str:
-    said = [Spoken(who, "answer", 1, "completed", who) for who in work.members]
+    said = [MemberTurn(who, "answer", 1, "completed", who) for who in work.members]
     texts = {TASK: work.task, **dict(zip(work.members, answers, strict=True))}
-    return _written(parallel.next_turns(_task(work), said)[0], texts)
+    return _render(parallel.next_turns(_task(work), said)[0], texts)
 
 
-def _task(work: Work) -> Task:
-    return Task("parallel", tuple(work.members), work.coordinator, TASK)
+def _task(work: Work) -> SwarmTask:
+    return SwarmTask("parallel", tuple(work.members), work.coordinator, TASK)
 
 
-def _written(speak: Speak, texts: Mapping[str, str]) -> str:
+def _render(speak: PlannedTurn, texts: Mapping[str, str]) -> str:
     """Return the exact text that the system's members and coordinator get."""
-    return written(speak.brief, texts, most=1_000_000)
+    return compose(speak.brief, texts, most=1_000_000)

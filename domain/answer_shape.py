@@ -5,12 +5,12 @@ from dataclasses import dataclass
 from typing import Any
 
 
-def _nothing(_: Any) -> list[str]:
+def _no_ids(_: Any) -> list[str]:
     return []
 
 
 @dataclass(frozen=True, slots=True)
-class Shape:
+class AnswerShape:
     """A kind of answer.
 
     `schema` builds the JSON Schema, given the ids to choose from; `named` picks the ids that a valid answer names.
@@ -20,6 +20,6 @@ class Shape:
 
     name: str
     schema: Callable[[Sequence[str]], Mapping[str, Any]]
-    named: Callable[[Any], list[str]] = _nothing
+    named: Callable[[Any], list[str]] = _no_ids
     problem: Callable[[Any, Sequence[str]], str | None] = lambda _value, _options: None
     takes_text: bool = False

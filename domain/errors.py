@@ -3,7 +3,7 @@
 from typing import Any
 
 
-class Refused(Exception):  # noqa: N818  (a refusal is a result, not an accident)
+class DomainError(Exception):
     """Base class of all refusals. `details` are shown to the caller, so they must contain no secret."""
 
     def __init__(self, message: str, **details: Any) -> None:
@@ -12,27 +12,27 @@ class Refused(Exception):  # noqa: N818  (a refusal is a result, not an accident
         self.details = details
 
 
-class Malformed(Refused):
+class Malformed(DomainError):
     """The request cannot be parsed."""
 
 
-class Invalid(Refused):
+class Invalid(DomainError):
     """The request is well formed but invalid. `field` and `reason` name the first problem."""
 
 
-class Unauthenticated(Refused):
+class Unauthenticated(DomainError):
     """A key is required, or the one sent is wrong or revoked."""
 
 
-class Forbidden(Refused):
+class Forbidden(DomainError):
     """The key is valid but its scopes are not enough."""
 
 
-class NotFound(Refused):
+class NotFound(DomainError):
     """It does not exist, or this caller may not see it."""
 
 
-class Conflict(Refused):
+class Conflict(DomainError):
     """It contradicts the current state."""
 
 
@@ -40,25 +40,25 @@ class VersionConflict(Conflict):
     """Another append to the stream came first: load again and decide again."""
 
 
-class PreconditionFailed(Refused):
+class PreconditionFailed(DomainError):
     """`If-Match` names another version than the current one."""
 
 
-class TooLarge(Refused):
+class TooLarge(DomainError):
     """A stated limit is exceeded."""
 
 
-class RateLimited(Refused):
+class RateLimited(DomainError):
     """Too many requests; `retry_after` says when, in seconds."""
 
 
-class OverBudget(Refused):
+class OverBudget(DomainError):
     """A cost limit would be exceeded."""
 
 
-class UpstreamFailed(Refused):
+class UpstreamFailed(DomainError):
     """The model provider failed, or refused the request."""
 
 
-class Unavailable(Refused):
+class Unavailable(DomainError):
     """A required server cannot be reached; `retry_after` says when to retry, in seconds."""

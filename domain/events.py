@@ -66,7 +66,7 @@ class Cause:
 
 
 @dataclass(frozen=True, slots=True)
-class Recorded:
+class RecordedEvent:
     """An event with its place: `position` in the ledger, `version` in its stream (both from 1)."""
 
     position: int
@@ -79,7 +79,7 @@ class UnknownEvent(Exception):  # noqa: N818  (it is refused, not failed)
     """A stored event that this release cannot read: an unknown name, or a version newer than it knows."""
 
 
-class Registry:
+class EventRegistry:
     """Maps stored names to event classes, both ways."""
 
     def __init__(self, events: Iterable[type[Event]]) -> None:

@@ -35,7 +35,7 @@ def is_reserved(name: str) -> bool:
     return name.startswith(RESERVED)
 
 
-def derived(*parts: object) -> str:
+def derived_id(*parts: object) -> str:
     """Return the `uuid5` of these parts, joined by a character that no part may contain: same parts, same id."""
     return str(uuid5(NAMESPACE, "\x1f".join(str(part) for part in parts)))
 
@@ -46,19 +46,19 @@ def random_id(prefix: str) -> str:
 
 def message_id(session_id: str, idempotency_key: str | None) -> str:
     """Return the id of one message in a session: the same key gives the same message."""
-    return derived("message", session_id, idempotency_key if idempotency_key is not None else uuid4())
+    return derived_id("message", session_id, idempotency_key if idempotency_key is not None else uuid4())
 
 
 def call_id(intent: str, step: int) -> str:
     """Return the id of one model call: step `step` (from 1) of the message, task or node `intent`."""
-    return derived("call", intent, step)
+    return derived_id("call", intent, step)
 
 
-def inner(root: str, name: str) -> str:
+def nested_session_id(root: str, name: str) -> str:
     """Return the id of a session nested in a run or session; no id that callers choose contains a slash."""
     return f"{root}/{name}"
 
 
-def root(session_id: str) -> str:
+def root_of(session_id: str) -> str:
     """Return the run or session that owns the texts: the outermost of a nested session, or itself."""
     return session_id.partition("/")[0]

@@ -13,7 +13,7 @@ from eventsourcing.utils import Environment, EnvType
 
 from domain.content import Content
 from domain.errors import VersionConflict
-from domain.events import Event, Recorded, Registry
+from domain.events import Event, EventRegistry, RecordedEvent
 
 T = TypeVar("T")
 
@@ -24,12 +24,12 @@ BRIEF_S = 0.001
 _LONGEST_PAUSE_S = 0.02
 
 
-def nobody() -> None:
+def no_callback() -> None:
     """Do nothing: the null callback."""
 
 
 @dataclass(eq=False, slots=True)
-class Underway:
+class PendingAppend:
     """A pending append, which others may build on before it is committed.
 
     `in_line` is called as soon as every later append of this process is certain to be written later. `failed` is set
@@ -37,8 +37,8 @@ class Underway:
     on.
     """
 
-    after: "Underway | None" = None
-    in_line: Callable[[], None] = nobody
+    after: "PendingAppend | None" = None
+    in_line: Callable[[], None] = no_callback
     failed: bool = False
 
     @property
@@ -46,13 +46,13 @@ class Underway:
         """Return True if the append that this builds on has failed."""
         return self.after is not None and self.after.failed
 
-    def over(self, *, failed: bool) -> None:
+    def finish(self, *, failed: bool) -> None:
         """Mark the append as committed or failed."""
         self.failed, self.after = failed, None
 
 
 @dataclass(frozen=True, slots=True)
-class InStream:
+class StreamEvent:
     """An event with its place in a stream, in the form of the event store library."""
 
     originator_id: str
@@ -68,26 +68,26 @@ class Change:
     expected: int
     events: Sequence[Event]
 
-    def placed(self) -> Iterator[InStream]:
+    def stream_events(self) -> Iterator[StreamEvent]:
         for version, event in enumerate(self.events, self.expected + 1):
-            yield InStream(self.stream, version, event)
+            yield StreamEvent(self.stream, version, event)
 
 
 class _EventMapper(Mapper[str]):
     """Stable names and pydantic JSON: the library's transcoder would decode look-alikes inside user data."""
 
-    def __init__(self, registry: Registry) -> None:
+    def __init__(self, registry: EventRegistry) -> None:
         super().__init__(JSONTranscoder())
         self._registry = registry
 
     def to_stored_event(self, domain_event: DomainEventProtocol[str]) -> StoredEvent:
-        assert isinstance(domain_event, InStream)  # noqa: S101  (for the type checker: `Ledger.append` makes them)
+        assert isinstance(domain_event, StreamEvent)  # noqa: S101  (for the type checker: `Ledger.append` makes them)
         topic, state = self._registry.encode(domain_event.event)
         return StoredEvent(domain_event.originator_id, domain_event.originator_version, topic, state)
 
-    def to_domain_event(self, stored_event: StoredEvent) -> InStream:
+    def to_domain_event(self, stored_event: StoredEvent) -> StreamEvent:
         event = self._registry.decode(stored_event.topic, stored_event.state)
-        return InStream(str(stored_event.originator_id), stored_event.originator_version, event)
+        return StreamEvent(str(stored_event.originator_id), stored_event.originator_version, event)
 
 
 class StreamsRecorder(ApplicationRecorder):
@@ -114,7 +114,7 @@ class Ledger(Application[str]):
 
     name = "ledger"
 
-    def __init__(self, recorder: StreamsRecorder, registry: Registry) -> None:
+    def __init__(self, recorder: StreamsRecorder, registry: EventRegistry) -> None:
         self._recorder = recorder
         self._registry = registry
         super().__init__()
@@ -129,7 +129,7 @@ class Ledger(Application[str]):
         return self._recorder
 
     def append(
-        self, *changes: Change, key: str, content: Sequence[Content] = (), underway: Underway | None = None
+        self, *changes: Change, key: str, content: Sequence[Content] = (), underway: PendingAppend | None = None
     ) -> int | None:
         """Append all changes in one transaction, under an idempotency key.
 
@@ -143,7 +143,7 @@ class Ledger(Application[str]):
             VersionConflict: a stream is not at its expected version, or the append it builds on has failed.
             domain.errors.Unavailable: the ledger cannot be reached.
         """
-        stored = [self.mapper.to_stored_event(event) for change in changes for event in change.placed()]
+        stored = [self.mapper.to_stored_event(event) for change in changes for event in change.stream_events()]
         if not stored:
             raise ValueError(f"nothing to append under {key}")
         try:
@@ -182,16 +182,16 @@ class Ledger(Application[str]):
         """Return the position of the newest event; 0 while there is none."""
         return self.recorder.max_notification_id() or 0
 
-    def after(self, position: int, limit: int) -> list[Recorded]:
+    def after(self, position: int, limit: int) -> list[RecordedEvent]:
         """Return the next events after `position`, in order, `limit` at most."""
         notifications = self.recorder.select_notifications(position, limit, inclusive_of_start=False)
         return [
-            Recorded(n.id, str(n.originator_id), n.originator_version, self._registry.decode(n.topic, n.state))
+            RecordedEvent(n.id, str(n.originator_id), n.originator_version, self._registry.decode(n.topic, n.state))
             for n in notifications
         ]
 
 
-def retrying(decide_and_append: Callable[[], T], *, tries: int = 4, pause_s: float = 0.0) -> T:
+def retry_on_conflict(decide_and_append: Callable[[], T], *, tries: int = 4, pause_s: float = 0.0) -> T:
     """Run a command, and retry after a version conflict, with a pause that grows with each try.
 
     Raises:

@@ -13,7 +13,7 @@ _CUT = " […]"
 
 
 @dataclass(frozen=True)
-class Part:
+class MessagePart:
     """A fixed text (`text`), or a stored text (`hash`); `at` is the path to the value in it, if it is JSON.
 
     `at` lists keys and indices, as in `("parts", 0, "task")`.
@@ -24,12 +24,12 @@ class Part:
     at: Sequence[str | int] = ()
 
 
-def hashes(parts: Iterable[Part]) -> set[str]:
+def hashes(parts: Iterable[MessagePart]) -> set[str]:
     """Return the hashes of the stored texts of a message."""
     return {part.hash for part in parts if part.hash}
 
 
-def written(parts: Sequence[Part], texts: Mapping[str, str], *, most: int) -> str:
+def compose(parts: Sequence[MessagePart], texts: Mapping[str, str], *, most: int) -> str:
     """Compose the message, of about `most` characters: stored texts too long in sum are cut to equal shares.
 
     Raises:
@@ -37,17 +37,17 @@ def written(parts: Sequence[Part], texts: Mapping[str, str], *, most: int) -> st
     """
     words = [_words(part, texts) for part in parts]
     room = most - sum(len(part.text) for part in parts if part.hash is None)
-    known = iter(shared([word for part, word in zip(parts, words, strict=True) if part.hash], room))
+    known = iter(cut_to_shares([word for part, word in zip(parts, words, strict=True) if part.hash], room))
     return "".join(part.text if part.hash is None else next(known) for part in parts)
 
 
-def shared(texts: Sequence[str], room: int) -> list[str]:
+def cut_to_shares(texts: Sequence[str], room: int) -> list[str]:
     """Cut the longest texts to an equal share, so that all of them together fit `room` characters."""
     share = _share([len(text) for text in texts], room)
     return [_cut(text, share) for text in texts]
 
 
-def _words(part: Part, texts: Mapping[str, str]) -> str:
+def _words(part: MessagePart, texts: Mapping[str, str]) -> str:
     if part.hash is None:
         return part.text
     if part.hash not in texts:

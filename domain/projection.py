@@ -7,7 +7,7 @@ so the two cannot differ.
 from collections.abc import Iterable
 from typing import Any, ClassVar, Protocol, TypeVar
 
-from domain.events import Recorded
+from domain.events import RecordedEvent
 
 Key = tuple[object, ...]
 
@@ -47,10 +47,10 @@ class Projection(Protocol):
     name: str
     kinds: tuple[type[Row], ...]
 
-    def touches(self, recorded: Recorded) -> Iterable[tuple[type[Row], Key]]:
+    def touches(self, recorded: RecordedEvent) -> Iterable[tuple[type[Row], Key]]:
         """Return the rows that `project` will read, to load them together. A hint: others are loaded singly."""
         ...
 
-    def project(self, recorded: Recorded, rows: Rows) -> None:
+    def project(self, recorded: RecordedEvent, rows: Rows) -> None:
         """Fold one event into the rows. Events of no relevance are ignored."""
         ...

@@ -6,13 +6,13 @@ from domain.approvals import events as approvals
 from domain.approvals import policy_record as risk_policy
 from domain.chat import events as chat
 from domain.costs import events as costs
-from domain.events import Registry
+from domain.events import EventRegistry
 from domain.graphflow.catalogue import events as graphflow
 from domain.swarm import events as swarm
 from domain.tools import events as tools
 
 
-def registry() -> Registry:
+def event_registry() -> EventRegistry:
     """Return the registry of the events of all concepts."""
     concepts = (agents, approvals, chat, costs, graphflow, revocations, risk_policy, swarm, tools)
-    return Registry(event for concept in concepts for event in concept.EVENTS)
+    return EventRegistry(event for concept in concepts for event in concept.EVENTS)

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 
 from domain.errors import Conflict
 from domain.events import Cause, Event
-from domain.ids import call_id, derived
-from domain.ledger import MANY_TRIES, Change, Ledger, retrying
+from domain.ids import call_id, derived_id
+from domain.ledger import MANY_TRIES, Change, Ledger, retry_on_conflict
 
 
 class WorkRevoked(Event):
@@ -33,7 +33,7 @@ class Revoked(Conflict):
 
 
 @dataclass(frozen=True, slots=True)
-class Work:
+class RevocableWork:
     """One piece of work: the idempotency key of its first append, and of its request, if it has one."""
 
     key: str
@@ -42,7 +42,7 @@ class Work:
     @property
     def request(self) -> str:
         """The id of the request, which is never repeated unless it has a key."""
-        return derived("request", self.key if self.wanted_by is None else self.wanted_by)
+        return derived_id("request", self.key if self.wanted_by is None else self.wanted_by)
 
 
 class Revocations:
@@ -51,22 +51,22 @@ class Revocations:
     def __init__(self, ledger: Ledger) -> None:
         self._ledger = ledger
 
-    def key(self, idempotency_key: str | None) -> str | None:
+    def id_base(self, idempotency_key: str | None) -> str | None:
         """Return the base of a keyed request's ids: the key, or a derived text once its work was revoked."""
         if idempotency_key is None:
             return None
-        generation, _ = self._ledger.read_latest(_stream(derived("request", idempotency_key)))
-        return idempotency_key if generation == 0 else derived("generation", idempotency_key, generation)
+        generation, _ = self._ledger.read_latest(_stream(derived_id("request", idempotency_key)))
+        return idempotency_key if generation == 0 else derived_id("generation", idempotency_key, generation)
 
-    def revoke(self, work: Work, cause: Cause) -> bool:
+    def revoke(self, work: RevocableWork, cause: Cause) -> bool:
         """Keep the work from starting, for good. Returns False if it has started.
 
         Raises:
             Unavailable: the ledger cannot be reached, so the outcome is unknown.
         """
-        return retrying(lambda: self._revoke(work, cause), tries=MANY_TRIES)
+        return retry_on_conflict(lambda: self._revoke(work, cause), tries=MANY_TRIES)
 
-    def _revoke(self, work: Work, cause: Cause) -> bool:
+    def _revoke(self, work: RevocableWork, cause: Cause) -> bool:
         stream = _stream(work.request)
         known = self._ledger.read(stream)
         if any(isinstance(event, WorkRevoked) and event.key == work.key for event in known):
@@ -77,7 +77,7 @@ class Revocations:
 
 def first_attempt_key(message_id: str, visit: int) -> str:
     """Return the idempotency key of the append that starts the `visit`-th attempt at a message."""
-    return attempt_key(call_id(visited(message_id, visit), 1), 1)
+    return attempt_key(call_id(attempt_intent(message_id, visit), 1), 1)
 
 
 def attempt_key(call: str, attempt: int) -> str:
@@ -85,9 +85,9 @@ def attempt_key(call: str, attempt: int) -> str:
     return f"reserve:{call}:{attempt}"
 
 
-def visited(message_id: str, visit: int) -> str:
+def attempt_intent(message_id: str, visit: int) -> str:
     """Return the intent id of the `visit`-th attempt at a message: the first one's is the message id."""
-    return message_id if visit == 1 else derived(message_id, visit)
+    return message_id if visit == 1 else derived_id(message_id, visit)
 
 
 def _stream(request: str) -> str:

@@ -47,7 +47,7 @@ def run_in_process(work: Callable[..., T], *given: object) -> T:
         return cast("T", process.call(work, given))
 
 
-def limited(work: Callable[..., T], *given: object) -> T:
+def run_limited(work: Callable[..., T], *given: object) -> T:
     """Return `work(*given)`. The kernel ends this process at the limits, whether somebody still waits for it or not."""
     signal.setitimer(signal.ITIMER_PROF, LONGEST_S)
     signal.setitimer(signal.ITIMER_REAL, 2 * LONGEST_WAIT_S)  # should nobody be there any more to kill it
@@ -142,7 +142,7 @@ def _serve(pipe: Connection) -> None:
         while True:
             work, given = pipe.recv()
             try:
-                answer = (False, limited(work, *given))
+                answer = (False, run_limited(work, *given))
             except Exception as error:  # noqa: BLE001  (it is raised again where the caller waits)
                 answer = (True, error)
             try:

@@ -51,7 +51,7 @@ def up(
 @app.command()
 def api() -> None:
     """Serve the API against the servers named by the environment."""
-    settings = _connected("api", "DATABASE_URL", "TEMPORAL_ADDRESS", "REDIS_URL")
+    settings = _settings_with_servers("api", "DATABASE_URL", "TEMPORAL_ADDRESS", "REDIS_URL")
     _refuse_rules_without_keys(settings)
     from runtime.processes.api import run_api
 
@@ -64,7 +64,7 @@ def worker(
     queues: Annotated[str | None, typer.Option(help="Task queues to work on, comma-separated; all by default.")] = None,
 ) -> None:
     """Run workflows and activities."""
-    settings = _connected("worker", "DATABASE_URL", "TEMPORAL_ADDRESS", "REDIS_URL")
+    settings = _settings_with_servers("worker", "DATABASE_URL", "TEMPORAL_ADDRESS", "REDIS_URL")
     from runtime.processes.worker import run_worker
 
     run_worker(settings, tuple(name.strip() for name in queues.split(",")) if queues else None)
@@ -74,7 +74,7 @@ def worker(
 @app.command()
 def projections() -> None:
     """Keep the views up to date with the ledger."""
-    settings = _connected("projections", "DATABASE_URL")
+    settings = _settings_with_servers("projections", "DATABASE_URL")
     from runtime.upkeep import run_projections
 
     run_projections(settings)
@@ -83,7 +83,7 @@ def projections() -> None:
 @app.command()
 def migrate() -> None:
     """Create or update tables, search attributes, retention and schedules. Safe to repeat."""
-    settings = _connected("migrate", "DATABASE_URL", "TEMPORAL_ADDRESS")
+    settings = _settings_with_servers("migrate", "DATABASE_URL", "TEMPORAL_ADDRESS")
     from runtime.upkeep import run_migrations
 
     run_migrations(settings)
@@ -97,7 +97,7 @@ def rebuild(
     check: Annotated[bool, typer.Option("--check", help="Only compare with the live view.")] = False,
 ) -> None:
     """Rebuild a view from the ledger, next to the live one, and swap."""
-    settings = _connected("rebuild", "DATABASE_URL")
+    settings = _settings_with_servers("rebuild", "DATABASE_URL")
     from runtime.upkeep import run_rebuild
 
     run_rebuild(settings, projection, check=check)
@@ -106,7 +106,7 @@ def rebuild(
 @app.command()
 def doctor(data_dir: DataDir = None) -> None:
     """Check every server and every view, and report what is wrong."""
-    settings = _connected("doctor", data_dir=data_dir)
+    settings = _settings_with_servers("doctor", data_dir=data_dir)
     from runtime.doctor.report import examine
 
     _leave(examine(settings))
@@ -161,7 +161,7 @@ def _settings(part: str, **given: Any) -> "Settings":
     return settings
 
 
-def _connected(part: str, *needs: str, data_dir: Path | None = None) -> "Settings":
+def _settings_with_servers(part: str, *needs: str, data_dir: Path | None = None) -> "Settings":
     """Return the settings, with the servers of a running `convergio up` where the environment names none.
 
     Settings of the environment take precedence, so that a second API can listen next to the first.

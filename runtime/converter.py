@@ -10,11 +10,11 @@ from temporalio.converter import DataConverter, PayloadConverter
 _ONLY = PydanticPayloadConverter()
 
 
-class OneConverter(PydanticPayloadConverter):
+class SharedConverter(PydanticPayloadConverter):
     """Every instantiation returns the same instance. It has no state but its cached types."""
 
     def __new__(cls) -> PayloadConverter:  # type: ignore[misc]  # not of this class: the only one there is
         return _ONLY
 
 
-data_converter = DataConverter(payload_converter_class=OneConverter)
+data_converter = DataConverter(payload_converter_class=SharedConverter)

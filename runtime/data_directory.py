@@ -13,7 +13,7 @@ from pathlib import Path
 from pydantic import TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass
 
-from runtime.supervisor.process import Mark
+from runtime.supervisor.process import ProcessIdentity
 
 _RUN_FILE = "run.json"
 _LOCK_FILE = "lock"
@@ -26,32 +26,32 @@ class AlreadyRunning(Exception):  # noqa: N818  (it says what happened)
 
 
 @dataclass(frozen=True, slots=True)
-class Run:
+class RunRecord:
     """The record of a supervisor: itself, its API's URL, its servers' settings, and its children."""
 
-    supervisor: Mark
+    supervisor: ProcessIdentity
     url: str
     environment: Mapping[str, str]
-    children: Mapping[str, Mark]
+    children: Mapping[str, ProcessIdentity]
 
 
-_RUN = TypeAdapter(Run)
+_RUN = TypeAdapter(RunRecord)
 
 
-class Held:
+class DataDirectory:
     """A directory that this process owns during the block of `hold`."""
 
     def __init__(self, directory: Path) -> None:
         self.directory = directory
-        mark = Mark.of(os.getpid(), Path(sys.executable).name)
-        self._run = Run(mark or Mark(os.getpid(), "", ""), "starting", {}, {})
+        mark = ProcessIdentity.of(os.getpid(), Path(sys.executable).name)
+        self._run = RunRecord(mark or ProcessIdentity(os.getpid(), "", ""), "starting", {}, {})
         self._write()
 
     def announce(self, url: str, environment: Mapping[str, str]) -> None:
         self._run = replace(self._run, url=url, environment=environment)
         self._write()
 
-    def born(self, name: str, mark: Mark | None) -> None:
+    def record_child(self, name: str, mark: ProcessIdentity | None) -> None:
         """Record a child, so that the next start can end it if this one cannot."""
         if mark is not None:
             self._run = replace(self._run, children={**self._run.children, name: mark})
@@ -66,7 +66,7 @@ class Held:
 
 
 @contextmanager
-def hold(directory: Path) -> Iterator[Held]:
+def lock_directory(directory: Path) -> Iterator[DataDirectory]:
     """Lock the directory for this process, and end the processes that a killed run left in it.
 
     Raises:
@@ -79,8 +79,8 @@ def hold(directory: Path) -> Iterator[Held]:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise AlreadyRunning(_refusal(directory)) from None
-        _clear(_read(directory))
-        held = Held(directory)
+        _end_leftovers(_read(directory))
+        held = DataDirectory(directory)
         yield held
         (directory / _RUN_FILE).unlink(missing_ok=True)
 
@@ -96,10 +96,10 @@ def _make_private(directory: Path) -> None:
         directory.chmod(0o700)
 
 
-def running_in(directory: Path) -> Run | None:
+def running_in(directory: Path) -> RunRecord | None:
     """Return the record of the processes that run in the directory now; None if none do."""
     run = _read(directory)
-    return run if run is not None and run.supervisor.alive() else None
+    return run if run is not None and run.supervisor.is_alive() else None
 
 
 def _refusal(directory: Path) -> str:
@@ -108,20 +108,20 @@ def _refusal(directory: Path) -> str:
     return f"convergio already runs in {directory}{where}: stop it first, or choose another --data-dir"
 
 
-def _read(directory: Path) -> Run | None:
+def _read(directory: Path) -> RunRecord | None:
     try:
         return _RUN.validate_json((directory / _RUN_FILE).read_bytes())
     except (OSError, ValidationError):
         return None
 
 
-def _clear(run: Run | None) -> None:
+def _end_leftovers(run: RunRecord | None) -> None:
     """Wait for a dead supervisor's children, which die with it, and kill those that remain."""
-    left = [mark for mark in (run.children.values() if run else ()) if mark.alive()]
+    left = [mark for mark in (run.children.values() if run else ()) if mark.is_alive()]
     for mark in left:
         mark.kill(signal.SIGQUIT if mark.program.endswith("postgres") else signal.SIGKILL)
     deadline = time.monotonic() + _GONE_WITHIN_S
-    while any(mark.alive() for mark in left) and time.monotonic() < deadline:
+    while any(mark.is_alive() for mark in left) and time.monotonic() < deadline:
         time.sleep(0.02)
     for mark in left:
         mark.kill()

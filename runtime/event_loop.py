@@ -9,7 +9,7 @@ import uvloop
 _COLLECT_AFTER = 50_000
 
 
-def quick_loop() -> asyncio.Runner:
+def uvloop_runner() -> asyncio.Runner:
     """Return a runner on uvloop."""
     return asyncio.Runner(loop_factory=uvloop.new_event_loop)
 
@@ -22,7 +22,7 @@ def stop_on_signals() -> asyncio.Event:
     return stop
 
 
-def freeze() -> None:
+def freeze_garbage_collector() -> None:
     """Exclude the objects created at start from garbage collection, and collect the youngest less often."""
     gc.collect()
     gc.freeze()

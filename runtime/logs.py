@@ -12,9 +12,9 @@ import structlog
 from structlog.dev import Column, ConsoleRenderer, KeyValueColumnFormatter, LogLevelColumnFormatter
 from structlog.typing import EventDict, Processor, WrappedLogger
 
-from domain.errors import Refused
+from domain.errors import DomainError
 from runtime.redaction import without_passwords
-from runtime.steady_output import steady
+from runtime.steady_output import make_non_blocking
 
 _LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR}
 _QUIET = ("aiohttp.access", "asyncio", "httpcore", "httpx2", "openai", "uvicorn.access", "uvicorn.error")
@@ -28,12 +28,12 @@ def configure_logging(level: str, part: str, stream: TextIO | None = None) -> No
 
     `level` is `debug`, `info`, `warning` or `error`. A broken or blocked standard error does not stop the process.
     """
-    stream = stream or steady(sys.stderr)
+    stream = stream or make_non_blocking(sys.stderr)
     shared: list[Processor] = [
         structlog.contextvars.merge_contextvars,
         structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
-        _Mark(part),
+        _PartAdder(part),
     ]
     structlog.configure(
         processors=[*shared, *renderers(stream)],
@@ -42,7 +42,7 @@ def configure_logging(level: str, part: str, stream: TextIO | None = None) -> No
         cache_logger_on_first_use=True,
     )
     _configure_standard_library(_LEVELS[level], shared, stream)
-    sys.excepthook = _crashed
+    sys.excepthook = _log_uncaught
 
 
 def _configure_standard_library(level: int, shared: list[Processor], stream: TextIO) -> None:
@@ -61,9 +61,9 @@ def _configure_standard_library(level: int, shared: list[Processor], stream: Tex
         logging.getLogger(name).setLevel(logging.ERROR)
 
 
-def _crashed(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+def _log_uncaught(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
     """Log an uncaught exception as one event; a refusal is logged by its message."""
-    if isinstance(error, Refused):
+    if isinstance(error, DomainError):
         structlog.get_logger().error(error.message, refused=kind.__name__, **error.details)
     elif isinstance(error, Exception):
         structlog.get_logger().critical("crashed", exc_info=(kind, error, trace))
@@ -87,7 +87,7 @@ def _without_passwords(_logger: WrappedLogger, _method: str, line: Any) -> str:
     return without_passwords(str(line))
 
 
-class _Mark:
+class _PartAdder:
     """Adds the part's name to events."""
 
     def __init__(self, part: str) -> None:

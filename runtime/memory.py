@@ -20,7 +20,7 @@ def cached_runs(budget_mb: int) -> int:
     return max(_LEAST_RUNS, budget_mb * 1024 // RUN_KIB)
 
 
-class Collector:
+class EvictionCollector:
     """Collects the oldest generation once enough executions were created, or a minute after one was.
 
     An evicted execution is an old reference cycle: the collector's thresholds, which count young objects, hardly ever
@@ -35,7 +35,7 @@ class Collector:
         self._at = clock()
         self._log = structlog.get_logger("memory")
 
-    def run_made(self) -> None:
+    def count_run(self) -> None:
         """Count an execution put into the cache, which may have evicted another. Thread-safe."""
         self._made += 1
 

@@ -10,7 +10,7 @@ from runtime.wiring.parts import Parts, agent_files, now, workflow_files
 
 
 @dataclass(frozen=True, slots=True)
-class Seeded:
+class SeedResult:
     """The changes: ids of agents and workflows, and the version of the risk policy if it is new."""
 
     agents: list[str]
@@ -18,7 +18,7 @@ class Seeded:
     risk_policy: int | None
 
 
-def seed_ledger(settings: Settings, parts: Parts) -> Seeded:
+def seed_ledger(settings: Settings, parts: Parts) -> SeedResult:
     """Bring the ledger to the state of the files. Safe to repeat.
 
     Raises:
@@ -26,8 +26,8 @@ def seed_ledger(settings: Settings, parts: Parts) -> Seeded:
         domain.errors.Unavailable: the ledger cannot be reached.
     """
     source: policy_record.Source = "packaged" if settings.risk_policy is None else "own"
-    policy = policy_record.record(parts.ledger, parts.risks, source, now())
-    return Seeded(
+    policy = policy_record.put_in_force(parts.ledger, parts.risks, source, now())
+    return SeedResult(
         agents=seed_agents(parts.ledger, agent_files(), now()),
         workflows=seed_workflows(parts.ledger, workflow_files(), now()),
         risk_policy=policy,

@@ -12,7 +12,7 @@ _AT_ONCE = 4096
 _PATIENCE_MS = 100
 
 
-class SteadyStream(io.TextIOBase):
+class NonBlockingStream(io.TextIOBase):
     """Writes text to a file's descriptor; a text that cannot be written is dropped, and counted.
 
     A reader that is gone (`| head`) raises an error, and so does a full disk; one that stops reading (a stopped pager,
@@ -39,7 +39,7 @@ class SteadyStream(io.TextIOBase):
     def write(self, text: str) -> int:
         """Write the text whole, or drop it. Never blocks for more than a tenth of a second, and never raises."""
         with self._lock:
-            if self._lost and self._put(_told(self._lost)):
+            if self._lost and self._put(_loss_event(self._lost)):
                 self._lost = 0
             if self._lost or not self._put(text):
                 self._lost += 1
@@ -63,13 +63,13 @@ class SteadyStream(io.TextIOBase):
         if self._descriptor is None:
             return False
         try:
-            written = os.write(self._descriptor, piece) if self._takes(self._descriptor) else 0
+            written = os.write(self._descriptor, piece) if self._is_writable(self._descriptor) else 0
         except OSError:
             return False
         self._is_torn = 0 < written < len(piece)
         return written == len(piece)
 
-    def _takes(self, descriptor: int) -> bool:
+    def _is_writable(self, descriptor: int) -> bool:
         """Return True if a piece can be written without blocking: files always, pipes and terminals with room."""
         poll = select.poll()
         poll.register(descriptor, select.POLLOUT)
@@ -78,12 +78,12 @@ class SteadyStream(io.TextIOBase):
         return ready
 
 
-def steady(file: TextIO | None) -> TextIO:
+def make_non_blocking(file: TextIO | None) -> TextIO:
     """Return the file as a steady stream, for code that writes text and flushes."""
-    return cast("TextIO", SteadyStream(file))
+    return cast("TextIO", NonBlockingStream(file))
 
 
-def _told(lost: int) -> str:
+def _loss_event(lost: int) -> str:
     at = datetime.now(UTC).isoformat()
     return f'{{"event":"log lines were lost","lost":{lost},"level":"warning","timestamp":"{at}"}}\n'
 

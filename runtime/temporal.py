@@ -13,7 +13,7 @@ from temporalio.service import RetryConfig, TLSConfig
 from runtime.converter import data_converter
 from runtime.settings import Settings
 from workflows.reconcile.workflow import ensure_schedule
-from workflows.search_attributes import ALL
+from workflows.search_attributes import ALL_ATTRIBUTES
 
 RETENTION = timedelta(hours=720)
 """The retention of ended workflow executions."""
@@ -47,15 +47,15 @@ async def register(client: Client) -> None:
     await ensure_schedule(client)
 
 
-async def unregistered(client: Client) -> list[str]:
+async def missing_attributes(client: Client) -> list[str]:
     """Return the names of the platform's search attributes that this namespace does not have."""
     request = ListSearchAttributesRequest(namespace=client.namespace)
     there = await client.operator_service.list_search_attributes(request)
-    return [key.name for key in ALL if key.name not in there.custom_attributes]
+    return [key.name for key in ALL_ATTRIBUTES if key.name not in there.custom_attributes]
 
 
 async def _search_attributes(client: Client) -> None:
-    if missing := await unregistered(client):
+    if missing := await missing_attributes(client):
         keyword = IndexedValueType.INDEXED_VALUE_TYPE_KEYWORD
         await client.operator_service.add_search_attributes(
             AddSearchAttributesRequest(namespace=client.namespace, search_attributes=dict.fromkeys(missing, keyword))

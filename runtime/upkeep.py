@@ -10,11 +10,11 @@ from rich.console import Console
 from rich.table import Table
 
 from adapters.postgres.migrate import migrate
-from adapters.postgres.projections.rebuild import Rebuild, Rebuilt
+from adapters.postgres.projections.rebuild import Rebuild, RebuildReport
 from adapters.postgres.projections.runner import ProjectionRunner
-from domain.registry import registry
+from domain.registry import event_registry
 from runtime import temporal
-from runtime.event_loop import freeze
+from runtime.event_loop import freeze_garbage_collector
 from runtime.seeding import seed_ledger
 from runtime.settings import Settings
 from runtime.supervisor.readiness import announce_ready
@@ -54,8 +54,8 @@ def run_projections(settings: Settings) -> None:
     stop = Flag()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())
-    runner = ProjectionRunner(settings.database_url or "", registry(), projections())
-    freeze()
+    runner = ProjectionRunner(settings.database_url or "", event_registry(), projections())
+    freeze_garbage_collector()
     announce_ready(settings.ready_file)
     runner.run(stop)
 
@@ -65,13 +65,13 @@ def run_rebuild(settings: Settings, name: str | None, *, check: bool) -> None:
     wanted = [projection for projection in projections() if name in {None, projection.name}]
     if not wanted:
         raise typer.BadParameter(f"no such projection; there are {', '.join(p.name for p in projections())}")
-    rebuilt = [Rebuild(settings.database_url or "", registry(), p).run(swap=not check) for p in wanted]
+    rebuilt = [Rebuild(settings.database_url or "", event_registry(), p).run(swap=not check) for p in wanted]
     _show(rebuilt)
     if check and not all(comparison.equal for one in rebuilt for comparison in one.comparisons):
         raise typer.Exit(1)
 
 
-def _show(rebuilt: list[Rebuilt]) -> None:
+def _show(rebuilt: list[RebuildReport]) -> None:
     table = Table("projection", "events", "at position", "set aside", "table", "rows", "equal to live", box=None)
     for one in rebuilt:
         for comparison in one.comparisons:

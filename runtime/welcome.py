@@ -6,21 +6,21 @@ from adapters.local_model import MODEL_NAME
 from domain.agents.names import ALI
 from runtime.redaction import without_passwords
 from runtime.settings import Settings
-from runtime.supervisor.plan import Plan
+from runtime.supervisor.plan import ProcessPlan
 
 _QUESTION = {"agent_id": ALI, "message": "What can you do for me?"}
 
 
-def welcome(plan: Plan, settings: Settings, took_s: float) -> str:
+def welcome(plan: ProcessPlan, settings: Settings, took_s: float) -> str:
     """Return every URL, and a command to paste."""
-    shown = plan.shown()
+    shown = plan.display_urls()
     width = max(len(label) for label in shown)
     lines = [f"{label:<{width}}  {url}" for label, url in shown.items()]
     said = ["", f"convergio is ready ({took_s:.1f} s)", "", *lines, "", *_better_answers(plan), _curl(plan, settings)]
     return without_passwords("\n".join([*said, "", ""]))
 
 
-def _better_answers(plan: Plan) -> list[str]:
+def _better_answers(plan: ProcessPlan) -> list[str]:
     """The ways to a better model, where the one that comes with the platform answers."""
     if plan.environment().get("CONVERGIO_MODEL") != MODEL_NAME:
         return []
@@ -34,7 +34,7 @@ def _better_answers(plan: Plan) -> list[str]:
     return [intro, *(f"  {variables:<{width}}  {what}" for variables, what in ways.items()), ""]
 
 
-def _curl(plan: Plan, settings: Settings) -> str:
+def _curl(plan: ProcessPlan, settings: Settings) -> str:
     key = ' -H "Authorization: Bearer $CONVERGIO_ADMIN_KEY"' if settings.auth_on else ""
     body = json.dumps(_QUESTION)
     return f"curl -s {plan.api.url}/api/v1/agents/chat{key} -H 'Content-Type: application/json' -d '{body}'"

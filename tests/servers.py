@@ -18,7 +18,7 @@ from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from selectors import EVENT_READ, DefaultSelector
 
-from runtime.embedded import Ports, PostgresServer, Server, StartFailed, TemporalServer, ValkeyServer, running
+from runtime.embedded import Ports, PostgresServer, Server, StartFailed, TemporalServer, ValkeyServer, run_server
 
 ROOT = Path(__file__).parents[1]
 SEARCH_ATTRIBUTES = ("ConvergioKind", "AgentId", "ProjectId", "ApiKeyId", "TenantId")
@@ -98,7 +98,7 @@ def main(kind: str, path: str) -> None:
 def _keep(kind: str, directory: Path, listener: socket.socket) -> None:
     server = _server(kind, directory)
     try:
-        with running(server, directory / "log"):
+        with run_server(server, directory / "log"):
             _serve(listener, {"environment": dict(server.environment)})
     except StartFailed as failure:
         _serve(listener, {"error": str(failure)})

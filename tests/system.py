@@ -22,7 +22,7 @@ from api.http.caller import ALL_SCOPES
 from domain.keys.ports import StoredKey
 from runtime import temporal
 from runtime.processes.api import make_app
-from runtime.processes.worker import work, workers
+from runtime.processes.worker import make_workers, run_until_stopped
 from runtime.seeding import seed_ledger
 from runtime.settings import Settings
 from runtime.wiring.parts import Parts, keys, make_parts, projections
@@ -151,7 +151,7 @@ async def running(
 async def _working(settings: Settings, client: Client, queues: Sequence[str] | None) -> AsyncIterator[None]:
     parts, stop = make_parts(settings), asyncio.Event()
     parts.database.open()
-    task = asyncio.create_task(work(workers(settings, client, parts, queues), stop))
+    task = asyncio.create_task(run_until_stopped(make_workers(settings, client, parts, queues), stop))
     try:
         yield
     finally:

@@ -30,7 +30,7 @@ class WellFormedMessages(Interceptor):
 
 class _Inbound(WorkflowInboundInterceptor):
     async def handle_signal(self, input: HandleSignalInput) -> None:  # noqa: A002  (its name upstream)
-        if _fits(_taken_by(f"signal {input.signal}"), input.args):
+        if _fits(_signature_of(f"signal {input.signal}"), input.args):
             await super().handle_signal(input)
         else:
             workflow.logger.warning("the signal %s was dropped: its arguments do not fit", input.signal)
@@ -45,7 +45,7 @@ class _Inbound(WorkflowInboundInterceptor):
 
 
 def _refuse_misfit(asked: HandleUpdateInput) -> None:
-    if not _fits(_taken_by(f"update {asked.update}"), asked.args):
+    if not _fits(_signature_of(f"update {asked.update}"), asked.args):
         raise ApplicationError(
             f"the arguments of {asked.update} do not fit: one is missing, null, or too many",
             type="Invalid",
@@ -53,7 +53,7 @@ def _refuse_misfit(asked: HandleUpdateInput) -> None:
         )
 
 
-def _taken_by(handler: str) -> Signature | None:
+def _signature_of(handler: str) -> Signature | None:
     kind: Any = type(workflow.instance())
     return _handlers(kind).get(handler)
 
@@ -78,8 +78,8 @@ def _fits(handler: Signature | None, arguments: Sequence[Any]) -> bool:
         bound = handler.bind(*arguments)
     except TypeError:
         return False
-    return not any(value is None and _is_needed(handler.parameters[name]) for name, value in bound.arguments.items())
+    return not any(value is None and _is_required(handler.parameters[name]) for name, value in bound.arguments.items())
 
 
-def _is_needed(parameter: Parameter) -> bool:
+def _is_required(parameter: Parameter) -> bool:
     return parameter.kind is not Parameter.VAR_POSITIONAL and parameter.default is not None

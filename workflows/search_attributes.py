@@ -4,26 +4,26 @@ from temporalio.common import SearchAttributeKey, SearchAttributePair, TypedSear
 
 from domain.tenant_ids import tenant_of
 
-KIND = SearchAttributeKey.for_keyword("ConvergioKind")
-AGENT = SearchAttributeKey.for_keyword("AgentId")
-PROJECT = SearchAttributeKey.for_keyword("ProjectId")
-API_KEY = SearchAttributeKey.for_keyword("ApiKeyId")
+KIND_ATTRIBUTE = SearchAttributeKey.for_keyword("ConvergioKind")
+AGENT_ATTRIBUTE = SearchAttributeKey.for_keyword("AgentId")
+PROJECT_ATTRIBUTE = SearchAttributeKey.for_keyword("ProjectId")
+API_KEY_ATTRIBUTE = SearchAttributeKey.for_keyword("ApiKeyId")
 TENANT = SearchAttributeKey.for_keyword("TenantId")
 
-ALL = (KIND, AGENT, PROJECT, API_KEY, TENANT)
+ALL_ATTRIBUTES = (KIND_ATTRIBUTE, AGENT_ATTRIBUTE, PROJECT_ATTRIBUTE, API_KEY_ATTRIBUTE, TENANT)
 """All search attributes; `convergio migrate` registers them."""
 
 
-def attributes(
+def build_search_attributes(
     kind: str, *, of: str, agent_id: str, key_id: str, project_id: str | None = None
 ) -> TypedSearchAttributes:
     """The search attributes of one run; `of` is the session or run whose id names the tenant."""
     pairs = [
-        SearchAttributePair(KIND, kind),
-        SearchAttributePair(AGENT, agent_id),
-        SearchAttributePair(API_KEY, key_id),
+        SearchAttributePair(KIND_ATTRIBUTE, kind),
+        SearchAttributePair(AGENT_ATTRIBUTE, agent_id),
+        SearchAttributePair(API_KEY_ATTRIBUTE, key_id),
         SearchAttributePair(TENANT, tenant_of(of)),
     ]
     if project_id is not None:
-        pairs.append(SearchAttributePair(PROJECT, project_id))
+        pairs.append(SearchAttributePair(PROJECT_ATTRIBUTE, project_id))
     return TypedSearchAttributes(pairs)

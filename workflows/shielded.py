@@ -9,7 +9,7 @@ from temporalio import workflow
 T = TypeVar("T")
 
 
-async def finished(work: Coroutine[None, None, T]) -> T:
+async def finish_shielded(work: Coroutine[None, None, T]) -> T:
     """Await work to its end even when cancelled meanwhile, so that what it created can be withdrawn after."""
     task = asyncio.ensure_future(work)
     try:

@@ -1,9 +1,9 @@
 """Task queues, separated by the resources that their work needs."""
 
-FLOW = "convergio-flow"
+WORKFLOW_QUEUE = "convergio-flow"
 """Workflows, and short activities on the ledger."""
 
-IO = "convergio-io"
+IO_QUEUE = "convergio-io"
 """Tools and knowledge: activities that wait for services other than model providers."""
 
 

@@ -17,6 +17,6 @@ Programming errors are not retried for so long (`activities/interceptor.py`).
 LEDGER_TIMEOUT = timedelta(seconds=10)
 HEARTBEAT_TIMEOUT = timedelta(seconds=10)
 """Silence after which a worker counts as dead, and its activity goes to another."""
-BOOKS_TIMEOUT = timedelta(minutes=2)
+SETTLEMENT_TIMEOUT = timedelta(minutes=2)
 """Time beyond the model call that an attempt has to settle its cost while the database is away."""
-LONGEST_PAUSE = timedelta(seconds=30)
+MAX_RETRY_PAUSE = timedelta(seconds=30)

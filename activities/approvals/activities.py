@@ -10,35 +10,35 @@ from temporalio import activity
 from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
 
 from activities.approvals.messages import (
-    ApprovalAsk,
+    ApprovalCommandResult,
+    ApprovalDecision,
+    ApprovalRefusal,
+    ApprovalRequest,
     ApprovalStart,
     ApprovalState,
-    Asked,
-    Claimed,
-    Decided,
-    Notice,
-    Ordered,
-    Passed,
-    Refusal,
-    Stands,
-    Withdrawn,
-    decided_of,
+    ApprovalWithdrawal,
+    DeadlineAction,
+    RequestedApproval,
+    RoutedInstruction,
+    SignalDecision,
+    WebhookNotification,
+    decision_of,
     start_of,
     state_of,
 )
-from activities.approvals.notices import true_notice
+from activities.approvals.notices import verified_notification
 from domain.approvals import aggregate, commands, policy
 from domain.approvals import escalation as passing
 from domain.approvals.aggregate import Approval
-from domain.approvals.commands import Command, Done, command_key
+from domain.approvals.commands import ApprovalCommand, ApprovalOutcome, command_key
 from domain.approvals.edits import edit_schema
-from domain.approvals.escalation import Due
+from domain.approvals.escalation import TimedAction
 from domain.approvals.events import ApprovalRequested
-from domain.approvals.policy import Choice, Verdict, Who
+from domain.approvals.policy import Decider, DecisionChoice, DecisionVerdict
 from domain.approvals.ports import DeliveryFailed, InstructionStore, Webhooks
 from domain.approvals.rules import Risk, RiskPolicy
 from domain.content import ContentStore, content_hash
-from domain.errors import Forbidden, Invalid, Refused
+from domain.errors import DomainError, Forbidden, Invalid
 from domain.events import Cause, Event
 from domain.ledger import Ledger
 from domain.tenant_ids import tenant_of
@@ -90,31 +90,31 @@ class ApprovalActivities:
         ]
 
     @activity.defn(name="request_approval")
-    async def request_approval(self, ask: ApprovalAsk) -> Asked:
+    async def request_approval(self, ask: ApprovalRequest) -> RequestedApproval:
         """Record the approval request once, start the approval workflow while undecided, and return the state.
 
         The workflow is started before the request is recorded, so that every approval that can be read can be decided.
         """
-        asked, known = await to_thread(self._prepared, ask)
+        asked, known = await to_thread(self._prepare_request, ask)
         approval = aggregate.evolve(Approval(), asked) if known.asked is None else known
         if approval.standing is None:
             notices = self._webhooks is not None
             await self._start(start_of(approval, notices=notices, awaits_request=known.asked is None))
         if known.asked is None:
             approval = await to_thread(self._request, asked)
-        return Asked(decided_of(approval), approval.expires_at)
+        return RequestedApproval(decision_of(approval), approval.expires_at)
 
-    def _prepared(self, ask: ApprovalAsk) -> tuple[ApprovalRequested, Approval]:
+    def _prepare_request(self, ask: ApprovalRequest) -> tuple[ApprovalRequested, Approval]:
         """Build the request by the rules in force, and load the approval."""
-        asked, known = self._asked(ask), commands.load(self._ledger, ask.approval_id)
+        asked, known = self._build_request(ask), commands.load(self._ledger, ask.approval_id)
         if known.asked is not None:
-            policy.refuse_other_question(known, asked)
+            policy.refuse_other_request(known, asked)
         return asked, known
 
     def _request(self, asked: ApprovalRequested) -> Approval:
-        command = Command(f"approval:{asked.approval_id}", lambda approval: policy.request(approval, asked))
+        command = ApprovalCommand(f"approval:{asked.approval_id}", lambda approval: policy.request(approval, asked))
         approval = commands.change(self._ledger, asked.approval_id, command).approval
-        policy.refuse_other_question(approval, asked)
+        policy.refuse_other_request(approval, asked)
         return approval
 
     @activity.defn(name="await_request", no_thread_cancel_exception=True)
@@ -131,8 +131,8 @@ class ApprovalActivities:
             )
         return state_of(approval)
 
-    def _asked(self, ask: ApprovalAsk) -> ApprovalRequested:
-        rules, at = self._risks().of(ask.risk), self._now()
+    def _build_request(self, ask: ApprovalRequest) -> ApprovalRequested:
+        rules, at = self._risks().rules_of(ask.risk), self._now()
         return ApprovalRequested(
             approval_id=ask.approval_id,
             kind=ask.kind,
@@ -150,17 +150,17 @@ class ApprovalActivities:
             turn=ask.turn,
             schema_hash=ask.schema_hash,
             rules=rules,
-            **passing.moments(rules, at),
+            **passing.deadlines(rules, at),
             **Cause(ask.key_id, ask.because, at, tenant_of(ask.owner)).fields(),
         )
 
     @activity.defn(name="read_decision", no_thread_cancel_exception=True)
-    def read_decision(self, approval_id: str) -> Decided | None:
+    def read_decision(self, approval_id: str) -> ApprovalDecision | None:
         """Return the recorded decision; None while there is none."""
-        return decided_of(commands.load(self._ledger, approval_id))
+        return decision_of(commands.load(self._ledger, approval_id))
 
     @activity.defn(name="carry_out", no_thread_cancel_exception=True)
-    def carry_out(self, ordered: Ordered) -> Stands:
+    def carry_out(self, ordered: RoutedInstruction) -> ApprovalCommandResult:
         """Carry out an instruction of an authenticated caller."""
         order, at = ordered.order, self._time()
 
@@ -170,16 +170,18 @@ class ApprovalActivities:
                 raise Forbidden("no authenticated caller has recorded this instruction")
             if instruction.verb not in ordered.verbs or instruction.command_id != order.command_id:
                 raise Forbidden("this instruction was recorded for another request")
-            return instruction.carried_out(approval, _cause(approval, instruction.by, instruction.because, at))
+            return instruction.carry_out(approval, _cause(approval, instruction.by, instruction.because, at))
 
-        return self._stands(ordered.approval_id, Command(command_key(ordered.approval_id, order.command_id), decide))
+        return self._apply(
+            ordered.approval_id, ApprovalCommand(command_key(ordered.approval_id, order.command_id), decide)
+        )
 
     @activity.defn(name="record_claim", no_thread_cancel_exception=True)
-    def record_claim(self, claim: Claimed) -> Stands:
+    def record_claim(self, claim: SignalDecision) -> ApprovalCommandResult:
         """Decide by a signal, whose sender is not authenticated; one that may not decide is recorded as refused."""
-        by, verdict, at = policy.claimed(claim.by), cast("Verdict", claim.verdict), self._time()
+        by, verdict, at = policy.mark_claimed(claim.by), cast("DecisionVerdict", claim.verdict), self._time()
         texts = [claim.comment or None, claim.edited_content or None]
-        choice = Choice(verdict, claim.command_id, *(content_hash(text) if text else None for text in texts))
+        choice = DecisionChoice(verdict, claim.command_id, *(content_hash(text) if text else None for text in texts))
 
         def decide(approval: Approval) -> list[Event]:
             if claim.problem:
@@ -187,38 +189,38 @@ class ApprovalActivities:
             if verdict == "approve" and claim.edited_content:
                 policy.refuse_edit(approval, claim.edited_content, edit_schema(self._content, approval))
             approval.refuse_decided()
-            policy.refuse_late(approval, at)
+            policy.refuse_expired(approval, at)
             cause = _cause(approval, by, f"signal {verdict}", at)
-            return policy.decide(approval, Who(by, "claimed"), choice, cause)
+            return policy.decide(approval, Decider(by, "claimed"), choice, cause)
 
-        def otherwise(approval: Approval, refusal: Refused) -> list[Event]:
+        def otherwise(approval: Approval, refusal: DomainError) -> list[Event]:
             return policy.refuse_signal(
                 approval, verdict, refusal.message, _cause(approval, by, f"signal {verdict}", at)
             )
 
-        command = Command(
+        command = ApprovalCommand(
             command_key(claim.approval_id, f"signal:{claim.command_id}"),
             decide,
             [text for text in texts if text],
             otherwise,
         )
-        return self._stands(claim.approval_id, command)
+        return self._apply(claim.approval_id, command)
 
     @activity.defn(name="pass_time", no_thread_cancel_exception=True)
-    def pass_time(self, passed: Passed) -> Stands:
+    def pass_time(self, passed: DeadlineAction) -> ApprovalCommandResult:
         """Remind, escalate or expire, unless the approval has changed since."""
-        what, at = cast("Due", passed.what), self._time()
+        what, at = cast("TimedAction", passed.what), self._time()
 
         def decide(approval: Approval) -> list[Event]:
             cause = _cause(approval, PLATFORM, f"approval {passed.approval_id}", at)
-            return passing.pass_time(approval, what, seen=passed.seen, cause=cause)
+            return passing.apply_timed_action(approval, what, seen=passed.seen, cause=cause)
 
-        return self._stands(
-            passed.approval_id, Command(command_key(passed.approval_id, f"{what}:{passed.seen}"), decide)
+        return self._apply(
+            passed.approval_id, ApprovalCommand(command_key(passed.approval_id, f"{what}:{passed.seen}"), decide)
         )
 
     @activity.defn(name="withdraw", no_thread_cancel_exception=True)
-    def withdraw(self, withdrawn: Withdrawn) -> Stands:
+    def withdraw(self, withdrawn: ApprovalWithdrawal) -> ApprovalCommandResult:
         """Withdraw an open approval."""
         reason, at = withdrawn.reason, self._time()
 
@@ -227,18 +229,18 @@ class ApprovalActivities:
             return passing.withdraw(approval, content_hash(reason) if reason else None, cause)
 
         key = command_key(withdrawn.approval_id, "withdraw")
-        return self._stands(withdrawn.approval_id, Command(key, decide, [reason] if reason else []))
+        return self._apply(withdrawn.approval_id, ApprovalCommand(key, decide, [reason] if reason else []))
 
-    def _stands(self, approval_id: str, command: Command) -> Stands:
+    def _apply(self, approval_id: str, command: ApprovalCommand) -> ApprovalCommandResult:
         done = commands.change(self._ledger, approval_id, command)
-        return Stands(state_of(done.approval), _refusal(done))
+        return ApprovalCommandResult(state_of(done.approval), _refusal(done))
 
     def _time(self) -> datetime:
         """Return the scheduled time by the clock of Temporal's server, which also runs the timers."""
         return activity.info().scheduled_time if activity.in_activity() else self._now()
 
     @activity.defn(name="deliver_webhook")
-    async def deliver_webhook(self, notice: Notice) -> str:
+    async def deliver_webhook(self, notice: WebhookNotification) -> str:
         """Deliver a notification once: `delivered`, or `gone` when the receiver no longer wants any.
 
         Raises:
@@ -247,12 +249,12 @@ class ApprovalActivities:
         if self._webhooks is None:
             return "gone"
         stream = aggregate.stream(str(notice.data.get("approval_id")))
-        true = true_notice(notice, await to_thread(self._ledger.read, stream))
+        true = verified_notification(notice, await to_thread(self._ledger.read, stream))
         if true is None:
             raise Forbidden(f"{notice.type}: the ledger has no such event")
-        return await self._delivered(self._webhooks, true)
+        return await self._deliver(self._webhooks, true)
 
-    async def _delivered(self, webhooks: Webhooks, notice: Notice) -> str:
+    async def _deliver(self, webhooks: Webhooks, notice: WebhookNotification) -> str:
         payload = {"type": notice.type, "timestamp": _utc(notice.at), "data": notice.data}
         try:
             return await webhooks.deliver(notice.notice_id, json.dumps(payload, separators=(",", ":")))
@@ -261,12 +263,12 @@ class ApprovalActivities:
             raise ApplicationError(str(failed), type="DeliveryFailed", next_retry_delay=delay) from failed
 
 
-def _refusal(done: Done) -> Refusal | None:
+def _refusal(done: ApprovalOutcome) -> ApprovalRefusal | None:
     refusal = done.refusal
     if refusal is None:
         return None
     details = {name: str(value) for name, value in refusal.details.items()}
-    return Refusal(type(refusal).__name__, refusal.message, details)
+    return ApprovalRefusal(type(refusal).__name__, refusal.message, details)
 
 
 def _utc(at: datetime) -> str:
@@ -275,4 +277,4 @@ def _utc(at: datetime) -> str:
 
 def _cause(approval: Approval, by: str, because: str, at: datetime) -> Cause:
     """A cause in the approval's tenant, as the ledger has it."""
-    return Cause(by, because, at, approval.known.tenant_id)
+    return Cause(by, because, at, approval.request.tenant_id)

@@ -9,7 +9,7 @@ from domain.approvals.aggregate import Approval
 
 
 @dataclass(frozen=True)
-class ApprovalAsk:
+class ApprovalRequest:
     """A request for a person's decision.
 
     `kind` is `agent_response`, `tool_call`, `swarm_result` or `request`; `risk` is `low`, `medium`, `high` or
@@ -37,7 +37,7 @@ class ApprovalAsk:
 
 
 @dataclass(frozen=True)
-class Decided:
+class ApprovalDecision:
     """A decision: `approved`, `rejected`, `expired` or `withdrawn`.
 
     `content_hash` is the text as a person edited it, `comment_hash` their comment; both belong to the request's owner.
@@ -51,10 +51,10 @@ class Decided:
 
 
 @dataclass(frozen=True)
-class Asked:
+class RequestedApproval:
     """An approval that was requested: its decision, if there is one already, and the latest time there will be one."""
 
-    decided: Decided | None
+    decided: ApprovalDecision | None
     ends_at: datetime
 
 
@@ -73,7 +73,7 @@ class ApprovalState:
     expires_at: datetime
     remind_at: datetime | None = None
     escalate_at: datetime | None = None
-    decided: Decided | None = None
+    decided: ApprovalDecision | None = None
     decided_at: datetime | None = None
     takes_signals: bool = False
 
@@ -85,14 +85,14 @@ class ApprovalStart:
     `awaits_request`: the workflow starts before the ledger has the approval, so that every recorded approval has one.
     """
 
-    ask: ApprovalAsk
+    ask: ApprovalRequest
     state: ApprovalState
     notices: bool = False
     awaits_request: bool = False
 
 
 @dataclass(frozen=True)
-class Order:
+class InstructionRef:
     """A reference to an `Instruction` that an authenticated caller recorded, by its hash."""
 
     command_id: str
@@ -100,7 +100,7 @@ class Order:
 
 
 @dataclass(frozen=True)
-class Ordered:
+class RoutedInstruction:
     """An instruction and the handler it arrived by; `verbs` are those that this handler accepts.
 
     `owner` and `at`, here and below, are not trusted: whoever reaches Temporal can start a workflow with any input. The
@@ -109,13 +109,13 @@ class Ordered:
 
     approval_id: str
     owner: str
-    order: Order
+    order: InstructionRef
     verbs: list[str]
     at: datetime
 
 
 @dataclass(frozen=True)
-class Claimed:
+class SignalDecision:
     """A decision by a signal: `by` is the claimed, unverified name. `problem` says why it cannot be read, if so.
 
     Its comment and edit stand in the signal, in the workflow's history, wherever it came from.
@@ -133,7 +133,7 @@ class Claimed:
 
 
 @dataclass(frozen=True)
-class Passed:
+class DeadlineAction:
     """A due `remind`, `escalate` or `expire`, for the approval as it was at version `seen`."""
 
     approval_id: str
@@ -143,7 +143,7 @@ class Passed:
 
 
 @dataclass(frozen=True)
-class Withdrawn:
+class ApprovalWithdrawal:
     """The withdrawal of an approval that nothing waits for any more."""
 
     approval_id: str
@@ -153,7 +153,7 @@ class Withdrawn:
 
 
 @dataclass(frozen=True)
-class Refusal:
+class ApprovalRefusal:
     """The reason a command was refused: the error's name, its message, and its details as text."""
 
     name: str
@@ -162,15 +162,15 @@ class Refusal:
 
 
 @dataclass(frozen=True)
-class Stands:
+class ApprovalCommandResult:
     """The state of an approval after a command, and the refusal if the command was refused."""
 
     state: ApprovalState
-    refusal: Refusal | None = None
+    refusal: ApprovalRefusal | None = None
 
 
 @dataclass(frozen=True)
-class Notice:
+class WebhookNotification:
     """A webhook notification: `type` is `approval.<what>`, `data` are ids and states.
 
     It is about the first `version` events of the approval; 0 in notifications of older releases, which did not say.
@@ -183,13 +183,13 @@ class Notice:
     version: int = 0
 
 
-def decided_of(approval: Approval) -> Decided | None:
+def decision_of(approval: Approval) -> ApprovalDecision | None:
     """Return the recorded decision; None while the approval is open."""
     standing = approval.standing
     if standing is None:
         return None
-    return Decided(
-        approval_id=approval.known.approval_id,
+    return ApprovalDecision(
+        approval_id=approval.request.approval_id,
         outcome=standing.status,
         by=standing.by,
         content_hash=standing.content_hash,
@@ -204,11 +204,11 @@ def state_of(approval: Approval) -> ApprovalState:
         status=approval.status,
         deciders=list(approval.deciders),
         agreed=len(approval.votes),
-        quorum=approval.known.rules.quorum,
+        quorum=approval.request.rules.quorum,
         expires_at=approval.expires_at,
         remind_at=approval.remind_at,
         escalate_at=approval.escalate_at,
-        decided=decided_of(approval),
+        decided=decision_of(approval),
         decided_at=approval.standing.at if approval.standing else None,
         takes_signals=policy.takes_claims(approval),
     )
@@ -216,8 +216,8 @@ def state_of(approval: Approval) -> ApprovalState:
 
 def start_of(approval: Approval, *, notices: bool, awaits_request: bool = False) -> ApprovalStart:
     """Return the input of this approval's workflow, from its current state."""
-    asked = approval.known
-    ask = ApprovalAsk(
+    asked = approval.request
+    ask = ApprovalRequest(
         approval_id=asked.approval_id,
         kind=asked.kind,
         risk=asked.risk,

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from activities.approvals.messages import ApprovalAsk, ApprovalState, Notice, start_of
+from activities.approvals.messages import ApprovalRequest, ApprovalState, WebhookNotification, start_of
 from domain.approvals import aggregate
 from domain.approvals.events import (
     ApprovalDecided,
@@ -17,7 +17,7 @@ from domain.approvals.events import (
     ApprovalWithdrawn,
 )
 from domain.events import Event
-from domain.ids import derived
+from domain.ids import derived_id
 from domain.tenant_ids import tenant_of
 
 _TYPES: dict[type[Event], str] = {
@@ -32,13 +32,13 @@ _TYPES: dict[type[Event], str] = {
 }
 
 
-def notice_of(ask: ApprovalAsk, state: ApprovalState, what: str, at: datetime) -> Notice:
+def build_notification(ask: ApprovalRequest, state: ApprovalState, what: str, at: datetime) -> WebhookNotification:
     """Build the notification that the approval's workflow sends. A repeat of the same event has the same id."""
-    notice_id = derived("webhook", ask.approval_id, what, state.version)
-    return Notice(notice_id, f"approval.{what}", at, _data(ask, state), state.version)
+    notice_id = derived_id("webhook", ask.approval_id, what, state.version)
+    return WebhookNotification(notice_id, f"approval.{what}", at, _data(ask, state), state.version)
 
 
-def true_notice(notice: Notice, events: Sequence[Event]) -> Notice | None:
+def verified_notification(notice: WebhookNotification, events: Sequence[Event]) -> WebhookNotification | None:
     """Rebuild a notification from the ledger's events alone; None if no event matches it.
 
     Notifications are signed with the platform's key, and whoever reaches Temporal can request one, so none of the
@@ -50,11 +50,13 @@ def true_notice(notice: Notice, events: Sequence[Event]) -> Notice | None:
     if len(happened) < notice.version or what not in {_TYPES.get(type(event)) for event in happened}:
         return None
     start = start_of(aggregate.load(happened), notices=True)
-    notice_id = notice_of(start.ask, start.state, what, notice.at).notice_id if notice.version else notice.notice_id
-    return Notice(notice_id, notice.type, happened[-1].at, _data(start.ask, start.state), notice.version)
+    notice_id = (
+        build_notification(start.ask, start.state, what, notice.at).notice_id if notice.version else notice.notice_id
+    )
+    return WebhookNotification(notice_id, notice.type, happened[-1].at, _data(start.ask, start.state), notice.version)
 
 
-def _data(ask: ApprovalAsk, state: ApprovalState) -> dict[str, Any]:
+def _data(ask: ApprovalRequest, state: ApprovalState) -> dict[str, Any]:
     return {
         "approval_id": ask.approval_id,
         "tenant_id": tenant_of(ask.owner),

@@ -8,11 +8,11 @@ from functools import reduce
 from temporalio import activity
 
 from domain.chat import aggregate, policy
-from domain.chat.events import FailureCode, Origin, SessionOpened, SessionSummarised, TurnFailed, TurnStarted
-from domain.chat.forks import inherited
+from domain.chat.events import FailureCode, ForkOrigin, SessionOpened, SessionSummarised, TurnFailed, TurnStarted
+from domain.chat.forks import inherited_count
 from domain.errors import VersionConflict
 from domain.events import Cause, Event
-from domain.ledger import Change, Ledger, retrying
+from domain.ledger import Change, Ledger, retry_on_conflict
 from domain.revocations import Revoked, first_attempt_key
 from domain.tenant_ids import tenant_of
 
@@ -21,7 +21,7 @@ _MOST_SUMMARIES = 1_000
 
 
 @dataclass(frozen=True)
-class Opening:
+class OpenSessionRequest:
     """The request to open a session."""
 
     session_id: str
@@ -61,7 +61,7 @@ class Ancestor:
 
 
 @dataclass(frozen=True)
-class Head:
+class SessionHead:
     """The current state of a session in the ledger. Prompts contain the turns from `first` on, and the summary.
 
     `lineage` names the sessions that hold the first turns of a fork.
@@ -94,7 +94,7 @@ class TurnRef:
 
 
 @dataclass(frozen=True)
-class GivenUp:
+class TurnFailure:
     """A turn that failed, and why. `visit` is the attempt that failed, from 1."""
 
     turn: TurnRef
@@ -104,7 +104,7 @@ class GivenUp:
 
 
 @dataclass(frozen=True)
-class Ending:
+class EndSessionRequest:
     """The request to end a session."""
 
     session_id: str
@@ -124,11 +124,11 @@ class ChatActivities:
         return [self.open_session, self.fail_turn, self.end_session]
 
     @activity.defn(name="open_session", no_thread_cancel_exception=True)
-    def open_session(self, opening: Opening) -> Head:
+    def open_session(self, opening: OpenSessionRequest) -> SessionHead:
         """Open the session unless it is open, and return its state."""
         stream = aggregate.session_stream(opening.session_id)
         known = self._ledger.read(stream)
-        wanted = aggregate.Opening(
+        wanted = aggregate.SessionOpening(
             opening.session_id,
             opening.agent_id,
             opening.key_id,
@@ -143,27 +143,29 @@ class ChatActivities:
             known = self._ledger.read(stream)
         return self._head(opening.session_id, known)
 
-    def _head(self, session_id: str, known: Sequence[Event]) -> Head:
+    def _head(self, session_id: str, known: Sequence[Event]) -> SessionHead:
         session = aggregate.load_session(known)
         turns = [
             aggregate.load_turn(events)
-            for events in self._ledger.read_last(aggregate.turn_stream_prefix(session_id), policy.REMEMBERED).values()
+            for events in self._ledger.read_last(
+                aggregate.turn_stream_prefix(session_id), policy.REMEMBERED_MESSAGES
+            ).values()
         ]
         summary = self._summary(session_id, session.lineage)
-        return Head(
+        return SessionHead(
             agent_id=session.agent_id,
             key_id=session.key_id,
             ended=session.ended,
-            turn=max((turn.number for turn in turns), default=inherited(session.lineage)),
+            turn=max((turn.number for turn in turns), default=inherited_count(session.lineage)),
             first=summary.upto + 1 if summary else 1,
             summary_hash=summary.summary_hash if summary else None,
-            recent=[_known(turn) for turn in turns],
+            recent=[_to_known_turn(turn) for turn in turns],
             model_queue=self._model_queue,
             project_id=next((event.project_id for event in known if isinstance(event, SessionOpened)), None),
             lineage=[Ancestor(origin.session_id, origin.upto) for origin in session.lineage],
         )
 
-    def _summary(self, session_id: str, lineage: Sequence[Origin]) -> SessionSummarised | None:
+    def _summary(self, session_id: str, lineage: Sequence[ForkOrigin]) -> SessionSummarised | None:
         """Return the session's last summary; a fork without one gets the last that its origins had by then."""
         summaries = self._ledger.read_last(aggregate.summary_stream(session_id, 0)[:-8], 1)
         for origin in reversed(lineage):
@@ -177,15 +179,15 @@ class ChatActivities:
         return next((e for events in summaries.values() for e in events if isinstance(e, SessionSummarised)), None)
 
     @activity.defn(name="fail_turn", no_thread_cancel_exception=True)
-    def fail_turn(self, given_up: GivenUp) -> None:
+    def fail_turn(self, given_up: TurnFailure) -> None:
         """Record that a turn failed.
 
         Raises:
             Revoked: the message was revoked before its turn started, so there is no turn.
         """
-        retrying(lambda: self._fail_turn(given_up))
+        retry_on_conflict(lambda: self._fail_turn(given_up))
 
-    def _fail_turn(self, given_up: GivenUp) -> None:
+    def _fail_turn(self, given_up: TurnFailure) -> None:
         ref = given_up.turn
         cause = Cause("platform", ref.because, self._now(), tenant_of(ref.session_id))
         stream = aggregate.turn_stream(ref.session_id, ref.turn)
@@ -194,7 +196,7 @@ class ChatActivities:
         key = f"fail:{ref.session_id}:{ref.turn}:{turn.version}"
         if turn.status is None or turn.visits < given_up.visit:
             # it failed before its model call was reserved, so its start is not recorded yet
-            events += aggregate.start(turn, started(ref, model="", cause=cause))
+            events += aggregate.start(turn, turn_started_event(ref, model="", cause=cause))
             key = first_attempt_key(ref.message_id, given_up.visit) if events else key
         failed = TurnFailed(
             session_id=ref.session_id,
@@ -219,7 +221,7 @@ class ChatActivities:
         raise VersionConflict(f"{stream}: changed meanwhile")
 
     @activity.defn(name="end_session", no_thread_cancel_exception=True)
-    def end_session(self, ending: Ending) -> None:
+    def end_session(self, ending: EndSessionRequest) -> None:
         """Record that the session takes no more messages."""
         stream = aggregate.session_stream(ending.session_id)
         session = aggregate.load_session(self._ledger.read(stream))
@@ -228,7 +230,7 @@ class ChatActivities:
             self._ledger.append(Change(stream, session.version, events), key=f"end:{ending.session_id}")
 
 
-def started(ref: TurnRef, *, model: str, cause: Cause) -> TurnStarted:
+def turn_started_event(ref: TurnRef, *, model: str, cause: Cause) -> TurnStarted:
     """Build the event that starts a turn."""
     return TurnStarted(
         session_id=ref.session_id,
@@ -242,7 +244,7 @@ def started(ref: TurnRef, *, model: str, cause: Cause) -> TurnStarted:
     )
 
 
-def _known(turn: aggregate.Turn) -> KnownTurn:
+def _to_known_turn(turn: aggregate.Turn) -> KnownTurn:
     return KnownTurn(
         turn=turn.number,
         message_id=turn.message_id,

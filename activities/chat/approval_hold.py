@@ -12,12 +12,12 @@ from domain.chat import aggregate
 from domain.chat.aggregate import Turn
 from domain.chat.events import TurnFailed, TurnHeld, TurnResumed
 from domain.events import Cause, Event
-from domain.ledger import Change, Ledger, retrying
+from domain.ledger import Change, Ledger, retry_on_conflict
 from domain.tenant_ids import tenant_of
 
 
 @dataclass(frozen=True)
-class Holding:
+class TurnHold:
     """A turn and the approval that it waits for. `refused_tool` is the name of a tool whose call was rejected."""
 
     turn: TurnRef
@@ -26,7 +26,7 @@ class Holding:
 
 
 @dataclass(frozen=True)
-class Release:
+class TurnRelease:
     """The decision on a held answer: `reply_hash` is the approved text; None if rejected, for the given `reason`."""
 
     turn: TurnRef
@@ -35,7 +35,7 @@ class Release:
     reason: str = ""
 
 
-class HoldingActivities:
+class TurnHoldActivities:
     """Ledger commands of turns that wait for an approval. All are idempotent."""
 
     def __init__(self, ledger: Ledger, now: Callable[[], datetime]) -> None:
@@ -46,13 +46,13 @@ class HoldingActivities:
         return [self.hold_turn, self.resume_turn, self.release_turn]
 
     @activity.defn(name="hold_turn", no_thread_cancel_exception=True)
-    def hold_turn(self, holding: Holding) -> None:
+    def hold_turn(self, holding: TurnHold) -> None:
         """Record that the turn waits for an approval, which can be decided from now on."""
         held = TurnHeld(approval_id=holding.approval_id, **self._fields(holding.turn))
         self._record(holding.turn, f"hold:{holding.approval_id}", partial(aggregate.hold, held=held))
 
     @activity.defn(name="resume_turn", no_thread_cancel_exception=True)
-    def resume_turn(self, holding: Holding) -> None:
+    def resume_turn(self, holding: TurnHold) -> None:
         """Record that the turn is resumed."""
         resumed = TurnResumed(
             approval_id=holding.approval_id, refused_tool=holding.refused_tool, **self._fields(holding.turn)
@@ -60,11 +60,11 @@ class HoldingActivities:
         self._record(holding.turn, f"resume:{holding.approval_id}", partial(aggregate.resume, resumed=resumed))
 
     @activity.defn(name="release_turn", no_thread_cancel_exception=True)
-    def release_turn(self, release: Release) -> None:
+    def release_turn(self, release: TurnRelease) -> None:
         """Record the decision on the held answer."""
-        self._record(release.turn, f"release:{release.approval_id}", partial(self._released, release=release))
+        self._record(release.turn, f"release:{release.approval_id}", partial(self._decide_release, release=release))
 
-    def _released(self, turn: Turn, release: Release) -> list[Event]:
+    def _decide_release(self, turn: Turn, release: TurnRelease) -> list[Event]:
         ref = release.turn
         if release.reply_hash is None:
             return aggregate.fail(turn, TurnFailed(code="REJECTED", message=release.reason, **self._fields(ref)))
@@ -81,7 +81,7 @@ class HoldingActivities:
             if events := decide(turn):
                 self._ledger.append(Change(stream, turn.version, events), key=f"{key}:{turn.version}")
 
-        retrying(write)
+        retry_on_conflict(write)
 
     def _fields(self, ref: TurnRef) -> dict[str, object]:
         return {

@@ -8,12 +8,12 @@ from temporalio import activity
 from activities.chat.activities import TurnRef
 from activities.tools.activities import ToolRun
 from domain.agents.ports import AgentReads
-from domain.chat.steps import asked
+from domain.chat.steps import decode_tool_reply
 from domain.content import Content, ContentStore
 from domain.errors import NotFound
-from domain.ids import derived, inner, root
+from domain.ids import derived_id, nested_session_id, root_of
 from domain.tenant_ids import tenant_of
-from domain.tools.arguments import parsed
+from domain.tools.arguments import parse_arguments
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,7 @@ class Delegation:
     hold: str | None = None
 
 
-class Delegating:
+class DelegationActivities:
     """Looks up the agent that a task is for. A repeat gives the same turn unless the agent has changed meanwhile."""
 
     def __init__(self, content: ContentStore, agents: AgentReads) -> None:
@@ -41,11 +41,11 @@ class Delegating:
     @activity.defn(name="delegate", no_thread_cancel_exception=True)
     def delegate(self, run: ToolRun) -> Delegation:
         """Make the task the message of a turn of another agent, in a session nested in this one."""
-        owner = root(run.turn.session_id)
+        owner = root_of(run.turn.session_id)
         replied = self._content.get(owner, [run.reply_hash]).get(run.reply_hash)
         if replied is None:
             raise NotFound("the reply was erased")
-        arguments = parsed(asked(replied)[1][run.index].arguments)
+        arguments = parse_arguments(decode_tool_reply(replied)[1][run.index].arguments)
         tenant_id = tenant_of(owner)
         wanted, task = str(arguments["agent_id"]), str(arguments["task"])
         try:
@@ -58,9 +58,9 @@ class Delegating:
             return Delegation(None, "An agent cannot delegate to itself.")
         definition = self._agents.definition(tenant_id, agent.id, agent.deployed_version)
         turn = TurnRef(
-            session_id=inner(owner, run.tool_call_id),
+            session_id=nested_session_id(owner, run.tool_call_id),
             turn=1,
-            message_id=derived("delegate", run.tool_call_id),
+            message_id=derived_id("delegate", run.tool_call_id),
             message_hash=self._content.put(Content(owner, task)),
             agent_id=agent.id,
             agent_version=agent.deployed_version,

@@ -7,10 +7,10 @@ from typing import Protocol
 from domain.agents.definition import AgentDefinition
 from domain.agents.ports import AgentReads
 from domain.chat.aggregate import load_turn, turn_stream
-from domain.chat.forks import Stretch, home
+from domain.chat.forks import InheritedTurns, session_of_turn
 from domain.content import ContentStore
 from domain.errors import NotFound
-from domain.ids import root
+from domain.ids import root_of
 from domain.ledger import Ledger
 
 _MOST_KNOWN = 50_000
@@ -19,7 +19,7 @@ MOST_TURNS = 10_000
 """Limit on the turns of one look-up: turn numbers come through Temporal, so they may be anything."""
 
 
-class Remembers(Protocol):
+class RememberedRange(Protocol):
     """The first turn that prompts contain word for word, and the summary of those before."""
 
     @property
@@ -30,14 +30,14 @@ class Remembers(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Words:
+class SessionTexts:
     """Texts of a session: turns as (message, reply), oldest first, and others by their hashes."""
 
     turns: tuple[tuple[str, str], ...]
     texts: dict[str, str]
 
 
-class Memory:
+class ChatHistory:
     """Reads agent definitions and texts. The hashes of answered turns never change and are cached; texts are not.
 
     `recent` caches texts for a short time. It is used only where a run reads its own texts: earlier turns are always
@@ -54,7 +54,7 @@ class Memory:
         self._agents = agents
         self._definitions: dict[tuple[str, str, int], AgentDefinition] = {}
 
-    def known(self, tenant_id: str, agent_id: str, version: int) -> AgentDefinition | None:
+    def cached_definition(self, tenant_id: str, agent_id: str, version: int) -> AgentDefinition | None:
         """A version of a tenant's agent that was read before: versions do not change."""
         return self._definitions.get((tenant_id, agent_id, version))
 
@@ -70,17 +70,17 @@ class Memory:
         self._definitions[tenant_id, agent_id, version] = definition
         return definition
 
-    def words(
-        self, session_id: str, first: int, last: int, *hashes: str | None, lineage: Sequence[Stretch] = ()
-    ) -> Words:
+    def read_texts(
+        self, session_id: str, first: int, last: int, *hashes: str | None, lineage: Sequence[InheritedTurns] = ()
+    ) -> SessionTexts:
         """Read the answered turns `first` to `last`, and the texts of these hashes; erased texts are left out.
 
         Of more than `MOST_TURNS` turns the oldest are left out. A fork's inherited turns, and a summary of them, are
         read from the sessions that `lineage` names.
         """
         numbers = range(max(first, last - MOST_TURNS + 1), last + 1)
-        spoken = self._spoken([(home(session_id, lineage, turn), turn) for turn in numbers])
-        own = root(session_id)
+        spoken = self._answered_turns([(session_of_turn(session_id, lineage, turn), turn) for turn in numbers])
+        own = root_of(session_id)
         wanted: dict[str, set[str]] = {own: {h for h in hashes if h}}
         for owner, pair in spoken:
             wanted.setdefault(owner, set()).update(pair)
@@ -91,9 +91,9 @@ class Memory:
             for owner, (said, reply) in spoken
             if said in texts[owner] and reply in texts[owner]
         )
-        return Words(turns, self._with_inherited(texts[own], wanted[own], lineage))
+        return SessionTexts(turns, self._with_inherited(texts[own], wanted[own], lineage))
 
-    def message(self, words: Words, message_hash: str) -> str:
+    def message(self, words: SessionTexts, message_hash: str) -> str:
         """Return the message to answer.
 
         Raises:
@@ -103,19 +103,21 @@ class Memory:
             raise NotFound("the message was erased")
         return words.texts[message_hash]
 
-    def keep(self, session_id: str, turn: int, message_hash: str, reply_hash: str) -> None:
+    def remember_answer(self, session_id: str, turn: int, message_hash: str, reply_hash: str) -> None:
         """Cache the hashes of a turn that was just answered, so that the next turn need not look them up."""
         self._remember(turn_stream(session_id, turn), (message_hash, reply_hash))
 
-    def _with_inherited(self, texts: dict[str, str], hashes: set[str], lineage: Sequence[Stretch]) -> dict[str, str]:
+    def _with_inherited(
+        self, texts: dict[str, str], hashes: set[str], lineage: Sequence[InheritedTurns]
+    ) -> dict[str, str]:
         for origin in reversed(lineage):
             if missing := hashes - texts.keys():
-                texts = {**_texts(self._content, root(origin.session_id), missing), **texts}
+                texts = {**_texts(self._content, root_of(origin.session_id), missing), **texts}
         return texts
 
-    def _spoken(self, places: Sequence[tuple[str, int]]) -> list[tuple[str, tuple[str, str]]]:
+    def _answered_turns(self, places: Sequence[tuple[str, int]]) -> list[tuple[str, tuple[str, str]]]:
         """Return the owner and the hashes of message and reply, for those of these turns that are answered."""
-        streams = {turn_stream(*place): root(place[0]) for place in places}
+        streams = {turn_stream(*place): root_of(place[0]) for place in places}
         known = {stream: pair for stream in streams if (pair := self._answered.get(stream))}
         missing = [stream for stream in streams if stream not in known]
         for stream, events in self._ledger.read_many(missing).items() if missing else ():

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 
 from activities.chat.activities import Ancestor, TurnRef
-from domain.message_parts import Part
+from domain.message_parts import MessagePart
 
 SLOTS_FULL = "ModelSlotsFull"
 """The error type of a worker without a free slot for a call; the error's detail is the queue to wait in.
@@ -25,7 +25,7 @@ class StepRef:
 
 
 @dataclass(frozen=True)
-class Thought:
+class StepRequest:
     """The input of `think`: a turn, its steps so far, and the range of turns that its prompt contains.
 
     `visit` and `step` count from 1. With `parts` the message is composed of these. `shape` names the answer shape, with
@@ -42,7 +42,7 @@ class Thought:
     project_id: str | None = None
     steps: list[StepRef] = field(default_factory=list)
     lineage: list[Ancestor] = field(default_factory=list)
-    parts: list[Part] = field(default_factory=list)
+    parts: list[MessagePart] = field(default_factory=list)
     shape: str | None = None
     options: list[str] = field(default_factory=list)
     tools: list[str] | None = None
@@ -53,7 +53,7 @@ class Thought:
 
 
 @dataclass(frozen=True)
-class ToolCall:
+class RequestedToolCall:
     """A tool call that the model requested, number `index` (from 0) of its reply.
 
     `runs` says what carries it out (`activity`, `delegate` or `approval`). With `risk` it needs an approval first, of
@@ -75,7 +75,7 @@ class ToolCall:
 
 
 @dataclass(frozen=True)
-class Answer:
+class StepResult:
     """The result of a step: the reply by its hash; tokens; US dollars as exact text; the model's window in tokens.
 
     With `tool_calls` the model requests these first; with `problem` (a text's hash) its answer is unusable. `named` are
@@ -91,7 +91,7 @@ class Answer:
     completion_tokens: int
     cost: str
     window: int
-    tool_calls: list[ToolCall] = field(default_factory=list)
+    tool_calls: list[RequestedToolCall] = field(default_factory=list)
     room: int | None = None
     problem: str | None = None
     named: list[str] = field(default_factory=list)
@@ -100,7 +100,7 @@ class Answer:
 
 
 @dataclass(frozen=True)
-class ToSummarise:
+class SummaryRequest:
     """The request to add the turns `first` to `upto` to the summary."""
 
     turn: TurnRef

@@ -10,63 +10,63 @@ from typing import Any
 from temporalio import activity
 from temporalio.exceptions import ApplicationError
 
-from activities.chat.activities import TurnRef, started
-from activities.chat.history import Memory
-from activities.chat.messages import Answer, Thought
-from activities.chat.prompt import Prompts
-from activities.chat.reply import Meaning, Wanted, bare, meaning
-from activities.chat.reply_store import Readings
-from activities.chat.tool_offers import Offers
-from activities.costs.bookkeeping import Books
-from activities.costs.call_request import Ask
-from activities.costs.joint_append import ALONE, Beside, Companion
-from activities.costs.model_call import Calls
-from activities.heartbeat import beating
+from activities.chat.activities import TurnRef, turn_started_event
+from activities.chat.history import ChatHistory
+from activities.chat.messages import StepRequest, StepResult
+from activities.chat.prompt import PromptBuilder
+from activities.chat.reply import ParsedReply, ReplyConstraints, extract_json, parse_reply
+from activities.chat.reply_store import ReplyTextStore
+from activities.chat.tool_offers import ToolOffers
+from activities.costs.bookkeeping import CostLedger
+from activities.costs.call_request import CallRequest
+from activities.costs.joint_append import NO_JOINT_APPEND, Companion, JointAppend
+from activities.costs.model_call import ModelCalls
+from activities.heartbeat import send_heartbeats
 from domain.agents.definition import AgentDefinition
 from domain.chat import aggregate, policy
-from domain.chat.events import AskedTool, TurnAnswered, TurnProposed, TurnStepped
-from domain.chat.finish import why_empty
-from domain.chat.ports import Message, ModelReply, ModelRequest, Recall
+from domain.chat.events import RequestedTool, TurnAnswered, TurnProposed, TurnStepped
+from domain.chat.finish import empty_answer_reason
+from domain.chat.ports import Message, ModelReply, ModelRequest, PromptMaterial
 from domain.content import Content, ContentStore, content_hash
-from domain.costs.aggregate import Settled
+from domain.costs.aggregate import SettledReply
 from domain.errors import NotFound
 from domain.events import Cause, Event
-from domain.ids import call_id, root
-from domain.revocations import visited
+from domain.ids import call_id, root_of
+from domain.revocations import attempt_intent
 from domain.tenant_ids import tenant_of
 
 
 @dataclass(frozen=True, slots=True)
-class _Asking:
+class _StepContext:
     """All that is known before the model is called."""
 
-    thought: Thought
+    thought: StepRequest
     call_id: str
     model: str
     definition: AgentDefinition
-    wanted: Wanted
+    wanted: ReplyConstraints
     window: int
     max_answer: int
 
 
-class Thinking:
+class ModelStepActivities:
     """The activity that calls a model. A reply that was settled before is returned without another call."""
 
     def __init__(
         self,
-        memory: Memory,
+        memory: ChatHistory,
         content: ContentStore,
-        books: Books,
-        calls: Calls,
+        books: CostLedger,
+        calls: ModelCalls,
         *,
-        offers: Offers,
+        offers: ToolOffers,
         now: Callable[[], datetime],
         default_model: str,
         max_answer_tokens: int,
         answer_share: int = 4,
     ) -> None:
         self._memory = memory
-        self._prompts = Prompts(memory)
+        self._prompts = PromptBuilder(memory)
         self._content = content
         self._books = books
         self._calls = calls
@@ -80,60 +80,62 @@ class Thinking:
         return [self.think]
 
     @activity.defn(name="think")
-    async def think(self, thought: Thought) -> Answer:
+    async def think(self, thought: StepRequest) -> StepResult:
         """Take one step of a turn."""
-        with beating():
+        with send_heartbeats():
             return await self.step(thought)
 
-    async def step(self, thought: Thought, beside: Beside = ALONE) -> Answer:
+    async def step(self, thought: StepRequest, beside: JointAppend = NO_JOINT_APPEND) -> StepResult:
         """Take the step inside another activity, which heartbeats; the events of `beside` are appended with it."""
-        asking = await self._asking(thought)
-        recalled: list[Recall] = []
+        asking = await self._prepare_step(thought)
+        recalled: list[PromptMaterial] = []
 
-        def prepare() -> Ask:
+        def prepare() -> CallRequest:
             recall = self._prompts.recall(
                 thought, asking.definition, asking.wanted, window=asking.window, max_answer=asking.max_answer
             )
             recalled.append(recall)
-            fitting = policy.fit(recall, window=asking.window, max_answer=asking.max_answer)
-            return replace(self._ask(asking, recall.message, _ever_shorter(fitting)), beside=beside)
+            fitting = policy.fit_to_window(recall, window=asking.window, max_answer=asking.max_answer)
+            return replace(self._build_call(asking, recall.message, _ever_shorter(fitting)), beside=beside)
 
-        settled = await self._calls.settled(prepare)
-        if settled.reply_hash == _NOTHING:
-            raise ApplicationError(why_empty(settled.finish), type="UPSTREAM_ERROR", non_retryable=True)
+        settled = await self._calls.complete(prepare)
+        if settled.reply_hash == _EMPTY_HASH:
+            raise ApplicationError(empty_answer_reason(settled.finish), type="UPSTREAM_ERROR", non_retryable=True)
         return await self._answer(asking, settled, recalled[0])
 
-    async def _asking(self, thought: Thought) -> _Asking:
+    async def _prepare_step(self, thought: StepRequest) -> _StepContext:
         ref = thought.turn
         definition = await self._definition(ref)
         model = definition.model or self._default_model
         window = await self._calls.window(model)
-        return _Asking(
+        return _StepContext(
             thought=thought,
-            call_id=call_id(visited(ref.message_id, thought.visit), thought.step),
+            call_id=call_id(attempt_intent(ref.message_id, thought.visit), thought.step),
             model=model,
             definition=definition,
-            wanted=await self._offers.wanted(thought, definition, takes_tools=self._calls.takes_tools(model)),
+            wanted=await self._offers.reply_constraints(
+                thought, definition, takes_tools=self._calls.takes_tools(model)
+            ),
             window=window,
             max_answer=policy.answer_bound(self._max_answer_tokens, window, self._answer_share),
         )
 
     async def _definition(self, ref: TurnRef) -> AgentDefinition:
         place = tenant_of(ref.session_id), ref.agent_id, ref.agent_version
-        known = self._memory.known(*place)
+        known = self._memory.cached_definition(*place)
         return known if known is not None else await asyncio.to_thread(self._memory.definition, *place)
 
-    def _ask(self, asking: _Asking, message: str, prompts: Iterator[tuple[Message, ...]]) -> Ask:
+    def _build_call(self, asking: _StepContext, message: str, prompts: Iterator[tuple[Message, ...]]) -> CallRequest:
         thought, wanted = asking.thought, asking.wanted
-        said = Content(root(thought.turn.session_id), message) if thought.parts else None
+        said = Content(root_of(thought.turn.session_id), message) if thought.parts else None
         ref = replace(thought.turn, message_hash=said.hash) if said else thought.turn
         stream = aggregate.turn_stream(ref.session_id, ref.turn)
-        begin = started(ref, model=asking.model, cause=self._cause(ref))
+        begin = turn_started_event(ref, model=asking.model, cause=self._cause(ref))
 
-        def answered(reply: ModelReply) -> Companion:
-            return Companion(stream, lambda known: self._recorded(asking, reply, known))
+        def answer_events(reply: ModelReply) -> Companion:
+            return Companion(stream, lambda known: self._turn_events(asking, reply, known))
 
-        return Ask(
+        return CallRequest(
             call_id=asking.call_id,
             ref=ref,
             workflow_id=thought.workflow_id,
@@ -151,13 +153,13 @@ class Thinking:
             begun=Companion(
                 stream, lambda known: aggregate.start(aggregate.load_turn(known), begin), (said,) if said else ()
             ),
-            answered=answered,
-            cleaned=lambda text: bare(text, wanted),
+            answered=answer_events,
+            cleaned=lambda text: extract_json(text, wanted),
             is_first=thought.step == 1,
             budget_usd=Decimal(thought.budget_usd) if thought.budget_usd is not None else None,
         )
 
-    def _recorded(self, asking: _Asking, reply: ModelReply, known: Sequence[Event]) -> list[Event]:
+    def _turn_events(self, asking: _StepContext, reply: ModelReply, known: Sequence[Event]) -> list[Event]:
         """Decide the reply's event of the turn: a step, an answer, or one that is held; none for an empty reply."""
         if not reply.text:
             return []
@@ -176,19 +178,19 @@ class Thinking:
             **self._cause(thought.turn).fields(),
         }
         turn, model = aggregate.load_turn(known), reply.model or asking.model
-        meant = meaning(reply.text, reply.finish, asking.wanted, asking.call_id)
+        meant = parse_reply(reply.text, reply.finish, asking.wanted, asking.call_id)
         if not meant.is_answer:
-            return aggregate.step(turn, TurnStepped(step=thought.step, tools=_asked_tools(meant), **fields))
+            return aggregate.step(turn, TurnStepped(step=thought.step, tools=_requested_tools(meant), **fields))
         if thought.is_held:
             return aggregate.propose(turn, TurnProposed(finish=reply.finish, model=model, **fields))
         return aggregate.answer(turn, TurnAnswered(finish=reply.finish, model=model, **fields))
 
-    async def _answer(self, asking: _Asking, settled: Settled, recall: Recall) -> Answer:
+    async def _answer(self, asking: _StepContext, settled: SettledReply, recall: PromptMaterial) -> StepResult:
         thought, ref = asking.thought, asking.thought.turn
-        room = policy.room(
+        room = policy.remaining_room(
             recall, answered=settled.completion_tokens, window=asking.window, max_answer=asking.max_answer
         )
-        answer = Answer(
+        answer = StepResult(
             reply_hash=settled.reply_hash,
             finish=settled.finish,
             model=settled.model,
@@ -200,18 +202,18 @@ class Thinking:
             has_no_tools=bool(asking.definition.tools) and not self._calls.takes_tools(asking.model),
         )
         if asking.wanted.shape is not None or settled.finish == "tool_calls":
-            return await asyncio.to_thread(self._read, asking, answer)
+            return await asyncio.to_thread(self._parse_reply, asking, answer)
         if not thought.parts and not thought.is_held:
-            self._memory.keep(ref.session_id, ref.turn, ref.message_hash, settled.reply_hash)
+            self._memory.remember_answer(ref.session_id, ref.turn, ref.message_hash, settled.reply_hash)
         return answer
 
-    def _read(self, asking: _Asking, answer: Answer) -> Answer:
+    def _parse_reply(self, asking: _StepContext, answer: StepResult) -> StepResult:
         """Parse the recorded reply, which an earlier attempt may have settled."""
-        readings = Readings(self._content, root(asking.thought.turn.session_id))
+        readings = ReplyTextStore(self._content, root_of(asking.thought.turn.session_id))
         text = self._content.get(readings.owner, [answer.reply_hash]).get(answer.reply_hash)
         if text is None:
             raise NotFound("the reply was erased")
-        meant = meaning(text, answer.finish, asking.wanted, asking.call_id)
+        meant = parse_reply(text, answer.finish, asking.wanted, asking.call_id)
         return replace(
             answer,
             schema=readings.schema(_edit_schema(asking)),
@@ -224,7 +226,7 @@ class Thinking:
         return Cause(ref.key_id, ref.because, self._now(), tenant_of(ref.session_id))
 
 
-def _edit_schema(asking: _Asking) -> Mapping[str, Any] | None:
+def _edit_schema(asking: _StepContext) -> Mapping[str, Any] | None:
     """Return the JSON Schema for a person's edit of the held answer; None if any text is valid or nothing is held."""
     shape = asking.wanted.shape
     if not asking.thought.is_held or shape is None or shape.takes_text:
@@ -232,18 +234,18 @@ def _edit_schema(asking: _Asking) -> Mapping[str, Any] | None:
     return shape.schema(asking.wanted.options)
 
 
-def _ever_shorter(recall: Recall) -> Iterator[tuple[Message, ...]]:
-    remembered: Recall | None = recall
+def _ever_shorter(recall: PromptMaterial) -> Iterator[tuple[Message, ...]]:
+    remembered: PromptMaterial | None = recall
     while remembered is not None:
-        yield policy.prompt(remembered)
-        remembered = policy.shorter(remembered)
+        yield policy.build_prompt(remembered)
+        remembered = policy.with_fewer_turns(remembered)
 
 
-def _asked_tools(meant: Meaning) -> tuple[AskedTool, ...]:
+def _requested_tools(meant: ParsedReply) -> tuple[RequestedTool, ...]:
     return tuple(
-        AskedTool(tool_call_id=asked.tool_call_id, name=asked.request.name[:80], is_valid=asked.problem is None)
+        RequestedTool(tool_call_id=asked.tool_call_id, name=asked.request.name[:80], is_valid=asked.problem is None)
         for asked in meant.asks
     )
 
 
-_NOTHING = content_hash("")
+_EMPTY_HASH = content_hash("")

@@ -2,25 +2,31 @@
 
 import orjson
 
-from activities.chat.history import Memory, Words
-from activities.chat.messages import StepRef, Thought
-from activities.chat.reply import Wanted
+from activities.chat.history import ChatHistory, SessionTexts
+from activities.chat.messages import StepRef, StepRequest
+from activities.chat.reply import ReplyConstraints
 from domain.agents.definition import AgentDefinition
 from domain.chat import policy, steps
-from domain.chat.ports import Recall
+from domain.chat.ports import PromptMaterial
 from domain.errors import NotFound
-from domain.message_parts import hashes, written
+from domain.message_parts import compose, hashes
 
 
-class Prompts:
+class PromptBuilder:
     """Reads texts, and composes the messages of runs."""
 
-    def __init__(self, memory: Memory) -> None:
+    def __init__(self, memory: ChatHistory) -> None:
         self._memory = memory
 
     def recall(
-        self, thought: Thought, definition: AgentDefinition, wanted: Wanted, *, window: int, max_answer: int
-    ) -> Recall:
+        self,
+        thought: StepRequest,
+        definition: AgentDefinition,
+        wanted: ReplyConstraints,
+        *,
+        window: int,
+        max_answer: int,
+    ) -> PromptMaterial:
         """Collect the earlier turns, the message and its steps so far; `window` and `max_answer` in tokens.
 
         Raises:
@@ -28,7 +34,7 @@ class Prompts:
         """
         words = self._words(thought)
         room = policy.text_room(window=window, max_answer=max_answer)
-        return Recall(
+        return PromptMaterial(
             message=self._message(thought, words, room),
             turns=words.turns,
             summary=words.texts.get(thought.summary_hash or ""),
@@ -36,11 +42,11 @@ class Prompts:
             steps=steps.messages([_step(step, words) for step in thought.steps], most=room),
         )
 
-    def _words(self, thought: Thought) -> Words:
+    def _words(self, thought: StepRequest) -> SessionTexts:
         ref = thought.turn
         of_steps = {h for step in thought.steps for h in (step.reply_hash, *step.results)}
         wanted = hashes(thought.parts) or {ref.message_hash}
-        return self._memory.words(
+        return self._memory.read_texts(
             ref.session_id,
             thought.first,
             ref.turn - 1,
@@ -50,20 +56,22 @@ class Prompts:
             lineage=thought.lineage,
         )
 
-    def _message(self, thought: Thought, words: Words, room: int) -> str:
+    def _message(self, thought: StepRequest, words: SessionTexts, room: int) -> str:
         if not thought.parts:
             return self._memory.message(words, thought.turn.message_hash)
-        return written(thought.parts, words.texts, most=room)
+        return compose(thought.parts, words.texts, most=room)
 
 
-def _step(step: StepRef, words: Words) -> steps.Step:
+def _step(step: StepRef, words: SessionTexts) -> steps.TurnStep:
     missing = {step.reply_hash, *step.results} - words.texts.keys()
     if missing:
         raise NotFound("a step of this turn was erased")
-    return steps.Step(words.texts[step.reply_hash], tuple(words.texts[result] for result in step.results), step.asks)
+    return steps.TurnStep(
+        words.texts[step.reply_hash], tuple(words.texts[result] for result in step.results), step.asks
+    )
 
 
-def _instructions(definition: AgentDefinition, wanted: Wanted) -> str:
+def _instructions(definition: AgentDefinition, wanted: ReplyConstraints) -> str:
     schema = wanted.reply_schema
     if schema is None:
         return definition.instructions

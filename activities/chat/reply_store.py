@@ -6,55 +6,59 @@ from typing import Any
 
 import orjson
 
-from activities.chat.messages import ToolCall
-from activities.chat.reply import Asked, Meaning
+from activities.chat.messages import RequestedToolCall
+from activities.chat.reply import CheckedToolRequest, ParsedReply
 from domain.content import Content, ContentStore
-from domain.tools.arguments import parsed
+from domain.tools.arguments import parse_arguments
 
 _RISKS = ("low", "medium", "high", "critical")
 
 
 @dataclass(frozen=True, slots=True)
-class Readings:
+class ReplyTextStore:
     """Stores the texts of an owner that workflows and people need apart from the reply."""
 
     content: ContentStore
     owner: str
 
-    def problem(self, meant: Meaning) -> str | None:
+    def problem(self, meant: ParsedReply) -> str | None:
         """Store the correction that the model receives for an unusable answer; return its hash."""
-        return self._kept(meant.problem)
+        return self._store(meant.problem)
 
     def schema(self, schema: Mapping[str, Any] | None) -> str | None:
         """Store a JSON Schema for people's edits; return its hash, None for none."""
-        return None if schema is None else self._kept(orjson.dumps(schema, option=orjson.OPT_SORT_KEYS).decode())
+        return None if schema is None else self._store(orjson.dumps(schema, option=orjson.OPT_SORT_KEYS).decode())
 
-    def tool_calls(self, meant: Meaning) -> list[ToolCall]:
+    def tool_calls(self, meant: ParsedReply) -> list[RequestedToolCall]:
         """Return the tool calls that the reply requests."""
         return [self._tool_call(index, asked) for index, asked in enumerate(meant.asks)]
 
-    def _tool_call(self, index: int, asked: Asked) -> ToolCall:
+    def _tool_call(self, index: int, asked: CheckedToolRequest) -> RequestedToolCall:
         name = asked.request.name[:80]
         if asked.spec is None or asked.problem is not None:
-            return ToolCall(asked.tool_call_id, name, index, problem=self._kept(asked.problem))
+            return RequestedToolCall(asked.tool_call_id, name, index, problem=self._store(asked.problem))
         spec = asked.spec
-        call = ToolCall(asked.tool_call_id, name, index, runs=spec.runs, timeout_s=spec.timeout_s)
+        call = RequestedToolCall(asked.tool_call_id, name, index, runs=spec.runs, timeout_s=spec.timeout_s)
         if spec.runs == "approval":
-            return self._shown(call, asked, asked_risk(parsed(asked.request.arguments).get("risk_level")), "content")
+            return self._with_approval_text(
+                call, asked, requested_risk(parse_arguments(asked.request.arguments).get("risk_level")), "content"
+            )
         if spec.policy != "approval":
             return call
-        return replace(self._shown(call, asked, spec.risk), schema=self.schema(spec.parameters))
+        return replace(self._with_approval_text(call, asked, spec.risk), schema=self.schema(spec.parameters))
 
-    def _shown(self, call: ToolCall, asked: Asked, risk: str, field: str | None = None) -> ToolCall:
+    def _with_approval_text(
+        self, call: RequestedToolCall, asked: CheckedToolRequest, risk: str, field: str | None = None
+    ) -> RequestedToolCall:
         """Add the text to approve: the arguments, or one of them."""
         arguments = asked.request.arguments or "{}"
-        text = str(parsed(arguments)[field]) if field else arguments
-        return replace(call, risk=risk, content=self._kept(text), arguments=self._kept(arguments))
+        text = str(parse_arguments(arguments)[field]) if field else arguments
+        return replace(call, risk=risk, content=self._store(text), arguments=self._store(arguments))
 
-    def _kept(self, text: str | None) -> str | None:
+    def _store(self, text: str | None) -> str | None:
         return None if text is None else self.content.put(Content(self.owner, text))
 
 
-def asked_risk(said: object) -> str:
+def requested_risk(said: object) -> str:
     """Return the risk that the model names, or `medium`."""
     return said if isinstance(said, str) and said in _RISKS else "medium"

@@ -7,24 +7,26 @@ from datetime import datetime
 from temporalio import activity
 from temporalio.exceptions import ApplicationError
 
-from activities.chat.history import Memory
-from activities.chat.messages import Summary, ToSummarise
-from activities.costs.call_request import Ask
+from activities.chat.history import ChatHistory
+from activities.chat.messages import Summary, SummaryRequest
+from activities.costs.call_request import CallRequest
 from activities.costs.joint_append import Companion
-from activities.costs.model_call import Calls
-from activities.heartbeat import beating
+from activities.costs.model_call import ModelCalls
+from activities.heartbeat import send_heartbeats
 from domain.chat import aggregate, policy
 from domain.chat.ports import Message, ModelReply, ModelRequest
 from domain.content import content_hash
 from domain.events import Cause
-from domain.ids import call_id, derived
+from domain.ids import call_id, derived_id
 from domain.tenant_ids import tenant_of
 
 
-class Summarising:
+class SummaryActivities:
     """The activity that has turns summarised. A summary that was settled before is returned without another call."""
 
-    def __init__(self, memory: Memory, calls: Calls, now: Callable[[], datetime], *, default_model: str) -> None:
+    def __init__(
+        self, memory: ChatHistory, calls: ModelCalls, now: Callable[[], datetime], *, default_model: str
+    ) -> None:
         self._memory = memory
         self._calls = calls
         self._now = now
@@ -34,39 +36,41 @@ class Summarising:
         return [self.summarise]
 
     @activity.defn(name="summarise")
-    async def summarise(self, wanted: ToSummarise) -> Summary:
+    async def summarise(self, wanted: SummaryRequest) -> Summary:
         """Add turns to the summary."""
         ref = wanted.turn
-        with beating():
+        with send_heartbeats():
             place = tenant_of(ref.session_id), ref.agent_id, ref.agent_version
             definition = await asyncio.to_thread(self._memory.definition, *place)
             model = definition.model or self._default_model
             window = await self._calls.window(model)
 
-            def prepare() -> Ask:
-                words = self._memory.words(
+            def prepare() -> CallRequest:
+                words = self._memory.read_texts(
                     ref.session_id, wanted.first, wanted.upto, wanted.summary_hash, lineage=wanted.lineage
                 )
                 earlier = words.texts.get(wanted.summary_hash or "")
-                return self._ask(wanted, model, window, policy.summary_prompt(earlier, words.turns, window=window))
+                return self._build_call(
+                    wanted, model, window, policy.summary_prompt(earlier, words.turns, window=window)
+                )
 
-            settled = await self._calls.settled(prepare)
+            settled = await self._calls.complete(prepare)
         if settled.reply_hash == content_hash(""):
             raise ApplicationError("the model gave an empty summary", type="UPSTREAM_ERROR", non_retryable=True)
         return Summary(wanted.upto, settled.reply_hash)
 
-    def _ask(self, wanted: ToSummarise, model: str, window: int, prompt: tuple[Message, ...]) -> Ask:
+    def _build_call(self, wanted: SummaryRequest, model: str, window: int, prompt: tuple[Message, ...]) -> CallRequest:
         ref = wanted.turn
         stream = aggregate.summary_stream(ref.session_id, wanted.upto)
 
-        def summarised(reply: ModelReply) -> Companion:
+        def summary_events(reply: ModelReply) -> Companion:
             cause = Cause(ref.key_id, ref.because, self._now(), tenant_of(ref.session_id))
-            events = aggregate.summarised(ref.session_id, wanted.upto, content_hash(reply.text), cause)
+            events = aggregate.summarise(ref.session_id, wanted.upto, content_hash(reply.text), cause)
             return Companion(stream, lambda known: [] if known or not reply.text else events)
 
-        summary_call = call_id(derived("summary", ref.session_id, wanted.upto), 1)
+        summary_call = call_id(derived_id("summary", ref.session_id, wanted.upto), 1)
         max_tokens = min(policy.SUMMARY_TOKENS, window // 4)
-        return Ask(
+        return CallRequest(
             call_id=summary_call,
             ref=ref,
             workflow_id=wanted.workflow_id,
@@ -74,5 +78,5 @@ class Summarising:
             request=ModelRequest(summary_call, model, max_tokens=max_tokens, temperature=0.0),
             prompts=iter([prompt]),
             begun=Companion(stream, lambda _: []),
-            answered=summarised,
+            answered=summary_events,
         )

@@ -8,19 +8,19 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from activities.costs.joint_append import ALONE, Beside, Companion, Written, inside
-from activities.costs.run_budget import Budgets
+from activities.costs.joint_append import NO_JOINT_APPEND, Companion, JointAppend, JointChanges, with_gate
+from activities.costs.run_budget import RunBudgets
 from domain.chat import policy
 from domain.chat.ports import ModelFailure, ModelReply
 from domain.content import Content, content_hash
 from domain.costs import aggregate
-from domain.costs.aggregate import Call, Intent, Settled
+from domain.costs.aggregate import Call, CallIntent, SettledReply
 from domain.costs.events import CallCut, CallFailed, CallSettled
-from domain.costs.ports import Priced, Prices
+from domain.costs.ports import Price, Prices
 from domain.errors import OverBudget, UpstreamFailed, VersionConflict
 from domain.events import Cause, Event
-from domain.ids import root
-from domain.ledger import Change, Ledger, retrying
+from domain.ids import root_of
+from domain.ledger import Change, Ledger, retry_on_conflict
 from domain.revocations import Revoked, attempt_key
 from domain.tenant_ids import DEFAULT, tenant_of
 
@@ -29,7 +29,7 @@ from domain.tenant_ids import DEFAULT, tenant_of
 class Reservation:
     """An attempt that may be made now, and the streams as they were when it was reserved."""
 
-    intent: Intent
+    intent: CallIntent
     attempt: int
     call_events: tuple[Event, ...]
     companion_events: tuple[Event, ...]
@@ -40,16 +40,16 @@ class Reservation:
         return f"{self.intent.call_id}.{self.attempt}"
 
 
-class Books:
+class CostLedger:
     """The ledger side of model calls. Every method is idempotent; none calls a provider."""
 
     def __init__(self, ledger: Ledger, prices: Prices, now: Callable[[], datetime]) -> None:
         self._ledger = ledger
         self._prices = prices
         self._now = now
-        self._budgets = Budgets(ledger)
+        self._budgets = RunBudgets(ledger)
 
-    def price(self, model: str, prompt_tokens: int, completion_tokens: int, cached: int = 0) -> Priced:
+    def price(self, model: str, prompt_tokens: int, completion_tokens: int, cached: int = 0) -> Price:
         """Return the current cost of these tokens."""
         return self._prices.price(
             model,
@@ -61,14 +61,14 @@ class Books:
 
     def reserve(
         self,
-        intent: Intent,
+        intent: CallIntent,
         companion: Companion,
         because: str,
         *,
         untried: bool,
-        beside: Beside = ALONE,
+        beside: JointAppend = NO_JOINT_APPEND,
         most_failures: int = policy.MOST_ATTEMPTS,
-    ) -> Reservation | Settled:
+    ) -> Reservation | SettledReply:
         """Reserve the next attempt, or return the recorded reply.
 
         With `untried` the streams are assumed to be empty; if they are not, they are read and the decision is repeated.
@@ -83,35 +83,35 @@ class Books:
         cause = _cause(intent, because, self._now())
         stream = aggregate.stream(intent.call_id)
 
-        def write(called: list[Event], known: list[Event], *, fresh: bool) -> Reservation | Settled:
+        def write(called: list[Event], known: list[Event], *, fresh: bool) -> Reservation | SettledReply:
             call = aggregate.load(called)
             # replay safety: a lost activity result must not lead to a second paid call
             if call.reply is not None:
                 return call.reply
             if call.failures >= most_failures or call.next_attempt > policy.MOST_ATTEMPTS:
                 raise UpstreamFailed("the limit of attempts at the model provider is reached")
-            return self._reserve(intent, companion, cause, called, known, more=beside.begun(fresh=fresh))
+            return self._reserve(intent, companion, cause, called, known, more=beside.reservation_changes(fresh=fresh))
 
-        def again() -> Reservation | Settled:
+        def again() -> Reservation | SettledReply:
             return write(self._ledger.read(stream), self._ledger.read(companion.stream), fresh=True)
 
         if untried:
             try:
                 # optimistic: no read before the first append; a version conflict shows that the streams exist
-                return self._budgets.alone(intent, inside(beside, lambda: write([], [], fresh=False)))
+                return self._budgets.run_exclusively(intent, with_gate(beside, lambda: write([], [], fresh=False)))
             except (VersionConflict, OverBudget):
                 pass
-        return self._budgets.retrying(intent, inside(beside, again), shared=beside is not ALONE)
+        return self._budgets.retry(intent, with_gate(beside, again), shared=beside is not NO_JOINT_APPEND)
 
     def _reserve(
         self,
-        intent: Intent,
+        intent: CallIntent,
         companion: Companion,
         cause: Cause,
         called: list[Event],
         known: list[Event],
         *,
-        more: Written,
+        more: JointChanges,
     ) -> Reservation:
         call = aggregate.load(called)
         events = aggregate.reserve(call, intent, cause)
@@ -120,7 +120,7 @@ class Books:
         if turn:
             changes.append(Change(companion.stream, len(known), turn))
         attempt = call.next_attempt
-        changes += self._budgets.reserving(intent, attempt, cause)
+        changes += self._budgets.reservation_changes(intent, attempt, cause)
         texts = [*(companion.texts if turn else ()), *more.texts]
         # one reservation per attempt: a second append under this key is refused by the ledger
         key = attempt_key(intent.call_id, attempt)
@@ -138,8 +138,8 @@ class Books:
         reply: ModelReply,
         companion: Companion,
         because: str,
-        beside: Beside = ALONE,
-    ) -> Settled:
+        beside: JointAppend = NO_JOINT_APPEND,
+    ) -> SettledReply:
         """Record the reply, store its text, and return the settled reply: this one, unless another came first."""
         intent = reservation.intent
         usage = reply.usage
@@ -161,7 +161,7 @@ class Books:
             stands=True,
             **_cause(intent, because, self._now()).fields(),
         )
-        text = Content(root(intent.session_id), reply.text)
+        text = Content(root_of(intent.session_id), reply.text)
         call = self._end(reservation, lambda call: aggregate.end(call, settled), companion, text, beside)
         if call.reply is None:
             raise LookupError(f"{intent.call_id} was settled and has no reply")
@@ -175,7 +175,7 @@ class Books:
                 call_id=reservation.intent.call_id,
                 attempt=reservation.attempt,
                 error=failure.kind,
-                refused=failure.refused,
+                refused=failure.refused_part,
                 **cause.fields(),
             )
         elif failure.charge == "partial" and failure.usage is not None:
@@ -201,7 +201,7 @@ class Books:
             price_known=priced.known,
             provider_call_id=failure.provider_call_id,
             error=failure.kind,
-            refused=failure.refused,
+            refused=failure.refused_part,
             **cause.fields(),
         )
 
@@ -227,7 +227,7 @@ class Books:
                 self._ledger.append(Change(stream, len(called), events), key=key)
             return bool(events)
 
-        return retrying(write)
+        return retry_on_conflict(write)
 
     def _end(
         self,
@@ -235,7 +235,7 @@ class Books:
         decide: Callable[[Call], list[Event]],
         companion: Companion | None = None,
         text: Content | None = None,
-        beside: Beside = ALONE,
+        beside: JointAppend = NO_JOINT_APPEND,
     ) -> Call:
         """Append the end of an attempt to the streams as last read; after a version conflict decide again."""
         intent = reservation.intent
@@ -247,9 +247,9 @@ class Books:
             turn = companion.decide(known) if companion else []
             if companion and turn:
                 changes.append(Change(companion.stream, len(known), turn))
-            changes += self._budgets.settling(intent, events)
+            changes += self._budgets.settlement_changes(intent, events)
             if changes:
-                more = beside.ended(turn, text.text if text else "", fresh=fresh)
+                more = beside.settlement_changes(turn, text.text if text else "", fresh=fresh)
                 # the versions are part of the key: a decision on other versions is another append
                 key = f"end:{reservation.request_id}:{len(called)}:{len(known)}"
                 texts = [*([text] if text else []), *more.texts]
@@ -266,10 +266,10 @@ class Books:
             return write(reservation.call_events, reservation.companion_events, fresh=False)
 
         try:
-            return self._budgets.alone(intent, inside(beside, first))
+            return self._budgets.run_exclusively(intent, with_gate(beside, first))
         except VersionConflict:
-            return self._budgets.retrying(intent, inside(beside, again), shared=beside is not ALONE)
+            return self._budgets.retry(intent, with_gate(beside, again), shared=beside is not NO_JOINT_APPEND)
 
 
-def _cause(intent: Intent, because: str, at: datetime) -> Cause:
+def _cause(intent: CallIntent, because: str, at: datetime) -> Cause:
     return Cause(intent.key_id, because, at, tenant_of(intent.session_id))

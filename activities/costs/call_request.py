@@ -5,13 +5,13 @@ from dataclasses import dataclass, replace
 from decimal import Decimal
 
 from activities.chat.activities import TurnRef
-from activities.costs.joint_append import ALONE, Beside, Companion
+from activities.costs.joint_append import NO_JOINT_APPEND, Companion, JointAppend
 from domain.chat.ports import Message, ModelFailure, ModelReply, ModelRequest, Refusable, ToolRequest
-from domain.chat.steps import stored
+from domain.chat.steps import encode_tool_reply
 
 
 @dataclass(frozen=True, slots=True)
-class Ask:
+class CallRequest:
     """A model call: its prompts (each shorter than the one before), and the events that are appended with it.
 
     `cleaned` normalizes the text of an answer before it is stored.
@@ -28,10 +28,10 @@ class Ask:
     cleaned: Callable[[str], str] = str
     is_first: bool = True
     budget_usd: Decimal | None = None
-    beside: Beside = ALONE
+    beside: JointAppend = NO_JOINT_APPEND
 
 
-def without(ask: Ask, refused: Refusable) -> Ask | None:
+def without_part(ask: CallRequest, refused: Refusable) -> CallRequest | None:
     """Return the request without a part that the model refused; None if it does not contain that part."""
     if refused == "tools" and ask.request.tools:
         return replace(ask, request=replace(ask.request, tools=()))
@@ -40,7 +40,7 @@ def without(ask: Ask, refused: Refusable) -> Ask | None:
     return None
 
 
-def refused_part(failure: ModelFailure, ask: Ask) -> Refusable | None:
+def refused_part(failure: ModelFailure, ask: CallRequest) -> Refusable | None:
     """Return the part that the model does not take. A failure that names none means the tools or the schema."""
     if failure.kind != "unsupported" or failure.refuses is not None:
         return failure.refuses
@@ -49,11 +49,11 @@ def refused_part(failure: ModelFailure, ask: Ask) -> Refusable | None:
     return "schema" if ask.request.reply_schema else None
 
 
-def cleaned(reply: ModelReply, ask: Ask) -> ModelReply:
+def clean_reply(reply: ModelReply, ask: CallRequest) -> ModelReply:
     """Return the reply with the text as it is stored."""
     if reply.tool_calls:
         calls = [_storable_call(call) for call in reply.tool_calls]
-        return replace(reply, text=stored(_storable(reply.text), calls, reply.extra))
+        return replace(reply, text=encode_tool_reply(_storable(reply.text), calls, reply.extra))
     text = ask.cleaned(_storable(reply.text))
     return replace(reply, text=text if text.strip() else "")
 

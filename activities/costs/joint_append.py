@@ -7,7 +7,7 @@ from typing import Protocol, TypeVar
 
 from domain.content import Content
 from domain.events import Event
-from domain.ledger import Change, Underway, nobody
+from domain.ledger import Change, PendingAppend, no_callback
 
 T = TypeVar("T")
 
@@ -25,27 +25,27 @@ class Companion:
 
 
 @dataclass(frozen=True, slots=True)
-class Written:
+class JointChanges:
     """Changes of other streams and texts to append with a call's events; `appended` is called once they are."""
 
     changes: Sequence[Change] = ()
     texts: Sequence[Content] = ()
-    underway: Underway | None = None
-    appended: Callable[[], None] = nobody
+    underway: PendingAppend | None = None
+    appended: Callable[[], None] = no_callback
 
 
-class Beside(Protocol):
+class JointAppend(Protocol):
     """Further events of a model call. Decided for each try to append; `fresh` after a version conflict."""
 
     def gate(self) -> AbstractContextManager[object]:
         """Return the context in which to decide and append."""
         ...
 
-    def begun(self, *, fresh: bool) -> Written:
+    def reservation_changes(self, *, fresh: bool) -> JointChanges:
         """Return the changes to append with a reservation."""
         ...
 
-    def ended(self, turn: Sequence[Event], text: str, *, fresh: bool) -> Written:
+    def settlement_changes(self, turn: Sequence[Event], text: str, *, fresh: bool) -> JointChanges:
         """Return the changes to append with a settlement that adds these events, and this text, to the turn.
 
         It must not fail: the reply is paid for, and an error here would keep it from being recorded.
@@ -53,28 +53,28 @@ class Beside(Protocol):
         ...
 
 
-class Alone:
+class NoJointAppend:
     """The null object: a call without further events."""
 
     def gate(self) -> AbstractContextManager[object]:
         return nullcontext()
 
-    def begun(self, *, fresh: bool) -> Written:  # noqa: ARG002  (as the protocol has it)
-        return _NOTHING
+    def reservation_changes(self, *, fresh: bool) -> JointChanges:  # noqa: ARG002  (as the protocol has it)
+        return _NO_CHANGES
 
-    def ended(self, turn: Sequence[Event], text: str, *, fresh: bool) -> Written:  # noqa: ARG002  (as the protocol has it)
-        return _NOTHING
-
-
-ALONE = Alone()
-_NOTHING = Written()
+    def settlement_changes(self, turn: Sequence[Event], text: str, *, fresh: bool) -> JointChanges:  # noqa: ARG002  (as the protocol has it)
+        return _NO_CHANGES
 
 
-def inside(beside: Beside, write: Callable[[], T]) -> Callable[[], T]:
+NO_JOINT_APPEND = NoJointAppend()
+_NO_CHANGES = JointChanges()
+
+
+def with_gate(beside: JointAppend, write: Callable[[], T]) -> Callable[[], T]:
     """Wrap a command so that it runs inside the gate, which excludes other threads of this process."""
 
-    def guarded() -> T:
+    def write_in_gate() -> T:
         with beside.gate():
             return write()
 
-    return guarded
+    return write_in_gate

@@ -12,10 +12,10 @@ import structlog
 from temporalio import activity
 
 from activities.costs import model_errors as failures
-from activities.costs.bookkeeping import Books, Reservation
-from activities.costs.call_request import Ask, cleaned, refused_part, without
+from activities.costs.bookkeeping import CostLedger, Reservation
+from activities.costs.call_request import CallRequest, clean_reply, refused_part, without_part
 from activities.costs.refusals import Refusals
-from activities.durable_write import surely
+from activities.durable_write import write_durably
 from domain.chat import policy
 from domain.chat.ports import (
     Message,
@@ -24,7 +24,7 @@ from domain.chat.ports import (
     ModelReply,
     Usage,
 )
-from domain.costs.aggregate import Call, Intent, Settled
+from domain.costs.aggregate import Call, CallIntent, SettledReply
 from domain.errors import TooLarge
 
 NO_TIMEOUTS: Mapping[str, timedelta] = MappingProxyType({})
@@ -32,7 +32,7 @@ _MARGIN_S = 5.0
 """The time that a model's adapter may take beyond an answer's timeout to raise its own error."""
 
 
-class Calls:
+class ModelCalls:
     """Calls the model and keeps the cost ledger. A reply that was settled before is returned without another call.
 
     One step fails at the provider at most `policy.MOST_FAILURES` times, and makes at most `policy.MOST_ATTEMPTS`
@@ -41,7 +41,7 @@ class Calls:
 
     def __init__(
         self,
-        books: Books,
+        books: CostLedger,
         model: Model,
         now: Callable[[], datetime],
         *,
@@ -59,9 +59,9 @@ class Calls:
 
     def takes_tools(self, model: str) -> bool:
         """Return True if tools can be offered to this model: not for a while after it refused them."""
-        return self._model.takes_tools and not self._refusals.holds(model, "tools")
+        return self._model.takes_tools and not self._refusals.has_refused(model, "tools")
 
-    async def settled(self, prepare: Callable[[], Ask]) -> Settled:
+    async def complete(self, prepare: Callable[[], CallRequest]) -> SettledReply:
         """Call the model until a reply is settled.
 
         A prompt that is too long is followed by the next shorter one; a part that the model does not take is left out.
@@ -71,33 +71,35 @@ class Calls:
         untried = activity.info().attempt == 1
         ask, messages, reserved = await asyncio.to_thread(self._begin, prepare, untried=untried)
         while reserved is not None:
-            if isinstance(reserved, Settled):
+            if isinstance(reserved, SettledReply):
                 return reserved
             try:
-                return await self._settled(reserved, ask, messages)
+                return await self._call_and_settle(reserved, ask, messages)
             except ModelFailure as failure:
                 failure.refuses = refused_part(failure, ask)
-                call = await self._booked(reserved, ask, failure)
-                ask = self._asked_differently(ask, messages, failure, call)
-            messages, reserved = await asyncio.to_thread(self._reserve, ask)
+                call = await self._record_failure(reserved, ask, failure)
+                ask = self._next_request(ask, messages, failure, call)
+            messages, reserved = await asyncio.to_thread(self._reserve_next, ask)
         raise TooLarge("the message does not fit the model's window")
 
-    async def _settled(self, reserved: Reservation, ask: Ask, messages: tuple[Message, ...]) -> Settled:
+    async def _call_and_settle(
+        self, reserved: Reservation, ask: CallRequest, messages: tuple[Message, ...]
+    ) -> SettledReply:
         """Call the model once and settle its reply.
 
         Raises:
             ModelFailure: there is no usable reply, whatever the reason.
         """
-        reply = await self._called(reserved, ask, messages)
+        reply = await self._call_model(reserved, ask, messages)
         try:
             answered = ask.answered(reply)
             settle = partial(self._books.settle, reserved, reply, answered, ask.ref.because, ask.beside)
-            return await surely(settle, self._log)
+            return await write_durably(settle, self._log)
         except Exception as fault:  # a reply was paid for: whatever keeps it from the ledger is a failure of this call
             self._log.exception("a reply cannot be recorded", call_id=ask.call_id, attempt=reserved.attempt)
-            raise unusable(reply.usage, reply.provider_call_id) from fault
+            raise unusable_reply(reply.usage, reply.provider_call_id) from fault
 
-    async def _booked(self, reserved: Reservation, ask: Ask, failure: ModelFailure) -> Call:
+    async def _record_failure(self, reserved: Reservation, ask: CallRequest, failure: ModelFailure) -> Call:
         """Record an attempt's failure; if that cannot be recorded, record the attempt as unknown.
 
         Raises:
@@ -105,16 +107,20 @@ class Calls:
         """
         because = ask.ref.because
         try:
-            return await surely(partial(self._books.fail, reserved, failure, because), self._log)
+            return await write_durably(partial(self._books.fail, reserved, failure, because), self._log)
         except Exception:  # noqa: BLE001  (the failure itself cannot be recorded; `unknown` below needs less)
             self._log.exception("a failure cannot be recorded", call_id=ask.call_id, attempt=reserved.attempt)
         try:
-            return await surely(partial(self._books.lose, reserved, failure.kind, because, failed=True), self._log)
+            return await write_durably(
+                partial(self._books.lose, reserved, failure.kind, because, failed=True), self._log
+            )
         except Exception:  # noqa: BLE001  (a retry would be charged again)
             self._log.exception("an attempt stays open", call_id=ask.call_id, attempt=reserved.attempt)
-            raise failures.unexpected(final=True) from None
+            raise failures.unexpected_error(final=True) from None
 
-    def _asked_differently(self, ask: Ask, messages: tuple[Message, ...], failure: ModelFailure, call: Call) -> Ask:
+    def _next_request(
+        self, ask: CallRequest, messages: tuple[Message, ...], failure: ModelFailure, call: Call
+    ) -> CallRequest:
         """Return the request to make after this failure, within the same activity attempt.
 
         Raises:
@@ -122,13 +128,13 @@ class Calls:
         """
         if failure.kind == "too_long":
             return ask
-        if failure.kind == "unsupported" and (less := self._asked_for_less(ask, failure)):
+        if failure.kind == "unsupported" and (less := self._without_refused_part(ask, failure)):
             return replace(less, prompts=chain([messages], ask.prompts))
         final = failure.permanent or call.failures >= policy.MOST_FAILURES
         self._log.warning("call failed", call_id=ask.call_id, kind=failure.kind, final=final, said=str(failure))
-        raise failures.failed(failure, final=final) from None  # the provider's words may quote the prompt
+        raise failures.model_failure_error(failure, final=final) from None  # the provider's words may quote the prompt
 
-    def _asked_for_less(self, ask: Ask, failure: ModelFailure) -> Ask | None:
+    def _without_refused_part(self, ask: CallRequest, failure: ModelFailure) -> CallRequest | None:
         """Return the request without the part that the model does not take; None if it does not contain it."""
         self._log.warning(
             "refused", call_id=ask.call_id, model=ask.request.model, what=failure.refuses, said=str(failure)
@@ -138,72 +144,72 @@ class Calls:
         if failure.refuses is None:
             return None
         self._refusals.note(ask.request.model, failure.refuses)
-        return without(ask, failure.refuses)
+        return without_part(ask, failure.refuses)
 
     def _begin(
-        self, prepare: Callable[[], Ask], *, untried: bool
-    ) -> tuple[Ask, tuple[Message, ...], Reservation | Settled | None]:
-        ask = self._as_taken(prepare())
+        self, prepare: Callable[[], CallRequest], *, untried: bool
+    ) -> tuple[CallRequest, tuple[Message, ...], Reservation | SettledReply | None]:
+        ask = self._without_known_refusals(prepare())
         messages = next(ask.prompts, None)
         if messages is None:
             return ask, (), None
         untried = untried and ask.is_first
-        return ask, messages, self._reserved(ask, messages, untried=untried, most_failures=policy.MOST_FAILURES)
+        return ask, messages, self._reserve_attempt(ask, messages, untried=untried, most_failures=policy.MOST_FAILURES)
 
-    def _as_taken(self, ask: Ask) -> Ask:
+    def _without_known_refusals(self, ask: CallRequest) -> CallRequest:
         """Return the request without the parts that its model is known to refuse."""
         for refused in self._refusals.of(ask.request.model):
             if refused != "schema_with_tools" or ask.request.tools:
-                ask = without(ask, refused) or ask
+                ask = without_part(ask, refused) or ask
         return ask
 
-    def _reserve(self, ask: Ask) -> tuple[tuple[Message, ...], Reservation | Settled | None]:
+    def _reserve_next(self, ask: CallRequest) -> tuple[tuple[Message, ...], Reservation | SettledReply | None]:
         """Return the next prompt and its reservation; None when there is no shorter prompt left."""
         messages = next(ask.prompts, None)
-        return (messages, self._reserved(ask, messages)) if messages is not None else ((), None)
+        return (messages, self._reserve_attempt(ask, messages)) if messages is not None else ((), None)
 
-    def _reserved(
+    def _reserve_attempt(
         self,
-        ask: Ask,
+        ask: CallRequest,
         messages: tuple[Message, ...],
         *,
         untried: bool = False,
         most_failures: int = policy.MOST_ATTEMPTS,
-    ) -> Reservation | Settled:
+    ) -> Reservation | SettledReply:
         intent, because = self._intent(ask, messages), ask.ref.because
         return self._books.reserve(
             intent, ask.begun, because, untried=untried, beside=ask.beside, most_failures=most_failures
         )
 
-    async def _called(self, reserved: Reservation, ask: Ask, messages: tuple[Message, ...]) -> ModelReply:
+    async def _call_model(self, reserved: Reservation, ask: CallRequest, messages: tuple[Message, ...]) -> ModelReply:
         longest = self._longest(ask.request.model).total_seconds()
         request = replace(ask.request, request_id=reserved.request_id, messages=messages, longest_s=longest)
         try:
             async with asyncio.timeout(longest + _MARGIN_S):
-                return cleaned(await self._model.complete(request, _unheard), ask)
+                return clean_reply(await self._model.complete(request, _discard_piece), ask)
         except TimeoutError:
             raise ModelFailure("timeout", "no end within the time", charge="possible", permanent=False) from None
         except asyncio.CancelledError:
             # the provider may charge for a cancelled call: record it before the cancellation propagates
-            await self._lost(reserved, ask)
+            await self._record_cancelled(reserved, ask)
             raise
         except ModelFailure:
             raise
         except Exception as fault:  # called and perhaps charged: any other error is a failure of this call
             self._log.exception("a call failed unexpectedly", call_id=ask.call_id, attempt=reserved.attempt)
-            raise unusable(None, None) from fault
+            raise unusable_reply(None, None) from fault
 
-    async def _lost(self, reserved: Reservation, ask: Ask) -> None:
+    async def _record_cancelled(self, reserved: Reservation, ask: CallRequest) -> None:
         """Record that the attempt was cancelled. No error of this may hide the cancellation."""
         try:
-            await surely(partial(self._books.lose, reserved, "cancelled", ask.ref.because), self._log)
+            await write_durably(partial(self._books.lose, reserved, "cancelled", ask.ref.because), self._log)
         except Exception:  # noqa: BLE001  (it stays open until it is overdue)
             self._log.exception("an attempt stays open", call_id=ask.call_id, attempt=reserved.attempt)
 
-    def _intent(self, ask: Ask, messages: tuple[Message, ...]) -> Intent:
+    def _intent(self, ask: CallRequest, messages: tuple[Message, ...]) -> CallIntent:
         bound = policy.prompt_bound(messages, ask.request.tools, ask.request.reply_schema)
         worst = self._books.price(ask.request.model, bound, ask.request.max_tokens)
-        return Intent(
+        return CallIntent(
             call_id=ask.call_id,
             kind="chat",
             model=ask.request.model,
@@ -229,10 +235,10 @@ class Calls:
         try:
             return await self._model.window(model)
         except ModelFailure as failure:
-            raise failures.failed(failure, final=False) from None
+            raise failures.model_failure_error(failure, final=False) from None
 
 
-def unusable(usage: Usage | None, provider_call_id: str | None) -> ModelFailure:
+def unusable_reply(usage: Usage | None, provider_call_id: str | None) -> ModelFailure:
     """Return the failure of a call whose reply cannot be stored, with a message that reveals no internals."""
     return ModelFailure(
         "unreadable",
@@ -244,5 +250,5 @@ def unusable(usage: Usage | None, provider_call_id: str | None) -> ModelFailure:
     )
 
 
-def _unheard(_: str) -> None:
+def _discard_piece(_: str) -> None:
     """Discard the pieces of a streamed answer."""

@@ -8,16 +8,16 @@ from domain.chat.events import FailureCode
 from domain.chat.ports import FailureKind, ModelFailure
 from domain.errors import (
     Conflict,
+    DomainError,
     NotFound,
     OverBudget,
-    Refused,
     TooLarge,
     Unavailable,
     UpstreamFailed,
     VersionConflict,
 )
 
-_CODES: tuple[tuple[type[Refused], FailureCode], ...] = (
+_CODES: tuple[tuple[type[DomainError], FailureCode], ...] = (
     (TooLarge, "PAYLOAD_TOO_LARGE"),
     (OverBudget, "BUDGET_EXCEEDED"),
     (UpstreamFailed, "UPSTREAM_ERROR"),
@@ -45,24 +45,24 @@ _SENTENCES: dict[FailureKind, str] = {
 }
 
 
-def code_of(refusal: Refused) -> FailureCode:
+def code_of(refusal: DomainError) -> FailureCode:
     """Return the failure code of a turn for a refusal."""
     return next((code for kind, code in _CODES if isinstance(refusal, kind)), "INTERNAL_ERROR")
 
 
-def refused(refusal: Refused) -> ApplicationError:
+def refusal_error(refusal: DomainError) -> ApplicationError:
     """Translate a refusal: non-retryable, unless the refusal is transient. The error's type is the failure code."""
     final = not isinstance(refusal, _PASSING)
     name = type(refusal).__name__ if isinstance(refusal, NotFound | Conflict) else code_of(refusal)
     return ApplicationError(refusal.message, type=name, non_retryable=final)
 
 
-def unexpected(*, final: bool) -> ApplicationError:
+def unexpected_error(*, final: bool) -> ApplicationError:
     """Return the error for an unforeseen fault, with a message that reveals no internals; the log has them."""
     return ApplicationError("internal error of the platform", type="INTERNAL_ERROR", non_retryable=final)
 
 
-def failed(failure: ModelFailure, *, final: bool) -> ApplicationError:
+def model_failure_error(failure: ModelFailure, *, final: bool) -> ApplicationError:
     """Translate a model's failure, in the platform's words: the provider's message may quote the prompt."""
     code: FailureCode = "PAYLOAD_TOO_LARGE" if failure.kind == "too_long" else "UPSTREAM_ERROR"
     delay = timedelta(seconds=min(failure.retry_after, LONGEST_WAIT_S)) if failure.retry_after is not None else None

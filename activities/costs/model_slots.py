@@ -8,7 +8,7 @@ from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
 from temporalio.worker import ActivityInboundInterceptor, ExecuteActivityInput, Interceptor
 
 from activities.chat.messages import SLOTS_FULL
-from activities.heartbeat import beating
+from activities.heartbeat import send_heartbeats
 
 _WAITING_BEAT_S = 3.0
 """Three in a heartbeat timeout: a hundred waiting calls should cost Temporal little."""
@@ -44,10 +44,10 @@ class ModelSlots(Interceptor):
                 non_retryable=True,
                 category=ApplicationErrorCategory.BENIGN,  # no failure: not a warning for each
             )
-        with beating(_WAITING_BEAT_S):
+        with send_heartbeats(_WAITING_BEAT_S):
             await self._free.acquire()
 
-    def give_back(self) -> None:
+    def release(self) -> None:
         """Release a slot."""
         self._free.release()
 
@@ -64,4 +64,4 @@ class _Inbound(ActivityInboundInterceptor):
         try:
             return await super().execute_activity(input)
         finally:
-            self._slots.give_back()
+            self._slots.release()

@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable, Iterator
 
-from domain.chat.policy import BELIEVED_S
+from domain.chat.policy import REFUSAL_TTL_S
 from domain.chat.ports import Refusable
 
 _MOST = 1_000
@@ -19,12 +19,14 @@ class Refusals:
     def note(self, model: str, refused: Refusable) -> None:
         if len(self._until) >= _MOST:
             self._until.clear()
-        self._until[model, refused] = self._clock() + BELIEVED_S
+        self._until[model, refused] = self._clock() + REFUSAL_TTL_S
 
-    def holds(self, model: str, refused: Refusable) -> bool:
+    def has_refused(self, model: str, refused: Refusable) -> bool:
         """Return True if the model refused this recently."""
         return self._clock() < self._until.get((model, refused), 0.0)
 
     def of(self, model: str) -> Iterator[Refusable]:
         """Yield all parts that the model refused recently."""
-        yield from [refused for named, refused in list(self._until) if named == model and self.holds(model, refused)]
+        yield from [
+            refused for named, refused in list(self._until) if named == model and self.has_refused(model, refused)
+        ]

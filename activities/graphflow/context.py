@@ -4,13 +4,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 
-from activities.graphflow.compensation import Undoing
-from activities.graphflow.execution_stream import Journal
+from activities.graphflow.compensation import Compensations
+from activities.graphflow.execution_stream import RunStreams
 from activities.graphflow.expression_data import Values
-from activities.graphflow.node_end import Ends
-from activities.graphflow.node_start import Begins
-from activities.graphflow.outputs import Outputs
-from activities.graphflow.plans import Plans
+from activities.graphflow.node_end import AttemptEndDecider
+from activities.graphflow.node_start import AttemptStartDecider
+from activities.graphflow.outputs import NodeOutputs
+from activities.graphflow.plans import WorkflowPlans
 from domain.content import ContentStore
 from domain.ledger import Ledger
 
@@ -21,22 +21,22 @@ class GraphParts:
 
     ledger: Ledger
     content: ContentStore
-    journal: Journal
-    plans: Plans
+    journal: RunStreams
+    plans: WorkflowPlans
     values: Values
-    begins: Begins
-    ends: Ends
-    outputs: Outputs
-    undoing: Undoing
+    begins: AttemptStartDecider
+    ends: AttemptEndDecider
+    outputs: NodeOutputs
+    undoing: Compensations
 
 
 def graph_parts(
-    ledger: Ledger, content: ContentStore, now: Callable[[], datetime], *, plans: Plans | None = None
+    ledger: Ledger, content: ContentStore, now: Callable[[], datetime], *, plans: WorkflowPlans | None = None
 ) -> GraphParts:
     """Build the parts with empty caches; `plans` brings definitions that were read before."""
-    journal, values = Journal(ledger), Values(content)
-    plans = plans or Plans(ledger)
-    begins = Begins(journal, plans, values, now)
+    journal, values = RunStreams(ledger), Values(content)
+    plans = plans or WorkflowPlans(ledger)
+    begins = AttemptStartDecider(journal, plans, values, now)
     return GraphParts(
         ledger=ledger,
         content=content,
@@ -44,7 +44,7 @@ def graph_parts(
         plans=plans,
         values=values,
         begins=begins,
-        ends=Ends(ledger, journal, begins, values, now),
-        outputs=Outputs(ledger, journal, content, values),
-        undoing=Undoing(ledger, journal, plans),
+        ends=AttemptEndDecider(ledger, journal, begins, values, now),
+        outputs=NodeOutputs(ledger, journal, content, values),
+        undoing=Compensations(ledger, journal, plans),
     )

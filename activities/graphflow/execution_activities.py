@@ -9,12 +9,12 @@ from typing import Any, cast
 from temporalio import activity
 
 from activities.graphflow.context import GraphParts
-from activities.graphflow.execution_stream import Decided
-from activities.graphflow.expression_data import scope, with_defaults
-from activities.graphflow.final_state import is_kept, state_of, to_undo
-from activities.graphflow.messages import Request, RunAsked, RunBegun, RunEnding, RunOver
-from activities.graphflow.outputs import problem_with
-from activities.graphflow.plans import Plan
+from activities.graphflow.execution_stream import RunChanges
+from activities.graphflow.expression_data import expression_scope, with_defaults
+from activities.graphflow.final_state import has_output, nodes_to_compensate, state_of
+from activities.graphflow.messages import EndRunRequest, RunControlRequest, RunEnd, RunRequest, RunStart
+from activities.graphflow.outputs import schema_problem
+from activities.graphflow.plans import WorkflowPlan
 from activities.graphflow.stored_texts import json_text
 from domain.agents.names import ALI
 from domain.agents.tools import canonical
@@ -22,7 +22,7 @@ from domain.content import Content
 from domain.errors import Conflict, Invalid, NotFound
 from domain.events import Cause
 from domain.graphflow.execution import aggregate as runs
-from domain.graphflow.execution.aggregate import Run
+from domain.graphflow.execution.aggregate import WorkflowRun
 from domain.graphflow.execution.events import (
     EndStatus,
     PinnedAgent,
@@ -34,11 +34,11 @@ from domain.graphflow.execution.events import (
     RunResumed,
     RunStarted,
 )
-from domain.graphflow.expressions.templates import filled
+from domain.graphflow.expressions.templates import fill
 from domain.graphflow.validation.context import MOST_NESTED, names_in
 from domain.revocations import Revoked
 from domain.swarm.plans import PLANS
-from domain.swarm.ports import Agents
+from domain.swarm.ports import AgentDirectory
 from domain.tenant_ids import tenant_of
 from domain.tools.ports import Toolbox
 
@@ -46,7 +46,7 @@ START_KEY = "start"
 """The idempotency key, within a run, of the append that starts it."""
 
 
-def reopen_key(request: Request) -> str:
+def reopen_key(request: RunControlRequest) -> str:
     """Return the idempotency key, within a run, of the append that reopens it."""
     return f"reopen:{request.because}"
 
@@ -56,7 +56,7 @@ class RunActivities:
 
     def __init__(
         self,
-        agents: Agents,
+        agents: AgentDirectory,
         toolbox: Toolbox,
         now: Callable[[], datetime],
         *,
@@ -76,7 +76,7 @@ class RunActivities:
         return [self.begin_run, self.reopen_run, self.begin_undo, self.record_request, self.end_run]
 
     @activity.defn(name="begin_run")
-    async def begin_run(self, asked: RunAsked) -> RunBegun:
+    async def begin_run(self, asked: RunRequest) -> RunStart:
         """Record the start of a run, with the versions that it pins. A run that cannot start is ended as failed.
 
         Raises:
@@ -85,12 +85,12 @@ class RunActivities:
         """
         plan = await to_thread(self._plan, asked)
         tools = names_in(plan.definition).tools
-        there = {spec.name for spec in await self._toolbox.offered(sorted(tools))} if tools else set()
+        there = {spec.name for spec in await self._toolbox.offered_specs(sorted(tools))} if tools else set()
         missing = [name for name in sorted(tools) if there.isdisjoint(canonical([name]))]
         return await to_thread(self._begin, asked, plan, missing)
 
     @activity.defn(name="reopen_run", no_thread_cancel_exception=True)
-    def reopen_run(self, asked: RunAsked, request: Request) -> RunBegun:
+    def reopen_run(self, asked: RunRequest, request: RunControlRequest) -> RunStart:
         """Reopen a run that failed, was rejected or was cancelled.
 
         Raises:
@@ -100,11 +100,11 @@ class RunActivities:
         """
         plan = self._plan(asked)
 
-        def decide(run: Run) -> Decided:
+        def decide(run: WorkflowRun) -> RunChanges:
             stood = (run.ended.state if run.ended else None) or run.stood or {}
             if run.ended and run.ended.status != "completed" and not stood:
                 raise Conflict("the run has not started its work: start a new one")
-            ready = plan.schedule.reopened(state_of(stood)).ready if run.ended and stood else ()
+            ready = plan.schedule.reopen(state_of(stood)).ready if run.ended and stood else ()
             cause = Cause(request.by, request.because, self._now(), tenant_of(asked.execution_id))
             nodes = tuple(visit.node for visit in ready)
             event = RunReopened(execution_id=asked.execution_id, nodes=nodes, **cause.fields())
@@ -114,31 +114,31 @@ class RunActivities:
         if run.reopened is None or run.reopened.because != request.because:
             raise Revoked
         stood = dict(run.stood or {})
-        again = plan.schedule.reopened(state_of(stood)).ready
-        return RunBegun(
+        again = plan.schedule.reopen(state_of(stood)).ready
+        return RunStart(
             plan.packed,
             self._model_queue,
             attempts={visit.node: run.node(visit.node).attempt for visit in again},
-            completed=to_undo(plan, run),
+            completed=nodes_to_compensate(plan, run),
             state=stood,
-            kept=[visit.node for visit in again if is_kept(run, visit)],
+            kept=[visit.node for visit in again if has_output(run, visit)],
         )
 
     @activity.defn(name="begin_undo", no_thread_cancel_exception=True)
-    def begin_undo(self, asked: RunAsked) -> RunBegun:
+    def begin_undo(self, asked: RunRequest) -> RunStart:
         """Return the nodes to compensate of a run that has completed.
 
         Raises:
             NotFound: there is no such run.
         """
         plan = self._plan(asked)
-        left = [(visit.node, visit.visit) for visit in self._undoing.left(asked.execution_id)]
-        ended = self._journal.fresh(asked.execution_id).ended
+        left = [(visit.node, visit.visit) for visit in self._undoing.iterations_to_undo(asked.execution_id)]
+        ended = self._journal.read_latest(asked.execution_id).ended
         stood = dict(ended.state or {}) if ended else {}
-        return RunBegun(plan.packed, self._model_queue, completed=left, state=stood)
+        return RunStart(plan.packed, self._model_queue, completed=left, state=stood)
 
     @activity.defn(name="record_request", no_thread_cancel_exception=True)
-    def record_request(self, asked: RunAsked, request: Request) -> None:
+    def record_request(self, asked: RunRequest, request: RunControlRequest) -> None:
         """Record that a run is paused or resumed.
 
         Raises:
@@ -148,7 +148,7 @@ class RunActivities:
         cause = Cause(request.by, request.because, self._now(), tenant_of(asked.execution_id))
         event = kind(execution_id=asked.execution_id, **cause.fields())
 
-        def decide(run: Run) -> Decided:
+        def decide(run: WorkflowRun) -> RunChanges:
             if run.started is None:
                 raise NotFound("there is no such execution")
             same = run.paused == (request.verb == "pause")
@@ -157,13 +157,13 @@ class RunActivities:
         self._journal.write(asked.execution_id, decide, key=f"{request.verb}:{request.because}")
 
     @activity.defn(name="end_run", no_thread_cancel_exception=True)
-    def end_run(self, ending: RunEnding) -> RunOver:
+    def end_run(self, ending: EndRunRequest) -> RunEnd:
         """Store the run's output, and record its end."""
         asked = ending.asked
         plan = self._plan(asked)
 
-        def decide(run: Run) -> Decided:
-            ended, texts = self._ending(plan, run, ending)
+        def decide(run: WorkflowRun) -> RunChanges:
+            ended, texts = self._end_event(plan, run, ending)
             return runs.end(run, ended), texts
 
         # a reopened run ends once more: its end needs a key of its own
@@ -172,18 +172,18 @@ class RunActivities:
         ended = self._journal.write(asked.execution_id, decide, key=key).ended
         if ended is None:
             raise LookupError("a run was ended and has no end")
-        return RunOver(ended.status, ended.output_hash, ended.node, ended.code, ended.reason)
+        return RunEnd(ended.status, ended.output_hash, ended.node, ended.code, ended.reason)
 
-    def _plan(self, asked: RunAsked) -> Plan:
+    def _plan(self, asked: RunRequest) -> WorkflowPlan:
         return self._plans.plan(tenant_of(asked.execution_id), asked.workflow_id, asked.version)
 
-    def _begin(self, asked: RunAsked, plan: Plan, no_tools: list[str]) -> RunBegun:
+    def _begin(self, asked: RunRequest, plan: WorkflowPlan, no_tools: list[str]) -> RunStart:
         cause = Cause(asked.key_id, asked.because, self._now(), tenant_of(asked.execution_id))
 
-        def decide(run: Run) -> Decided:
+        def decide(run: WorkflowRun) -> RunChanges:
             if run.started:
                 return [], []
-            started, problem = self._started(asked, plan, cause, no_tools)
+            started, problem = self._start_event(asked, plan, cause, no_tools)
             if problem is None:
                 return [started], []
             code, reason = problem
@@ -196,21 +196,21 @@ class RunActivities:
         if run.started is None:
             raise Revoked
         ended = run.ended
-        return RunBegun(
+        return RunStart(
             plan.packed,
             self._model_queue,
             code=ended.code or "ENDED" if ended else None,
             reason=ended.reason if ended else None,
         )
 
-    def _started(
-        self, asked: RunAsked, plan: Plan, cause: Cause, no_tools: list[str]
+    def _start_event(
+        self, asked: RunRequest, plan: WorkflowPlan, cause: Cause, no_tools: list[str]
     ) -> tuple[RunStarted, tuple[str, str] | None]:
         """Build the event that starts a run; the second value is the reason it cannot run, if any."""
         named = names_in(plan.definition)
         wanted = {*named.agents, *([ALI] if named.modes else [])}
         tenant_id = tenant_of(asked.execution_id)
-        agents = self._agents.deployed(tenant_id, sorted(wanted)) if wanted else {}
+        agents = self._agents.find_deployed(tenant_id, sorted(wanted)) if wanted else {}
         newest = {name: self._plans.newest(tenant_id, name) for name, version in named.workflows if version is None}
         started = RunStarted(
             execution_id=asked.execution_id,
@@ -238,21 +238,21 @@ class RunActivities:
         problems += [("TOOL_UNKNOWN", f"there is no tool {name} here") for name in no_tools]
         return started, problems[0] if problems else None
 
-    def _problems(self, asked: RunAsked, plan: Plan, no_agents: Collection[str]) -> Iterator[tuple[str, str]]:
-        given = with_defaults(plan.definition.input, self._values.one(asked.execution_id, asked.input_hash))
-        if problem := problem_with(plan.definition.input, given):
+    def _problems(self, asked: RunRequest, plan: WorkflowPlan, no_agents: Collection[str]) -> Iterator[tuple[str, str]]:
+        given = with_defaults(plan.definition.input, self._values.get_one(asked.execution_id, asked.input_hash))
+        if problem := schema_problem(plan.definition.input, given):
             yield "INPUT_INVALID", f"the input: {problem}"
         if asked.depth > MOST_NESTED:
             yield "TOO_DEEP", f"workflows stand inside each other more than {MOST_NESTED} deep"
         for name in sorted(no_agents):
             yield "AGENT_UNKNOWN", f"there is no agent {name}, or it is not deployed"
         for name in sorted({name for name, _ in names_in(plan.definition).workflows}):
-            if (why := self._plans.why_not(tenant_of(asked.execution_id), name)) is not None:
+            if (why := self._plans.start_problem(tenant_of(asked.execution_id), name)) is not None:
                 yield "WORKFLOW_UNKNOWN", why
         for mode in sorted(names_in(plan.definition).modes - PLANS.keys()):
             yield "MODE_UNKNOWN", f"there is no swarm mode {mode}"
 
-    def _ending(self, plan: Plan, run: Run, ending: RunEnding) -> tuple[RunEnded, list[Content]]:
+    def _end_event(self, plan: WorkflowPlan, run: WorkflowRun, ending: EndRunRequest) -> tuple[RunEnded, list[Content]]:
         asked = ending.asked
         status, code, reason, text = ending.status, ending.code, ending.reason, None
         if status == "completed":
@@ -274,10 +274,10 @@ class RunActivities:
         )
         return event, [text] if text else []
 
-    def _output(self, plan: Plan, run: Run, ending: RunEnding) -> Any:
+    def _output(self, plan: WorkflowPlan, run: WorkflowRun, ending: EndRunRequest) -> Any:
         """Evaluate the definition's output, or else collect the outputs of the end nodes that were reached."""
         run = runs.skip(run, ending.skipped)
         if plan.definition.output is not None:
-            return filled(plan.definition.output, scope(self._values, plan, run, plan.output_reads()))
-        nodes = scope(self._values, plan, run, ending.ends)["nodes"]
+            return fill(plan.definition.output, expression_scope(self._values, plan, run, plan.output_reads()))
+        nodes = expression_scope(self._values, plan, run, ending.ends)["nodes"]
         return {name: nodes[name].get("output") for name in ending.ends}

@@ -7,10 +7,10 @@ from typing import Any
 
 import orjson
 
-from activities.graphflow.plans import Plan
+from activities.graphflow.plans import WorkflowPlan
 from domain.content import ContentStore
 from domain.errors import NotFound
-from domain.graphflow.execution.aggregate import NEVER, NodeRun, Run
+from domain.graphflow.execution.aggregate import NOT_STARTED, NodeRun, WorkflowRun
 
 _MOST_KEPT = 5_000
 _LARGEST_KEPT = 20_000
@@ -42,14 +42,14 @@ class Values:
         for text in missing:
             if text[0] not in texts:
                 raise NotFound("a text of this run was erased")
-            found[text] = self._keep(owner, text, texts[text[0]])
+            found[text] = self._decode(owner, text, texts[text[0]])
         return found
 
-    def one(self, owner: str, text_hash: str, *, as_text: bool = False) -> Any:
+    def get_one(self, owner: str, text_hash: str, *, as_text: bool = False) -> Any:
         """Return one value."""
         return self.get(owner, [(text_hash, as_text)])[text_hash, as_text]
 
-    def keep(self, owner: str, text: Text, value: Any, *, size: int) -> None:
+    def cache(self, owner: str, text: Text, value: Any, *, size: int) -> None:
         """Cache the value of a text of `size` characters."""
         if size <= _LARGEST_KEPT:
             with self._lock:
@@ -57,19 +57,21 @@ class Values:
                 while len(self._kept) > _MOST_KEPT:
                     self._kept.popitem(last=False)
 
-    def _keep(self, owner: str, text: Text, body: str) -> Any:
+    def _decode(self, owner: str, text: Text, body: str) -> Any:
         value = body if text[1] else orjson.loads(body)
-        self.keep(owner, text, value, size=len(body))
+        self.cache(owner, text, value, size=len(body))
         return value
 
 
-def scope(values: Values, plan: Plan, run: Run, names: Iterable[str], *, visit: int = 1) -> dict[str, Any]:
+def expression_scope(
+    values: Values, plan: WorkflowPlan, run: WorkflowRun, names: Iterable[str], *, visit: int = 1
+) -> dict[str, Any]:
     """Return the variables of an expression that reads these nodes.
 
     Raises:
         NotFound: a text was erased.
     """
-    known = run.known
+    known = run.start_event
     owner = known.execution_id
     nodes = {name: run.node(name) for name in names if name in plan.nodes}
     of_nodes = {name: (out.output_hash or "", out.as_text) for name, node in nodes.items() if (out := _output(node))}
@@ -90,16 +92,16 @@ def scope(values: Values, plan: Plan, run: Run, names: Iterable[str], *, visit: 
 def with_defaults(schema: Mapping[str, Any], given: Any) -> Any:
     """Fill in the defaults of an input's schema, in nested objects and lists too."""
     if isinstance(given, list):
-        return [with_defaults(_declared(schema, "items"), each) for each in given]
+        return [with_defaults(_subschema(schema, "items"), each) for each in given]
     declared = schema.get("properties")
     if not isinstance(given, dict) or not isinstance(declared, Mapping):
         return given
     defaults = {name: one["default"] for name, one in declared.items() if isinstance(one, Mapping) and "default" in one}
     whole = {**defaults, **given}
-    return {name: with_defaults(_declared(declared, name), value) for name, value in whole.items()}
+    return {name: with_defaults(_subschema(declared, name), value) for name, value in whole.items()}
 
 
-def _declared(schemas: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+def _subschema(schemas: Mapping[str, Any], name: str) -> Mapping[str, Any]:
     found = schemas.get(name)
     return found if isinstance(found, Mapping) else {}
 
@@ -123,6 +125,6 @@ def _node(node: NodeRun, outputs: Mapping[str, Any], name: str) -> dict[str, Any
     if node.skipped:
         return {"status": "skipped", "visit": node.visit}
     if ended is None:
-        return {"status": "pending" if node == NEVER else "running", "visit": node.visit}
+        return {"status": "pending" if node == NOT_STARTED else "running", "visit": node.visit}
     error = {"code": ended.code, "message": ended.error} if ended.code else None
     return ended_node(ended.status, ended.visit, outputs.get(name), error)

@@ -3,25 +3,25 @@
 from collections.abc import Mapping
 from typing import Any
 
-from activities.graphflow.node_input import impossible
-from activities.graphflow.plans import Plan
-from domain.graphflow.execution.aggregate import Run
-from domain.graphflow.execution.scheduler import Over, State, Visit
+from activities.graphflow.node_input import permanent_failure
+from activities.graphflow.plans import WorkflowPlan
+from domain.graphflow.execution.aggregate import WorkflowRun
+from domain.graphflow.execution.scheduler import NodeIteration, RunOutcome, ScheduleState
 
 
-def to_undo(plan: Plan, run: Run) -> list[tuple[str, int]]:
+def nodes_to_compensate(plan: WorkflowPlan, run: WorkflowRun) -> list[tuple[str, int]]:
     """Return the nodes to compensate if the run failed again, as (node, iteration) in the order of completion."""
-    done = plan.schedule.to_compensate(Visit(*each) for each in run.completed)
+    done = plan.schedule.nodes_to_compensate(NodeIteration(*each) for each in run.completed)
     return [(visit.node, visit.visit) for visit in reversed(done)]
 
 
-def is_kept(run: Run, visit: Visit) -> bool:
+def has_output(run: WorkflowRun, visit: NodeIteration) -> bool:
     """Return True if an iteration has its output and failed in the evaluation of its conditions."""
     ended = run.node(visit.node).ended
     return ended is not None and ended.visit == visit.visit and ended.output_hash is not None
 
 
-def state_of(fields: Mapping[str, Any]) -> State:
+def state_of(fields: Mapping[str, Any]) -> ScheduleState:
     """Return the recorded state of a schedule.
 
     Raises:
@@ -29,11 +29,11 @@ def state_of(fields: Mapping[str, Any]) -> State:
     """
     try:
         over = fields.get("over")
-        return State(
+        return ScheduleState(
             fields["nodes"],
             fields["edges"],
             tuple(fields["visits"]),
-            Over(**{**over, "ends": tuple(over.get("ends", ()))}) if over else None,
+            RunOutcome(**{**over, "ends": tuple(over.get("ends", ()))}) if over else None,
         )
     except KeyError as error:
-        raise impossible("INTERNAL_ERROR", f"the state of the run has no {error}") from None
+        raise permanent_failure("INTERNAL_ERROR", f"the state of the run has no {error}") from None

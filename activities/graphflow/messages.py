@@ -4,16 +4,16 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from activities.approvals.messages import ApprovalAsk, Decided
+from activities.approvals.messages import ApprovalDecision, ApprovalRequest
 from activities.chat.activities import TurnRef
-from activities.chat.messages import Answer
-from activities.swarm.activities import Asked
+from activities.chat.messages import StepResult
+from activities.swarm.activities import SwarmRunRequest
 from activities.tools.activities import ToolRun
 from domain.graphflow.execution.events import RunStarted
 
 
 @dataclass(frozen=True)
-class RunAsked:
+class RunRequest:
     """The request for a run: input and context are texts (JSON) of the execution, by their hashes.
 
     `root_id` is the run that clients know: this one, if empty. `depth` counts the enclosing runs. `budget_usd` is exact
@@ -38,9 +38,9 @@ class RunAsked:
         return self.root_id or self.execution_id
 
 
-def asked_for(began: RunStarted, *, depth: int = 0) -> RunAsked:
+def request_of(began: RunStarted, *, depth: int = 0) -> RunRequest:
     """Return the request that a started run was made by."""
-    return RunAsked(
+    return RunRequest(
         execution_id=began.execution_id,
         workflow_id=began.workflow_id,
         version=began.version,
@@ -57,7 +57,7 @@ def asked_for(began: RunStarted, *, depth: int = 0) -> RunAsked:
 
 
 @dataclass(frozen=True)
-class Request:
+class RunControlRequest:
     """A request about a run: `verb` is `pause`, `resume` or `reopen`."""
 
     verb: str
@@ -66,7 +66,7 @@ class Request:
 
 
 @dataclass(frozen=True)
-class RunBegun:
+class RunStart:
     """The packed graph, and the state that the run continues from: `state` of its schedule when it was reopened.
 
     `attempts` counts the earlier attempts of the nodes that run again; `completed` are nodes with their iterations.
@@ -85,14 +85,14 @@ class RunBegun:
 
 
 @dataclass(frozen=True)
-class Spot:
+class NodeAttempt:
     """An attempt at a node, at an item of a map (from 0), or at the compensation of a node.
 
     `skipped` are nodes that may not have been recorded as skipped yet. `now` is the workflow's time. `seen` is the
     least version of the run's stream that has to be read.
     """
 
-    asked: RunAsked
+    asked: RunRequest
     node: str
     visit: int
     attempt: int
@@ -105,7 +105,7 @@ class Spot:
 
 
 @dataclass(frozen=True)
-class Begun:
+class AttemptStart:
     """The input of a node's work, by node type. `is_done`: an item that has ended already.
 
     `turn`, with `shape`, `tools` and `hold`, is an agent's; `tool` is called within `timeout_s`, with a `risk` after an
@@ -124,27 +124,27 @@ class Begun:
     timeout_s: float = 30.0
     risk: str | None = None
     schema_hash: str | None = None
-    approval: ApprovalAsk | None = None
+    approval: ApprovalRequest | None = None
     until: datetime | None = None
     event: str | None = None
     items: int = 0
     goes_on: bool = False
     seen: int = 0
-    run: RunAsked | None = None
-    swarm: Asked | None = None
-    undo: list[RunAsked] | None = None
+    run: RunRequest | None = None
+    swarm: SwarmRunRequest | None = None
+    undo: list[RunRequest] | None = None
 
 
 @dataclass(frozen=True)
-class Held:
+class NodeHold:
     """An attempt that waits for an approval."""
 
-    spot: Spot
+    spot: NodeAttempt
     approval_id: str
 
 
 @dataclass(frozen=True)
-class Ending:
+class EndNodeRequest:
     """The end of an attempt: `completed`, `failed` or `rejected`. With `again` a failure may be retried.
 
     `made` names the kind of result: `answer` of an agent, `result` of a tool, `decision`, `waited` (the event's
@@ -152,12 +152,12 @@ class Ending:
     `kept`, the node's earlier output.
     """
 
-    spot: Spot
+    spot: NodeAttempt
     status: str
     made: str = ""
     hash: str | None = None
     owner: str | None = None
-    decided: Decided | None = None
+    decided: ApprovalDecision | None = None
     timed_out: bool = False
     count: int = 0
     code: str | None = None
@@ -166,7 +166,7 @@ class Ending:
 
 
 @dataclass(frozen=True)
-class Ended:
+class AttemptEnd:
     """The recorded end of an attempt, and the indices of the edges taken. `final`: there is no other attempt."""
 
     status: str
@@ -177,28 +177,28 @@ class Ended:
 
 
 @dataclass(frozen=True)
-class Answered:
+class AgentNodeResult:
     """The result of an agent's single step: its end; or, without `ended`, the `answer` to continue from as `begun`."""
 
-    ended: Ended | None = None
-    begun: Begun | None = None
-    answer: Answer | None = None
+    ended: AttemptEnd | None = None
+    begun: AttemptStart | None = None
+    answer: StepResult | None = None
 
 
 @dataclass(frozen=True)
-class Undone:
+class CompensationResult:
     """The result of compensating a node."""
 
-    spot: Spot
+    spot: NodeAttempt
     status: str
     error: str | None = None
 
 
 @dataclass(frozen=True)
-class RunEnding:
+class EndRunRequest:
     """The end of a run to record: `state` is that of its schedule, `ends` the end nodes that were reached."""
 
-    asked: RunAsked
+    asked: RunRequest
     status: str
     ends: list[str] = field(default_factory=list)
     node: str | None = None
@@ -209,7 +209,7 @@ class RunEnding:
 
 
 @dataclass(frozen=True)
-class RunOver:
+class RunEnd:
     """The recorded end of a run: the output is a text (JSON) of the execution, by its hash."""
 
     status: str

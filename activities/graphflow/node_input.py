@@ -7,12 +7,12 @@ from typing import Any
 
 from temporalio.exceptions import ApplicationError
 
-from activities.approvals.messages import ApprovalAsk
+from activities.approvals.messages import ApprovalRequest
 from activities.chat.activities import TurnRef
-from activities.graphflow.messages import Begun, Spot
-from activities.graphflow.plans import Plan, shape_name
+from activities.graphflow.messages import AttemptStart, NodeAttempt
+from activities.graphflow.plans import WorkflowPlan, shape_name
 from activities.graphflow.stored_texts import json_text
-from activities.swarm.activities import Asked, Seated
+from activities.swarm.activities import SwarmMember, SwarmRunRequest
 from activities.tools.activities import ToolRun
 from domain.agents.names import ALI
 from domain.content import Content
@@ -27,8 +27,8 @@ from domain.graphflow.definition.node_types import (
 )
 from domain.graphflow.execution.events import PinnedAgent, RunStarted
 from domain.graphflow.expressions.cel import evaluate
-from domain.graphflow.expressions.templates import Hole, filled, pieces, rendered
-from domain.ids import derived, inner
+from domain.graphflow.expressions.templates import Placeholder, fill, render, split_template
+from domain.ids import derived_id, nested_session_id
 from domain.tenant_ids import run_id, tenant_of
 from domain.tools.spec import ToolSpec
 
@@ -40,10 +40,10 @@ TOOL_CALLER = "workflow"
 
 
 @dataclass(frozen=True, slots=True)
-class Made:
+class NodeInput:
     """The input of a node: for its workflow, for the content store, and for the event that starts it."""
 
-    begun: Begun
+    begun: AttemptStart
     texts: tuple[Content, ...] = ()
     items: int | None = None
     items_hash: str | None = None
@@ -51,16 +51,16 @@ class Made:
 
 
 @dataclass(frozen=True, slots=True)
-class Making:
+class NodeInputBuilder:
     """An attempt, its plan, its run's start, and the variables of its expressions. `spec` is the tool's, if any."""
 
-    spot: Spot
-    plan: Plan
+    spot: NodeAttempt
+    plan: WorkflowPlan
     started: RunStarted
     data: Mapping[str, Any]
     spec: ToolSpec | None = None
 
-    def made(self, work: Any) -> Made:  # noqa: PLR0911  (one return for each kind of work)
+    def build(self, work: Any) -> NodeInput:  # noqa: PLR0911  (one return for each kind of work)
         """Build the input of this work.
 
         Raises:
@@ -82,11 +82,13 @@ class Making:
                 return self._swarm(work)
             case WorkflowWork():
                 return self._workflow(work)
-        raise impossible("UNSUPPORTED_NODE", f"{self.spot.node} is of a kind that cannot be run: {type(work).__name__}")
+        raise permanent_failure(
+            "UNSUPPORTED_NODE", f"{self.spot.node} is of a kind that cannot be run: {type(work).__name__}"
+        )
 
-    def _agent(self, work: AgentWork) -> Made:
-        pin = self._pinned(work.agent)
-        text = self._text(rendered(work.prompt, self.data))
+    def _agent(self, work: AgentWork) -> NodeInput:
+        pin = self._pin(work.agent)
+        text = self._text(render(work.prompt, self.data))
         turn = self._turn(text.hash, pin)
         spot, asked = self.spot, self.spot.asked
         shape = None
@@ -94,21 +96,21 @@ class Making:
             place = tenant_of(asked.execution_id), asked.workflow_id, asked.version, spot.node
             shape = shape_name(*place, item=spot.item is not None, undo=spot.undo)
         tools = None if work.tools is None else list(work.tools)
-        begun = Begun("agent", turn=turn, shape=shape, tools=tools, hold=work.approval or pin.hold)
-        return Made(begun, (text,))
+        begun = AttemptStart("agent", turn=turn, shape=shape, tools=tools, hold=work.approval or pin.hold)
+        return NodeInput(begun, (text,))
 
-    def _tool(self, work: ToolWork) -> Made:
+    def _tool(self, work: ToolWork) -> NodeInput:
         spec = self.spec
         if spec is None:
-            raise impossible("TOOL_UNKNOWN", f"there is no tool {work.tool} here")
+            raise permanent_failure("TOOL_UNKNOWN", f"there is no tool {work.tool} here")
         if spec.runs != "activity":
-            raise impossible("TOOL_UNKNOWN", f"{work.tool} is for agents only")
-        text = self._json(filled(work.arguments, self.data))
+            raise permanent_failure("TOOL_UNKNOWN", f"{work.tool} is for agents only")
+        text = self._json(fill(work.arguments, self.data))
         turn = self._turn(text.hash, None)
         tool = ToolRun(
             turn=turn,
             workflow_id=self.spot.asked.root,
-            tool_call_id=derived("graph-tool", turn.message_id, self.spot.attempt),
+            tool_call_id=derived_id("graph-tool", turn.message_id, self.spot.attempt),
             name=spec.name,
             step=1,
             reply_hash=text.hash,
@@ -117,21 +119,21 @@ class Making:
             arguments_hash=text.hash,
         )
         if spec.policy != "approval":
-            return Made(Begun("tool", tool=tool, timeout_s=spec.timeout_s), (text,))
+            return NodeInput(AttemptStart("tool", tool=tool, timeout_s=spec.timeout_s), (text,))
         schema = self._json(dict(spec.parameters))
-        begun = Begun("tool", tool=tool, timeout_s=spec.timeout_s, risk=spec.risk, schema_hash=schema.hash)
-        return Made(begun, (text, schema))
+        begun = AttemptStart("tool", tool=tool, timeout_s=spec.timeout_s, risk=spec.risk, schema_hash=schema.hash)
+        return NodeInput(begun, (text, schema))
 
-    def _approval(self, work: ApprovalWork) -> Made:
+    def _approval(self, work: ApprovalWork) -> NodeInput:
         spot, asked = self.spot, self.spot.asked
-        content = self._text(rendered(work.content, self.data))
-        about = {"title": rendered(work.title, self.data), "workflow": self.plan.definition.name, "node": spot.node}
+        content = self._text(render(work.content, self.data))
+        about = {"title": render(work.title, self.data), "workflow": self.plan.definition.name, "node": spot.node}
         payload = self._json(about)
-        ask = ApprovalAsk(
+        ask = ApprovalRequest(
             approval_id=f"approval_{self._intent('approval', spot.attempt).replace('-', '')}",
             kind="request",
             risk=work.risk,
-            title=_plain(work.title),
+            title=_title_without_values(work.title),
             agent_id=asked.workflow_id,
             owner=asked.execution_id,
             content_hash=content.hash,
@@ -142,42 +144,42 @@ class Making:
             because=asked.because,
             project_id=asked.project_id,
         )
-        return Made(Begun("approval", approval=ask), (content, payload))
+        return NodeInput(AttemptStart("approval", approval=ask), (content, payload))
 
-    def _wait(self, work: WaitWork) -> Made:
+    def _wait(self, work: WaitWork) -> NodeInput:
         now = self.spot.now or datetime.now(UTC)
         seconds = work.seconds or work.timeout_s
         until = now + timedelta(seconds=seconds) if seconds else None
         if work.until is not None:
-            until = _moment(rendered(work.until, self.data))
-        return Made(Begun("wait", until=until, event=work.event))
+            until = _moment(render(work.until, self.data))
+        return NodeInput(AttemptStart("wait", until=until, event=work.event))
 
-    def _map(self, work: MapWork) -> Made:
+    def _map(self, work: MapWork) -> NodeInput:
         items = evaluate(work.over, self.data)
         if not isinstance(items, list):
-            raise impossible("NOT_A_LIST", "what the map goes over is no list")
+            raise permanent_failure("NOT_A_LIST", "what the map goes over is no list")
         if len(items) > work.max_items:
-            raise impossible("TOO_MANY_ITEMS", f"there are {len(items)} items, and {work.max_items} at most")
+            raise permanent_failure("TOO_MANY_ITEMS", f"there are {len(items)} items, and {work.max_items} at most")
         text = self._json(items)
-        return Made(
-            Begun("map", items=len(items), goes_on=work.on_item_error == "continue"),
+        return NodeInput(
+            AttemptStart("map", items=len(items), goes_on=work.on_item_error == "continue"),
             (text,),
             items=len(items),
             items_hash=text.hash,
         )
 
-    def _swarm(self, work: SwarmWork) -> Made:
+    def _swarm(self, work: SwarmWork) -> NodeInput:
         asked = self.spot.asked
         unique = self._intent("swarm", self.spot.attempt).replace("-", "")
         task_id = run_id("task", tenant_of(asked.execution_id), unique)
-        text = Content(task_id, rendered(work.task, self.data))
+        text = Content(task_id, render(work.task, self.data))
         pins = {pin.name: pin for pin in self.started.agents}
         coordinator = pins.get(work.coordinator or ALI, pins[work.agents[0]])
-        swarm = Asked(
+        swarm = SwarmRunRequest(
             task_id=task_id,
             mode=work.mode,  # type: ignore[arg-type]  # the run has looked whether there is such a mode
-            members=[_seated(pins[name]) for name in work.agents],
-            coordinator=_seated(coordinator),
+            members=[_swarm_member(pins[name]) for name in work.agents],
+            coordinator=_swarm_member(coordinator),
             key_id=asked.key_id,
             because=asked.because,
             task_hash=text.hash,
@@ -185,14 +187,14 @@ class Making:
             budget_usd=asked.budget_usd,
             project_id=asked.project_id,
         )
-        return Made(Begun("swarm", swarm=swarm), (text,), child_id=task_id)
+        return NodeInput(AttemptStart("swarm", swarm=swarm), (text,), child_id=task_id)
 
-    def _workflow(self, work: WorkflowWork) -> Made:
+    def _workflow(self, work: WorkflowWork) -> NodeInput:
         asked = self.spot.asked
         spot = self.spot
         execution_id = child_id(asked.execution_id, spot.node, spot.visit, spot.item, spot.attempt)
         pins = {pin.workflow_id: pin.version for pin in self.started.workflows}
-        text = Content(execution_id, json_text(filled(work.input, self.data)))
+        text = Content(execution_id, json_text(fill(work.input, self.data)))
         context = Content(execution_id, json_text(self.data["context"]))
         child = replace(
             asked,
@@ -205,14 +207,14 @@ class Making:
             parent_id=asked.execution_id,
             depth=asked.depth + 1,
         )
-        return Made(Begun("workflow", run=child), (text, context), child_id=execution_id)
+        return NodeInput(AttemptStart("workflow", run=child), (text, context), child_id=execution_id)
 
     def _turn(self, message_hash: str, pin: PinnedAgent | None) -> TurnRef:
         """Return a turn in a session of the run: one session for each node, item and compensation."""
         spot, asked = self.spot, self.spot.asked
         name = spot.node if spot.item is None else f"{spot.node}.{spot.visit}.{spot.item}"
         return TurnRef(
-            session_id=inner(asked.execution_id, f"{name}.undo.{spot.visit}" if spot.undo else name),
+            session_id=nested_session_id(asked.execution_id, f"{name}.undo.{spot.visit}" if spot.undo else name),
             turn=spot.visit if spot.item is None and not spot.undo else 1,
             message_id=self._intent("graph"),
             message_hash=message_hash,
@@ -222,13 +224,13 @@ class Making:
             because=asked.because,
         )
 
-    def _pinned(self, name: str) -> PinnedAgent:
+    def _pin(self, name: str) -> PinnedAgent:
         return next(pin for pin in self.started.agents if pin.name == name)
 
     def _intent(self, *more: object) -> str:
         spot = self.spot
         item = "" if spot.item is None else spot.item
-        return derived("graphflow", spot.asked.execution_id, spot.node, spot.visit, item, spot.undo, *more)
+        return derived_id("graphflow", spot.asked.execution_id, spot.node, spot.visit, item, spot.undo, *more)
 
     def _text(self, text: str) -> Content:
         return Content(self.spot.asked.execution_id, text)
@@ -240,22 +242,25 @@ class Making:
 def child_id(execution_id: str, node: str, visit: int, item: int | None, attempt: int) -> str:
     """Return the execution id of an attempt at a workflow node, or at an item of a map."""
     at = "" if item is None else item
-    unique = derived("graphflow", execution_id, node, visit, at, False, "run", attempt).replace("-", "")
+    unique = derived_id("graphflow", execution_id, node, visit, at, False, "run", attempt).replace("-", "")
     return run_id("exec", tenant_of(execution_id), unique)
 
 
-def impossible(code: str, message: str) -> ApplicationError:
+def permanent_failure(code: str, message: str) -> ApplicationError:
     """Return an error that would recur with every attempt."""
     return ApplicationError(message, type=code, non_retryable=True)
 
 
-def _seated(pin: PinnedAgent) -> Seated:
-    return Seated(pin.agent_id, pin.version, pin.hold)
+def _swarm_member(pin: PinnedAgent) -> SwarmMember:
+    return SwarmMember(pin.agent_id, pin.version, pin.hold)
 
 
-def _plain(template: str) -> str:
+def _title_without_values(template: str) -> str:
     """Return a title without its values: titles are shown to operators, who may not read people's texts."""
-    return "".join("…" if isinstance(piece, Hole) else piece for piece in pieces(template)).strip()[:200] or "…"
+    return (
+        "".join("…" if isinstance(piece, Placeholder) else piece for piece in split_template(template)).strip()[:200]
+        or "…"
+    )
 
 
 def _moment(text: str) -> datetime:
@@ -263,4 +268,4 @@ def _moment(text: str) -> datetime:
         moment = datetime.fromisoformat(text.strip())
         return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
     except (ValueError, OverflowError):
-        raise impossible("NOT_A_TIME", "until is no time as in 2030-01-31T09:00:00Z") from None
+        raise permanent_failure("NOT_A_TIME", "until is no time as in 2030-01-31T09:00:00Z") from None

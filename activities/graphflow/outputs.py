@@ -6,11 +6,11 @@ from typing import Any
 
 import orjson
 
-from activities.approvals.messages import Decided
-from activities.graphflow.execution_stream import Journal
+from activities.approvals.messages import ApprovalDecision
+from activities.graphflow.execution_stream import RunStreams
 from activities.graphflow.expression_data import Values
-from activities.graphflow.messages import Ending, Spot
-from activities.graphflow.plans import Plan
+from activities.graphflow.messages import EndNodeRequest, NodeAttempt
+from activities.graphflow.plans import WorkflowPlan
 from activities.graphflow.stored_texts import json_text, without_nul
 from domain.content import Content, ContentStore
 from domain.errors import NotFound
@@ -18,14 +18,14 @@ from domain.graphflow.definition.model import MapNode
 from domain.graphflow.definition.node_types import AgentWork
 from domain.graphflow.execution import aggregate as runs
 from domain.graphflow.execution.events import ItemEnded
-from domain.json_schema.validation import UnusableSchema, flaws, unquoted
+from domain.json_schema.validation import UnusableSchema, describe_violations, violations
 from domain.ledger import Ledger
 
 _MOST_PROBLEMS = 3
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class AttemptOutcome:
     """The end of an attempt before it is recorded. The output is `value`; with `hash` it is stored already."""
 
     status: str
@@ -42,23 +42,23 @@ class Outcome:
         return Content(owner, self.value if self.as_text else json_text(self.value))
 
 
-class Outputs:
+class NodeOutputs:
     """Reads the results of work, and makes the outputs of nodes from them."""
 
-    def __init__(self, ledger: Ledger, journal: Journal, content: ContentStore, values: Values) -> None:
+    def __init__(self, ledger: Ledger, journal: RunStreams, content: ContentStore, values: Values) -> None:
         self._ledger = ledger
         self._journal = journal
         self._content = content
         self._values = values
 
-    def outcome(self, plan: Plan, ending: Ending) -> Outcome:  # noqa: PLR0911  (one return for each thing brought)
+    def outcome(self, plan: WorkflowPlan, ending: EndNodeRequest) -> AttemptOutcome:  # noqa: PLR0911  (one return for each thing brought)
         """Return the end of an attempt, with its output.
 
         Raises:
             NotFound: a text was erased.
         """
         if ending.status != "completed":
-            return Outcome(ending.status, code=ending.code, error=ending.error)
+            return AttemptOutcome(ending.status, code=ending.code, error=ending.error)
         match ending.made:
             case "answer":
                 return self._answer(plan, ending)
@@ -67,38 +67,38 @@ class Outputs:
             case "decision":
                 return self._decision(ending)
             case "waited":
-                payload = self._values.one(_owner(ending), ending.hash) if ending.hash else None
-                return Outcome("completed", {"timed_out": ending.timed_out, "payload": payload})
+                payload = self._values.get_one(_owner(ending), ending.hash) if ending.hash else None
+                return AttemptOutcome("completed", {"timed_out": ending.timed_out, "payload": payload})
             case "kept":
-                return self._kept(ending)
+                return self._recorded_output(ending)
             case "items":
                 return self._items(plan, ending)
             case "swarm":
-                return Outcome("completed", self._text(ending.owner or "", ending.hash), as_text=True)
-        return Outcome("completed", orjson.loads(self._text(ending.owner or "", ending.hash)))
+                return AttemptOutcome("completed", self._text(ending.owner or "", ending.hash), as_text=True)
+        return AttemptOutcome("completed", orjson.loads(self._text(ending.owner or "", ending.hash)))
 
-    def _kept(self, ending: Ending) -> Outcome:
+    def _recorded_output(self, ending: EndNodeRequest) -> AttemptOutcome:
         """Return the node's recorded output."""
-        stands = self._journal.fresh(_owner(ending)).node(ending.spot.node).ended
+        stands = self._journal.read_latest(_owner(ending)).node(ending.spot.node).ended
         if stands is None or stands.output_hash is None:
             raise NotFound("the node has no recorded output")
-        value = self._values.one(_owner(ending), stands.output_hash, as_text=stands.as_text)
-        return Outcome("completed", value, stands.output_hash, as_text=stands.as_text)
+        value = self._values.get_one(_owner(ending), stands.output_hash, as_text=stands.as_text)
+        return AttemptOutcome("completed", value, stands.output_hash, as_text=stands.as_text)
 
-    def _answer(self, plan: Plan, ending: Ending) -> Outcome:
-        return answered(plan, ending.spot, self._text(_owner(ending), ending.hash), ending.hash)
+    def _answer(self, plan: WorkflowPlan, ending: EndNodeRequest) -> AttemptOutcome:
+        return answer_outcome(plan, ending.spot, self._text(_owner(ending), ending.hash), ending.hash)
 
-    def _result(self, ending: Ending) -> Outcome:
+    def _result(self, ending: EndNodeRequest) -> AttemptOutcome:
         """Return a tool's result: parsed where it is a JSON object or list, else the text."""
         text = self._text(_owner(ending), ending.hash)
-        value = _structure(text)
+        value = _parse_structure(text)
         if value is None:
-            return Outcome("completed", text, ending.hash, as_text=True)
-        return Outcome("completed", value, _kept_hash(text, ending.hash))
+            return AttemptOutcome("completed", text, ending.hash, as_text=True)
+        return AttemptOutcome("completed", value, _reusable_hash(text, ending.hash))
 
-    def _decision(self, ending: Ending) -> Outcome:
+    def _decision(self, ending: EndNodeRequest) -> AttemptOutcome:
         """Return a decision; an edited text replaces the one that was submitted."""
-        decided = ending.decided or Decided("", "withdrawn", "")
+        decided = ending.decided or ApprovalDecision("", "withdrawn", "")
         content_hash = decided.content_hash or ending.hash or ""
         wanted = {each for each in (content_hash, decided.comment_hash) if each}
         texts = self._content.get(_owner(ending), wanted)
@@ -108,16 +108,16 @@ class Outputs:
             "content": texts.get(content_hash, ""),
             "comment": texts.get(decided.comment_hash or "", ""),
         }
-        return Outcome("completed", output)
+        return AttemptOutcome("completed", output)
 
-    def _items(self, plan: Plan, ending: Ending) -> Outcome:
+    def _items(self, plan: WorkflowPlan, ending: EndNodeRequest) -> AttemptOutcome:
         spot, node, count = ending.spot, plan.nodes[ending.spot.node], ending.count
         ended = self._ended_items(_owner(ending), spot.node, spot.visit, count)
         wanted = {item: (e.output_hash, e.as_text) for item, e in ended.items() if e.output_hash}
         found = self._values.get(_owner(ending), wanted.values())
         if len(wanted) < count and isinstance(node, MapNode) and node.on_item_error == "fail":
-            return Outcome("failed", code="ITEM_FAILED", error=f"{count - len(wanted)} items have no output")
-        return Outcome("completed", [found[wanted[item]] if item in wanted else None for item in range(count)])
+            return AttemptOutcome("failed", code="ITEM_FAILED", error=f"{count - len(wanted)} items have no output")
+        return AttemptOutcome("completed", [found[wanted[item]] if item in wanted else None for item in range(count)])
 
     def _ended_items(self, owner: str, node: str, visit: int, count: int) -> Mapping[int, ItemEnded]:
         streams = {runs.item_stream(owner, node, visit, item): item for item in range(count)}
@@ -132,39 +132,39 @@ class Outputs:
         return text
 
 
-def answered(plan: Plan, spot: Spot, text: str, text_hash: str | None) -> Outcome:
+def answer_outcome(plan: WorkflowPlan, spot: NodeAttempt, text: str, text_hash: str | None) -> AttemptOutcome:
     """Return the outcome of an agent's answer."""
     work = plan.work(spot.node, item=spot.item is not None, undo=spot.undo)
     if not isinstance(work, AgentWork) or work.output is None:
-        return Outcome("completed", text, text_hash, as_text=True)
+        return AttemptOutcome("completed", text, text_hash, as_text=True)
     try:
         value = orjson.loads(without_nul(text))
     except orjson.JSONDecodeError:
-        return Outcome("failed", code="OUTPUT_INVALID", error="the answer is not JSON")
-    if problem := problem_with(work.output, value):
-        return Outcome("failed", code="OUTPUT_INVALID", error=problem)
-    return Outcome("completed", value, _kept_hash(text, text_hash))
+        return AttemptOutcome("failed", code="OUTPUT_INVALID", error="the answer is not JSON")
+    if problem := schema_problem(work.output, value):
+        return AttemptOutcome("failed", code="OUTPUT_INVALID", error=problem)
+    return AttemptOutcome("completed", value, _reusable_hash(text, text_hash))
 
 
-def _kept_hash(text: str, text_hash: str | None) -> str | None:
+def _reusable_hash(text: str, text_hash: str | None) -> str | None:
     """Return the hash under which the value's text is stored already, if it is."""
     return text_hash if without_nul(text) == text else None
 
 
-def problem_with(schema: Mapping[str, Any], value: Any) -> str | None:
+def schema_problem(schema: Mapping[str, Any], value: Any) -> str | None:
     """Return the reason a value does not follow a schema, without quoting it; None if it does."""
     try:
-        found = flaws(schema, value, most=_MOST_PROBLEMS)
+        found = violations(schema, value, most=_MOST_PROBLEMS)
     except UnusableSchema as error:
         return f"its schema cannot be used ({error})"
-    return unquoted(found) or None
+    return describe_violations(found) or None
 
 
-def _owner(ending: Ending) -> str:
+def _owner(ending: EndNodeRequest) -> str:
     return ending.spot.asked.execution_id
 
 
-def _structure(text: str) -> Any:
+def _parse_structure(text: str) -> Any:
     if not text.lstrip().startswith(("{", "[")):
         return None
     try:

@@ -4,19 +4,19 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from domain.answer_shape import Shape
+from domain.answer_shape import AnswerShape
 from domain.errors import Invalid, NotFound
-from domain.graphflow.catalogue.aggregate import Workflow, evolved
+from domain.graphflow.catalogue.aggregate import Workflow, evolve_all
 from domain.graphflow.catalogue.commands import read_workflow
 from domain.graphflow.catalogue.events import WorkflowDefined
-from domain.graphflow.definition.documents import of_document
-from domain.graphflow.definition.graph import packed
+from domain.graphflow.definition.documents import definition_from
+from domain.graphflow.definition.graph import pack
 from domain.graphflow.definition.model import Definition, MapNode, Node
 from domain.graphflow.definition.node_types import AgentWork
 from domain.graphflow.definition.to_graph import graph_of
 from domain.graphflow.execution.scheduler import Schedule
 from domain.graphflow.expressions.templates import references_in
-from domain.graphflow.validation.template_sites import reads
+from domain.graphflow.validation.template_sites import nodes_read_by
 from domain.ledger import Ledger
 from domain.tenant_ids import DEFAULT
 
@@ -27,7 +27,7 @@ _MARK = "~"
 
 
 @dataclass(frozen=True)
-class Plan:
+class WorkflowPlan:
     """A version of a workflow, ready to be run."""
 
     workflow_id: str
@@ -41,7 +41,7 @@ class Plan:
     def reads(self, node: str) -> frozenset[str]:
         """Return the nodes that the expressions of a node read."""
         if node not in self._reads:
-            self._reads[node] = reads(self.definition, node)
+            self._reads[node] = nodes_read_by(self.definition, node)
         return self._reads[node]
 
     def output_reads(self) -> frozenset[str]:
@@ -63,14 +63,14 @@ class Plan:
         return {at: e.when for at, e in enumerate(self.definition.edges) if e.source == node and e.when is not None}
 
 
-class Plans:
+class WorkflowPlans:
     """Reads workflow versions from the ledger, and caches them."""
 
     def __init__(self, ledger: Ledger) -> None:
         self._ledger = ledger
-        self._known: dict[tuple[str, str, int], Plan] = {}
+        self._known: dict[tuple[str, str, int], WorkflowPlan] = {}
 
-    def plan(self, tenant_id: str, workflow_id: str, version: int) -> Plan:
+    def plan(self, tenant_id: str, workflow_id: str, version: int) -> WorkflowPlan:
         """A version of a workflow that a tenant sees.
 
         Raises:
@@ -80,15 +80,15 @@ class Plans:
         known = self._known.get((tenant_id, workflow_id, version))
         if known is not None:
             return known
-        defined = next((event for event in self._defined(tenant_id, workflow_id) if event.version == version), None)
+        defined = next((event for event in self._versions(tenant_id, workflow_id) if event.version == version), None)
         if defined is None:
             raise NotFound(f"there is no version {version} of {workflow_id}")
-        definition = of_document(defined.definition)
+        definition = definition_from(defined.definition)
         try:
             graph = graph_of(definition)
         except KeyError as error:
             raise Invalid(f"an edge of {workflow_id} leads to {error}, and there is no such node") from None
-        plan = Plan(workflow_id, version, definition, Schedule(graph), packed(graph), definition.by_id())
+        plan = WorkflowPlan(workflow_id, version, definition, Schedule(graph), pack(graph), definition.by_id())
         if len(self._known) >= _MOST:
             self._known.clear()
         self._known[tenant_id, workflow_id, version] = plan
@@ -96,16 +96,16 @@ class Plans:
 
     def newest(self, tenant_id: str, workflow_id: str) -> int | None:
         """The newest version of a workflow that a tenant sees."""
-        return max((event.version for event in self._defined(tenant_id, workflow_id)), default=None)
+        return max((event.version for event in self._versions(tenant_id, workflow_id)), default=None)
 
-    def why_not(self, tenant_id: str, workflow_id: str) -> str | None:
+    def start_problem(self, tenant_id: str, workflow_id: str) -> str | None:
         """Return the reason no new run of a workflow can start; None if one can."""
-        workflow = evolved(Workflow(), read_workflow(self._ledger, tenant_id, workflow_id))
+        workflow = evolve_all(Workflow(), read_workflow(self._ledger, tenant_id, workflow_id))
         if not workflow.versions:
             return f"there is no workflow {workflow_id}"
         return f"the workflow {workflow_id} is retired" if workflow.retired else None
 
-    def shape(self, name: str) -> Shape | None:
+    def shape(self, name: str) -> AnswerShape | None:
         """Return the shape of an agent node's answer, by the name that `shape_name` made; None for other names.
 
         Raises:
@@ -118,9 +118,9 @@ class Plans:
         if not isinstance(work, AgentWork) or work.output is None:
             raise NotFound(f"{node} of {workflow_id} declares no output")
         schema = work.output
-        return Shape(f"{node}_output", lambda _: schema)
+        return AnswerShape(f"{node}_output", lambda _: schema)
 
-    def _defined(self, tenant_id: str, workflow_id: str) -> list[WorkflowDefined]:
+    def _versions(self, tenant_id: str, workflow_id: str) -> list[WorkflowDefined]:
         known = read_workflow(self._ledger, tenant_id, workflow_id)
         return [event for event in known if isinstance(event, WorkflowDefined)]
 

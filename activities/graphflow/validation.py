@@ -10,18 +10,18 @@ from domain.agents.ports import AgentFilter, AgentReads
 from domain.agents.projection import AgentRow
 from domain.agents.tools import TOOLS, canonical
 from domain.chat.ports import Model
-from domain.chat.steps import MOST_STEPS, MOST_WRONG
+from domain.chat.steps import MOST_CORRECTIONS, MOST_STEPS
 from domain.costs.ports import Prices
 from domain.errors import Invalid
 from domain.graphflow.catalogue.ports import WorkflowReads
-from domain.graphflow.definition.documents import of_document
+from domain.graphflow.definition.documents import definition_from
 from domain.graphflow.definition.model import Definition
 from domain.graphflow.definition.node_types import WorkflowWork
-from domain.graphflow.validation.context import MOST_NESTED, Known, KnownWorkflow, names_in, works
+from domain.graphflow.validation.context import MOST_NESTED, KnownWorkflow, ValidationContext, names_in, works_of
 from domain.graphflow.validation.problems import Problem, Validation
 from domain.graphflow.validation.validate import validate
 from domain.swarm.plans import PLANS
-from domain.swarm.task import MODES, ROUNDS, Mode, Task
+from domain.swarm.task import MODES, ROUNDS, Mode, SwarmTask
 from domain.tools.ports import Toolbox
 from domain.tools.spec import ToolSpec
 
@@ -31,7 +31,7 @@ Ref = tuple[str, int | None]
 
 
 @dataclass(frozen=True, slots=True)
-class Calls:
+class CallBounds:
     """The bounds of a model call: the longest answer in tokens, and whether tools are offered to models."""
 
     max_answer_tokens: int
@@ -39,10 +39,10 @@ class Calls:
 
     @property
     def per_turn(self) -> int:
-        return MOST_STEPS if self.takes_tools else 1 + MOST_WRONG
+        return MOST_STEPS if self.takes_tools else 1 + MOST_CORRECTIONS
 
 
-class Proving:
+class DefinitionValidator:
     """Validates definitions. An unreachable server is `domain.errors.Unavailable`."""
 
     def __init__(
@@ -53,7 +53,7 @@ class Proving:
         *,
         model: Model,
         prices: Prices,
-        calls: Calls,
+        calls: CallBounds,
         now: Callable[[], datetime],
     ) -> None:
         self._agents = agents
@@ -64,22 +64,22 @@ class Proving:
         self._calls = calls
         self._now = now
 
-    async def prove(self, tenant_id: str, definition: Definition, *, itself: str | None = None) -> Validation:
+    async def validate(self, tenant_id: str, definition: Definition, *, itself: str | None = None) -> Validation:
         """What is wrong with a tenant's definition, and the most that a run can take.
 
         `itself` is the id it is kept under.
         """
-        seen = _Seen(tenant_id, await self._dearest(tenant_id))
-        return await self._proven(definition, seen, itself, MOST_NESTED)
+        seen = _Seen(tenant_id, await self._max_call_costs(tenant_id))
+        return await self._validate(definition, seen, itself, MOST_NESTED)
 
-    async def _proven(self, definition: Definition, seen: "_Seen", itself: str | None, depth: int) -> Validation:
+    async def _validate(self, definition: Definition, seen: "_Seen", itself: str | None, depth: int) -> Validation:
         named = names_in(definition)
-        inner = await self._inner(named.workflows, seen, depth)
+        inner = await self._called_workflows(named.workflows, seen, depth)
         tools = await self._tools(named.tools)
-        known = Known(
+        known = ValidationContext(
             seen.agents,
             {name: spec.parameters for name, spec in tools.items()},
-            {mode: _planned(mode) for mode in MODES},
+            {mode: _turn_bound(mode) for mode in MODES},
             {ref: found for ref, (found, _) in inner.items()},
             self._calls.per_turn,
             itself,
@@ -87,48 +87,48 @@ class Proving:
         )
         proven = await asyncio.to_thread(validate, definition, known)
         flawed = {ref: flaw for ref, (_, flaw) in inner.items() if flaw}
-        told = (*_passed_up(definition, flawed), *proven.errors)
+        told = (*_child_problems(definition, flawed), *proven.errors)
         return replace(proven, errors=told, worst_case=None if told else proven.worst_case)
 
-    async def _inner(
+    async def _called_workflows(
         self, named: Iterable[Ref], seen: "_Seen", depth: int
     ) -> dict[Ref, tuple[KnownWorkflow, Problem | None]]:
         """Return the workflows that a definition calls, each with its first problem, if any."""
-        rows = await asyncio.to_thread(self._workflows.named, seen.tenant_id, named)
+        rows = await asyncio.to_thread(self._workflows.versions_by_ref, seen.tenant_id, named)
         found: dict[Ref, tuple[KnownWorkflow, Problem | None]] = {}
         for ref, row in rows.items():
-            definition = of_document(row.definition)
+            definition = definition_from(row.definition)
             if depth == 0:
                 found[ref] = KnownWorkflow(definition.input), _too_deep(ref)
                 continue
-            proven = await self._proven(definition, seen, ref[0], depth - 1)
-            found[ref] = await self._counted(seen.tenant_id, definition, proven), next(iter(proven.errors), None)
+            proven = await self._validate(definition, seen, ref[0], depth - 1)
+            found[ref] = await self._known_workflow(seen.tenant_id, definition, proven), next(iter(proven.errors), None)
         return found
 
-    async def _counted(self, tenant_id: str, definition: Definition, proven: Validation) -> KnownWorkflow:
+    async def _known_workflow(self, tenant_id: str, definition: Definition, proven: Validation) -> KnownWorkflow:
         worst = proven.worst_case
         return KnownWorkflow(
             definition.input,
-            await asyncio.to_thread(self._included, tenant_id, definition, MOST_NESTED),
+            await asyncio.to_thread(self._included_ids, tenant_id, definition, MOST_NESTED),
             worst.model_calls if worst else 0,
             worst.cost_usd if worst else Decimal(0),
         )
 
-    def _included(self, tenant_id: str, definition: Definition, depth: int) -> frozenset[str]:
+    def _included_ids(self, tenant_id: str, definition: Definition, depth: int) -> frozenset[str]:
         named = names_in(definition).workflows
-        below = self._workflows.named(tenant_id, named).values() if depth else ()
-        deeper = (self._included(tenant_id, of_document(row.definition), depth - 1) for row in below)
+        below = self._workflows.versions_by_ref(tenant_id, named).values() if depth else ()
+        deeper = (self._included_ids(tenant_id, definition_from(row.definition), depth - 1) for row in below)
         return frozenset({workflow_id for workflow_id, _ in named}).union(*deeper)
 
-    async def _dearest(self, tenant_id: str) -> dict[str, Decimal]:
+    async def _max_call_costs(self, tenant_id: str) -> dict[str, Decimal]:
         """Return the highest cost of a model call of each agent, by its id and its aliases."""
         wanted = AgentFilter(tenant_id, status="active")
         found = await asyncio.to_thread(self._agents.page, wanted, skip=0, limit=_ALL_AGENTS)
         models = {agent.model or self._model.default for agent in found.agents}
-        costs = {model: await self._dearest_call(model) for model in models}
+        costs = {model: await self._max_call_cost(model) for model in models}
         return {name: costs[agent.model or self._model.default] for agent in found.agents for name in _names(agent)}
 
-    async def _dearest_call(self, model: str) -> Decimal:
+    async def _max_call_cost(self, model: str) -> Decimal:
         window = await self._model.window(model)
         answer = min(self._calls.max_answer_tokens, window)
         return self._prices.price(model, prompt_tokens=window - answer, completion_tokens=answer, at=self._now()).cost
@@ -136,7 +136,7 @@ class Proving:
     async def _tools(self, named: Iterable[str]) -> dict[str, ToolSpec]:
         """Return all platform tools and the named ones, by the names used in the definition."""
         names = [*TOOLS, *named]
-        there = {spec.name: spec for spec in await self._toolbox.offered(names)}
+        there = {spec.name: spec for spec in await self._toolbox.offered_specs(names)}
         proper = dict(zip(names, (canonical([name])[0] for name in names), strict=True))
         return {name: there[proper[name]] for name in names if proper[name] in there}
 
@@ -149,7 +149,7 @@ class _Seen:
     agents: Mapping[str, Decimal]
 
 
-def refuse_flawed(validation: Validation) -> None:
+def refuse_invalid(validation: Validation) -> None:
     """Return if the definition is valid.
 
     Raises:
@@ -157,11 +157,11 @@ def refuse_flawed(validation: Validation) -> None:
     """
     if validation.valid:
         return
-    errors = [told(problem) for problem in validation.errors]
+    errors = [problem_details(problem) for problem in validation.errors]
     raise Invalid(str(validation.errors[0]), field=errors[0]["field"], reason=errors[0]["reason"], errors=errors)
 
 
-def told(problem: Problem) -> dict[str, str]:
+def problem_details(problem: Problem) -> dict[str, str]:
     """Return a problem as one of the errors of a refusal."""
     field = f"{problem.where}: {problem.field}" if problem.field else problem.where
     reason = f"{problem.message}. {problem.fix}."
@@ -172,17 +172,17 @@ def _names(agent: AgentRow) -> Iterable[str]:
     return (agent.id, *agent.aliases)
 
 
-def _planned(mode: Mode) -> Callable[[int, int | None], int]:
+def _turn_bound(mode: Mode) -> Callable[[int, int | None], int]:
     def turns(members: int, rounds: int | None) -> int:
         seats = tuple(f"member_{place}" for place in range(members))
-        return PLANS[mode].planned_turns(Task(mode, seats, "coordinator", "", rounds=rounds or ROUNDS))
+        return PLANS[mode].planned_turns(SwarmTask(mode, seats, "coordinator", "", rounds=rounds or ROUNDS))
 
     return turns
 
 
-def _passed_up(definition: Definition, flawed: Mapping[Ref, Problem]) -> Iterable[Problem]:
+def _child_problems(definition: Definition, flawed: Mapping[Ref, Problem]) -> Iterable[Problem]:
     for node in definition.nodes:
-        for field, work in works(node):
+        for field, work in works_of(node):
             if isinstance(work, WorkflowWork) and (flaw := flawed.get((work.workflow, work.version))):
                 message = f"the workflow {work.workflow} cannot run itself ({flaw.where}: {flaw.message})"
                 fix = "Put that workflow right first, or name another version of it"

@@ -9,13 +9,13 @@ from temporalio import activity
 from temporalio.client import Client, WorkflowExecutionStatus
 from temporalio.service import RPCError, RPCStatusCode
 
-from activities.chat.activities import ChatActivities, GivenUp, TurnRef
-from activities.costs.bookkeeping import Books
+from activities.chat.activities import ChatActivities, TurnFailure, TurnRef
+from activities.costs.bookkeeping import CostLedger
 from domain.chat.ports import ChatReads
 from domain.chat.views import TurnRow
 from domain.costs.policy import OVERDUE
 from domain.costs.ports import CostReads
-from domain.ids import root
+from domain.ids import root_of
 
 LOST_AFTER = timedelta(minutes=2)
 """The age from which a running turn is looked up in Temporal."""
@@ -26,7 +26,7 @@ MOST = 500
 
 
 @dataclass(frozen=True)
-class Reconciled:
+class ReconcileResult:
     """The number of calls recorded as unknown, and of turns, swarms and executions recorded as failed."""
 
     calls: int = 0
@@ -36,11 +36,11 @@ class Reconciled:
 
 
 class ReconcileActivities:
-    """The activities of the `Reconcile` workflow for model calls and turns, run every minute."""
+    """The activities of the `ReconcileWorkflow` workflow for model calls and turns, run every minute."""
 
     def __init__(
         self,
-        books: Books,
+        books: CostLedger,
         chat: ChatActivities,
         *,
         costs: CostReads,
@@ -59,26 +59,26 @@ class ReconcileActivities:
         return [self.reconcile_calls, self.reconcile_turns]
 
     @activity.defn(name="reconcile_calls", no_thread_cancel_exception=True)
-    def reconcile_calls(self) -> Reconciled:
+    def reconcile_calls(self) -> ReconcileResult:
         """Record reservations past their deadline as unknown."""
         overdue = self._costs.overdue_calls(self._now() - OVERDUE, MOST)
         lost = [self._books.lose_overdue(row.call_id, row.attempt, because="reconcile") for row in overdue]
-        return Reconciled(calls=sum(lost))
+        return ReconcileResult(calls=sum(lost))
 
     @activity.defn(name="reconcile_turns")
-    async def reconcile_turns(self) -> Reconciled:
+    async def reconcile_turns(self) -> ReconcileResult:
         """Fail turns that run or wait for an approval by the ledger, and have no workflow in Temporal."""
         rows = await to_thread(self._chats.overdue_turns, self._now() - LOST_AFTER, MOST)
         began: dict[str, datetime | None] = {}
         for workflow_id in {run for row in rows for run in _runs_of(row)}:
-            began[workflow_id] = await self._began(workflow_id)
+            began[workflow_id] = await self._start_time(workflow_id)
         lost = [row for row in rows if not _is_worked_on(row, began)]
         for row in lost:
             # idempotent: a turn that ended meanwhile is not failed
-            await to_thread(self._chat.fail_turn, _lost(row))
-        return Reconciled(turns=len(lost))
+            await to_thread(self._chat.fail_turn, _lost_turn_failure(row))
+        return ReconcileResult(turns=len(lost))
 
-    async def _began(self, workflow_id: str) -> datetime | None:
+    async def _start_time(self, workflow_id: str) -> datetime | None:
         """Return the start time of the workflow's open execution; None if none is open."""
         try:
             found = await self._client.get_workflow_handle(workflow_id).describe()
@@ -91,7 +91,7 @@ class ReconcileActivities:
 
 def _runs_of(row: TurnRow) -> list[str]:
     """Return the workflows that may work on a turn: the chat's, and for a nested session its root run's too."""
-    owner = root(row.session_id)
+    owner = root_of(row.session_id)
     return [f"chat-{owner}"] if owner == row.session_id else [f"chat-{owner}", owner]
 
 
@@ -101,7 +101,7 @@ def _is_worked_on(row: TurnRow, began: Mapping[str, datetime | None]) -> bool:
     return any(named) or (chat is not None and chat <= row.at + _SKEW)
 
 
-def _lost(row: TurnRow) -> GivenUp:
+def _lost_turn_failure(row: TurnRow) -> TurnFailure:
     ref = TurnRef(
         session_id=row.session_id,
         turn=row.turn,
@@ -112,4 +112,4 @@ def _lost(row: TurnRow) -> GivenUp:
         key_id="platform",
         because="reconcile",
     )
-    return GivenUp(ref, "INTERNAL_ERROR", "the run that worked on it was lost")
+    return TurnFailure(ref, "INTERNAL_ERROR", "the run that worked on it was lost")

@@ -8,7 +8,7 @@ from temporalio import activity
 from temporalio.client import Client, WorkflowExecutionStatus
 from temporalio.service import RPCError, RPCStatusCode
 
-from activities.graphflow.execution_stream import Journal
+from activities.graphflow.execution_stream import RunStreams
 from activities.reconcile.activities import LOST_AFTER, MOST
 from domain.events import Cause
 from domain.graphflow.execution import aggregate as runs
@@ -17,10 +17,10 @@ from domain.graphflow.execution.ports import RunReads
 from domain.graphflow.execution.projection import ExecutionRow
 
 
-class LostRuns:
-    """The activity of the `Reconcile` workflow for workflow executions."""
+class RunReconciler:
+    """The activity of the `ReconcileWorkflow` workflow for workflow executions."""
 
-    def __init__(self, journal: Journal, reads: RunReads, client: Client, now: Callable[[], datetime]) -> None:
+    def __init__(self, journal: RunStreams, reads: RunReads, client: Client, now: Callable[[], datetime]) -> None:
         self._journal = journal
         self._reads = reads
         self._client = client
@@ -32,8 +32,8 @@ class LostRuns:
     @activity.defn(name="reconcile_runs")
     async def reconcile_runs(self) -> int:
         """End runs that are open by the ledger and not by Temporal. Returns their number."""
-        rows = await to_thread(self._reads.unended, self._now() - LOST_AFTER, MOST)
-        lost = [row for row in rows if not await self._runs(row.execution_id)]
+        rows = await to_thread(self._reads.open_runs, self._now() - LOST_AFTER, MOST)
+        lost = [row for row in rows if not await self._is_running(row.execution_id)]
         for row in lost:
             await to_thread(self._lose, row)
         return len(lost)
@@ -51,7 +51,7 @@ class LostRuns:
         )
         self._journal.write(row.execution_id, lambda run: (runs.end(run, event), []), key=f"lose:{known.version}")
 
-    async def _runs(self, execution_id: str) -> bool:
+    async def _is_running(self, execution_id: str) -> bool:
         try:
             found = await self._client.get_workflow_handle(execution_id).describe()
         except RPCError as error:

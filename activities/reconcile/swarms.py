@@ -13,8 +13,8 @@ from activities.swarm.activities import SwarmActivities
 from domain.swarm.ports import SwarmReads
 
 
-class LostSwarms:
-    """The activity of the `Reconcile` workflow for swarms."""
+class SwarmReconciler:
+    """The activity of the `ReconcileWorkflow` workflow for swarms."""
 
     def __init__(self, swarms: SwarmActivities, reads: SwarmReads, client: Client, now: Callable[[], datetime]) -> None:
         self._swarms = swarms
@@ -28,15 +28,15 @@ class LostSwarms:
     @activity.defn(name="reconcile_swarms")
     async def reconcile_swarms(self) -> int:
         """End swarms that are open by the ledger and not by Temporal. Returns their number."""
-        rows = await to_thread(self._reads.unended, self._now() - LOST_AFTER, MOST)
-        lost = [row.task_id for row in rows if not await self._runs(row.task_id)]
+        rows = await to_thread(self._reads.open_swarms, self._now() - LOST_AFTER, MOST)
+        lost = [row.task_id for row in rows if not await self._is_running(row.task_id)]
         for task_id in lost:
             seen = await to_thread(self._reads.swarm, task_id)
             if seen is not None:
                 await to_thread(self._swarms.lose, seen)
         return len(lost)
 
-    async def _runs(self, task_id: str) -> bool:
+    async def _is_running(self, task_id: str) -> bool:
         try:
             found = await self._client.get_workflow_handle(task_id).describe()
         except RPCError as error:

@@ -10,12 +10,12 @@ from temporalio import activity
 from domain.content import Content, ContentStore
 from domain.errors import NotFound, VersionConflict
 from domain.events import Cause, Event
-from domain.ledger import Change, Ledger, retrying
-from domain.message_parts import Part, hashes, written
+from domain.ledger import Change, Ledger, retry_on_conflict
+from domain.message_parts import MessagePart, compose, hashes
 from domain.revocations import Revoked
 from domain.swarm import aggregate
-from domain.swarm.events import Agent, EndStatus, SwarmEnded, SwarmHeld, SwarmRequested
-from domain.swarm.ports import SeenSwarm
+from domain.swarm.events import EndStatus, PinnedSwarmAgent, SwarmEnded, SwarmHeld, SwarmRequested
+from domain.swarm.ports import SwarmView
 from domain.swarm.projection import contributions
 from domain.swarm.task import Mode
 from domain.tenant_ids import tenant_of
@@ -25,7 +25,7 @@ MOST_RESULT = 400_000
 
 
 @dataclass(frozen=True)
-class Seated:
+class SwarmMember:
     """An agent in the version that the swarm pins; `hold` is the risk level at which its answers need an approval."""
 
     agent_id: str
@@ -34,13 +34,13 @@ class Seated:
 
 
 @dataclass(frozen=True)
-class Asked:
+class SwarmRunRequest:
     """The request for a swarm, by ids. `deadline` is a time in ISO 8601, `budget_usd` exact text."""
 
     task_id: str
     mode: Mode
-    members: list[Seated]
-    coordinator: Seated
+    members: list[SwarmMember]
+    coordinator: SwarmMember
     key_id: str
     because: str
     task_hash: str
@@ -53,41 +53,41 @@ class Asked:
 
 
 @dataclass(frozen=True)
-class Begun:
+class SwarmSettings:
     """The worker's settings that a swarm's workflow needs."""
 
     model_queue: str
 
 
 @dataclass(frozen=True)
-class WholeResult:
+class SwarmResultParts:
     """The parts of a swarm's result."""
 
     task_id: str
-    result: list[Part]
+    result: list[MessagePart]
 
 
 @dataclass(frozen=True)
-class HeldResult:
+class HeldSwarmResult:
     """A result that waits for an approval."""
 
-    asked: Asked
+    asked: SwarmRunRequest
     approval_id: str
     result_hash: str
     seen: int = 1
 
 
 @dataclass(frozen=True)
-class SwarmEnding:
+class EndSwarmRequest:
     """The end of a swarm, and its result. `partial`: the result holds only what was completed.
 
     `seen` is the number of the swarm's events the workflow knows of; 0 when it does not know if the request is
     recorded.
     """
 
-    asked: Asked
+    asked: SwarmRunRequest
     status: EndStatus
-    result: list[Part] = field(default_factory=list)
+    result: list[MessagePart] = field(default_factory=list)
     partial: bool = False
     code: str | None = None
     reason: str | None = None
@@ -107,13 +107,13 @@ class SwarmActivities:
         return [self.begin_swarm, self.write_result, self.hold_swarm, self.end_swarm]
 
     @activity.defn(name="begin_swarm", no_thread_cancel_exception=True)
-    def begin_swarm(self, asked: Asked) -> Begun:
+    def begin_swarm(self, asked: SwarmRunRequest) -> SwarmSettings:
         """Record the request, unless the caller has recorded it."""
-        ask_for(self._ledger, asked, self._now())
-        return Begun(self._model_queue)
+        record_request(self._ledger, asked, self._now())
+        return SwarmSettings(self._model_queue)
 
     @activity.defn(name="write_result", no_thread_cancel_exception=True)
-    def write_result(self, whole: WholeResult) -> str:
+    def write_result(self, whole: SwarmResultParts) -> str:
         """Store the result for its approval. Returns the text's hash.
 
         Raises:
@@ -125,7 +125,7 @@ class SwarmActivities:
         return result_hash
 
     @activity.defn(name="hold_swarm", no_thread_cancel_exception=True)
-    def hold_swarm(self, held: HeldResult) -> None:
+    def hold_swarm(self, held: HeldSwarmResult) -> None:
         """Record that the result waits for an approval."""
         task_id = held.asked.task_id
         event = SwarmHeld(
@@ -138,12 +138,12 @@ class SwarmActivities:
         self._record(task_id, lambda swarm: aggregate.hold(swarm, event), key, [], seen=held.seen)
 
     @activity.defn(name="end_swarm", no_thread_cancel_exception=True)
-    def end_swarm(self, ending: SwarmEnding) -> str | None:
+    def end_swarm(self, ending: EndSwarmRequest) -> str | None:
         """Store the result and record the end. Returns the text's hash."""
         asked = ending.asked
         if not ending.seen:
-            ask_for(self._ledger, asked, self._now())
-        result_hash, texts = self._stored(asked.task_id, ending.result)
+            record_request(self._ledger, asked, self._now())
+        result_hash, texts = self._storable_result(asked.task_id, ending.result)
         event = SwarmEnded(
             task_id=asked.task_id,
             status=ending.status,
@@ -157,12 +157,12 @@ class SwarmActivities:
         self._record(asked.task_id, lambda swarm: aggregate.end(swarm, event), f"end:{asked.task_id}", texts, seen=seen)
         return result_hash
 
-    def lose(self, seen: SeenSwarm) -> None:
+    def lose(self, seen: SwarmView) -> None:
         """Record a swarm whose workflow is lost. The members' contributions are kept unless they need an approval."""
         row = seen.row
         cause = Cause("platform", "reconcile", self._now(), row.tenant_id)
         stands = () if row.require_approval else contributions(row, seen.seats)
-        result_hash, texts = self._stored(row.task_id, stands)
+        result_hash, texts = self._storable_result(row.task_id, stands)
         event = SwarmEnded(
             task_id=row.task_id,
             status="failed",
@@ -174,7 +174,7 @@ class SwarmActivities:
         )
         self._record(row.task_id, lambda swarm: aggregate.end(swarm, event), f"end:{row.task_id}", texts, seen=1)
 
-    def _stored(self, task_id: str, result: Sequence[Part]) -> tuple[str | None, list[Content]]:
+    def _storable_result(self, task_id: str, result: Sequence[MessagePart]) -> tuple[str | None, list[Content]]:
         """Return the result to store; nothing if a text was erased meanwhile, which is no reason not to end."""
         if not result:
             return None, []
@@ -183,13 +183,13 @@ class SwarmActivities:
         except NotFound:
             return None, []
 
-    def _text(self, task_id: str, parts: Sequence[Part]) -> tuple[str, list[Content]]:
+    def _text(self, task_id: str, parts: Sequence[MessagePart]) -> tuple[str, list[Content]]:
         """Return the hash of the text that these parts compose, and the texts to store for it."""
         only = parts[0]
         if len(parts) == 1 and only.hash and not only.at:
             return only.hash, []
         texts = self._content.get(task_id, hashes(parts))
-        content = Content(task_id, written(parts, texts, most=MOST_RESULT))
+        content = Content(task_id, compose(parts, texts, most=MOST_RESULT))
         return content.hash, [content]
 
     def _record(
@@ -212,32 +212,32 @@ class SwarmActivities:
             # optimistic: the workflow knows the version; the ledger refuses a wrong one
             write(aggregate.Swarm(version=seen))
         except VersionConflict:
-            retrying(lambda: write(aggregate.load(self._ledger.read(stream))))
+            retry_on_conflict(lambda: write(aggregate.load(self._ledger.read(stream))))
 
-    def _cause(self, asked: Asked) -> Cause:
+    def _cause(self, asked: SwarmRunRequest) -> Cause:
         return Cause(asked.key_id, asked.because, self._now(), tenant_of(asked.task_id))
 
 
-def seconds_left(asked: Asked, now: datetime) -> float | None:
+def seconds_left(asked: SwarmRunRequest, now: datetime) -> float | None:
     """Return the seconds until the deadline, 0 if it has passed; None without one."""
     if asked.deadline is None:
         return None
     return max(0.0, (datetime.fromisoformat(asked.deadline) - now).total_seconds())
 
 
-def ask_for(ledger: Ledger, asked: Asked, at: datetime) -> None:
+def record_request(ledger: Ledger, asked: SwarmRunRequest, at: datetime) -> None:
     """Record the request for a swarm once, whoever comes first.
 
     Raises:
         Revoked: the request was revoked.
     """
     stream = aggregate.stream(asked.task_id)
-    change = Change(stream, 0, [requested(asked, at)])
+    change = Change(stream, 0, [request_event(asked, at)])
     if ledger.append(change, key=aggregate.request_key(asked.task_id)) is None and not ledger.read(stream):
         raise Revoked
 
 
-def requested(asked: Asked, at: datetime) -> SwarmRequested:
+def request_event(asked: SwarmRunRequest, at: datetime) -> SwarmRequested:
     """Build the event of the request."""
     return SwarmRequested(
         task_id=asked.task_id,
@@ -256,6 +256,6 @@ def requested(asked: Asked, at: datetime) -> SwarmRequested:
     )
 
 
-def _agent(seated: Seated) -> Agent:
+def _agent(seated: SwarmMember) -> PinnedSwarmAgent:
     values = {"agent_id": seated.agent_id, "agent_version": seated.agent_version, "hold": seated.hold}
-    return Agent.model_validate(values)
+    return PinnedSwarmAgent.model_validate(values)

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from domain.errors import Invalid, Malformed
 from domain.graphflow.catalogue.names import PREFIX
-from domain.graphflow.definition.documents import parse
+from domain.graphflow.definition.documents import parse_definition
 from domain.graphflow.definition.model import Definition
 
 
@@ -19,6 +19,6 @@ def load_workflow_files(directory: Path) -> dict[str, Definition]:
 
 def _load(path: Path) -> Definition:
     try:
-        return parse(path.read_text(encoding="utf-8"))
+        return parse_definition(path.read_text(encoding="utf-8"))
     except (Invalid, Malformed) as error:
         raise Invalid(f"{path.name}: {error.message}", **{**error.details, "file": path.name}) from error

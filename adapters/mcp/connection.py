@@ -26,8 +26,8 @@ T = TypeVar("T")
 
 CONNECT_TIMEOUT_S = 30.0
 FIRST_PAUSE_S = 1.0
-LONGEST_PAUSE_S = 60.0
-_FAREWELL_S = 10.0
+MAX_PAUSE_S = 60.0
+_CLOSE_TIMEOUT_S = 10.0
 _GUARD = str(Path(__file__).with_name("process_guard.py"))
 _SESSION = "mcp-session-id"
 _SESSION_STATUSES = frozenset({HTTPStatus.BAD_REQUEST, HTTPStatus.NOT_FOUND, HTTPStatus.GONE})
@@ -35,15 +35,15 @@ _NO_SESSION = "Session terminated"
 """The SDK's message for a 404 to a request of a session, if the response has no message of its own."""
 
 
-class Away(Exception):  # noqa: N818  (a state, not a programming error)
+class NotConnected(Exception):  # noqa: N818  (a state, not a programming error)
     """There is no connection, so nothing was sent."""
 
 
-class Lost(Exception):  # noqa: N818  (the same)
+class ConnectionLost(Exception):  # noqa: N818  (the same)
     """The connection broke while a request was running."""
 
 
-class _Forgotten(Exception):  # noqa: N818  (the same)
+class _SessionExpired(Exception):  # noqa: N818  (the same)
     """The server does not know the session, so it has not executed the request."""
 
 
@@ -73,32 +73,32 @@ class McpConnection:
         """
         try:
             return await self._use(work, patience_s)
-        except _Forgotten:
+        except _SessionExpired:
             pass
         try:
             return await self._use(work, patience_s)
-        except _Forgotten:
-            raise Away from None
+        except _SessionExpired:
+            raise NotConnected from None
 
     async def _use(self, work: Callable[[Client], Coroutine[Any, Any, T]], patience_s: float) -> T:
-        owner, ready = self._connecting()
-        client = await _made(ready, patience_s)
+        owner, ready = self._get_or_connect()
+        client = await _wait_until_ready(ready, patience_s)
         task = asyncio.create_task(work(client))
         self._uses += 1
         try:
             await asyncio.wait({task, owner}, return_when=asyncio.FIRST_COMPLETED)
             if not task.done():
-                raise Lost
+                raise ConnectionLost
             return task.result()
         except MCPError as error:
-            forgotten = _is_forgotten(error)
+            forgotten = _is_session_expired(error)
             if not forgotten and error.code != CONNECTION_CLOSED:
                 raise
             # Over HTTP each request has a stream of its own: a broken one does not affect the others.
             is_over = forgotten or self._server.command is not None
             if is_over and self._owner is owner:  # else another request has reconnected already
-                await self.drop()
-            raise (_Forgotten if forgotten else Lost) from error
+                await self.close()
+            raise (_SessionExpired if forgotten else ConnectionLost) from error
         finally:
             self._uses -= 1
             if not task.done():
@@ -111,21 +111,21 @@ class McpConnection:
         return self._uses == 0
 
     @property
-    def rests_for(self) -> float:
+    def backoff_s(self) -> float:
         """Seconds until the next attempt to connect is allowed."""
         return max(0.0, self._rests_until - time.monotonic())
 
-    def rest(self) -> None:
+    def back_off(self) -> None:
         """Back off after a failure: longer each time, until something succeeds."""
         self._failures += 1
-        pause = min(FIRST_PAUSE_S * 2 ** (self._failures - 1), LONGEST_PAUSE_S)
+        pause = min(FIRST_PAUSE_S * 2 ** (self._failures - 1), MAX_PAUSE_S)
         self._rests_until = time.monotonic() + pause
 
-    def works(self) -> None:
+    def reset_backoff(self) -> None:
         """Reset the backoff after a success."""
         self._failures, self._rests_until = 0, 0.0
 
-    async def drop(self) -> None:
+    async def close(self) -> None:
         """Close the connection; the next use opens a new one."""
         owner, self._owner = self._owner, None
         if owner is None:
@@ -133,56 +133,56 @@ class McpConnection:
         self._leave.set()
         if not self._ready.done():  # it is still connecting: there is no session to end
             owner.cancel()
-        done, _ = await asyncio.wait({owner}, timeout=_FAREWELL_S)
+        done, _ = await asyncio.wait({owner}, timeout=_CLOSE_TIMEOUT_S)
         if not done:
             owner.cancel()
             await asyncio.wait({owner})
 
-    def _connecting(self) -> "tuple[asyncio.Task[None], asyncio.Future[Client]]":
+    def _get_or_connect(self) -> "tuple[asyncio.Task[None], asyncio.Future[Client]]":
         """Return the task that owns or opens the connection, and the future client."""
         if self._owner is None or self._owner.done():
-            if self.rests_for:
-                raise Away
+            if self.backoff_s:
+                raise NotConnected
             self._leave, self._ready = asyncio.Event(), asyncio.get_running_loop().create_future()
-            self._owner = asyncio.create_task(self._own(self._ready, self._leave))
+            self._owner = asyncio.create_task(self._run_connection(self._ready, self._leave))
         return self._owner, self._ready
 
-    async def _own(self, ready: "asyncio.Future[Client]", leave: asyncio.Event) -> None:
+    async def _run_connection(self, ready: "asyncio.Future[Client]", leave: asyncio.Event) -> None:
         """Open the connection, wait, and close it: all in one task, as its cancel scopes require."""
         try:
             async with AsyncExitStack() as stack:
                 async with asyncio.timeout(CONNECT_TIMEOUT_S):
-                    client = await stack.enter_async_context(_opened(self._server, self._quarantine))
+                    client = await stack.enter_async_context(_open_client(self._server, self._quarantine))
                 self._log.info("connected")
                 ready.set_result(client)
                 await leave.wait()
         except Exception as error:  # noqa: BLE001  (whatever a server does, it counts as unreachable, which is logged)
-            self.rest()
-            self._log.warning("not connected", error=_words(error))
+            self.back_off()
+            self._log.warning("not connected", error=_describe(error))
         finally:
             ready.cancel()
 
 
-async def _made(ready: "asyncio.Future[Client]", patience_s: float) -> Client:
+async def _wait_until_ready(ready: "asyncio.Future[Client]", patience_s: float) -> Client:
     done, _ = await asyncio.wait({ready}, timeout=patience_s)
     if not done or ready.cancelled():
-        raise Away
+        raise NotConnected
     return ready.result()
 
 
-def _is_forgotten(error: MCPError) -> bool:
+def _is_session_expired(error: MCPError) -> bool:
     """Return whether the server no longer knows the session, so that it has not executed the request."""
     return error.code == INVALID_REQUEST and error.message == _NO_SESSION
 
 
 @asynccontextmanager
-async def _opened(server: McpServer, quarantine: Quarantine) -> AsyncIterator[Client]:
+async def _open_client(server: McpServer, quarantine: Quarantine) -> AsyncIterator[Client]:
     """Return a client of this server after its handshake."""
     async with AsyncExitStack() as stack:
         transport = _stdio(server) if server.command else await stack.enter_async_context(_http(server))
         listing = ToolListing(quarantine)
         us = Implementation(name="convergio", version=version("convergio"))
-        client = await stack.enter_async_context(Client(listing.over(transport), client_info=us, cache=None))
+        client = await stack.enter_async_context(Client(listing.wrap(transport), client_info=us, cache=None))
         listing.version = client.protocol_version
         yield client
 
@@ -219,7 +219,7 @@ async def _recognise_lost_session(response: httpx2.Response) -> None:
         response.headers["content-type"] = "text/plain"
 
 
-def _words(error: BaseException) -> str:
+def _describe(error: BaseException) -> str:
     """Return the first cause as a short text for the log."""
     while isinstance(error, BaseExceptionGroup):
         error = error.exceptions[0]

@@ -12,7 +12,7 @@ import subprocess
 import sys
 
 _SET_DEATH_SIGNAL = 1
-_LOOK_EVERY_S = 1.0
+_POLL_INTERVAL_S = 1.0
 _NOT_FOUND = 127
 
 
@@ -25,8 +25,8 @@ def main(arguments: list[str]) -> int:
             os.killpg(0, signal.SIGKILL)
 
     signal.signal(signal.SIGALRM, end_if_orphaned)
-    signal.signal(signal.SIGTERM, _wait_for_the_program)
-    _watch()
+    signal.signal(signal.SIGTERM, _ignore_termination)
+    _watch_parent()
     end_if_orphaned()  # the parent may have died before it was watched
     try:
         program = subprocess.Popen(command)  # noqa: S603  (the operator's own configuration)
@@ -38,15 +38,15 @@ def main(arguments: list[str]) -> int:
     return status if status >= 0 else 128 - status
 
 
-def _watch() -> None:
+def _watch_parent() -> None:
     """Request SIGALRM when the parent dies; where the system does not support that, poll every second."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_SET_DEATH_SIGNAL, int(signal.SIGALRM), 0, 0, 0)
     else:
-        signal.setitimer(signal.ITIMER_REAL, _LOOK_EVERY_S, _LOOK_EVERY_S)
+        signal.setitimer(signal.ITIMER_REAL, _POLL_INTERVAL_S, _POLL_INTERVAL_S)
 
 
-def _wait_for_the_program(*_: object) -> None:
+def _ignore_termination(*_: object) -> None:
     """Ignore SIGTERM: the whole group receives it, and the program decides when to end."""
 
 

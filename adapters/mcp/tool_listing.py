@@ -11,8 +11,8 @@ from mcp_types import JSONRPCResponse
 from mcp_types.methods import validate_server_result
 from pydantic import ValidationError
 
-_LONGEST_REASON = 300
-_LONGEST_NAME = 64
+_MAX_REASON = 300
+_MAX_NAME = 64
 
 Item = SessionMessage | Exception
 Quarantine = Callable[[str, str], None]
@@ -32,18 +32,18 @@ class ToolListing:
         self._quarantine = quarantine
 
     @asynccontextmanager
-    async def over(self, transport: AbstractAsyncContextManager[Any]) -> AsyncIterator[Any]:
+    async def wrap(self, transport: AbstractAsyncContextManager[Any]) -> AsyncIterator[Any]:
         """Return the transport, filtered."""
         async with transport as (read, write):
-            yield _ReadStream(read, self._checked), write
+            yield _ReadStream(read, self._filter_tools), write
 
-    def _checked(self, item: Item) -> Item:
+    def _filter_tools(self, item: Item) -> Item:
         if not isinstance(item, SessionMessage) or not isinstance(item.message, JSONRPCResponse):
             return item
         result = item.message.result
         if not isinstance(result.get("tools"), list):
             return item
-        tools = [_simplified(tool) for tool in result["tools"]]
+        tools = [_simplify(tool) for tool in result["tools"]]
         kept = [tool for number, tool in enumerate(tools) if self._is_readable(result, tool, number)]
         return replace(item, message=item.message.model_copy(update={"result": {**result, "tools": kept}}))
 
@@ -93,7 +93,7 @@ class _ReadStream:
         return left
 
 
-def _simplified(tool: Any) -> Any:
+def _simplify(tool: Any) -> Any:
     """Return a tool without unused parts, and with the schema type that many servers omit."""
     if not isinstance(tool, dict):
         return tool
@@ -104,11 +104,11 @@ def _simplified(tool: Any) -> Any:
 
 def _name(tool: Any, number: int) -> str:
     name = tool.get("name") if isinstance(tool, dict) else None
-    return name[:_LONGEST_NAME] if isinstance(name, str) and name else f"number {number + 1} of the list"
+    return name[:_MAX_NAME] if isinstance(name, str) and name else f"number {number + 1} of the list"
 
 
 def _reason(faults: list[Any]) -> str:
-    return "; ".join(f"{_place(fault['loc'])}: {fault['msg']}" for fault in faults)[:_LONGEST_REASON]
+    return "; ".join(f"{_place(fault['loc'])}: {fault['msg']}" for fault in faults)[:_MAX_REASON]
 
 
 def _place(place: tuple[int | str, ...]) -> str:

@@ -25,25 +25,25 @@ from mcp_types import Tool as Offered
 from pydantic import ValidationError
 
 from adapters.mcp.config import McpServer
-from adapters.mcp.connection import Away, Lost, McpConnection
-from domain.tools.arguments import problem_with_schema
+from adapters.mcp.connection import ConnectionLost, McpConnection, NotConnected
+from domain.tools.arguments import schema_problem
 from domain.tools.ports import SourceStatus, Tool, ToolContext, ToolFailed, ToolResult
 from domain.tools.spec import ToolSpec
 
 T = TypeVar("T")
 
-LISTED_FOR_S = 60.0
+LISTING_TTL_S = 60.0
 """Seconds for which a server's list of tools is cached."""
-PATIENCE_S = 15.0
+LISTING_TIMEOUT_S = 15.0
 """Seconds that a turn waits for a server's connection or list: programs that a package runner starts need several."""
 
-_MOST_PAGES = 20
-_LONGEST_NAME = 64
-_LONGEST_DESCRIPTION = 1000
+_MAX_PAGES = 20
+_MAX_NAME = 64
+_MAX_DESCRIPTION = 1000
 _IN_DOUBT = frozenset({REQUEST_TIMEOUT, INTERNAL_ERROR, PARSE_ERROR})
 """Errors after which a request may have been executed nevertheless."""
 _MARGIN_S = 5.0
-_MOST_QUARANTINED = 100
+_MAX_QUARANTINED = 100
 
 
 class McpTools:
@@ -62,7 +62,7 @@ class McpTools:
 
     async def specs(self) -> Sequence[ToolSpec]:
         async with self._listing:
-            if time.monotonic() - self._listed_at > LISTED_FOR_S:
+            if time.monotonic() - self._listed_at > LISTING_TTL_S:
                 await self._list()
         return tuple(tool.spec for tool in self._tools.values())
 
@@ -78,49 +78,49 @@ class McpTools:
         return SourceStatus(self._name, self._problem, tuple(self._tools), dict(self._quarantined))
 
     async def aclose(self) -> None:
-        await self._connection.drop()
+        await self._connection.close()
 
     def _quarantine(self, tool: str, reason: str) -> None:
         """Quarantine one tool by the server's name of it; logged once."""
-        if self._quarantined.get(tool) != reason and len(self._quarantined) < _MOST_QUARANTINED:
+        if self._quarantined.get(tool) != reason and len(self._quarantined) < _MAX_QUARANTINED:
             self._log.warning("a tool is not offered", tool=tool, reason=reason)
             self._quarantined[tool] = reason
 
     async def _list(self) -> None:
         connection = self._connection
-        if connection.rests_for:
+        if connection.backoff_s:
             self._tools = {}
             return
         self._quarantined = {}
         try:
-            offered = await connection.use(_all_tools, patience_s=PATIENCE_S)
+            offered = await connection.use(_all_tools, patience_s=LISTING_TIMEOUT_S)
         except Exception as error:  # noqa: BLE001  (no failure of a server fails a turn)
-            await self._not_listed(error)
+            await self._on_listing_failure(error)
             return
-        connection.works()
+        connection.reset_backoff()
         self._problem = None
-        self._tools = await asyncio.to_thread(self._named, offered)  # a hostile schema takes seconds to refuse
+        self._tools = await asyncio.to_thread(self._build_tools, offered)  # a hostile schema takes seconds to refuse
         self._listed_at = time.monotonic()
 
-    async def _not_listed(self, error: Exception) -> None:
+    async def _on_listing_failure(self, error: Exception) -> None:
         if not self._connection.is_idle and isinstance(error, TimeoutError):
             return  # it is busy with a call, so it is reachable
         self._tools = {}
-        if not isinstance(error, Away):  # else the connection may still be opening
-            self._connection.rest()
-            await self._connection.drop()
-        words = "it cannot be reached" if isinstance(error, Away) else f"{type(error).__name__}: {error}"
+        if not isinstance(error, NotConnected):  # else the connection may still be opening
+            self._connection.back_off()
+            await self._connection.close()
+        words = "it cannot be reached" if isinstance(error, NotConnected) else f"{type(error).__name__}: {error}"
         self._problem = words[:300]
         self._log.warning("its tools are not offered", reason=self._problem)
 
-    def _named(self, offered: Sequence[Offered]) -> "dict[str, _McpTool]":
+    def _build_tools(self, offered: Sequence[Offered]) -> "dict[str, _McpTool]":
         """Return the usable tools by the names that models see. Unchanged ones stay the same objects."""
         tools: dict[str, _McpTool] = {}
         for tool in offered:
             if self._server.tools is not None and tool.name not in self._server.tools:
                 continue
             spec = _spec(self._name, self._server, tool)
-            problem = "another one has the same name" if spec.name in tools else problem_with_schema(spec)
+            problem = "another one has the same name" if spec.name in tools else schema_problem(spec)
             if problem:
                 self._quarantine(tool.name, problem)
                 continue
@@ -150,52 +150,52 @@ class _McpTool:
 
         try:
             if self.spec.effect == "read":
-                result = await self._twice(work)
+                result = await self._retry_once(work)
             else:
-                await self._reach()
-                result = await self.connection.use(work, patience_s=PATIENCE_S)
-        except Away:
-            raise self._unreached() from None
+                await self._require_reachable()
+                result = await self.connection.use(work, patience_s=LISTING_TIMEOUT_S)
+        except NotConnected:
+            raise self._not_called_error() from None
         except MCPError as error:
             if error.code in _IN_DOUBT:
-                raise self._unanswered() from error
+                raise self._outcome_unknown_error() from error
             raise ToolFailed(f"The server says: {error.message}") from error
-        except (Lost, TimeoutError, ValidationError, RuntimeError) as error:
-            raise self._unanswered() from error
-        self.connection.works()
+        except (ConnectionLost, TimeoutError, ValidationError, RuntimeError) as error:
+            raise self._outcome_unknown_error() from error
+        self.connection.reset_backoff()
         return _result(result, f"mcp:{self.server}/{self.name}")
 
-    async def _reach(self) -> None:
+    async def _require_reachable(self) -> None:
         """Return if the server answers. A failure here means that the tool was not called.
 
         After this, a failure leaves open whether the call was executed.
         """
         try:
-            await self._twice(_answers)
+            await self._retry_once(_ping)
         except Exception as error:  # in any case nothing was sent
-            raise self._unreached() from error
+            raise self._not_called_error() from error
 
-    def _unanswered(self) -> ToolFailed:
+    def _outcome_unknown_error(self) -> ToolFailed:
         return ToolFailed(f"{self.spec.name} was called, and brought no answer that can be read.", unknown=True)
 
-    def _unreached(self) -> ToolFailed:
+    def _not_called_error(self) -> ToolFailed:
         return ToolFailed(f"{self.spec.name} was not called: its server cannot be reached now.")
 
-    async def _twice(self, work: Callable[[Client], Coroutine[Any, Any, T]]) -> T:
+    async def _retry_once(self, work: Callable[[Client], Coroutine[Any, Any, T]]) -> T:
         """Run repeatable work; once more on a new connection if the present one turns out to be lost."""
         try:
-            return await self.connection.use(work, patience_s=PATIENCE_S)
-        except Lost:
-            await asyncio.sleep(self.connection.rests_for)
-            return await self.connection.use(work, patience_s=PATIENCE_S)
+            return await self.connection.use(work, patience_s=LISTING_TIMEOUT_S)
+        except ConnectionLost:
+            await asyncio.sleep(self.connection.backoff_s)
+            return await self.connection.use(work, patience_s=LISTING_TIMEOUT_S)
 
 
 async def _all_tools(client: Client) -> list[Offered]:
     """Return every tool that the server lists, within the time that a turn waits for it."""
     tools: list[Offered] = []
     cursor: str | None = None
-    async with asyncio.timeout(PATIENCE_S):
-        for _ in range(_MOST_PAGES):
+    async with asyncio.timeout(LISTING_TIMEOUT_S):
+        for _ in range(_MAX_PAGES):
             page = await client.list_tools(cursor=cursor)
             tools += page.tools
             cursor = page.next_cursor
@@ -204,9 +204,9 @@ async def _all_tools(client: Client) -> list[Offered]:
     return tools
 
 
-async def _answers(client: Client) -> None:
+async def _ping(client: Client) -> None:
     """Return if the server answers. Listing exists in every version of the protocol and has no side effects."""
-    async with asyncio.timeout(PATIENCE_S):
+    async with asyncio.timeout(LISTING_TIMEOUT_S):
         await client.list_tools()
 
 
@@ -214,7 +214,7 @@ def _spec(server: str, config: McpServer, tool: Offered) -> ToolSpec:
     only_reads = bool(tool.annotations and tool.annotations.read_only_hint)
     return ToolSpec(
         name=_name(server, tool.name),
-        description=(tool.description or tool.title or tool.name)[:_LONGEST_DESCRIPTION],
+        description=(tool.description or tool.title or tool.name)[:_MAX_DESCRIPTION],
         parameters=tool.input_schema,
         effect="read" if only_reads else "write",
         policy=config.policy or ("free" if only_reads else "approval"),
@@ -224,13 +224,13 @@ def _spec(server: str, config: McpServer, tool: Offered) -> ToolSpec:
 
 def _name(server: str, tool: str) -> str:
     name = f"{server}__{re.sub('[^A-Za-z0-9_-]', '_', tool)}"
-    if len(name) <= _LONGEST_NAME:
+    if len(name) <= _MAX_NAME:
         return name
-    return f"{name[: _LONGEST_NAME - 9]}_{sha256(tool.encode()).hexdigest()[:8]}"
+    return f"{name[: _MAX_NAME - 9]}_{sha256(tool.encode()).hexdigest()[:8]}"
 
 
 def _result(result: CallToolResult, source: str) -> ToolResult:
-    text = "\n".join(words for part in result.content if (words := _words(part)))
+    text = "\n".join(words for part in result.content if (words := _to_text(part)))
     if not text and result.structured_content is not None:
         text = orjson.dumps(result.structured_content).decode()
     if result.is_error:
@@ -238,7 +238,7 @@ def _result(result: CallToolResult, source: str) -> ToolResult:
     return ToolResult(text, (source,))
 
 
-def _words(part: object) -> str:
+def _to_text(part: object) -> str:
     match part:
         case TextContent(text=text) | EmbeddedResource(resource=TextResourceContents(text=text)):
             return text

@@ -7,11 +7,11 @@ from threading import Lock
 
 from domain.content import Content, ContentStore
 
-FOR_S = 10.0
+TTL_S = 10.0
 """Seconds for which a text is cached; an erased one may be read here for as long."""
-MOST = 8_000_000
+MAX_CHARACTERS = 8_000_000
 """Maximum characters of all cached texts."""
-LONGEST = 200_000
+MAX_TEXT = 200_000
 """Maximum characters of a cached text."""
 
 
@@ -27,40 +27,40 @@ class RecentContent:
 
     def put(self, content: Content) -> str:
         stored = self._store.put(content)
-        self.note([content])
+        self.cache([content])
         return stored
 
     def get(self, owner: str, hashes: Iterable[str]) -> Mapping[str, str]:
         wanted = list(hashes)
         with self._lock:
-            self._forget_old()
+            self._evict()
             found = {each: kept[0] for each in wanted if (kept := self._kept.get((owner, each)))}
         missing = [each for each in wanted if each not in found]
         if not missing:
             return found
         read = self._store.get(owner, missing)
-        self._keep([(owner, each, text) for each, text in read.items()])
+        self._add([(owner, each, text) for each, text in read.items()])
         return {**found, **read}
 
-    def note(self, contents: Sequence[Content]) -> None:
+    def cache(self, contents: Sequence[Content]) -> None:
         """Cache texts that were stored without this store."""
-        self._keep([(content.owner, content.hash, content.text) for content in contents])
+        self._add([(content.owner, content.hash, content.text) for content in contents])
 
-    def _keep(self, texts: Sequence[tuple[str, str, str]]) -> None:
-        until = self._clock() + FOR_S
+    def _add(self, texts: Sequence[tuple[str, str, str]]) -> None:
+        until = self._clock() + TTL_S
         with self._lock:
             for owner, text_hash, text in texts:
-                if len(text) <= LONGEST and (owner, text_hash) not in self._kept:
+                if len(text) <= MAX_TEXT and (owner, text_hash) not in self._kept:
                     self._kept[owner, text_hash] = text, until
                     self._characters += len(text)
-            self._forget_old()
+            self._evict()
 
-    def _forget_old(self) -> None:
+    def _evict(self) -> None:
         """Evict expired texts, and the oldest ones while the cache is too large."""
         now = self._clock()
         while self._kept:
             key, (text, until) = next(iter(self._kept.items()))
-            if until > now and self._characters <= MOST:
+            if until > now and self._characters <= MAX_CHARACTERS:
                 return
             del self._kept[key]
             self._characters -= len(text)

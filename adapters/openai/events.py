@@ -9,7 +9,7 @@ DONE = b"[DONE]"
 _BOM = b"\xef\xbb\xbf"
 
 
-class Events:
+class ServerSentEvents:
     """Cuts a byte stream into the data of its server-sent events, wherever the network cut it.
 
     Events of several data lines are joined unless the first of them is whole by itself: some gateways leave out
@@ -41,10 +41,10 @@ class Events:
         if not self._begun:
             line, self._begun = line.removeprefix(_BOM), True
         if not line:
-            yield from self._closed()
+            yield from self._flush()
             return
         if line.startswith(b"{") and _is_whole(line):  # an error, as a rule, that somebody wrote into the stream
-            yield from self._closed()
+            yield from self._flush()
             yield line
             return
         field, colon, value = line.partition(b":")
@@ -62,17 +62,17 @@ class Events:
     def _add(self, value: bytes) -> Iterator[bytes]:
         """Add a line of data; what stood before it is an event of its own if it is whole."""
         if self._data and (value == DONE or (len(self._data) == 1 and _is_whole(self._data[0]))):
-            yield from self._closed()
+            yield from self._flush()
         self._data.append(value)
         self._held += len(value) + 1
 
     @property
-    def _joined(self) -> bytes:
+    def _joined_data(self) -> bytes:
         return self._data[0] if len(self._data) == 1 else b"\n".join(self._data)
 
-    def _closed(self) -> Iterator[bytes]:
+    def _flush(self) -> Iterator[bytes]:
         if self._data:
-            yield _as_error(self._joined) if self._is_error else self._joined
+            yield _as_error(self._joined_data) if self._is_error else self._joined_data
         self._data.clear()
         self._held = 0
         self._is_error = False

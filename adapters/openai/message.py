@@ -14,7 +14,7 @@ _THOUGHTS = ("reasoning_content", "reasoning", "reasoning_text", "thinking", "th
 _HIGH = ("\ud800", "\udbff")
 
 
-class Written:
+class AssembledText:
     """A text out of pieces. A half of a character is held until the other half comes."""
 
     def __init__(self) -> None:

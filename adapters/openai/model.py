@@ -18,7 +18,7 @@ from adapters.openai.error_body import error_object
 from adapters.openai.errors import NOTHING_MORE, Extras, failure, of_status, of_transport
 from adapters.openai.parameters import REFUSALS, Adaptation, Adaptations, adapt, refused_parameter, request_body
 from adapters.openai.response_body import body_of, fault_of, receive
-from adapters.openai.stream import Arriving
+from adapters.openai.stream import PartialAnswer
 from domain.chat.ports import ModelFailure, ModelReply, ModelRequest
 
 PROBE_SECONDS = 2.0
@@ -63,23 +63,23 @@ class OpenAIModel:
 
         Once the provider has given its finish reason the answer stands, whatever happens to the rest of the stream.
         """
-        arriving = Arriving(on_delta, Extras(tools=bool(request.tools), schema=request.reply_schema is not None))
+        arriving = PartialAnswer(on_delta, Extras(tools=bool(request.tools), schema=request.reply_schema is not None))
         heads: list[str | None] = [None]
         try:
             async with asyncio.timeout(request.longest_s):
                 await self._exchange(request, arriving, heads)
         except ModelFailure as failed:
-            if not arriving.stands:
+            if not arriving.is_usable:
                 raise self._with_arrived(failed, arriving, request, heads[0]) from failed.__cause__
         except _FAULTS as fault:
-            if not arriving.stands:
+            if not arriving.is_usable:
                 raise self._with_arrived(fault_of(fault, arriving), arriving, request, heads[0]) from fault
         try:
             return arriving.reply(request, heads[0])
         except ModelFailure as failed:
             raise self._with_arrived(failed, arriving, request, heads[0]) from None
 
-    async def _exchange(self, request: ModelRequest, arriving: Arriving, heads: list[str | None]) -> None:
+    async def _exchange(self, request: ModelRequest, arriving: PartialAnswer, heads: list[str | None]) -> None:
         """Send the request and take the answer."""
         adaptation = self._adaptations.of(request.model)
         body = request_body(request, adaptation)
@@ -95,7 +95,7 @@ class OpenAIModel:
             error = error_object(refused.response.content) if refused.status_code in REFUSALS else {}
             raise self._with_adaptation(failed, error, request, body, adaptation) from None
         except ModelFailure as failed:
-            if arriving.begun:
+            if arriving.is_billable:
                 raise
             raise self._with_adaptation(failed, arriving.error, request, body, adaptation) from failed.__cause__
 
@@ -123,10 +123,10 @@ class OpenAIModel:
         try:
             offered = await self._offered_window()
         except (APIError, *_FAULTS):
-            return self._bounded(known_context_window(model))  # not remembered: it may know when it is back
+            return self._limit_window(known_context_window(model))  # not remembered: it may know when it is back
         if len(self._windows) >= _MOST_WINDOWS:  # agents name models as they like
             self._windows.clear()
-        size = self._windows[model] = self._bounded(offered or known_context_window(model))
+        size = self._windows[model] = self._limit_window(offered or known_context_window(model))
         return size
 
     async def probe(self) -> None:
@@ -143,11 +143,11 @@ class OpenAIModel:
         await self._client.close()
 
     def _with_arrived(
-        self, failed: ModelFailure, arriving: Arriving, request: ModelRequest, call_id: str | None
+        self, failed: ModelFailure, arriving: PartialAnswer, request: ModelRequest, call_id: str | None
     ) -> ModelFailure:
         """The same failure without our key, and with what arrived before it: a begun answer is charged in part."""
         failed.provider_call_id = arriving.id or failed.provider_call_id or call_id
-        if arriving.begun:
+        if arriving.is_billable:
             failed.charge = "partial"
             failed.usage = arriving.usage(request, whole=False)
         return self._without_key(failed)
@@ -173,7 +173,7 @@ class OpenAIModel:
             return None
         return size if isinstance(size, int) and not isinstance(size, bool) and 0 < size <= MAX_WINDOW else None
 
-    def _bounded(self, offered: int | None) -> int:
+    def _limit_window(self, offered: int | None) -> int:
         return min((size for size in (offered, self._context_window) if size), default=DEFAULT_WINDOW)
 
     def _without_key(self, failed: ModelFailure) -> ModelFailure:

@@ -37,7 +37,7 @@ class ProviderCatalogue:
         self._believed_until = 0.0
         self._fetching = asyncio.Lock()
 
-    async def knows(self, model: str) -> bool:
+    async def has_model(self, model: str) -> bool:
         """Return if the provider has it, or the price list; see the port."""
         if model == self._default or self._is_priced(model):
             return True
@@ -80,5 +80,5 @@ class FixedCatalogue:
     def __init__(self, *models: str) -> None:
         self._models = frozenset(models)
 
-    async def knows(self, model: str) -> bool:
+    async def has_model(self, model: str) -> bool:
         return model in self._models

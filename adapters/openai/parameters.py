@@ -8,7 +8,7 @@ from typing import Any
 
 from adapters.openai.error_body import words_in
 from adapters.openai.prompts import extras_of, message_of
-from domain.chat.policy import BELIEVED_S
+from domain.chat.policy import REFUSAL_TTL_S
 from domain.chat.ports import Message, ModelRequest
 
 CAPS = ("max_tokens", "max_completion_tokens")
@@ -58,7 +58,7 @@ class Adaptations:
     def learn(self, model: str, adaptation: Adaptation) -> None:
         if len(self._learnt) >= _MOST_MODELS:
             self._learnt.clear()
-        self._learnt[model] = adaptation, self._clock() + BELIEVED_S
+        self._learnt[model] = adaptation, self._clock() + REFUSAL_TTL_S
 
 
 def request_body(request: ModelRequest, adaptation: Adaptation) -> dict[str, Any]:

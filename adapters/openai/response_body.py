@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 import httpx2
 
 from adapters.openai.errors import of_transport
-from adapters.openai.stream import Arriving, Reading
+from adapters.openai.stream import PartialAnswer, ResponseReader
 from domain.chat.ports import ModelFailure
 
 LAST_WORD_SECONDS = 5.0  # of silence after the finish reason, while usage and [DONE] may come
@@ -24,12 +24,12 @@ async def body_of(response: httpx2.Response, *, most: int) -> bytes:
     return bytes(body)
 
 
-async def receive(response: httpx2.Response, arriving: Arriving) -> None:
+async def receive(response: httpx2.Response, arriving: PartialAnswer) -> None:
     """Take the pieces of an answer until it is whole, or is not waited for any longer."""
     pieces = response.aiter_raw()
-    reading = Reading(arriving)
+    reading = ResponseReader(arriving)
     while not (arriving.done or arriving.is_too_long):
-        received = await (last_words(pieces, arriving) if arriving.ending else anext(pieces, b""))
+        received = await (last_words(pieces, arriving) if arriving.is_ending else anext(pieces, b""))
         if received:
             reading.feed(received)
         elif not arriving.done:
@@ -39,7 +39,7 @@ async def receive(response: httpx2.Response, arriving: Arriving) -> None:
         await until_body_ends(pieces)
 
 
-async def last_words(pieces: AsyncIterator[bytes], arriving: Arriving) -> bytes:
+async def last_words(pieces: AsyncIterator[bytes], arriving: PartialAnswer) -> bytes:
     """Return the piece after the finish reason; silence makes the answer whole."""
     try:
         async with asyncio.timeout(LATE_WORD_SECONDS if arriving.is_late else LAST_WORD_SECONDS):
@@ -49,10 +49,10 @@ async def last_words(pieces: AsyncIterator[bytes], arriving: Arriving) -> bytes:
         return b""
 
 
-def fault_of(fault: Exception, arriving: Arriving) -> ModelFailure:
+def fault_of(fault: Exception, arriving: PartialAnswer) -> ModelFailure:
     """The failure that an error of the connection or of time is; an answer too long for its time would be so again."""
     failed = of_transport(fault)
-    failed.permanent |= isinstance(fault, TimeoutError) and arriving.begun
+    failed.permanent |= isinstance(fault, TimeoutError) and arriving.is_billable
     return failed
 
 

@@ -11,9 +11,9 @@ from adapters.openai.bounds import MAX_ANSWER_BYTES, MAX_BODY_BYTES, MAX_STREAM_
 from adapters.openai.choices import choice_of, unwrap
 from adapters.openai.error_body import error_in, fields_of
 from adapters.openai.errors import Extras, broken_off_as, cut, in_stream, unreadable
-from adapters.openai.events import DONE, Events
+from adapters.openai.events import DONE, ServerSentEvents
 from adapters.openai.finish_reason import Finish, finish_from, meaning_of
-from adapters.openai.message import MessageFields, Written
+from adapters.openai.message import AssembledText, MessageFields
 from adapters.openai.tools import Requests
 from adapters.openai.usage import estimated_tokens, of_total, prompt_bytes, usage_of
 from domain.chat.ports import ModelFailure, ModelReply, ModelRequest, Usage
@@ -22,7 +22,7 @@ _JSON_STARTS = (b"{", b"[")
 _BLANKS = b" \t\r\n\xef\xbb\xbf"
 
 
-class Arriving:
+class PartialAnswer:
     """An answer while it arrives, piece by piece; `finish` is the provider's own reason, as soon as it gives one.
 
     `is_late` once text came behind a reason: then the reason may stand in every chunk, and is no sign of the end.
@@ -31,8 +31,8 @@ class Arriving:
     def __init__(self, on_delta: Callable[[str], None], extras: Extras) -> None:
         self.extras = extras
         self._on_delta = on_delta
-        self._text = Written()
-        self._refusal = Written()
+        self._text = AssembledText()
+        self._refusal = AssembledText()
         self._fields = MessageFields()
         self._requests = Requests()
         self._counted: Usage | None = None
@@ -73,7 +73,7 @@ class Arriving:
             if isinstance(each, dict):
                 one = unwrap(each)
                 if (error := error_in(one)) is not None:
-                    raise self._refused(error)
+                    raise self._record_error(error)
                 self._add(one)
             else:
                 self._is_odd = True
@@ -91,13 +91,13 @@ class Arriving:
         if choice is None or choice.get("index") not in (None, 0, "0"):
             return
         if error := choice.get("error"):
-            raise self._refused(fields_of(error))
+            raise self._record_error(fields_of(error))
         said = self._message_piece(choice)
         if self._add_message(said):
             self.is_late |= self.finish is not None
         self.finish = _reason_of(choice) or self.finish
 
-    def _refused(self, error: dict[str, Any]) -> ModelFailure:
+    def _record_error(self, error: dict[str, Any]) -> ModelFailure:
         self.error = error
         return in_stream(error, self.extras)
 
@@ -129,17 +129,17 @@ class Arriving:
         return self._text.bytes + self._refusal.bytes + self._requests.bytes
 
     @property
-    def ending(self) -> bool:
+    def is_ending(self) -> bool:
         """True once all that was asked for seems to have come; usage may follow."""
         return self.done or self.finish is not None
 
     @property
-    def stands(self) -> bool:
+    def is_usable(self) -> bool:
         """True if there is an answer whatever becomes of the connection."""
         return self.done or self.is_too_long or (self.finish is not None and not self.is_late)
 
     @property
-    def begun(self) -> bool:
+    def is_billable(self) -> bool:
         """True if anything came that a provider bills for."""
         return bool(self._size or self._fields.unseen_bytes or self._requests or self._counted)
 
@@ -149,9 +149,9 @@ class Arriving:
         Raises:
             ModelFailure: there is none.
         """
-        if not self.ending and not self.is_too_long:
+        if not self.is_ending and not self.is_too_long:
             is_cut = self.id is not None and not self._is_odd
-            raise cut() if is_cut or (self.begun and not self._is_odd) else unreadable("it holds no whole answer")
+            raise cut() if is_cut or (self.is_billable and not self._is_odd) else unreadable("it holds no whole answer")
 
     def usage(self, request: ModelRequest, *, whole: bool) -> Usage:
         """The provider's numbers where it sent any, else what arrived by `estimated_tokens`, and marked so.
@@ -189,12 +189,12 @@ class Arriving:
         )
 
 
-class Reading:
+class ResponseReader:
     """Reads an answer out of the bytes of its body, whatever its headers call it: events, one JSON text, or lines."""
 
-    def __init__(self, arriving: Arriving) -> None:
+    def __init__(self, arriving: PartialAnswer) -> None:
         self._arriving = arriving
-        self._events = Events()
+        self._events = ServerSentEvents()
         self._body: list[bytes] | None = None
         self._start = b""
         self._has_begun = False
@@ -237,7 +237,7 @@ class Reading:
             self._take_body(b"".join(self._body))
         elif not self._arriving.done:
             self._take_rest()
-        if self._start.lstrip(_BLANKS).startswith(b"<") and not self._arriving.begun:
+        if self._start.lstrip(_BLANKS).startswith(b"<") and not self._arriving.is_billable:
             raise unreadable("it is a page of the web: check the base URL")
         self._arriving.end()
 
@@ -257,7 +257,7 @@ class Reading:
             self._arriving.take_all(line for line in body.splitlines() if line.strip())
             return
         self._arriving.take_json(whole)
-        if self._arriving.begun and self._arriving.finish is None and not self._arriving.done:
+        if self._arriving.is_billable and self._arriving.finish is None and not self._arriving.done:
             self._arriving.done = True  # it is whole JSON, so nothing of it is missing
 
 

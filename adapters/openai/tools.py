@@ -27,7 +27,7 @@ _MOST_LOOKS = 1_000
 
 
 @dataclass(slots=True)
-class _Begun:
+class _PartialRequest:
     """A request of which pieces have come."""
 
     id: str
@@ -59,8 +59,8 @@ class Requests:
     """
 
     def __init__(self) -> None:
-        self._begun: list[_Begun] = []
-        self._numbered: dict[int, _Begun] = {}
+        self._begun: list[_PartialRequest] = []
+        self._numbered: dict[int, _PartialRequest] = {}
         self.bytes = 0
         """UTF-8 bytes of names and arguments so far."""
         self.is_odd = False
@@ -70,13 +70,13 @@ class Requests:
 
     def add(self, pieces: Any) -> None:
         """Add what one chunk holds."""
-        for piece in self._listed(pieces):
+        for piece in self._as_list(pieces):
             if isinstance(piece, dict):
                 self._add(piece)
             else:
                 self.is_odd = True
 
-    def _listed(self, pieces: Any) -> list[Any]:
+    def _as_list(self, pieces: Any) -> list[Any]:
         if isinstance(pieces, list):
             return pieces
         self.is_odd = True
@@ -109,21 +109,21 @@ class Requests:
         self.is_odd |= not isinstance(value, dict)
         return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
 
-    def _one(self, index: int | None, id: str, name: str, arguments: str) -> _Begun | None:  # noqa: A002  (its name there)
+    def _one(self, index: int | None, id: str, name: str, arguments: str) -> _PartialRequest | None:  # noqa: A002  (its name there)
         """The request that a piece belongs to: a new one, unless it goes on with one that has begun."""
-        known = self._numbered.get(index) if index is not None else self._unnumbered(id)
+        known = self._numbered.get(index) if index is not None else self._find_unnumbered(id)
         if known is not None and not _is_another(known, id, name, arguments):
             known.id = known.id or id
             return known
         if len(self._begun) >= MOST_REQUESTS:
             return None
-        begun = _Begun(id, name="")
+        begun = _PartialRequest(id, name="")
         self._begun.append(begun)
         if index is not None:
             self._numbered[index] = begun
         return begun
 
-    def _unnumbered(self, id: str) -> _Begun | None:  # noqa: A002  (its name there)
+    def _find_unnumbered(self, id: str) -> _PartialRequest | None:  # noqa: A002  (its name there)
         last = self._begun[-1] if self._begun else None
         return next((begun for begun in self._begun if id and begun.id == id), last)
 
@@ -173,7 +173,7 @@ def _values(text: str) -> Iterator[tuple[Any, str]]:
     yield None, rest
 
 
-def _is_another(known: _Begun, id: str, name: str, arguments: str) -> bool:  # noqa: A002  (its name there)
+def _is_another(known: _PartialRequest, id: str, name: str, arguments: str) -> bool:  # noqa: A002  (its name there)
     """Return true if a piece that seems to go on with a request begins another one."""
     if not name or not known.name:
         return False

@@ -47,7 +47,7 @@ def usage_of(chunk: Mapping[str, Any], choice: Mapping[str, Any]) -> Usage | Non
     if not told:  # as in most chunks
         return None
     told = [each for place in told for each in _within(place)]
-    counted = (usage for read in (_counted, _total) for place in told if (usage := read(place)) is not None)
+    counted = (usage for read in (_parse_counts, _total) for place in told if (usage := read(place)) is not None)
     return next(counted, None)
 
 
@@ -72,14 +72,14 @@ def _total(counts: Mapping[str, Any]) -> Usage | None:
     return Usage(0, total, estimated=True) if total and not any(counts.get(name) for name in _NAMES) else None
 
 
-def _counted(counts: Mapping[str, Any]) -> Usage | None:
+def _parse_counts(counts: Mapping[str, Any]) -> Usage | None:
     """None where the counts are all zero, as some send before they have counted, or one of them is none."""
     if any(count_from(counts[name]) is None for name in _NAMES if counts.get(name) is not None):
         return None
     prompt, completion = _first(counts, _PROMPT), _first(counts, _COMPLETION)
     if not prompt + completion:
         return None
-    cached, beside = _cached(counts), sum(_first(counts, (name,)) for name in _BESIDE)
+    cached, beside = _cached_tokens(counts), sum(_first(counts, (name,)) for name in _BESIDE)
     total = _first(counts, _TOTAL)
     left = total - prompt - completion
     if left > 0 and left in (cached, beside):  # tokens of a cache that are counted beside the prompt's
@@ -91,7 +91,7 @@ def _counted(counts: Mapping[str, Any]) -> Usage | None:
     return Usage(prompt, completion, min(cached, prompt))
 
 
-def _cached(counts: Mapping[str, Any]) -> int:
+def _cached_tokens(counts: Mapping[str, Any]) -> int:
     places = [*(object_from(counts.get(name)) for name in _DETAILS), counts]
     return max(_first(place, _CACHED) for place in places)
 

@@ -27,11 +27,11 @@ _MAX_DEPTH = 6
 
 def wait_of(headers: Mapping[str, str], error: Any, said: str, now: datetime) -> float | None:
     """Seconds, from `retry-after(-ms)`, the error's fields or words, or a limit's reset; None where none says."""
-    found = next(_waits(headers, error, said, now), None)
+    found = next(_named_waits(headers, error, said, now), None)
     return None if found is None else min(found, LONGEST_WAIT_S)
 
 
-def _waits(headers: Mapping[str, str], error: Any, said: str, now: datetime) -> Iterator[float]:
+def _named_waits(headers: Mapping[str, str], error: Any, said: str, now: datetime) -> Iterator[float]:
     """Each wait that is named, the most exact first."""
     milliseconds = _seconds(headers.get("retry-after-ms"))
     named = None if milliseconds is None else milliseconds / 1000
@@ -120,11 +120,11 @@ def _until_reset(headers: Mapping[str, str], now: datetime) -> float | None:
         wait = _moment_or_seconds(text, now) if found else None
         if found and wait is not None:
             waits[found[1] or found[2] or ""] = wait
-    used_up = [wait for limit, wait in waits.items() if _left(headers, limit) == 0]
+    used_up = [wait for limit, wait in waits.items() if _remaining_quota(headers, limit) == 0]
     return max(used_up or waits.values(), default=None)
 
 
-def _left(headers: Mapping[str, str], limit: str) -> float | None:
+def _remaining_quota(headers: Mapping[str, str], limit: str) -> float | None:
     names = (f"ratelimit-remaining-{limit}", f"ratelimit-{limit}-remaining") if limit else ("ratelimit-remaining",)
     texts = (headers.get(prefix + name) for name in names for prefix in ("x-", "anthropic-", ""))
     return next((left for text in texts if (left := _seconds(text)) is not None), None)

@@ -4,13 +4,13 @@ from dataclasses import fields
 
 from adapters.postgres.ledger.pool import Database
 from domain.agents.definition import AgentDefinition
-from domain.agents.names import Known
-from domain.agents.ports import AgentFilter, AgentPage, VersionPage
+from domain.agents.names import AgentNames
+from domain.agents.ports import AgentFilter, AgentPage, AgentVersionPage
 from domain.agents.projection import AgentRow, AgentVersionRow
 from domain.errors import NotFound
 
 _SELECT = f"SELECT {', '.join(field.name for field in fields(AgentRow))} "
-_PASSING = """
+_CONDITIONS = """
     FROM agents
     WHERE tenant_id IN (%(tenant_id)s, '*')
       AND (status = %(status)s OR %(status)s::text IS NULL AND retired_at IS NULL)
@@ -20,8 +20,8 @@ _PASSING = """
            OR strpos(lower(concat_ws(E'\\n', id, name, description, array_to_string(capabilities, E'\\n'))),
                      lower(%(q)s)) > 0)
 """
-_PAGE = _SELECT + _PASSING + "ORDER BY id, tenant_id OFFSET %(skip)s LIMIT %(limit)s"
-_COUNT = "SELECT count(*)" + _PASSING
+_PAGE = _SELECT + _CONDITIONS + "ORDER BY id, tenant_id OFFSET %(skip)s LIMIT %(limit)s"
+_COUNT = "SELECT count(*)" + _CONDITIONS
 _GET = (
     _SELECT
     + """
@@ -86,15 +86,15 @@ class PostgresAgents:
             raise NotFound(f"there is no version {version} of agent {agent_id}")
         return AgentVersionRow(*row)
 
-    def versions(self, tenant_id: str, agent_id: str, *, skip: int, limit: int) -> VersionPage:
+    def versions(self, tenant_id: str, agent_id: str, *, skip: int, limit: int) -> AgentVersionPage:
         one = {"tenant_id": tenant_id, "agent_id": agent_id}
         with self._database.connection() as connection:
             rows = connection.execute(_VERSIONS.encode(), {**one, "skip": skip, "limit": limit}, prepare=True)
             versions = [AgentVersionRow(*row) for row in rows]
             count = connection.execute(_VERSION_COUNT.encode(), one, prepare=True).fetchone()
-        return VersionPage(versions, count[0] if count else 0)
+        return AgentVersionPage(versions, count[0] if count else 0)
 
-    def names(self, tenant_id: str) -> list[Known]:
+    def names(self, tenant_id: str) -> list[AgentNames]:
         with self._database.connection() as connection:
             rows = connection.execute(_NAMES, (tenant_id,), prepare=True)
-            return [Known(agent_id, name, aliases, retired=retired) for agent_id, name, aliases, retired in rows]
+            return [AgentNames(agent_id, name, aliases, retired=retired) for agent_id, name, aliases, retired in rows]

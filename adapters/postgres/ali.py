@@ -5,7 +5,7 @@ from typing import Any
 
 from adapters.postgres.ledger.log import Connection
 from adapters.postgres.ledger.pool import Database
-from domain.ali.ports import DayCost, DayTurns, Facts, RunningRun, UsualTime, WaitingApproval
+from domain.ali.ports import DayCost, DayTurns, Facts, RunningRun, UsualDuration, WaitingApproval
 from domain.tenant_ids import unqualified
 
 _COSTS = """
@@ -67,7 +67,7 @@ class PostgresAli:
                     for kind, run, began in _rows(connection, statement, tenant_id, most)
                 ),
                 usual=tuple(
-                    UsualTime(kind, finished, p95_s)
+                    UsualDuration(kind, finished, p95_s)
                     for statement in (_USUAL_TURNS, _USUAL_SWARMS)
                     for kind, finished, p95_s in _rows(connection, statement, tenant_id, since)
                     if finished

@@ -5,7 +5,7 @@ from typing import Any
 
 from adapters.postgres.ledger.pool import Database
 from domain.approvals.aggregate import OPEN
-from domain.approvals.ports import ApprovalCount, ApprovalFilter, ApprovalPage, ReadApproval, ReadStep
+from domain.approvals.ports import ApprovalCount, ApprovalFilter, ApprovalPage, ApprovalStepView, ApprovalView
 from domain.approvals.projection import ApprovalRow, ApprovalStepRow
 
 _COLUMNS = ", ".join(f"a.{field.name}" for field in fields(ApprovalRow))
@@ -26,7 +26,7 @@ _HISTORY = f"""
     WHERE a.tenant_id = %s AND s.approval_id = %s ORDER BY s.step
 """  # noqa: S608  (the same)
 _COUNTS = "SELECT status, risk, count(*), min(created_at) FROM approvals GROUP BY 1, 2 ORDER BY 1, 2"
-_PASSING = {
+_CONDITIONS = {
     "status": "a.status = ANY(%(status)s)",
     "assigned_to": "%(assigned_to)s = ANY(a.deciders)",
     "since": "a.created_at >= %(since)s",
@@ -45,7 +45,7 @@ class PostgresApprovals:
         values: dict[str, Any] = {
             f.name: value for f in fields(wanted) if (value := getattr(wanted, f.name)) is not None
         }
-        passing = " AND ".join(_PASSING.get(name, f"a.{name} = %({name})s") for name in values)
+        passing = " AND ".join(_CONDITIONS.get(name, f"a.{name} = %({name})s") for name in values)
         if wanted.status is not None:
             values["status"] = list(wanted.status)
             passing += _ONLY_OPEN if set(wanted.status) <= set(OPEN) else ""  # lets the planner use the partial index
@@ -55,17 +55,17 @@ class PostgresApprovals:
         with self._database.connection() as connection:
             rows = connection.execute(page.encode(), {**values, "skip": skip, "limit": limit}).fetchall()
             total = connection.execute(count.encode(), values).fetchone()
-        return ApprovalPage([_approval(row) for row in rows], total[0] if total else 0)
+        return ApprovalPage([_to_approval(row) for row in rows], total[0] if total else 0)
 
-    def get(self, tenant_id: str, approval_id: str) -> ReadApproval | None:
+    def get(self, tenant_id: str, approval_id: str) -> ApprovalView | None:
         with self._database.connection() as connection:
             row = connection.execute(_GET.encode(), (tenant_id, approval_id), prepare=True).fetchone()
-        return _approval(row) if row else None
+        return _to_approval(row) if row else None
 
-    def history(self, tenant_id: str, approval_id: str) -> list[ReadStep]:
+    def history(self, tenant_id: str, approval_id: str) -> list[ApprovalStepView]:
         with self._database.connection() as connection:
             rows = connection.execute(_HISTORY.encode(), (tenant_id, approval_id), prepare=True).fetchall()
-        return [ReadStep(ApprovalStepRow(*row[:-2]), row[-2], row[-1]) for row in rows]
+        return [ApprovalStepView(ApprovalStepRow(*row[:-2]), row[-2], row[-1]) for row in rows]
 
     def counts(self) -> list[ApprovalCount]:
         with self._database.connection() as connection:
@@ -73,5 +73,5 @@ class PostgresApprovals:
         return [ApprovalCount(*row) for row in rows]
 
 
-def _approval(row: tuple[Any, ...]) -> ReadApproval:
-    return ReadApproval(ApprovalRow(*row[: -len(_BODIES)]), *row[-len(_BODIES) :])
+def _to_approval(row: tuple[Any, ...]) -> ApprovalView:
+    return ApprovalView(ApprovalRow(*row[: -len(_BODIES)]), *row[-len(_BODIES) :])

@@ -7,11 +7,11 @@ from typing import Any
 from adapters.postgres.ledger.pool import Database
 from adapters.postgres.ledger.prepared import Statement, integer, text
 from domain.chat import aggregate
-from domain.chat.ports import Door, SpokenTurn
+from domain.chat.ports import AdmittedSession, TurnWithTexts
 from domain.chat.views import SessionRow, TurnRow
 from domain.content import Content
 from domain.errors import NotFound
-from domain.events import Registry
+from domain.events import EventRegistry
 
 _OPEN = Statement(
     b"chat_open",
@@ -58,11 +58,11 @@ _OVERDUE = f"""
 class PostgresAdmission:
     """`domain.chat.ports.Admission` in one round trip."""
 
-    def __init__(self, database: Database, registry: Registry) -> None:
+    def __init__(self, database: Database, registry: EventRegistry) -> None:
         self._database = database
         self._registry = registry
 
-    def open(self, *, session_id: str, agent_id: str, tenant_id: str, message: Content) -> Door:
+    def open(self, *, session_id: str, agent_id: str, tenant_id: str, message: Content) -> AdmittedSession:
         values = (agent_id, aggregate.session_stream(session_id), message.owner, message.hash, message.text, tenant_id)
         found = self._database.execute(_OPEN, [value.encode() for value in values])
         agent, past = None, []
@@ -77,7 +77,7 @@ class PostgresAdmission:
         if agent is None:
             raise NotFound(f"there is no agent {agent_id}, or it is not deployed", field="agent_id")
         hold = agent[2] if agent[2] != "none" else None
-        return Door(session, agent_id=agent[0], agent_version=agent[1], hold=hold)
+        return AdmittedSession(session, agent_id=agent[0], agent_version=agent[1], hold=hold)
 
 
 class PostgresChats:
@@ -90,8 +90,10 @@ class PostgresChats:
         row = self._rows(_SESSION, session_id)
         return SessionRow(*row[0]) if row else None
 
-    def turns(self, session_id: str, *, skip: int, limit: int) -> list[SpokenTurn]:
-        return [SpokenTurn(TurnRow(*row[:-2]), row[-2], row[-1]) for row in self._rows(_TURNS, session_id, skip, limit)]
+    def turns(self, session_id: str, *, skip: int, limit: int) -> list[TurnWithTexts]:
+        return [
+            TurnWithTexts(TurnRow(*row[:-2]), row[-2], row[-1]) for row in self._rows(_TURNS, session_id, skip, limit)
+        ]
 
     def turn_of(self, session_id: str, message_id: str) -> TurnRow | None:
         rows = self._rows(_TURN_OF, message_id, session_id)

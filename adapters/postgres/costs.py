@@ -5,7 +5,7 @@ from datetime import date, datetime
 from typing import Any
 
 from adapters.postgres.ledger.pool import Database
-from domain.costs.ports import CallFilter, CallPage, GroupBy, ModelRefusal, UsageGroup
+from domain.costs.ports import CallFilter, CallPage, GroupBy, RefusedPart, UsageGroup
 from domain.costs.projection import CallRow
 from domain.tenant_ids import unqualified
 
@@ -71,10 +71,10 @@ class PostgresCosts:
             total = connection.execute(count.encode(), values).fetchone()
         return CallPage([CallRow(*row) for row in rows], total[0] if total else 0)
 
-    def refusals(self, model: str, since: datetime) -> list[ModelRefusal]:
+    def refusals(self, model: str, since: datetime) -> list[RefusedPart]:
         with self._database.connection() as connection:
             rows = connection.execute(_REFUSALS, (model, since), prepare=True).fetchall()
-        return [ModelRefusal(*row) for row in rows]
+        return [RefusedPart(*row) for row in rows]
 
     def overdue_calls(self, before: datetime, limit: int) -> list[CallRow]:
         with self._database.connection() as connection:

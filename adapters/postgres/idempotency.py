@@ -8,7 +8,7 @@ import psycopg
 from psycopg.types.json import Jsonb
 
 from adapters.postgres.ledger.pool import Database
-from domain.idempotency.ports import ACCEPTED, KEPT_S, LEASE_S, Answer, Outcome
+from domain.idempotency.ports import ACCEPTED, KEPT_S, LEASE_S, ClaimResult, StoredAnswer
 
 # The key is claimed if its row is new or expired, or if its holder stopped renewing the lease during the work.
 _CLAIM = """
@@ -38,7 +38,7 @@ _SWEEP = """
         SELECT key FROM http_idempotency WHERE expires_at < now() LIMIT %s FOR UPDATE SKIP LOCKED)
 """
 _SWEEP_EVERY_S = 60.0
-_SWEPT_AT_ONCE = 200
+_SWEEP_LIMIT = 200
 
 
 class PostgresAnswers:
@@ -50,17 +50,17 @@ class PostgresAnswers:
         self._kept_s = kept_s
         self._sweep_at = time.monotonic() + _SWEEP_EVERY_S
 
-    async def claim(self, key: bytes, fingerprint: bytes, holder: str) -> Outcome:
+    async def claim(self, key: bytes, fingerprint: bytes, holder: str) -> ClaimResult:
         return await asyncio.to_thread(self._claim, key, fingerprint, holder)
 
     async def renew(self, key: bytes, holder: str) -> None:
         await asyncio.to_thread(self._run, _RENEW, (self._lease_s, key, holder))
 
-    async def keep(self, key: bytes, holder: str, answer: Answer) -> None:
+    async def keep(self, key: bytes, holder: str, answer: StoredAnswer) -> None:
         kept = (answer.status, Jsonb(answer.headers), answer.body, key, holder)
         await asyncio.to_thread(self._run, _KEEP, kept)
 
-    async def replace(self, key: bytes, answer: Answer) -> None:
+    async def replace(self, key: bytes, answer: StoredAnswer) -> None:
         kept = (answer.status, Jsonb(answer.headers), answer.body, key, ACCEPTED)
         await asyncio.to_thread(self._run, _REPLACE, kept)
 
@@ -71,7 +71,7 @@ class PostgresAnswers:
         with self._database.connection() as connection:
             connection.execute(statement, values)
 
-    def _claim(self, key: bytes, fingerprint: bytes, holder: str) -> Outcome:
+    def _claim(self, key: bytes, fingerprint: bytes, holder: str) -> ClaimResult:
         wanted = {
             "key": key,
             "fingerprint": fingerprint,
@@ -80,23 +80,23 @@ class PostgresAnswers:
             "kept": self._kept_s,
         }
         with self._database.connection() as connection:
-            self._sweep_now_and_then(connection)
+            self._sweep_if_due(connection)
             if connection.execute(_CLAIM, wanted).fetchone():
                 return "claimed"
             row = connection.execute(_READ, (key,)).fetchone()
         return _outcome(row, fingerprint)
 
-    def _sweep_now_and_then(self, connection: psycopg.Connection[Any]) -> None:
+    def _sweep_if_due(self, connection: psycopg.Connection[Any]) -> None:
         if time.monotonic() >= self._sweep_at:
-            swept = connection.execute(_SWEEP, (_SWEPT_AT_ONCE,)).rowcount
-            self._sweep_at = time.monotonic() + (_SWEEP_EVERY_S if swept < _SWEPT_AT_ONCE else 0.0)
+            swept = connection.execute(_SWEEP, (_SWEEP_LIMIT,)).rowcount
+            self._sweep_at = time.monotonic() + (_SWEEP_EVERY_S if swept < _SWEEP_LIMIT else 0.0)
 
 
-def _outcome(row: tuple[Any, ...] | None, fingerprint: bytes) -> Outcome:
+def _outcome(row: tuple[Any, ...] | None, fingerprint: bytes) -> ClaimResult:
     if row is None:  # released between the two statements: the next attempt gets it
         return "busy"
     if row[0] != fingerprint:
         return "other_body"
     if row[1] is None:
         return "busy"
-    return Answer(row[1], tuple((name, value) for name, value in row[2]), row[3])
+    return StoredAnswer(row[1], tuple((name, value) for name, value in row[2]), row[3])

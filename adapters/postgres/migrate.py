@@ -15,12 +15,12 @@ _APPLIED = """
 """
 
 
-def known() -> list[str]:
+def known_migrations() -> list[str]:
     """Return the names of all migrations of this release, in order."""
     return sorted(path.name for path in DIRECTORY.glob("*.sql"))
 
 
-def applied(dsn: str) -> list[str]:
+def applied_migrations(dsn: str) -> list[str]:
     """Return the names of the migrations that the database has, in order; none for a new one."""
     with connect(dsn) as connection:
         there = connection.execute("SELECT to_regclass('schema_migrations')").fetchone()
@@ -43,7 +43,7 @@ def migrate(dsn: str) -> list[str]:
         connection.execute(_APPLIED)
         present = {row[0] for row in connection.execute("SELECT name FROM schema_migrations")}
         _refuse_other(present)
-        for name in known():
+        for name in known_migrations():
             if name in present:
                 continue
             with connection.transaction():
@@ -55,6 +55,6 @@ def migrate(dsn: str) -> list[str]:
 
 def _refuse_other(present: set[str]) -> None:
     """A database with other files than ours that lacks some of ours is not an earlier state of this release's."""
-    own = set(known())
+    own = set(known_migrations())
     if (others := sorted(present - own)) and own - present:
         raise Conflict(f"the tables were made by another line of releases ({', '.join(others)}): use an empty database")

@@ -7,9 +7,9 @@ from decimal import Decimal
 from typing import Any
 
 from adapters.postgres.ledger.pool import Database
-from domain.swarm.events import Agent
-from domain.swarm.members import of_session
-from domain.swarm.ports import SeenSwarm, Spent, SwarmFilter, SwarmPage
+from domain.swarm.events import PinnedSwarmAgent
+from domain.swarm.members import seat_of_session
+from domain.swarm.ports import MemberUsage, SwarmFilter, SwarmPage, SwarmView
 from domain.swarm.projection import SeatRow, SwarmRow
 
 _DEPLOYED = """
@@ -26,7 +26,7 @@ _SEATS = f"SELECT {_SEAT_COLUMNS} FROM swarm_members WHERE task_id = ANY(%s) ORD
 _SPENT = """
     SELECT session_id, sum(total_tokens)::bigint, sum(cost) FROM cost_calls WHERE workflow_id = ANY(%s) GROUP BY 1
 """
-_PASSING = {
+_CONDITIONS = {
     "tenant_id": "tenant_id = %(tenant_id)s",
     "status": "status = %(status)s",
     "mode": "mode = %(mode)s",
@@ -38,22 +38,22 @@ _UNENDED = f"""
 
 
 class PostgresSwarms:
-    """`domain.swarm.ports.Agents` and `SwarmReads` on the views; costs are read from the cost ledger's view."""
+    """`domain.swarm.ports.AgentDirectory` and `SwarmReads` on the views; costs are read from the cost ledger's view."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def deployed(self, tenant_id: str, names: Iterable[str]) -> Mapping[str, Agent]:
+    def find_deployed(self, tenant_id: str, names: Iterable[str]) -> Mapping[str, PinnedSwarmAgent]:
         rows = self._rows(_DEPLOYED, list(names), tenant_id)
-        return {name: _agent(*values) for name, *values in rows}
+        return {name: _to_agent(*values) for name, *values in rows}
 
-    def swarm(self, task_id: str) -> SeenSwarm | None:
-        seen = self._seen([SwarmRow(*row) for row in self._rows(_SWARM, task_id)])
+    def swarm(self, task_id: str) -> SwarmView | None:
+        seen = self._load_swarms([SwarmRow(*row) for row in self._rows(_SWARM, task_id)])
         return seen[0] if seen else None
 
     def page(self, wanted: SwarmFilter, *, skip: int, limit: int) -> SwarmPage:
         values = {f.name: value for f in fields(wanted) if (value := getattr(wanted, f.name)) is not None}
-        passing = " AND ".join(_PASSING[name] for name in values)
+        passing = " AND ".join(_CONDITIONS[name] for name in values)
         page = f"""
             SELECT {_SWARM_COLUMNS} FROM swarms WHERE {passing}
             ORDER BY requested_at DESC, task_id DESC OFFSET %(skip)s LIMIT %(limit)s
@@ -62,42 +62,44 @@ class PostgresSwarms:
         with self._database.connection() as connection:
             rows = connection.execute(page.encode(), {**values, "skip": skip, "limit": limit}, binary=True).fetchall()
             total = connection.execute(count.encode(), values).fetchone()
-        return SwarmPage(self._seen([SwarmRow(*row) for row in rows]), total[0] if total else 0)
+        return SwarmPage(self._load_swarms([SwarmRow(*row) for row in rows]), total[0] if total else 0)
 
-    def unended(self, before: datetime, limit: int) -> list[SwarmRow]:
+    def open_swarms(self, before: datetime, limit: int) -> list[SwarmRow]:
         return [SwarmRow(*row) for row in self._rows(_UNENDED, before, limit)]
 
-    def _seen(self, rows: list[SwarmRow]) -> list[SeenSwarm]:
+    def _load_swarms(self, rows: list[SwarmRow]) -> list[SwarmView]:
         """Return the swarms with their members and costs."""
         wanted = [row.task_id for row in rows]
         seats: dict[str, list[SeatRow]] = {task_id: [] for task_id in wanted}
         for row in self._rows(_SEATS, wanted) if wanted else ():
             seat = SeatRow(*row)
             seats[seat.task_id].append(seat)
-        spent = _by_seat(self._rows(_SPENT, wanted)) if wanted else {}
-        return [_with(row, tuple(seats[row.task_id]), spent.get(row.task_id, {})) for row in rows]
+        spent = _costs_by_member(self._rows(_SPENT, wanted)) if wanted else {}
+        return [_add_costs(row, tuple(seats[row.task_id]), spent.get(row.task_id, {})) for row in rows]
 
     def _rows(self, statement: str, *values: object) -> list[tuple[Any, ...]]:
         with self._database.connection() as connection:
             return connection.execute(statement.encode(), values, prepare=True, binary=True).fetchall()
 
 
-def _agent(agent_id: str, version: int, approval: str | None) -> Agent:
+def _to_agent(agent_id: str, version: int, approval: str | None) -> PinnedSwarmAgent:
     hold = None if approval in {None, "none"} else approval
-    return Agent.model_validate({"agent_id": agent_id, "agent_version": version, "hold": hold})
+    return PinnedSwarmAgent.model_validate({"agent_id": agent_id, "agent_version": version, "hold": hold})
 
 
-def _by_seat(rows: Iterable[tuple[str, int, Decimal]]) -> dict[str, dict[str, Spent]]:
+def _costs_by_member(rows: Iterable[tuple[str, int, Decimal]]) -> dict[str, dict[str, MemberUsage]]:
     """Return the costs of each swarm's members; sessions within a member's session count as its own."""
-    spent: dict[str, dict[str, Spent]] = {}
+    spent: dict[str, dict[str, MemberUsage]] = {}
     for session_id, tokens, cost in rows:
-        if place := of_session(session_id):
+        if place := seat_of_session(session_id):
             task_id, seat = place
-            before = spent.setdefault(task_id, {}).get(seat, Spent())
-            spent[task_id][seat] = Spent(before.tokens + tokens, before.cost + cost)
+            before = spent.setdefault(task_id, {}).get(seat, MemberUsage())
+            spent[task_id][seat] = MemberUsage(before.tokens + tokens, before.cost + cost)
     return spent
 
 
-def _with(row: SwarmRow, seats: tuple[SeatRow, ...], spent: Mapping[str, Spent]) -> SeenSwarm:
-    total = Spent(sum(each.tokens for each in spent.values()), sum((each.cost for each in spent.values()), Decimal(0)))
-    return SeenSwarm(row, seats, spent, total)
+def _add_costs(row: SwarmRow, seats: tuple[SeatRow, ...], spent: Mapping[str, MemberUsage]) -> SwarmView:
+    total = MemberUsage(
+        sum(each.tokens for each in spent.values()), sum((each.cost for each in spent.values()), Decimal(0))
+    )
+    return SwarmView(row, seats, spent, total)

@@ -6,7 +6,13 @@ from typing import Any
 
 from adapters.postgres.ledger.pool import Database
 from domain.errors import NotFound
-from domain.graphflow.catalogue.ports import Runs, SeenWorkflow, WorkflowFilter, WorkflowPage, WorkflowVersionPage
+from domain.graphflow.catalogue.ports import (
+    RunStatistics,
+    WorkflowFilter,
+    WorkflowPage,
+    WorkflowVersionPage,
+    WorkflowView,
+)
 from domain.graphflow.catalogue.projection import WorkflowRow, WorkflowVersionRow
 
 _COLUMNS = ", ".join(field.name for field in fields(WorkflowRow))
@@ -24,19 +30,19 @@ _RUNS = """
 """
 _SELECT = (
     f"SELECT {', '.join(f'w.{field.name}' for field in fields(WorkflowRow))},"
-    f" {', '.join(f'r.{field.name}' for field in fields(Runs))} "
+    f" {', '.join(f'r.{field.name}' for field in fields(RunStatistics))} "
 )
-_PASSING = """
+_CONDITIONS = """
     FROM workflows
     WHERE tenant_id IN (%(tenant_id)s, '*') AND status = coalesce(%(status)s, 'active')
       AND (%(q)s::text IS NULL OR strpos(lower(concat_ws(E'\\n', id, name, description)), lower(%(q)s)) > 0)
 """
 _PAGE = f"""
     {_SELECT}
-    FROM (SELECT {_COLUMNS} {_PASSING} ORDER BY id, tenant_id OFFSET %(skip)s LIMIT %(limit)s) AS w {_RUNS}
+    FROM (SELECT {_COLUMNS} {_CONDITIONS} ORDER BY id, tenant_id OFFSET %(skip)s LIMIT %(limit)s) AS w {_RUNS}
     ORDER BY w.id, w.tenant_id
 """
-_COUNT = f"SELECT count(*) {_PASSING}"
+_COUNT = f"SELECT count(*) {_CONDITIONS}"
 _GET = f"""
     {_SELECT} FROM workflows AS w {_RUNS} WHERE w.id = %(workflow_id)s AND w.tenant_id IN (%(tenant_id)s, '*')
     ORDER BY w.tenant_id = '*' LIMIT 1
@@ -77,13 +83,13 @@ class PostgresWorkflows:
         with self._database.connection() as connection:
             rows = connection.execute(_PAGE, {**parameters, "skip": skip, "limit": limit}, prepare=True).fetchall()
             count = connection.execute(_COUNT, parameters, prepare=True).fetchone()
-        return WorkflowPage([_seen(row) for row in rows], count[0] if count else 0)
+        return WorkflowPage([_to_workflow(row) for row in rows], count[0] if count else 0)
 
-    def get(self, tenant_id: str, workflow_id: str) -> SeenWorkflow:
+    def get(self, tenant_id: str, workflow_id: str) -> WorkflowView:
         rows = self._rows(_GET, tenant_id=tenant_id, workflow_id=workflow_id)
         if not rows:
             raise NotFound(f"there is no workflow {workflow_id}")
-        return _seen(rows[0])
+        return _to_workflow(rows[0])
 
     def version(self, tenant_id: str, workflow_id: str, version: int) -> WorkflowVersionRow:
         rows = self._rows(_VERSION, tenant_id=tenant_id, workflow_id=workflow_id, version=version)
@@ -97,7 +103,7 @@ class PostgresWorkflows:
         [[total]] = self._rows(_VERSION_COUNT, **one)
         return WorkflowVersionPage([WorkflowVersionRow(*row) for row in rows], total)
 
-    def named(
+    def versions_by_ref(
         self, tenant_id: str, wanted: Iterable[tuple[str, int | None]]
     ) -> Mapping[tuple[str, int | None], WorkflowVersionRow]:
         asked = list(wanted)
@@ -113,6 +119,6 @@ class PostgresWorkflows:
             return connection.execute(statement.encode(), values, prepare=True).fetchall()
 
 
-def _seen(row: tuple[Any, ...]) -> SeenWorkflow:
+def _to_workflow(row: tuple[Any, ...]) -> WorkflowView:
     own = len(fields(WorkflowRow))
-    return SeenWorkflow(WorkflowRow(*row[:own]), Runs(*row[own:]))
+    return WorkflowView(WorkflowRow(*row[:own]), RunStatistics(*row[own:]))

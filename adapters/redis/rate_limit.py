@@ -11,7 +11,7 @@ from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 
 from domain.errors import Unavailable
-from domain.governance.ports import Verdict
+from domain.governance.ports import RateLimitVerdict
 
 # A bucket is stored as the moment when it will be full again (`full`, microseconds of the server's clock): taking a
 # token moves that moment on by `cost`, and the moment may not lie further ahead than all tokens cost together. For
@@ -30,11 +30,11 @@ redis.call('SET', KEYS[1], string.format('%.17g', taken), 'PX', math.ceil((taken
 return {1, math.floor(-over / cost), math.ceil(taken / 1000000), 0}
 """
 
-_PATIENCE_S = 2.0
-_PATIENCE_UNPROVEN_S = 0.5
-_PATIENCE_AFTER_FAILURE_S = 0.1
-_PATIENCE_AT_START_S = 5.0
-_MOMENTS = 10
+_TIMEOUT_S = 2.0
+_TIMEOUT_UNKNOWN_S = 0.5
+_TIMEOUT_AFTER_FAILURE_S = 0.1
+_TIMEOUT_AT_START_S = 5.0
+_SLICES = 10
 """Number of slices of a timeout, so that a stall of this process uses up one of them only, however long it is."""
 _CONNECTIONS = 8
 
@@ -54,7 +54,7 @@ class RedisRateLimit:
         self._cost = seconds * 1_000_000 / requests
         self._prefix = prefix
         self._turns = asyncio.Semaphore(_CONNECTIONS)
-        self._patience_s = _PATIENCE_UNPROVEN_S
+        self._patience_s = _TIMEOUT_UNKNOWN_S
         self._failures = 0
 
     @classmethod
@@ -76,45 +76,45 @@ class RedisRateLimit:
         about an unreachable server.
         """
         with suppress(RedisError, OSError):  # TimeoutError is an OSError
-            async with asyncio.timeout(_PATIENCE_AT_START_S):
+            async with asyncio.timeout(_TIMEOUT_AT_START_S):
                 await asyncio.gather(*(self._client.script_load(_TAKE) for _ in range(_CONNECTIONS)))
-            self._patience_s = _PATIENCE_S
+            self._patience_s = _TIMEOUT_S
 
     async def close(self) -> None:
         await self._client.aclose()
 
-    async def take(self, bucket: str) -> Verdict:
+    async def take(self, bucket: str) -> RateLimitVerdict:
         failures = self._failures
         async with self._turns:
             if self._failures != failures:  # a call before this one failed: waiting in turn for a dead server adds up
                 raise Unavailable("the rate limiter's buckets could not be reached a moment ago")
-            allowed, remaining, full_at, retry_after = await self._ask(bucket)
-        return Verdict(bool(allowed), self._limit, remaining, full_at, retry_after)
+            allowed, remaining, full_at, retry_after = await self._run_script(bucket)
+        return RateLimitVerdict(bool(allowed), self._limit, remaining, full_at, retry_after)
 
-    async def _ask(self, bucket: str) -> list[int]:
+    async def _run_script(self, bucket: str) -> list[int]:
         call = self._take(keys=[self._prefix + bucket], args=[self._limit, self._cost])
         reply = asyncio.ensure_future(cast("Awaitable[list[int]]", call))
         try:
-            if not await self._came(reply):
+            if not await self._arrives_in_time(reply):
                 raise TimeoutError
             answer = reply.result()
         except (RedisError, OSError) as error:  # TimeoutError is an OSError
             self._failures += 1
-            self._patience_s = _PATIENCE_AFTER_FAILURE_S
+            self._patience_s = _TIMEOUT_AFTER_FAILURE_S
             raise Unavailable("the rate limiter's buckets cannot be reached") from error
         finally:
             reply.cancel()
-        self._patience_s = _PATIENCE_S
+        self._patience_s = _TIMEOUT_S
         return answer
 
-    async def _came(self, reply: asyncio.Future[list[int]]) -> bool:
+    async def _arrives_in_time(self, reply: asyncio.Future[list[int]]) -> bool:
         """Return whether the reply arrives in time.
 
         A single timer would not do: if this process was stalled until it expired, a reply in the socket needs some more
         rounds of the event loop before it is read.
         """
-        for _ in range(_MOMENTS):
-            done, _pending = await asyncio.wait({reply}, timeout=self._patience_s / _MOMENTS)
+        for _ in range(_SLICES):
+            done, _pending = await asyncio.wait({reply}, timeout=self._patience_s / _SLICES)
             if done:
                 return True
         return False

@@ -19,7 +19,7 @@ _NOT_PUBLIC = tuple(
 )
 
 
-class Forbidden(Exception):  # noqa: N818  (a refusal, not a failure)
+class AddressForbidden(Exception):  # noqa: N818  (a refusal, not a failure)
     """The address, or an address of the host name, must not be reached."""
 
 
@@ -52,7 +52,7 @@ async def lookup(host: str, port: int) -> list[str]:
     return list(dict.fromkeys(str(address[0]) for *_, address in found))
 
 
-class Rules:
+class AddressRules:
     """Allows public addresses on the ports of the web, and the `trusted` endpoints (address, port)."""
 
     def __init__(self, trusted: Collection[tuple[str, int]] = ()) -> None:
@@ -68,7 +68,7 @@ class Rules:
 class CheckedResolver(AbstractResolver):
     """Gives the connector allowed addresses only. It connects to these without resolving again."""
 
-    def __init__(self, rules: Rules, find: Lookup = lookup) -> None:
+    def __init__(self, rules: AddressRules, find: Lookup = lookup) -> None:
         self._rules = rules
         self._find = find
 
@@ -86,7 +86,7 @@ class CheckedResolver(AbstractResolver):
         if not addresses:
             raise OSError(f"{host} has no address")
         if not all(self._rules.allows(address, port) for address in addresses):
-            raise Forbidden(host)
+            raise AddressForbidden(host)
         return [_result(host, address, port) for address in addresses]
 
     async def close(self) -> None:

@@ -10,19 +10,19 @@ from typing import Any
 from aiohttp import ClientError, ClientResponse, ClientSession, ClientTimeout, DummyCookieJar, TCPConnector
 from yarl import URL
 
-from adapters.web.address_guard import CheckedResolver, Forbidden, Lookup, Rules, lookup
+from adapters.web.address_guard import AddressForbidden, AddressRules, CheckedResolver, Lookup, lookup
 from adapters.web.html_to_text import UnreadablePageError, html_to_text
 from domain.tools.policy import MOST_CHARACTERS
 from domain.tools.ports import ToolContext, ToolFailed, ToolResult
 from domain.tools.spec import ToolSpec
 
-PATIENCE_S = 20.0
+FETCH_TIMEOUT_S = 20.0
 """Timeout of the whole fetch in seconds, redirects included."""
-MOST_BYTES = 1024 * 1024
+MAX_BYTES = 1024 * 1024
 """Maximum bytes of a body; the rest is cut."""
-MOST_REDIRECTS = 5
+MAX_REDIRECTS = 5
 
-_LONGEST_URL = 2000
+_MAX_URL = 2000
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _HTML = frozenset({"text/html", "application/xhtml+xml"})
 _TEXT = re.compile(r"text/.+|application/(?:.+\+)?(?:json|xml)|application/(?:javascript|yaml|x-yaml|x-ndjson)")
@@ -40,14 +40,14 @@ _SPEC = ToolSpec(
             "url": {
                 "type": "string",
                 "minLength": 1,
-                "maxLength": _LONGEST_URL,
+                "maxLength": _MAX_URL,
                 "description": "The whole address, such as https://example.org/page.",
             }
         },
         "required": ["url"],
         "additionalProperties": False,
     },
-    timeout_s=PATIENCE_S + 5,
+    timeout_s=FETCH_TIMEOUT_S + 5,
 )
 
 
@@ -69,9 +69,9 @@ class WebFetch:
     spec = _SPEC
 
     def __init__(
-        self, trusted: Collection[tuple[str, int]] = (), find: Lookup = lookup, *, patience_s: float = PATIENCE_S
+        self, trusted: Collection[tuple[str, int]] = (), find: Lookup = lookup, *, patience_s: float = FETCH_TIMEOUT_S
     ) -> None:
-        self._rules = Rules(trusted)
+        self._rules = AddressRules(trusted)
         self._find = find
         self._patience_s = patience_s
 
@@ -79,10 +79,10 @@ class WebFetch:
         del context
         try:
             async with asyncio.timeout(self._patience_s):
-                page = await self._followed(_parsed(arguments["url"]))
+                page = await self._fetch(_parse_url(arguments["url"]))
         except TimeoutError:
             raise ToolFailed(f"The page was not there within {self._patience_s:g} seconds.") from None
-        except Forbidden as forbidden:
+        except AddressForbidden as forbidden:
             raise ToolFailed(f"{forbidden} is not on the public web, so it is not fetched.") from forbidden
         except (ClientError, OSError, UnicodeError) as error:
             raise ToolFailed(f"The page could not be fetched ({type(error).__name__}).") from error
@@ -92,7 +92,7 @@ class WebFetch:
             raise ToolFailed("The page takes too much time or memory to be read.") from error
         return ToolResult(text, (str(page.url.with_fragment(None)),))
 
-    async def _followed(self, url: URL) -> _Page:
+    async def _fetch(self, url: URL) -> _Page:
         resolver = CheckedResolver(self._rules, self._find)
         # neither cache nor reuse: every connection goes through the checked resolver
         connector = TCPConnector(resolver=resolver, use_dns_cache=False, force_close=True)
@@ -103,16 +103,16 @@ class WebFetch:
             timeout=ClientTimeout(total=None),
             trust_env=False,  # a proxy would resolve names itself, past the guard
         ) as session:
-            for _ in range(MOST_REDIRECTS + 1):
-                self._refuse(url)
+            for _ in range(MAX_REDIRECTS + 1):
+                self._require_allowed(url)
                 async with session.get(url, allow_redirects=False) as response:
                     if response.status not in _REDIRECTS or "Location" not in response.headers:
                         return await _read(url, response)
-                    url = _joined(url, response.headers["Location"])
+                    url = _join_url(url, response.headers["Location"])
                     response.close()
-        raise ToolFailed(f"The page was redirected more than {MOST_REDIRECTS} times.")
+        raise ToolFailed(f"The page was redirected more than {MAX_REDIRECTS} times.")
 
-    def _refuse(self, url: URL) -> None:
+    def _require_allowed(self, url: URL) -> None:
         """Refuse a URL that is not allowed in itself. Host names are checked when they are resolved."""
         host, port = url.raw_host, url.port
         if url.scheme not in {"http", "https"} or not host or port is None:
@@ -123,19 +123,19 @@ class WebFetch:
             raise ToolFailed(f"Port {port} is not one of the web (80 or 443).")
         # the connector does not pass literal addresses to the resolver, so they are checked here
         if (":" in host or host.replace(".", "").isdigit()) and not self._rules.allows(host, port):
-            raise Forbidden(host)
+            raise AddressForbidden(host)
 
 
-def _parsed(text: str) -> URL:
+def _parse_url(text: str) -> URL:
     try:
         return URL(text.strip())
     except ValueError as error:
         raise ToolFailed("This is not an address that can be fetched.") from error
 
 
-def _joined(url: URL, location: str) -> URL:
+def _join_url(url: URL, location: str) -> URL:
     try:
-        return url.join(URL(location[:_LONGEST_URL]))
+        return url.join(URL(location[:_MAX_URL]))
     except ValueError as error:
         raise ToolFailed("The page was redirected to something that is no address.") from error
 
@@ -149,25 +149,25 @@ async def _read(url: URL, response: ClientResponse) -> _Page:
     body = bytearray()
     async for chunk in response.content.iter_chunked(64 * 1024):
         body += chunk
-        if len(body) > MOST_BYTES:
+        if len(body) > MAX_BYTES:
             response.close()
             break
-    return _Page(url, response.status, kind, bytes(body[:MOST_BYTES]), response.charset, len(body) > MOST_BYTES)
+    return _Page(url, response.status, kind, bytes(body[:MAX_BYTES]), response.charset, len(body) > MAX_BYTES)
 
 
 def _text_of(page: _Page) -> str:
-    text, title = _decoded(page), ""
+    text, title = _decode(page), ""
     if page.kind in _HTML:
         title, text = html_to_text(text, most=MOST_CHARACTERS)
     lines = [f"URL: {page.url}", f"Status: {page.status}"]
     if title:
         lines.append(f"Title: {title}")
     if page.cut:
-        lines.append(f"Cut: only the first {MOST_BYTES:,} bytes were read")
+        lines.append(f"Cut: only the first {MAX_BYTES:,} bytes were read")
     return "\n".join([*lines, "", text or "(no text)"])
 
 
-def _decoded(page: _Page) -> str:
+def _decode(page: _Page) -> str:
     declared = _CHARSET.search(page.body[:2048]) if page.kind in _HTML else None
     charset = page.charset or (declared[1].decode() if declared else "utf-8")
     try:

@@ -2,7 +2,7 @@
 
 Any page on the web can make a browser send requests to loopback. By DNS rebinding such a page even appears to have the
 same origin: only its `Host` header gives it away. And a form or script of another page can send a POST without reading
-the response: only its `Origin` header gives it away.
+the response: only its `ForkOrigin` header gives it away.
 """
 
 import re
@@ -10,7 +10,7 @@ from collections.abc import Iterable
 
 from aiohttp import ClientError, ClientSession, ClientTimeout, web
 
-_OURS = re.compile(r"(localhost|127\.0\.0\.1|\[::1\])(:[0-9]{1,5})?", re.IGNORECASE)
+_LOOPBACK = re.compile(r"(localhost|127\.0\.0\.1|\[::1\])(:[0-9]{1,5})?", re.IGNORECASE)
 _SAFE = frozenset({"GET", "HEAD"})
 _HOP = frozenset(
     {
@@ -25,7 +25,7 @@ _HOP = frozenset(
         "upgrade",
     }
 )
-_LEAVE = "access-control-"
+_CORS_PREFIX = "access-control-"
 _ADDED = {"X-Frame-Options": "DENY", "Cross-Origin-Resource-Policy": "same-origin"}
 
 
@@ -60,21 +60,21 @@ class GuardedProxy:
         if reason := _refusal(request):
             return web.Response(status=403, text=f"{reason}\n", headers=_ADDED)
         try:
-            return await self._passed_on(request)
+            return await self._forward(request)
         except ClientError:
             return web.Response(status=502, text="the server behind this page does not respond\n", headers=_ADDED)
 
-    async def _passed_on(self, request: web.Request) -> web.StreamResponse:
+    async def _forward(self, request: web.Request) -> web.StreamResponse:
         assert self._session is not None  # noqa: S101  (for the type checker: it was started)
         async with self._session.request(
             request.method,
             f"{self._target}{request.raw_path}",
-            headers=_kept(request.headers.items()),
+            headers=_forwarded_headers(request.headers.items()),
             data=request.content if request.body_exists else None,
             allow_redirects=False,
             skip_auto_headers=("User-Agent", "Accept", "Accept-Encoding", "Content-Type"),
         ) as found:
-            response = web.StreamResponse(status=found.status, headers=_kept(found.headers.items()))
+            response = web.StreamResponse(status=found.status, headers=_forwarded_headers(found.headers.items()))
             response.headers.update(_ADDED)
             await response.prepare(request)
             async for piece in found.content.iter_any():
@@ -86,7 +86,7 @@ class GuardedProxy:
 def _refusal(request: web.Request) -> str | None:
     """Return the reason for which a request is not forwarded; None if it is."""
     hosts, origins = request.headers.getall("Host", []), request.headers.getall("Origin", [])
-    if len(hosts) != 1 or not _OURS.fullmatch(hosts[0]):
+    if len(hosts) != 1 or not _LOOPBACK.fullmatch(hosts[0]):
         return "this page is only served to localhost"
     if any(origin.partition("://")[2].lower() != hosts[0].lower() for origin in origins):
         return "pages of this origin may not use this one"
@@ -95,6 +95,6 @@ def _refusal(request: web.Request) -> str | None:
     return None
 
 
-def _kept(headers: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
+def _forwarded_headers(headers: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
     """Return the headers to forward: none of the connection, and no CORS permissions for other origins."""
-    return [each for each in headers if each[0].lower() not in _HOP and not each[0].lower().startswith(_LEAVE)]
+    return [each for each in headers if each[0].lower() not in _HOP and not each[0].lower().startswith(_CORS_PREFIX)]

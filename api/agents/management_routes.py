@@ -18,9 +18,9 @@ from api.agents.schemas import (
     Deployment,
     ManagedAgent,
     NewAgent,
-    deployed_agent,
-    managed,
-    version_of,
+    to_agent_version,
+    to_deployed_agent,
+    to_managed_agent,
 )
 from api.http.dependencies import (
     CurrentRequest,
@@ -34,8 +34,8 @@ from api.http.dependencies import (
     set_etag,
 )
 from api.http.request_context import RequestContext
-from api.http.schemas import MAX_INT, Deleted
-from domain.agents.aggregate import Agent
+from api.http.schemas import MAX_INT, DeletedResource
+from domain.agents.aggregate import RegisteredAgent
 from domain.agents.commands import AgentCommands
 from domain.agents.ports import AgentReads, ModelCatalogue
 from domain.errors import Invalid
@@ -47,7 +47,7 @@ _Id = Annotated[str, Path(max_length=64, pattern=NO_NUL)]
 
 
 @dataclass(frozen=True, slots=True)
-class Desk:
+class AgentManagement:
     """The services that the routes call."""
 
     commands: AgentCommands
@@ -62,57 +62,57 @@ class Desk:
             by=request.caller.id, because=request.request_id, at=self.now(), tenant_id=request.caller.tenant_id
         )
 
-    async def refuse_unknown(self, model: str | None) -> None:
+    async def require_known_model(self, model: str | None) -> None:
         """Return if the model exists or none is given.
 
         Raises:
             Invalid: neither the provider nor the price list has it.
             domain.errors.Unavailable: neither can be asked now.
         """
-        if model is not None and not await self.models.knows(model):
+        if model is not None and not await self.models.has_model(model):
             reason = f"unknown: neither the provider nor the price list has {model}"
             raise Invalid(f"model: {reason}", field="model", reason=reason)
 
-    async def written(self, request: RequestContext, response: Response, agent: Agent) -> None:
+    async def finish_response(self, request: RequestContext, response: Response, agent: RegisteredAgent) -> None:
         """Finish the response once the registry shows the change, so that the caller's next read sees it."""
         set_etag(response, agent.changes)
         if not await self.positions.wait("agents"):
             request.add_header("X-Convergio-Stale", "true")
 
 
-def router(desk: Desk) -> APIRouter:
+def router(desk: AgentManagement) -> APIRouter:
     """`/api/v1/agent-management`."""
     routes = APIRouter(prefix=PREFIX, tags=["Agent Management"], dependencies=[fresh("agents")])
-    _definitions(routes, desk)
-    _service(routes, desk)
-    _reads(routes, desk)
+    _add_definition_routes(routes, desk)
+    _add_deployment_routes(routes, desk)
+    _add_read_routes(routes, desk)
     return routes
 
 
-def _definitions(routes: APIRouter, desk: Desk) -> None:
+def _add_definition_routes(routes: APIRouter, desk: AgentManagement) -> None:
     @routes.post("/create", status_code=201, dependencies=[requires("write")])
     async def create(body: NewAgent, request: CurrentRequest, key: IdempotencyKey, response: Response) -> ManagedAgent:
         """Creates an agent, or recreates a deleted one. It cannot be used before it is deployed."""
-        await desk.refuse_unknown(body.model)
+        await desk.require_known_model(body.model)
         definition, once = body.definition(), f"agent.create:{key or random_id('create')}"
         agent = await asyncio.to_thread(desk.commands.create, definition, desk.cause(request), key=once)
-        await desk.written(request, response, agent)
+        await desk.finish_response(request, response, agent)
         response.headers["location"] = f"{PREFIX}/{agent.versions[-1].definition.id}"
-        return managed(agent)
+        return to_managed_agent(agent)
 
     @routes.put("/{agent_id}", dependencies=[requires("write")])
     async def update(
         agent_id: _Id, body: AgentChanges, request: CurrentRequest, expected: IfMatch, response: Response
     ) -> ManagedAgent:
         """Writes a new version with the given fields changed. New work uses it once it is deployed."""
-        await desk.refuse_unknown(body.model)
+        await desk.require_known_model(body.model)
         changes, cause = body.changes(), desk.cause(request)
         agent = await asyncio.to_thread(desk.commands.update, agent_id, changes, cause, check=expected.check)
-        await desk.written(request, response, agent)
-        return managed(agent)
+        await desk.finish_response(request, response, agent)
+        return to_managed_agent(agent)
 
 
-def _service(routes: APIRouter, desk: Desk) -> None:
+def _add_deployment_routes(routes: APIRouter, desk: AgentManagement) -> None:
     @routes.post("/{agent_id}/deploy", dependencies=[requires("write")])
     async def deploy(
         agent_id: _Id, request: CurrentRequest, key: IdempotencyKey, response: Response, body: Deployment = NEWEST
@@ -120,25 +120,25 @@ def _service(routes: APIRouter, desk: Desk) -> None:
         """Deploys a version for new work: the newest, or an older one to roll back. No restart is needed."""
         once, cause = f"agent.deploy:{key or random_id('deploy')}", desk.cause(request)
         agent = await asyncio.to_thread(desk.commands.deploy, agent_id, body.version, body.environment, cause, key=once)
-        await desk.written(request, response, agent)
-        return deployed_agent(agent_id, agent)
+        await desk.finish_response(request, response, agent)
+        return to_deployed_agent(agent_id, agent)
 
     @routes.delete("/{agent_id}", dependencies=[requires("write")])
-    async def retire(agent_id: _Id, request: CurrentRequest, expected: IfMatch, response: Response) -> Deleted:
+    async def retire(agent_id: _Id, request: CurrentRequest, expected: IfMatch, response: Response) -> DeletedResource:
         """Retires an agent: no new work uses it; running work keeps its version. Its names become free."""
         cause = desk.cause(request)
         agent = await asyncio.to_thread(desk.commands.retire, agent_id, cause, check=expected.check)
-        await desk.written(request, response, agent)
-        return Deleted(id=agent_id)
+        await desk.finish_response(request, response, agent)
+        return DeletedResource(id=agent_id)
 
 
-def _reads(routes: APIRouter, desk: Desk) -> None:
+def _add_read_routes(routes: APIRouter, desk: AgentManagement) -> None:
     @routes.get("/{agent_id}", dependencies=[requires("read")])
     async def get_agent(agent_id: _Id, tenant_id: CurrentTenant, response: Response) -> ManagedAgent:
         """Returns an agent as its newest version describes it, deployed or not."""
-        agent = await asyncio.to_thread(desk.commands.standing, tenant_id, agent_id)
+        agent = await asyncio.to_thread(desk.commands.load, tenant_id, agent_id)
         set_etag(response, agent.changes)
-        return managed(agent)
+        return to_managed_agent(agent)
 
     @routes.get("/{agent_id}/versions", dependencies=[requires("read")])
     def list_versions(agent_id: _Id, tenant_id: CurrentTenant, page: Paged) -> AgentVersions:
@@ -146,7 +146,10 @@ def _reads(routes: APIRouter, desk: Desk) -> None:
         agent = desk.agents.get(tenant_id, agent_id)
         found = desk.agents.versions(tenant_id, agent.id, skip=page.skip, limit=page.limit)
         return AgentVersions.model_validate(
-            {"data": [version_of(agent, row) for row in found.versions], "pagination": page.pagination(found.total)}
+            {
+                "data": [to_agent_version(agent, row) for row in found.versions],
+                "pagination": page.pagination(found.total),
+            }
         )
 
     @routes.get("/{agent_id}/versions/{version}", dependencies=[requires("read")])
@@ -155,4 +158,4 @@ def _reads(routes: APIRouter, desk: Desk) -> None:
     ) -> AgentVersion:
         """Returns one version of an agent."""
         agent = desk.agents.get(tenant_id, agent_id)
-        return version_of(agent, desk.agents.version(tenant_id, agent.id, version))
+        return to_agent_version(agent, desk.agents.version(tenant_id, agent.id, version))

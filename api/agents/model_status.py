@@ -5,8 +5,8 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from domain.agents.projection import AgentRow
-from domain.chat.policy import BELIEVED_S
-from domain.costs.ports import CostReads, ModelRefusal
+from domain.chat.policy import REFUSAL_TTL_S
+from domain.costs.ports import CostReads, RefusedPart
 from domain.tools.ports import ToolState
 
 _NO_TOOLS = "no tools are offered to models here (CONVERGIO_MODEL_TOOLS)"
@@ -56,11 +56,11 @@ class AgentModels:
 
     def status(self, agent: AgentRow) -> ModelStatus:
         """Return the agent's model with its refusals in force."""
-        model, believed = agent.model or self._default, timedelta(seconds=BELIEVED_S)
+        model, believed = agent.model or self._default, timedelta(seconds=REFUSAL_TTL_S)
         refusals = self._costs.refusals(model, self._now() - believed)
         in_force = tuple(_in_force(refusal, believed) for refusal in refusals)
         return ModelStatus(model, self._takes_tools, in_force)
 
 
-def _in_force(refusal: ModelRefusal, believed: timedelta) -> RefusalInForce:
+def _in_force(refusal: RefusedPart, believed: timedelta) -> RefusalInForce:
     return RefusalInForce(refusal.refused, refusal.at, refusal.at + believed)

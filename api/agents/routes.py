@@ -109,7 +109,7 @@ def router(agents: AgentReads, toolbox: Toolbox, models: AgentModels) -> APIRout
         Retired agents are left out unless `status` is `inactive`.
         """
         found = agents.page(AgentFilter(tenant_id, status, capability, q), skip=page.skip, limit=page.limit)
-        return AgentList.model_validate({"agents": found.agents, **page.of(found.total)})
+        return AgentList.model_validate({"agents": found.agents, **page.listing_fields(found.total)})
 
     @routes.get("/{agent_id}")
     def get_agent(agent_id: _Id, tenant_id: CurrentTenant, response: Response) -> Agent:

@@ -7,7 +7,7 @@ from pydantic import ConfigDict, Field
 
 from api.http.schemas import MAX_INT, Body, Pagination, Timestamp, View
 from domain.agents import definition as fields
-from domain.agents.aggregate import Agent
+from domain.agents.aggregate import RegisteredAgent
 from domain.agents.definition import AgentDefinition, fingerprint
 from domain.agents.names import slug
 from domain.agents.projection import AgentRow, AgentVersionRow
@@ -140,7 +140,7 @@ class AgentVersions(View):
     pagination: Pagination
 
 
-def managed(agent: Agent) -> ManagedAgent:
+def to_managed_agent(agent: RegisteredAgent) -> ManagedAgent:
     """Return the response for an agent loaded from its stream."""
     newest = agent.versions[-1].definition
     return ManagedAgent(
@@ -157,7 +157,7 @@ def managed(agent: Agent) -> ManagedAgent:
     )
 
 
-def deployed_agent(agent_id: str, agent: Agent) -> DeployedAgent:
+def to_deployed_agent(agent_id: str, agent: RegisteredAgent) -> DeployedAgent:
     """Return the response for an agent that was just deployed."""
     number = agent.deployed or len(agent.versions)
     deployed = agent.version(number)
@@ -171,7 +171,7 @@ def deployed_agent(agent_id: str, agent: Agent) -> DeployedAgent:
     )
 
 
-def version_of(agent: AgentRow, row: AgentVersionRow) -> AgentVersion:
+def to_agent_version(agent: AgentRow, row: AgentVersionRow) -> AgentVersion:
     """Return the response for a version of this agent."""
     return AgentVersion(
         agent_id=row.agent_id,

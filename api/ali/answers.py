@@ -9,22 +9,22 @@ from typing import Any, Literal
 import orjson
 
 from api.ali.schemas import QueryAnswer, Reason, Source, SuggestedAction
-from api.chat.schemas import error_of, usage_of
-from api.chat.service import Outcome
+from api.chat.schemas import to_turn_error, to_usage
+from api.chat.service import ChatOutcome
 from api.http.dependencies import Positions
-from domain.chat.ports import SpokenTurn
+from domain.chat.ports import TurnWithTexts
 from domain.content import ContentStore
 from domain.tools.ports import ToolReads
 from domain.tools.projection import ToolCallRow
 from workflows.chat.client import workflow_id
-from workflows.chat.messages import Said
+from workflows.chat.messages import ChatResult
 
 NO_TOOLS = "Ali's model does not support tools, so none were offered: nothing was read for this answer."
 NO_CALLS = "No tool was called: nothing was read for this answer."
 
 
 @dataclass(frozen=True, slots=True)
-class Heard:
+class AliAnswer:
     """The state of a question. `text` is the answer as the model returned it."""
 
     session_id: str
@@ -41,9 +41,9 @@ class Heard:
     has_no_tools: bool = False
 
 
-def heard_now(outcome: Outcome, said: Said, text: str | None) -> Heard:
+def from_chat_result(outcome: ChatOutcome, said: ChatResult, text: str | None) -> AliAnswer:
     """Return the answer of a chat result, just received from the workflow."""
-    return Heard(
+    return AliAnswer(
         session_id=outcome.session_id,
         turn=said.turn,
         status=_status(said.status),
@@ -59,10 +59,10 @@ def heard_now(outcome: Outcome, said: Said, text: str | None) -> Heard:
     )
 
 
-def heard_before(spoken: SpokenTurn) -> Heard:
+def from_recorded_turn(spoken: TurnWithTexts) -> AliAnswer:
     """Return the answer of a turn from the view."""
     row = spoken.row
-    return Heard(
+    return AliAnswer(
         session_id=row.session_id,
         turn=row.turn,
         status=row.status,
@@ -77,7 +77,7 @@ def heard_before(spoken: SpokenTurn) -> Heard:
     )
 
 
-class Answers:
+class AnswerPresenter:
     """Combines an answer with the tool calls of its turn."""
 
     def __init__(self, tools: ToolReads, content: ContentStore, positions: Positions) -> None:
@@ -85,11 +85,11 @@ class Answers:
         self._content = content
         self._positions = positions
 
-    async def shown(self, heard: Heard, *, duration_ms: int) -> tuple[QueryAnswer, bool]:
+    async def present(self, heard: AliAnswer, *, duration_ms: int) -> tuple[QueryAnswer, bool]:
         """Return the response, and whether it has all tool calls: False while their view is behind."""
         fresh = await self._positions.wait("tools") if heard.turn else True
         calls, texts = await asyncio.to_thread(self._calls, heard) if heard.turn else ([], {})
-        answer, actions = _read(heard.text)
+        answer, actions = _parse_answer(heard.text)
         is_over = heard.status == "completed"
         return QueryAnswer(
             session_id=heard.session_id,
@@ -101,14 +101,14 @@ class Answers:
             reasoning=[_reason(call, texts) for call in calls],
             note=_note(calls, has_no_tools=heard.has_no_tools) if is_over and fresh else None,
             suggested_actions=actions,
-            usage=usage_of(heard.prompt_tokens, heard.completion_tokens, heard.cost) if is_over else None,
+            usage=to_usage(heard.prompt_tokens, heard.completion_tokens, heard.cost) if is_over else None,
             model=heard.model,
             approval_id=heard.approval_id,
-            error=error_of(heard.code, heard.error),
+            error=to_turn_error(heard.code, heard.error),
             duration_ms=duration_ms,
         ), fresh
 
-    def _calls(self, heard: Heard) -> tuple[list[ToolCallRow], Mapping[str, str]]:
+    def _calls(self, heard: AliAnswer) -> tuple[list[ToolCallRow], Mapping[str, str]]:
         calls = self._tools.of_session(heard.session_id, heard.turn)
         wanted = {call.arguments_hash for call in calls}
         return calls, self._content.get(heard.session_id, wanted) if wanted else {}
@@ -122,7 +122,7 @@ def _status(said: str) -> Literal["completed", "awaiting_approval", "rejected", 
             return "failed"
 
 
-def _read(text: str | None) -> tuple[str | None, list[SuggestedAction]]:
+def _parse_answer(text: str | None) -> tuple[str | None, list[SuggestedAction]]:
     """Parse the answer and its actions. Text of another shape, for example edited by an approver, is all answer."""
     if text is None:
         return None, []

@@ -17,7 +17,7 @@ from domain.ali.insights import first_day, insights
 from domain.ali.ports import AliReads
 from domain.ali.thresholds import Thresholds
 
-MOST_WATCHED = 1_000
+MAX_EXAMINED = 1_000
 """Maximum number of approvals, turns and swarms examined: of each the longest waiting."""
 _DIGITS = Decimal("0.000001")
 
@@ -27,14 +27,14 @@ Figure = Annotated[
 """A measured value: a JSON number with up to 6 decimals."""
 
 
-class Window(View):
+class WindowView(View):
     """A period of time."""
 
     first: Annotated[Timestamp, Field(serialization_alias="from")]
     last: Annotated[Timestamp, Field(serialization_alias="to")]
 
 
-class Evidence(View):
+class EvidenceView(View):
     """A measured value and its baseline; `baseline` is null if there is nothing to compare with.
 
     `cost_usd` is the cost of a day, compared with the mean of the days before; `failed_share` (0 to 1) is the share of
@@ -45,10 +45,10 @@ class Evidence(View):
     metric: Literal["cost_usd", "failed_share", "waiting_s", "running_s"]
     value: Figure
     baseline: Figure | None
-    window: Window
+    window: WindowView
 
 
-class Insight(View):
+class InsightView(View):
     """An anomaly. `subject` is `platform`, `agent:<id>`, `approval:<id>`, `turn:<place>` or `swarm:<id>`.
 
     The same anomaly has the same id whenever it is found again.
@@ -59,32 +59,32 @@ class Insight(View):
     severity: Severity
     subject: str
     title: str
-    evidence: Evidence
+    evidence: EvidenceView
     detected_at: Timestamp
 
 
-class Insights(Listing):
+class InsightList(Listing):
     """Anomalies, the most severe first; empty if there are none."""
 
-    insights: list[Insight]
+    insights: list[InsightView]
 
 
 @dataclass(frozen=True, slots=True)
-class Watch:
+class InsightFinder:
     """Applies the rules to the views."""
 
     reads: AliReads
     now: Callable[[], datetime]
     thresholds: Thresholds
 
-    def look(self, tenant_id: str) -> list[Finding]:
+    def find_insights(self, tenant_id: str) -> list[Finding]:
         """Return the current anomalies of a tenant."""
         now = self.now()
-        facts = self.reads.facts(tenant_id, now, first=first_day(now, self.thresholds), most=MOST_WATCHED)
+        facts = self.reads.facts(tenant_id, now, first=first_day(now, self.thresholds), most=MAX_EXAMINED)
         return insights(facts, self.thresholds)
 
 
-def router(watch: Watch) -> APIRouter:
+def router(watch: InsightFinder) -> APIRouter:
     """Build the route `/api/v1/agents/ali/insights`."""
     routes = APIRouter(prefix="/api/v1/agents/ali", tags=["Ali Intelligence"])
     views = [fresh(name) for name in ("costs", "chat", "approvals", "swarm")]
@@ -92,12 +92,16 @@ def router(watch: Watch) -> APIRouter:
     @routes.get("/insights", dependencies=[requires("read"), *views])
     def get_insights(
         page: Paged, tenant_id: CurrentTenant, kind: Kind | None = None, severity: Severity | None = None
-    ) -> Insights:
+    ) -> InsightList:
         """Returns anomalies of the caller's tenant since yesterday, with evidence.
 
         They are costly days, failing agents, stuck approvals and slow runs.
         """
-        found = [it for it in watch.look(tenant_id) if kind in {None, it.kind} and severity in {None, it.severity}]
-        return Insights.model_validate({"insights": found[page.skip : page.skip + page.limit], **page.of(len(found))})
+        found = [
+            it for it in watch.find_insights(tenant_id) if kind in {None, it.kind} and severity in {None, it.severity}
+        ]
+        return InsightList.model_validate(
+            {"insights": found[page.skip : page.skip + page.limit], **page.listing_fields(len(found))}
+        )
 
     return routes

@@ -10,7 +10,7 @@ from api.http.schemas import Body, Deadline, SessionName, View
 from api.swarm.schemas import SwarmStatus
 from domain.ali.team import LEAST_MEMBERS, MOST_MEMBERS, Mode
 
-_MOST_USD = 1_000_000
+_MAX_USD = 1_000_000
 
 
 class QueryContext(Body):
@@ -99,12 +99,12 @@ class AliTask(Body):
     mode: Annotated[Mode | None, Field(description="The coordination mode; chosen by Ali by default.")] = None
     deadline: Deadline | None = None
     budget_usd: Annotated[
-        Decimal | None, Field(gt=0, le=_MOST_USD, description="Maximum cost of the swarm, without that of the choice.")
+        Decimal | None, Field(gt=0, le=_MAX_USD, description="Maximum cost of the swarm, without that of the choice.")
     ] = None
     require_approval: Annotated[bool, Field(description="The result needs approval.")] = False
 
 
-class Coordinated(SwarmStatus):
+class CoordinationStatus(SwarmStatus):
     """The swarm that was started, and the reason for its team. `session_id` is the chat in which Ali chose it."""
 
     rationale: str

@@ -4,10 +4,10 @@ import json
 from typing import Any, Literal
 
 from api.http.schemas import ErrorBody, Listing, Pagination, SessionName, Timestamp, View
-from domain.approvals.ports import ReadApproval, ReadStep
+from domain.approvals.ports import ApprovalStepView, ApprovalView
 
 _OF_A_NODE = {"title", "workflow", "node"}
-_LONGEST_TITLE = 200
+_MAX_TITLE = 200
 
 Status = Literal["pending", "approved", "rejected", "expired", "escalated", "withdrawn"]
 Risk = Literal["low", "medium", "high", "critical"]
@@ -21,7 +21,7 @@ class ApprovalContext(View):
     project_id: str | None
 
 
-class Approval(View):
+class ApprovalDetails(View):
     """An approval: the content to decide about, and the decision.
 
     `escalated` ones are still open. `deciders` are the keys that may decide now, or `*` for all that may approve;
@@ -72,22 +72,22 @@ class ApprovalStep(View):
     edited_content: str | None
 
 
-class ApprovalWithHistory(Approval):
+class ApprovalWithHistory(ApprovalDetails):
     """An approval with all its events, in order."""
 
     history: list[ApprovalStep]
 
 
-class PendingApprovals(Listing):
+class PendingApprovalList(Listing):
     """Open approvals, the oldest first."""
 
-    pending_approvals: list[Approval]
+    pending_approvals: list[ApprovalDetails]
 
 
 class ApprovalList(View):
     """Approvals, the newest first."""
 
-    data: list[Approval]
+    data: list[ApprovalDetails]
     pagination: Pagination
 
 
@@ -96,20 +96,20 @@ class BatchResult(View):
 
     id: str
     status: int
-    approval: Approval | None = None
+    approval: ApprovalDetails | None = None
     error: ErrorBody | None = None
 
 
-class BatchResults(View):
+class BatchResultList(View):
     """The result of each decision, in the order of the request."""
 
     results: list[BatchResult]
 
 
-def approval_of(read: ReadApproval) -> Approval:
+def to_approval(read: ApprovalView) -> ApprovalDetails:
     """Return the response for an approval."""
-    row, payload = read.row, _json(read.payload)
-    return Approval(
+    row, payload = read.row, _parse_json(read.payload)
+    return ApprovalDetails(
         id=row.id,
         type=row.kind,
         agent_id=row.agent_id,
@@ -138,14 +138,14 @@ def approval_of(read: ReadApproval) -> Approval:
     )
 
 
-def with_history(read: ReadApproval, steps: list[ReadStep]) -> ApprovalWithHistory:
+def to_approval_with_history(read: ApprovalView, steps: list[ApprovalStepView]) -> ApprovalWithHistory:
     """Return the response for an approval with its history."""
-    shown = approval_of(read)
-    fields = {name: getattr(shown, name) for name in Approval.model_fields}
+    shown = to_approval(read)
+    fields = {name: getattr(shown, name) for name in ApprovalDetails.model_fields}
     return ApprovalWithHistory(**fields, history=[_step(step) for step in steps])
 
 
-def _step(step: ReadStep) -> ApprovalStep:
+def _step(step: ApprovalStepView) -> ApprovalStep:
     row = step.row
     return ApprovalStep(
         step=row.step,
@@ -163,11 +163,11 @@ def _step(step: ReadStep) -> ApprovalStep:
 def _title(recorded: str, payload: Any) -> str:
     """Return a node's title with its values. The recorded one has none, as people's texts can be erased."""
     if isinstance(payload, dict) and payload.keys() == _OF_A_NODE and isinstance(payload["title"], str):
-        return payload["title"][:_LONGEST_TITLE] or recorded
+        return payload["title"][:_MAX_TITLE] or recorded
     return recorded
 
 
-def _json(text: str | None) -> Any:
+def _parse_json(text: str | None) -> Any:
     """Parse a payload; text that is not JSON, such as malformed arguments of a model, is returned unchanged."""
     try:
         return None if text is None else json.loads(text)

@@ -16,36 +16,36 @@ from api.approvals.requests import (
     RejectRequest,
 )
 from api.approvals.responses import (
-    Approval,
+    ApprovalDetails,
     ApprovalList,
     ApprovalWithHistory,
     BatchResult,
-    BatchResults,
-    PendingApprovals,
+    BatchResultList,
+    PendingApprovalList,
     Risk,
     Status,
-    approval_of,
-    with_history,
+    to_approval,
+    to_approval_with_history,
 )
-from api.approvals.service import Decisions, Taken, Wish
+from api.approvals.service import ActionResult, ApprovalAction, DecisionService
 from api.http.caller import Caller
 from api.http.dependencies import CurrentCaller, CurrentTenant, IdempotencyKey, Paged, RequestId, fresh, requires
-from api.http.errors import failure_of
+from api.http.errors import to_failure
 from api.http.schemas import ErrorBody
 from domain.approvals.aggregate import OPEN
 from domain.approvals.instructions import Verb
 from domain.approvals.ports import ApprovalFilter, ApprovalReads
-from domain.errors import NotFound, Refused
+from domain.errors import DomainError, NotFound
 
-_AT_ONCE = 10
+_CONCURRENCY = 10
 PREFIX = "/api/v1/approvals"
 _OK, _ACCEPTED = 200, 202
-_LATER: dict[int | str, dict[str, Any]] = {
-    _ACCEPTED: {"model": Approval, "description": "Accepted, not recorded yet; poll `Location`."}
+_ACCEPTED_RESPONSE: dict[int | str, dict[str, Any]] = {
+    _ACCEPTED: {"model": ApprovalDetails, "description": "Accepted, not recorded yet; poll `Location`."}
 }
 _NO_NUL = r"^[^\x00]*$"
-_AS_IT_IS = ApproveRequest()
-_UP = EscalateRequest()
+_WITHOUT_EDIT = ApproveRequest()
+_WITHOUT_COMMENT = EscalateRequest()
 _Name = Annotated[str | None, Query(min_length=1, max_length=200, pattern=_NO_NUL)]
 ApprovalId = Annotated[str, Path(min_length=1, max_length=200, pattern=_NO_NUL)]
 
@@ -67,26 +67,26 @@ async def _filter(
 
 
 @dataclass(frozen=True, slots=True)
-class _Asking:
+class _Requester:
     """The caller, the request and its idempotency key."""
 
     caller: Caller
     request_id: str
     key: str | None
 
-    def wish(self, approval_id: str, verb: Verb, comment: str | None, **more: str | None) -> Wish:
-        return Wish(approval_id, verb, self.caller, self.request_id, self.key, comment, **more)
+    def action(self, approval_id: str, verb: Verb, comment: str | None, **more: str | None) -> ApprovalAction:
+        return ApprovalAction(approval_id, verb, self.caller, self.request_id, self.key, comment, **more)
 
 
-async def _asking(caller: CurrentCaller, request_id: RequestId, key: IdempotencyKey) -> _Asking:
-    return _Asking(caller, request_id, key)
+async def _requester(caller: CurrentCaller, request_id: RequestId, key: IdempotencyKey) -> _Requester:
+    return _Requester(caller, request_id, key)
 
 
-Filtered = Annotated[ApprovalFilter, Depends(_filter)]
-Asking = Annotated[_Asking, Depends(_asking)]
+RequestedFilter = Annotated[ApprovalFilter, Depends(_filter)]
+CurrentRequester = Annotated[_Requester, Depends(_requester)]
 
 
-def router(reads: ApprovalReads, decisions: Decisions) -> APIRouter:
+def router(reads: ApprovalReads, decisions: DecisionService) -> APIRouter:
     """Build the routes `/api/v1/approvals`."""
     routes = APIRouter(prefix=PREFIX, tags=["Approvals"])
     _add_reads(routes, reads)
@@ -98,23 +98,23 @@ def _add_reads(routes: APIRouter, reads: ApprovalReads) -> None:
     reading = [requires("read"), fresh("approvals")]
 
     @routes.get("/pending", dependencies=reading)
-    def list_pending_approvals(page: Paged, wanted: Filtered) -> PendingApprovals:
+    def list_pending_approvals(page: Paged, wanted: RequestedFilter) -> PendingApprovalList:
         """Lists open approvals of the caller's tenant, the oldest first."""
         found = reads.page(replace(wanted, status=OPEN), skip=page.skip, limit=page.limit, newest_first=False)
-        shown = [approval_of(read) for read in found.approvals]
-        return PendingApprovals(pending_approvals=shown, **page.of(found.total))
+        shown = [to_approval(read) for read in found.approvals]
+        return PendingApprovalList(pending_approvals=shown, **page.listing_fields(found.total))
 
     @routes.get("", dependencies=reading)
     def list_approvals(
         page: Paged,
-        wanted: Filtered,
+        wanted: RequestedFilter,
         status: Annotated[list[Status] | None, Query(max_length=6, description="One or several.")] = None,
     ) -> ApprovalList:
         """Lists approvals of the caller's tenant, the newest first."""
         named = replace(wanted, status=tuple(status) if status else None)
         found = reads.page(named, skip=page.skip, limit=page.limit, newest_first=True)
         return ApprovalList(
-            data=[approval_of(read) for read in found.approvals], pagination=page.pagination(found.total)
+            data=[to_approval(read) for read in found.approvals], pagination=page.pagination(found.total)
         )
 
     @routes.get("/{approval_id}", dependencies=reading)
@@ -123,66 +123,72 @@ def _add_reads(routes: APIRouter, reads: ApprovalReads) -> None:
         read = reads.get(tenant_id, approval_id)
         if read is None:
             raise NotFound("there is no such approval")
-        return with_history(read, reads.history(tenant_id, approval_id))
+        return to_approval_with_history(read, reads.history(tenant_id, approval_id))
 
 
-def _add_decisions(routes: APIRouter, decisions: Decisions) -> None:
+def _add_decisions(routes: APIRouter, decisions: DecisionService) -> None:
     deciding = [requires("approve")]
 
     @routes.post("/batch", dependencies=deciding)
-    async def decide_batch(body: BatchRequest, asking: Asking) -> BatchResults:
+    async def decide_batch(body: BatchRequest, asking: CurrentRequester) -> BatchResultList:
         """Decides several approvals. Always 200: `results` has each one's status, in the order of `decisions`."""
-        gate = asyncio.Semaphore(_AT_ONCE)
+        gate = asyncio.Semaphore(_CONCURRENCY)
 
         async def one(decision: BatchDecision) -> BatchResult:
             said = decision.comment or decision.reason
-            wish = asking.wish(decision.id, decision.decision, said, edited_content=decision.edited_content)
+            wish = asking.action(decision.id, decision.decision, said, edited_content=decision.edited_content)
             async with gate:
-                return await _result(decisions, wish)
+                return await _decide_one(decisions, wish)
 
-        return BatchResults(results=await asyncio.gather(*(one(decision) for decision in body.decisions)))
+        return BatchResultList(results=await asyncio.gather(*(one(decision) for decision in body.decisions)))
 
-    @routes.post("/{approval_id}/approve", responses=_LATER, dependencies=deciding)
+    @routes.post("/{approval_id}/approve", responses=_ACCEPTED_RESPONSE, dependencies=deciding)
     async def approve(
-        approval_id: ApprovalId, asking: Asking, response: Response, body: ApproveRequest = _AS_IT_IS
-    ) -> Approval:
+        approval_id: ApprovalId, asking: CurrentRequester, response: Response, body: ApproveRequest = _WITHOUT_EDIT
+    ) -> ApprovalDetails:
         """Approves the content, as it is or edited. 409 with the existing decision if decided already."""
-        wish = asking.wish(approval_id, "approve", body.comment, edited_content=body.edited_content)
-        return _shown(await decisions.take(wish), response)
+        wish = asking.action(approval_id, "approve", body.comment, edited_content=body.edited_content)
+        return _respond(await decisions.execute(wish), response)
 
-    @routes.post("/{approval_id}/reject", responses=_LATER, dependencies=deciding)
-    async def reject(approval_id: ApprovalId, asking: Asking, body: RejectRequest, response: Response) -> Approval:
+    @routes.post("/{approval_id}/reject", responses=_ACCEPTED_RESPONSE, dependencies=deciding)
+    async def reject(
+        approval_id: ApprovalId, asking: CurrentRequester, body: RejectRequest, response: Response
+    ) -> ApprovalDetails:
         """Rejects the content. 409 with the existing decision if decided already."""
-        return _shown(await decisions.take(asking.wish(approval_id, "reject", body.reason)), response)
+        return _respond(await decisions.execute(asking.action(approval_id, "reject", body.reason)), response)
 
-    @routes.post("/{approval_id}/delegate", responses=_LATER, dependencies=deciding)
-    async def delegate(approval_id: ApprovalId, asking: Asking, body: DelegateRequest, response: Response) -> Approval:
+    @routes.post("/{approval_id}/delegate", responses=_ACCEPTED_RESPONSE, dependencies=deciding)
+    async def delegate(
+        approval_id: ApprovalId, asking: CurrentRequester, body: DelegateRequest, response: Response
+    ) -> ApprovalDetails:
         """Delegates one's decision to another key, which decides from now on."""
-        return _shown(await decisions.take(asking.wish(approval_id, "delegate", body.comment, to=body.to)), response)
+        return _respond(
+            await decisions.execute(asking.action(approval_id, "delegate", body.comment, to=body.to)), response
+        )
 
-    @routes.post("/{approval_id}/escalate", responses=_LATER, dependencies=deciding)
+    @routes.post("/{approval_id}/escalate", responses=_ACCEPTED_RESPONSE, dependencies=deciding)
     async def escalate(
-        approval_id: ApprovalId, asking: Asking, response: Response, body: EscalateRequest = _UP
-    ) -> Approval:
+        approval_id: ApprovalId, asking: CurrentRequester, response: Response, body: EscalateRequest = _WITHOUT_COMMENT
+    ) -> ApprovalDetails:
         """Escalates to the deciders that the rules name, who get the full time to decide."""
-        return _shown(await decisions.take(asking.wish(approval_id, "escalate", body.comment)), response)
+        return _respond(await decisions.execute(asking.action(approval_id, "escalate", body.comment)), response)
 
 
-def _shown(taken: Taken, response: Response) -> Approval:
+def _respond(taken: ActionResult, response: Response) -> ApprovalDetails:
     """Return the current approval; 202 while the action is not recorded yet."""
     if not taken.is_done:
         response.status_code = _ACCEPTED
         response.headers["location"] = f"{PREFIX}/{taken.read.row.id}"
-    return approval_of(taken.read)
+    return to_approval(taken.read)
 
 
-async def _result(decisions: Decisions, wish: Wish) -> BatchResult:
+async def _decide_one(decisions: DecisionService, wish: ApprovalAction) -> BatchResult:
     """Execute one decision of a batch. An unexpected error fails the whole batch."""
     try:
-        taken = await decisions.take(wish)
-    except Refused as refused:
-        failure = failure_of(refused)
+        taken = await decisions.execute(wish)
+    except DomainError as refused:
+        failure = to_failure(refused)
         error = ErrorBody(code=failure.code, message=failure.message, details=dict(failure.details))
         return BatchResult(id=wish.approval_id, status=failure.status, error=error)
     status = _OK if taken.is_done else _ACCEPTED
-    return BatchResult(id=wish.approval_id, status=status, approval=approval_of(taken.read))
+    return BatchResult(id=wish.approval_id, status=status, approval=to_approval(taken.read))

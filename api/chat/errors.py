@@ -2,12 +2,12 @@
 
 from collections.abc import Mapping
 
-from api.chat.service import Outcome
-from domain.errors import Conflict, OverBudget, Refused, TooLarge, Unavailable, UpstreamFailed
+from api.chat.service import ChatOutcome
+from domain.errors import Conflict, DomainError, OverBudget, TooLarge, Unavailable, UpstreamFailed
 from domain.tenant_ids import unqualified
-from workflows.chat.messages import Said
+from workflows.chat.messages import ChatResult
 
-_FAILURES: Mapping[str, type[Refused]] = {
+_FAILURES: Mapping[str, type[DomainError]] = {
     "UPSTREAM_ERROR": UpstreamFailed,
     "UNUSABLE_REPLY": UpstreamFailed,
     "PAYLOAD_TOO_LARGE": TooLarge,
@@ -18,7 +18,7 @@ _FAILURES: Mapping[str, type[Refused]] = {
 }
 
 
-def failure_of_turn(outcome: Outcome, said: Said) -> Exception:
+def failure_of_turn(outcome: ChatOutcome, said: ChatResult) -> Exception:
     """Return the error to raise for a failed turn; an unknown code is an internal error."""
     details = {"session_id": unqualified(outcome.session_id), "turn": said.turn, "workflow_id": outcome.workflow_id}
     failure = _FAILURES.get(said.code or "")

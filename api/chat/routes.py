@@ -8,8 +8,8 @@ from typing import Literal
 from fastapi import APIRouter, Response
 
 from api.chat.errors import failure_of_turn
-from api.chat.schemas import ChatAnswer, ChatRequest, ChatSession, SessionId, error_of, session_of, usage_of
-from api.chat.service import Conversations, Outcome, Utterance
+from api.chat.schemas import ChatAnswer, ChatRequest, ChatSession, SessionId, to_session, to_turn_error, to_usage
+from api.chat.service import ChatOutcome, ChatService, Utterance
 from api.http.caller import Caller
 from api.http.dependencies import (
     CurrentCaller,
@@ -17,11 +17,11 @@ from api.http.dependencies import (
     IdempotencyKey,
     Paged,
     fresh,
-    joined_by_repeats,
+    joins_on_repeat,
     requires,
 )
 from api.http.request_context import RequestContext
-from api.http.schemas import Deleted
+from api.http.schemas import DeletedResource
 from domain.chat.finish import finish_reason
 from domain.chat.ports import ChatReads
 from domain.content import ContentStore
@@ -29,22 +29,22 @@ from domain.errors import NotFound, Unavailable
 from domain.tenant_ids import unqualified
 
 
-def router(conversations: Conversations, reads: ChatReads, content: ContentStore) -> APIRouter:
+def router(conversations: ChatService, reads: ChatReads, content: ContentStore) -> APIRouter:
     """Build the routes `/api/v1/agents/chat` and those of its sessions."""
     routes = APIRouter(prefix="/api/v1/agents/chat", tags=["AI Agents"])
 
     @routes.post(
         "",
         responses={202: {"model": ChatAnswer, "description": "Accepted; poll `Location`."}},
-        dependencies=[requires("write"), joined_by_repeats()],
+        dependencies=[requires("write"), joins_on_repeat()],
     )
     async def chat(
         body: ChatRequest, request: CurrentRequest, caller: CurrentCaller, key: IdempotencyKey, response: Response
     ) -> ChatAnswer:
         """Sends a message to an agent and returns its answer: 202 and a `Location` to poll if it takes too long."""
-        utterance = _utterance(body, caller, request.request_id, key)
-        outcome = await conversations.say(utterance, timeout_s=body.timeout_s if body.wait else 0)
-        answer = await _answer(outcome, content, request)
+        utterance = _to_utterance(body, caller, request.request_id, key)
+        outcome = await conversations.send(utterance, timeout_s=body.timeout_s if body.wait else 0)
+        answer = await _read_answer(outcome, content, request)
         if answer.status in {"running", "awaiting_approval"}:
             response.status_code = 202
             response.headers["location"] = f"{routes.prefix}/{unqualified(outcome.session_id)}"
@@ -54,34 +54,34 @@ def router(conversations: Conversations, reads: ChatReads, content: ContentStore
     async def get_session(session_id: SessionId, page: Paged) -> ChatSession:
         """Returns a session of the caller's tenant and its turns."""
         session = await asyncio.to_thread(reads.session, session_id)
-        standing = await conversations.standing(session_id)
+        standing = await conversations.read_state(session_id)
         if session is None and standing.is_open is None:
             raise Unavailable("it cannot be determined now whether the session exists")
         if session is None and not standing.is_open:
             raise NotFound("there is no such session")
         turns = await asyncio.to_thread(reads.turns, session_id, skip=page.skip, limit=page.limit)
-        return session_of(session_id, session, standing.pending, turns, page)
+        return to_session(session_id, session, standing.pending, turns, page)
 
     @routes.delete(
         "/{session_id}",
-        responses={202: {"model": Deleted, "description": "Accepted; poll `Location`."}},
+        responses={202: {"model": DeletedResource, "description": "Accepted; poll `Location`."}},
         dependencies=[requires("write"), fresh("chat")],
     )
     async def end_session(
         session_id: SessionId, request: CurrentRequest, caller: CurrentCaller, response: Response
-    ) -> Deleted:
+    ) -> DeletedResource:
         """Ends a session: it accepts no more messages. Its messages stay readable."""
         name = unqualified(session_id)
-        if await conversations.end(session_id, key_id=caller.id, request_id=request.request_id):
-            return Deleted(id=name)
+        if await conversations.end_session(session_id, key_id=caller.id, request_id=request.request_id):
+            return DeletedResource(id=name)
         response.status_code = 202
         response.headers["location"] = f"{routes.prefix}/{name}"
-        return Deleted(id=name, status="deleting")
+        return DeletedResource(id=name, status="deleting")
 
     return routes
 
 
-def _utterance(body: ChatRequest, caller: Caller, request_id: str, key: str | None) -> Utterance:
+def _to_utterance(body: ChatRequest, caller: Caller, request_id: str, key: str | None) -> Utterance:
     context = body.context
     return Utterance(
         agent_id=body.agent_id,
@@ -97,7 +97,7 @@ def _utterance(body: ChatRequest, caller: Caller, request_id: str, key: str | No
     )
 
 
-def _running(outcome: Outcome, request: RequestContext) -> ChatAnswer:
+def _unfinished_answer(outcome: ChatOutcome, request: RequestContext) -> ChatAnswer:
     """Return the response for a turn without an answer: in progress, awaiting approval, or rejected."""
     said = outcome.said
     status: Literal["running", "awaiting_approval", "rejected"] = "running"
@@ -116,11 +116,11 @@ def _running(outcome: Outcome, request: RequestContext) -> ChatAnswer:
         workflow_id=outcome.workflow_id,
         duration_ms=request.elapsed_ms(),
         approval_id=said.approval_id if said else None,
-        error=error_of(said.code, said.error) if said else None,
+        error=to_turn_error(said.code, said.error) if said else None,
     )
 
 
-async def _answer(outcome: Outcome, content: ContentStore, request: RequestContext) -> ChatAnswer:
+async def _read_answer(outcome: ChatOutcome, content: ContentStore, request: RequestContext) -> ChatAnswer:
     """Return the response with the answer's text. A failed turn is raised, a rejected one is not.
 
     While the text cannot be read, the status is `running`: the turn was accepted, and paid for.
@@ -130,13 +130,13 @@ async def _answer(outcome: Outcome, content: ContentStore, request: RequestConte
     """
     said = outcome.said
     if said is None or said.status in {"awaiting_approval", "rejected"}:
-        return _running(outcome, request)
+        return _unfinished_answer(outcome, request)
     if said.status != "completed" or said.reply_hash is None:
         raise failure_of_turn(outcome, said)
     try:
         texts = await asyncio.to_thread(content.get, outcome.session_id, [said.reply_hash])
     except Unavailable:
-        return _running(replace(outcome, said=None), request)
+        return _unfinished_answer(replace(outcome, said=None), request)
     return ChatAnswer(
         session_id=outcome.session_id,
         turn=said.turn,
@@ -144,7 +144,7 @@ async def _answer(outcome: Outcome, content: ContentStore, request: RequestConte
         response=texts.get(said.reply_hash),
         status="completed",
         model=said.model,
-        usage=usage_of(said.prompt_tokens, said.completion_tokens, Decimal(said.cost)),
+        usage=to_usage(said.prompt_tokens, said.completion_tokens, Decimal(said.cost)),
         tools_used=said.tools_used,
         tools_unavailable=said.has_no_tools,
         finish_reason=finish_reason("completed", said.finish),

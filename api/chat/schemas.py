@@ -10,7 +10,7 @@ from api.http.dependencies import CurrentTenant, Page
 from api.http.schemas import Body, Listing, Money, SessionName, Timestamp, View
 from domain.chat.aggregate import TurnStatus
 from domain.chat.finish import FinishReason, finish_reason
-from domain.chat.ports import SpokenTurn
+from domain.chat.ports import TurnWithTexts
 from domain.chat.views import SessionRow, SessionStatus
 from domain.ids import RESERVED, is_reserved
 from domain.tenant_ids import qualified
@@ -30,7 +30,7 @@ SessionId = Annotated[str, Depends(_in_tenant)]
 """The id, among those of all tenants, of the session that a path names."""
 
 
-def _free(session_id: str) -> str:
+def _refuse_reserved(session_id: str) -> str:
     if is_reserved(session_id):
         raise ValueError(f"these prefixes are reserved: {', '.join(RESERVED)}")
     return session_id
@@ -43,7 +43,7 @@ NamedSession = Annotated[
         description=f"Continues this session, or opens it. It must not begin with {', '.join(RESERVED)}.",
         json_schema_extra={"not": {"pattern": f"^({'|'.join(RESERVED)})"}},
     ),
-    AfterValidator(_free),
+    AfterValidator(_refuse_reserved),
 ]
 """A session id that a caller chooses."""
 
@@ -133,7 +133,7 @@ class ChatTurn(View):
     finish_reason: FinishReason | None
 
 
-class Forked(View):
+class SessionOrigin(View):
     """The session from which a fork has its first turns: `turn` is the last of them."""
 
     session_id: SessionName
@@ -153,16 +153,16 @@ class ChatSession(Listing):
     pending: int | None
     opened_at: Timestamp | None
     last_at: Timestamp | None
-    forked_from: Forked | None
+    forked_from: SessionOrigin | None
     turns: list[ChatTurn]
 
 
-def error_of(code: str | None, message: str | None) -> TurnError | None:
+def to_turn_error(code: str | None, message: str | None) -> TurnError | None:
     """Return the error of a turn that is over without an answer, else None."""
     return TurnError(code=code, message=message or "") if code else None
 
 
-def usage_of(prompt_tokens: int, completion_tokens: int, cost: Decimal) -> ChatUsage:
+def to_usage(prompt_tokens: int, completion_tokens: int, cost: Decimal) -> ChatUsage:
     """Return tokens, and cost in US dollars."""
     return ChatUsage(
         prompt_tokens=prompt_tokens,
@@ -172,8 +172,8 @@ def usage_of(prompt_tokens: int, completion_tokens: int, cost: Decimal) -> ChatU
     )
 
 
-def session_of(
-    session_id: str, row: SessionRow | None, pending: int | None, turns: list[SpokenTurn], page: Page
+def to_session(
+    session_id: str, row: SessionRow | None, pending: int | None, turns: list[TurnWithTexts], page: Page
 ) -> ChatSession:
     """Return the session from its view; `pending` is the number of messages that only Temporal knows."""
     status = row.status if row else "idle"
@@ -185,19 +185,19 @@ def session_of(
         pending=pending,
         opened_at=row.opened_at if row else None,
         last_at=row.last_at if row else None,
-        forked_from=_forked(row),
-        turns=[_turn(turn) for turn in turns],
-        **page.of(row.turns if row else 0),
+        forked_from=_session_origin(row),
+        turns=[_to_turn(turn) for turn in turns],
+        **page.listing_fields(row.turns if row else 0),
     )
 
 
-def _forked(row: SessionRow | None) -> Forked | None:
+def _session_origin(row: SessionRow | None) -> SessionOrigin | None:
     if row is None or row.origin_session_id is None or row.origin_turn is None:
         return None
-    return Forked(session_id=row.origin_session_id, turn=row.origin_turn)
+    return SessionOrigin(session_id=row.origin_session_id, turn=row.origin_turn)
 
 
-def _turn(turn: SpokenTurn) -> ChatTurn:
+def _to_turn(turn: TurnWithTexts) -> ChatTurn:
     row = turn.row
     is_used = row.status == "completed" or row.steps > 0 or row.prompt_tokens > 0
     return ChatTurn(
@@ -208,8 +208,8 @@ def _turn(turn: SpokenTurn) -> ChatTurn:
         status=row.status,
         agent_id=row.agent_id,
         model=row.model or None,
-        usage=usage_of(row.prompt_tokens, row.completion_tokens, row.cost) if is_used else None,
-        error=error_of(row.code, row.error),
+        usage=to_usage(row.prompt_tokens, row.completion_tokens, row.cost) if is_used else None,
+        error=to_turn_error(row.code, row.error),
         at=row.at,
         tools_used=list(dict.fromkeys(row.tools)),
         approval_id=row.approval_id,

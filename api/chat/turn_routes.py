@@ -8,13 +8,13 @@ from typing import Annotated, Literal
 from fastapi import APIRouter, Path, Response
 from pydantic import Field
 
-from api.chat.schemas import Forked, SessionId
+from api.chat.schemas import SessionId, SessionOrigin
 from api.http.dependencies import CurrentRequest, IdempotencyKey, requires
 from api.http.request_context import RequestContext
 from api.http.schemas import MAX_INT, Body, SessionName, View
 from domain.chat import commands
 from domain.events import Cause
-from domain.ids import derived, random_id
+from domain.ids import derived_id, random_id
 from domain.ledger import Ledger
 from domain.tenant_ids import qualified
 from workflows.chat.client import workflow_id
@@ -37,7 +37,7 @@ class ForkedSession(View):
     agent_id: str
     status: Literal["idle"]
     turn: int
-    forked_from: Forked
+    forked_from: SessionOrigin
     workflow_id: str
 
 
@@ -48,7 +48,7 @@ class RatingRequest(Body):
     comment: Annotated[str, Field(min_length=1, max_length=MAX_COMMENT, pattern=r"^[^\x00]*$")] | None = None
 
 
-class Rating(View):
+class RatingView(View):
     """The current rating."""
 
     session_id: SessionName
@@ -69,7 +69,7 @@ def router(ledger: Ledger, now: Callable[[], datetime]) -> APIRouter:
         session_id: SessionId, body: ForkRequest, request: CurrentRequest, key: IdempotencyKey, response: Response
     ) -> ForkedSession:
         """Starts a new session with this one's history up to a turn; both continue independently."""
-        name = f"session_{derived('fork', key)}" if key else random_id("session")
+        name = f"session_{derived_id('fork', key)}" if key else random_id("session")
         fork_id = qualified(request.caller.tenant_id, name)
         opening = await asyncio.to_thread(commands.fork, ledger, session_id, body.turn, fork_id, cause(request))
         response.headers["location"] = f"{PREFIX}/{name}"
@@ -78,7 +78,7 @@ def router(ledger: Ledger, now: Callable[[], datetime]) -> APIRouter:
             agent_id=opening.agent_id,
             status="idle",
             turn=body.turn,
-            forked_from=Forked(session_id=session_id, turn=body.turn),
+            forked_from=SessionOrigin(session_id=session_id, turn=body.turn),
             workflow_id=workflow_id(fork_id),
         )
 
@@ -89,11 +89,11 @@ def router(ledger: Ledger, now: Callable[[], datetime]) -> APIRouter:
         body: RatingRequest,
         request: CurrentRequest,
         key: IdempotencyKey,
-    ) -> Rating:
+    ) -> RatingView:
         """Rates an answer. The latest rating of a turn counts."""
-        rating = commands.Rating(session_id, turn, body.rating, body.comment)
+        rating = commands.TurnRating(session_id, turn, body.rating, body.comment)
         once = f"rating:{key or random_id('rating')}"
         await asyncio.to_thread(commands.rate, ledger, rating, cause(request), key=once)
-        return Rating.model_validate(rating)
+        return RatingView.model_validate(rating)
 
     return routes

@@ -27,7 +27,7 @@ _From = Annotated[date | None, Query(alias="from", description="First day; repla
 _To = Annotated[date | None, Query(alias="to", description="Last day, inclusive.")]
 
 
-class Period(View):
+class PeriodUsage(View):
     """Total usage. `requests` are calls that the provider processed; `open_cost` bounds the cost of open ones.
 
     Open calls are `reserved` or `unknown`.
@@ -44,7 +44,7 @@ class Period(View):
     open_cost: Money
 
 
-class Used(View):
+class GroupFigures(View):
     """Usage of one group."""
 
     cost: Money
@@ -54,41 +54,41 @@ class Used(View):
     unknown: int
 
 
-class UsedByAgent(Used):
+class AgentUsage(GroupFigures):
     """Usage of one agent."""
 
     agent_id: str
 
 
-class UsedByModel(Used):
+class ModelUsage(GroupFigures):
     """Usage of one model."""
 
     model: str
 
 
-class UsedOnDay(Used):
+class DailyUsage(GroupFigures):
     """Usage of one day (UTC)."""
 
     date: date
 
 
-class UsedByGroup(Used):
+class GroupUsage(GroupFigures):
     """Usage of one value of `group_by`."""
 
     name: str
 
 
-class Usage(View):
+class CostUsage(View):
     """Usage of a period. `groups` is present if `group_by` was given."""
 
-    current_period: Period
-    by_agent: list[UsedByAgent]
-    by_model: list[UsedByModel]
-    daily: list[UsedOnDay]
-    groups: list[UsedByGroup] | None = None
+    current_period: PeriodUsage
+    by_agent: list[AgentUsage]
+    by_model: list[ModelUsage]
+    daily: list[DailyUsage]
+    groups: list[GroupUsage] | None = None
 
 
-class Call(View):
+class CostLedgerEntry(View):
     """One attempt at a model call. `cost` is exact; `worst_case` bounds it while it is `reserved` or `unknown`.
 
     `refused` is the part of the request that the model does not support, if that is why it failed: `tools`, `schema`,
@@ -120,10 +120,10 @@ class Call(View):
     refused: str | None
 
 
-class Calls(View):
+class CostLedgerPage(View):
     """Attempts at model calls, newest first."""
 
-    data: list[Call]
+    data: list[CostLedgerEntry]
     pagination: Pagination
 
 
@@ -141,7 +141,7 @@ def router(costs: CostReads, now: Callable[[], datetime]) -> APIRouter:
         first: _From = None,
         last: _To = None,
         group_by: GroupBy | None = None,
-    ) -> Usage:
+    ) -> CostUsage:
         """Returns cost, tokens and requests of the caller's tenant in a period: total, by agent, model and day."""
         days = policy.period(period, first, last, now().astimezone(UTC).date())
         return _usage(partial(costs.usage, tenant_id, *days), days, group_by)
@@ -161,7 +161,7 @@ def router(costs: CostReads, now: Callable[[], datetime]) -> APIRouter:
         call_id: _Name = None,
         since: Annotated[AwareDatetime | None, Query(description="Reserved at or after this moment.")] = None,
         before: Annotated[AwareDatetime | None, Query(description="Reserved before this moment.")] = None,
-    ) -> Calls:
+    ) -> CostLedgerPage:
         """Lists every attempt at a model call of the caller's tenant, newest first."""
         session = qualified(tenant_id, session_id) if session_id else None
         names = (state, kind, model, agent_id, session, workflow_id, key_id, call_id)
@@ -171,23 +171,23 @@ def router(costs: CostReads, now: Callable[[], datetime]) -> APIRouter:
     return routes
 
 
-def _calls(found: CallPage, page: Page) -> Calls:
-    return Calls.model_validate({"data": found.calls, "pagination": page.pagination(found.total)})
+def _calls(found: CallPage, page: Page) -> CostLedgerPage:
+    return CostLedgerPage.model_validate({"data": found.calls, "pagination": page.pagination(found.total)})
 
 
-def _usage(by: Callable[[GroupBy], list[UsageGroup]], days: tuple[date, date], group_by: GroupBy | None) -> Usage:
+def _usage(by: Callable[[GroupBy], list[UsageGroup]], days: tuple[date, date], group_by: GroupBy | None) -> CostUsage:
     by_agent = by("agent")
     found = {
         "current_period": _period(by_agent, *days),
-        "by_agent": [{"agent_id": group.name, **_used(group)} for group in by_agent],
-        "by_model": [{"model": group.name, **_used(group)} for group in by("model")],
-        "daily": [{"date": group.name, **_used(group)} for group in by("day")],
-        "groups": [{"name": group.name, **_used(group)} for group in by(group_by)] if group_by else None,
+        "by_agent": [{"agent_id": group.name, **_figures(group)} for group in by_agent],
+        "by_model": [{"model": group.name, **_figures(group)} for group in by("model")],
+        "daily": [{"date": group.name, **_figures(group)} for group in by("day")],
+        "groups": [{"name": group.name, **_figures(group)} for group in by(group_by)] if group_by else None,
     }
-    return Usage.model_validate(found)
+    return CostUsage.model_validate(found)
 
 
-def _used(group: UsageGroup) -> dict[str, Any]:
+def _figures(group: UsageGroup) -> dict[str, Any]:
     return {
         "cost": group.cost,
         "tokens": group.tokens,

@@ -7,29 +7,29 @@ from typing import Annotated, Any
 from fastapi import Body
 from pydantic import BaseModel, Field, JsonValue, PlainValidator
 
-from activities.graphflow.validation import told
-from api.http.request_body import Yaml
+from activities.graphflow.validation import problem_details
+from api.http.request_body import YamlBodies
 from domain.errors import Invalid
 from domain.graphflow.definition import model as language
-from domain.graphflow.definition.documents import of_document, of_json, of_yaml
+from domain.graphflow.definition.documents import definition_from, parse_json, parse_yaml
 from domain.graphflow.definition.model import Definition
 from domain.graphflow.validation.problems import Problem, Validation
 
-YAML = Yaml(re.compile(r"/api/v1/workflows(?:/(?!(?:import|generate)$)[A-Za-z0-9_-]+)?"), of_yaml, of_json)
+YAML = YamlBodies(re.compile(r"/api/v1/workflows(?:/(?!(?:import|generate)$)[A-Za-z0-9_-]+)?"), parse_yaml, parse_json)
 """Paths whose definitions may be sent as YAML; in both formats a key may occur only once."""
 NO_NUL = r"^[^\x00]*$"
 
 
-def read(document: Any) -> Definition:
+def parse_definition(document: Any) -> Definition:
     """Parse a document into a definition.
 
     Raises:
         Invalid: it is not a definition; `errors` are all problems, up to 50.
     """
     try:
-        return of_document(document)
+        return definition_from(document)
     except Invalid as error:
-        raise Invalid(error.message, **_details(problems_of(error))) from error
+        raise Invalid(error.message, **_error_details(problems_of(error))) from error
 
 
 def problems_of(error: Invalid) -> list[Problem]:
@@ -38,7 +38,7 @@ def problems_of(error: Invalid) -> list[Problem]:
     return [Problem("malformed", *_place(each["where"]), each["message"], _FIX) for each in found]
 
 
-def no_definition(error: Invalid) -> Validation:
+def to_failed_validation(error: Invalid) -> Validation:
     """Return the problems as a validation result."""
     return Validation(tuple(problems_of(error)), (), None)
 
@@ -52,8 +52,8 @@ def _place(where: str) -> tuple[str, str]:
     return (place, field) if _PLACE.match(place) else ("definition", where)
 
 
-def _details(problems: list[Problem]) -> dict[str, Any]:
-    errors = [told(problem) for problem in problems]
+def _error_details(problems: list[Problem]) -> dict[str, Any]:
+    errors = [problem_details(problem) for problem in problems]
     return {"field": errors[0]["field"], "reason": errors[0]["reason"], "errors": errors}
 
 
@@ -74,7 +74,7 @@ def _object(value: Any) -> dict[str, Any]:
     return value
 
 
-DefinitionBody = Annotated[Definition, PlainValidator(read, json_schema_input_type=Definition), Body()]
+DefinitionBody = Annotated[Definition, PlainValidator(parse_definition, json_schema_input_type=Definition), Body()]
 """A complete definition."""
 
 ChangesBody = Annotated[dict[str, Any], PlainValidator(_object, json_schema_input_type=_Changes), Body()]

@@ -3,8 +3,8 @@
 from typing import Any, Literal
 
 from api.http.schemas import Listing, Money, Pagination, Timestamp, View
-from domain.graphflow.catalogue.commands import Standing
-from domain.graphflow.catalogue.ports import SeenWorkflow
+from domain.graphflow.catalogue.commands import WorkflowState
+from domain.graphflow.catalogue.ports import WorkflowView
 from domain.graphflow.catalogue.projection import WorkflowVersionRow
 from domain.graphflow.validation.problems import Validation
 
@@ -39,13 +39,13 @@ class WorkflowList(Listing):
     workflows: list[WorkflowSummary]
 
 
-class Workflow(WorkflowSummary):
+class WorkflowDetail(WorkflowSummary):
     """A workflow and its newest definition. `version` is that definition's number."""
 
     definition: dict[str, Any]
 
 
-class Problem(View):
+class DefinitionProblem(View):
     """A problem of a definition, its place and the fix: `where` is like `node draft` or `edge draft -> review`."""
 
     code: str
@@ -59,8 +59,8 @@ class ValidationResult(View):
     """The result of a validation, with the upper bounds of one execution: null if the definition cannot run."""
 
     valid: bool
-    errors: list[Problem]
-    warnings: list[Problem]
+    errors: list[DefinitionProblem]
+    warnings: list[DefinitionProblem]
     worst_case_cost_usd: Money | None
     worst_case_model_calls: int | None
 
@@ -107,15 +107,15 @@ class WorkflowVersions(View):
     pagination: Pagination
 
 
-def summary(seen: SeenWorkflow) -> WorkflowSummary:
+def to_workflow_summary(seen: WorkflowView) -> WorkflowSummary:
     return WorkflowSummary.model_validate(_facts(seen))
 
 
-def whole(seen: SeenWorkflow, newest: WorkflowVersionRow) -> Workflow:
-    return Workflow.model_validate({**_facts(seen), "definition": newest.definition})
+def to_workflow_detail(seen: WorkflowView, newest: WorkflowVersionRow) -> WorkflowDetail:
+    return WorkflowDetail.model_validate({**_facts(seen), "definition": newest.definition})
 
 
-def _facts(seen: SeenWorkflow) -> dict[str, Any]:
+def _facts(seen: WorkflowView) -> dict[str, Any]:
     row, runs = seen.row, seen.runs
     own = {name: getattr(row, name) for name in WorkflowSummary.model_fields if hasattr(row, name)}
     return {
@@ -127,7 +127,7 @@ def _facts(seen: SeenWorkflow) -> dict[str, Any]:
     }
 
 
-def written(standing: Standing, validation: Validation) -> WrittenWorkflow:
+def to_written_workflow(standing: WorkflowState, validation: Validation) -> WrittenWorkflow:
     """Return the response for a workflow loaded from its stream."""
     workflow = standing.workflow
     newest = workflow.newest
@@ -143,16 +143,16 @@ def written(standing: Standing, validation: Validation) -> WrittenWorkflow:
         fingerprint=newest.fingerprint,
         note=newest.note,
         definition=dict(newest.document),
-        validation=result(validation),
+        validation=to_validation_result(validation),
     )
 
 
-def result(validation: Validation) -> ValidationResult:
+def to_validation_result(validation: Validation) -> ValidationResult:
     worst = validation.worst_case
     return ValidationResult(
         valid=validation.valid,
-        errors=[Problem.model_validate(each) for each in validation.errors],
-        warnings=[Problem.model_validate(each) for each in validation.warnings],
+        errors=[DefinitionProblem.model_validate(each) for each in validation.errors],
+        warnings=[DefinitionProblem.model_validate(each) for each in validation.warnings],
         worst_case_cost_usd=worst.cost_usd if worst else None,
         worst_case_model_calls=worst.model_calls if worst else None,
     )

@@ -9,17 +9,17 @@ from api.graphflow.definition_requests import NO_NUL, ChangesBody, ComponentBody
 from api.graphflow.definition_responses import (
     ImportedWorkflow,
     ValidationResult,
-    Workflow,
+    WorkflowDetail,
     WorkflowList,
     WorkflowVersion,
     WorkflowVersions,
     WrittenWorkflow,
-    result,
-    summary,
-    whole,
-    written,
+    to_validation_result,
+    to_workflow_detail,
+    to_workflow_summary,
+    to_written_workflow,
 )
-from api.graphflow.definition_service import Desk
+from api.graphflow.definition_service import DefinitionService
 from api.graphflow.paths import PREFIX, WorkflowId
 from api.http.dependencies import (
     CurrentRequest,
@@ -32,7 +32,7 @@ from api.http.dependencies import (
     set_etag,
 )
 from api.http.openapi import TAKES_YAML
-from api.http.schemas import MAX_INT, Deleted
+from api.http.schemas import MAX_INT, DeletedResource
 from domain.agents.names import ALI
 from domain.graphflow.catalogue.ports import WorkflowFilter
 
@@ -50,17 +50,17 @@ _StandIn = Annotated[
 ]
 
 
-def router(desk: Desk) -> APIRouter:
+def router(desk: DefinitionService) -> APIRouter:
     """Build the routes `/api/v1/workflows`, except those of executions."""
     routes = APIRouter(prefix=PREFIX, tags=["Workflows"])
-    _catalogue(routes, desk)
-    _writing(routes, desk)
-    _proving(routes, desk)
-    _versions(routes, desk)
+    _add_catalogue_routes(routes, desk)
+    _add_write_routes(routes, desk)
+    _add_validation_routes(routes, desk)
+    _add_version_routes(routes, desk)
     return routes
 
 
-def _catalogue(routes: APIRouter, desk: Desk) -> None:
+def _add_catalogue_routes(routes: APIRouter, desk: DefinitionService) -> None:
     reading = [requires("read"), fresh("workflows")]
 
     @routes.get("", dependencies=reading)
@@ -72,27 +72,27 @@ def _catalogue(routes: APIRouter, desk: Desk) -> None:
         Retired ones are listed only on request.
         """
         found = desk.reads.page(WorkflowFilter(tenant_id, status, q), skip=page.skip, limit=page.limit)
-        shown = [summary(seen) for seen in found.workflows]
-        return WorkflowList.model_validate({"workflows": shown, **page.of(found.total)})
+        shown = [to_workflow_summary(seen) for seen in found.workflows]
+        return WorkflowList.model_validate({"workflows": shown, **page.listing_fields(found.total)})
 
     @routes.get("/{workflow_id}", dependencies=reading)
-    def get_workflow(workflow_id: WorkflowId, tenant_id: CurrentTenant, response: Response) -> Workflow:
+    def get_workflow(workflow_id: WorkflowId, tenant_id: CurrentTenant, response: Response) -> WorkflowDetail:
         """Returns one workflow with its newest definition."""
         seen = desk.reads.get(tenant_id, workflow_id)
         set_etag(response, seen.row.changes)
-        return whole(seen, desk.reads.version(tenant_id, workflow_id, seen.row.version))
+        return to_workflow_detail(seen, desk.reads.version(tenant_id, workflow_id, seen.row.version))
 
 
-def _writing(routes: APIRouter, desk: Desk) -> None:
+def _add_write_routes(routes: APIRouter, desk: DefinitionService) -> None:
     @routes.post("", status_code=201, dependencies=[requires("write")], openapi_extra=_YAML)
     async def create_workflow(
         body: DefinitionBody, request: CurrentRequest, key: IdempotencyKey, response: Response, note: _Note = None
     ) -> WrittenWorkflow:
         """Creates a workflow. Its id is derived from its name; one that cannot run is refused with all problems."""
         made = await desk.create(body, desk.cause(request), key=key, note=note)
-        await desk.answered(request, response, made.standing)
+        await desk.finish_response(request, response, made.standing)
         response.headers["location"] = f"{PREFIX}/{made.standing.workflow_id}"
-        return written(made.standing, made.validation)
+        return to_written_workflow(made.standing, made.validation)
 
     @routes.post("/import", status_code=201, dependencies=[requires("write")])
     async def import_workflow(
@@ -105,11 +105,13 @@ def _writing(routes: APIRouter, desk: Desk) -> None:
         name: _Name = None,
     ) -> ImportedWorkflow:
         """Creates a workflow from an AutoGen GraphFlow component. Parts that cannot be converted are listed."""
-        found = await desk.imported(request.caller.tenant_id, body, stand_in, name)
+        found = await desk.convert_component(request.caller.tenant_id, body, stand_in, name)
         made = await desk.create(found.definition, desk.cause(request), key=key, note="imported from AutoGen")
-        await desk.answered(request, response, made.standing)
+        await desk.finish_response(request, response, made.standing)
         response.headers["location"] = f"{PREFIX}/{made.standing.workflow_id}"
-        return ImportedWorkflow.model_validate({**dict(written(made.standing, made.validation)), "notes": found.notes})
+        return ImportedWorkflow.model_validate(
+            {**dict(to_written_workflow(made.standing, made.validation)), "notes": found.notes}
+        )
 
     @routes.put("/{workflow_id}", dependencies=[requires("write")], openapi_extra=_YAML)
     async def change_workflow(
@@ -123,37 +125,37 @@ def _writing(routes: APIRouter, desk: Desk) -> None:
     ) -> WrittenWorkflow:
         """Writes a new version with the given fields changed. New executions use it; running ones keep theirs."""
         made = await desk.change(workflow_id, body, desk.cause(request), expected=expected, note=note)
-        await desk.answered(request, response, made.standing)
-        return written(made.standing, made.validation)
+        await desk.finish_response(request, response, made.standing)
+        return to_written_workflow(made.standing, made.validation)
 
     @routes.delete("/{workflow_id}", dependencies=[requires("write")])
     async def retire_workflow(
         workflow_id: WorkflowId, request: CurrentRequest, expected: IfMatch, response: Response
-    ) -> Deleted:
+    ) -> DeletedResource:
         """Retires a workflow: it cannot be started any more, running executions go on, and its name becomes free."""
         cause = desk.cause(request)
         standing = await asyncio.to_thread(desk.commands.retire, workflow_id, cause, check=expected.check)
-        await desk.answered(request, response, standing)
-        return Deleted(id=workflow_id)
+        await desk.finish_response(request, response, standing)
+        return DeletedResource(id=workflow_id)
 
 
-def _proving(routes: APIRouter, desk: Desk) -> None:
+def _add_validation_routes(routes: APIRouter, desk: DefinitionService) -> None:
     @routes.post("/validate", dependencies=[requires("read")], openapi_extra=_YAML)
     async def validate_definition(body: DocumentBody, tenant_id: CurrentTenant) -> ValidationResult:
         """Validates a definition: its problems with their places and fixes, and the upper bounds of an execution."""
-        return result(await desk.validated(tenant_id, body))
+        return to_validation_result(await desk.validate_document(tenant_id, body))
 
     @routes.post("/{workflow_id}/validate", dependencies=[requires("read")])
     async def validate_workflow(
         workflow_id: WorkflowId, tenant_id: CurrentTenant, version: _Version = None
     ) -> ValidationResult:
         """Validates a version against the current state: an agent that it names may have been retired."""
-        standing = await asyncio.to_thread(desk.commands.standing, tenant_id, workflow_id)
+        standing = await asyncio.to_thread(desk.commands.load, tenant_id, workflow_id)
         definition = standing.workflow.version(version).definition
-        return result(await desk.proven(tenant_id, definition, itself=workflow_id))
+        return to_validation_result(await desk.validate(tenant_id, definition, itself=workflow_id))
 
 
-def _versions(routes: APIRouter, desk: Desk) -> None:
+def _add_version_routes(routes: APIRouter, desk: DefinitionService) -> None:
     reading = [requires("read"), fresh("workflows")]
 
     @routes.get("/{workflow_id}/versions", dependencies=reading)

@@ -8,43 +8,43 @@ from typing import Any
 
 from fastapi import Response
 
-from activities.graphflow.validation import Proving, refuse_flawed
-from api.graphflow.definition_requests import no_definition, read
-from api.http.dependencies import Expected, Positions, set_etag
+from activities.graphflow.validation import DefinitionValidator, refuse_invalid
+from api.graphflow.definition_requests import parse_definition, to_failed_validation
+from api.http.dependencies import ExpectedVersion, Positions, set_etag
 from api.http.request_context import RequestContext
 from domain.agents.ports import AgentFilter, AgentReads
 from domain.errors import Invalid, VersionConflict
 from domain.events import Cause
-from domain.graphflow.autogen.importer import Imported, imported
-from domain.graphflow.catalogue.commands import Standing, WorkflowCommands
+from domain.graphflow.autogen.importer import ImportedTeam, import_team
+from domain.graphflow.catalogue.commands import WorkflowCommands, WorkflowState
 from domain.graphflow.catalogue.ports import WorkflowReads
-from domain.graphflow.definition.documents import of_document
+from domain.graphflow.definition.documents import definition_from
 from domain.graphflow.definition.model import Definition
 from domain.graphflow.validation.problems import Validation
 from domain.ids import random_id
 
 """The agent that replaces unknown ones of an import by default."""
 
-_ALL_AGENTS = 100_000
-_TRIES = 4
+_MAX_AGENTS = 100_000
+_ATTEMPTS = 4
 
 
 @dataclass(frozen=True, slots=True)
-class Written:
+class WrittenDefinition:
     """A workflow after a change, and the validation of its newest version."""
 
-    standing: Standing
+    standing: WorkflowState
     validation: Validation
 
 
 @dataclass(frozen=True, slots=True)
-class Desk:
+class DefinitionService:
     """The service that the routes call."""
 
     commands: WorkflowCommands
     reads: WorkflowReads
     agents: AgentReads
-    proving: Proving
+    proving: DefinitionValidator
     positions: Positions
     now: Callable[[], datetime]
 
@@ -54,21 +54,23 @@ class Desk:
             by=request.caller.id, because=request.request_id, at=self.now(), tenant_id=request.caller.tenant_id
         )
 
-    async def create(self, definition: Definition, cause: Cause, *, key: str | None, note: str | None) -> Written:
+    async def create(
+        self, definition: Definition, cause: Cause, *, key: str | None, note: str | None
+    ) -> WrittenDefinition:
         """Create a workflow.
 
         Raises:
             Invalid: it cannot run; `errors` name each place.
             Conflict: another workflow has its name.
         """
-        validation = await self._sound(cause.tenant_id, definition, None)
+        validation = await self._require_valid(cause.tenant_id, definition, None)
         once = f"workflow.create:{key or random_id('create')}"
         standing = await asyncio.to_thread(self.commands.create, definition, cause, key=once, note=note)
-        return Written(standing, validation)
+        return WrittenDefinition(standing, validation)
 
     async def change(
-        self, workflow_id: str, changes: Mapping[str, Any], cause: Cause, *, expected: Expected, note: str | None
-    ) -> Written:
+        self, workflow_id: str, changes: Mapping[str, Any], cause: Cause, *, expected: ExpectedVersion, note: str | None
+    ) -> WrittenDefinition:
         """Write down the next version: the newest with these fields in the place of its own.
 
         Raises:
@@ -78,27 +80,29 @@ class Desk:
             Invalid: it could not run; `errors` name each place.
             Conflict: it is retired, its new name is another's, or others change it all the time.
         """
-        for _ in range(_TRIES):
-            standing = await asyncio.to_thread(self.commands.standing, cause.tenant_id, workflow_id)
+        for _ in range(_ATTEMPTS):
+            standing = await asyncio.to_thread(self.commands.load, cause.tenant_id, workflow_id)
             expected.check(standing.workflow.changes)
-            definition = read({**standing.workflow.newest.document, **changes})
-            validation = await self._sound(cause.tenant_id, definition, workflow_id)
+            definition = parse_definition({**standing.workflow.newest.document, **changes})
+            validation = await self._require_valid(cause.tenant_id, definition, workflow_id)
             try:
                 after = await asyncio.to_thread(self.commands.redefine, standing, definition, cause, note=note)
             except VersionConflict:
                 continue
-            return Written(after, validation)
+            return WrittenDefinition(after, validation)
         raise VersionConflict("concurrent changes of this workflow prevented this one", workflow_id=workflow_id)
 
-    async def validated(self, tenant_id: str, document: Any) -> Validation:
+    async def validate_document(self, tenant_id: str, document: Any) -> Validation:
         """Validate a document, which may not be a definition at all."""
         try:
-            definition = of_document(document)
+            definition = definition_from(document)
         except Invalid as error:
-            return no_definition(error)
-        return await self.proven(tenant_id, definition)
+            return to_failed_validation(error)
+        return await self.validate(tenant_id, definition)
 
-    async def imported(self, tenant_id: str, component: Any, stand_in: str, name: str | None = None) -> Imported:
+    async def convert_component(
+        self, tenant_id: str, component: Any, stand_in: str, name: str | None = None
+    ) -> ImportedTeam:
         """Convert a component of AutoGen to a workflow, under its own name or the given one.
 
         Raises:
@@ -106,26 +110,26 @@ class Desk:
         """
         await self.positions.wait("agents")
         wanted = AgentFilter(tenant_id, status="active")
-        found = await asyncio.to_thread(self.agents.page, wanted, skip=0, limit=_ALL_AGENTS)
+        found = await asyncio.to_thread(self.agents.page, wanted, skip=0, limit=_MAX_AGENTS)
         agents = {agent.id for agent in found.agents}
         if stand_in not in agents:
             reason = f"there is no agent {stand_in}, or it is not deployed"
             raise Invalid(f"stand_in: {reason}", field="stand_in", reason=reason)
-        return imported(component, agents=agents, stand_in=stand_in, name=name)
+        return import_team(component, agents=agents, stand_in=stand_in, name=name)
 
-    async def answered(self, request: RequestContext, response: Response, standing: Standing) -> None:
+    async def finish_response(self, request: RequestContext, response: Response, standing: WorkflowState) -> None:
         """Finish the response once the catalogue shows the change, so that the caller's next request sees it."""
         set_etag(response, standing.workflow.changes)
         if not await self.positions.wait("workflows"):
             request.add_header("X-Convergio-Stale", "true")
 
-    async def proven(self, tenant_id: str, definition: Definition, *, itself: str | None = None) -> Validation:
+    async def validate(self, tenant_id: str, definition: Definition, *, itself: str | None = None) -> Validation:
         """Validate a definition against all agents and workflows recorded until now."""
         for view in ("agents", "workflows"):
             await self.positions.wait(view)
-        return await self.proving.prove(tenant_id, definition, itself=itself)
+        return await self.proving.validate(tenant_id, definition, itself=itself)
 
-    async def _sound(self, tenant_id: str, definition: Definition, itself: str | None) -> Validation:
-        validation = await self.proven(tenant_id, definition, itself=itself)
-        refuse_flawed(validation)
+    async def _require_valid(self, tenant_id: str, definition: Definition, itself: str | None) -> Validation:
+        validation = await self.validate(tenant_id, definition, itself=itself)
+        refuse_invalid(validation)
         return validation

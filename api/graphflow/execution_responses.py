@@ -7,16 +7,16 @@ from typing import Any, Literal
 import orjson
 
 from api.http.schemas import Money, Pagination, Timestamp, View
-from domain.graphflow.execution.ports import SeenRun, Spent
+from domain.graphflow.execution.ports import ExecutionView, NodeUsage
 from domain.graphflow.execution.projection import ExecutionRow, NodeRow, NodeStatus, Undoing
 from domain.graphflow.execution.projection import Status as Standing
 
-MOST_SHOWN = 100_000
+MAX_OUTPUT = 100_000
 """Maximum characters of a node's output in a response."""
 
 Status = Literal["pending"] | Standing
-_UNDER_WAY = {"running", "awaiting_approval"}
-_LEFT = {"pending", *_UNDER_WAY}
+_ACTIVE = {"running", "awaiting_approval"}
+_UNFINISHED = {"pending", *_ACTIVE}
 
 
 class ExecutionError(View):
@@ -98,7 +98,7 @@ class ExecutionList(View):
     pagination: Pagination
 
 
-class HeardEvent(View):
+class DeliveredEvent(View):
     """An event that was delivered to an execution."""
 
     execution_id: str
@@ -106,36 +106,36 @@ class HeardEvent(View):
     name: str
 
 
-def ref(row: ExecutionRow) -> ExecutionRef:
+def to_ref(row: ExecutionRow) -> ExecutionRef:
     return ExecutionRef(
-        execution_id=row.execution_id, workflow_id=row.workflow_id, version=row.version, status=standing(row)
+        execution_id=row.execution_id, workflow_id=row.workflow_id, version=row.version, status=status_of(row)
     )
 
 
-def standing(row: ExecutionRow) -> Status:
+def status_of(row: ExecutionRow) -> Status:
     """Return the status. An execution whose nodes are not known has not begun."""
     return row.status if row.nodes else "pending"
 
 
-def hashes_of(seen: SeenRun) -> set[str]:
+def hashes_of(seen: ExecutionView) -> set[str]:
     """Return the hashes of the texts in the response."""
     own = (seen.row.output_hash, seen.row.input_hash)
     return {text for text in (*own, *(node.output_hash for node in seen.nodes)) if text}
 
 
-def summary(row: ExecutionRow, now: datetime) -> ExecutionSummary:
+def to_execution_summary(row: ExecutionRow, now: datetime) -> ExecutionSummary:
     return ExecutionSummary.model_validate(_facts(row, now))
 
 
-def status(seen: SeenRun, texts: Mapping[str, str], now: datetime) -> ExecutionStatus:
+def to_execution_status(seen: ExecutionView, texts: Mapping[str, str], now: datetime) -> ExecutionStatus:
     """Return the response for an execution with its texts; erased ones are null."""
     row = seen.row
     own = {
         "progress": _progress(seen),
-        "current_nodes": [node.node for node in seen.nodes if node.status in _UNDER_WAY],
-        "nodes": [_node(node, seen.spent.get(node.node, Spent()), texts) for node in seen.nodes],
-        "result": _json(texts.get(row.output_hash or "")),
-        "input": _json(texts.get(row.input_hash)),
+        "current_nodes": [node.node for node in seen.nodes if node.status in _ACTIVE],
+        "nodes": [_to_node(node, seen.spent.get(node.node, NodeUsage()), texts) for node in seen.nodes],
+        "result": _parse_json(texts.get(row.output_hash or "")),
+        "input": _parse_json(texts.get(row.input_hash)),
         "tokens": seen.total.tokens,
         "cost": seen.total.cost,
         "budget_usd": row.budget_usd,
@@ -144,10 +144,10 @@ def status(seen: SeenRun, texts: Mapping[str, str], now: datetime) -> ExecutionS
     return ExecutionStatus.model_validate({**_facts(row, now), **own})
 
 
-def _progress(seen: SeenRun) -> float:
+def _progress(seen: ExecutionView) -> float:
     if seen.row.status == "completed":
         return 1.0
-    ended = sum(node.status not in _LEFT for node in seen.nodes)
+    ended = sum(node.status not in _UNFINISHED for node in seen.nodes)
     return round(min(ended / len(seen.nodes), 0.99), 2) if seen.nodes else 0.0
 
 
@@ -158,7 +158,7 @@ def _facts(row: ExecutionRow, now: datetime) -> dict[str, object]:
         "workflow_id": row.workflow_id,
         "version": row.version,
         "name": row.name,
-        "status": standing(row),
+        "status": status_of(row),
         "started_at": row.started_at,
         "ended_at": row.ended_at,
         "duration_s": round(((row.ended_at or now) - row.started_at).total_seconds(), 3),
@@ -167,10 +167,10 @@ def _facts(row: ExecutionRow, now: datetime) -> dict[str, object]:
     }
 
 
-def _node(node: NodeRow, spent: Spent, texts: Mapping[str, str]) -> ExecutionNode:
+def _to_node(node: NodeRow, spent: NodeUsage, texts: Mapping[str, str]) -> ExecutionNode:
     text = texts.get(node.output_hash or "")
-    is_cut = text is not None and len(text) > MOST_SHOWN
-    shown = None if text is None or is_cut else text if node.as_text else _json(text)
+    is_cut = text is not None and len(text) > MAX_OUTPUT
+    shown = None if text is None or is_cut else text if node.as_text else _parse_json(text)
     return ExecutionNode(
         id=node.node,
         type=node.type,
@@ -199,5 +199,5 @@ def _error(code: str, message: str | None, node: str | None) -> ExecutionError:
     return ExecutionError(code=code, message=message or "no reason is known", node=node)
 
 
-def _json(text: str | None) -> Any:
+def _parse_json(text: str | None) -> Any:
     return orjson.loads(text) if text is not None else None

@@ -10,17 +10,17 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Path, Query, Response
 from pydantic import ConfigDict, Field, JsonValue
 
-from activities.graphflow.messages import Request
+from activities.graphflow.messages import RunControlRequest
 from api.graphflow.execution_responses import (
+    DeliveredEvent,
     ExecutionList,
     ExecutionRef,
     ExecutionStatus,
-    HeardEvent,
     hashes_of,
-    status,
-    summary,
+    to_execution_status,
+    to_execution_summary,
 )
-from api.graphflow.execution_service import Executions, Order, Place, Verb
+from api.graphflow.execution_service import ExecutionLocator, ExecutionService, ExecutionSubmission, Verb
 from api.graphflow.paths import PREFIX, RUN_ID, WorkflowId
 from api.http.caller import Caller
 from api.http.dependencies import (
@@ -29,16 +29,16 @@ from api.http.dependencies import (
     IdempotencyKey,
     Paged,
     fresh,
-    joined_by_repeats,
+    joins_on_repeat,
     requires,
 )
 from api.http.schemas import MAX_INT, MAX_TEXT, Body
 from domain.content import ContentStore
-from domain.graphflow.execution.ports import RunFilter, RunReads, SeenRun
+from domain.graphflow.execution.ports import ExecutionView, RunFilter, RunReads
 from domain.graphflow.execution.projection import Status as Standing
 from domain.ids import random_id
 
-_MOST_USD = 1_000_000
+_MAX_USD = 1_000_000
 _ExecutionId = Annotated[str, Path(max_length=128, pattern=RUN_ID)]
 _WantedId = Annotated[
     str | None,
@@ -55,7 +55,7 @@ class ExecutionContext(Body):
     project_id: Annotated[str, Field(max_length=128)] | int | None = None
 
 
-class Execute(Body):
+class ExecuteRequest(Body):
     """The input of an execution."""
 
     input: Annotated[
@@ -63,12 +63,12 @@ class Execute(Body):
     ]
     context: ExecutionContext = ExecutionContext()
     version: Annotated[int | None, Field(ge=1, le=MAX_INT, description="The newest by default.")] = None
-    budget_usd: Annotated[
-        Decimal | None, Field(gt=0, le=_MOST_USD, description="Maximum total cost in US dollars.")
-    ] = None
+    budget_usd: Annotated[Decimal | None, Field(gt=0, le=_MAX_USD, description="Maximum total cost in US dollars.")] = (
+        None
+    )
 
 
-class Event(Body):
+class EventRequest(Body):
     """An event. A node that waits for an event of this name takes it."""
 
     name: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,63}$")]
@@ -76,48 +76,48 @@ class Event(Body):
 
 
 @dataclass(frozen=True, slots=True)
-class RunDesk:
+class ExecutionRouteServices:
     """The services that the routes call."""
 
-    executions: Executions
+    executions: ExecutionService
     reads: RunReads
     content: ContentStore
     now: Callable[[], datetime]
 
-    async def shown(self, seen: SeenRun) -> ExecutionStatus:
+    async def present(self, seen: ExecutionView) -> ExecutionStatus:
         wanted = hashes_of(seen)
         texts = await asyncio.to_thread(self.content.get, seen.row.execution_id, wanted) if wanted else {}
-        return status(seen, texts, self.now())
+        return to_execution_status(seen, texts, self.now())
 
 
-def router(desk: RunDesk) -> APIRouter:
+def router(desk: ExecutionRouteServices) -> APIRouter:
     """Build the routes of executions below `/api/v1/workflows/{workflow_id}`."""
     routes = APIRouter(prefix=f"{PREFIX}/{{workflow_id}}", tags=["Workflows"])
-    _starting(routes, desk)
-    _reading(routes, desk)
-    for verb, does in _TELLING.items():
-        _telling(routes, desk, verb, does)
-    _going_on(routes, desk)
+    _add_start_route(routes, desk)
+    _add_read_routes(routes, desk)
+    for verb, does in _CONTROL_DESCRIPTIONS.items():
+        _add_control_route(routes, desk, verb, does)
+    _add_continuation_routes(routes, desk)
     return routes
 
 
-def _starting(routes: APIRouter, desk: RunDesk) -> None:
-    @routes.post("/execute", status_code=202, dependencies=[requires("write"), joined_by_repeats()])
+def _add_start_route(routes: APIRouter, desk: ExecutionRouteServices) -> None:
+    @routes.post("/execute", status_code=202, dependencies=[requires("write"), joins_on_repeat()])
     async def execute_workflow(
         workflow_id: WorkflowId,
-        body: Execute,
+        body: ExecuteRequest,
         request: CurrentRequest,
         key: IdempotencyKey,
         response: Response,
     ) -> ExecutionRef:
         """Starts an execution: 202 and a `Location` to poll. It keeps the version that it began with."""
-        order = _order(workflow_id, body, request.caller, request.request_id, key)
+        order = _to_submission(workflow_id, body, request.caller, request.request_id, key)
         begun = await desk.executions.execute(order)
         response.headers["location"] = _location(workflow_id, begun.execution_id)
         return begun
 
 
-def _reading(routes: APIRouter, desk: RunDesk) -> None:
+def _add_read_routes(routes: APIRouter, desk: ExecutionRouteServices) -> None:
     reading = [requires("read"), fresh("executions"), fresh("costs")]
 
     @routes.get("/status", dependencies=reading)
@@ -126,8 +126,8 @@ def _reading(routes: APIRouter, desk: RunDesk) -> None:
     ) -> ExecutionStatus:
         """Returns an execution of the caller's tenant: every node with its attempts, output and cost."""
         if execution_id is None:
-            return await desk.shown(await desk.executions.newest(tenant_id, workflow_id))
-        return await desk.shown(await desk.executions.seen(Place(workflow_id, execution_id, tenant_id)))
+            return await desk.present(await desk.executions.read_newest(tenant_id, workflow_id))
+        return await desk.present(await desk.executions.read(ExecutionLocator(workflow_id, execution_id, tenant_id)))
 
     @routes.get("/executions", dependencies=reading[:2])
     def list_executions(
@@ -139,18 +139,21 @@ def _reading(routes: APIRouter, desk: RunDesk) -> None:
         """Lists the executions of a workflow in the caller's tenant, newest first."""
         found = desk.reads.page(RunFilter(tenant_id, workflow_id, with_status), skip=page.skip, limit=page.limit)
         return ExecutionList.model_validate(
-            {"data": [summary(row, desk.now()) for row in found.runs], "pagination": page.pagination(found.total)}
+            {
+                "data": [to_execution_summary(row, desk.now()) for row in found.runs],
+                "pagination": page.pagination(found.total),
+            }
         )
 
 
-_TELLING: dict[Verb, str] = {
+_CONTROL_DESCRIPTIONS: dict[Verb, str] = {
     "cancel": "Cancels an execution; completed nodes are undone where they say how. 409 if it is over.",
     "pause": "Pauses an execution; running nodes finish. 409 if it is over.",
     "resume": "Resumes a paused execution. 409 if it is over.",
 }
 
 
-def _telling(routes: APIRouter, desk: RunDesk, verb: Verb, does: str) -> None:
+def _add_control_route(routes: APIRouter, desk: ExecutionRouteServices, verb: Verb, does: str) -> None:
     async def tell(
         workflow_id: WorkflowId,
         execution_id: _ExecutionId,
@@ -158,10 +161,10 @@ def _telling(routes: APIRouter, desk: RunDesk, verb: Verb, does: str) -> None:
         key: IdempotencyKey,
         response: Response,
     ) -> Any:
-        place = Place(workflow_id, execution_id, request.caller.tenant_id)
+        place = ExecutionLocator(workflow_id, execution_id, request.caller.tenant_id)
         response.headers["location"] = _location(workflow_id, execution_id)
-        asking = Request(verb, request.caller.id, _because(request.request_id, key))
-        return await desk.executions.tell(place, asking)
+        asking = RunControlRequest(verb, request.caller.id, _unique_request_id(request.request_id, key))
+        return await desk.executions.control(place, asking)
 
     routes.post(
         f"/executions/{{execution_id}}/{verb}",
@@ -173,7 +176,7 @@ def _telling(routes: APIRouter, desk: RunDesk, verb: Verb, does: str) -> None:
     )(tell)
 
 
-def _going_on(routes: APIRouter, desk: RunDesk) -> None:
+def _add_continuation_routes(routes: APIRouter, desk: ExecutionRouteServices) -> None:
     telling = [requires("write"), fresh("executions")]
 
     @routes.post("/executions/{execution_id}/retry", status_code=202, dependencies=telling)
@@ -185,39 +188,41 @@ def _going_on(routes: APIRouter, desk: RunDesk) -> None:
         response: Response,
     ) -> ExecutionRef:
         """Resumes an execution that failed, was rejected or was cancelled, from where it stopped."""
-        place = Place(workflow_id, execution_id, request.caller.tenant_id)
+        place = ExecutionLocator(workflow_id, execution_id, request.caller.tenant_id)
         response.headers["location"] = _location(workflow_id, execution_id)
-        return await desk.executions.retry(place, request.caller.id, _because(request.request_id, key))
+        return await desk.executions.retry(place, request.caller.id, _unique_request_id(request.request_id, key))
 
     @routes.post("/executions/{execution_id}/events", status_code=202, dependencies=telling)
     async def signal_event(
         workflow_id: WorkflowId,
         execution_id: _ExecutionId,
-        body: Event,
+        body: EventRequest,
         tenant_id: CurrentTenant,
         key: IdempotencyKey,
         *,
         response: Response,
-    ) -> HeardEvent:
+    ) -> DeliveredEvent:
         """Delivers an event to an execution: to the node that waits for it, or to the first one that will."""
-        place = Place(workflow_id, execution_id, tenant_id)
-        event_id = await desk.executions.hear(place, body.name, body.payload, key)
+        place = ExecutionLocator(workflow_id, execution_id, tenant_id)
+        event_id = await desk.executions.deliver_event(place, body.name, body.payload, key)
         response.headers["location"] = _location(workflow_id, execution_id)
-        return HeardEvent(execution_id=execution_id, event_id=event_id, name=body.name)
+        return DeliveredEvent(execution_id=execution_id, event_id=event_id, name=body.name)
 
 
 def _location(workflow_id: str, execution_id: str) -> str:
     return f"{PREFIX}/{workflow_id}/status?execution_id={execution_id}"
 
 
-def _because(request_id: str, key: str | None) -> str:
+def _unique_request_id(request_id: str, key: str | None) -> str:
     """Return a unique id of the request: request ids are chosen by callers, and may repeat."""
     return f"{request_id}/{key[:8]}" if key else f"{request_id}/{random_id('r')[-8:]}"
 
 
-def _order(workflow_id: str, body: Execute, caller: Caller, request_id: str, key: str | None) -> Order:
+def _to_submission(
+    workflow_id: str, body: ExecuteRequest, caller: Caller, request_id: str, key: str | None
+) -> ExecutionSubmission:
     context = body.context
-    return Order(
+    return ExecutionSubmission(
         workflow_id=workflow_id,
         input=body.input,
         key_id=caller.id,

@@ -9,12 +9,17 @@ from typing import Annotated, Any, Literal
 from fastapi import APIRouter, Query, Response
 from pydantic import Field
 
-from api.ali.service import Asker
-from api.chat.accepted_work import Accepted
-from api.chat.schemas import ChatUsage, usage_of
-from api.graphflow.definition_responses import Problem, ValidationResult, result, written
-from api.graphflow.definition_service import Desk, Written
-from api.graphflow.generation_service import Design, Designer, Wish
+from api.ali.service import Requester
+from api.chat.accepted_work import AcceptedWork
+from api.chat.schemas import ChatUsage, to_usage
+from api.graphflow.definition_responses import (
+    DefinitionProblem,
+    ValidationResult,
+    to_validation_result,
+    to_written_workflow,
+)
+from api.graphflow.definition_service import DefinitionService, WrittenDefinition
+from api.graphflow.generation_service import Design, DesignRequest, WorkflowDesigner
 from api.graphflow.paths import PREFIX
 from api.http.dependencies import CurrentCaller, CurrentRequest, IdempotencyKey, requires
 from api.http.request_context import RequestContext
@@ -26,22 +31,22 @@ from domain.graphflow.generation.answer import MOST_REQUIREMENTS
 from domain.graphflow.generation.rehearsal import rehearse
 from domain.ids import random_id
 
-_SAYS_SOMETHING = r"^[^\x00]*[^\s\x00][^\x00]*$"
-_REHEARSING_S = 5.0
+_NOT_BLANK = r"^[^\x00]*[^\s\x00][^\x00]*$"
+_REHEARSAL_TIMEOUT_S = 5.0
 """Maximum seconds of a rehearsal."""
-_MOST_ALIKE = 20
+_MAX_SAME_NAME = 20
 """Maximum number of workflows with the same name, before another is refused."""
 
-_Requirement = Annotated[str, Field(max_length=1_000, pattern=_SAYS_SOMETHING)]
+_Requirement = Annotated[str, Field(max_length=1_000, pattern=_NOT_BLANK)]
 _DryRun = Annotated[bool, Query(description="Store nothing, and rehearse the workflow.")]
 
 
-class Wanted(Body):
+class GenerationRequest(Body):
     """The description of a workflow to generate. Without a `name` the model chooses one."""
 
-    description: Annotated[str, Field(max_length=10_000, pattern=_SAYS_SOMETHING)]
+    description: Annotated[str, Field(max_length=10_000, pattern=_NOT_BLANK)]
     requirements: Annotated[tuple[_Requirement, ...], Field(max_length=MOST_REQUIREMENTS)] = ()
-    name: Annotated[str, Field(max_length=120, pattern=_SAYS_SOMETHING)] | None = None
+    name: Annotated[str, Field(max_length=120, pattern=_NOT_BLANK)] | None = None
 
 
 class TracedRequirement(View):
@@ -54,7 +59,7 @@ class TracedRequirement(View):
     how: str
 
 
-class Walk(View):
+class RehearsalPath(View):
     """One path of a rehearsal. `turned` is the condition that was inverted, once; null for the first path.
 
     `status` is the end of the execution, `cut` if it had too many iterations; `reason` explains a failure.
@@ -79,8 +84,8 @@ class RehearsalResult(View):
     visited: list[str]
     skipped: list[str]
     ends: list[str]
-    problems: list[Problem]
-    walks: list[Walk]
+    problems: list[DefinitionProblem]
+    walks: list[RehearsalPath]
     complete: bool
 
 
@@ -111,7 +116,7 @@ class GeneratedWorkflow(View):
     rehearsal: RehearsalResult | None = None
 
 
-def router(designer: Designer, desk: Desk) -> APIRouter:
+def router(designer: WorkflowDesigner, desk: DefinitionService) -> APIRouter:
     """Build the route `/api/v1/workflows/generate`."""
     routes = APIRouter(prefix=PREFIX, tags=["Workflows"])
 
@@ -120,12 +125,12 @@ def router(designer: Designer, desk: Desk) -> APIRouter:
         status_code=201,
         responses={
             200: {"model": GeneratedWorkflow, "description": "A dry run: nothing is stored."},
-            202: {"model": Accepted, "description": "Not generated yet; repeat the request with the same key."},
+            202: {"model": AcceptedWork, "description": "Not generated yet; repeat the request with the same key."},
         },
         dependencies=[requires("write")],
     )
     async def generate_workflow(
-        body: Wanted,
+        body: GenerationRequest,
         request: CurrentRequest,
         caller: CurrentCaller,
         key: IdempotencyKey,
@@ -134,47 +139,51 @@ def router(designer: Designer, desk: Desk) -> APIRouter:
         dry_run: _DryRun = False,
     ) -> GeneratedWorkflow:
         """Generates a workflow from a description: validated, corrected up to twice, requirements traced to nodes."""
-        wish = Wish(body.description.strip(), tuple(each.strip() for each in body.requirements), _named(body.name))
-        design = await designer.draw(wish, Asker(caller.id, caller.tenant_id, request.request_id, key))
+        wish = DesignRequest(
+            body.description.strip(), tuple(each.strip() for each in body.requirements), _strip_name(body.name)
+        )
+        design = await designer.design(wish, Requester(caller.id, caller.tenant_id, request.request_id, key))
         if dry_run:
             response.status_code = 200
-            return await _rehearsed(wish, design)
-        made = await _kept(desk, wish, design, request, key)
-        await desk.answered(request, response, made.standing)
+            return await _rehearse(wish, design)
+        made = await _create_workflow(desk, wish, design, request, key)
+        await desk.finish_response(request, response, made.standing)
         response.headers["location"] = f"{PREFIX}/{made.standing.workflow_id}"
-        kept = dict(written(made.standing, made.validation))
-        return GeneratedWorkflow.model_validate({**_drawn(wish, design), **kept})
+        kept = dict(to_written_workflow(made.standing, made.validation))
+        return GeneratedWorkflow.model_validate({**_describe_design(wish, design), **kept})
 
     return routes
 
 
-def _named(name: str | None) -> str | None:
+def _strip_name(name: str | None) -> str | None:
     return name.strip() if name else None
 
 
-async def _kept(desk: Desk, wish: Wish, design: Design, request: RequestContext, key: str | None) -> Written:
+async def _create_workflow(
+    desk: DefinitionService, wish: DesignRequest, design: Design, request: RequestContext, key: str | None
+) -> WrittenDefinition:
     """Create the workflow; if a name that the model chose is taken, a number is appended."""
     once = key or random_id("generate")
     name = design.definition.name
-    for number in range(1, _MOST_ALIKE + 1):
+    for number in range(1, _MAX_SAME_NAME + 1):
         called = name if number == 1 else f"{name[:115]} {number}"
         definition = design.definition.model_copy(update={"name": called})
         try:
             cause, note = desk.cause(request), "generated from a description"
             return await desk.create(definition, cause, key=f"{once}:{number}", note=note)
         except Conflict as error:
-            if wish.name is not None or error.details.get("field") != "name" or number == _MOST_ALIKE:
+            if wish.name is not None or error.details.get("field") != "name" or number == _MAX_SAME_NAME:
                 raise
     raise AssertionError("the last try returns or raises")
 
 
-async def _rehearsed(wish: Wish, design: Design) -> GeneratedWorkflow:
-    end = monotonic() + _REHEARSING_S
+async def _rehearse(wish: DesignRequest, design: Design) -> GeneratedWorkflow:
+    end = monotonic() + _REHEARSAL_TIMEOUT_S
     shown = await asyncio.to_thread(rehearse, design.definition, is_late=lambda: monotonic() > end)
-    return GeneratedWorkflow.model_validate({**_drawn(wish, design), "rehearsal": asdict(shown)})
+    return GeneratedWorkflow.model_validate({**_describe_design(wish, design), "rehearsal": asdict(shown)})
 
 
-def _drawn(wish: Wish, design: Design) -> dict[str, Any]:
+def _describe_design(wish: DesignRequest, design: Design) -> dict[str, Any]:
     """Return the fields that are known before the workflow is stored."""
     said, definition = design.said, design.definition
     kept = dict.fromkeys(("id", "status", "version", "created_at", "updated_at", "fingerprint", "note"))
@@ -185,12 +194,12 @@ def _drawn(wish: Wish, design: Design) -> dict[str, Any]:
         "steps": len(definition.nodes),
         "definition": document_of(definition),
         "mermaid": mermaid(definition),
-        "validation": result(design.validation),
+        "validation": to_validation_result(design.validation),
         "requirements": [
             {**asdict(one), "number": one.requirement, "requirement": wish.requirements[one.requirement - 1]}
             for one in sorted(design.requirements, key=lambda one: one.requirement)
         ],
         "attempts": design.attempts,
-        "usage": usage_of(said.prompt_tokens, said.completion_tokens, Decimal(said.cost)),
+        "usage": to_usage(said.prompt_tokens, said.completion_tokens, Decimal(said.cost)),
         "session_id": design.session_id,
     }

@@ -5,42 +5,42 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
 
-from activities.graphflow.validation import told
-from api.ali.service import Asker
-from api.chat.accepted_work import to_be_asked_again
+from activities.graphflow.validation import problem_details
+from api.ali.service import Requester
+from api.chat.accepted_work import make_retry_error
 from api.chat.errors import failure_of_turn
-from api.chat.service import Conversations, Outcome, Utterance
-from api.graphflow.definition_service import Desk
-from api.graphflow.generation_context import Names, Naming
+from api.chat.service import ChatOutcome, ChatService, Utterance
+from api.graphflow.definition_service import DefinitionService
+from api.graphflow.generation_context import AllowedNames, NameCatalogue
 from domain.chat.aggregate import turn_stream
 from domain.chat.events import TurnAnswered, TurnFailed, TurnProposed, TurnStepped
 from domain.chat.ports import ChatReads
 from domain.chat.steps import UNUSABLE
 from domain.content import Content, ContentStore
-from domain.display_names import folded
+from domain.display_names import fold_name
 from domain.errors import Conflict, Invalid
 from domain.events import Event
-from domain.graphflow.catalogue.names import taken
+from domain.graphflow.catalogue.names import name_conflict
 from domain.graphflow.catalogue.ports import WorkflowFilter
 from domain.graphflow.definition.model import Definition
-from domain.graphflow.generation.answer import DESIGN, Traced, drawn
-from domain.graphflow.generation.prompt import brief, numbered
+from domain.graphflow.generation.answer import DESIGN, RequirementTrace, parse_answer
+from domain.graphflow.generation.prompt import generation_prompt, number_requirements
 from domain.graphflow.validation.problems import Problem, Validation
-from domain.ids import derived, message_id, random_id
+from domain.ids import derived_id, message_id, random_id
 from domain.ledger import Ledger
 from domain.tenant_ids import qualified, unqualified
-from workflows.chat.messages import Said
+from workflows.chat.messages import ChatResult
 
 DESIGNER = "wanda_workflow_orchestrator"
 """The agent that generates workflows: she is specialised in workflows of agents with human approvals."""
-DRAWING_S = 240.0
+GENERATION_TIMEOUT_S = 240.0
 """Seconds to wait for a generated workflow, all attempts together."""
 
-_MOST_ALIKE = 1_000
+_MAX_MATCHES = 1_000
 
 
 @dataclass(frozen=True, slots=True)
-class Wish:
+class DesignRequest:
     """The description of a workflow; without a `name` the model chooses one."""
 
     description: str
@@ -54,25 +54,25 @@ class Design:
 
     definition: Definition
     validation: Validation
-    requirements: tuple[Traced, ...]
+    requirements: tuple[RequirementTrace, ...]
     attempts: int
-    said: Said
+    said: ChatResult
     session_id: str
 
 
-class Designer:
+class WorkflowDesigner:
     """Generates workflows. Refusals and unreachable services are raised as `Refused`."""
 
     def __init__(
         self,
-        conversations: Conversations,
-        desk: Desk,
+        conversations: ChatService,
+        desk: DefinitionService,
         chats: ChatReads,
         *,
         content: ContentStore,
         ledger: Ledger,
-        naming: Naming,
-        drawing_s: float = DRAWING_S,
+        naming: NameCatalogue,
+        drawing_s: float = GENERATION_TIMEOUT_S,
     ) -> None:
         self._conversations = conversations
         self._desk = desk
@@ -82,7 +82,7 @@ class Designer:
         self._naming = naming
         self._drawing_s = drawing_s
 
-    async def draw(self, wish: Wish, asker: Asker) -> Design:
+    async def design(self, wish: DesignRequest, asker: Requester) -> Design:
         """Generate a workflow. Idempotent by the key.
 
         Raises:
@@ -93,38 +93,38 @@ class Designer:
             StillWorking: it takes too long or awaits approval; the same key continues it.
             Unavailable: the same without a key; it was cancelled.
         """
-        name = f"session_{derived('design', asker.key)}" if asker.key else random_id("session")
+        name = f"session_{derived_id('design', asker.key)}" if asker.key else random_id("session")
         session_id = qualified(asker.tenant_id, name)
         await asyncio.to_thread(self._refuse_taken, wish, session_id, asker)
-        names = await self._naming.names(
+        names = await self._naming.find_names(
             asker.tenant_id, f"{wish.description} {' '.join(wish.requirements)}", len(wish.requirements)
         )
         utterance = await asyncio.to_thread(self._question, wish, names, session_id, asker)
-        outcome = await self._conversations.say(utterance, timeout_s=self._drawing_s)
-        said, attempts = await self._answered(outcome, asker)
+        outcome = await self._conversations.send(utterance, timeout_s=self._drawing_s)
+        said, attempts = await self._read_attempts(outcome, asker)
         text = await asyncio.to_thread(self._text, outcome, said, attempts)
-        found = drawn(text, names.options)
+        found = parse_answer(text, names.options)
         if found.definition is None or found.problems or said.status == "failed":
-            raise _refused(found.problems, outcome, len(attempts))
+            raise _rejection(found.problems, outcome, len(attempts))
         definition = found.definition.model_copy(update={"name": wish.name} if wish.name else {})
-        validation = await self._desk.proving.prove(asker.tenant_id, definition)
+        validation = await self._desk.proving.validate(asker.tenant_id, definition)
         if not validation.valid:
-            raise _refused(validation.errors, outcome, len(attempts))
+            raise _rejection(validation.errors, outcome, len(attempts))
         return Design(definition, validation, found.requirements, len(attempts), said, session_id)
 
-    def _refuse_taken(self, wish: Wish, session_id: str, asker: Asker) -> None:
+    def _refuse_taken(self, wish: DesignRequest, session_id: str, asker: Requester) -> None:
         """Refuse a name that another workflow has before a model is paid; a repeat may find its own workflow."""
         if wish.name is None or (asker.key and self._chats.turn_of(session_id, message_id(session_id, asker.key))):
             return
-        found = self._desk.reads.page(WorkflowFilter(asker.tenant_id, "active", wish.name), skip=0, limit=_MOST_ALIKE)
+        found = self._desk.reads.page(WorkflowFilter(asker.tenant_id, "active", wish.name), skip=0, limit=_MAX_MATCHES)
         for seen in found.workflows:
-            if folded(seen.row.name) == folded(wish.name):
-                raise taken(wish.name, seen.row.id)
+            if fold_name(seen.row.name) == fold_name(wish.name):
+                raise name_conflict(wish.name, seen.row.id)
 
-    async def _answered(self, outcome: Outcome, asker: Asker) -> tuple[Said, list[str]]:
+    async def _read_attempts(self, outcome: ChatOutcome, asker: Requester) -> tuple[ChatResult, list[str]]:
         """Return the turn's result and the hashes of the model's answers; the last one counts."""
         said = outcome.said
-        again = partial(to_be_asked_again, self._conversations, outcome, key=asker.key)
+        again = partial(make_retry_error, self._conversations, outcome, key=asker.key)
         if said is None:
             raise await again(message="the workflow is still being generated", retry_after=10)
         match said.status:
@@ -138,19 +138,19 @@ class Designer:
             raise failure_of_turn(outcome, said)
         return said, attempts
 
-    def _text(self, outcome: Outcome, said: Said, attempts: Sequence[str]) -> str:
+    def _text(self, outcome: ChatOutcome, said: ChatResult, attempts: Sequence[str]) -> str:
         wanted = said.reply_hash if said.status == "completed" and said.reply_hash else attempts[-1]
         texts = self._content.get(outcome.session_id, [wanted])
         if wanted not in texts:
             raise Conflict("the text of the generated workflow was erased")
         return texts[wanted]
 
-    def _question(self, wish: Wish, names: Names, session_id: str, asker: Asker) -> Utterance:
+    def _question(self, wish: DesignRequest, names: AllowedNames, session_id: str, asker: Requester) -> Utterance:
         """Return the turn that generates the workflow, its texts stored."""
         called = f"\n\nIts name is to be: {wish.name}" if wish.name else ""
         wanted = Content(session_id, f"{wish.description}{called}")
         there = Content(session_id, names.text)
-        asked = Content(session_id, numbered(wish.requirements)) if wish.requirements else None
+        asked = Content(session_id, number_requirements(wish.requirements)) if wish.requirements else None
         for text in (wanted, there, asked):
             if text is not None:
                 self._content.put(text)
@@ -166,7 +166,7 @@ class Designer:
             options=names.options,
             tools=(),
             parts=tuple(
-                brief(
+                generation_prompt(
                     names_hash=there.hash,
                     description_hash=wanted.hash,
                     requirements_hash=asked.hash if asked else None,
@@ -191,13 +191,13 @@ def _attempts(events: Iterable[Event]) -> list[str]:
     return hashes
 
 
-def _has_given_up(said: Said) -> bool:
+def _has_given_up(said: ChatResult) -> bool:
     """Return whether the model answered but could not correct its answer, or no further attempt fits its window."""
     return said.code in {"PAYLOAD_TOO_LARGE", "UNUSABLE_REPLY"}
 
 
-def _refused(problems: Sequence[Problem], outcome: Outcome, attempts: int) -> Invalid:
-    errors = [told(problem) for problem in problems]
+def _rejection(problems: Sequence[Problem], outcome: ChatOutcome, attempts: int) -> Invalid:
+    errors = [problem_details(problem) for problem in problems]
     first = errors[0] if errors else {"field": "definition", "reason": UNUSABLE}
     return Invalid(
         f"no workflow that can run was generated; the last answer of {attempts}: {first['field']}: {first['reason']}",

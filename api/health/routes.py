@@ -5,20 +5,20 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse
 
 from api.health.schemas import Alive, Health
-from api.health.service import ASKED, Checkup
+from api.health.service import PROBED_SERVICES, HealthService
 from api.http import request_context as context
 from api.http.dependencies import requires
 from api.http.metrics import CONTENT_TYPE, WebMetrics
 
 
-def router(checkup: Checkup, metrics: WebMetrics) -> APIRouter:
+def router(checkup: HealthService, metrics: WebMetrics) -> APIRouter:
     """Build the routes `/health`, `/health/live`, `/health/ready` and `/metrics`."""
     routes = APIRouter()
 
     @routes.get("/health", tags=["Health"], response_model=Health)
     async def health(request: Request) -> Health | Response:
         """Reports the health of the platform and of the services it needs. 503 if it is `unhealthy`."""
-        found = await checkup.health()
+        found = await checkup.check()
         return found if found.status != "unhealthy" else _unavailable(request, found)
 
     @routes.get("/health/live", tags=["Health"])
@@ -29,7 +29,7 @@ def router(checkup: Checkup, metrics: WebMetrics) -> APIRouter:
     @routes.get("/health/ready", tags=["Health"], response_model=Alive)
     async def ready(request: Request) -> Alive | Response:
         """Reports that requests can be served: the database and Temporal answer. 503 if they do not."""
-        found = await checkup.health()
+        found = await checkup.check()
         return Alive(status="ready") if found.status != "unhealthy" else _unavailable(request, found)
 
     @routes.get("/metrics", tags=["Monitoring"], response_class=_PrometheusText, dependencies=[requires("metrics")])
@@ -47,7 +47,7 @@ class _PrometheusText(Response):
 def _unavailable(request: Request, found: Health) -> Response:
     """Return the findings and the error envelope in one body, for clients that read either."""
     findings = found.model_dump(mode="json")
-    silent = sorted(name for name in ASKED if findings[name] == "disconnected")
+    silent = sorted(name for name in PROBED_SERVICES if findings[name] == "disconnected")
     error = {"code": "SERVICE_UNAVAILABLE", "message": f"no answer from: {', '.join(silent)}", "details": findings}
-    envelope = {"success": False, "error": error, "request_id": context.of(request.scope).request_id}
+    envelope = {"success": False, "error": error, "request_id": context.from_scope(request.scope).request_id}
     return JSONResponse({**findings, **envelope}, status_code=503, headers={"retry-after": "2"})

@@ -22,8 +22,8 @@ from domain.health.ports import (
 
 T = TypeVar("T")
 
-ASKED = ("database", "redis", "temporal", "vector_store", "llm")
-_VITAL = frozenset({"database", "temporal"})
+PROBED_SERVICES = ("database", "redis", "temporal", "vector_store", "llm")
+_REQUIRED = frozenset({"database", "temporal"})
 _MAX_LAG = 1000
 """Maximum number of events a projection may be behind before the status is `degraded`."""
 
@@ -37,7 +37,7 @@ class Probes:
     tool_servers: ToolServersProbe = no_tool_servers
 
 
-class Checkup:
+class HealthService:
     """Probes all services at once, each within `timeout_s` seconds, and caches the result for `cache_s` seconds."""
 
     def __init__(
@@ -58,31 +58,31 @@ class Checkup:
         self._last: tuple[float, Health] | None = None
         self._log = structlog.get_logger("convergio.api")
 
-    async def health(self) -> Health:
+    async def check(self) -> Health:
         async with self._one_at_a_time:
             if self._last is None or self._clock() >= self._last[0] + self._cache_s:
-                self._last = (self._clock(), await self._look())
+                self._last = (self._clock(), await self._probe_all())
             return self._last[1]
 
-    async def _look(self) -> Health:
-        asked = [(name, self._probes.servers[name]) for name in ASKED if name in self._probes.servers]
+    async def _probe_all(self) -> Health:
+        asked = [(name, self._probes.servers[name]) for name in PROBED_SERVICES if name in self._probes.servers]
         answers, projections, tool_servers = await asyncio.gather(
-            asyncio.gather(*(self._ask(name, probe) for name, probe in asked)),
-            self._told("projections", self._probes.projections),
-            self._told("tool servers", self._probes.tool_servers),
+            asyncio.gather(*(self._measure(name, probe) for name, probe in asked)),
+            self._query("projections", self._probes.projections),
+            self._query("tool servers", self._probes.tool_servers),
         )
         found = dict(zip((name for name, _ in asked), answers, strict=True))
         return Health(
-            status=_judged(found, projections, tool_servers),
+            status=_judge(found, projections, tool_servers),
             timestamp=now(),
             version=self._version,
-            **{name: _connection(name, found) for name in ASKED},
+            **{name: _connection(name, found) for name in PROBED_SERVICES},
             projections=[ProjectionState.model_validate(projection) for projection in projections or ()],
             tool_servers=[_server_state(server) for server in tool_servers or ()],
             latency_ms={name: latency for name, latency in found.items() if latency is not None},
         )
 
-    async def _ask(self, name: str, probe: Probe) -> float | None:
+    async def _measure(self, name: str, probe: Probe) -> float | None:
         """Return the milliseconds until the answer; None if there was none."""
         started = perf_counter()
         try:
@@ -93,7 +93,7 @@ class Checkup:
             return None
         return round((perf_counter() - started) * 1000, 2)
 
-    async def _told(self, what: str, probe: Callable[[], Awaitable[Sequence[T]]]) -> Sequence[T] | None:
+    async def _query(self, what: str, probe: Callable[[], Awaitable[Sequence[T]]]) -> Sequence[T] | None:
         """Return a probe's result; None if it fails or takes too long."""
         try:
             async with asyncio.timeout(self._timeout_s):
@@ -114,13 +114,13 @@ def _connection(name: str, found: Mapping[str, float | None]) -> Any:
     return "disconnected" if found[name] is None else "connected"
 
 
-def _judged(
+def _judge(
     found: Mapping[str, float | None],
     projections: Sequence[ProjectionHealth] | None,
     tool_servers: Sequence[ToolServerHealth] | None,
 ) -> Status:
     silent = {name for name, latency in found.items() if latency is None}
-    if silent & _VITAL:
+    if silent & _REQUIRED:
         return "unhealthy"
     behind = projections is None or any(each.dead_letters or each.lag > _MAX_LAG for each in projections)
     without_tools = tool_servers is None or not all(server.answers for server in tool_servers)

@@ -8,12 +8,12 @@ from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from structlog.contextvars import bind_contextvars, reset_contextvars
 
-from api.http.errors import Failure, failure_of
+from api.http.errors import Failure, to_failure
 from api.http.metrics import WebMetrics
 from api.http.request_context import CURRENT, Header, RequestContext
 
 UNMATCHED = "unmatched"
-_GONE = 499
+_CLIENT_CLOSED = 499
 _ALWAYS: tuple[Header, ...] = (
     (b"x-content-type-options", b"nosniff"),
     (b"x-frame-options", b"DENY"),
@@ -27,7 +27,7 @@ _HTTPS: Header = (b"strict-transport-security", b"max-age=31536000")
 _QUIET = ("/health", "/metrics")
 
 
-class Observed:
+class AccessLog:
     """Wraps the whole web layer: each request gets exactly one response, which is counted and logged."""
 
     def __init__(self, app: ASGIApp, *, metrics: WebMetrics) -> None:
@@ -51,7 +51,7 @@ class Observed:
             await self._answer(scope, receive, exchange)
         finally:
             self._metrics.in_flight.dec()
-            self._note(scope, context, exchange.status)
+            self._log_request(scope, context, exchange.status)
             reset_contextvars(**bound)
             CURRENT.reset(mine)
 
@@ -61,17 +61,19 @@ class Observed:
         except ClientDisconnect:
             return
         except Exception as error:  # the last place where an unexpected error can become a response
-            failure = failure_of(error)
+            failure = to_failure(error)
             if failure.code == "INTERNAL_ERROR":
                 self._log.exception("request failed", route=_route(scope), method=exchange.context.method)
-            if exchange.status != _GONE:  # the response has started: only a broken connection shows the failure
+            if (
+                exchange.status != _CLIENT_CLOSED
+            ):  # the response has started: only a broken connection shows the failure
                 raise
             await exchange.fail(failure)
 
-    def _note(self, scope: Scope, context: RequestContext, status: int) -> None:
+    def _log_request(self, scope: Scope, context: RequestContext, status: int) -> None:
         seconds = perf_counter() - context.started
         route = _route(scope)
-        self._metrics.answered(route, context.method, status, seconds)
+        self._metrics.count_response(route, context.method, status, seconds)
         say = self._log.debug if context.path.startswith(_QUIET) else self._log.info
         say(
             "request",
@@ -91,7 +93,7 @@ class _Exchange:
 
     def __init__(self, context: RequestContext, send: Send, *, https: bool) -> None:
         self.context = context
-        self.status = _GONE
+        self.status = _CLIENT_CLOSED
         self._send = send
         self._https = https
 
@@ -104,7 +106,7 @@ class _Exchange:
         await self._send(message)
 
     async def fail(self, failure: Failure) -> None:
-        for start_or_body in messages(failure, self.context.request_id):
+        for start_or_body in failure_messages(failure, self.context.request_id):
             await self.send(start_or_body)
 
     def _headers(self, given: Any) -> list[Header]:
@@ -116,7 +118,7 @@ class _Exchange:
         return headers
 
 
-def messages(failure: Failure, request_id: str) -> tuple[Message, Message]:
+def failure_messages(failure: Failure, request_id: str) -> tuple[Message, Message]:
     """Return a failure as the two messages of an ASGI response."""
     body = failure.body(request_id)
     headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]

@@ -19,21 +19,21 @@ def key_hash(key: str) -> bytes:
     return sha256(key.encode()).digest()
 
 
-class Identity:
+class KeyAuthenticator:
     """Authenticates requests by their headers. Without `required` no key is needed, but a `cvg_` key must be valid."""
 
     def __init__(self, keys: KeyStore, *, required: bool) -> None:
         self._keys = keys
         self._required = required
 
-    async def of(self, headers: Mapping[bytes, bytes], *, open_path: bool) -> Caller:
+    async def authenticate(self, headers: Mapping[bytes, bytes], *, open_path: bool) -> Caller:
         """The caller. `open_path` needs no key, though a key sent is checked all the same.
 
         Raises:
             domain.errors.Unauthenticated: a key is missing or wrong.
             domain.errors.Unavailable: nobody can say whether the key is right.
         """
-        key = _key(headers)
+        key = _find_key(headers)
         if key is None:
             if self._required and not open_path:
                 raise Unauthenticated("an API key is required: Authorization: Bearer cvg_… or X-API-Key")
@@ -44,7 +44,7 @@ class Identity:
         return Caller(known.id, known.scopes, known.tenant_id)
 
 
-def _key(headers: Mapping[bytes, bytes]) -> str | None:
+def _find_key(headers: Mapping[bytes, bytes]) -> str | None:
     scheme, _, token = headers.get(b"authorization", b"").decode("latin-1").partition(" ")
     for candidate in (
         token.strip() if scheme.lower() == "bearer" else "",

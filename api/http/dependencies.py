@@ -41,8 +41,8 @@ class Page:
     skip: int
     limit: int
 
-    def of(self, total: int) -> dict[str, Any]:
-        """Return the fields of a `Listing` besides its items: `TalentList(talents=rows, **page.of(total))`."""
+    def listing_fields(self, total: int) -> dict[str, Any]:
+        """Return the fields of a `Listing` besides its items."""
         return {"total": total, "skip": self.skip, "limit": self.limit, "pagination": self.pagination(total)}
 
     def pagination(self, total: int) -> Pagination:
@@ -64,7 +64,7 @@ async def _page(
 
 
 @dataclass(frozen=True, slots=True)
-class Expected:
+class ExpectedVersion:
     """The versions that `If-Match` allows; None allows any."""
 
     versions: frozenset[int] | None
@@ -79,7 +79,7 @@ class Expected:
             raise PreconditionFailed(f"the current version is {version}", version=version)
 
 
-ANY_VERSION = Expected(None)
+ANY_VERSION = ExpectedVersion(None)
 _TAG = re.compile(r'\s*(?:W/)?"([0-9]{1,18})"\s*')
 
 
@@ -96,16 +96,16 @@ def set_etag(response: Response, version: int) -> None:
     response.headers["etag"] = etag(version)
 
 
-async def _expected(
+async def _expected_version(
     if_match: Annotated[
         str | None,
         Header(description='The `ETag` that the change is meant for, such as `"3"`; several by commas; `*` for any.'),
     ] = None,
-) -> Expected:
+) -> ExpectedVersion:
     """Parse `If-Match`. Weak tags count: compressing proxies weaken strong ones. Unknown tags match nothing."""
     if if_match is None or if_match.strip() == "*":
         return ANY_VERSION
-    return Expected(frozenset(int(tag[1]) for part in if_match.split(",") if (tag := _TAG.fullmatch(part))))
+    return ExpectedVersion(frozenset(int(tag[1]) for part in if_match.split(",") if (tag := _TAG.fullmatch(part))))
 
 
 async def _caller() -> Caller:
@@ -135,7 +135,7 @@ IdempotencyKey = Annotated[str | None, Depends(_idempotency_key)]
 It has 64 characters.
 """
 Paged = Annotated[Page, Depends(_page)]
-IfMatch = Annotated[Expected, Depends(_expected)]
+IfMatch = Annotated[ExpectedVersion, Depends(_expected_version)]
 
 
 def requires(scope: Scope) -> Any:
@@ -147,7 +147,7 @@ def requires(scope: Scope) -> Any:
     return Depends(check)
 
 
-def joined_by_repeats() -> Any:
+def joins_on_repeat() -> Any:
     """Return a dependency for routes that start work under an id derived from the idempotency key.
 
     A repeat after a 202 is passed to such a route, which reports the current state of the work.

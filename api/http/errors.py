@@ -18,7 +18,7 @@ from domain import errors
 INTERNAL = (500, "INTERNAL_ERROR")
 
 
-class UnsupportedMediaType(errors.Refused):
+class UnsupportedMediaType(errors.DomainError):
     """The body is not of a media type that the route accepts."""
 
 
@@ -42,11 +42,11 @@ TABLE: Mapping[type[BaseException], tuple[int, str]] = {
 CODES: Mapping[int, str] = {405: "METHOD_NOT_ALLOWED", **dict(reversed([*TABLE.values()]))}
 """The error code of each status. Of the two for 429, a bare one means the rate limit."""
 
-_AWAY = {RPCStatusCode.UNAVAILABLE, RPCStatusCode.DEADLINE_EXCEEDED, RPCStatusCode.RESOURCE_EXHAUSTED}
+_UNREACHABLE = {RPCStatusCode.UNAVAILABLE, RPCStatusCode.DEADLINE_EXCEEDED, RPCStatusCode.RESOURCE_EXHAUSTED}
 _RETRY_AFTER_S = 2
-_MOST_ERRORS = 100
-_LONGEST_NAME = 200
-_LONGEST_REASON = 500  # some messages repeat the input
+_MAX_ERRORS = 100
+_MAX_NAME = 200
+_MAX_REASON = 500  # some messages repeat the input
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,27 +74,29 @@ def now() -> str:
     return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%f")[:-3] + "Z"
 
 
-def failure_of(error: BaseException) -> Failure:
+def to_failure(error: BaseException) -> Failure:
     """Return the response for an error. An error outside the table is unexpected, and none of its details are shown."""
-    if isinstance(error, errors.Refused):
-        return _refused(error)
+    if isinstance(error, errors.DomainError):
+        return _from_refusal(error)
     if isinstance(error, RequestValidationError):
-        return _invalid(error)
+        return _from_validation(error)
     if isinstance(error, HTTPException):
-        return _http(error)
-    if isinstance(error, TimeoutError | ConnectionError) or (isinstance(error, RPCError) and error.status in _AWAY):
-        return _refused(errors.Unavailable("a service that this request needs cannot be reached now"))
+        return _from_http(error)
+    if isinstance(error, TimeoutError | ConnectionError) or (
+        isinstance(error, RPCError) and error.status in _UNREACHABLE
+    ):
+        return _from_refusal(errors.Unavailable("a service that this request needs cannot be reached now"))
     return Failure(*INTERNAL, "an internal error occurred; find it in the log by the request id")
 
 
-def _refused(error: errors.Refused) -> Failure:
+def _from_refusal(error: errors.DomainError) -> Failure:
     status, code = next((TABLE[kind] for kind in type(error).__mro__ if kind in TABLE), INTERNAL)
     if status == HTTPStatus.UNPROCESSABLE_ENTITY:
         return _unprocessable(error)
     return Failure(status, code, error.message, error.details, tuple(_headers(status, error)))
 
 
-def _headers(status: int, error: errors.Refused) -> Iterator[tuple[str, str]]:
+def _headers(status: int, error: errors.DomainError) -> Iterator[tuple[str, str]]:
     if status == HTTPStatus.UNAUTHORIZED:
         yield "www-authenticate", 'Bearer realm="convergio"'
     wait = error.details.get("retry_after")
@@ -104,15 +106,15 @@ def _headers(status: int, error: errors.Refused) -> Iterator[tuple[str, str]]:
         yield "retry-after", str(max(1, ceil(wait)))
 
 
-def _unprocessable(error: errors.Refused) -> Failure:
+def _unprocessable(error: errors.DomainError) -> Failure:
     """Return a refusal by the domain in the form of a validation error; its details may have `errors` already."""
     first = {name: error.details[name] for name in ("field", "reason") if name in error.details}
     details = {"errors": [{"reason": error.message, **first}], **error.details}
     return Failure(422, "VALIDATION_ERROR", error.message, details)
 
 
-def _invalid(error: RequestValidationError) -> Failure:
-    found = [_fault(fault) for fault in error.errors()[:_MOST_ERRORS]]
+def _from_validation(error: RequestValidationError) -> Failure:
+    found = [_fault(fault) for fault in error.errors()[:_MAX_ERRORS]]
     message = f"{found[0]['field']}: {found[0]['reason']}" if found else "the request is not valid"
     first = {"field": found[0]["field"], "reason": found[0]["reason"]} if found else {}
     return Failure(422, "VALIDATION_ERROR", message, {**first, "errors": found})
@@ -123,14 +125,14 @@ def _fault(fault: Mapping[str, Any]) -> dict[str, str]:
     location, *names = fault["loc"] or ("body",)
     name = ".".join(str(part) for part in names) or str(location)
     return {
-        "field": name[:_LONGEST_NAME],
-        "reason": fault["msg"][:_LONGEST_REASON],
+        "field": name[:_MAX_NAME],
+        "reason": fault["msg"][:_MAX_REASON],
         "location": str(location),
         "type": fault["type"],
     }
 
 
-def _http(error: HTTPException) -> Failure:
+def _from_http(error: HTTPException) -> Failure:
     code = CODES.get(error.status_code, "BAD_REQUEST" if error.status_code < INTERNAL[0] else "INTERNAL_ERROR")
     headers = tuple((name.lower(), value) for name, value in (error.headers or {}).items())
     return Failure(error.status_code, code, str(error.detail), headers=headers)

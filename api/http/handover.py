@@ -9,7 +9,7 @@ import structlog
 
 from domain.errors import Unavailable
 from domain.events import Cause
-from domain.revocations import Revocations, Work
+from domain.revocations import RevocableWork, Revocations
 
 T = TypeVar("T")
 
@@ -17,7 +17,7 @@ _PAUSE_S = 1.0
 """Seconds between two attempts to revoke work while the ledger cannot be reached."""
 
 
-class Handover:
+class WorkHandover:
     """Hands over all work that must not run after its caller has received a 503."""
 
     def __init__(self, revocations: Revocations, now: Callable[[], datetime]) -> None:
@@ -26,14 +26,14 @@ class Handover:
         self._late: set[asyncio.Task[None]] = set()
         self._log = structlog.get_logger("convergio.api")
 
-    async def key(self, idempotency_key: str | None) -> str | None:
+    async def usable_key(self, idempotency_key: str | None) -> str | None:
         """Return the text that the ids of the request's work are derived from: none of revoked work."""
         if idempotency_key is None:
             return None
-        return await asyncio.to_thread(self._revocations.key, idempotency_key)
+        return await asyncio.to_thread(self._revocations.id_base, idempotency_key)
 
-    async def confirmed(
-        self, handing_over: Awaitable[T], work: Work, *, by: str, because: str, tenant_id: str
+    async def confirm(
+        self, handing_over: Awaitable[T], work: RevocableWork, *, by: str, because: str, tenant_id: str
     ) -> T | None:
         """Return Temporal's answer. None if there is none, but the work has begun all the same.
 
@@ -43,12 +43,12 @@ class Handover:
         try:
             return await handing_over
         except Unavailable as away:
-            if await self._revoked(work, Cause(by, because, self._now(), tenant_id)):
+            if await self._revoke(work, Cause(by, because, self._now(), tenant_id)):
                 self._log.warning("work was revoked", key=work.key, because=because, reason=away.message)
                 raise
         return None
 
-    async def _revoked(self, work: Work, cause: Cause) -> bool:
+    async def _revoke(self, work: RevocableWork, cause: Cause) -> bool:
         """Return whether the work was revoked before it began; while the ledger is down, retry in the background."""
         try:
             return await asyncio.to_thread(self._revocations.revoke, work, cause)
@@ -58,7 +58,7 @@ class Handover:
             task.add_done_callback(self._late.discard)
             raise
 
-    async def _revoke_later(self, work: Work, cause: Cause) -> None:
+    async def _revoke_later(self, work: RevocableWork, cause: Cause) -> None:
         while True:
             await asyncio.sleep(_PAUSE_S)
             try:

@@ -29,18 +29,18 @@ class SingleHeaders:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http":
             _refuse_repeated(scope)
-        elif scope["type"] == "websocket" and _repeated(scope):
+        elif scope["type"] == "websocket" and _find_repeated(scope):
             await send({"type": "websocket.close", "code": 1008})
             return
         await self._app(scope, receive, send)
 
 
 def _refuse_repeated(scope: Scope) -> None:
-    if name := _repeated(scope):
+    if name := _find_repeated(scope):
         raise Malformed(f"the header {name} is repeated", field=name)
 
 
-def _repeated(scope: Scope) -> str | None:
+def _find_repeated(scope: Scope) -> str | None:
     seen = set()
     for name, _ in scope["headers"]:
         if name in SINGLE:

@@ -14,11 +14,11 @@ _HOST = re.compile(r"(?P<name>\[[0-9a-f:.]+\]|[a-z0-9._-]+)(?::[0-9]{1,5})?", re
 _LOOPBACK = re.compile(r"https?://(localhost|127\.0\.0\.1|\[::1\])(:[0-9]{1,5})?")
 _SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 _METHODS = "GET, HEAD, POST, PUT, PATCH, DELETE"
-_ALLOWED = (
+_ALLOWED_HEADERS = (
     "Accept, Authorization, Content-Type, Idempotency-Key, If-Match, Last-Event-ID, X-API-Key, X-Request-ID, "
     "Traceparent"
 )
-_EXPOSED = (
+_EXPOSED_HEADERS = (
     "ETag, Idempotency-Replayed, Location, Retry-After, X-Convergio-Stale, X-RateLimit-Limit, X-RateLimit-Remaining, "
     "X-RateLimit-Reset, X-Request-ID"
 )
@@ -53,7 +53,7 @@ class TrustedHosts:
         return name in self._names or (bool(self._below) and name.endswith(self._below))
 
 
-class Origins:
+class CorsPolicy:
     """CORS. Pages of other origins can neither read responses nor change anything, with or without a preflight.
 
     With `loopback`, origins on this machine are allowed.
@@ -67,18 +67,18 @@ class Origins:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http":
-            request = context.of(scope)
+            request = context.from_scope(scope)
             origin = request.given.get(b"origin")
-            if origin is not None and await self._handled(request, origin.decode("latin-1"), scope, send):
+            if origin is not None and await self._answer_preflight(request, origin.decode("latin-1"), scope, send):
                 return
         elif scope["type"] == "websocket" and not self._may_open(scope):
             await _close(send)
             return
         await self._app(scope, receive, send)
 
-    async def _handled(self, request: RequestContext, origin: str, scope: Scope, send: Send) -> bool:
+    async def _answer_preflight(self, request: RequestContext, origin: str, scope: Scope, send: Send) -> bool:
         request.add_header("vary", "Origin")
-        allowed = self._allows(origin) or _own(origin, request.given.get(b"host", b""))
+        allowed = self._allows(origin) or _is_same_origin(origin, request.given.get(b"host", b""))
         preflight = request.method == "OPTIONS" and b"access-control-request-method" in request.given
         if not allowed:
             if preflight or request.method not in _SAFE:
@@ -86,7 +86,7 @@ class Origins:
             return False
         request.add_header("access-control-allow-origin", "*" if self._any else origin)
         if not preflight:
-            request.add_header("access-control-expose-headers", _EXPOSED)
+            request.add_header("access-control-expose-headers", _EXPOSED_HEADERS)
             return False
         scope["route"] = _Preflight
         await _allow(request, send)
@@ -99,21 +99,21 @@ class Origins:
     def _may_open(self, scope: Scope) -> bool:
         headers = dict(scope["headers"])
         origin = headers.get(b"origin", b"").decode("latin-1")
-        return not origin or self._allows(origin) or _own(origin, headers.get(b"host", b""))
+        return not origin or self._allows(origin) or _is_same_origin(origin, headers.get(b"host", b""))
 
 
 class _Preflight:
     path = "preflight"
 
 
-def _own(origin: str, host: bytes) -> bool:
+def _is_same_origin(origin: str, host: bytes) -> bool:
     """Return whether the page was served by this host."""
     return origin.partition("://")[2].lower() == host.decode("latin-1").lower()
 
 
 async def _allow(request: RequestContext, send: Send) -> None:
     request.add_header("access-control-allow-methods", _METHODS)
-    request.add_header("access-control-allow-headers", _ALLOWED)
+    request.add_header("access-control-allow-headers", _ALLOWED_HEADERS)
     request.add_header("access-control-max-age", "600")
     await send({"type": "http.response.start", "status": 204, "headers": []})
     await send({"type": "http.response.body", "body": b""})

@@ -21,7 +21,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from api.http import request_context as context
 from api.http.request_context import RequestContext
 from domain.errors import Conflict, Invalid, Unavailable
-from domain.idempotency.ports import JOINS, LEASE_S, Answer, Answers
+from domain.idempotency.ports import JOINS_HEADER, LEASE_S, AnswerStore, StoredAnswer
 from domain.tenant_ids import qualified
 
 MAX_KEY = 255
@@ -30,7 +30,7 @@ MAX_KEY = 255
 RENEW_S = LEASE_S / 3
 """Interval in seconds at which a claim is renewed while its request is processed."""
 
-_SANE = re.compile(rb"[\x21-\x7e]{1,%d}" % MAX_KEY)
+_VALID_KEY = re.compile(rb"[\x21-\x7e]{1,%d}" % MAX_KEY)
 _FIRST_POLL_S, _LAST_POLL_S = 0.02, 0.5
 _CONFLICT = 409
 _REFUSED_BEFORE = frozenset({404, 409, 422})
@@ -43,33 +43,37 @@ A stored 202 that asked for the same request again is the exception: then the re
 class Idempotency:
     """`wait_s` bounds, in seconds, how long a repeat waits for the first request's response."""
 
-    def __init__(self, app: ASGIApp, *, answers: Answers, wait_s: float) -> None:
+    def __init__(self, app: ASGIApp, *, answers: AnswerStore, wait_s: float) -> None:
         self._app = app
         self._answers = answers
         self._wait_s = wait_s
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http" and scope["method"] == "POST" and b"idempotency-key" in context.of(scope).given:
-            await self._once(scope, receive, send)
+        if (
+            scope["type"] == "http"
+            and scope["method"] == "POST"
+            and b"idempotency-key" in context.from_scope(scope).given
+        ):
+            await self._handle_once(scope, receive, send)
         else:
             await self._app(scope, receive, send)
 
-    async def _once(self, scope: Scope, receive: Receive, send: Send) -> None:
-        request = context.of(scope)
-        key = sha256(b"\x1f".join(_named(request))).digest()
+    async def _handle_once(self, scope: Scope, receive: Receive, send: Send) -> None:
+        request = context.from_scope(scope)
+        key = sha256(b"\x1f".join(_key_parts(request))).digest()
         claim = _Claim(self._answers, key)
-        kept = await self._claimed(claim, _fingerprint(request, scope["query_string"]))
+        kept = await self._acquire(claim, _fingerprint(request, scope["query_string"]))
         if kept is None:
             async with claim:
-                await self._app(scope, receive, _Keeping(claim, request, send).send)
+                await self._app(scope, receive, _StoredResponse(claim, request, send).send)
             return
         if not kept.is_provisional:
             await _replay(kept, request, send)
             return
-        again = _Rereading(claim, kept, request, send)
+        again = _RefreshedResponse(claim, kept, request, send)
         await self._app(scope, receive, again.send)
 
-    async def _claimed(self, claim: "_Claim", fingerprint: bytes) -> Answer | None:
+    async def _acquire(self, claim: "_Claim", fingerprint: bytes) -> StoredAnswer | None:
         """Return the stored response, or None once the key is claimed by this request."""
         loop, pause = asyncio.get_running_loop(), _FIRST_POLL_S
         give_up_at = loop.time() + self._wait_s
@@ -80,13 +84,13 @@ class Idempotency:
             pause = min(pause * 1.5, _LAST_POLL_S)
         if outcome == "other_body":
             raise Conflict("this Idempotency-Key was used with another body", field="Idempotency-Key")
-        return outcome if isinstance(outcome, Answer) else None
+        return outcome if isinstance(outcome, StoredAnswer) else None
 
 
 class _Claim:
     """A claimed key. It is renewed while the request is processed, and released after, unless a response was stored."""
 
-    def __init__(self, answers: Answers, key: bytes) -> None:
+    def __init__(self, answers: AnswerStore, key: bytes) -> None:
         self._answers = answers
         self._renewal: asyncio.Task[None] | None = None
         self._timer: asyncio.TimerHandle | None = None
@@ -96,7 +100,7 @@ class _Claim:
         self.holder = uuid4().hex
 
     async def __aenter__(self) -> None:
-        self._plan()
+        self._schedule_renewal()
 
     async def __aexit__(self, *raised: object) -> None:
         if self._timer:
@@ -108,16 +112,16 @@ class _Claim:
         if not self._kept and not isinstance(raised[1], asyncio.CancelledError):
             await self._try(self._answers.release(self.key, self.holder))
 
-    async def keep(self, answer: Answer) -> None:
+    async def keep(self, answer: StoredAnswer) -> None:
         """Store the response. The client gets it even if that fails: the work has been done."""
         self._kept = True  # even if storing fails: a released key would let a repeat do the work again
         await self._try(self._answers.keep(self.key, self.holder, answer))
 
-    async def replace(self, answer: Answer) -> None:
+    async def replace(self, answer: StoredAnswer) -> None:
         """Store the final response in place of the provisional one."""
         await self._try(self._answers.replace(self.key, answer))
 
-    def _plan(self) -> None:
+    def _schedule_renewal(self) -> None:
         self._timer = asyncio.get_running_loop().call_later(RENEW_S, self._start_renewal)
 
     def _start_renewal(self) -> None:
@@ -125,7 +129,7 @@ class _Claim:
 
     async def _renew(self) -> None:
         await self._try(self._answers.renew(self.key, self.holder))
-        self._plan()
+        self._schedule_renewal()
 
     async def _try(self, step: Any) -> None:
         try:
@@ -134,7 +138,7 @@ class _Claim:
             self._log.warning("idempotency store unreachable during a request", reason=repr(error.__cause__ or error))
 
 
-class _Held:
+class _BufferedResponse:
     """Buffers the start of a response until its first chunk, for a decision about both together."""
 
     def __init__(self, claim: _Claim, request: RequestContext, send: Send) -> None:
@@ -150,62 +154,66 @@ class _Held:
             await self._send(message)
         else:
             start, self._start = self._start, None
-            await self._tell(start, message)
+            await self._finish(start, message)
 
-    async def _tell(self, start: Message, body: Message) -> None:
+    async def _finish(self, start: Message, body: Message) -> None:
         raise NotImplementedError
 
 
-class _Keeping(_Held):
+class _StoredResponse(_BufferedResponse):
     """Stores a response before sending it. A response in several chunks is a stream, and is not stored."""
 
-    async def _tell(self, start: Message, body: Message) -> None:
-        if _is_kept(start, self._request) and not body.get("more_body"):
+    async def _finish(self, start: Message, body: Message) -> None:
+        if _is_storable(start, self._request) and not body.get("more_body"):
             await self._claim.keep(_answer(start, body, self._request))
         await self._send(start)
         await self._send(body)
 
 
-class _Rereading(_Held):
+class _RefreshedResponse(_BufferedResponse):
     """Sends the current state of accepted work, and stores the response once the work is over."""
 
-    def __init__(self, claim: _Claim, kept: Answer, request: RequestContext, send: Send) -> None:
+    def __init__(self, claim: _Claim, kept: StoredAnswer, request: RequestContext, send: Send) -> None:
         super().__init__(claim, request, send)
         self._kept = kept
 
-    async def _tell(self, start: Message, body: Message) -> None:
-        if start["status"] in _REFUSED_BEFORE and not _comes_again(name for name, _ in self._kept.headers):
+    async def _finish(self, start: Message, body: Message) -> None:
+        if start["status"] in _REFUSED_BEFORE and not _has_retry_after(name for name, _ in self._kept.headers):
             await _replay(self._kept, self._request, self._send)
             return
-        if _is_kept(start, self._request) and not body.get("more_body"):
+        if _is_storable(start, self._request) and not body.get("more_body"):
             await self._claim.replace(_answer(start, body, self._request))
         await self._send(start)
         await self._send(body)
 
 
-def _is_kept(start: Message, request: RequestContext) -> bool:
+def _is_storable(start: Message, request: RequestContext) -> bool:
     """Return whether the response is stored for repeats.
 
     One with `Retry-After` is not, unless the repeat joins the work, and so reads its state anyway.
     """
     status = start["status"]
-    is_told = request.joins or not _comes_again(name.decode("latin-1") for name, _ in start["headers"])
+    is_told = request.joins or not _has_retry_after(name.decode("latin-1") for name, _ in start["headers"])
     return (status // 100 == 2 or status == _CONFLICT) and is_told  # noqa: PLR2004  (2xx)
 
 
-def _comes_again(headers: Iterable[str]) -> bool:
+def _has_retry_after(headers: Iterable[str]) -> bool:
     """Return whether the response asks the client to repeat the request."""
     return any(name.lower() == "retry-after" for name in headers)
 
 
-def _answer(start: Message, body: Message, request: RequestContext) -> Answer:
+def _answer(start: Message, body: Message, request: RequestContext) -> StoredAnswer:
     headers = tuple((name.decode("latin-1"), value.decode("latin-1")) for name, value in start["headers"])
-    return Answer(start["status"], (*headers, (JOINS, "true")) if request.joins else headers, body.get("body", b""))
+    return StoredAnswer(
+        start["status"], (*headers, (JOINS_HEADER, "true")) if request.joins else headers, body.get("body", b"")
+    )
 
 
-async def _replay(answer: Answer, request: RequestContext, send: Send) -> None:
+async def _replay(answer: StoredAnswer, request: RequestContext, send: Send) -> None:
     request.add_header("idempotency-replayed", "true")
-    headers = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in answer.headers if name != JOINS]
+    headers = [
+        (name.encode("latin-1"), value.encode("latin-1")) for name, value in answer.headers if name != JOINS_HEADER
+    ]
     await send({"type": "http.response.start", "status": answer.status, "headers": headers})
     await send({"type": "http.response.body", "body": answer.body})
 
@@ -217,12 +225,12 @@ def scoped_key(request: RequestContext) -> str | None:
     """
     if b"idempotency-key" not in request.given:
         return None
-    return sha256(b"\x1f".join(_named(request))).hexdigest()
+    return sha256(b"\x1f".join(_key_parts(request))).hexdigest()
 
 
-def _named(request: RequestContext) -> tuple[bytes, ...]:
+def _key_parts(request: RequestContext) -> tuple[bytes, ...]:
     key = request.given[b"idempotency-key"]
-    if not _SANE.fullmatch(key):
+    if not _VALID_KEY.fullmatch(key):
         reason = f"1 to {MAX_KEY} visible ASCII characters"
         raise Invalid(f"Idempotency-Key must be {reason}", field="Idempotency-Key", reason=reason)
     caller = qualified(request.caller.tenant_id, request.caller.id)

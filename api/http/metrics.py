@@ -34,13 +34,13 @@ class WebMetrics:
         )
         self._known: dict[tuple[str, str, int], tuple[Counter, Histogram]] = {}
 
-    def answered(self, route: str, method: str, status: int, seconds: float) -> None:
+    def count_response(self, route: str, method: str, status: int, seconds: float) -> None:
         """Count one response. An unknown method is counted as `OTHER`."""
-        known = self._known.get((route, method, status)) or self._learn(route, method, status)
+        known = self._known.get((route, method, status)) or self._bind_labels(route, method, status)
         known[0].inc()
         known[1].observe(seconds)
 
-    def _learn(self, route: str, method: str, status: int) -> tuple[Counter, Histogram]:
+    def _bind_labels(self, route: str, method: str, status: int) -> tuple[Counter, Histogram]:
         name = method if method in _METHODS else "OTHER"
         both = self._requests.labels(route, name, str(status)), self._seconds.labels(route, name)
         if name == method:

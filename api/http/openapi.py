@@ -78,7 +78,7 @@ _JSON: dict[str, Any] = {
 _OPEN = frozenset({"/health", "/health/live", "/health/ready"})
 
 
-def complete(schema: dict[str, Any], *, auth_on: bool) -> dict[str, Any]:
+def complete_schema(schema: dict[str, Any], *, auth_on: bool) -> dict[str, Any]:
     """Add the rules of the web layer to FastAPI's description of every operation."""
     components = schema.setdefault("components", {})
     schemas = components.setdefault("schemas", {})
@@ -95,8 +95,8 @@ def complete(schema: dict[str, Any], *, auth_on: bool) -> dict[str, Any]:
     _forbid_nul(schema)
     used, names = set(), Counter(operation["summary"] for _, _, operation in _operations(schema))
     for path, method, operation in _operations(schema):
-        _extend(path, method, operation)
-        _also_yaml(operation)
+        _extend_operation(path, method, operation)
+        _add_yaml(operation)
         used.update(operation.get("tags", ()))
         if names[operation["summary"]] == 1:
             operation["operationId"] = operation["summary"].lower().replace(" ", "_")
@@ -106,7 +106,7 @@ def complete(schema: dict[str, Any], *, auth_on: bool) -> dict[str, Any]:
     return schema
 
 
-def _also_yaml(operation: dict[str, Any]) -> None:
+def _add_yaml(operation: dict[str, Any]) -> None:
     """Add the YAML media type where the body may be YAML."""
     if operation.pop(TAKES_YAML, False):
         content = operation["requestBody"]["content"]
@@ -119,7 +119,7 @@ def _operations(schema: Mapping[str, Any]) -> Iterator[tuple[str, str, dict[str,
             yield path, method, operation
 
 
-def _extend(path: str, method: str, operation: dict[str, Any]) -> None:
+def _extend_operation(path: str, method: str, operation: dict[str, Any]) -> None:
     statuses = [*_ANYWHERE]
     if "{" in path:
         statuses.append(404)

@@ -9,36 +9,36 @@ import structlog
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from api.http import request_context as context
-from api.http.api_keys import Identity
+from api.http.api_keys import KeyAuthenticator
 from api.http.request_context import RequestContext
 from domain.errors import RateLimited, Unauthenticated, Unavailable
-from domain.governance.ports import RateLimiter, StandInLimiter, Verdict
+from domain.governance.ports import FallbackLimiter, RateLimiter, RateLimitVerdict
 from domain.tenant_ids import qualified
 
 _OPEN = ("/health", "/docs", "/redoc", "/openapi.json")
 _UNLIMITED = (*_OPEN, "/metrics")
 
 
-class Gate:
+class AccessControl:
     """Authenticates and limits requests. A wrong key costs a token of the client's address, to slow down guessing."""
 
-    def __init__(self, app: ASGIApp, *, identity: Identity, limiter: RateLimiter) -> None:
+    def __init__(self, app: ASGIApp, *, identity: KeyAuthenticator, limiter: RateLimiter) -> None:
         self._app = app
         self._identity = identity
         self._limiter = limiter
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http":
-            await self._admit(context.of(scope))
+            await self._admit(context.from_scope(scope))
         await self._app(scope, receive, send)
 
     async def _admit(self, request: RequestContext) -> None:
         wrong: Unauthenticated | None = None
         try:
-            request.caller = await self._identity.of(request.given, open_path=_below(request.path, _OPEN))
+            request.caller = await self._identity.authenticate(request.given, open_path=_is_below(request.path, _OPEN))
         except Unauthenticated as error:
             wrong = error
-        if wrong or not _below(request.path, _UNLIMITED):
+        if wrong or not _is_below(request.path, _UNLIMITED):
             await self._limit(request)
         if wrong:
             raise wrong
@@ -59,7 +59,7 @@ class Gate:
             raise RateLimited(f"too many requests; try again in {wait} s", retry_after=wait, limit=verdict.limit)
 
 
-class StandIn:
+class FallbackRateLimiter:
     """The fallback when the shared buckets cannot be reached: buckets of this process, counted by `alone`.
 
     They start from the last state of the shared ones. After a failure the shared ones are not used for `pause_s`
@@ -69,7 +69,7 @@ class StandIn:
     def __init__(
         self,
         limiter: RateLimiter,
-        own: StandInLimiter,
+        own: FallbackLimiter,
         *,
         alone: Callable[[], object],
         pause_s: float = 1.0,
@@ -84,26 +84,26 @@ class StandIn:
         self._silent_until = 0.0
         self._log = structlog.get_logger("convergio.api")
 
-    async def take(self, bucket: str) -> Verdict | None:
+    async def take(self, bucket: str) -> RateLimitVerdict | None:
         if self._ask_again_at:
             if self._clock() < self._ask_again_at:
-                return await self._instead(bucket)
+                return await self._take_local(bucket)
             self._ask_again_at = self._clock() + self._pause_s  # only this request retries, others do not wait
         try:
             verdict = await self._limiter.take(bucket)
         except Unavailable as error:
-            self._failed(error)
-            return await self._instead(bucket)
+            self._pause_shared(error)
+            return await self._take_local(bucket)
         self._ask_again_at = 0.0
         if verdict:
             self._own.follow(bucket, verdict)
         return verdict
 
-    async def _instead(self, bucket: str) -> Verdict | None:
+    async def _take_local(self, bucket: str) -> RateLimitVerdict | None:
         self._alone()
         return await self._own.take(bucket)
 
-    def _failed(self, error: Unavailable) -> None:
+    def _pause_shared(self, error: Unavailable) -> None:
         now = self._clock()
         self._ask_again_at = now + self._pause_s
         if now >= self._silent_until:
@@ -112,7 +112,7 @@ class StandIn:
             self._log.warning("rate limit not shared: its buckets cannot be reached", reason=reason)
 
 
-def _below(path: str, roots: tuple[str, ...]) -> bool:
+def _is_below(path: str, roots: tuple[str, ...]) -> bool:
     return path.startswith(roots) and any(path == root or path.startswith(root + "/") for root in roots)
 
 

@@ -33,12 +33,12 @@ _BODILESS = frozenset({"GET", "HEAD", "OPTIONS"})
 _JSON = re.compile(rb"application/(?:[a-z0-9.+-]+\+)?json\s*(?:;.*)?", re.IGNORECASE)
 _YAML = re.compile(rb"(?:application|text)/(?:[a-z0-9.+-]+\+|x-)?yaml\s*(?:;.*)?", re.IGNORECASE)
 _LONG = re.compile(rb"\d{19}")
-_MOST_DIGITS = 20  # including the sign
+_MAX_DIGITS = 20  # including the sign
 _BRACKETS = re.compile(rb'"(?:[^"\\]|\\.)*+"?|[\[{]|[\]}]', re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)
-class Yaml:
+class YamlBodies:
     """Paths whose body may be YAML, and its parser; `read` raises `Malformed`.
 
     `read_json` parses JSON as strictly: a repeated key is refused, as its meaning is ambiguous.
@@ -52,24 +52,26 @@ class Yaml:
         return bool(self.paths.fullmatch(request.path) and _YAML.fullmatch(_content_type(request)))
 
 
-class Bodies:
+class RequestBodies:
     """Reads each body once, checks it and passes it on as one message. `larger` are other byte limits by path."""
 
-    def __init__(self, app: ASGIApp, *, larger: Mapping[str, int] | None = None, yaml: Yaml | None = None) -> None:
+    def __init__(
+        self, app: ASGIApp, *, larger: Mapping[str, int] | None = None, yaml: YamlBodies | None = None
+    ) -> None:
         self._app = app
         self._larger = larger or {}
         self._yaml = yaml
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http":
-            request = context.of(scope)
+            request = context.from_scope(scope)
             _check_target(request.path, scope["query_string"])
             if request.method not in _BODILESS:
                 request.body = await self._read(request, receive)
                 if self._yaml and request.body and self._yaml.is_sent(request):
                     scope = await _as_json(scope, request, self._yaml)
                 if sent := request.body:
-                    request.json = _parsed(request)
+                    request.json = _parse(request)
                     if self._yaml and self._yaml.paths.fullmatch(request.path):
                         await asyncio.to_thread(self._yaml.read_json, sent.decode())
                 receive = _replay(request.body, receive)
@@ -119,7 +121,7 @@ def _replay(body: bytes, receive: Receive) -> Receive:
     return replay
 
 
-async def _as_json(scope: Scope, request: RequestContext, yaml: Yaml) -> Scope:
+async def _as_json(scope: Scope, request: RequestContext, yaml: YamlBodies) -> Scope:
     """Replace a YAML body with JSON, the only format that the routes parse."""
     if len(request.body) > MAX_YAML:
         raise _too_large(request, MAX_YAML)
@@ -138,13 +140,13 @@ def _content_type(request: RequestContext) -> bytes:
     return request.given.get(b"content-type", b"")
 
 
-def _parsed(request: RequestContext) -> Any:
+def _parse(request: RequestContext) -> Any:
     if not _JSON.fullmatch(_content_type(request)):
         raise UnsupportedMediaType("send the body as application/json")
     if request.given.get(b"content-encoding", b"identity").lower() != b"identity":
         raise UnsupportedMediaType("send the body without a content encoding")
     body = request.body
-    if body.count(b"{") + body.count(b"[") > MAX_DEPTH and _too_deep(body):
+    if body.count(b"{") + body.count(b"[") > MAX_DEPTH and _is_too_deep(body):
         raise Invalid(f"the body is nested deeper than {MAX_DEPTH} levels", field="body", reason="nested too deep")
     try:
         value = orjson.loads(body)
@@ -152,22 +154,22 @@ def _parsed(request: RequestContext) -> Any:
         raise Malformed(f"the body is not valid JSON: {error.msg} at character {error.pos}") from error
     if _LONG.search(body):
         # JSON parsers differ on integers beyond 64 bits, and most serialisers refuse them: they are replaced here.
-        value = json.loads(body, parse_int=_whole)
+        value = json.loads(body, parse_int=_parse_integer)
         request.body = orjson.dumps(value)
-    if b"\\u0000" in body and (where := _nul(value)) is not None:
+    if b"\\u0000" in body and (where := _find_nul(value)) is not None:
         raise Invalid(
             f"{where or 'body'}: NUL characters are not accepted", field=where or "body", reason="contains a NUL"
         )
     return value
 
 
-def _whole(digits: str) -> int | float:
+def _parse_integer(digits: str) -> int | float:
     """Return an integer, or the nearest floating-point number if it does not fit 64 bits."""
-    number = int(digits) if len(digits) <= _MOST_DIGITS else None  # parsing more is quadratic
+    number = int(digits) if len(digits) <= _MAX_DIGITS else None  # parsing more is quadratic
     return number if number is not None and -MAX_INT - 1 <= number <= MAX_INT else float(digits)
 
 
-def _too_deep(body: bytes) -> bool:
+def _is_too_deep(body: bytes) -> bool:
     depth = 0
     for found in _BRACKETS.finditer(body):
         first = found.group()[0]
@@ -177,7 +179,7 @@ def _too_deep(body: bytes) -> bool:
     return False
 
 
-def _nul(value: Any) -> str | None:
+def _find_nul(value: Any) -> str | None:
     """Return the path of the first text with a NUL, such as `context.user_id`. `MAX_DEPTH` bounds the recursion."""
     if isinstance(value, str):
         return "" if "\0" in value else None
@@ -185,7 +187,7 @@ def _nul(value: Any) -> str | None:
     for name, part in inner:
         if isinstance(name, str) and "\0" in name:
             return name.replace("\0", "\\u0000")
-        if (where := _nul(part)) is not None:
+        if (where := _find_nul(part)) is not None:
             return f"{name}.{where}" if where else str(name)
     return None
 

@@ -10,8 +10,8 @@ from api.http.caller import ANONYMOUS, Caller
 
 Header = tuple[bytes, bytes]
 
-_LONGEST_CLIENT = 64  # a proxy may send text of any length
-_SANE_ID = re.compile(rb"[\x21-\x7e]{1,128}")
+_MAX_CLIENT = 64  # a proxy may send text of any length
+_VALID_ID = re.compile(rb"[\x21-\x7e]{1,128}")
 
 
 class RequestContext:
@@ -39,7 +39,7 @@ class RequestContext:
         self.method: str = scope["method"]
         self.path: str = scope["path"]
         client = scope.get("client")
-        self.client: str = client[0][:_LONGEST_CLIENT] if client else "local"
+        self.client: str = client[0][:_MAX_CLIENT] if client else "local"
         self.request_id = _request_id(self.given.get(b"x-request-id"))
         self.caller: Caller = ANONYMOUS
         self.headers: list[Header] = []
@@ -60,7 +60,7 @@ class RequestContext:
 CURRENT: ContextVar[RequestContext] = ContextVar("request")
 
 
-def of(scope: Any) -> RequestContext:
+def from_scope(scope: Any) -> RequestContext:
     """Return the context of this ASGI scope."""
     return cast("RequestContext", scope["convergio"])
 
@@ -71,6 +71,6 @@ async def current() -> RequestContext:
 
 
 def _request_id(given: bytes | None) -> str:
-    if given is not None and _SANE_ID.fullmatch(given):
+    if given is not None and _VALID_ID.fullmatch(given):
         return given.decode("ascii")
     return f"req_{uuid4().hex}"

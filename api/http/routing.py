@@ -6,7 +6,7 @@ from starlette.routing import BaseRoute, Match, Route
 from starlette.types import Receive, Scope, Send
 
 
-class Literals(BaseRoute):
+class LiteralRoutes(BaseRoute):
     """Precedes all other routes. A literal path wins over one with an id in the same place.
 
     That includes methods it lacks: `GET /agents/chat` is a 405, not an agent named chat.

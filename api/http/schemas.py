@@ -25,7 +25,7 @@ def _utc(moment: datetime) -> str:
     return moment.astimezone(UTC).isoformat().replace("+00:00", "Z")
 
 
-def _keepable(moment: datetime) -> datetime:
+def _to_utc(moment: datetime) -> datetime:
     """Return the moment in UTC.
 
     Raises:
@@ -44,7 +44,7 @@ Timestamp = Annotated[AwareDatetime, PlainSerializer(_utc, return_type=str, when
 """A moment in UTC, RFC 3339 with `Z`."""
 
 Deadline = Annotated[
-    AwareDatetime, AfterValidator(_keepable), Field(description="Work done by then is the partial result.")
+    AwareDatetime, AfterValidator(_to_utc), Field(description="Work done by then is the partial result.")
 ]
 """A deadline, in UTC."""
 
@@ -91,7 +91,7 @@ class Listing(View):
     pagination: Pagination
 
 
-class Deleted(View):
+class DeletedResource(View):
     """The response to a DELETE; with 202 the status is `deleting` until a worker has done it."""
 
     id: str

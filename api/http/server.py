@@ -10,16 +10,16 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from api.http.errors import Failure
 
-MOST_HEAD = 64 * 1024
+MAX_HEAD = 64 * 1024
 """Maximum bytes of a request line and its headers together."""
 
-HEAD_WITHIN_S = 10.0
+HEAD_TIMEOUT_S = 10.0
 """Seconds for the head of a connection's first request, and for the head of a request that has begun."""
 
-BODY_WITHIN_S = 60.0
+BODY_TIMEOUT_S = 60.0
 """Seconds for the whole body of a request after its head."""
 
-MOST_CONNECTIONS = 4096
+MAX_CONNECTIONS = 4096
 """Maximum connections of a process, if its limit of open files allows as many."""
 
 _OTHER_FILES = 120
@@ -33,15 +33,15 @@ _PHRASES = {
 
 
 @lru_cache(maxsize=1)
-def most_connections() -> int:
+def max_connections() -> int:
     """Return the maximum number of connections of this process; the limit of open files is read once."""
     files = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
     if files == resource.RLIM_INFINITY:
-        return MOST_CONNECTIONS
-    return max(1, min(MOST_CONNECTIONS, max(files - _OTHER_FILES, files // 2)))
+        return MAX_CONNECTIONS
+    return max(1, min(MAX_CONNECTIONS, max(files - _OTHER_FILES, files // 2)))
 
 
-class Http(HttpToolsProtocol):
+class BoundedHttpProtocol(HttpToolsProtocol):
     """uvicorn's protocol with limits; refusals use the error envelope.
 
     The parser has no limits: it buffers a header of any length before its next callback. So the bytes since the last
@@ -60,7 +60,7 @@ class Http(HttpToolsProtocol):
         self._awaited: str | None = None
 
     @property
-    def is_quiet(self) -> bool:
+    def is_idle(self) -> bool:
         """True while no complete request is being answered, or the client does not read the response."""
         is_answering = self.cycle is not None and not self.cycle.response_complete and not self.flow.write_paused
         return self._reading != "nothing" or not is_answering
@@ -68,12 +68,12 @@ class Http(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as in uvicorn
         super().connection_made(transport)
         self._since = self.loop.time()
-        self._await("head", HEAD_WITHIN_S)
-        if len(self.connections) > most_connections():
-            self._make_room()
+        self._set_deadline("head", HEAD_TIMEOUT_S)
+        if len(self.connections) > max_connections():
+            self._close_oldest()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self._await(None)
+        self._set_deadline(None)
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
@@ -83,14 +83,14 @@ class Http(HttpToolsProtocol):
         self._unheard += len(data)
         super().data_received(data)
         if self._is_refused or self.transport.is_closing():
-            self._await(None)
+            self._set_deadline(None)
             return
         if self._is_heard:
             self._unheard = 0
-        elif self._unheard > MOST_HEAD:
+        elif self._unheard > MAX_HEAD:
             self._refuse_head()
             return
-        self._await_rest()
+        self._update_deadline()
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
@@ -102,7 +102,7 @@ class Http(HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         self._reading, self._is_heard = "body", True
-        if self._unheard > MOST_HEAD and self._head_size() > MOST_HEAD:
+        if self._unheard > MAX_HEAD and self._head_size() > MAX_HEAD:
             self._refuse_head()
         if not self._is_refused:
             super().on_headers_complete()
@@ -124,10 +124,14 @@ class Http(HttpToolsProtocol):
         return len(self.url) + sum(len(name) + len(value) + 4 for name, value in self.headers)
 
     def _refuse_head(self) -> None:
-        self._refuse(431, "BAD_REQUEST", f"the request line and headers exceed {MOST_HEAD} bytes")
+        self._refuse(431, "BAD_REQUEST", f"the request line and headers exceed {MAX_HEAD} bytes")
 
-    def _make_room(self) -> None:
-        others = [each for each in self.connections if isinstance(each, Http) and each is not self and each.is_quiet]
+    def _close_oldest(self) -> None:
+        others = [
+            each
+            for each in self.connections
+            if isinstance(each, BoundedHttpProtocol) and each is not self and each.is_idle
+        ]
         if not others:
             self._refuse(503, "SERVICE_UNAVAILABLE", "too many connections; try again in a moment")
             return
@@ -135,7 +139,7 @@ class Http(HttpToolsProtocol):
         self.connections.discard(oldest)
         oldest.transport.abort()
 
-    def _await_rest(self) -> None:
+    def _update_deadline(self) -> None:
         """Set a deadline for a request that has begun; most requests arrive in one piece and need no timer."""
         if self._reading == "body":
             awaited = "body"
@@ -144,21 +148,21 @@ class Http(HttpToolsProtocol):
         else:  # a head that has begun, or empty lines before one
             awaited = "head"
         if awaited != self._awaited:
-            self._await(awaited, HEAD_WITHIN_S if awaited == "head" else BODY_WITHIN_S)
+            self._set_deadline(awaited, HEAD_TIMEOUT_S if awaited == "head" else BODY_TIMEOUT_S)
 
-    def _await(self, what: str | None, within_s: float = 0.0) -> None:
+    def _set_deadline(self, what: str | None, within_s: float = 0.0) -> None:
         if self._deadline is not None:
             self._deadline.cancel()
             self._deadline = None
         self._awaited = what
         if what is not None:
-            self._deadline = self.loop.call_later(within_s, self._give_up)
+            self._deadline = self.loop.call_later(within_s, self._on_deadline)
 
-    def _give_up(self) -> None:
+    def _on_deadline(self) -> None:
         if self.transport.is_closing():
             return
         if self.flow.read_paused:  # this server has paused reading: an earlier request is being answered
-            self._await(self._awaited, BODY_WITHIN_S)
+            self._set_deadline(self._awaited, BODY_TIMEOUT_S)
         elif self._reading == "nothing" or (self.cycle is not None and self.cycle.response_started):
             self.transport.close()
         else:

@@ -17,21 +17,21 @@ from api.http.dependencies import (
     IdempotencyKey,
     Paged,
     fresh,
-    joined_by_repeats,
+    joins_on_repeat,
     requires,
 )
 from api.http.schemas import Body, Deadline
 from api.swarm.schemas import SwarmList, SwarmStatus, hashes_of, status, summary
-from api.swarm.service import Order, Swarms
+from api.swarm.service import SwarmService, SwarmSubmission
 from domain.agents.names import ALI
 from domain.content import ContentStore
-from domain.swarm.ports import SeenSwarm, SwarmFilter, SwarmReads
+from domain.swarm.ports import SwarmFilter, SwarmReads, SwarmView
 from domain.swarm.projection import Status
 from domain.swarm.task import MOST_MEMBERS, MOST_ROUNDS, ROUNDS, Mode
 
 MAX_TASK = 100_000
 """Maximum characters of a task."""
-_MOST_USD = 1_000_000
+_MAX_USD = 1_000_000
 
 _TaskId = Annotated[str, Path(max_length=128, pattern=r"^[A-Za-z0-9._~-]+$")]
 _AgentName = Annotated[str, Field(min_length=1, max_length=64)]
@@ -46,7 +46,7 @@ class SwarmContext(Body):
     project_id: Annotated[str, Field(max_length=128)] | int | None = None
 
 
-class Coordinate(Body):
+class CoordinateRequest(Body):
     """A task for several agents."""
 
     task: Annotated[str, Field(min_length=1, max_length=MAX_TASK, pattern=r"\S")]
@@ -64,17 +64,17 @@ class Coordinate(Body):
     rounds: Annotated[int, Field(ge=1, le=MOST_ROUNDS, description="Rounds of a debate; other modes ignore them.")] = (
         ROUNDS
     )
-    budget_usd: Annotated[
-        Decimal | None, Field(gt=0, le=_MOST_USD, description="Maximum total cost in US dollars.")
-    ] = None
+    budget_usd: Annotated[Decimal | None, Field(gt=0, le=_MAX_USD, description="Maximum total cost in US dollars.")] = (
+        None
+    )
     require_approval: Annotated[bool, Field(description="The result needs approval.")] = False
 
 
-def router(swarms: Swarms, reads: SwarmReads, content: ContentStore, now: Callable[[], datetime]) -> APIRouter:
+def router(swarms: SwarmService, reads: SwarmReads, content: ContentStore, now: Callable[[], datetime]) -> APIRouter:
     """Build the routes `/api/v1/swarm`."""
     routes = APIRouter(prefix="/api/v1/swarm", tags=["Swarm Coordination"])
 
-    async def shown(seen: SeenSwarm) -> SwarmStatus:
+    async def present(seen: SwarmView) -> SwarmStatus:
         wanted = hashes_of(seen)
         texts = await asyncio.to_thread(content.get, seen.row.task_id, wanted) if wanted else {}
         return status(seen, texts, now())
@@ -82,15 +82,15 @@ def router(swarms: Swarms, reads: SwarmReads, content: ContentStore, now: Callab
     @routes.post(
         "/coordinate",
         status_code=202,
-        dependencies=[requires("write"), joined_by_repeats()],
+        dependencies=[requires("write"), joins_on_repeat()],
     )
     async def coordinate(
-        body: Coordinate, request: CurrentRequest, caller: CurrentCaller, key: IdempotencyKey, response: Response
+        body: CoordinateRequest, request: CurrentRequest, caller: CurrentCaller, key: IdempotencyKey, response: Response
     ) -> SwarmStatus:
         """Starts a swarm of agents on a task: 202 and a `Location` to poll."""
-        seen = await swarms.coordinate(_order(body, caller, request.request_id, key))
+        seen = await swarms.coordinate(_to_submission(body, caller, request.request_id, key))
         response.headers["location"] = f"{routes.prefix}/status/{seen.row.task_id}"
-        return await shown(seen)
+        return await present(seen)
 
     @routes.get(
         "/status/{task_id}",
@@ -98,7 +98,7 @@ def router(swarms: Swarms, reads: SwarmReads, content: ContentStore, now: Callab
     )
     async def swarm_status(task_id: _TaskId, tenant_id: CurrentTenant) -> SwarmStatus:
         """Returns the progress of a swarm of the caller's tenant, the work of each agent, and its result."""
-        return await shown(await swarms.seen(task_id, tenant_id=tenant_id))
+        return await present(await swarms.read(task_id, tenant_id=tenant_id))
 
     @routes.get("", dependencies=[requires("read"), fresh("swarm"), fresh("costs")])
     def list_swarms(
@@ -125,14 +125,14 @@ def router(swarms: Swarms, reads: SwarmReads, content: ContentStore, now: Callab
         """Cancels a swarm; the work done until then is its partial result. 409 if it is over."""
         seen = await swarms.cancel(task_id, caller=caller, request_id=request.request_id)
         response.headers["location"] = f"{routes.prefix}/status/{task_id}"
-        return await shown(seen)
+        return await present(seen)
 
     return routes
 
 
-def _order(body: Coordinate, caller: Caller, request_id: str, key: str | None) -> Order:
+def _to_submission(body: CoordinateRequest, caller: Caller, request_id: str, key: str | None) -> SwarmSubmission:
     context = body.context
-    return Order(
+    return SwarmSubmission(
         task=body.task,
         agents=tuple(body.agents),
         key_id=caller.id,

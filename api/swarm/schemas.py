@@ -5,12 +5,12 @@ from datetime import datetime
 
 from api.http.schemas import Money, Pagination, Timestamp, View
 from domain.errors import NotFound
-from domain.message_parts import written
-from domain.swarm.ports import SeenSwarm, Spent
+from domain.message_parts import compose
+from domain.swarm.ports import MemberUsage, SwarmView
 from domain.swarm.projection import SeatRow, SeatStatus, Status, SwarmRow, contribution
 from domain.swarm.task import Mode
 
-_MOST = 1_000_000
+_MAX_CONTRIBUTION = 1_000_000
 """Maximum characters of a contribution in a response."""
 
 
@@ -85,19 +85,19 @@ class SwarmList(View):
     pagination: Pagination
 
 
-def hashes_of(seen: SeenSwarm) -> set[str]:
+def hashes_of(seen: SwarmView) -> set[str]:
     """Return the hashes of the texts in the response."""
     return {text for text in (seen.row.result_hash, *(seat.reply_hash for seat in seen.seats)) if text}
 
 
-def summary(seen: SeenSwarm, now: datetime) -> SwarmSummary:
+def summary(seen: SwarmView, now: datetime) -> SwarmSummary:
     return SwarmSummary.model_validate(_facts(seen, now))
 
 
-def status(seen: SeenSwarm, texts: Mapping[str, str], now: datetime) -> SwarmStatus:
+def status(seen: SwarmView, texts: Mapping[str, str], now: datetime) -> SwarmStatus:
     """Return the response for a swarm with its texts; erased ones are null."""
     row = seen.row
-    shown = [_seat(row, seat, seen.spent.get(seat.seat, Spent()), texts) for seat in seen.seats]
+    shown = [_to_agent(row, seat, seen.spent.get(seat.seat, MemberUsage()), texts) for seat in seen.seats]
     own = {
         "agents": [agent for agent, seat in zip(shown, seen.seats, strict=True) if not seat.coordinating],
         "coordinator": next(agent for agent, seat in zip(shown, seen.seats, strict=True) if seat.coordinating),
@@ -109,7 +109,7 @@ def status(seen: SeenSwarm, texts: Mapping[str, str], now: datetime) -> SwarmSta
     return SwarmStatus.model_validate({**_facts(seen, now), **own})
 
 
-def _facts(seen: SeenSwarm, now: datetime) -> dict[str, object]:
+def _facts(seen: SwarmView, now: datetime) -> dict[str, object]:
     row = seen.row
     return {
         "task_id": row.task_id,
@@ -149,7 +149,7 @@ def _timings(row: SwarmRow, now: datetime) -> Timings:
     )
 
 
-def _seat(row: SwarmRow, seat: SeatRow, spent: Spent, texts: Mapping[str, str]) -> SwarmAgent:
+def _to_agent(row: SwarmRow, seat: SeatRow, spent: MemberUsage, texts: Mapping[str, str]) -> SwarmAgent:
     return SwarmAgent(
         agent_id=seat.agent_id,
         version=seat.agent_version,
@@ -158,15 +158,15 @@ def _seat(row: SwarmRow, seat: SeatRow, spent: Spent, texts: Mapping[str, str]) 
         turns=seat.turns,
         tokens=spent.tokens,
         cost=spent.cost,
-        contribution=_words(row, seat, texts),
+        contribution=_read_contribution(row, seat, texts),
         error=_error(seat.code, seat.error),
     )
 
 
-def _words(row: SwarmRow, seat: SeatRow, texts: Mapping[str, str]) -> str | None:
+def _read_contribution(row: SwarmRow, seat: SeatRow, texts: Mapping[str, str]) -> str | None:
     part = contribution(row, seat)
     try:
-        return written([part], texts, most=_MOST) if part else None
+        return compose([part], texts, most=_MAX_CONTRIBUTION) if part else None
     except NotFound:
         return None
 

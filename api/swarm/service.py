@@ -11,30 +11,30 @@ from typing import Any
 
 import orjson
 
-from activities.swarm.activities import Asked, Seated, ask_for, requested
+from activities.swarm.activities import SwarmMember, SwarmRunRequest, record_request, request_event
 from api.http.caller import Caller
 from api.http.dependencies import Positions
-from api.http.handover import Handover
+from api.http.handover import WorkHandover
 from domain.agents.names import ALI
 from domain.content import Content, ContentStore
 from domain.errors import Conflict, Invalid, NotFound, Unavailable
-from domain.ids import derived
+from domain.ids import derived_id
 from domain.ledger import Ledger
-from domain.revocations import Work
+from domain.revocations import RevocableWork
 from domain.swarm.aggregate import request_key
-from domain.swarm.events import Agent
-from domain.swarm.ports import Agents, SeenSwarm, Spent, SwarmReads
+from domain.swarm.events import PinnedSwarmAgent
+from domain.swarm.ports import AgentDirectory, MemberUsage, SwarmReads, SwarmView
 from domain.swarm.projection import seats_of, swarm_of
 from domain.swarm.task import ROUNDS, Mode
 from domain.tenant_ids import run_id, tenant_of
-from workflows.swarm.client import SwarmRuns
+from workflows.swarm.client import SwarmClient
 from workflows.swarm.messages import SwarmCancel, SwarmStart
 
 """The default coordinator, if deployed."""
 
 
 @dataclass(frozen=True, slots=True)
-class Order:
+class SwarmSubmission:
     """A swarm that a caller requests. `key` is the scoped idempotency key, if any."""
 
     task: str
@@ -53,19 +53,19 @@ class Order:
     key: str | None = None
 
 
-class Swarms:
+class SwarmService:
     """The swarms of this deployment. Refusals and failures to reach Temporal are raised as `Refused`."""
 
     def __init__(
         self,
-        runs: SwarmRuns,
-        agents: Agents,
+        runs: SwarmClient,
+        agents: AgentDirectory,
         reads: SwarmReads,
         *,
         ledger: Ledger,
         content: ContentStore,
         positions: Positions,
-        handover: Handover,
+        handover: WorkHandover,
         now: Callable[[], datetime],
         call_timeout: timedelta,
         pause: timedelta,
@@ -81,7 +81,7 @@ class Swarms:
         self._call_timeout_s = call_timeout.total_seconds()
         self._pause_s = pause.total_seconds()
 
-    async def coordinate(self, order: Order) -> SeenSwarm:
+    async def coordinate(self, order: SwarmSubmission) -> SwarmView:
         """Start a swarm; the same idempotency key joins the one that was started first.
 
         Raises:
@@ -90,21 +90,21 @@ class Swarms:
         """
         if order.deadline is not None and order.deadline <= self._now():
             raise _invalid("deadline", "is in the past")
-        agents = await self._who(order)
-        key = await self._handover.key(order.key)
-        asked = await asyncio.to_thread(self._kept, replace(order, key=key), agents)
+        agents = await self._resolve_agents(order)
+        key = await self._handover.usable_key(order.key)
+        asked = await asyncio.to_thread(self._store_request, replace(order, key=key), agents)
         starting = self._runs.start(SwarmStart(asked, self._call_timeout_s, self._pause_s))
-        work = Work(request_key(asked.task_id), order.key)
-        if not await self._handover.confirmed(
+        work = RevocableWork(request_key(asked.task_id), order.key)
+        if not await self._handover.confirm(
             starting, work, by=asked.key_id, because=asked.because, tenant_id=order.tenant_id
         ):
             with suppress(Unavailable):  # it runs, even if its state cannot be read now
-                return await self.seen(asked.task_id, tenant_id=order.tenant_id)
+                return await self.read(asked.task_id, tenant_id=order.tenant_id)
         with suppress(Unavailable):  # the workflow has started, and records the request itself
-            await asyncio.to_thread(ask_for, self._ledger, asked, self._now())
-        return _at_first(asked, self._now())
+            await asyncio.to_thread(record_request, self._ledger, asked, self._now())
+        return _initial_view(asked, self._now())
 
-    async def seen(self, task_id: str, *, tenant_id: str) -> SeenSwarm:
+    async def read(self, task_id: str, *, tenant_id: str) -> SwarmView:
         """A swarm as its view has it, or as it was asked for while the view has nothing yet.
 
         Raises:
@@ -114,19 +114,19 @@ class Swarms:
         if seen is None and tenant_of(task_id) != tenant_id:
             raise NotFound("there is no such swarm")
         if seen is None:
-            seen = _at_first(await self._runs.asked(task_id), self._now())
+            seen = _initial_view(await self._runs.read_input(task_id), self._now())
         if seen.row.tenant_id != tenant_id:
             raise NotFound("there is no such swarm")
         return seen
 
-    async def cancel(self, task_id: str, *, caller: Caller, request_id: str) -> SeenSwarm:
+    async def cancel(self, task_id: str, *, caller: Caller, request_id: str) -> SwarmView:
         """Stop it. One that was cancelled already stays so.
 
         Raises:
             NotFound: there is none in the caller's tenant.
             Conflict: it is over.
         """
-        seen = await self.seen(task_id, tenant_id=caller.tenant_id)
+        seen = await self.read(task_id, tenant_id=caller.tenant_id)
         if seen.row.status == "cancelled":
             return seen
         if seen.row.ended_at is not None:
@@ -134,13 +134,13 @@ class Swarms:
         await self._runs.cancel(task_id, SwarmCancel(by=caller.id, because=request_id))
         return seen
 
-    async def _who(self, order: Order) -> Mapping[str, Agent]:
+    async def _resolve_agents(self, order: SwarmSubmission) -> Mapping[str, PinnedSwarmAgent]:
         """Return the agents by their requested names; retry once their view has caught up."""
         names = {*order.agents, order.coordinator or ALI}
-        found = await asyncio.to_thread(self._agents.deployed, order.tenant_id, names)
+        found = await asyncio.to_thread(self._agents.find_deployed, order.tenant_id, names)
         if found.keys() != names:
             await self._positions.wait("agents")
-            found = await asyncio.to_thread(self._agents.deployed, order.tenant_id, names)
+            found = await asyncio.to_thread(self._agents.find_deployed, order.tenant_id, names)
         if order.coordinator and order.coordinator not in found:
             raise _invalid("coordinator", f"there is no agent {order.coordinator}, or it is not deployed")
         ids: list[str] = []
@@ -152,18 +152,18 @@ class Swarms:
             ids.append(found[name].agent_id)
         return found
 
-    def _kept(self, order: Order, agents: Mapping[str, Agent]) -> Asked:
+    def _store_request(self, order: SwarmSubmission, agents: Mapping[str, PinnedSwarmAgent]) -> SwarmRunRequest:
         """Store the texts of a request and return the request by its ids."""
-        unique = derived("swarm", order.key).replace("-", "") if order.key else None
+        unique = derived_id("swarm", order.key).replace("-", "") if order.key else None
         task_id = run_id("task", order.tenant_id, unique)
         store = partial(Content, task_id)
         context = orjson.dumps(order.context).decode() if order.context else None
         coordinator = agents.get(order.coordinator or ALI, agents[order.agents[0]])
-        return Asked(
+        return SwarmRunRequest(
             task_id=task_id,
             mode=order.mode,
-            members=[_seated(agents[name]) for name in order.agents],
-            coordinator=_seated(coordinator),
+            members=[_to_member(agents[name]) for name in order.agents],
+            coordinator=_to_member(coordinator),
             key_id=order.key_id,
             because=order.request_id,
             task_hash=self._content.put(store(order.task)),
@@ -176,14 +176,14 @@ class Swarms:
         )
 
 
-def _seated(agent: Agent) -> Seated:
-    return Seated(agent.agent_id, agent.agent_version, agent.hold)
+def _to_member(agent: PinnedSwarmAgent) -> SwarmMember:
+    return SwarmMember(agent.agent_id, agent.agent_version, agent.hold)
 
 
-def _at_first(asked: Asked, at: datetime) -> SeenSwarm:
+def _initial_view(asked: SwarmRunRequest, at: datetime) -> SwarmView:
     """Return the view of a swarm of which only the request is known."""
-    event = requested(asked, at)
-    return SeenSwarm(swarm_of(event), tuple(seats_of(event)), {}, Spent())
+    event = request_event(asked, at)
+    return SwarmView(swarm_of(event), tuple(seats_of(event)), {}, MemberUsage())
 
 
 def _invalid(field_name: str, reason: str) -> Invalid:

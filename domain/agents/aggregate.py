@@ -16,7 +16,7 @@ SEED = "seed"
 
 
 @dataclass(frozen=True, slots=True)
-class Version:
+class AgentVersionState:
     """A definition, its author and its time."""
 
     definition: AgentDefinition
@@ -25,13 +25,13 @@ class Version:
 
 
 @dataclass(frozen=True, slots=True)
-class Agent:
+class RegisteredAgent:
     """`versions[n - 1]` is version n; `deployed` is None before the first deployment and after retirement.
 
     `changes` counts the events, the last of which happened at `changed_at`.
     """
 
-    versions: tuple[Version, ...] = ()
+    versions: tuple[AgentVersionState, ...] = ()
     deployed: int | None = None
     deployed_by: str | None = None
     environment: str | None = None
@@ -44,7 +44,7 @@ class Agent:
         """Whether it came with the platform: all tenants see it, and none changes it."""
         return bool(self.versions) and self.versions[0].by == SEED
 
-    def version(self, number: int) -> Version:
+    def version(self, number: int) -> AgentVersionState:
         """A version by its number.
 
         Raises:
@@ -59,11 +59,11 @@ def stream(tenant_id: str, agent_id: str) -> str:
     return f"{stream_prefix('agent', tenant_id)}{agent_id}"
 
 
-def evolve(agent: Agent, event: Event) -> Agent:
+def evolve(agent: RegisteredAgent, event: Event) -> RegisteredAgent:
     agent = replace(agent, changes=agent.changes + 1, changed_at=event.at)
     match event:
         case AgentDefined(definition=definition, by=by, at=at):
-            return replace(agent, versions=(*agent.versions, Version(definition, by, at)), retired=False)
+            return replace(agent, versions=(*agent.versions, AgentVersionState(definition, by, at)), retired=False)
         case AgentDeployed(agent_version=version, by=by, environment=environment):
             return replace(agent, deployed=version, deployed_by=by, environment=environment)
         case AgentRetired():
@@ -72,13 +72,15 @@ def evolve(agent: Agent, event: Event) -> Agent:
             return agent
 
 
-def evolved(agent: Agent, events: Iterable[Event]) -> Agent:
+def evolve_all(agent: RegisteredAgent, events: Iterable[Event]) -> RegisteredAgent:
     for event in events:
         agent = evolve(agent, event)
     return agent
 
 
-def define(agent: Agent, definition: AgentDefinition, cause: Cause, servers: Collection[str] = ()) -> list[AgentEvent]:
+def define(
+    agent: RegisteredAgent, definition: AgentDefinition, cause: Cause, servers: Collection[str] = ()
+) -> list[AgentEvent]:
     """Add a new version; nothing if it equals the newest. `servers` are the MCP servers.
 
     Raises:
@@ -98,7 +100,9 @@ def define(agent: Agent, definition: AgentDefinition, cause: Cause, servers: Col
     return [AgentDefined(definition=definition, agent_version=len(agent.versions) + 1, **cause.fields())]
 
 
-def revive(agent: Agent, definition: AgentDefinition, cause: Cause, servers: Collection[str] = ()) -> list[AgentEvent]:
+def revive(
+    agent: RegisteredAgent, definition: AgentDefinition, cause: Cause, servers: Collection[str] = ()
+) -> list[AgentEvent]:
     """Create an agent anew under the id of a retired one; its versions continue to count.
 
     Raises:
@@ -111,7 +115,7 @@ def revive(agent: Agent, definition: AgentDefinition, cause: Cause, servers: Col
     return [AgentDefined(definition=definition, agent_version=len(agent.versions) + 1, **cause.fields())]
 
 
-def deploy(agent: Agent, version: int, cause: Cause, environment: str | None = None) -> list[AgentEvent]:
+def deploy(agent: RegisteredAgent, version: int, cause: Cause, environment: str | None = None) -> list[AgentEvent]:
     """Deploy this version, or an older one, for new work; nothing if it is deployed already, in that environment.
 
     Raises:
@@ -125,7 +129,7 @@ def deploy(agent: Agent, version: int, cause: Cause, environment: str | None = N
     return [AgentDeployed(agent_version=version, environment=environment, **cause.fields())]
 
 
-def retire(agent: Agent, cause: Cause) -> list[AgentEvent]:
+def retire(agent: RegisteredAgent, cause: Cause) -> list[AgentEvent]:
     """Retire the agent for new work; nothing if it is retired already.
 
     Raises:
@@ -136,6 +140,6 @@ def retire(agent: Agent, cause: Cause) -> list[AgentEvent]:
     return [] if agent.retired else [AgentRetired(**cause.fields())]
 
 
-def _refuse_retired(agent: Agent) -> None:
+def _refuse_retired(agent: RegisteredAgent) -> None:
     if agent.retired:
         raise Conflict("the agent is retired")

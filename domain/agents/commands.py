@@ -6,16 +6,16 @@ from functools import partial
 from typing import Any
 
 from domain.agents import names
-from domain.agents.aggregate import SEED, Agent, define, deploy, evolved, retire, revive, stream
+from domain.agents.aggregate import SEED, RegisteredAgent, define, deploy, evolve_all, retire, revive, stream
 from domain.agents.definition import AgentDefinition, fingerprint
-from domain.agents.policy import seeded
+from domain.agents.policy import seed_events
 from domain.agents.ports import AgentReads
 from domain.agents.tools import canonical
-from domain.display_names import folded
+from domain.display_names import fold_name
 from domain.errors import Conflict, Forbidden, NotFound, VersionConflict
 from domain.events import Cause, Event
-from domain.ids import derived, random_id
-from domain.ledger import Change, Ledger, retrying
+from domain.ids import derived_id, random_id
+from domain.ledger import Change, Ledger, retry_on_conflict
 from domain.tenant_ids import DEFAULT
 
 Check = Callable[[int], None]
@@ -34,7 +34,7 @@ class AgentCommands:
         self._agents = agents
         self._servers = servers
 
-    def standing(self, tenant_id: str, agent_id: str) -> Agent:
+    def load(self, tenant_id: str, agent_id: str) -> RegisteredAgent:
         """The agent of this tenant, or the built-in one, as it stands.
 
         Raises:
@@ -46,14 +46,14 @@ class AgentCommands:
             raise NotFound(f"there is no agent {agent_id}")
         return agent
 
-    def _own(self, tenant_id: str, agent_id: str) -> Agent:
-        return evolved(Agent(), self._ledger.read(stream(tenant_id, agent_id)))
+    def _own(self, tenant_id: str, agent_id: str) -> RegisteredAgent:
+        return evolve_all(RegisteredAgent(), self._ledger.read(stream(tenant_id, agent_id)))
 
-    def _built_in(self, agent_id: str) -> Agent:
+    def _built_in(self, agent_id: str) -> RegisteredAgent:
         agent = self._own(DEFAULT, agent_id)
-        return agent if agent.built_in else Agent()
+        return agent if agent.built_in else RegisteredAgent()
 
-    def create(self, definition: AgentDefinition, cause: Cause, *, key: str) -> Agent:
+    def create(self, definition: AgentDefinition, cause: Cause, *, key: str) -> RegisteredAgent:
         """Define a new agent, or one anew that is retired. It takes no messages before it is deployed.
 
         Raises:
@@ -66,27 +66,27 @@ class AgentCommands:
         definition = definition.model_copy(update=own)
         if self._built_in(definition.id).versions:
             raise Conflict(f"{definition.id} is a built-in agent", field="name", agent_id=definition.id)
-        events = define(Agent(), definition, cause, self._servers)
+        events = define(RegisteredAgent(), definition, cause, self._servers)
 
-        def write() -> Agent:
+        def write() -> RegisteredAgent:
             try:
-                return self._append(definition.id, Agent(), events, cause, key)
+                return self._append(definition.id, RegisteredAgent(), events, cause, key)
             except VersionConflict:  # a repeat would have been known by its key
                 gone = self._own(tenant_id, definition.id)
                 if not gone.versions:
                     raise
                 return self._append(definition.id, gone, revive(gone, definition, cause, self._servers), cause, key)
 
-        return retrying(write)
+        return retry_on_conflict(write)
 
     def _id_of(self, definition: AgentDefinition, tenant_id: str) -> str:
         """Return the id of the agent that has or had this name, since ids need not be derived from names."""
         if self._ledger.read(stream(tenant_id, definition.id)):
             return definition.id
-        same = (known for known in self._agents.names(tenant_id) if folded(known.name) == folded(definition.name))
+        same = (known for known in self._agents.names(tenant_id) if fold_name(known.name) == fold_name(definition.name))
         return next((known.agent_id for known in same), definition.id)
 
-    def update(self, agent_id: str, changes: Mapping[str, Any], cause: Cause, *, check: Check) -> Agent:
+    def update(self, agent_id: str, changes: Mapping[str, Any], cause: Cause, *, check: Check) -> RegisteredAgent:
         """Write down a new version that differs from the newest in these fields; it is not deployed by that.
 
         Raises:
@@ -96,7 +96,7 @@ class AgentCommands:
             Invalid: a new tool is unknown, or an alias is part of a path.
         """
 
-        def decide(agent: Agent) -> Sequence[Event]:
+        def decide(agent: RegisteredAgent) -> Sequence[Event]:
             newest = agent.versions[-1].definition
             fields = {**newest.model_dump(), **changes}
             fields["tools"] = canonical(fields["tools"])
@@ -105,7 +105,9 @@ class AgentCommands:
 
         return self._change(agent_id, decide, cause, key=random_id("change"), check=check)
 
-    def deploy(self, agent_id: str, version: int | None, environment: str | None, cause: Cause, *, key: str) -> Agent:
+    def deploy(
+        self, agent_id: str, version: int | None, environment: str | None, cause: Cause, *, key: str
+    ) -> RegisteredAgent:
         """Let new work get this version, or the newest.
 
         Raises:
@@ -114,12 +116,12 @@ class AgentCommands:
             Conflict: it is retired, or another agent has a name of that version by now.
         """
 
-        def decide(agent: Agent) -> Sequence[Event]:
+        def decide(agent: RegisteredAgent) -> Sequence[Event]:
             return deploy(agent, version or len(agent.versions), cause, environment)
 
         return self._change(agent_id, decide, cause, key=key)
 
-    def retire(self, agent_id: str, cause: Cause, *, check: Check) -> Agent:
+    def retire(self, agent_id: str, cause: Cause, *, check: Check) -> RegisteredAgent:
         """Take the agent out of service for new work, and give its names back.
 
         Raises:
@@ -131,32 +133,34 @@ class AgentCommands:
     def _change(
         self,
         agent_id: str,
-        decide: Callable[[Agent], Sequence[Event]],
+        decide: Callable[[RegisteredAgent], Sequence[Event]],
         cause: Cause,
         *,
         key: str,
         check: Check = lambda _: None,
-    ) -> Agent:
-        def write() -> Agent:
-            agent = self.standing(cause.tenant_id, agent_id)
+    ) -> RegisteredAgent:
+        def write() -> RegisteredAgent:
+            agent = self.load(cause.tenant_id, agent_id)
             if agent.built_in:
                 raise Forbidden("a built-in agent cannot be changed: make one of your own", agent_id=agent_id)
             check(agent.changes)
             return self._append(agent_id, agent, decide(agent), cause, key)
 
-        return retrying(write)
+        return retry_on_conflict(write)
 
-    def _append(self, agent_id: str, before: Agent, events: Sequence[Event], cause: Cause, key: str) -> Agent:
+    def _append(
+        self, agent_id: str, before: RegisteredAgent, events: Sequence[Event], cause: Cause, key: str
+    ) -> RegisteredAgent:
         if not events:
             return before
-        after = evolved(before, events)
-        had, has = names.held(before), names.held(after)
+        after = evolve_all(before, events)
+        had, has = names.owned_names(before), names.owned_names(after)
         tenant_id = cause.tenant_id
         claims = self._ledger.read_many([name.stream(tenant_id) for name in had ^ has])
         names.refuse_taken(agent_id, has - had, claims, self._agents.names(tenant_id), tenant_id)
-        moved = names.passed_on(agent_id, before, after, claims, cause)
+        moved = names.name_changes(agent_id, before, after, claims, cause)
         self._ledger.append(Change(stream(tenant_id, agent_id), before.changes, events), *moved, key=key)
-        return self.standing(tenant_id, agent_id)
+        return self.load(tenant_id, agent_id)
 
 
 def seed(ledger: Ledger, definitions: Iterable[AgentDefinition], at: datetime) -> list[str]:
@@ -169,21 +173,21 @@ def seed(ledger: Ledger, definitions: Iterable[AgentDefinition], at: datetime) -
         Invalid: a definition names an unknown tool.
         domain.errors.Unavailable: the ledger cannot be reached.
     """
-    return [d.id for d in definitions if retrying(partial(_seed_one, ledger, d, at))]
+    return [d.id for d in definitions if retry_on_conflict(partial(_seed_one, ledger, d, at))]
 
 
 def _seed_one(ledger: Ledger, definition: AgentDefinition, at: datetime) -> bool:
     cause = Cause(by=SEED, because=f"agents/{definition.id}.md", at=at, tenant_id=DEFAULT)
     own = stream(DEFAULT, definition.id)
     past = ledger.read(own)
-    events = seeded(evolved(Agent(), past), definition, cause)
+    events = seed_events(evolve_all(RegisteredAgent(), past), definition, cause)
     if not events or _is_named_otherwise(ledger, definition):
         return False
     # The stream's length is part of the key: a file that goes back to an earlier text is a change again.
-    key = derived("agents.seed", definition.id, fingerprint(definition), len(past))
+    key = derived_id("agents.seed", definition.id, fingerprint(definition), len(past))
     return ledger.append(Change(own, len(past), events), key=key) is not None
 
 
 def _is_named_otherwise(ledger: Ledger, definition: AgentDefinition) -> bool:
-    claims = ledger.read_many([name.stream(DEFAULT) for name in names.of(definition)])
-    return not {names.holder(events) for events in claims.values()} <= {None, definition.id}
+    claims = ledger.read_many([name.stream(DEFAULT) for name in names.names_of(definition)])
+    return not {names.owner_of(events) for events in claims.values()} <= {None, definition.id}

@@ -8,10 +8,10 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from domain.agents.aggregate import Agent
+from domain.agents.aggregate import RegisteredAgent
 from domain.agents.definition import AgentDefinition
 from domain.agents.events import NameClaimed, NameReleased
-from domain.display_names import folded, plain
+from domain.display_names import fold_name, id_part
 from domain.errors import Conflict, Invalid
 from domain.events import Cause, Event
 from domain.ledger import Change
@@ -26,7 +26,7 @@ _LONGEST_ID = 64
 
 
 @dataclass(frozen=True, slots=True)
-class Name:
+class AgentName:
     """A folded name of an agent: its `name`, or its `id` (aliases included)."""
 
     kind: Literal["name", "id"]
@@ -38,7 +38,7 @@ class Name:
 
 
 @dataclass(frozen=True, slots=True)
-class Known:
+class AgentNames:
     """An agent of the registry by its names. A retired one keeps its id only."""
 
     agent_id: str
@@ -46,14 +46,14 @@ class Known:
     aliases: Sequence[str]
     retired: bool
 
-    def names(self) -> frozenset[Name]:
-        named = {Name("name", folded(self.name)), *(Name("id", alias) for alias in self.aliases)}
-        return frozenset({Name("id", self.agent_id)} | (set() if self.retired else named))
+    def names(self) -> frozenset[AgentName]:
+        named = {AgentName("name", fold_name(self.name)), *(AgentName("id", alias) for alias in self.aliases)}
+        return frozenset({AgentName("id", self.agent_id)} | (set() if self.retired else named))
 
 
 def slug(name: str) -> str:
     """Return the id for an agent of this name: letters, digits and underscores, 2 to 64 of them, a letter first."""
-    words = plain(name)
+    words = id_part(name)
     if len(words) == 1 or not words[0].isalpha():
         words = f"agent_{words}"
     if words in RESERVED:
@@ -72,22 +72,22 @@ def refuse_reserved(aliases: Iterable[str]) -> None:
         raise Invalid(f"aliases: {reason}", field="aliases", reason=reason)
 
 
-def of(definition: AgentDefinition) -> frozenset[Name]:
+def names_of(definition: AgentDefinition) -> frozenset[AgentName]:
     """Return the names of one version."""
-    return Known(definition.id, definition.name, definition.aliases, retired=False).names()
+    return AgentNames(definition.id, definition.name, definition.aliases, retired=False).names()
 
 
-def held(agent: Agent) -> frozenset[Name]:
+def owned_names(agent: RegisteredAgent) -> frozenset[AgentName]:
     """Return the names that the agent owns."""
     if not agent.versions:
         return frozenset()
     newest = agent.versions[-1].definition
     if agent.retired:
-        return frozenset({Name("id", newest.id)})
-    return of(newest) | (of(agent.version(agent.deployed).definition) if agent.deployed else frozenset())
+        return frozenset({AgentName("id", newest.id)})
+    return names_of(newest) | (names_of(agent.version(agent.deployed).definition) if agent.deployed else frozenset())
 
 
-def holder(claims: Iterable[Event]) -> str | None:
+def owner_of(claims: Iterable[Event]) -> str | None:
     """Return the owner of a name, by the events of its stream; None if it is free."""
     agent_id = None
     for event in claims:
@@ -100,9 +100,9 @@ def holder(claims: Iterable[Event]) -> str | None:
 
 def refuse_taken(
     agent_id: str,
-    wanted: Collection[Name],
+    wanted: Collection[AgentName],
     claims: Mapping[str, Sequence[Event]],
-    known: Iterable[Known],
+    known: Iterable[AgentNames],
     tenant_id: str,
 ) -> None:
     """Return if nobody else in the tenant has one of these names: by the streams of the names, or in the registry.
@@ -113,34 +113,34 @@ def refuse_taken(
         Conflict: somebody has; `agent_id` says who.
     """
     for name in sorted(wanted, key=_order):
-        owner = holder(claims.get(name.stream(tenant_id), ()))
+        owner = owner_of(claims.get(name.stream(tenant_id), ()))
         if owner is not None and owner != agent_id:
-            raise _taken(name, owner)
+            raise _name_conflict(name, owner)
     for other in known:
         if other.agent_id != agent_id and (shared := other.names() & set(wanted)):
-            raise _taken(min(shared, key=_order), other.agent_id)
+            raise _name_conflict(min(shared, key=_order), other.agent_id)
 
 
-def passed_on(
-    agent_id: str, before: Agent, after: Agent, claims: Mapping[str, Sequence[Event]], cause: Cause
+def name_changes(
+    agent_id: str, before: RegisteredAgent, after: RegisteredAgent, claims: Mapping[str, Sequence[Event]], cause: Cause
 ) -> list[Change]:
     """Return the changes to the streams of names: new names are claimed, those left behind released."""
-    had, has = held(before), held(after)
+    had, has = owned_names(before), owned_names(after)
     changes: list[Change] = []
     for name in sorted(had ^ has, key=_order):
         stream = name.stream(cause.tenant_id)
         stands = claims.get(stream, ())
-        is_ours = holder(stands) == agent_id
+        is_ours = owner_of(stands) == agent_id
         if (name in has) != is_ours:
             event = NameClaimed if name in has else NameReleased
             changes.append(Change(stream, len(stands), [event(agent_id=agent_id, **cause.fields())]))
     return changes
 
 
-def _order(name: Name) -> tuple[str, str]:
+def _order(name: AgentName) -> tuple[str, str]:
     return name.kind, name.text
 
 
-def _taken(name: Name, owner: str) -> Conflict:
+def _name_conflict(name: AgentName, owner: str) -> Conflict:
     field = "name" if name.kind == "name" else "aliases"
     return Conflict(f"{name.text} already names {owner}", field=field, agent_id=owner)

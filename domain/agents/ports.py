@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Literal, Protocol
 
 from domain.agents.definition import AgentDefinition
-from domain.agents.names import Known
+from domain.agents.names import AgentNames
 from domain.agents.projection import AgentRow, AgentVersionRow
 
 
@@ -30,7 +30,7 @@ class AgentPage:
 
 
 @dataclass(frozen=True, slots=True)
-class VersionPage:
+class AgentVersionPage:
     """A page of an agent's versions, newest first; `total` counts them all."""
 
     versions: list[AgentVersionRow]
@@ -40,7 +40,7 @@ class VersionPage:
 class ModelCatalogue(Protocol):
     """The models that agents may name."""
 
-    async def knows(self, model: str) -> bool:
+    async def has_model(self, model: str) -> bool:
         """Return True if the provider or the price list has this model.
 
         Raises:
@@ -78,8 +78,8 @@ class AgentReads(Protocol):
         """
         ...
 
-    def versions(self, tenant_id: str, agent_id: str, *, skip: int, limit: int) -> VersionPage: ...
+    def versions(self, tenant_id: str, agent_id: str, *, skip: int, limit: int) -> AgentVersionPage: ...
 
-    def names(self, tenant_id: str) -> list[Known]:
+    def names(self, tenant_id: str) -> list[AgentNames]:
         """The names of all agents that the tenant sees."""
         ...

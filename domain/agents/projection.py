@@ -9,7 +9,7 @@ from domain.agents.aggregate import SEED
 from domain.agents.definition import AgentDefinition, fingerprint
 from domain.agents.events import AgentDefined, AgentDeployed, AgentRetired
 from domain.errors import NotFound
-from domain.events import Recorded
+from domain.events import RecordedEvent
 from domain.projection import Key, Row, Rows
 from domain.tenant_ids import DEFAULT, EVERY
 
@@ -69,7 +69,7 @@ class AgentsProjection:
     name = "agents"
     kinds: tuple[type[Row], ...] = (AgentRow, AgentVersionRow)
 
-    def touches(self, recorded: Recorded) -> Iterable[tuple[type[Row], Key]]:
+    def touches(self, recorded: RecordedEvent) -> Iterable[tuple[type[Row], Key]]:
         agent_id = _agent_id(recorded)
         for tenant_id in _owners(recorded):
             match recorded.event:
@@ -79,16 +79,16 @@ class AgentsProjection:
                     yield AgentRow, (tenant_id, agent_id)
                     yield AgentVersionRow, (tenant_id, agent_id, version)
 
-    def project(self, recorded: Recorded, rows: Rows) -> None:
+    def project(self, recorded: RecordedEvent, rows: Rows) -> None:
         match recorded.event:
             case AgentDefined() as event:
-                _defined(recorded, event, rows)
+                _apply_defined(recorded, event, rows)
             case AgentDeployed(agent_version=version, environment=environment, at=at):
                 row = _row(recorded, rows)
                 written = rows.get(AgentVersionRow, row.tenant_id, row.id, version)
                 if written is None:
                     raise NotFound(f"{recorded.stream} has no version {version} to deploy")
-                row = _described(row, AgentDefinition.model_validate(written.definition))
+                row = _with_definition(row, AgentDefinition.model_validate(written.definition))
                 deployed = replace(row, status="active", deployed_version=version, environment=environment)
                 rows.put(replace(deployed, version=recorded.version, updated_at=at))
             case AgentRetired(at=at):
@@ -96,7 +96,7 @@ class AgentsProjection:
                 rows.put(replace(row, status="inactive", deployed_version=None, environment=None, retired_at=at))
 
 
-def _defined(recorded: Recorded, event: AgentDefined, rows: Rows) -> None:
+def _apply_defined(recorded: RecordedEvent, event: AgentDefined, rows: Rows) -> None:
     definition = event.definition
     row = _found(recorded, rows) or _new(definition, event)
     rows.put(
@@ -111,7 +111,7 @@ def _defined(recorded: Recorded, event: AgentDefined, rows: Rows) -> None:
         )
     )
     if row.deployed_version is None:
-        row = _described(row, definition)
+        row = _with_definition(row, definition)
     row = replace(row, version=recorded.version, newest_version=event.agent_version, updated_at=event.at)
     rows.put(replace(row, retired_at=None))
 
@@ -141,7 +141,7 @@ def _new(definition: AgentDefinition, event: AgentDefined) -> AgentRow:
     )
 
 
-def _described(row: AgentRow, definition: AgentDefinition) -> AgentRow:
+def _with_definition(row: AgentRow, definition: AgentDefinition) -> AgentRow:
     return replace(
         row,
         name=definition.name,
@@ -157,23 +157,23 @@ def _described(row: AgentRow, definition: AgentDefinition) -> AgentRow:
     )
 
 
-def _row(recorded: Recorded, rows: Rows) -> AgentRow:
+def _row(recorded: RecordedEvent, rows: Rows) -> AgentRow:
     row = _found(recorded, rows)
     if row is None:
         raise NotFound(f"{recorded.stream} was never defined")
     return row
 
 
-def _found(recorded: Recorded, rows: Rows) -> AgentRow | None:
+def _found(recorded: RecordedEvent, rows: Rows) -> AgentRow | None:
     found = (rows.get(AgentRow, tenant_id, _agent_id(recorded)) for tenant_id in _owners(recorded))
     return next((row for row in found if row is not None), None)
 
 
-def _owners(recorded: Recorded) -> tuple[str, ...]:
+def _owners(recorded: RecordedEvent) -> tuple[str, ...]:
     """Whose the agent can be: the built-in agents have their streams among those of the tenant `default`."""
     tenant_id = recorded.event.tenant_id
     return (EVERY, tenant_id) if tenant_id == DEFAULT else (tenant_id,)
 
 
-def _agent_id(recorded: Recorded) -> str:
+def _agent_id(recorded: RecordedEvent) -> str:
     return recorded.stream.partition(":")[2]

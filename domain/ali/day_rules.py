@@ -6,7 +6,7 @@ from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 from itertools import dropwhile
 
-from domain.ali.findings import Evidence, Insight, Severity, Window, found
+from domain.ali.findings import Evidence, Insight, Severity, Window, make_insight
 from domain.ali.ports import DayTurns, Facts
 from domain.ali.thresholds import Thresholds
 
@@ -21,11 +21,11 @@ def cost_spikes(facts: Facts, thresholds: Thresholds) -> Iterator[Insight]:
         costs[f"agent:{row.agent_id}"][row.day] += row.cost
     for day in _days(facts.now):
         for subject in sorted(costs):
-            if spike := _spike(subject, day, costs[subject], facts.now, thresholds):
+            if spike := _spike_insight(subject, day, costs[subject], facts.now, thresholds):
                 yield spike
 
 
-def _spike(
+def _spike_insight(
     subject: str, day: date, costs: Mapping[date, Decimal], now: datetime, thresholds: Thresholds
 ) -> Insight | None:
     limits = thresholds.costs
@@ -40,7 +40,7 @@ def _spike(
     ratio = value / baseline
     severity: Severity = "warning" if ratio >= limits.warning_ratio else "info"
     title = f"{_name(subject)} cost ${value:.2f} on {day}, {ratio:.1f} times the ${baseline:.2f} a day of before"
-    return found(
+    return make_insight(
         "cost_spike",
         subject,
         "critical" if ratio >= limits.critical_ratio else severity,
@@ -57,16 +57,18 @@ def failing_agents(facts: Facts, thresholds: Thresholds) -> Iterator[Insight]:
         turns[row.agent_id].append(row)
     for day in _days(facts.now):
         for agent_id in sorted(turns):
-            if failing := _failing(agent_id, day, turns[agent_id], facts.now, thresholds):
+            if failing := _failing_insight(agent_id, day, turns[agent_id], facts.now, thresholds):
                 yield failing
 
 
-def _failing(agent_id: str, day: date, turns: list[DayTurns], now: datetime, thresholds: Thresholds) -> Insight | None:
+def _failing_insight(
+    agent_id: str, day: date, turns: list[DayTurns], now: datetime, thresholds: Thresholds
+) -> Insight | None:
     limits, since = thresholds.failures, day - timedelta(days=thresholds.baseline_days)
-    many, failed = _counted([row for row in turns if row.day == day])
+    many, failed = _count([row for row in turns if row.day == day])
     if many < limits.least_turns or failed < limits.least_failed:
         return None
-    earlier, failed_earlier = _counted([row for row in turns if since <= row.day < day])
+    earlier, failed_earlier = _count([row for row in turns if since <= row.day < day])
     share = Decimal(failed) / many
     baseline = Decimal(failed_earlier) / earlier if earlier >= limits.least_turns else None
     severity = _gravity(share, baseline, thresholds)
@@ -75,7 +77,7 @@ def _failing(agent_id: str, day: date, turns: list[DayTurns], now: datetime, thr
     usual = "" if baseline is None else f"; {baseline:.0%} on the days before"
     title = f"{failed} of {many} turns of {agent_id} failed on {day} ({share:.0%}{usual})"
     evidence = Evidence("failed_share", share, baseline, _window(day, now))
-    return found("failing_agent", f"agent:{agent_id}", severity, title=title, evidence=evidence, now=now)
+    return make_insight("failing_agent", f"agent:{agent_id}", severity, title=title, evidence=evidence, now=now)
 
 
 def _gravity(share: Decimal, baseline: Decimal | None, thresholds: Thresholds) -> Severity | None:
@@ -89,7 +91,7 @@ def _gravity(share: Decimal, baseline: Decimal | None, thresholds: Thresholds) -
     return "warning" if share >= limits.ratio * baseline else None
 
 
-def _counted(turns: list[DayTurns]) -> tuple[int, int]:
+def _count(turns: list[DayTurns]) -> tuple[int, int]:
     """Return the numbers of turns and of failed turns."""
     failed = sum(row.failed for row in turns)
     return failed + sum(row.completed for row in turns), failed

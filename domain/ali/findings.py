@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Literal
 
-from domain.ids import derived
+from domain.ids import derived_id
 
 Kind = Literal["cost_spike", "failing_agent", "stuck_approval", "slow_run"]
 Severity = Literal["info", "warning", "critical"]
@@ -43,7 +43,9 @@ class Insight:
     detected_at: datetime
 
 
-def found(kind: Kind, subject: str, severity: Severity, *, title: str, evidence: Evidence, now: datetime) -> Insight:
+def make_insight(
+    kind: Kind, subject: str, severity: Severity, *, title: str, evidence: Evidence, now: datetime
+) -> Insight:
     """Build the insight with its derived id."""
-    name = derived("insight", kind, subject, evidence.window.first.astimezone(UTC).isoformat())
+    name = derived_id("insight", kind, subject, evidence.window.first.astimezone(UTC).isoformat())
     return Insight(f"insight_{name}", kind, severity, subject, title, evidence, now)

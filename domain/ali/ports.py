@@ -50,7 +50,7 @@ class RunningRun:
 
 
 @dataclass(frozen=True, slots=True)
-class UsualTime:
+class UsualDuration:
     """The usual duration of runs of a kind: the 95th percentile, in seconds, of the `finished` ones."""
 
     kind: RunKind
@@ -67,7 +67,7 @@ class Facts:
     turns: tuple[DayTurns, ...] = ()
     approvals: tuple[WaitingApproval, ...] = ()
     running: tuple[RunningRun, ...] = ()
-    usual: tuple[UsualTime, ...] = ()
+    usual: tuple[UsualDuration, ...] = ()
 
 
 class AliReads(Protocol):

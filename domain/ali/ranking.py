@@ -10,11 +10,11 @@ from domain.ali.words import stems
 
 _WEAKEST = 0.5
 """The least share of the best score that makes another agent a member."""
-_MOST_TOLD = 5
+_MOST_WORDS = 5
 
 
 @dataclass(frozen=True, slots=True)
-class Match:
+class CandidateMatch:
     """A candidate, its score, and the task's words it matches, the most distinctive first."""
 
     candidate: Candidate
@@ -22,7 +22,7 @@ class Match:
     words: tuple[str, ...]
 
 
-def ranked(task: str, candidates: Iterable[Candidate]) -> list[Match]:
+def rank(task: str, candidates: Iterable[Candidate]) -> list[CandidateMatch]:
     """Rank the candidates by their match with the task; ties are in the order of their ids.
 
     A word weighs the more the fewer agents have it: three times in a capability, twice in id or name, else once.
@@ -35,7 +35,7 @@ def ranked(task: str, candidates: Iterable[Candidate]) -> list[Match]:
     return sorted(matches, key=lambda match: (-match.score, match.candidate.id))
 
 
-def chosen_by_rule(
+def choose_by_rule(
     task: str,
     candidates: Sequence[Candidate],
     *,
@@ -49,7 +49,7 @@ def chosen_by_rule(
     Raises:
         ValueError: there are fewer than two candidates.
     """
-    matches = ranked(task, [one for one in candidates if one.id != coordinator])
+    matches = rank(task, [one for one in candidates if one.id != coordinator])
     if len(matches) < LEAST_MEMBERS:
         raise ValueError("a team needs two agents to choose from")
     best = matches[0].score
@@ -72,13 +72,13 @@ def _weights(candidate: Candidate) -> Mapping[str, int]:
 
 def _match(
     candidate: Candidate, known: Mapping[str, int], wanted: Mapping[str, str], telling: Mapping[str, float]
-) -> Match:
+) -> CandidateMatch:
     scores = {word: known[word] * telling[word] for word in wanted if word in known}
     best_first = sorted(scores, key=lambda word: (-scores[word], word))
-    return Match(candidate, round(sum(scores.values()), 6), tuple(wanted[word] for word in best_first))
+    return CandidateMatch(candidate, round(sum(scores.values()), 6), tuple(wanted[word] for word in best_first))
 
 
-def _rationale(members: Sequence[Match], because: str) -> str:
+def _rationale(members: Sequence[CandidateMatch], because: str) -> str:
     told = "; ".join(f"{match.candidate.id} ({_words(match)})" for match in members)
     return (
         f"A rule chose this team, not the model: {because}. It takes the agents whose names, descriptions and"
@@ -86,5 +86,5 @@ def _rationale(members: Sequence[Match], because: str) -> str:
     )
 
 
-def _words(match: Match) -> str:
-    return ", ".join(match.words[:_MOST_TOLD]) or "shares no word with it, and comes first by its id"
+def _words(match: CandidateMatch) -> str:
+    return ", ".join(match.words[:_MOST_WORDS]) or "shares no word with it, and comes first by its id"

@@ -5,7 +5,7 @@ from functools import partial
 from typing import Any
 
 from domain.ali.team import LEAST_MEMBERS, MODES, MOST_MEMBERS
-from domain.answer_shape import Shape
+from domain.answer_shape import AnswerShape
 
 MOST_ACTIONS = 8
 
@@ -68,13 +68,13 @@ def _agents_of(value: Any) -> list[str]:
     return list(dict.fromkeys(action["agent_id"] for action in value["suggested_actions"] if action["agent_id"]))
 
 
-ANSWER = Shape("ali.answer", _answer, _agents_of, _answer_problem, takes_text=True)
+ALI_ANSWER = AnswerShape("ali.answer", _answer, _agents_of, _answer_problem, takes_text=True)
 """An answer to a question, with suggested actions. The options are the agents that could carry them out."""
 
 TEAMS = tuple(
-    Shape(team_shape(most), partial(_team, most=most), lambda value: list(value["members"]), _team_problem)
+    AnswerShape(team_shape(most), partial(_team, most=most), lambda value: list(value["members"]), _team_problem)
     for most in range(LEAST_MEMBERS, MOST_MEMBERS + 1)
 )
 """A team, one shape for each size that can be requested. The options are the agents to choose from."""
 
-SHAPES = (ANSWER, *TEAMS)
+SHAPES = (ALI_ANSWER, *TEAMS)

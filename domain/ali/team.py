@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, cast
 
-from domain.message_parts import Part
+from domain.message_parts import MessagePart
 
 LEAST_MEMBERS, MOST_MEMBERS = 2, 10
 
@@ -53,14 +53,14 @@ def _capable(capabilities: Sequence[str]) -> str:
     return f" ({'; '.join(capabilities)})" if capabilities else ""
 
 
-def brief(
+def team_prompt(
     *, catalogue_hash: str, task_hash: str, context_hash: str | None = None, most: int, mode: Mode | None = None
-) -> list[Part]:
+) -> list[MessagePart]:
     """Return the message of the turn that chooses."""
     modes = {mode: MODES[mode]} if mode else MODES
     told = "\n".join(f"- {name}: {what}" for name, what in modes.items())
     parts = [
-        Part(
+        MessagePart(
             "Choose the team for a task. You do not work on the task yourself, and you do not answer it.\n\n"
             f"Choose from {LEAST_MEMBERS} to {most} members, by their ids: the fewest who cover the task, each for"
             " something the others lack. Choose the mode in which they work. Name one who is not a member as the"
@@ -68,14 +68,18 @@ def brief(
             " the rationale, in two to four sentences, why these and why so.\n\n"
             f"The modes:\n{told}\n\nThe agents, those first whose descriptions share most with the task:\n"
         ),
-        Part(hash=catalogue_hash),
-        Part("\n\nThe task:\n"),
-        Part(hash=task_hash),
+        MessagePart(hash=catalogue_hash),
+        MessagePart("\n\nThe task:\n"),
+        MessagePart(hash=task_hash),
     ]
-    return [*parts, Part("\n\nWhat else is known, as JSON:\n"), Part(hash=context_hash)] if context_hash else parts
+    return (
+        [*parts, MessagePart("\n\nWhat else is known, as JSON:\n"), MessagePart(hash=context_hash)]
+        if context_hash
+        else parts
+    )
 
 
-def chosen(answer: str, *, coordinator: str, mode: Mode | None = None) -> Team:
+def parse_team(answer: str, *, coordinator: str, mode: Mode | None = None) -> Team:
     """Parse an answer of the shape. A requested `mode` takes precedence; `coordinator` is the default one.
 
     Raises:

@@ -4,19 +4,19 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
-from domain.ali.findings import Evidence, Insight, Severity, Window, found
-from domain.ali.ports import Facts, RunningRun, UsualTime, WaitingApproval
+from domain.ali.findings import Evidence, Insight, Severity, Window, make_insight
+from domain.ali.ports import Facts, RunningRun, UsualDuration, WaitingApproval
 from domain.ali.thresholds import Thresholds
 
 
 def stuck_approvals(facts: Facts, thresholds: Thresholds) -> Iterator[Insight]:
     """Yield the approvals that are open for too long."""
     for approval in facts.approvals:
-        if stuck := _stuck(approval, facts.now, thresholds):
+        if stuck := _stuck_insight(approval, facts.now, thresholds):
             yield stuck
 
 
-def _stuck(approval: WaitingApproval, now: datetime, thresholds: Thresholds) -> Insight | None:
+def _stuck_insight(approval: WaitingApproval, now: datetime, thresholds: Thresholds) -> Insight | None:
     limits, waited = thresholds.approvals, now - approval.requested_at
     whole = approval.expires_at - approval.requested_at if approval.expires_at else None
     allowed, critical = limits.bound, limits.critical_bound
@@ -28,11 +28,12 @@ def _stuck(approval: WaitingApproval, now: datetime, thresholds: Thresholds) -> 
         return None
     milder: Severity = "info" if approval.risk == "low" else "warning"
     expiry = f"; it expires at {approval.expires_at.astimezone(UTC):%Y-%m-%d %H:%M} UTC" if approval.expires_at else ""
-    return found(
+    waiting = _format_duration(waited)
+    return make_insight(
         "stuck_approval",
         f"approval:{approval.approval_id}",
         "critical" if waited >= critical else milder,
-        title=f"{approval.approval_id} ({approval.risk} risk) has waited {_long(waited)} for a decision{expiry}",
+        title=f"{approval.approval_id} ({approval.risk} risk) has waited {waiting} for a decision{expiry}",
         evidence=Evidence("waiting_s", _seconds(waited), _seconds(allowed), Window(approval.requested_at, now)),
         now=now,
     )
@@ -42,11 +43,13 @@ def slow_runs(facts: Facts, thresholds: Thresholds) -> Iterator[Insight]:
     """Yield the turns and swarms that take far longer than usual."""
     usual = {time.kind: time for time in facts.usual}
     for run in facts.running:
-        if slow := _slow(run, usual.get(run.kind), facts.now, thresholds):
+        if slow := _slow_insight(run, usual.get(run.kind), facts.now, thresholds):
             yield slow
 
 
-def _slow(run: RunningRun, usual: UsualTime | None, now: datetime, thresholds: Thresholds) -> Insight | None:
+def _slow_insight(
+    run: RunningRun, usual: UsualDuration | None, now: datetime, thresholds: Thresholds
+) -> Insight | None:
     limits, running = thresholds.slowness[run.kind], now - run.since
     known = usual if usual and usual.finished >= limits.least_finished else None
     allowed = limits.bound
@@ -55,8 +58,8 @@ def _slow(run: RunningRun, usual: UsualTime | None, now: datetime, thresholds: T
     if running < allowed:
         return None
     compared = f"95 % of the {known.finished} finished ones took {known.p95_s:.1f} s at most" if known else ""
-    title = f"{_run_name(run)} has been running for {_long(running)}"
-    return found(
+    title = f"{_run_name(run)} has been running for {_format_duration(running)}"
+    return make_insight(
         "slow_run",
         f"{run.kind}:{run.run_id}",
         "critical" if running >= limits.bound else "warning",
@@ -83,7 +86,7 @@ def _exactly(seconds: float) -> Decimal:
     return Decimal(str(round(seconds, 3)))
 
 
-def _long(span: timedelta) -> str:
+def _format_duration(span: timedelta) -> str:
     """Format a duration for people."""
     seconds = span.total_seconds()
     for size, unit in ((86400, "days"), (3600, "h"), (60, "min")):

@@ -30,7 +30,7 @@ def stream(approval_id: str) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class DecisionState:
     """The decision: `approved`, `rejected`, `expired` or `withdrawn`."""
 
     status: Status
@@ -43,7 +43,7 @@ class Standing:
 class AlreadyDecided(Conflict):
     """The approval is decided. `details` hold the decision: `approval_id, status, by, at`."""
 
-    def __init__(self, approval_id: str, standing: Standing) -> None:
+    def __init__(self, approval_id: str, standing: DecisionState) -> None:
         super().__init__(
             f"this approval was {standing.status} already",
             approval_id=approval_id,
@@ -69,13 +69,13 @@ class Approval:
     expires_at: datetime = _NEVER
     remind_at: datetime | None = None
     escalate_at: datetime | None = None
-    standing: Standing | None = None
+    standing: DecisionState | None = None
     commands: frozenset[str] = frozenset()
     delegations: int = 0
     refusals: int = 0
 
     @property
-    def known(self) -> ApprovalRequested:
+    def request(self) -> ApprovalRequested:
         """The request.
 
         Raises:
@@ -92,7 +92,7 @@ class Approval:
             NotFound: there is no such approval.
             AlreadyDecided: it is decided.
         """
-        asked = self.known
+        asked = self.request
         if self.standing is not None:
             raise AlreadyDecided(asked.approval_id, self.standing)
 
@@ -101,36 +101,36 @@ def evolve(approval: Approval, event: Event) -> Approval:
     known = replace(approval, version=approval.version + 1)
     match event:
         case ApprovalRequested():
-            known = _asked(known, event)
+            known = _apply_request(known, event)
         case ApprovalDecided():
-            standing = Standing(event.outcome, event.by, event.at, event.comment_hash, event.content_hash)
-            known = _after(_decided(known, standing), event.command_id)
+            standing = DecisionState(event.outcome, event.by, event.at, event.comment_hash, event.content_hash)
+            known = _add_command(_apply_decision(known, standing), event.command_id)
         case ApprovalVoted():
-            known = _after(replace(known, votes=(*known.votes, event.by)), event.command_id)
+            known = _add_command(replace(known, votes=(*known.votes, event.by)), event.command_id)
         case ApprovalDelegated():
-            known = _delegated(known, event)
+            known = _apply_delegation(known, event)
         case ApprovalEscalated():
-            known = _escalated(known, event)
+            known = _apply_escalation(known, event)
         case ApprovalReminded():
             known = replace(known, remind_at=None)
         case ApprovalExpired():
-            known = _decided(known, Standing("expired", event.by, event.at))
+            known = _apply_decision(known, DecisionState("expired", event.by, event.at))
         case ApprovalWithdrawn():
-            known = _decided(known, Standing("withdrawn", event.by, event.at, event.reason_hash))
+            known = _apply_decision(known, DecisionState("withdrawn", event.by, event.at, event.reason_hash))
         case ApprovalSignalRefused():
             known = replace(known, refusals=known.refusals + 1)
     return known
 
 
-def evolved(approval: Approval, events: Iterable[Event]) -> Approval:
+def evolve_all(approval: Approval, events: Iterable[Event]) -> Approval:
     return reduce(evolve, events, approval)
 
 
 def load(events: Iterable[Event]) -> Approval:
-    return evolved(Approval(), events)
+    return evolve_all(Approval(), events)
 
 
-def _asked(approval: Approval, event: ApprovalRequested) -> Approval:
+def _apply_request(approval: Approval, event: ApprovalRequested) -> Approval:
     return replace(
         approval,
         asked=event,
@@ -141,16 +141,16 @@ def _asked(approval: Approval, event: ApprovalRequested) -> Approval:
     )
 
 
-def _decided(approval: Approval, standing: Standing) -> Approval:
+def _apply_decision(approval: Approval, standing: DecisionState) -> Approval:
     return replace(approval, status=standing.status, standing=standing, remind_at=None, escalate_at=None)
 
 
-def _delegated(approval: Approval, event: ApprovalDelegated) -> Approval:
+def _apply_delegation(approval: Approval, event: ApprovalDelegated) -> Approval:
     passed = replace(approval, deciders=event.deciders, remind_at=event.remind_at, delegations=approval.delegations + 1)
-    return _after(passed, event.command_id)
+    return _add_command(passed, event.command_id)
 
 
-def _escalated(approval: Approval, event: ApprovalEscalated) -> Approval:
+def _apply_escalation(approval: Approval, event: ApprovalEscalated) -> Approval:
     escalated = replace(
         approval,
         status="escalated",
@@ -159,8 +159,8 @@ def _escalated(approval: Approval, event: ApprovalEscalated) -> Approval:
         remind_at=event.remind_at,
         escalate_at=None,
     )
-    return _after(escalated, event.command_id)
+    return _add_command(escalated, event.command_id)
 
 
-def _after(approval: Approval, command_id: str) -> Approval:
+def _add_command(approval: Approval, command_id: str) -> Approval:
     return replace(approval, commands=approval.commands | {command_id})

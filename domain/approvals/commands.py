@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from domain.approvals import aggregate
 from domain.approvals.aggregate import Approval
 from domain.content import Content
-from domain.errors import Refused, Unavailable
+from domain.errors import DomainError, Unavailable
 from domain.events import Event
-from domain.ledger import Change, Ledger, retrying
+from domain.ledger import Change, Ledger, retry_on_conflict
 
 
 def command_key(approval_id: str, command_id: str) -> str:
@@ -17,7 +17,7 @@ def command_key(approval_id: str, command_id: str) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class Command:
+class ApprovalCommand:
     """A decision to append, its idempotency key, and its new texts, which belong to the request's owner.
 
     `otherwise` decides the events to append if it is refused.
@@ -26,15 +26,15 @@ class Command:
     key: str
     decide: Callable[[Approval], list[Event]]
     texts: Sequence[str] = ()
-    otherwise: Callable[[Approval, Refused], list[Event]] = lambda _approval, _refusal: []
+    otherwise: Callable[[Approval, DomainError], list[Event]] = lambda _approval, _refusal: []
 
 
 @dataclass(frozen=True, slots=True)
-class Done:
+class ApprovalOutcome:
     """The approval after a command, and the refusal if the command was refused."""
 
     approval: Approval
-    refusal: Refused | None = None
+    refusal: DomainError | None = None
 
 
 def load(ledger: Ledger, approval_id: str) -> Approval:
@@ -42,31 +42,31 @@ def load(ledger: Ledger, approval_id: str) -> Approval:
     return aggregate.load(ledger.read(aggregate.stream(approval_id)))
 
 
-def change(ledger: Ledger, approval_id: str, command: Command) -> Done:
+def change(ledger: Ledger, approval_id: str, command: ApprovalCommand) -> ApprovalOutcome:
     """Decide and append. A repeat under the same key changes nothing and returns the current state.
 
     Raises:
         NotFound: there is no such approval.
         Unavailable: the ledger cannot be reached. Any other refusal is part of the result.
     """
-    return retrying(lambda: _change(ledger, approval_id, command))
+    return retry_on_conflict(lambda: _change(ledger, approval_id, command))
 
 
-def _change(ledger: Ledger, approval_id: str, command: Command) -> Done:
+def _change(ledger: Ledger, approval_id: str, command: ApprovalCommand) -> ApprovalOutcome:
     stream = aggregate.stream(approval_id)
     approval, refusal, texts = load(ledger, approval_id), None, command.texts
     try:
         events = command.decide(approval)
     except Unavailable:
         raise
-    except Refused as refused:
+    except DomainError as refused:
         if approval.asked is None:
             raise
         events, refusal, texts = command.otherwise(approval, refused), refused, ()
     if not events:
-        return Done(approval, refusal)
-    after = aggregate.evolved(approval, events)
-    content = [Content(after.known.owner, text) for text in texts]
+        return ApprovalOutcome(approval, refusal)
+    after = aggregate.evolve_all(approval, events)
+    content = [Content(after.request.owner, text) for text in texts]
     if ledger.append(Change(stream, approval.version, events), key=command.key, content=content) is None:
-        return Done(load(ledger, approval_id), refusal)
-    return Done(after, refusal)
+        return ApprovalOutcome(load(ledger, approval_id), refusal)
+    return ApprovalOutcome(after, refusal)

@@ -12,17 +12,17 @@ from domain.approvals.events import (
     ApprovalReminded,
     ApprovalWithdrawn,
 )
-from domain.approvals.policy import Who, admit
-from domain.approvals.rules import ANYBODY, Rules
+from domain.approvals.policy import Decider, admit
+from domain.approvals.rules import ANYBODY, ApprovalRules
 from domain.errors import Conflict, Invalid
 from domain.events import Cause, Event
 
-Due = Literal["remind", "escalate", "expire"]
+TimedAction = Literal["remind", "escalate", "expire"]
 
 MOST_DELEGATIONS = 50
 
 
-def moments(rules: Rules, at: datetime) -> dict[str, datetime | None]:
+def deadlines(rules: ApprovalRules, at: datetime) -> dict[str, datetime | None]:
     """Return the times of reminder, escalation and expiry of an approval requested at `at`."""
     return {
         "expires_at": at + timedelta(seconds=rules.expires_after_s),
@@ -35,9 +35,11 @@ def _later(at: datetime, seconds: float | None) -> datetime | None:
     return at + timedelta(seconds=seconds) if seconds is not None else None
 
 
-def due(expires_at: datetime, remind_at: datetime | None, escalate_at: datetime | None) -> tuple[Due, datetime]:
+def next_action(
+    expires_at: datetime, remind_at: datetime | None, escalate_at: datetime | None
+) -> tuple[TimedAction, datetime]:
     """Return the next timed action and its time. Of simultaneous ones, expiry comes first."""
-    steps: list[tuple[datetime, int, Due]] = [(expires_at, 0, "expire")]
+    steps: list[tuple[datetime, int, TimedAction]] = [(expires_at, 0, "expire")]
     if escalate_at is not None:
         steps.append((escalate_at, 1, "escalate"))
     if remind_at is not None:
@@ -47,7 +49,7 @@ def due(expires_at: datetime, remind_at: datetime | None, escalate_at: datetime 
 
 
 @dataclass(frozen=True, slots=True)
-class Handover:
+class ReassignmentRequest:
     """A request to delegate to the key `to`, or, without one, to escalate."""
 
     command_id: str
@@ -55,7 +57,7 @@ class Handover:
     comment_hash: str | None = None
 
 
-def delegate(approval: Approval, who: Who, handover: Handover, cause: Cause) -> list[Event]:
+def delegate(approval: Approval, who: Decider, handover: ReassignmentRequest, cause: Cause) -> list[Event]:
     """Replace a decider by another key. A sole decider is replaced as a whole.
 
     Raises:
@@ -63,14 +65,14 @@ def delegate(approval: Approval, who: Who, handover: Handover, cause: Cause) -> 
         Conflict: no decider can be replaced.
         Invalid: `to` may not decide it.
     """
-    asked = approval.known
+    asked = approval.request
     if handover.command_id in approval.commands:
         return []
     approval.refuse_decided()
     admit(approval, who)
     to = handover.to or ""
     _refuse_delegate(approval, who, to)
-    deciders = _in_place(approval, who, to)
+    deciders = _replace_decider(approval, who, to)
     return [
         ApprovalDelegated(
             approval_id=asked.approval_id,
@@ -78,14 +80,14 @@ def delegate(approval: Approval, who: Who, handover: Handover, cause: Cause) -> 
             to=to,
             deciders=deciders,
             comment_hash=handover.comment_hash,
-            remind_at=_before(approval.expires_at, _later(cause.at, asked.rules.remind_after_s)),
+            remind_at=_if_before(approval.expires_at, _later(cause.at, asked.rules.remind_after_s)),
             **cause.fields(),
         )
     ]
 
 
-def _refuse_delegate(approval: Approval, who: Who, to: str) -> None:
-    asked = approval.known
+def _refuse_delegate(approval: Approval, who: Decider, to: str) -> None:
+    asked = approval.request
     if who.by in approval.votes:
         raise Conflict(f"{who.by} has agreed to this already")
     if approval.delegations >= MOST_DELEGATIONS:
@@ -101,8 +103,8 @@ def _refuse_delegate(approval: Approval, who: Who, to: str) -> None:
         raise Invalid(f"to: {reason}", field="to", reason=reason)
 
 
-def _in_place(approval: Approval, who: Who, to: str) -> tuple[str, ...]:
-    quorum = approval.known.rules.quorum
+def _replace_decider(approval: Approval, who: Decider, to: str) -> tuple[str, ...]:
+    quorum = approval.request.rules.quorum
     if quorum == 1 and (approval.deciders == (ANYBODY,) or who.identity == "open"):
         return (to,)
     if approval.deciders == (ANYBODY,):
@@ -113,11 +115,11 @@ def _in_place(approval: Approval, who: Who, to: str) -> tuple[str, ...]:
     return deciders
 
 
-def _before(end: datetime, at: datetime | None) -> datetime | None:
+def _if_before(end: datetime, at: datetime | None) -> datetime | None:
     return at if at is not None and at < end else None
 
 
-def escalate(approval: Approval, who: Who, handover: Handover, cause: Cause) -> list[Event]:
+def escalate(approval: Approval, who: Decider, handover: ReassignmentRequest, cause: Cause) -> list[Event]:
     """Escalate to the deciders that the rules name for that, with a full period until expiry.
 
     Raises:
@@ -134,9 +136,9 @@ def escalate(approval: Approval, who: Who, handover: Handover, cause: Cause) -> 
 
 
 def _escalation(
-    approval: Approval, why: Literal["asked", "undecided", "expired"], handover: Handover, cause: Cause
+    approval: Approval, why: Literal["asked", "undecided", "expired"], handover: ReassignmentRequest, cause: Cause
 ) -> ApprovalEscalated:
-    asked = approval.known
+    asked = approval.request
     ends = cause.at + timedelta(seconds=asked.rules.expires_after_s)
     return ApprovalEscalated(
         approval_id=asked.approval_id,
@@ -144,21 +146,21 @@ def _escalation(
         why=why,
         deciders=asked.rules.escalate_to,
         expires_at=ends,
-        remind_at=_before(ends, _later(cause.at, asked.rules.remind_after_s)),
+        remind_at=_if_before(ends, _later(cause.at, asked.rules.remind_after_s)),
         comment_hash=handover.comment_hash,
         **cause.fields(),
     )
 
 
-def pass_time(approval: Approval, what: Due, *, seen: int, cause: Cause) -> list[Event]:
+def apply_timed_action(approval: Approval, what: TimedAction, *, seen: int, cause: Cause) -> list[Event]:
     """Decide a timed action on the approval as it was at version `seen`; nothing if it has changed since.
 
     Nothing either before its time: the approval itself knows it, and the caller's clock may be wrong.
     """
-    asked = approval.known
+    asked = approval.request
     if approval.standing is not None or approval.version != seen or not _is_due(approval, what, cause.at):
         return []
-    by_itself = Handover(command_id=f"{what}:{seen}")
+    by_itself = ReassignmentRequest(command_id=f"{what}:{seen}")
     if what == "remind":
         return [ApprovalReminded(approval_id=asked.approval_id, **cause.fields())]
     if what == "escalate" and approval.status == "pending":
@@ -170,14 +172,14 @@ def pass_time(approval: Approval, what: Due, *, seen: int, cause: Cause) -> list
     return [ApprovalExpired(approval_id=asked.approval_id, **cause.fields())]
 
 
-def _is_due(approval: Approval, what: Due, at: datetime) -> bool:
+def _is_due(approval: Approval, what: TimedAction, at: datetime) -> bool:
     moment = {"remind": approval.remind_at, "escalate": approval.escalate_at, "expire": approval.expires_at}[what]
     return moment is not None and at >= moment
 
 
 def withdraw(approval: Approval, reason_hash: str | None, cause: Cause) -> list[Event]:
     """Withdraw an approval that nothing waits for any more; nothing if it is decided."""
-    asked = approval.known
+    asked = approval.request
     if approval.standing is not None:
         return []
     return [ApprovalWithdrawn(approval_id=asked.approval_id, reason_hash=reason_hash, **cause.fields())]

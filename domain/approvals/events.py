@@ -4,7 +4,7 @@ from typing import Literal
 
 from pydantic import AwareDatetime
 
-from domain.approvals.rules import Risk, Rules
+from domain.approvals.rules import ApprovalRules, Risk
 from domain.events import Event
 
 
@@ -30,7 +30,7 @@ class ApprovalRequested(Event):
     project_id: str | None = None
     session_id: str | None = None
     turn: int | None = None
-    rules: Rules
+    rules: ApprovalRules
     expires_at: AwareDatetime
     remind_at: AwareDatetime | None = None
     escalate_at: AwareDatetime | None = None

@@ -11,8 +11,8 @@ from pydantic import BaseModel, ConfigDict
 from domain.approvals import escalation as passing
 from domain.approvals import policy
 from domain.approvals.aggregate import Approval
-from domain.approvals.escalation import Handover
-from domain.approvals.policy import Choice, Who
+from domain.approvals.escalation import ReassignmentRequest
+from domain.approvals.policy import Decider, DecisionChoice
 from domain.content import content_hash
 from domain.errors import NotFound
 from domain.events import Cause, Event
@@ -50,19 +50,19 @@ class Instruction(BaseModel):
         """Its id among the instructions of its approval."""
         return content_hash(self.text)
 
-    def carried_out(self, approval: Approval, cause: Cause) -> list[Event]:
+    def carry_out(self, approval: Approval, cause: Cause) -> list[Event]:
         """The events of doing it now; see `policy` and `passing` for what refuses.
 
         Raises:
             NotFound: the approval is another tenant's.
         """
-        if approval.known.tenant_id != self.tenant_id:
+        if approval.request.tenant_id != self.tenant_id:
             raise NotFound("there is no such approval")
-        who = Who(self.by, self.identity)
+        who = Decider(self.by, self.identity)
         if self.verb in {"approve", "reject"}:
-            verdict: policy.Verdict = "approve" if self.verb == "approve" else "reject"
-            choice = Choice(verdict, self.command_id, self.comment_hash, self.content_hash)
+            verdict: policy.DecisionVerdict = "approve" if self.verb == "approve" else "reject"
+            choice = DecisionChoice(verdict, self.command_id, self.comment_hash, self.content_hash)
             return policy.decide(approval, who, choice, cause)
-        handover = Handover(self.command_id, self.to, self.comment_hash)
+        handover = ReassignmentRequest(self.command_id, self.to, self.comment_hash)
         passed_on = passing.delegate if self.verb == "delegate" else passing.escalate
         return passed_on(approval, who, handover, cause)

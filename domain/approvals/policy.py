@@ -5,14 +5,14 @@ from datetime import datetime
 from typing import Literal
 
 from domain.approvals.aggregate import Approval
-from domain.approvals.edits import problem_with_edit
+from domain.approvals.edits import edit_problem
 from domain.approvals.events import ApprovalDecided, ApprovalRequested, ApprovalSignalRefused, ApprovalVoted
 from domain.approvals.rules import ANYBODY
 from domain.errors import Conflict, Forbidden, Invalid
 from domain.events import Cause, Event
 
 Identity = Literal["proven", "open", "claimed"]
-Verdict = Literal["approve", "reject"]
+DecisionVerdict = Literal["approve", "reject"]
 
 MOST_REFUSALS = 50
 """Limit on the refused signals that are recorded; further ones are dropped."""
@@ -21,7 +21,7 @@ _SEVERAL = "several have to agree on the same text: reject it instead of editing
 
 
 @dataclass(frozen=True, slots=True)
-class Who:
+class Decider:
     """A person or program that acts on an approval.
 
     `identity`: its key was authenticated (`proven`), authentication is off (`open`), or the name is unverified
@@ -33,10 +33,10 @@ class Who:
 
 
 @dataclass(frozen=True, slots=True)
-class Choice:
+class DecisionChoice:
     """A decision with the hashes of its comment and of the edited text."""
 
-    verdict: Verdict
+    verdict: DecisionVerdict
     command_id: str
     comment_hash: str | None = None
     content_hash: str | None = None
@@ -50,7 +50,7 @@ def request(approval: Approval, asked: ApprovalRequested) -> list[Event]:
 _QUESTION = ("kind", "risk", "owner", "content_hash", "payload_hash", "workflow_id", "requested_by", "schema_hash")
 
 
-def refuse_other_question(approval: Approval, asked: ApprovalRequested) -> None:
+def refuse_other_request(approval: Approval, asked: ApprovalRequested) -> None:
     """Return if the approval's request equals this one: a decision on another request must not count for it.
 
     Approval ids can be foreseen, so whoever reaches Temporal could request first, at a lower risk or about another
@@ -59,12 +59,12 @@ def refuse_other_question(approval: Approval, asked: ApprovalRequested) -> None:
     Raises:
         Forbidden: the request under this id differs.
     """
-    differing = [name for name in _QUESTION if getattr(approval.known, name) != getattr(asked, name)]
+    differing = [name for name in _QUESTION if getattr(approval.request, name) != getattr(asked, name)]
     if differing:
         raise Forbidden(f"another request has this approval's id: {', '.join(differing)} differ")
 
 
-def claimed(name: str) -> str:
+def mark_claimed(name: str) -> str:
     """Mark an unverified name as claimed, so that it is never taken for a key."""
     return name if name.startswith(_CLAIMED) else f"{_CLAIMED}{name}"
 
@@ -75,27 +75,27 @@ def refuse_edit(approval: Approval, edited: str | None, schema: str | None) -> N
     Raises:
         Invalid: several have to agree on the text, or it cannot replace the held text.
     """
-    asked = approval.known
+    asked = approval.request
     if edited is None:
         return
-    reason = _SEVERAL if asked.rules.quorum > 1 else problem_with_edit(asked.kind, edited, schema)
+    reason = _SEVERAL if asked.rules.quorum > 1 else edit_problem(asked.kind, edited, schema)
     if reason:
         raise Invalid(f"edited_content: {reason}", field="edited_content", reason=reason)
 
 
 def takes_claims(approval: Approval) -> bool:
     """Return True if the approval may be decided without authentication."""
-    rules = approval.known.rules
+    rules = approval.request.rules
     return approval.deciders == (ANYBODY,) and rules.quorum == 1 and not rules.separation
 
 
-def admit(approval: Approval, who: Who) -> None:
+def admit(approval: Approval, who: Decider) -> None:
     """Return if this person may decide the approval now.
 
     Raises:
         Forbidden: they are no decider, or not authenticated.
     """
-    asked = approval.known
+    asked = approval.request
     rules = asked.rules
     anybody = approval.deciders == (ANYBODY,)
     if who.identity != "proven" and rules.separation:
@@ -114,7 +114,7 @@ class TooLate(Conflict):
     """The approval is past its expiry, which is about to be recorded."""
 
 
-def refuse_late(approval: Approval, at: datetime) -> None:
+def refuse_expired(approval: Approval, at: datetime) -> None:
     """Return if the approval has not expired; the expiry may not be recorded yet while no worker runs.
 
     It is checked when a request arrives. A request that came in time is carried out, however late that is.
@@ -126,7 +126,7 @@ def refuse_late(approval: Approval, at: datetime) -> None:
         raise TooLate("this has expired: nobody decided in time", expires_at=approval.expires_at.isoformat())
 
 
-def decide(approval: Approval, who: Who, choice: Choice, cause: Cause) -> list[Event]:
+def decide(approval: Approval, who: Decider, choice: DecisionChoice, cause: Cause) -> list[Event]:
     """Decide, or agree as one of several. The first decision counts; a repeat of a command changes nothing.
 
     Raises:
@@ -136,7 +136,7 @@ def decide(approval: Approval, who: Who, choice: Choice, cause: Cause) -> list[E
         Conflict: they have agreed before.
         Invalid: the text is edited where several have to agree on it.
     """
-    asked = approval.known
+    asked = approval.request
     if choice.command_id in approval.commands:
         return []
     approval.refuse_decided()
@@ -152,8 +152,8 @@ def decide(approval: Approval, who: Who, choice: Choice, cause: Cause) -> list[E
     return _agree(approval, choice, cause)
 
 
-def _agree(approval: Approval, choice: Choice, cause: Cause) -> list[Event]:
-    asked = approval.known
+def _agree(approval: Approval, choice: DecisionChoice, cause: Cause) -> list[Event]:
+    asked = approval.request
     voted = ApprovalVoted(
         approval_id=asked.approval_id,
         command_id=choice.command_id,
@@ -165,7 +165,7 @@ def _agree(approval: Approval, choice: Choice, cause: Cause) -> list[Event]:
 
 
 def _decision(
-    asked: ApprovalRequested, choice: Choice, outcome: Literal["approved", "rejected"], cause: Cause
+    asked: ApprovalRequested, choice: DecisionChoice, outcome: Literal["approved", "rejected"], cause: Cause
 ) -> ApprovalDecided:
     return ApprovalDecided(
         approval_id=asked.approval_id,
@@ -177,10 +177,10 @@ def _decision(
     )
 
 
-def refuse_signal(approval: Approval, signal: Verdict, reason: str, cause: Cause) -> list[Event]:
+def refuse_signal(approval: Approval, signal: DecisionVerdict, reason: str, cause: Cause) -> list[Event]:
     """Record a signal that could not decide."""
     if approval.refusals >= MOST_REFUSALS:
         return []
     return [
-        ApprovalSignalRefused(approval_id=approval.known.approval_id, signal=signal, reason=reason, **cause.fields())
+        ApprovalSignalRefused(approval_id=approval.request.approval_id, signal=signal, reason=reason, **cause.fields())
     ]

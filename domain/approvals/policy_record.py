@@ -10,7 +10,7 @@ from typing import Literal
 from domain.approvals.rules import RiskPolicy
 from domain.errors import Conflict
 from domain.events import Cause, Event
-from domain.ledger import Change, Ledger, retrying
+from domain.ledger import Change, Ledger, retry_on_conflict
 from domain.tenant_ids import DEFAULT
 
 STREAM = "risk_policy"
@@ -29,14 +29,14 @@ class RiskPolicySet(Event):
 EVENTS: tuple[type[Event], ...] = (RiskPolicySet,)
 
 
-def record(ledger: Ledger, policy: RiskPolicy, source: Source, at: datetime) -> int | None:
+def put_in_force(ledger: Ledger, policy: RiskPolicy, source: Source, at: datetime) -> int | None:
     """Put this policy into force. Returns its version, None if it is in force already.
 
     Raises:
         Conflict: it would replace the operator's own policy by the packaged one.
         domain.errors.Unavailable: the ledger cannot be reached.
     """
-    return retrying(lambda: _record(ledger, policy, source, at))
+    return retry_on_conflict(lambda: _record(ledger, policy, source, at))
 
 
 def _record(ledger: Ledger, policy: RiskPolicy, source: Source, at: datetime) -> int | None:
@@ -53,7 +53,7 @@ def _record(ledger: Ledger, policy: RiskPolicy, source: Source, at: datetime) ->
     return version + 1
 
 
-def in_force(ledger: Ledger) -> RiskPolicy:
+def policy_in_force(ledger: Ledger) -> RiskPolicy:
     """Return the policy for new approvals.
 
     Raises:
@@ -73,7 +73,7 @@ def refuse_other(ledger: Ledger, own: RiskPolicy) -> None:
         Conflict: it does not, or the ledger has none.
         domain.errors.Unavailable: the ledger cannot be reached.
     """
-    if in_force(ledger) != own:
+    if policy_in_force(ledger) != own:
         raise Conflict(
             "the risk policy of this process is not the one in the ledger: give it the file that convergio migrate had"
             " (CONVERGIO_RISK_POLICY), or run convergio migrate with this one"

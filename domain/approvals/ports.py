@@ -28,7 +28,7 @@ class ApprovalFilter:
 
 
 @dataclass(frozen=True, slots=True)
-class ReadApproval:
+class ApprovalView:
     """An approval with its texts; None where there is none, or where it was erased. `payload` is JSON."""
 
     row: ApprovalRow
@@ -39,7 +39,7 @@ class ReadApproval:
 
 
 @dataclass(frozen=True, slots=True)
-class ReadStep:
+class ApprovalStepView:
     """A step with its comment and its edited text."""
 
     row: ApprovalStepRow
@@ -51,7 +51,7 @@ class ReadStep:
 class ApprovalPage:
     """A page of approvals; `total` counts all that match the filter."""
 
-    approvals: list[ReadApproval]
+    approvals: list[ApprovalView]
     total: int
 
 
@@ -70,9 +70,9 @@ class ApprovalReads(Protocol):
 
     def page(self, wanted: ApprovalFilter, *, skip: int, limit: int, newest_first: bool) -> ApprovalPage: ...
 
-    def get(self, tenant_id: str, approval_id: str) -> ReadApproval | None: ...
+    def get(self, tenant_id: str, approval_id: str) -> ApprovalView | None: ...
 
-    def history(self, tenant_id: str, approval_id: str) -> list[ReadStep]:
+    def history(self, tenant_id: str, approval_id: str) -> list[ApprovalStepView]:
         """Return all steps, in order."""
         ...
 

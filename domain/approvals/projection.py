@@ -18,7 +18,7 @@ from domain.approvals.events import (
     ApprovalVoted,
     ApprovalWithdrawn,
 )
-from domain.events import Event, Recorded
+from domain.events import Event, RecordedEvent
 from domain.projection import Key, Row, Rows
 
 
@@ -95,32 +95,32 @@ class ApprovalsProjection:
     name = "approvals"
     kinds: tuple[type[Row], ...] = (ApprovalRow, ApprovalStepRow)
 
-    def touches(self, recorded: Recorded) -> Iterable[tuple[type[Row], Key]]:
+    def touches(self, recorded: RecordedEvent) -> Iterable[tuple[type[Row], Key]]:
         if isinstance(recorded.event, EVENTS):
             yield ApprovalRow, (recorded.stream.removeprefix("approval:"),)
 
-    def project(self, recorded: Recorded, rows: Rows) -> None:
+    def project(self, recorded: RecordedEvent, rows: Rows) -> None:
         if not isinstance(recorded.event, EVENTS):
             return
-        row = folded(rows.get(ApprovalRow, recorded.stream.removeprefix("approval:")), recorded.event)
+        row = fold_event(rows.get(ApprovalRow, recorded.stream.removeprefix("approval:")), recorded.event)
         rows.put(row)
         rows.put(_step(row, recorded.event))
 
 
-def folded(row: ApprovalRow | None, event: Event) -> ApprovalRow:
+def fold_event(row: ApprovalRow | None, event: Event) -> ApprovalRow:
     """Fold one more event into the row.
 
     Raises:
         LookupError: the event is about an approval that was never requested.
     """
     if isinstance(event, ApprovalRequested):
-        return _requested(event)
+        return _new_row(event)
     if row is None:
         raise LookupError("this approval was never requested")
-    return _changed(replace(row, version=row.version + 1), event)
+    return _apply(replace(row, version=row.version + 1), event)
 
 
-def _changed(row: ApprovalRow, event: Event) -> ApprovalRow:
+def _apply(row: ApprovalRow, event: Event) -> ApprovalRow:
     match event:
         case ApprovalVoted(by=by):
             row = replace(row, agreed=[*row.agreed, by])
@@ -131,15 +131,15 @@ def _changed(row: ApprovalRow, event: Event) -> ApprovalRow:
         case ApprovalEscalated(deciders=deciders, expires_at=ends, at=at):
             row = replace(row, status="escalated", deciders=list(deciders), expires_at=ends, escalated_at=at)
         case ApprovalDecided(outcome=outcome, comment_hash=comment, content_hash=edited):
-            row = replace(_ended(row, event, outcome), comment_hash=comment, edited_hash=edited)
+            row = replace(_with_end(row, event, outcome), comment_hash=comment, edited_hash=edited)
         case ApprovalExpired():
-            row = _ended(row, event, "expired")
+            row = _with_end(row, event, "expired")
         case ApprovalWithdrawn(reason_hash=reason):
-            row = replace(_ended(row, event, "withdrawn"), comment_hash=reason)
+            row = replace(_with_end(row, event, "withdrawn"), comment_hash=reason)
     return row
 
 
-def _requested(event: ApprovalRequested) -> ApprovalRow:
+def _new_row(event: ApprovalRequested) -> ApprovalRow:
     return ApprovalRow(
         id=event.approval_id,
         tenant_id=event.tenant_id,
@@ -174,7 +174,7 @@ def _requested(event: ApprovalRequested) -> ApprovalRow:
     )
 
 
-def _ended(row: ApprovalRow, event: Event, status: Status) -> ApprovalRow:
+def _with_end(row: ApprovalRow, event: Event, status: Status) -> ApprovalRow:
     return replace(row, status=status, decided_at=event.at, decided_by=event.by)
 
 

@@ -18,7 +18,7 @@ _Deciders = Annotated[
 ]
 
 
-class Rules(BaseModel):
+class ApprovalRules(BaseModel):
     """The deciders of an approval, and its timed actions.
 
     `deciders` are ids of keys, or `["*"]` for every key with the scope `approve`. `quorum` of them must agree; one
@@ -57,12 +57,12 @@ class RiskPolicy(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    low: Rules
-    medium: Rules
-    high: Rules
-    critical: Rules
+    low: ApprovalRules
+    medium: ApprovalRules
+    high: ApprovalRules
+    critical: ApprovalRules
 
-    def of(self, risk: str) -> Rules:
+    def rules_of(self, risk: str) -> ApprovalRules:
         """Return the rules of a risk.
 
         Raises:
@@ -71,7 +71,7 @@ class RiskPolicy(BaseModel):
         if risk not in get_args(Risk):
             reason = f"one of {', '.join(get_args(Risk))}"
             raise Invalid(f"risk: {reason}", field="risk", reason=reason)
-        rules: Rules = getattr(self, risk)
+        rules: ApprovalRules = getattr(self, risk)
         return rules
 
     def refuse_without_keys(self) -> None:
@@ -80,12 +80,12 @@ class RiskPolicy(BaseModel):
         Raises:
             Invalid: a rule needs authenticated callers.
         """
-        if found := [*self._need_keys()]:
+        if found := [*self._reasons_for_keys()]:
             raise Invalid(f"the risk policy needs CONVERGIO_AUTH=keys: {'; '.join(found)}")
 
-    def _need_keys(self) -> Iterator[str]:
+    def _reasons_for_keys(self) -> Iterator[str]:
         for risk in get_args(Risk):
-            rules = self.of(risk)
+            rules = self.rules_of(risk)
             if rules.separation:
                 yield f"{risk} requires separation"
             if rules.quorum > 1:

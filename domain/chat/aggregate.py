@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from domain.chat.events import (
     FailureCode,
-    Origin,
+    ForkOrigin,
     SessionEnded,
     SessionOpened,
     SessionSummarised,
@@ -54,7 +54,7 @@ class Session:
     key_id: str = ""
     tenant_id: str = DEFAULT
     ended: bool = False
-    lineage: tuple[Origin, ...] = ()
+    lineage: tuple[ForkOrigin, ...] = ()
 
 
 def evolve_session(session: Session, event: Event) -> Session:
@@ -97,7 +97,7 @@ def admit(session: Session, *, tenant_id: str, agent_id: str | None = None) -> N
 
 
 @dataclass(frozen=True, slots=True)
-class Opening:
+class SessionOpening:
     """The fields of a new session."""
 
     session_id: str
@@ -106,14 +106,14 @@ class Opening:
     workflow_id: str
     user_id: str | None = None
     project_id: str | None = None
-    lineage: tuple[Origin, ...] = ()
+    lineage: tuple[ForkOrigin, ...] = ()
 
 
-def open_session(session: Session, opening: Opening, cause: Cause) -> list[Event]:
+def open_session(session: Session, opening: SessionOpening, cause: Cause) -> list[Event]:
     """Open the session, unless it is open already."""
     if session.version:
         return []
-    values = {name: getattr(opening, name) for name in Opening.__dataclass_fields__}
+    values = {name: getattr(opening, name) for name in SessionOpening.__dataclass_fields__}
     return [SessionOpened(**values, **cause.fields())]
 
 
@@ -165,9 +165,9 @@ def evolve_turn(turn: Turn, event: Event) -> Turn:
                 cost=turn.cost + event.cost,
             )
         case TurnAnswered() | TurnProposed():
-            return replace(_replied(turn, event), version=version)
+            return replace(_apply_reply(turn, event), version=version)
         case TurnHeld() | TurnResumed():
-            return replace(_waiting(turn, event), version=version)
+            return replace(_apply_hold(turn, event), version=version)
         case TurnFailed():
             status: TurnStatus = "rejected" if event.code == "REJECTED" else "failed"
             return replace(turn, version=version, status=status, code=event.code, error=event.message)
@@ -175,13 +175,13 @@ def evolve_turn(turn: Turn, event: Event) -> Turn:
             return replace(turn, version=version)
 
 
-def _waiting(turn: Turn, event: TurnHeld | TurnResumed) -> Turn:
+def _apply_hold(turn: Turn, event: TurnHeld | TurnResumed) -> Turn:
     if isinstance(event, TurnResumed):
         return replace(turn, status="running")
     return replace(turn, status="awaiting_approval", approval_id=event.approval_id)
 
 
-def _replied(turn: Turn, event: TurnAnswered | TurnProposed) -> Turn:
+def _apply_reply(turn: Turn, event: TurnAnswered | TurnProposed) -> Turn:
     return replace(
         turn,
         status="completed" if isinstance(event, TurnAnswered) else turn.status,
@@ -218,14 +218,14 @@ def answer(turn: Turn, answered: TurnAnswered) -> list[Event]:
     """Record the answer: the first one counts; it also heals a failed turn. Tokens and cost are the last step's."""
     if turn.status in {"completed", "rejected"}:
         return []
-    return [answered.model_copy(update=_summed(turn, answered)) if turn.steps else answered]
+    return [answered.model_copy(update=_turn_totals(turn, answered)) if turn.steps else answered]
 
 
 def propose(turn: Turn, proposed: TurnProposed) -> list[Event]:
     """Record an answer that needs an approval: the first one counts. Tokens and cost are the last step's."""
     if turn.status != "running" or turn.reply_hash is not None:
         return []
-    return [proposed.model_copy(update=_summed(turn, proposed)) if turn.steps else proposed]
+    return [proposed.model_copy(update=_turn_totals(turn, proposed)) if turn.steps else proposed]
 
 
 def hold(turn: Turn, held: TurnHeld) -> list[Event]:
@@ -264,7 +264,7 @@ def fail(turn: Turn, failed: TurnFailed) -> list[Event]:
     return [failed] if turn.status in {None, "running", "awaiting_approval"} else []
 
 
-def _summed(turn: Turn, last: TurnAnswered | TurnProposed) -> dict[str, Any]:
+def _turn_totals(turn: Turn, last: TurnAnswered | TurnProposed) -> dict[str, Any]:
     return {
         "prompt_tokens": turn.prompt_tokens + last.prompt_tokens,
         "completion_tokens": turn.completion_tokens + last.completion_tokens,
@@ -272,5 +272,5 @@ def _summed(turn: Turn, last: TurnAnswered | TurnProposed) -> dict[str, Any]:
     }
 
 
-def summarised(session_id: str, upto: int, summary_hash: str, cause: Cause) -> list[Event]:
+def summarise(session_id: str, upto: int, summary_hash: str, cause: Cause) -> list[Event]:
     return [SessionSummarised(session_id=session_id, upto=upto, summary_hash=summary_hash, **cause.fields())]

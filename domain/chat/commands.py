@@ -9,12 +9,12 @@ from domain.chat.events import SessionOpened
 from domain.content import Content
 from domain.errors import NotFound
 from domain.events import Cause, Event
-from domain.ids import root
-from domain.ledger import Change, Ledger, retrying
+from domain.ids import root_of
+from domain.ledger import Change, Ledger, retry_on_conflict
 
 
 @dataclass(frozen=True, slots=True)
-class Rating:
+class TurnRating:
     """A rating of an answer, 1 to 5, with an optional comment."""
 
     session_id: str
@@ -23,7 +23,7 @@ class Rating:
     comment: str | None = None
 
 
-def fork(ledger: Ledger, session_id: str, turn: int, fork_id: str, cause: Cause) -> aggregate.Opening:
+def fork(ledger: Ledger, session_id: str, turn: int, fork_id: str, cause: Cause) -> aggregate.SessionOpening:
     """Open the session `fork_id` with the history of another one up to a turn; once, however often it is asked.
 
     Raises:
@@ -35,13 +35,13 @@ def fork(ledger: Ledger, session_id: str, turn: int, fork_id: str, cause: Cause)
     session = aggregate.load_session(known)
     last = _last_turn(ledger, session_id, session)
     turns = _turns(ledger, session_id, session, turn) if turn <= last else []
-    opening = forks.forked(_origin(known), session, turns, last=last, turn=turn, cause=cause, fork_id=fork_id)
+    opening = forks.fork_opening(_origin(known), session, turns, last=last, turn=turn, cause=cause, fork_id=fork_id)
     events = aggregate.open_session(aggregate.Session(), opening, cause)
     ledger.append(Change(aggregate.session_stream(fork_id), 0, events), key=f"open:{fork_id}")
     return opening
 
 
-def rate(ledger: Ledger, rating: Rating, cause: Cause, *, key: str) -> None:
+def rate(ledger: Ledger, rating: TurnRating, cause: Cause, *, key: str) -> None:
     """Say how good an answer is; the latest word counts.
 
     Raises:
@@ -52,15 +52,15 @@ def rate(ledger: Ledger, rating: Rating, cause: Cause, *, key: str) -> None:
     session = aggregate.load_session(ledger.read(aggregate.session_stream(rating.session_id)))
     if session.tenant_id != cause.tenant_id:
         raise NotFound("there is no such session")
-    home = forks.home(rating.session_id, session.lineage, rating.turn)
+    home = forks.session_of_turn(rating.session_id, session.lineage, rating.turn)
     answered = ledger.read(aggregate.turn_stream(home, rating.turn))
-    retrying(partial(_rate, ledger, rating, answered, cause, key))
+    retry_on_conflict(partial(_rate, ledger, rating, answered, cause, key))
 
 
-def _rate(ledger: Ledger, rating: Rating, answered: Sequence[Event], cause: Cause, key: str) -> None:
+def _rate(ledger: Ledger, rating: TurnRating, answered: Sequence[Event], cause: Cause, key: str) -> None:
     stream = ratings.stream(rating.session_id, rating.turn)
     given = ledger.read(stream)
-    comment = Content(root(rating.session_id), rating.comment) if rating.comment else None
+    comment = Content(root_of(rating.session_id), rating.comment) if rating.comment else None
     events = ratings.rate(
         answered,
         given,
@@ -83,11 +83,13 @@ def _origin(known: Sequence[Event]) -> SessionOpened:
 
 def _last_turn(ledger: Ledger, session_id: str, session: aggregate.Session) -> int:
     newest = ledger.read_last(aggregate.turn_stream_prefix(session_id), 1).values()
-    return max((aggregate.load_turn(events).number for events in newest), default=forks.inherited(session.lineage))
+    return max(
+        (aggregate.load_turn(events).number for events in newest), default=forks.inherited_count(session.lineage)
+    )
 
 
 def _turns(ledger: Ledger, session_id: str, session: aggregate.Session, upto: int) -> list[aggregate.Turn]:
     """Return the session's own turns up to this one: inherited ones had ended when it was opened."""
-    own = range(forks.inherited(session.lineage) + 1, upto + 1)
+    own = range(forks.inherited_count(session.lineage) + 1, upto + 1)
     streams = ledger.read_many([aggregate.turn_stream(session_id, turn) for turn in own])
     return [aggregate.load_turn(events) for events in streams.values()]

@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict
 from domain.events import Event
 
 
-class Origin(BaseModel):
+class ForkOrigin(BaseModel):
     """The turns up to `upto` that a fork inherits from another session."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -27,7 +27,7 @@ class SessionOpened(Event):
     workflow_id: str
     user_id: str | None = None
     project_id: str | None = None
-    lineage: tuple[Origin, ...] = ()
+    lineage: tuple[ForkOrigin, ...] = ()
     """Of a fork: the sessions of its first turns, oldest first. Its own turns begin after the last `upto`."""
 
 
@@ -51,7 +51,7 @@ class TurnStarted(Event):
     model: str
 
 
-class AskedTool(BaseModel):
+class RequestedTool(BaseModel):
     """A tool that the model requested. `is_valid`: the arguments follow the schema and the tool was offered."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -73,7 +73,7 @@ class TurnStepped(Event):
     message_id: str
     step: int
     reply_hash: str
-    tools: tuple[AskedTool, ...] = ()
+    tools: tuple[RequestedTool, ...] = ()
     prompt_tokens: int
     completion_tokens: int
     cost: Decimal

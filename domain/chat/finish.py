@@ -4,7 +4,7 @@ from typing import Literal
 
 FinishReason = Literal["stop", "length", "content_filter", "error", "tool_calls"]
 
-_TOLD: dict[str, FinishReason] = {
+_REASONS: dict[str, FinishReason] = {
     "length": "length",
     "content_filter": "content_filter",
     "tool_calls": "tool_calls",
@@ -22,10 +22,10 @@ def finish_reason(status: str, finish: str | None) -> FinishReason | None:
     An unknown or missing reason of a provider counts as `stop`, as do answers of older events.
     """
     if status == "completed":
-        return _TOLD.get(finish or "", "stop")
+        return _REASONS.get(finish or "", "stop")
     return "error" if status == "failed" else None
 
 
-def why_empty(finish: str) -> str:
+def empty_answer_reason(finish: str) -> str:
     """Return the explanation of an empty answer that ended for this reason."""
     return _EMPTY.get(finish, "the model gave an empty answer")

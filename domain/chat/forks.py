@@ -3,16 +3,16 @@
 from collections.abc import Iterable, Sequence
 from typing import Protocol
 
-from domain.chat.aggregate import Opening, Session, Turn
-from domain.chat.events import Origin, SessionOpened
+from domain.chat.aggregate import Session, SessionOpening, Turn
+from domain.chat.events import ForkOrigin, SessionOpened
 from domain.errors import Conflict, NotFound
 from domain.events import Cause
 
-OVER = frozenset({"completed", "rejected", "failed"})
+ENDED_STATUSES = frozenset({"completed", "rejected", "failed"})
 """The statuses of ended turns."""
 
 
-class Stretch(Protocol):
+class InheritedTurns(Protocol):
     """The turns that a fork inherits from one session: those after the previous stretch, up to `upto`."""
 
     @property
@@ -22,27 +22,27 @@ class Stretch(Protocol):
     def upto(self) -> int: ...
 
 
-def home(session_id: str, lineage: Sequence[Stretch], turn: int) -> str:
+def session_of_turn(session_id: str, lineage: Sequence[InheritedTurns], turn: int) -> str:
     """Return the session that stores a turn."""
     return next((origin.session_id for origin in lineage if turn <= origin.upto), session_id)
 
 
-def inherited(lineage: Sequence[Stretch]) -> int:
+def inherited_count(lineage: Sequence[InheritedTurns]) -> int:
     """Return the number of inherited turns; the session's own follow them."""
     return lineage[-1].upto if lineage else 0
 
 
-def lineage_at(session_id: str, lineage: Iterable[Origin], turn: int) -> tuple[Origin, ...]:
+def lineage_at(session_id: str, lineage: Iterable[ForkOrigin], turn: int) -> tuple[ForkOrigin, ...]:
     """Return the lineage of a fork of this session at a turn."""
     before = list(lineage)
     whole = [origin for origin in before if origin.upto < turn]
-    last = home(session_id, before, turn)
-    return (*whole, Origin(session_id=last, upto=turn))
+    last = session_of_turn(session_id, before, turn)
+    return (*whole, ForkOrigin(session_id=last, upto=turn))
 
 
-def forked(
+def fork_opening(
     origin: SessionOpened, session: Session, turns: Sequence[Turn], *, last: int, turn: int, cause: Cause, fork_id: str
-) -> Opening:
+) -> SessionOpening:
     """What a fork begins with. `turns` are those up to `turn`, `last` is the newest one that has begun.
 
     Raises:
@@ -53,9 +53,9 @@ def forked(
         raise NotFound("there is no such session")
     if not 1 <= turn <= last:
         raise NotFound(f"the session has no turn {turn}")
-    if open_turns := [each.number for each in turns if each.status not in OVER]:
+    if open_turns := [each.number for each in turns if each.status not in ENDED_STATUSES]:
         raise Conflict(f"turn {open_turns[0]} has not ended yet", turn=open_turns[0])
-    return Opening(
+    return SessionOpening(
         session_id=fork_id,
         agent_id=origin.agent_id,
         key_id=cause.by,

@@ -6,17 +6,17 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
-from domain.chat.ports import Message, Recall, ReplySchema, ToolOffer
+from domain.chat.ports import Message, PromptMaterial, ReplySchema, ToolOffer
 from domain.errors import TooLarge
 
 TURNS_PER_RUN = 200
 EVENTS_PER_RUN = 2_000
 """A workflow execution continues as new at either limit, well before Temporal suggests it (4,096 events)."""
 
-IDLE = timedelta(hours=24)
+IDLE_TIMEOUT = timedelta(hours=24)
 """An idle chat's workflow ends after this time; the next message starts another."""
 
-REMEMBERED = 20
+REMEMBERED_MESSAGES = 20
 """Limit on the message ids by which a workflow recognizes repeats."""
 
 MOST_FAILURES = 5
@@ -25,7 +25,7 @@ MOST_FAILURES = 5
 MOST_ATTEMPTS = 16
 """Limit on all calls of a step, those that omit a refused part and those lost with a worker included."""
 
-BELIEVED_S = 3600.0
+REFUSAL_TTL_S = 3600.0
 """Seconds for which a model's refusal is remembered: gateways change the model behind a name."""
 
 SUMMARISE_AT = 0.7
@@ -47,13 +47,15 @@ _LEAST_SHARE = 80
 """The least bytes of a message that are useful in a summary."""
 
 
-def tokens(text: str) -> int:
+def estimate_tokens(text: str) -> int:
     """Estimate tokens cautiously: English has about 4 UTF-8 bytes a token, most other scripts 3 or more."""
     return -(-len(text.encode()) // _BYTES_PER_TOKEN) + _TOKENS_PER_MESSAGE
 
 
 def _size(message: Message) -> int:
-    size = tokens(message.text) + sum(tokens(call.name + call.arguments) for call in message.tool_calls)
+    size = estimate_tokens(message.text) + sum(
+        estimate_tokens(call.name + call.arguments) for call in message.tool_calls
+    )
     return size + _bytes_of_extra(message) // _BYTES_PER_TOKEN
 
 
@@ -96,7 +98,7 @@ def _json_bytes(value: Any) -> int:
     return len(json.dumps(value, default=dict))
 
 
-def prompt(recall: Recall) -> tuple[Message, ...]:
+def build_prompt(recall: PromptMaterial) -> tuple[Message, ...]:
     """Return the messages of a turn: instructions and summary, the remembered turns, the message to answer."""
     system = recall.instructions
     if recall.summary:
@@ -107,28 +109,28 @@ def prompt(recall: Recall) -> tuple[Message, ...]:
     return (*opening, Message("user", recall.message), *recall.steps)
 
 
-def fit(recall: Recall, *, window: int, max_answer: int) -> Recall:
+def fit_to_window(recall: PromptMaterial, *, window: int, max_answer: int) -> PromptMaterial:
     """Drop whole turns, oldest first, until prompt and answer fit the window (tokens).
 
     Raises:
         TooLarge: the message alone does not fit.
     """
     kept = replace(recall, turns=())
-    left = window - max_answer - sum(_size(message) for message in prompt(kept))
+    left = window - max_answer - sum(_size(message) for message in build_prompt(kept))
     if left < 0 and recall.summary:
-        return fit(replace(recall, summary=None), window=window, max_answer=max_answer)
+        return fit_to_window(replace(recall, summary=None), window=window, max_answer=max_answer)
     if left < 0:
         raise TooLarge(f"the message does not fit the model's window of {window} tokens")
     fitting: list[tuple[str, str]] = []
     for turn in reversed(recall.turns):
-        left -= sum(tokens(text) for text in turn)
+        left -= sum(estimate_tokens(text) for text in turn)
         if left < 0:
             break
         fitting.append(turn)
     return replace(recall, turns=tuple(reversed(fitting)))
 
 
-def shorter(recall: Recall) -> Recall | None:
+def with_fewer_turns(recall: PromptMaterial) -> PromptMaterial | None:
     """Drop half of the turns, for a provider that counts more tokens than the estimate; None when none is left."""
     if recall.turns:
         kept = len(recall.turns) // 2
@@ -150,16 +152,16 @@ def answer_bound(max_answer: int, window: int, share: int = 4) -> int:
     return max(1, min(max_answer, quarter, max(window // share, _SHORT_ANSWER)))
 
 
-def room(recall: Recall, *, answered: int, window: int, max_answer: int) -> int:
+def remaining_room(recall: PromptMaterial, *, answered: int, window: int, max_answer: int) -> int:
     """Return the tokens, as `fit` counts them, left for the next message after this prompt and its answer.
 
     `answered` is the answer's length in the model's own tokens. Below 0 the next prompt drops turns.
     """
-    held = sum(_size(message) for message in prompt(recall))
+    held = sum(_size(message) for message in build_prompt(recall))
     return window - max_answer - held - answered * _BYTES_PER_ANSWERED_TOKEN // _BYTES_PER_TOKEN - _TOKENS_PER_MESSAGE
 
 
-def to_summarise(first: int, last: int, *, used: int, window: int, room: int | None = None) -> int | None:
+def summarise_upto(first: int, last: int, *, used: int, window: int, room: int | None = None) -> int | None:
     """Return the turn up to which the conversation has to be summarised now, or None.
 
     `first` is the oldest turn that prompts contain word for word, `last` the newest answered one, `used` the tokens of

@@ -160,7 +160,7 @@ class ModelFailure(Exception):  # noqa: N818  (the name the field uses)
         self.parameter = parameter
 
     @property
-    def refused(self) -> str | None:
+    def refused_part(self) -> str | None:
         """The name of the refused part: `tools`, `schema`, `schema_with_tools`, or that of a parameter."""
         return (self.parameter or "parameter") if self.refuses == "parameter" else self.refuses
 
@@ -192,7 +192,7 @@ class Model(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Recall:
+class PromptMaterial:
     """The material of a prompt: the remembered turns, oldest first, and the message to answer.
 
     `steps` are the tool requests and results since then.
@@ -206,7 +206,7 @@ class Recall:
 
 
 @dataclass(frozen=True, slots=True)
-class Door:
+class AdmittedSession:
     """The session so far, and the deployed agent, at the arrival of a message.
 
     `hold` is the risk level at which this agent's answers need an approval, or None.
@@ -221,7 +221,7 @@ class Door:
 class Admission(Protocol):
     """Admission of messages to sessions."""
 
-    def open(self, *, session_id: str, agent_id: str, tenant_id: str, message: Content) -> Door:
+    def open(self, *, session_id: str, agent_id: str, tenant_id: str, message: Content) -> AdmittedSession:
         """Look up session and agent and store the message, unless this tenant may not speak here.
 
         Raises:
@@ -232,7 +232,7 @@ class Admission(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class SpokenTurn:
+class TurnWithTexts:
     """A turn with its texts; None where they do not exist yet, or were erased."""
 
     row: TurnRow
@@ -245,7 +245,7 @@ class ChatReads(Protocol):
 
     def session(self, session_id: str) -> SessionRow | None: ...
 
-    def turns(self, session_id: str, *, skip: int, limit: int) -> list[SpokenTurn]:
+    def turns(self, session_id: str, *, skip: int, limit: int) -> list[TurnWithTexts]:
         """Return turns in order."""
         ...
 

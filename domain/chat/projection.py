@@ -17,24 +17,24 @@ from domain.chat.events import (
     TurnStarted,
     TurnStepped,
 )
-from domain.chat.forks import OVER, home, inherited
+from domain.chat.forks import ENDED_STATUSES, inherited_count, session_of_turn
 from domain.chat.views import SessionRow, SessionStatus, TurnRow
-from domain.events import Recorded
-from domain.ids import root
+from domain.events import RecordedEvent
+from domain.ids import root_of
 from domain.projection import Key, Row, Rows
 
 ZERO = Decimal(0)
 
-_SHOWN: dict[TurnStatus, SessionStatus] = {
+_SESSION_STATUS: dict[TurnStatus, SessionStatus] = {
     "running": "running",
     "awaiting_approval": "awaiting_approval",
     "completed": "idle",
     "rejected": "idle",
     "failed": "idle",
 }
-Moving = TurnStepped | TurnProposed | TurnHeld | TurnResumed | TurnAnswered | TurnFailed
-AfterStart = Moving | TurnRated
-OfTurn = TurnStarted | Moving
+TurnProgress = TurnStepped | TurnProposed | TurnHeld | TurnResumed | TurnAnswered | TurnFailed
+AfterTurnStart = TurnProgress | TurnRated
+TurnEvent = TurnStarted | TurnProgress
 
 
 class ChatProjection:
@@ -43,22 +43,22 @@ class ChatProjection:
     name = "chat"
     kinds: tuple[type[Row], ...] = (SessionRow, TurnRow)
 
-    def touches(self, recorded: Recorded) -> Iterable[tuple[type[Row], Key]]:
+    def touches(self, recorded: RecordedEvent) -> Iterable[tuple[type[Row], Key]]:
         match recorded.event:
             case SessionOpened() | SessionEnded() as event:
                 yield SessionRow, (event.session_id,)
                 if isinstance(event, SessionOpened):
-                    yield from ((TurnRow, place) for place in _homes(event))
+                    yield from ((TurnRow, place) for place in _stored_places(event))
             case TurnRated() as event:
                 yield TurnRow, (event.session_id, event.turn)
-            case event if isinstance(event, OfTurn):
+            case event if isinstance(event, TurnEvent):
                 yield SessionRow, (event.session_id,)
                 yield TurnRow, (event.session_id, event.turn)
 
-    def project(self, recorded: Recorded, rows: Rows) -> None:
+    def project(self, recorded: RecordedEvent, rows: Rows) -> None:
         match recorded.event:
             case SessionOpened() as event:
-                rows.put(_opened(event))
+                rows.put(_new_session(event))
                 _inherit(rows, event)
             case SessionEnded() as event:
                 session = _session(rows, event.session_id)
@@ -66,10 +66,10 @@ class ChatProjection:
             case TurnRated() as event:
                 rows.put(replace(_turn(rows, event), rating=event.rating))
             case TurnStarted() as event:
-                rows.put(_started(event, rows.get(TurnRow, event.session_id, event.turn)))
+                rows.put(_new_turn(event, rows.get(TurnRow, event.session_id, event.turn)))
                 _touch(rows, event, "running")
-            case event if isinstance(event, Moving):
-                turn = _moved(_turn(rows, event), event)
+            case event if isinstance(event, TurnProgress):
+                turn = _advance(_turn(rows, event), event)
                 rows.put(turn)
                 _touch(rows, event, turn.status)
 
@@ -81,14 +81,14 @@ def _session(rows: Rows, session_id: str) -> SessionRow:
     return session
 
 
-def _turn(rows: Rows, event: AfterStart) -> TurnRow:
+def _turn(rows: Rows, event: AfterTurnStart) -> TurnRow:
     turn = rows.get(TurnRow, event.session_id, event.turn)
     if turn is None:
         raise LookupError(f"turn {event.turn} of session {event.session_id} was never started")
     return turn
 
 
-def _opened(event: SessionOpened) -> SessionRow:
+def _new_session(event: SessionOpened) -> SessionRow:
     return SessionRow(
         session_id=event.session_id,
         tenant_id=event.tenant_id,
@@ -98,29 +98,29 @@ def _opened(event: SessionOpened) -> SessionRow:
         user_id=event.user_id,
         project_id=event.project_id,
         status="idle",
-        turns=inherited(event.lineage),
+        turns=inherited_count(event.lineage),
         opened_at=event.at,
         last_at=event.at,
         ended_at=None,
         origin_session_id=event.lineage[-1].session_id if event.lineage else None,
-        origin_turn=inherited(event.lineage) or None,
+        origin_turn=inherited_count(event.lineage) or None,
     )
 
 
-def _homes(event: SessionOpened) -> list[tuple[str, int]]:
+def _stored_places(event: SessionOpened) -> list[tuple[str, int]]:
     """Return the places where the turns of a fork are stored."""
-    turns = range(1, inherited(event.lineage) + 1)
-    return [(home(event.session_id, event.lineage, turn), turn) for turn in turns]
+    turns = range(1, inherited_count(event.lineage) + 1)
+    return [(session_of_turn(event.session_id, event.lineage, turn), turn) for turn in turns]
 
 
 def _inherit(rows: Rows, event: SessionOpened) -> None:
-    for origin, number in _homes(event):
+    for origin, number in _stored_places(event):
         turn = rows.get(TurnRow, origin, number)
-        if turn is not None and turn.status in OVER:
+        if turn is not None and turn.status in ENDED_STATUSES:
             rows.put(replace(turn, session_id=event.session_id, origin_session_id=origin))
 
 
-def _started(event: TurnStarted, before: TurnRow | None) -> TurnRow:
+def _new_turn(event: TurnStarted, before: TurnRow | None) -> TurnRow:
     return TurnRow(
         session_id=event.session_id,
         turn=event.turn,
@@ -149,24 +149,24 @@ def _started(event: TurnStarted, before: TurnRow | None) -> TurnRow:
     )
 
 
-def _moved(turn: TurnRow, event: Moving) -> TurnRow:
+def _advance(turn: TurnRow, event: TurnProgress) -> TurnRow:
     match event:
         case TurnStepped():
-            return _stepped(turn, event)
+            return _with_step(turn, event)
         case TurnProposed():
-            return _proposed(turn, event)
+            return _with_proposal(turn, event)
         case TurnHeld():
             return replace(turn, status="awaiting_approval", approval_id=event.approval_id)
         case TurnResumed():
             return replace(turn, status="running", tools=_without(turn.tools, event.refused_tool))
         case TurnAnswered():
-            return _answered(turn, event)
+            return _with_answer(turn, event)
         case TurnFailed():
             status: TurnStatus = "rejected" if event.code == "REJECTED" else "failed"
             return replace(turn, status=status, code=event.code, error=event.message, ended_at=event.at)
 
 
-def _stepped(turn: TurnRow, event: TurnStepped) -> TurnRow:
+def _with_step(turn: TurnRow, event: TurnStepped) -> TurnRow:
     asked = [tool.name for tool in event.tools if tool.is_valid]
     return replace(
         turn,
@@ -184,7 +184,7 @@ def _without(tools: list[str], refused: str | None) -> list[str]:
     return [*tools[:place], *tools[place + 1 :]]
 
 
-def _proposed(turn: TurnRow, event: TurnProposed) -> TurnRow:
+def _with_proposal(turn: TurnRow, event: TurnProposed) -> TurnRow:
     """Update the row without the held answer's hash: nobody reads it in the chat before it is approved."""
     return replace(
         turn,
@@ -196,7 +196,7 @@ def _proposed(turn: TurnRow, event: TurnProposed) -> TurnRow:
     )
 
 
-def _answered(turn: TurnRow, event: TurnAnswered) -> TurnRow:
+def _with_answer(turn: TurnRow, event: TurnAnswered) -> TurnRow:
     return replace(
         turn,
         status="completed",
@@ -213,15 +213,15 @@ def _answered(turn: TurnRow, event: TurnAnswered) -> TurnRow:
     )
 
 
-def _touch(rows: Rows, event: OfTurn, doing: TurnStatus) -> None:
+def _touch(rows: Rows, event: TurnEvent, doing: TurnStatus) -> None:
     """Update the session's status. Nested sessions have no row of their own: their run shows them."""
-    if root(event.session_id) != event.session_id:
+    if root_of(event.session_id) != event.session_id:
         return
     session = _session(rows, event.session_id)
     rows.put(
         replace(
             session,
-            status="ended" if session.ended_at else _SHOWN[doing],
+            status="ended" if session.ended_at else _SESSION_STATUS[doing],
             turns=max(session.turns, event.turn),
             last_at=event.at,
         )

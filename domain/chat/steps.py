@@ -8,15 +8,15 @@ from typing import Any
 import orjson
 
 from domain.chat.ports import Message, ToolRequest
-from domain.message_parts import shared
+from domain.message_parts import cut_to_shares
 
 MOST_STEPS = 10
 """Limit on the model calls of a turn. In the last one no tool may be called, so that it has to answer."""
 
-MOST_WRONG = 2
+MOST_CORRECTIONS = 2
 """Limit on the corrections of a turn: replies whose tool calls or answer are unusable."""
 
-NOTHING: Mapping[str, Any] = MappingProxyType({})
+NO_FIELDS: Mapping[str, Any] = MappingProxyType({})
 
 UNUSABLE = "the model's replies could not be used"
 """The beginning of the failure message of a turn that exceeds this limit."""
@@ -26,7 +26,7 @@ MOST_TOOLS = 16
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
+class TurnStep:
     """A reply that did not end the turn, and the results that the model receives for it.
 
     `replied` is the stored reply. With `asks` it has the form of `stored`, and `results` answer its requests in their
@@ -38,7 +38,7 @@ class Step:
     asks: bool = True
 
 
-def stored(text: str, requests: Sequence[ToolRequest], extra: Mapping[str, Any] = NOTHING) -> str:
+def encode_tool_reply(text: str, requests: Sequence[ToolRequest], extra: Mapping[str, Any] = NO_FIELDS) -> str:
     """Encode a reply with tool requests: JSON with `text`, `tool_calls`, and `extra` where there is any."""
     reply: dict[str, Any] = {"text": text, "tool_calls": [_call(request) for request in requests]}
     return orjson.dumps({**reply, "extra": extra} if extra else reply).decode()
@@ -49,7 +49,7 @@ def _call(request: ToolRequest) -> dict[str, Any]:
     return {**call, "extra": request.extra} if request.extra else call
 
 
-def asked(replied: str) -> tuple[str, tuple[ToolRequest, ...]]:
+def decode_tool_reply(replied: str) -> tuple[str, tuple[ToolRequest, ...]]:
     """Return the text and the requests of an encoded reply."""
     value = orjson.loads(replied)
     return value["text"], tuple(ToolRequest(**call) for call in value["tool_calls"])
@@ -57,28 +57,28 @@ def asked(replied: str) -> tuple[str, tuple[ToolRequest, ...]]:
 
 def _extra(replied: str) -> Mapping[str, Any]:
     """Return the other fields of the provider's message, which are sent back to it."""
-    extra: Mapping[str, Any] = orjson.loads(replied).get("extra", NOTHING)
+    extra: Mapping[str, Any] = orjson.loads(replied).get("extra", NO_FIELDS)
     return extra
 
 
-def messages(steps: Sequence[Step], *, most: int) -> tuple[Message, ...]:
+def messages(steps: Sequence[TurnStep], *, most: int) -> tuple[Message, ...]:
     """Return the steps as messages; results too long in sum are cut to equal shares of `most` characters."""
-    results = iter(shared([result for step in steps for result in step.results], most))
+    results = iter(cut_to_shares([result for step in steps for result in step.results], most))
     return tuple(message for step in steps for message in _of(step, [next(results) for _ in step.results]))
 
 
-def _of(step: Step, results: Sequence[str]) -> list[Message]:
+def _of(step: TurnStep, results: Sequence[str]) -> list[Message]:
     if not step.asks:
         return [Message("assistant", step.replied), Message("user", results[0])]
-    text, asked_for = asked(step.replied)
-    requests = _told_apart(asked_for)
+    text, asked_for = decode_tool_reply(step.replied)
+    requests = _with_unique_ids(asked_for)
     answers = [
         Message("tool", result, tool_call_id=request.id) for request, result in zip(requests, results, strict=True)
     ]
     return [Message("assistant", text, tool_calls=requests, extra=_extra(step.replied)), *answers]
 
 
-def _told_apart(requests: Sequence[ToolRequest]) -> tuple[ToolRequest, ...]:
+def _with_unique_ids(requests: Sequence[ToolRequest]) -> tuple[ToolRequest, ...]:
     """Make request ids unique: some providers repeat an id, and reject it when it comes back twice."""
     ids = [request.id for request in requests]
     return tuple(

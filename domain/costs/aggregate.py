@@ -18,7 +18,7 @@ def stream(call_id: str) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class Settled:
+class SettledReply:
     """A reply that was paid for, with its tokens and cost."""
 
     reply_hash: str
@@ -40,7 +40,7 @@ class Call:
     call_id: str = ""
     version: int = 0
     attempts: Mapping[int, CallState] = field(default_factory=dict)
-    reply: Settled | None = None
+    reply: SettledReply | None = None
     failed: frozenset[int] = frozenset()
 
     @property
@@ -79,10 +79,10 @@ def _is_failure(event: Event) -> bool:
     return isinstance(event, CallFailed | CallCut) or (isinstance(event, CallLost) and event.failed)
 
 
-def _reply(event: Event) -> Settled | None:
+def _reply(event: Event) -> SettledReply | None:
     if not isinstance(event, CallSettled) or not event.stands:
         return None
-    return Settled(
+    return SettledReply(
         event.reply_hash, event.finish, event.model, event.prompt_tokens, event.completion_tokens, event.cost
     )
 
@@ -92,7 +92,7 @@ def load(events: Iterable[Event]) -> Call:
 
 
 @dataclass(frozen=True, slots=True)
-class Intent:
+class CallIntent:
     """The purpose of a call and its worst-case cost (US dollars).
 
     `budget_usd` is the limit on all calls of the run `root_id` together.
@@ -115,10 +115,10 @@ class Intent:
     root_id: str | None = None
 
 
-_RECORDED = tuple(name for name in Intent.__dataclass_fields__ if name in CallReserved.model_fields)
+_RECORDED = tuple(name for name in CallIntent.__dataclass_fields__ if name in CallReserved.model_fields)
 
 
-def reserve(call: Call, intent: Intent, cause: Cause) -> list[Event]:
+def reserve(call: Call, intent: CallIntent, cause: Cause) -> list[Event]:
     """Record orphaned attempts as lost and reserve the next one; nothing if a reply is settled."""
     if call.reply is not None:
         return []

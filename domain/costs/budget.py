@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from decimal import Decimal
 
-from domain.costs.aggregate import Intent
+from domain.costs.aggregate import CallIntent
 from domain.costs.events import BudgetReserved, BudgetSettled, CallCut, CallFailed, CallSettled
 from domain.errors import OverBudget
 from domain.events import Cause, Event
@@ -16,7 +16,7 @@ def stream(root_id: str) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class Budget:
+class RunBudget:
     """US dollars: `spent` on calls with a known end, `reserved` for the worst cases of all others.
 
     Each event contains both sums, so that the last one is enough to continue from.
@@ -27,20 +27,20 @@ class Budget:
     reserved: Decimal = ZERO
 
 
-def standing(version: int, latest: Event | None) -> Budget:
+def budget_after(version: int, latest: Event | None) -> RunBudget:
     """Return the budget after its last event, which is number `version` of its stream."""
     if isinstance(latest, BudgetReserved | BudgetSettled):
-        return Budget(version, latest.spent, latest.reserved)
-    return Budget(version)
+        return RunBudget(version, latest.spent, latest.reserved)
+    return RunBudget(version)
 
 
-def reserve(budget: Budget, intent: Intent, attempt: int, cause: Cause) -> BudgetReserved:
+def reserve(budget: RunBudget, intent: CallIntent, attempt: int, cause: Cause) -> BudgetReserved:
     """Reserve the worst case of an attempt.
 
     Raises:
         OverBudget: the sum of spent, reserved and this worst case exceeds the budget.
     """
-    root_id, limit = bounds(intent)
+    root_id, limit = limit_of(intent)
     if budget.spent + budget.reserved + intent.worst_case > limit:
         raise OverBudget(
             f"the run's budget of ${limit:f} does not cover this call: ${budget.spent:f} are spent,"
@@ -62,9 +62,9 @@ def reserve(budget: Budget, intent: Intent, attempt: int, cause: Cause) -> Budge
     )
 
 
-def settle(budget: Budget, intent: Intent, ended: CallSettled | CallCut | CallFailed) -> BudgetSettled:
+def settle(budget: RunBudget, intent: CallIntent, ended: CallSettled | CallCut | CallFailed) -> BudgetSettled:
     """Replace the worst case of an attempt by its cost. An attempt without a known end keeps its worst case."""
-    root_id, _ = bounds(intent)
+    root_id, _ = limit_of(intent)
     cost = ZERO if isinstance(ended, CallFailed) else ended.cost
     return BudgetSettled(
         root_id=root_id,
@@ -81,7 +81,7 @@ def settle(budget: Budget, intent: Intent, ended: CallSettled | CallCut | CallFa
     )
 
 
-def bounds(intent: Intent) -> tuple[str, Decimal]:
+def limit_of(intent: CallIntent) -> tuple[str, Decimal]:
     """Return the root run of a call's budget, and the budget."""
     if intent.root_id is None or intent.budget_usd is None:
         raise ValueError("a budget needs an amount and a run that it belongs to")

@@ -9,7 +9,7 @@ from domain.costs.projection import CallRow
 
 
 @dataclass(frozen=True, slots=True)
-class Priced:
+class Price:
     """An exact amount of US dollars, and its price list. `known` is False when no list has the model."""
 
     cost: Decimal
@@ -22,7 +22,7 @@ class Prices(Protocol):
 
     def price(
         self, model: str, *, prompt_tokens: int, completion_tokens: int, cached_prompt_tokens: int = 0, at: datetime
-    ) -> Priced:
+    ) -> Price:
         """Return the cost of a call with these tokens made at `at`. An unlisted model costs 0 with `known=False`."""
         ...
 
@@ -70,7 +70,7 @@ class CallPage:
 
 
 @dataclass(frozen=True, slots=True)
-class ModelRefusal:
+class RefusedPart:
     """A part of a request that a model refused, by its name, and the time of the latest refusal."""
 
     refused: str
@@ -86,7 +86,7 @@ class CostReads(Protocol):
 
     def calls(self, wanted: CallFilter, *, skip: int, limit: int) -> CallPage: ...
 
-    def refusals(self, model: str, since: datetime) -> list[ModelRefusal]:
+    def refusals(self, model: str, since: datetime) -> list[RefusedPart]:
         """What this model has refused since then, by name, whoever asked it: it is the same for all tenants."""
         ...
 

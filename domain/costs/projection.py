@@ -8,7 +8,7 @@ from typing import ClassVar
 
 from domain.costs.aggregate import CallState
 from domain.costs.events import CallCut, CallFailed, CallLost, CallReserved, CallSettled
-from domain.events import Recorded
+from domain.events import RecordedEvent
 from domain.projection import Key, Row, Rows
 
 ZERO = Decimal(0)
@@ -86,35 +86,35 @@ class CostsProjection:
     name = "costs"
     kinds: tuple[type[Row], ...] = (CallRow, UsageRow)
 
-    def touches(self, recorded: Recorded) -> Iterable[tuple[type[Row], Key]]:
+    def touches(self, recorded: RecordedEvent) -> Iterable[tuple[type[Row], Key]]:
         event = recorded.event
         if isinstance(event, CallEvent):
             yield CallRow, (event.call_id, event.attempt)
         if isinstance(event, CallReserved):
             yield UsageRow, (event.tenant_id, _day(event.at), event.agent_id, event.model, event.key_id)
 
-    def project(self, recorded: Recorded, rows: Rows) -> None:
+    def project(self, recorded: RecordedEvent, rows: Rows) -> None:
         event = recorded.event
         if not isinstance(event, CallEvent):
             return
         if isinstance(event, CallReserved):
-            before, after = None, _reserved(event)
+            before, after = None, _new_row(event)
         else:
             before = rows.get(CallRow, event.call_id, event.attempt)
             if before is None:
                 raise LookupError(f"{event.call_id}.{event.attempt} was never reserved")
-            after = _ended(before, event)
+            after = _with_end(before, event)
         rows.put(after)
         place = after.tenant_id, _day(after.at), after.agent_id, after.model, after.key_id
         usage = rows.get(UsageRow, *place) or UsageRow(*place)
-        rows.put(_counted(_counted(usage, before, -1), after, 1))
+        rows.put(_add_call(_add_call(usage, before, -1), after, 1))
 
 
 def _day(at: datetime) -> date:
     return at.astimezone(UTC).date()
 
 
-def _reserved(event: CallReserved) -> CallRow:
+def _new_row(event: CallReserved) -> CallRow:
     return CallRow(
         call_id=event.call_id,
         attempt=event.attempt,
@@ -143,7 +143,7 @@ def _reserved(event: CallReserved) -> CallRow:
     )
 
 
-def _ended(row: CallRow, event: CallSettled | CallCut | CallFailed | CallLost) -> CallRow:
+def _with_end(row: CallRow, event: CallSettled | CallCut | CallFailed | CallLost) -> CallRow:
     match event:
         case CallSettled() | CallCut():
             return replace(
@@ -167,7 +167,7 @@ def _ended(row: CallRow, event: CallSettled | CallCut | CallFailed | CallLost) -
             return replace(row, state="unknown", error=event.error, ended_at=event.at)
 
 
-def _counted(usage: UsageRow, row: CallRow | None, sign: int) -> UsageRow:
+def _add_call(usage: UsageRow, row: CallRow | None, sign: int) -> UsageRow:
     """Return the usage with this call added (sign 1) or subtracted (sign -1)."""
     if row is None:
         return usage

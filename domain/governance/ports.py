@@ -5,7 +5,7 @@ from typing import Protocol
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class RateLimitVerdict:
     """The decision on one request. `full_at` is in Unix seconds, `retry_after` in seconds (0 when allowed)."""
 
     allowed: bool
@@ -18,7 +18,7 @@ class Verdict:
 class RateLimiter(Protocol):
     """Token buckets by name: each has `limit` tokens and refills continuously."""
 
-    async def take(self, bucket: str) -> Verdict | None:
+    async def take(self, bucket: str) -> RateLimitVerdict | None:
         """Take one token. None means that there is no limit.
 
         Raises:
@@ -27,19 +27,19 @@ class RateLimiter(Protocol):
         ...
 
 
-class StandInLimiter(RateLimiter, Protocol):
+class FallbackLimiter(RateLimiter, Protocol):
     """Local buckets that replace the shared ones while those cannot be reached."""
 
-    def follow(self, bucket: str, verdict: Verdict) -> None:
+    def follow(self, bucket: str, verdict: RateLimitVerdict) -> None:
         """Copy the state of the shared bucket after this verdict."""
         ...
 
 
-class Unlimited:
-    """The null object of `RateLimiter` and `StandInLimiter`."""
+class NoRateLimit:
+    """The null object of `RateLimiter` and `FallbackLimiter`."""
 
-    async def take(self, bucket: str) -> Verdict | None:  # noqa: ARG002  (there is no bucket to look at)
+    async def take(self, bucket: str) -> RateLimitVerdict | None:  # noqa: ARG002  (there is no bucket to look at)
         return None
 
-    def follow(self, bucket: str, verdict: Verdict) -> None:
+    def follow(self, bucket: str, verdict: RateLimitVerdict) -> None:
         """Ignore the verdict."""

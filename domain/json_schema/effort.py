@@ -9,10 +9,12 @@ from domain.json_schema.patterns import size, weight
 
 FEW_UNITS = 100_000
 """Some milliseconds of work."""
-MUCH = 10**12
+UNBOUNDED = 10**12
 """Practically unbounded work."""
 
-_APART = frozenset({"$dynamicRef", "$recursiveRef", "$id", "$anchor", "unevaluatedProperties", "unevaluatedItems"})
+_UNBOUNDED_KEYWORDS = frozenset(
+    {"$dynamicRef", "$recursiveRef", "$id", "$anchor", "unevaluatedProperties", "unevaluatedItems"}
+)
 """Keywords with which the work cannot be bounded by the schema's size."""
 _PER_STATE = 32
 """Characters that one state of a pattern processes in one unit."""
@@ -31,39 +33,39 @@ class _Work:
 
     def __add__(self, other: "_Work") -> "_Work":
         return _Work(
-            min(MUCH, self.parts + other.parts),
-            min(MUCH, self.states + other.states),
-            min(MUCH, self.memory + other.memory),
+            min(UNBOUNDED, self.parts + other.parts),
+            min(UNBOUNDED, self.states + other.states),
+            min(UNBOUNDED, self.memory + other.memory),
         )
 
 
-_ENDLESS = _Work(MUCH, MUCH, MUCH)
+_UNBOUNDED = _Work(UNBOUNDED, UNBOUNDED, UNBOUNDED)
 
 
-def of_schema(schema: Any) -> int:
+def schema_work(schema: Any) -> int:
     """Return the work of compiling a schema, and the memory that it takes then."""
-    work = _measured(schema)
-    return min(MUCH, work.parts + work.states + work.memory)
+    work = _measure(schema)
+    return min(UNBOUNDED, work.parts + work.states + work.memory)
 
 
-def of_value(schema: Any, value: Any) -> int:
+def value_work(schema: Any, value: Any) -> int:
     """Return the work of validating this value."""
-    work = _measured(schema)
+    work = _measure(schema)
     count, characters = _sizes(value)
-    return min(MUCH, work.parts * count + work.states * characters // _PER_STATE)
+    return min(UNBOUNDED, work.parts * count + work.states * characters // _PER_STATE)
 
 
-def of_flaws(schema: Any, value: Any) -> int:
+def violations_work(schema: Any, value: Any) -> int:
     """Return the work of listing the violations too: each part of the schema may quote the whole value."""
     count, characters = _sizes(value)
-    return min(MUCH, of_value(schema, value) + _measured(schema).parts * (count + characters // _QUOTED))
+    return min(UNBOUNDED, value_work(schema, value) + _measure(schema).parts * (count + characters // _QUOTED))
 
 
-def _measured(schema: Any) -> _Work:
+def _measure(schema: Any) -> _Work:
     try:
         return _Counter(schema).of(schema)
     except RecursionError:  # a long chain of references
-        return _ENDLESS
+        return _UNBOUNDED
 
 
 class _Counter:
@@ -78,8 +80,8 @@ class _Counter:
             return sum(map(self.of, schema), _Work())
         if not isinstance(schema, Mapping):
             return _Work()
-        if not _APART.isdisjoint(schema) or isinstance(schema.get("id"), str):
-            return _ENDLESS
+        if not _UNBOUNDED_KEYWORDS.isdisjoint(schema) or isinstance(schema.get("id"), str):
+            return _UNBOUNDED
         patterns = list(_patterns(schema))
         states = sum(map(weight, patterns)) + sum(name in schema for name in _LENGTHS)
         own = _Work(1, states, sum(map(size, patterns)))
@@ -87,19 +89,19 @@ class _Counter:
 
     def _field(self, name: str, value: Any) -> _Work:
         if name == "$ref" and isinstance(value, str):
-            return self._referred(value)
+            return self._resolve(value)
         return self.of(value)  # a property may be called `$ref` as well
 
-    def _referred(self, reference: str) -> _Work:
+    def _resolve(self, reference: str) -> _Work:
         if reference not in self._known:
-            self._known[reference] = _ENDLESS  # a schema that refers to itself is unbounded
-            self._known[reference] = self._pointed_at(reference)
+            self._known[reference] = _UNBOUNDED  # a schema that refers to itself is unbounded
+            self._known[reference] = self._follow_pointer(reference)
         return self._known[reference]
 
-    def _pointed_at(self, reference: str) -> _Work:
+    def _follow_pointer(self, reference: str) -> _Work:
         """Return the work of the schema at a JSON Pointer; any other reference is unbounded."""
         if not reference.startswith("#/"):
-            return _ENDLESS
+            return _UNBOUNDED
         found = self._root
         for part in unquote(reference).removeprefix("#/").split("/"):
             name = part.replace("~1", "/").replace("~0", "~")
@@ -108,7 +110,7 @@ class _Counter:
             elif isinstance(found, Mapping) and name in found:
                 found = found[name]
             else:
-                return _ENDLESS
+                return _UNBOUNDED
         return self.of(found)
 
 

@@ -45,7 +45,7 @@ _LONGEST = 300
 
 
 @dataclass(frozen=True, slots=True)
-class Flaw:
+class SchemaViolation:
     """A violation of a schema, with its place. `keyword` is the schema's; `message` may quote the value."""
 
     place: tuple[str | int, ...]
@@ -66,56 +66,58 @@ class UnusableSchema(Exception):  # noqa: N818  (a result about a schema, not a 
     """A schema that cannot be used for validation. Its text says why."""
 
 
-def why_unusable(schema: Any, *, older: bool = False) -> str | None:
+def unusable_reason(schema: Any, *, older: bool = False) -> str | None:
     """Return the reason a schema cannot be used; None if it can. `older` allows older dialects."""
     if not isinstance(schema, Mapping | bool):
         return "it is neither an object nor true or false"
     if is_too_deep(schema, _DEEPEST):
         return f"it is nested more than {_DEEPEST} deep"
     try:
-        text = _written(schema)
+        text = _encode(schema)
     except ValueError as error:
         return str(error)
     if len(text) > _LARGEST:
         return f"it has more than {_LARGEST:,} characters"
     try:
-        size = schema_effort.of_schema(schema)
-        _done(_prepare, size, text, older, size)
+        size = schema_effort.schema_work(schema)
+        _run(_prepare, size, text, older, size)
     except (UnusableSchema, WorkLimitExceeded) as error:
         return str(error)
     return None
 
 
-def flaws(schema: Any, value: Any, *, most: int, older: bool = False) -> tuple[Flaw, ...]:
+def violations(schema: Any, value: Any, *, most: int, older: bool = False) -> tuple[SchemaViolation, ...]:
     """Return the violations of a schema by a value, `most` at most.
 
     Raises:
         UnusableSchema: the schema cannot be used, or validating this value takes too much work.
     """
     if is_too_deep(value):
-        return (Flaw((), "depth", f"it is nested more than {DEEPEST} deep"),)
+        return (SchemaViolation((), "depth", f"it is nested more than {DEEPEST} deep"),)
     if is_too_deep(schema, _DEEPEST):
         raise UnusableSchema(f"it is nested more than {_DEEPEST} deep")
     try:
-        text, given = _written(schema), _written(value)
+        text, given = _encode(schema), _encode(value)
     except ValueError as error:
-        return (Flaw((), "json", str(error)),)
+        return (SchemaViolation((), "json", str(error)),)
     try:
-        size = schema_effort.of_schema(schema)
-        if max(size, schema_effort.of_value(schema, value)) <= schema_effort.FEW_UNITS and _follows(
+        size = schema_effort.schema_work(schema)
+        if max(size, schema_effort.value_work(schema, value)) <= schema_effort.FEW_UNITS and _is_valid(
             text, older, size, given
         ):
             return ()
-        return _done(_flaws, max(size, schema_effort.of_flaws(schema, value)), text, older, size, given, most)
+        return _run(
+            _violations, max(size, schema_effort.violations_work(schema, value)), text, older, size, given, most
+        )
     except WorkLimitExceeded as error:
         raise UnusableSchema(str(error)) from error
 
 
-def _done(work: Callable[..., T], units: int, *given: object) -> T:
+def _run(work: Callable[..., T], units: int, *given: object) -> T:
     return work(*given) if units <= schema_effort.FEW_UNITS else run_in_process(work, *given)
 
 
-def _written(value: Any) -> bytes:
+def _encode(value: Any) -> bytes:
     """Encode as JSON.
 
     Raises:
@@ -127,16 +129,16 @@ def _written(value: Any) -> bytes:
         raise ValueError(f"it cannot be written as JSON ({error})") from None
 
 
-def _follows(schema: bytes, older: bool, size: int, value: bytes) -> bool:  # noqa: FBT001  (as for `_flaws`)
+def _is_valid(schema: bytes, older: bool, size: int, value: bytes) -> bool:  # noqa: FBT001  (as for `_violations`)
     return bool(_validator(schema, older, size).is_valid(orjson.loads(value)))
 
 
-def _flaws(schema: bytes, older: bool, size: int, value: bytes, most: int) -> tuple[Flaw, ...]:  # noqa: FBT001  (pickled by place)
+def _violations(schema: bytes, older: bool, size: int, value: bytes, most: int) -> tuple[SchemaViolation, ...]:  # noqa: FBT001  (pickled by place)
     validator, given = _validator(schema, older, size), orjson.loads(value)
     if validator.is_valid(given):
         return ()
     errors = islice(validator.iter_errors(given), _MOST_LOOKED_AT)
-    found = [Flaw(tuple(error.instance_path), error.kind.name, _sentence(error)) for error in errors]
+    found = [SchemaViolation(tuple(error.instance_path), error.kind.name, _sentence(error)) for error in errors]
     return tuple(sorted(found, key=lambda flaw: [str(part) for part in flaw.place]))[:most]
 
 
@@ -151,28 +153,28 @@ def _validator(text: bytes, older: bool, size: int) -> Any:  # noqa: FBT001  (as
     memory there.
     """
     if size > schema_effort.FEW_UNITS:
-        return _made(text, older)
-    return _small(text, older) if max(len(text), size) <= _SMALL else _middling(text, older)
+        return _build_validator(text, older)
+    return _small_validator(text, older) if max(len(text), size) <= _SMALL else _medium_validator(text, older)
 
 
 @lru_cache(maxsize=256)
-def _small(text: bytes, older: bool) -> Any:  # noqa: FBT001  (a key of the cache)
-    return _made(text, older)
+def _small_validator(text: bytes, older: bool) -> Any:  # noqa: FBT001  (a key of the cache)
+    return _build_validator(text, older)
 
 
 @lru_cache(maxsize=8)
-def _middling(text: bytes, older: bool) -> Any:  # noqa: FBT001  (a key of the cache)
-    return _made(text, older)
+def _medium_validator(text: bytes, older: bool) -> Any:  # noqa: FBT001  (a key of the cache)
+    return _build_validator(text, older)
 
 
-def _made(text: bytes, older: bool) -> Any:  # noqa: FBT001  (as above)
+def _build_validator(text: bytes, older: bool) -> Any:  # noqa: FBT001  (as above)
     schema = orjson.loads(text)
     kind = _dialect(schema, older=older)
     patterns = rust.FancyRegexOptions(backtrack_limit=_MOST_STEPS, size_limit=_LARGEST_PATTERN)
     try:
         return kind(schema, offline=True, pattern_options=patterns, validate_formats=False)
     except rust.ValidationError as error:
-        place = Flaw(tuple(error.instance_path), "", "").path
+        place = SchemaViolation(tuple(error.instance_path), "", "").path
         raise UnusableSchema(f"{place}: {_short(error.message)}" if place else _short(error.message)) from None
     except (ValueError, rust.ReferencingError) as error:
         raise UnusableSchema(_short(str(error))) from None
@@ -195,9 +197,9 @@ def _sentence(error: Any) -> str:
         case kinds.Required(property=name):
             return f"{name!r} is a required property"
         case kinds.Type(types=types):
-            return f"{_quoted(error.instance)} is not of type {', '.join(map(repr, types))}"
+            return f"{_quote(error.instance)} is not of type {', '.join(map(repr, types))}"
         case kinds.Enum(options=options):
-            return _short(f"{_quoted(error.instance)} is not one of {options!r}")
+            return _short(f"{_quote(error.instance)} is not one of {options!r}")
         case kinds.AdditionalProperties(unexpected=names):
             were = "was" if len(names) == 1 else "were"
             told = _short(", ".join(map(repr, names)))
@@ -205,7 +207,7 @@ def _sentence(error: Any) -> str:
     return _short(str(error.message))
 
 
-def _quoted(value: Any) -> str:
+def _quote(value: Any) -> str:
     return _short(repr(value))
 
 
@@ -213,6 +215,6 @@ def _short(text: str) -> str:
     return text if len(text) <= _LONGEST else text[:_LONGEST] + "…"
 
 
-def unquoted(found: Sequence[Flaw]) -> str:
+def describe_violations(found: Sequence[SchemaViolation]) -> str:
     """Describe violations without a word of the value, for records that keep no texts."""
     return "; ".join(f"{flaw.path or 'it'} does not meet {flaw.keyword}" for flaw in found)

@@ -53,7 +53,7 @@ def hold(swarm: Swarm, held: SwarmHeld) -> list[Event]:
     Raises:
         NotFound: it was not requested.
     """
-    _known(swarm)
+    _refuse_unknown(swarm)
     return [] if swarm.ended or swarm.approval_id == held.approval_id else [held]
 
 
@@ -63,10 +63,10 @@ def end(swarm: Swarm, ended: SwarmEnded) -> list[Event]:
     Raises:
         NotFound: it was not requested.
     """
-    _known(swarm)
+    _refuse_unknown(swarm)
     return [] if swarm.ended else [ended]
 
 
-def _known(swarm: Swarm) -> None:
+def _refuse_unknown(swarm: Swarm) -> None:
     if swarm.version == 0:
         raise NotFound("there is no such swarm")

@@ -12,7 +12,7 @@ from domain.swarm.task import Mode
 EndStatus = Literal["completed", "rejected", "failed", "cancelled", "deadline_exceeded", "budget_exceeded"]
 
 
-class Agent(BaseModel):
+class PinnedSwarmAgent(BaseModel):
     """An agent in the version that was deployed at the swarm's request, which the swarm pins.
 
     `hold` is the risk level at which its answers need an approval; None if they need none.
@@ -31,8 +31,8 @@ class SwarmRequested(Event):
     NAME = "swarm.requested"
     task_id: str
     mode: Mode
-    members: tuple[Agent, ...]
-    coordinator: Agent
+    members: tuple[PinnedSwarmAgent, ...]
+    coordinator: PinnedSwarmAgent
     key_id: str
     task_hash: str
     rounds: int

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any, Literal, cast
 
 from domain.events import Event
-from domain.ids import root
+from domain.ids import root_of
 
 PREFIX = "task_"
 """The prefix of swarm ids."""
@@ -18,12 +18,12 @@ def seat(agent_id: str, *, coordinating: bool) -> str:
     return f"{_COORDINATOR}{agent_id}" if coordinating else agent_id
 
 
-def of_session(session_id: str) -> tuple[str, str] | None:
+def seat_of_session(session_id: str) -> tuple[str, str] | None:
     """Return the swarm and the seat that a session belongs to; None for other sessions.
 
     A session that a member opened by delegation, `task_x/ada/…`, belongs to that member's seat.
     """
-    task_id = root(session_id)
+    task_id = root_of(session_id)
     inside = session_id.removeprefix(f"{task_id}/").split("/")
     if session_id == task_id or not task_id.startswith(PREFIX):
         return None
@@ -31,7 +31,7 @@ def of_session(session_id: str) -> tuple[str, str] | None:
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
+class MemberTurnEvent:
     """The event of a turn on a seat."""
 
     task_id: str
@@ -55,7 +55,7 @@ _TURNS: Mapping[str, Callable[[Any], dict[str, Any]]] = {
 """Turn events belong to the chat concept. They are identified here by their stored names, which never change."""
 
 
-def told(event: Event) -> Told | None:
+def member_turn_event(event: Event) -> MemberTurnEvent | None:
     """Return the turn of a seat that an event is about; None if it is about something else."""
     tells = _TURNS.get(event.NAME)
     if tells is None:
@@ -64,4 +64,4 @@ def told(event: Event) -> Told | None:
     task_id, inside, name = turn.session_id.partition("/")
     if not inside or not task_id.startswith(PREFIX):
         return None
-    return Told(task_id, name, turn.turn, at=event.at, **tells(turn))
+    return MemberTurnEvent(task_id, name, turn.turn, at=event.at, **tells(turn))

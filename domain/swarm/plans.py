@@ -3,20 +3,20 @@
 from collections.abc import Mapping, Sequence
 from typing import Protocol
 
-from domain.message_parts import Part
+from domain.message_parts import MessagePart
 from domain.swarm.modes import collaborative, debate, handoff, hierarchical, parallel, sequential, vote
-from domain.swarm.spoken import completed, latest, reply, side_by_side
-from domain.swarm.task import Mode, Next, Spoken, Stage, Task
+from domain.swarm.spoken import completed_turns, contribution_text, join_contributions, latest_contributions
+from domain.swarm.task import MemberTurn, Mode, NextTurns, Stage, SwarmTask
 
 
-class Plan(Protocol):
+class SwarmPlan(Protocol):
     """A mode: the next turns, given the turns so far. Pure, and it always ends."""
 
-    def next_turns(self, task: Task, spoken: Sequence[Spoken]) -> Next:
+    def next_turns(self, task: SwarmTask, spoken: Sequence[MemberTurn]) -> NextTurns:
         """Return the turns to take now, in parallel, or the end. `spoken` is in the order of the turns."""
         ...
 
-    def planned_turns(self, task: Task) -> int:
+    def planned_turns(self, task: SwarmTask) -> int:
         """Return the most turns that it takes."""
         ...
 
@@ -25,7 +25,7 @@ class Plan(Protocol):
         ...
 
 
-PLANS: Mapping[Mode, Plan] = {
+PLANS: Mapping[Mode, SwarmPlan] = {
     "collaborative": collaborative,
     "sequential": sequential,
     "parallel": parallel,
@@ -36,8 +36,8 @@ PLANS: Mapping[Mode, Plan] = {
 }
 
 
-def left(task: Task, spoken: Sequence[Spoken]) -> tuple[Part, ...]:
+def partial_result(task: SwarmTask, spoken: Sequence[MemberTurn]) -> tuple[MessagePart, ...]:
     """Return the partial result of a swarm that is cut short: the newest contributions, or the last if sequential."""
     if task.mode == "sequential":
-        return tuple(reply(one) for one in completed(spoken, "work")[-1:])
-    return side_by_side(latest(task, spoken))
+        return tuple(contribution_text(one) for one in completed_turns(spoken, "work")[-1:])
+    return join_contributions(latest_contributions(task, spoken))

@@ -6,13 +6,13 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Protocol
 
-from domain.swarm.events import Agent
+from domain.swarm.events import PinnedSwarmAgent
 from domain.swarm.projection import SeatRow, Status, SwarmRow
 from domain.swarm.task import Mode
 
 
 @dataclass(frozen=True, slots=True)
-class Spent:
+class MemberUsage:
     """The usage of a seat: tokens, and exact US dollars."""
 
     tokens: int = 0
@@ -20,13 +20,13 @@ class Spent:
 
 
 @dataclass(frozen=True, slots=True)
-class SeenSwarm:
+class SwarmView:
     """A swarm, its seats in order, and their usage by the cost ledger."""
 
     row: SwarmRow
     seats: tuple[SeatRow, ...]
-    spent: Mapping[str, Spent]
-    total: Spent
+    spent: Mapping[str, MemberUsage]
+    total: MemberUsage
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,14 +43,14 @@ class SwarmFilter:
 class SwarmPage:
     """A page of swarms, newest first; `total` counts all that match the filter."""
 
-    swarms: list[SeenSwarm]
+    swarms: list[SwarmView]
     total: int
 
 
-class Agents(Protocol):
+class AgentDirectory(Protocol):
     """Look-up of agents."""
 
-    def deployed(self, tenant_id: str, names: Iterable[str]) -> Mapping[str, Agent]:
+    def find_deployed(self, tenant_id: str, names: Iterable[str]) -> Mapping[str, PinnedSwarmAgent]:
         """The deployed agents that a tenant has by these names, ids or aliases; a name that is nobody's is absent."""
         ...
 
@@ -58,10 +58,10 @@ class Agents(Protocol):
 class SwarmReads(Protocol):
     """Swarms, up to the projection's position."""
 
-    def swarm(self, task_id: str) -> SeenSwarm | None: ...
+    def swarm(self, task_id: str) -> SwarmView | None: ...
 
     def page(self, wanted: SwarmFilter, *, skip: int, limit: int) -> SwarmPage: ...
 
-    def unended(self, before: datetime, limit: int) -> list[SwarmRow]:
+    def open_swarms(self, before: datetime, limit: int) -> list[SwarmRow]:
         """Swarms of all tenants that have no end and were asked for before this moment, oldest first."""
         ...

@@ -6,14 +6,14 @@ from datetime import datetime
 from decimal import Decimal
 from typing import ClassVar, Literal
 
-from domain.events import Recorded
-from domain.message_parts import Part
+from domain.events import RecordedEvent
+from domain.message_parts import MessagePart
 from domain.projection import Key, Row, Rows
 from domain.swarm.events import EndStatus, SwarmEnded, SwarmHeld, SwarmRequested
-from domain.swarm.members import Told, seat, told
+from domain.swarm.members import MemberTurnEvent, member_turn_event, seat
 from domain.swarm.plans import PLANS
 from domain.swarm.spoken import ANSWER, CONTRIBUTING
-from domain.swarm.task import Mode, Task
+from domain.swarm.task import Mode, SwarmTask
 
 Status = Literal["pending", "running", "awaiting_approval"] | EndStatus
 SeatStatus = Literal[
@@ -81,19 +81,19 @@ class SeatRow:
     error: str | None
 
 
-def contribution(swarm: SwarmRow, row: SeatRow) -> Part | None:
+def contribution(swarm: SwarmRow, row: SeatRow) -> MessagePart | None:
     """Return the text of a seat's newest contribution."""
     if row.reply_hash is None:
         return None
-    return Part(hash=row.reply_hash, at=ANSWER if swarm.mode == "handoff" else ())
+    return MessagePart(hash=row.reply_hash, at=ANSWER if swarm.mode == "handoff" else ())
 
 
-def contributions(swarm: SwarmRow, seats: Iterable[SeatRow]) -> tuple[Part, ...]:
+def contributions(swarm: SwarmRow, seats: Iterable[SeatRow]) -> tuple[MessagePart, ...]:
     """Join the members' newest contributions, each under its author's id."""
-    parts: list[Part] = []
+    parts: list[MessagePart] = []
     for row in seats:
         if not row.coordinating and (words := contribution(swarm, row)):
-            parts += [Part("\n\n" if parts else ""), Part(f"## {row.agent_id}\n\n"), words]
+            parts += [MessagePart("\n\n" if parts else ""), MessagePart(f"## {row.agent_id}\n\n"), words]
     return tuple(parts)
 
 
@@ -103,15 +103,15 @@ class SwarmProjection:
     name = "swarm"
     kinds: tuple[type[Row], ...] = (SwarmRow, SeatRow)
 
-    def touches(self, recorded: Recorded) -> Iterable[tuple[type[Row], Key]]:
+    def touches(self, recorded: RecordedEvent) -> Iterable[tuple[type[Row], Key]]:
         event = recorded.event
         if isinstance(event, SwarmHeld | SwarmEnded):
             yield SwarmRow, (event.task_id,)
-        elif turn := told(event):
+        elif turn := member_turn_event(event):
             yield SwarmRow, (turn.task_id,)
             yield SeatRow, (turn.task_id, turn.seat)
 
-    def project(self, recorded: Recorded, rows: Rows) -> None:
+    def project(self, recorded: RecordedEvent, rows: Rows) -> None:
         match recorded.event:
             case SwarmRequested() as event:
                 rows.put(swarm_of(event))
@@ -124,7 +124,7 @@ class SwarmProjection:
             case SwarmEnded() as event:
                 _end(_swarm(rows, event.task_id), event, rows)
             case event:
-                if turn := told(event):
+                if turn := member_turn_event(event):
                     _turn(turn, rows)
 
 
@@ -138,7 +138,7 @@ def _swarm(rows: Rows, task_id: str) -> SwarmRow:
 def swarm_of(event: SwarmRequested) -> SwarmRow:
     """Return the row of a swarm that was just requested."""
     members = tuple(agent.agent_id for agent in event.members)
-    task = Task(event.mode, members, event.coordinator.agent_id, event.task_hash, rounds=event.rounds)
+    task = SwarmTask(event.mode, members, event.coordinator.agent_id, event.task_hash, rounds=event.rounds)
     return SwarmRow(
         task_id=event.task_id,
         tenant_id=event.tenant_id,
@@ -190,19 +190,19 @@ def seats_of(event: SwarmRequested) -> Iterable[SeatRow]:
         )
 
 
-def _turn(turn: Told, rows: Rows) -> None:
+def _turn(turn: MemberTurnEvent, rows: Rows) -> None:
     """Update swarm and seat; a turn of a session whose name only looks like a swarm's finds no row."""
     swarm, before = rows.get(SwarmRow, turn.task_id), rows.get(SeatRow, turn.task_id, turn.seat)
     if swarm is None or before is None:
         return
-    now = _seated(before, turn, swarm.mode)
+    now = _update_seat(before, turn, swarm.mode)
     rows.put(now)
-    moved = _moved(swarm, before, now, turn)
+    moved = _update_swarm(swarm, before, now, turn)
     if moved != swarm:
         rows.put(moved)
 
 
-def _seated(row: SeatRow, turn: Told, mode: Mode) -> SeatRow:
+def _update_seat(row: SeatRow, turn: MemberTurnEvent, mode: Mode) -> SeatRow:
     stage = PLANS[mode].stage_of(turn.turn, coordinating=row.coordinating)
     match turn.what:
         case "started" | "resumed":
@@ -222,7 +222,7 @@ def _seated(row: SeatRow, turn: Told, mode: Mode) -> SeatRow:
 _FAILED: dict[str, SeatStatus] = {"REJECTED": "rejected", "CANCELLED": "cancelled"}
 
 
-def _moved(swarm: SwarmRow, before: SeatRow, now: SeatRow, turn: Told) -> SwarmRow:
+def _update_swarm(swarm: SwarmRow, before: SeatRow, now: SeatRow, turn: MemberTurnEvent) -> SwarmRow:
     """Update the swarm after a turn's progress: its stage, its number of turns, and those waiting for approval."""
     held = swarm.held + (now.status == "awaiting_approval") - (before.status == "awaiting_approval")
     moved = replace(swarm, turns=swarm.turns + now.turns - before.turns, started_at=swarm.started_at or turn.at)
@@ -249,9 +249,13 @@ def _end(swarm: SwarmRow, event: SwarmEnded, rows: Rows) -> None:
     )
     seats = (*swarm.members, seat(swarm.coordinator, coordinating=True))
     for row in rows.several(SeatRow, [(swarm.task_id, name) for name in seats]):
-        if row.status in _LEFT:
-            rows.put(replace(row, status=_LEFT[row.status], stage=None))
+        if row.status in _STATUS_AT_END:
+            rows.put(replace(row, status=_STATUS_AT_END[row.status], stage=None))
 
 
-_LEFT: dict[SeatStatus, SeatStatus] = {"pending": "skipped", "running": "cancelled", "awaiting_approval": "cancelled"}
+_STATUS_AT_END: dict[SeatStatus, SeatStatus] = {
+    "pending": "skipped",
+    "running": "cancelled",
+    "awaiting_approval": "cancelled",
+}
 """The final statuses of seats without a turn, or with a running one, when the swarm ended."""

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from domain.answer_shape import Shape
+from domain.answer_shape import AnswerShape
 from domain.swarm.spoken import ANSWER
 
 FINISH = "finish"
@@ -30,28 +30,32 @@ def _split(options: Sequence[str]) -> Mapping[str, Any]:
     return _object(parts={"type": "array", "minItems": 1, "maxItems": len(options), "items": part})
 
 
-def _twice(value: Any, _: Sequence[str]) -> str | None:
+def _duplicate_problem(value: Any, _: Sequence[str]) -> str | None:
     members = [part["member"] for part in value["parts"]]
     twice = sorted({member for member in members if members.count(member) > 1})
     return f"{', '.join(twice)}: a member gets one part at most" if twice else None
 
 
-def _listed(_: Sequence[str]) -> Mapping[str, Any]:
+def _options_schema(_: Sequence[str]) -> Mapping[str, Any]:
     return _object(options={"type": "array", "minItems": LEAST_OPTIONS, "maxItems": MOST_OPTIONS, "items": _TEXT})
 
 
-SPLIT = Shape("swarm_split", _split, lambda value: [part["member"] for part in value["parts"]], _twice)
+SPLIT = AnswerShape(
+    "swarm_split", _split, lambda value: [part["member"] for part in value["parts"]], _duplicate_problem
+)
 """The parts of a task and their members. Names these members, in the order of the parts."""
 
-LIST = Shape("swarm_options", _listed, lambda value: [f"option_{n}" for n in range(1, len(value["options"]) + 1)])
+LIST = AnswerShape(
+    "swarm_options", _options_schema, lambda value: [f"option_{n}" for n in range(1, len(value["options"]) + 1)]
+)
 """The options of a vote. Names them by their places: `option_1`, `option_2`, …"""
 
-BALLOT = Shape(
+BALLOT = AnswerShape(
     "swarm_ballot", lambda options: _object(reason=_TEXT, option=_one_of(options)), lambda value: [value["option"]]
 )
 """A vote and its reason. Names the option."""
 
-HANDOFF = Shape(
+HANDOFF = AnswerShape(
     "swarm_handoff", lambda options: _object(**{ANSWER[0]: _TEXT, "next": _one_of(options)}), lambda v: [v["next"]]
 )
 """A handoff. Names the member that continues, or `finish`."""

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal, get_args
 
-from domain.message_parts import Part
+from domain.message_parts import MessagePart
 
 Mode = Literal["collaborative", "sequential", "parallel", "hierarchical", "debate", "vote", "handoff"]
 MODES: tuple[Mode, ...] = get_args(Mode)
@@ -21,7 +21,7 @@ ROUNDS = 2
 
 
 @dataclass(frozen=True, slots=True)
-class Task:
+class SwarmTask:
     """The task, by its text's hash, and its agents by id, the members in order."""
 
     mode: Mode
@@ -33,7 +33,7 @@ class Task:
 
 
 @dataclass(frozen=True, slots=True)
-class Spoken:
+class MemberTurn:
     """The result of a turn. `named` are the ids that a shaped reply names; rounds count from 1."""
 
     member: str
@@ -45,25 +45,25 @@ class Spoken:
 
 
 @dataclass(frozen=True, slots=True)
-class Speak:
+class PlannedTurn:
     """A turn to take. With a `shape` the reply follows it and may name any of `options`."""
 
     member: str
     stage: Stage
-    brief: tuple[Part, ...]
+    brief: tuple[MessagePart, ...]
     round: int = 1
     shape: str | None = None
     options: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
-class Over:
+class SwarmOutcome:
     """The end of a swarm. `result` is its text; `partial`: it is incomplete because of a failure."""
 
     status: Literal["completed", "failed"]
-    result: tuple[Part, ...] = ()
+    result: tuple[MessagePart, ...] = ()
     partial: bool = False
     reason: str | None = None
 
 
-Next = tuple[Speak, ...] | Over
+NextTurns = tuple[PlannedTurn, ...] | SwarmOutcome

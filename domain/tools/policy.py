@@ -7,7 +7,7 @@ _MOST_SOURCES = 20
 _LONGEST_SOURCE = 500
 
 
-def told(text: str) -> str:
+def result_text(text: str) -> str:
     """Return a tool's text as a model receives it: bounded, never empty, storable."""
     text = storable(text)
     if not text.strip():
@@ -23,12 +23,12 @@ def storable(text: str) -> str:
     return text.replace("\x00", "").encode(errors="replace").decode()
 
 
-def named(sources: tuple[str, ...]) -> tuple[str, ...]:
+def bounded_sources(sources: tuple[str, ...]) -> tuple[str, ...]:
     """Return the sources as an event holds them: each once, bounded in length and number."""
     return tuple(dict.fromkeys(storable(source)[:_LONGEST_SOURCE] for source in sources))[:_MOST_SOURCES]
 
 
-def in_doubt(name: str) -> str:
+def in_doubt_text(name: str) -> str:
     """Return the result of a write whose end is unknown."""
     return (
         f"It is not known whether {name} was carried out: the call broke off. It may have had its effect, so it is not "
@@ -36,14 +36,14 @@ def in_doubt(name: str) -> str:
     )
 
 
-def too_slow(name: str, seconds: float) -> str:
+def timeout_text(name: str, seconds: float) -> str:
     return f"{name} gave no answer within {seconds:g} seconds."
 
 
-def broken(name: str) -> str:
+def fault_text(name: str) -> str:
     """Return the result of a tool with a fault of its own, whose details are for the log only."""
     return f"{name} failed because of a fault of its own. The operators can see it in the log."
 
 
-def cancelled(name: str) -> str:
+def cancelled_text(name: str) -> str:
     return f"{name} was not carried out: the work was stopped."

@@ -105,7 +105,7 @@ class ToolSource(Protocol):
 class Toolbox(Protocol):
     """The tools of this deployment."""
 
-    async def offered(self, names: Sequence[str]) -> tuple[ToolSpec, ...]:
+    async def offered_specs(self, names: Sequence[str]) -> tuple[ToolSpec, ...]:
         """Return the specs of the configured ones, in this order; `server__*` stands for all of an MCP server."""
         ...
 
@@ -150,7 +150,7 @@ class Passage:
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class SearchResult:
     """Passages, the best first, out of `documents` indexed ones."""
 
     passages: tuple[Passage, ...]
@@ -160,7 +160,7 @@ class Found:
 class Knowledge(Protocol):
     """The indexed documents."""
 
-    async def search(self, query: str, *, limit: int, filters: Mapping[str, Any]) -> Found:
+    async def search(self, query: str, *, limit: int, filters: Mapping[str, Any]) -> SearchResult:
         """Return the passages nearest to the query. `filters`: equality on metadata; a list means any of its values.
 
         Raises:
@@ -172,5 +172,5 @@ class Knowledge(Protocol):
 class NoKnowledge:
     """The null object of `Knowledge`: an empty store."""
 
-    async def search(self, query: str, *, limit: int, filters: Mapping[str, Any]) -> Found:  # noqa: ARG002  (nothing to search)
-        return Found((), 0)
+    async def search(self, query: str, *, limit: int, filters: Mapping[str, Any]) -> SearchResult:  # noqa: ARG002  (nothing to search)
+        return SearchResult((), 0)

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import ClassVar, Literal
 
-from domain.events import Recorded
+from domain.events import RecordedEvent
 from domain.projection import Key, Row, Rows
 from domain.tools.events import ToolEnded, ToolStarted
 
@@ -48,12 +48,12 @@ class ToolsProjection:
     name = "tools"
     kinds: tuple[type[Row], ...] = (ToolCallRow,)
 
-    def touches(self, recorded: Recorded) -> Iterable[tuple[type[Row], Key]]:
+    def touches(self, recorded: RecordedEvent) -> Iterable[tuple[type[Row], Key]]:
         match recorded.event:
             case ToolStarted() | ToolEnded() as event:
                 yield ToolCallRow, (event.tool_call_id,)
 
-    def project(self, recorded: Recorded, rows: Rows) -> None:
+    def project(self, recorded: RecordedEvent, rows: Rows) -> None:
         match recorded.event:
             case ToolStarted() as event:
                 rows.put(replace(_new(event), effect=event.effect, started_at=event.at))

@@ -15,7 +15,7 @@ from rich.text import Text
 _LONGEST = 100
 
 
-class Telling:
+class Narrator:
     """Prints the demo on `console`, and collects the claims that failed."""
 
     def __init__(self, console: Console) -> None:
@@ -23,17 +23,17 @@ class Telling:
         self._began = time.monotonic()
         self.broken: list[str] = []
 
-    def step(self, title: str, sentence: str) -> None:
+    def show_step(self, title: str, sentence: str) -> None:
         self._console.print(f"\n[bold]{title}[/]\n[dim]{sentence}[/]\n")
 
-    def waiting(self, text: str) -> Status:
+    def show_status(self, text: str) -> Status:
         """Return a status line for the length of a `with` block."""
         return self._console.status(f"{text} ...")
 
-    def line(self, text: str) -> None:
+    def show_line(self, text: str) -> None:
         self._console.print(Text(f"  {text}"))
 
-    def moment(self, at: float, since: float, text: str) -> None:
+    def show_event(self, at: float, since: float, text: str) -> None:
         """Print an event at `at`, in seconds after `since`; both in Unix seconds."""
         self._console.print(Text.assemble((f"  {at - since:+6.1f} s  ", "dim"), text))
 
@@ -42,21 +42,21 @@ class Telling:
         if not held:
             self.broken.append(claim)
 
-    def talk(self, agent: str, message: str, response: httpx2.Response) -> None:
+    def show_exchange(self, agent: str, message: str, response: httpx2.Response) -> None:
         answer = response.json()["response"] if response.status_code == httpx2.codes.OK else response.text
         for who, words, colour in (("you", message, "cyan"), (agent, str(answer), "green")):
             self._console.print(Panel(Text(words), title=who, title_align="left", border_style=colour))
 
-    def books(self, calls: Iterable[dict[str, Any]]) -> None:
+    def show_ledger(self, calls: Iterable[dict[str, Any]]) -> None:
         table = Table("call", "attempt", "state", "tokens", "cost", "model", box=None, padding=(0, 2))
         for call in calls:
             shown = [call[name] for name in ("attempt", "state", "total_tokens", "cost", "model")]
             table.add_row(call["call_id"][:8], *map(str, shown), style="yellow" if call["state"] == "unknown" else "")
         self._console.print(table)
 
-    def turns(self, turns: Iterable[dict[str, Any]]) -> None:
+    def show_turns(self, turns: Iterable[dict[str, Any]]) -> None:
         for turn in turns:
-            self.line(f"{turn['turn']}  {turn['message']}\n     {_short(turn['response'] or '')}")
+            self.show_line(f"{turn['turn']}  {turn['message']}\n     {_short(turn['response'] or '')}")
 
     def verdict(self) -> int:
         """Print the result. Returns 0 if every claim held, else 1."""

@@ -9,8 +9,8 @@ from typing import Any
 import httpx2
 from rich.console import Console
 
-from runtime.demo.narration import Telling, unix_seconds
-from runtime.demo.stage import AGENT, Stage, stage
+from runtime.demo.narration import Narrator, unix_seconds
+from runtime.demo.stage import AGENT, DemoSystem, demo_system
 from runtime.embedded.server import StartFailed
 from runtime.settings import Settings
 
@@ -31,7 +31,7 @@ _STORIES = tuple(
 
 
 @dataclass(frozen=True)
-class Killed:
+class KilledWorker:
     """A killed worker: its process id, the time (Unix seconds), and the call it was in."""
 
     pid: int
@@ -42,7 +42,7 @@ class Killed:
 def run_demo(settings: Settings) -> int:
     """Run the demo on a terminal. Returns 0 if every claim held, 1 if one did not or the demo could not end."""
     del settings  # the demo runs on defaults, whatever is set
-    telling = Telling(Console(highlight=False))
+    telling = Narrator(Console(highlight=False))
     try:
         _play(telling)
     except (StartFailed, httpx2.HTTPError, TimeoutError) as failure:
@@ -50,86 +50,92 @@ def run_demo(settings: Settings) -> int:
     return telling.verdict()
 
 
-def _play(telling: Telling) -> None:
-    telling.step("1  Start everything", "Servers, a worker and a small language model, in a directory of their own.")
-    with stage() as running:
-        with telling.waiting("starting"):
+def _play(telling: Narrator) -> None:
+    telling.show_step(
+        "1  Start everything", "Servers, a worker and a small language model, in a directory of their own."
+    )
+    with demo_system() as running:
+        with telling.show_status("starting"):
             running.wait_until_healthy()
-        telling.line(", ".join(f"{name} (process {mark.pid})" for name, mark in running.run.children.items()))
+        telling.show_line(", ".join(f"{name} (process {mark.pid})" for name, mark in running.run.children.items()))
         _greet(telling, running)
         killed, response = _interrupt(telling, running)
-        _look_at_the_books(telling, running, killed)
-        _look_at_the_history(telling, running, response)
-        telling.step("6  Stop everything", "The API first, then the worker once it has finished running work.")
-        with telling.waiting("stopping"):
+        _show_ledger(telling, running, killed)
+        _show_history(telling, running, response)
+        telling.show_step("6  Stop everything", "The API first, then the worker once it has finished running work.")
+        with telling.show_status("stopping"):
             stopped = running.stop()
         telling.check("everything has stopped, and nothing is left running", held=stopped)
 
 
-def _greet(telling: Telling, running: Stage) -> None:
-    telling.step("2  Say something", f"To the agent {AGENT}, over HTTP.")
-    with telling.waiting("the model answers"):
-        response = running.say(_GREETING, SESSION)
-    telling.talk(AGENT, _GREETING, response)
+def _greet(telling: Narrator, running: DemoSystem) -> None:
+    telling.show_step("2  Say something", f"To the agent {AGENT}, over HTTP.")
+    with telling.show_status("the model answers"):
+        response = running.send_message(_GREETING, SESSION)
+    telling.show_exchange(AGENT, _GREETING, response)
     telling.check("the agent answered", held=_is_answer(response))
 
 
-def _interrupt(telling: Telling, running: Stage) -> tuple[Killed, httpx2.Response]:
-    telling.step(
+def _interrupt(telling: Narrator, running: DemoSystem) -> tuple[KilledWorker, httpx2.Response]:
+    telling.show_step(
         "3  Kill the worker in mid-answer",
         "While the model writes, the process that waits for it gets SIGKILL. It cannot clean up or report anything.",
     )
     with ThreadPoolExecutor(1) as pool:
         for message in _STORIES:
-            asked = pool.submit(running.say, message, SESSION)
+            asked = pool.submit(running.send_message, message, SESSION)
             killed = _kill_in_call(running, asked.done)
             if killed is not None:
                 _follow(telling, running, killed, asked.done)
                 response = asked.result()
-                telling.talk(AGENT, message, response)
+                telling.show_exchange(AGENT, message, response)
                 telling.check("the caller, who waited all the while, got the answer", held=_is_answer(response))
                 return killed, response
             asked.result()
-            telling.line("the model was quicker than the kill; once more")
+            telling.show_line("the model was quicker than the kill; once more")
     raise TimeoutError("no answer took long enough to be interrupted")
 
 
-def _kill_in_call(running: Stage, answered: Callable[[], bool]) -> Killed | None:
+def _kill_in_call(running: DemoSystem, answered: Callable[[], bool]) -> KilledWorker | None:
     """Kill the worker some way into its call; None if the answer was settled before."""
-    while not (calls := _in(running.calls(), "reserved")):
+    while not (calls := _in_state(running.calls(), "reserved")):
         if answered():
             return None
         time.sleep(0.02)
     time.sleep(_INTO_THE_ANSWER_S)
-    killed = Killed(running.kill("worker"), time.time(), calls[-1]["call_id"])
+    killed = KilledWorker(running.kill("worker"), time.time(), calls[-1]["call_id"])
     return killed if _attempts(running, killed)[0]["state"] == "reserved" else None
 
 
-def _follow(telling: Telling, running: Stage, killed: Killed, answered: Callable[[], bool]) -> None:
+def _follow(telling: Narrator, running: DemoSystem, killed: KilledWorker, answered: Callable[[], bool]) -> None:
     """Report the events as they happen, until the caller has the answer."""
-    telling.moment(killed.at, killed.at, f"worker killed (process {killed.pid}); its call is lost, its caller waits")
+    telling.show_event(
+        killed.at, killed.at, f"worker killed (process {killed.pid}); its call is lost, its caller waits"
+    )
     reborn = again = False
-    with telling.waiting("Temporal gives a silent worker ten seconds, then its work to another"):
+    with telling.show_status("Temporal gives a silent worker ten seconds, then its work to another"):
         while not answered():
             pid = running.run.children["worker"].pid
             if not reborn and pid != killed.pid:
                 reborn = True
-                telling.moment(time.time(), killed.at, f"the supervisor has started another worker (process {pid})")
+                telling.show_event(time.time(), killed.at, f"the supervisor has started another worker (process {pid})")
             if not again and (later := _attempts(running, killed)[1:]):
                 again = True
-                telling.moment(unix_seconds(later[0]["at"]), killed.at, "Temporal gave it the turn; attempt 2 starts")
+                telling.show_event(
+                    unix_seconds(later[0]["at"]), killed.at, "Temporal gave it the turn; attempt 2 starts"
+                )
             time.sleep(0.1)
-    telling.moment(time.time(), killed.at, "the answer is there")
+    telling.show_event(time.time(), killed.at, "the answer is there")
 
 
-def _look_at_the_books(telling: Telling, running: Stage, killed: Killed) -> None:
-    telling.step(
+def _show_ledger(telling: Narrator, running: DemoSystem, killed: KilledWorker) -> None:
+    telling.show_step(
         "4  Look at the cost ledger",
         "Every attempt was reserved before it was made. Nobody can know whether the provider charges for the lost one,"
         " so nothing is guessed: it is unknown, up to its worst case. The others are settled, with their answers.",
     )
     calls, attempts = running.calls(), _attempts(running, killed)
-    telling.books(calls)
+    telling.show_ledger(calls)
     again = unix_seconds(attempts[-1]["at"]) - killed.at
     states = [call["state"] for call in attempts]
     telling.check("the lost attempt is unknown, the one after it settled", held=states == ["unknown", "settled"])
@@ -139,10 +145,10 @@ def _look_at_the_books(telling: Telling, running: Stage, killed: Killed) -> None
     telling.check(claim, held=0 < again <= AGAIN_WITHIN_S)
 
 
-def _look_at_the_history(telling: Telling, running: Stage, response: httpx2.Response) -> None:
-    telling.step("5  Look at the conversation", "As any client reads it.")
+def _show_history(telling: Narrator, running: DemoSystem, response: httpx2.Response) -> None:
+    telling.show_step("5  Look at the conversation", "As any client reads it.")
     turns = running.turns(SESSION)
-    telling.turns(turns)
+    telling.show_turns(turns)
     numbers = [turn["turn"] for turn in turns]
     telling.check("the turns are numbered without a gap", held=numbers == list(range(1, len(turns) + 1)))
     said = [turn["message"] for turn in turns]
@@ -153,11 +159,11 @@ def _look_at_the_history(telling: Telling, running: Stage, response: httpx2.Resp
         telling.check("the last answer on record is the one the caller got", held=same)
 
 
-def _attempts(running: Stage, killed: Killed) -> list[dict[str, Any]]:
+def _attempts(running: DemoSystem, killed: KilledWorker) -> list[dict[str, Any]]:
     return [call for call in running.calls() if call["call_id"] == killed.call_id]
 
 
-def _in(calls: list[dict[str, Any]], state: str) -> list[dict[str, Any]]:
+def _in_state(calls: list[dict[str, Any]], state: str) -> list[dict[str, Any]]:
     return [call for call in calls if call["state"] == state]
 
 

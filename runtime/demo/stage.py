@@ -14,7 +14,7 @@ from typing import Any
 import httpx2
 
 from domain.agents.names import ALI
-from runtime.data_directory import Run, running_in
+from runtime.data_directory import RunRecord, running_in
 from runtime.embedded.server import StartFailed, last_lines
 from runtime.supervisor.script import part_command
 
@@ -25,14 +25,14 @@ _STOP_TIMEOUT_S = 90.0
 _OUTSIDE = ("CONVERGIO_", "DATABASE_URL", "OPENAI_", "REDIS_URL", "TEMPORAL_")
 
 
-class Stage:
+class DemoSystem:
     """A running system of the demo's own."""
 
     def __init__(self, directory: Path, process: subprocess.Popen[bytes], log: Path) -> None:
         self.directory = directory
         self._process = process
         self._log = log
-        self._run: Run | None = None
+        self._run: RunRecord | None = None
         self._http = httpx2.Client(timeout=ANSWER_TIMEOUT_S + 10)
 
     def wait_until_healthy(self) -> None:
@@ -58,7 +58,7 @@ class Stage:
             return False
 
     @property
-    def run(self) -> Run:
+    def run(self) -> RunRecord:
         """The supervisor's latest record."""
         self._run = running_in(self.directory) or self._run
         if self._run is None:
@@ -71,7 +71,7 @@ class Stage:
         mark.kill(signal.SIGKILL)
         return mark.pid
 
-    def say(self, message: str, session_id: str) -> httpx2.Response:
+    def send_message(self, message: str, session_id: str) -> httpx2.Response:
         """Send a message, and wait for the answer."""
         body = {
             "agent_id": AGENT,
@@ -102,11 +102,11 @@ class Stage:
         except subprocess.TimeoutExpired:
             self._process.kill()
             code = self._process.wait()
-        return code == 0 and not any(mark.alive() for mark in (run.children.values() if run else ()))
+        return code == 0 and not any(mark.is_alive() for mark in (run.children.values() if run else ()))
 
 
 @contextmanager
-def stage() -> Iterator[Stage]:
+def demo_system() -> Iterator[DemoSystem]:
     """Start a system, and stop it at the end if it still runs. The shell's settings do not reach it."""
     with TemporaryDirectory(prefix="convergio-demo-") as directory:
         data, log = Path(directory) / "data", Path(directory) / "log"
@@ -115,8 +115,8 @@ def stage() -> Iterator[Stage]:
         environment = {name: value for name, value in up.full_environment().items() if name not in outside}
         environment["CONVERGIO_RATE_LIMIT"] = "off"  # the demo reads the cost ledger many times a second
         with log.open("wb") as output:
-            process = subprocess.Popen(up.tethered(), env=environment, stdout=output, stderr=output)  # noqa: S603  (ourselves)
-        started = Stage(data, process, log)
+            process = subprocess.Popen(up.tethered_argv(), env=environment, stdout=output, stderr=output)  # noqa: S603  (ourselves)
+        started = DemoSystem(data, process, log)
         try:
             yield started
         finally:

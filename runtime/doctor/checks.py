@@ -16,7 +16,7 @@ from temporalio.client import Client
 from temporalio.service import RPCError
 
 from adapters.postgres.ledger.pool import connect
-from adapters.postgres.migrate import applied, known
+from adapters.postgres.migrate import applied_migrations, known_migrations
 from domain.errors import Unavailable
 from runtime import temporal
 from runtime.settings import Settings
@@ -57,7 +57,7 @@ def _database(url: str | None) -> Iterator[Finding]:
     try:
         with connect(url) as connection:
             yield _versions(connection)
-            missing = [name for name in known() if name not in applied(url)]
+            missing = [name for name in known_migrations() if name not in applied_migrations(url)]
             yield _finding("migrations", not missing, f"missing: {', '.join(missing)}" if missing else "current")
             if not missing:
                 yield from _projections(connection)
@@ -100,18 +100,18 @@ async def _temporal(settings: Settings) -> list[Finding]:
 
 
 async def _search_attributes(client: Client) -> Finding:
-    missing = await temporal.unregistered(client)
+    missing = await temporal.missing_attributes(client)
     return _finding("search attributes", not missing, f"missing: {', '.join(missing)}" if missing else "registered")
 
 
 async def _workers(client: Client) -> Finding:
     request = DescribeTaskQueueRequest(
         namespace=client.namespace,
-        task_queue=TaskQueue(name=queues.FLOW),
+        task_queue=TaskQueue(name=queues.WORKFLOW_QUEUE),
         task_queue_type=TaskQueueType.TASK_QUEUE_TYPE_WORKFLOW,
     )
     pollers = (await client.workflow_service.describe_task_queue(request)).pollers
-    return _finding("workers", bool(pollers), f"{len(pollers)} on {queues.FLOW}")
+    return _finding("workers", bool(pollers), f"{len(pollers)} on {queues.WORKFLOW_QUEUE}")
 
 
 def _valkey(url: str | None) -> Finding:

@@ -4,7 +4,7 @@ import signal
 from collections.abc import Mapping
 
 from runtime.embedded.probe import answers_http
-from runtime.supervisor.process import Command
+from runtime.supervisor.process import ProcessCommand
 from runtime.supervisor.script import part_command
 
 
@@ -30,15 +30,15 @@ class ModelServer:
         return self._environment
 
     @property
-    def shown(self) -> Mapping[str, str]:
+    def display_urls(self) -> Mapping[str, str]:
         return {"Model": self.url}
 
     def prepare(self) -> None:
         """Nothing: its file is part of the installed packages, or was read when the plan was made."""
 
-    def command(self) -> Command:
+    def command(self) -> ProcessCommand:
         return part_command("model", "--port", str(self._port))
 
-    def ready(self, pid: int) -> bool:
+    def is_ready(self, pid: int) -> bool:
         del pid  # a port of ours answers for itself
         return answers_http(self._port, "/health")

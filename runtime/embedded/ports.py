@@ -25,21 +25,21 @@ class Ports:
         """Return `preferred` if it is free, else a port that the operating system has free."""
         port = preferred
         while not self.take(port, host):
-            port = _from_the_system()
+            port = _free_port()
         return port
 
     def take(self, port: int, host: str = _LOOPBACK) -> bool:
         """Allocate the port; return True if that succeeded."""
-        if port == 0 or port in self._held or (name := _named(port)) is None:
+        if port == 0 or port in self._held or (name := _claim_name(port)) is None:
             return False
-        if (bound := _bound(port, host)) is None:
+        if (bound := _bind(port, host)) is None:
             os.close(name)
             return False
         self._held[port] = (name, bound)
         return True
 
 
-def _named(port: int) -> int | None:
+def _claim_name(port: int) -> int | None:
     """Return a descriptor that owns the port's name, None if another process has it."""
     holder = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
@@ -57,7 +57,7 @@ def _release(held: dict[int, tuple[int, int]]) -> None:
             os.close(descriptor)
 
 
-def _bound(port: int, host: str) -> int | None:
+def _bind(port: int, host: str) -> int | None:
     """Return the descriptor of a socket bound to the port, None if it is in use or not permitted."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     probe = socket.socket(family, socket.SOCK_STREAM)
@@ -70,7 +70,7 @@ def _bound(port: int, host: str) -> int | None:
     return probe.detach()
 
 
-def _from_the_system() -> int:
+def _free_port() -> int:
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
         probe.bind((_LOOPBACK, 0))
         port: int = probe.getsockname()[1]

@@ -12,7 +12,7 @@ from urllib.parse import quote
 from runtime.embedded.postgres_user import choose_user
 from runtime.embedded.programs import postgres_programs
 from runtime.embedded.server import StartFailed
-from runtime.supervisor.process import Command, Mark, User
+from runtime.supervisor.process import ProcessCommand, ProcessIdentity, ProcessUser
 
 _NAME = "convergio"  # of the role and of the database
 _SOCKET_PATH_LIMIT = 107
@@ -69,7 +69,7 @@ class PostgresServer:
         return {"DATABASE_URL": self.url}
 
     @property
-    def shown(self) -> Mapping[str, str]:
+    def display_urls(self) -> Mapping[str, str]:
         return {"PostgreSQL": self.url if self._has_socket else f"postgresql://{_NAME}@127.0.0.1:{self._port}/{_NAME}"}
 
     @property
@@ -83,9 +83,9 @@ class PostgresServer:
         _give([self._home, self._sockets], user)
         if not self._data.exists():
             self._initialise(user)
-        self._forget_dead()
+        self._replace_dead_pid()
 
-    def command(self) -> Command:
+    def command(self) -> ProcessCommand:
         settings = {
             **_SETTINGS,
             **({} if self._durable else _NOT_DURABLE),
@@ -96,9 +96,9 @@ class PostgresServer:
         flags = [word for key, value in settings.items() for word in ("-c", f"{key}={value}")]
         # As an orphan it shuts down at once; the next start recovers from its log.
         argv = (str(postgres_programs() / "postgres"), "-D", str(self._data), *flags)
-        return Command(argv, user=self._user(), orphan_signal=signal.SIGQUIT)
+        return ProcessCommand(argv, user=self._user(), orphan_signal=signal.SIGQUIT)
 
-    def ready(self, pid: int) -> bool:
+    def is_ready(self, pid: int) -> bool:
         lines = self._pid_file_lines()
         return len(lines) > _STATUS_LINE and lines[0] == str(pid) and lines[_STATUS_LINE].strip() == "ready"
 
@@ -108,11 +108,11 @@ class PostgresServer:
         except FileNotFoundError:
             return []
 
-    def _user(self) -> User | None:
+    def _user(self) -> ProcessUser | None:
         owner = self._data.stat().st_uid if self._data.exists() else None
         return choose_user(owner, home=self._home, programs=postgres_programs())
 
-    def _initialise(self, user: User | None) -> None:
+    def _initialise(self, user: ProcessUser | None) -> None:
         """Create the cluster and its database in a temporary place, so that a killed start leaves no half of it."""
         new = self._home / "data.new"
         shutil.rmtree(new, ignore_errors=True)
@@ -131,15 +131,15 @@ class PostgresServer:
         # atomic: the data directory exists only once it is complete
         new.rename(self._data)
 
-    def _forget_dead(self) -> None:
+    def _replace_dead_pid(self) -> None:
         """Replace a killed server's pid if another process has it by now: PostgreSQL would take that for a server.
 
         The file must stay, for it also leads to shared memory by which orphans of the killed server are noticed. So it
         gets this process's pid: PostgreSQL knows that its parent is no server.
         """
         lines = self._pid_file_lines()
-        mark = Mark.of(int(lines[0]), "postgres") if lines else None
-        if mark is not None and mark.alive():
+        mark = ProcessIdentity.of(int(lines[0]), "postgres") if lines else None
+        if mark is not None and mark.is_alive():
             return  # PostgreSQL reports that itself, and better
         if lines:
             (self._data / _PID_FILE).write_text("\n".join([str(os.getpid()), *lines[1:], ""]))
@@ -147,16 +147,16 @@ class PostgresServer:
             leftover.unlink()
 
 
-def _give(paths: list[Path], user: User | None) -> None:
+def _give(paths: list[Path], user: ProcessUser | None) -> None:
     if user is not None:
         for path in paths:
             os.chown(path, user.uid, user.gid)
 
 
-def _run(argv: list[str], user: User | None, text: str = "") -> None:
-    command = Command(tuple(argv), user=user)
+def _run(argv: list[str], user: ProcessUser | None, text: str = "") -> None:
+    command = ProcessCommand(tuple(argv), user=user)
     done = subprocess.run(  # noqa: S603  (our own programs)
-        command.tethered(), input=text, capture_output=True, text=True, timeout=_INIT_TIMEOUT_S, check=False
+        command.tethered_argv(), input=text, capture_output=True, text=True, timeout=_INIT_TIMEOUT_S, check=False
     )
     if done.returncode != 0:
         raise StartFailed(f"{Path(argv[0]).name} failed:\n{done.stdout}{done.stderr}".rstrip())

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Protocol
 
-from runtime.supervisor.process import Command
+from runtime.supervisor.process import ProcessCommand
 
 START_TIMEOUT_S = 60.0
 _STOP_TIMEOUT_S = 15.0
@@ -34,7 +34,7 @@ class Server(Protocol):
         ...
 
     @property
-    def shown(self) -> Mapping[str, str]:
+    def display_urls(self) -> Mapping[str, str]:
         """Labels and URLs to show to people."""
         ...
 
@@ -46,15 +46,15 @@ class Server(Protocol):
         """
         ...
 
-    def command(self) -> Command: ...
+    def command(self) -> ProcessCommand: ...
 
-    def ready(self, pid: int) -> bool:
+    def is_ready(self, pid: int) -> bool:
         """Return True if process `pid` answers as this server. Blocks for a second at most."""
         ...
 
 
 @contextmanager
-def running(server: Server, log: Path, *, timeout_s: float = START_TIMEOUT_S) -> Iterator[None]:
+def run_server(server: Server, log: Path, *, timeout_s: float = START_TIMEOUT_S) -> Iterator[None]:
     """Run `server` for the length of the block, its output appended to `log`.
 
     Raises:
@@ -64,7 +64,7 @@ def running(server: Server, log: Path, *, timeout_s: float = START_TIMEOUT_S) ->
     command = server.command()
     with log.open("ab") as output:
         process = subprocess.Popen(  # noqa: S603  (our own servers)
-            command.tethered(),
+            command.tethered_argv(),
             env=command.full_environment(),
             stdin=subprocess.DEVNULL,
             stdout=output,
@@ -80,7 +80,7 @@ def running(server: Server, log: Path, *, timeout_s: float = START_TIMEOUT_S) ->
 
 def _wait(server: Server, process: subprocess.Popen[bytes], log: Path, timeout_s: float) -> None:
     deadline = time.monotonic() + timeout_s
-    while not server.ready(process.pid):
+    while not server.is_ready(process.pid):
         if process.poll() is not None:
             raise StartFailed(f"{server.name} ended with code {process.returncode}:\n{last_lines(log)}")
         if time.monotonic() > deadline:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from runtime.embedded.probe import answers_http
 from runtime.embedded.programs import temporal_program
-from runtime.supervisor.process import Command
+from runtime.supervisor.process import ProcessCommand
 
 DYNAMIC_CONFIG: Mapping[str, object] = {
     # The default of 20 a second and shard puts a 50 ms tick on every hand-over inside the server, which has one shard.
@@ -90,13 +90,13 @@ class TemporalServer:
         return {"TEMPORAL_ADDRESS": self.address} | ({"TEMPORAL_UI_URL": self.ui_url} if self.ui_url else {})
 
     @property
-    def shown(self) -> Mapping[str, str]:
+    def display_urls(self) -> Mapping[str, str]:
         return {"Temporal": self.address} | ({"Temporal Web UI": self.ui_url} if self.ui_url else {})
 
     def prepare(self) -> None:
         self._file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
 
-    def command(self) -> Command:
+    def command(self) -> ProcessCommand:
         flags = ["--ip", "127.0.0.1", "--port", str(self._port), "--http-port", str(self._http_port)]
         flags += ["--headless"] if self._inner_ui is None else self._ui_flags(*self._inner_ui)
         flags += ["--dynamic-config-value", f'frontend.httpAllowedHosts=["{self._http_host}"]']
@@ -106,12 +106,14 @@ class TemporalServer:
             flags += ["--dynamic-config-value", f"{key}={str(value).lower()}"]
         for name in self._search_attributes:
             flags += ["--search-attribute", f"{name}=Keyword"]
-        return Command((str(temporal_program()), "server", "start-dev", *flags), {"GOMEMLIMIT": f"{HEAP_MIB}MiB"})
+        return ProcessCommand(
+            (str(temporal_program()), "server", "start-dev", *flags), {"GOMEMLIMIT": f"{HEAP_MIB}MiB"}
+        )
 
     def _ui_flags(self, host: str, port: int) -> list[str]:
         return ["--ui-ip", host, "--ui-port", str(port), "--ui-disable-news-fetch"]
 
-    def ready(self, pid: int) -> bool:
+    def is_ready(self, pid: int) -> bool:
         del pid  # the port is reserved for this server
         return answers_http(self._http_port, "/api/v1/namespaces/default", name=self._http_host)
 

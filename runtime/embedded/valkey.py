@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from runtime.embedded.programs import valkey_program
-from runtime.supervisor.process import Command
+from runtime.supervisor.process import ProcessCommand
 
 
 class ValkeyServer:
@@ -29,13 +29,13 @@ class ValkeyServer:
         return {"REDIS_URL": self.url}
 
     @property
-    def shown(self) -> Mapping[str, str]:
+    def display_urls(self) -> Mapping[str, str]:
         return {"Valkey": self.url}
 
     def prepare(self) -> None:
         self._directory.mkdir(mode=0o700, parents=True, exist_ok=True)
 
-    def command(self) -> Command:
+    def command(self) -> ProcessCommand:
         options = {
             "port": self._port,
             "bind": "127.0.0.1",
@@ -46,9 +46,9 @@ class ValkeyServer:
             "logfile": "",
         }
         flags = [word for name, value in options.items() for word in (f"--{name}", str(value))]
-        return Command((str(valkey_program()), *flags))
+        return ProcessCommand((str(valkey_program()), *flags))
 
-    def ready(self, pid: int) -> bool:
+    def is_ready(self, pid: int) -> bool:
         del pid  # the port is reserved for this server
         try:
             with socket.create_connection(("127.0.0.1", self._port), timeout=1) as connection:

@@ -14,16 +14,24 @@ from temporalio.client import Client
 from api.app import ApiParts, ApiSettings, create_app
 from api.graphflow.definition_requests import YAML
 from api.health.service import Probes
-from api.http.server import Http
+from api.http.server import BoundedHttpProtocol
 from domain.approvals import policy_record
-from domain.governance.ports import Unlimited
+from domain.governance.ports import NoRateLimit
 from domain.keys.ports import KeyStore
 from runtime import temporal
-from runtime.event_loop import freeze, quick_loop
+from runtime.event_loop import freeze_garbage_collector, uvloop_runner
 from runtime.settings import Settings
 from runtime.wiring import health_probes as probes
 from runtime.wiring.api_routes import make_routers
-from runtime.wiring.parts import Parts, answers, keys, make_parts, positions, rate_limiter, rate_limiter_meanwhile
+from runtime.wiring.parts import (
+    Parts,
+    keys,
+    make_answer_store,
+    make_fallback_limiter,
+    make_parts,
+    make_positions,
+    make_rate_limiter,
+)
 
 CONNECTIONS = 16
 _GRACE_S = 30
@@ -31,7 +39,7 @@ _GRACE_S = 30
 
 def run_api(settings: Settings) -> None:
     """Run the process `convergio api`."""
-    with quick_loop() as runner:
+    with uvloop_runner() as runner:
         runner.run(_run(settings))
 
 
@@ -41,14 +49,14 @@ async def _run(settings: Settings) -> None:
         app,
         host=settings.host,
         port=settings.port,
-        http=Http,
+        http=BoundedHttpProtocol,
         log_config=None,
         access_log=False,
         server_header=False,
         proxy_headers=False,
         timeout_graceful_shutdown=_GRACE_S,
     )
-    freeze()
+    freeze_garbage_collector()
     await uvicorn.Server(config).serve()
 
 
@@ -59,7 +67,7 @@ def make_app(settings: Settings, parts: Parts, client: Client, *, known: KeyStor
     """
     if not settings.auth_on:
         parts.risks.refuse_without_keys()
-    limiter, live = rate_limiter(settings), positions(parts)
+    limiter, live = make_rate_limiter(settings), make_positions(parts)
 
     @asynccontextmanager
     async def lifespan(_: Any) -> AsyncIterator[None]:
@@ -67,13 +75,13 @@ def make_app(settings: Settings, parts: Parts, client: Client, *, known: KeyStor
         await asyncio.to_thread(policy_record.refuse_other, parts.ledger, parts.risks)
         # after the database is open: it reads the positions
         live.start()
-        if not isinstance(limiter, Unlimited):
+        if not isinstance(limiter, NoRateLimit):
             await limiter.warm()
         try:
             yield
         finally:
             live.close()
-            if not isinstance(limiter, Unlimited):
+            if not isinstance(limiter, NoRateLimit):
                 await limiter.close()
             await parts.toolbox.aclose()
             await parts.model.aclose()
@@ -82,10 +90,10 @@ def make_app(settings: Settings, parts: Parts, client: Client, *, known: KeyStor
     return create_app(
         ApiParts(
             settings=_api_settings(settings),
-            answers=answers(parts),
+            answers=make_answer_store(parts),
             keys=known or keys(settings),
             limiter=limiter,
-            limiter_meanwhile=rate_limiter_meanwhile(settings),
+            limiter_meanwhile=make_fallback_limiter(settings),
             probes=Probes(
                 probes.servers(settings, parts, client), live.states, partial(probes.tool_servers, parts.toolbox)
             ),

@@ -15,12 +15,12 @@ from activities.interceptor import RefusalInterceptor
 from domain.approvals import policy_record
 from domain.errors import Invalid
 from runtime import temporal
-from runtime.event_loop import freeze, quick_loop, stop_on_signals
-from runtime.memory import Collector, cached_runs
+from runtime.event_loop import freeze_garbage_collector, stop_on_signals, uvloop_runner
+from runtime.memory import EvictionCollector, cached_runs
 from runtime.settings import Settings
 from runtime.supervisor.readiness import announce_ready
 from runtime.wiring.parts import Parts, make_parts
-from runtime.wiring.worker_activities import offers
+from runtime.wiring.worker_activities import worker_options
 from workflows.message_guard import WellFormedMessages
 from workflows.task_queues import model_queue
 
@@ -33,7 +33,7 @@ EAGER = 10
 """Limit on activities that a workflow task may start eagerly in its own process, without a server round trip."""
 
 
-def workers(
+def make_workers(
     settings: Settings,
     client: Client,
     parts: Parts,
@@ -45,7 +45,7 @@ def workers(
     Raises:
         Invalid: there is no such queue.
     """
-    offered = offers(settings, client, parts, run_made)
+    offered = worker_options(settings, client, parts, run_made)
     wanted = queues or tuple(offered)
     waiting = model_queue(parts.provider.name)
     slots = ModelSlots(settings.model_concurrency, waiting if waiting in wanted else None)
@@ -83,7 +83,7 @@ def _deployment(settings: Settings) -> WorkerDeploymentConfig | None:
     )
 
 
-async def work(all_workers: Sequence[Worker], stop: asyncio.Event) -> None:
+async def run_until_stopped(all_workers: Sequence[Worker], stop: asyncio.Event) -> None:
     """Run the workers until `stop` is set, then let running work finish."""
     running = [asyncio.create_task(worker.run()) for worker in all_workers]
     stopped = asyncio.create_task(stop.wait())
@@ -95,7 +95,7 @@ async def work(all_workers: Sequence[Worker], stop: asyncio.Event) -> None:
 
 def run_worker(settings: Settings, queues: Sequence[str] | None) -> None:
     """Run the process `convergio worker`."""
-    with quick_loop() as runner:
+    with uvloop_runner() as runner:
         runner.run(_run(settings, queues))
 
 
@@ -106,14 +106,14 @@ async def _run(settings: Settings, queues: Sequence[str] | None) -> None:
     try:
         await asyncio.to_thread(policy_record.refuse_other, parts.ledger, parts.risks)
         client = await temporal.connect(settings)
-        collector = Collector(cached_runs(settings.run_cache_mb))
-        running = workers(settings, client, parts, queues, collector.run_made)
-        freeze()
+        collector = EvictionCollector(cached_runs(settings.run_cache_mb))
+        running = make_workers(settings, client, parts, queues, collector.count_run)
+        freeze_garbage_collector()
         collecting = asyncio.create_task(collector.keep_collecting())
         # only now: the supervisor takes the worker for ready on this
         announce_ready(settings.ready_file)
         structlog.get_logger("worker").info("working", queues=[worker.task_queue for worker in running])
-        await work(running, stop)
+        await run_until_stopped(running, stop)
         collecting.cancel()
     finally:
         await parts.toolbox.aclose()

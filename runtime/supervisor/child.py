@@ -10,7 +10,7 @@ from pathlib import Path
 import structlog
 
 from runtime.embedded.server import START_TIMEOUT_S, Server, StartFailed, last_lines
-from runtime.supervisor.process import Mark
+from runtime.supervisor.process import ProcessIdentity
 from runtime.supervisor.relay import Show
 
 _LONGEST_LINE = 1 << 20
@@ -21,7 +21,7 @@ _BY_OTHERS = {signal.SIGKILL, signal.SIGTERM}
 """Signals that do not indicate a fault of the process they end."""
 
 
-class Child:
+class SupervisedProcess:
     """Runs `server` with `environment` added. Its output goes to `log_file`, or line by line to `show`."""
 
     def __init__(
@@ -29,7 +29,7 @@ class Child:
         server: Server,
         *,
         environment: Mapping[str, str],
-        born: Callable[[str, Mark | None], None],
+        born: Callable[[str, ProcessIdentity | None], None],
         show: Show,
         log_file: Path | None = None,
         first_attempts: int = 1,
@@ -61,7 +61,7 @@ class Child:
             else:
                 return
 
-    async def keep(self) -> None:
+    async def keep_running(self) -> None:
         """Restart it whenever it ends, for ever; with growing pauses if it fails by itself within a minute."""
         clock = asyncio.get_running_loop().time
         pause, was_ready = _FIRST_PAUSE_S, True
@@ -112,7 +112,7 @@ class Child:
             await process.wait()
             raise StartFailed(f"{self.name} was not ready after {START_TIMEOUT_S:.0f} s: {self._last()}") from None
         took = asyncio.get_running_loop().time() - started
-        self._log.info("ready", pid=process.pid, took_s=round(took, 2), **self._server.shown)
+        self._log.info("ready", pid=process.pid, took_s=round(took, 2), **self._server.display_urls)
 
     async def _spawn(self) -> Process:
         command = self._server.command()
@@ -120,7 +120,7 @@ class Child:
         try:
             # In the main thread: the child is tied to the thread that starts it.
             self._process = await asyncio.create_subprocess_exec(
-                *command.tethered(),
+                *command.tethered_argv(),
                 env={**command.full_environment(), **self._environment},
                 stdin=DEVNULL,
                 stdout=output or PIPE,
@@ -132,13 +132,13 @@ class Child:
         finally:
             if output:
                 output.close()
-        self._born(self.name, Mark.of(self._process.pid, Path(command.argv[0]).name))
+        self._born(self.name, ProcessIdentity.of(self._process.pid, Path(command.argv[0]).name))
         if self._process.stdout is not None:
             self._reader = asyncio.create_task(self._relay(self._process.stdout))
         return self._process
 
     async def _until_ready(self, process: Process) -> None:
-        while not await asyncio.to_thread(self._server.ready, process.pid):
+        while not await asyncio.to_thread(self._server.is_ready, process.pid):
             if process.returncode is not None:
                 raise StartFailed(f"{self.name} ended with code {process.returncode}: {self._last()}")
             await asyncio.sleep(_POLL_S)

@@ -8,19 +8,19 @@ from adapters.gguf import UnusableFile, read_model_file
 from adapters.local_model import MODEL_NAME
 from runtime.embedded import ModelServer, Ports, PostgresServer, Server, StartFailed, TemporalServer, ValkeyServer
 from runtime.settings import Settings
-from runtime.supervisor.own_processes import Api, Background
+from runtime.supervisor.own_processes import ApiProcess, BackgroundProcess
 
 POSTGRES_PORT, TEMPORAL_PORT, TEMPORAL_UI_PORT, VALKEY_PORT, MODEL_PORT = 54320, 7233, 8233, 63790, 8081
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class ProcessPlan:
     """`servers` are embedded, `elsewhere` named by the environment, and `moved` on other ports than the default."""
 
     servers: tuple[Server, ...]
     elsewhere: Mapping[str, str]
-    parts: tuple[Background, ...]
-    api: Api
+    parts: tuple[BackgroundProcess, ...]
+    api: ApiProcess
     directory: Path
     ports: Ports
     named: Mapping[str, str]
@@ -33,36 +33,36 @@ class Plan:
             told |= server.environment
         return told
 
-    def shown(self) -> dict[str, str]:
+    def display_urls(self) -> dict[str, str]:
         """Return labels and URLs to show to people, the API first."""
-        found = dict(self.api.shown)
+        found = dict(self.api.display_urls)
         for server in self.servers:
-            found |= server.shown
+            found |= server.display_urls
         return {**found, **self.elsewhere}
 
 
-def make_plan(settings: Settings, *, llm: bool) -> Plan:
+def make_plan(settings: Settings, *, llm: bool) -> ProcessPlan:
     """Choose servers and ports.
 
     Raises:
         StartFailed: the port that was asked for the API is taken, or the local model's file cannot be used.
     """
-    chosen = _Chosen()
+    chosen = _PortAllocation()
     directory = settings.data_dir.absolute()
     servers, elsewhere = _servers(settings, directory, chosen, llm=llm)
-    return Plan(
+    return ProcessPlan(
         servers=tuple(servers),
         elsewhere=elsewhere,
-        parts=tuple(Background(name, directory / "run" / name) for name in ("worker", "projections")),
-        api=Api(settings.host, _api_port(settings, chosen)),
+        parts=tuple(BackgroundProcess(name, directory / "run" / name) for name in ("worker", "projections")),
+        api=ApiProcess(settings.host, _api_port(settings, chosen)),
         directory=directory,
         ports=chosen.ports,
-        named=_named(settings),
+        named=_named_by_environment(settings),
         moved=chosen.moved,
     )
 
 
-def _named(settings: Settings) -> dict[str, str]:
+def _named_by_environment(settings: Settings) -> dict[str, str]:
     names = {
         "DATABASE_URL": settings.database_url,
         "TEMPORAL_ADDRESS": settings.temporal_address,
@@ -73,7 +73,7 @@ def _named(settings: Settings) -> dict[str, str]:
     return {name: value for name, value in names.items() if value is not None}
 
 
-class _Chosen:
+class _PortAllocation:
     """Allocated ports, with a note of those that had to move."""
 
     def __init__(self) -> None:
@@ -87,7 +87,9 @@ class _Chosen:
         return port
 
 
-def _servers(settings: Settings, directory: Path, chosen: _Chosen, *, llm: bool) -> tuple[list[Server], dict[str, str]]:
+def _servers(
+    settings: Settings, directory: Path, chosen: _PortAllocation, *, llm: bool
+) -> tuple[list[Server], dict[str, str]]:
     servers: list[Server] = []
     elsewhere: dict[str, str] = {}
     if settings.database_url is None:
@@ -106,7 +108,7 @@ def _servers(settings: Settings, directory: Path, chosen: _Chosen, *, llm: bool)
     return servers, elsewhere
 
 
-def _model(settings: Settings, chosen: _Chosen) -> ModelServer:
+def _model(settings: Settings, chosen: _PortAllocation) -> ModelServer:
     port = chosen.port("Model", MODEL_PORT)
     if settings.local_model is None:
         return ModelServer(port, settings.model or MODEL_NAME)
@@ -118,7 +120,7 @@ def _model(settings: Settings, chosen: _Chosen) -> ModelServer:
     return ModelServer(port, settings.model or file.name, takes_tools=takes_tools)
 
 
-def _temporal(directory: Path, chosen: _Chosen) -> TemporalServer:
+def _temporal(directory: Path, chosen: _PortAllocation) -> TemporalServer:
     return TemporalServer(
         directory / "temporal",
         port=chosen.port("Temporal", TEMPORAL_PORT),
@@ -127,7 +129,7 @@ def _temporal(directory: Path, chosen: _Chosen) -> TemporalServer:
     )
 
 
-def _api_port(settings: Settings, chosen: _Chosen) -> int:
+def _api_port(settings: Settings, chosen: _PortAllocation) -> int:
     if "port" not in settings.model_fields_set or settings.port == 0:
         return chosen.port("API", settings.port, settings.host)
     if not chosen.ports.take(settings.port, settings.host):

@@ -17,7 +17,7 @@ _TETHER = str(Path(__file__).with_name("tether.py"))
 
 
 @dataclass(frozen=True, slots=True)
-class User:
+class ProcessUser:
     """The user that a child runs as. With `search` it may still pass through directories that only root may enter."""
 
     uid: int
@@ -29,7 +29,7 @@ class User:
 
 
 @dataclass(frozen=True, slots=True)
-class Command:
+class ProcessCommand:
     """A program to run; `orphan_signal` is the signal it gets when its parent dies.
 
     Its environment is `environment`, the inherited variables that every program needs, and those that `passes` names
@@ -39,10 +39,10 @@ class Command:
     argv: tuple[str, ...]
     environment: Mapping[str, str] = field(default_factory=dict)
     passes: frozenset[str] = frozenset()
-    user: User | None = None
+    user: ProcessUser | None = None
     orphan_signal: signal.Signals = signal.SIGKILL
 
-    def tethered(self) -> list[str]:
+    def tethered_argv(self) -> list[str]:
         """Return the argument list that starts the program tied to this process.
 
         Start it from the main thread: Linux sends the signal when the starting *thread* ends.
@@ -59,7 +59,7 @@ class Command:
 
 
 @dataclass(frozen=True, slots=True)
-class Mark:
+class ProcessIdentity:
     """The permanent identity of a process: its pid, its start time and its program."""
 
     pid: int
@@ -67,21 +67,21 @@ class Mark:
     program: str
 
     @classmethod
-    def of(cls, pid: int, program: str) -> "Mark | None":
+    def of(cls, pid: int, program: str) -> "ProcessIdentity | None":
         """Return the identity of a living process; None when there is none (or no `/proc` to ask)."""
-        began = _began(pid)
+        began = _start_time(pid)
         return None if began is None else cls(pid, began, program)
 
-    def alive(self) -> bool:
+    def is_alive(self) -> bool:
         """Return True if this very process still runs."""
-        return _began(self.pid) == self.began and self.program in _command_line(self.pid)
+        return _start_time(self.pid) == self.began and self.program in _command_line(self.pid)
 
     def kill(self, number: signal.Signals = signal.SIGKILL) -> None:
-        if self.alive():
+        if self.is_alive():
             os.kill(self.pid, number)
 
 
-def _began(pid: int) -> str | None:
+def _start_time(pid: int) -> str | None:
     """Return the boot id and clock ticks since boot at the start of `pid`. A zombie is not alive."""
     try:
         fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()

@@ -13,7 +13,7 @@ def announce_ready(file: Path | None) -> None:
         new.replace(file)
 
 
-def is_ready(file: Path, pid: int) -> bool:
+def has_announced(file: Path, pid: int) -> bool:
     """Return True if process `pid` has announced its readiness."""
     try:
         return file.read_text() == str(pid)

@@ -10,17 +10,17 @@ from structlog.typing import EventDict
 
 from runtime.logs import renderers
 from runtime.redaction import without_passwords
-from runtime.steady_output import steady
+from runtime.steady_output import make_non_blocking
 
 Show = Callable[[str, bytes], None]
 """Takes a part's name and one line of its output, without the line's end."""
 
 
-class Relay:
+class LogRelay:
     """Passes lines that are log events; any other line (a crash, a stray print) is turned into one."""
 
     def __init__(self, stream: TextIO | None = None) -> None:
-        self._stream = stream or steady(sys.stderr)
+        self._stream = stream or make_non_blocking(sys.stderr)
         self._renderers = renderers(self._stream)
 
     def __call__(self, part: str, line: bytes) -> None:
@@ -28,10 +28,10 @@ class Relay:
         if event is not None and not self._stream.isatty():
             self._stream.write(without_passwords(line.decode(errors="replace")) + "\n")
         else:
-            self._stream.write(self._rendered(event or _raw(part, line)) + "\n")
+            self._stream.write(self._render(event or _raw(part, line)) + "\n")
         self._stream.flush()
 
-    def _rendered(self, event: EventDict) -> str:
+    def _render(self, event: EventDict) -> str:
         rendered: Any = event
         for processor in self._renderers:
             rendered = processor(None, event.get("level", "info"), rendered)

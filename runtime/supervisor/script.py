@@ -4,7 +4,7 @@ import sys
 from pathlib import Path
 
 from runtime.settings import Settings
-from runtime.supervisor.process import Command
+from runtime.supervisor.process import ProcessCommand
 
 _PROXIES = ("ALL_PROXY", "HTTPS_PROXY", "HTTP_PROXY", "NO_PROXY")
 PASSED = frozenset(
@@ -28,10 +28,10 @@ _MODEL = frozenset({"CONVERGIO_LOG_LEVEL", "CUDA_VISIBLE_DEVICES", "OMP_NUM_THRE
 _ROOT = str(Path(__file__).parents[2])
 
 
-def part_command(*words: str) -> Command:
+def part_command(*words: str) -> ProcessCommand:
     """Return `convergio WORDS`, as `ps` shows it: by the script next to this Python, or else by its module."""
     passes = _MODEL if words[0] == "model" else PASSED
     script = Path(sys.executable).with_name("convergio")
     if script.exists():
-        return Command((str(script), *words), passes=passes)
-    return Command((sys.executable, "-m", "runtime.cli", *words), {"PYTHONPATH": _ROOT}, passes)
+        return ProcessCommand((str(script), *words), passes=passes)
+    return ProcessCommand((sys.executable, "-m", "runtime.cli", *words), {"PYTHONPATH": _ROOT}, passes)

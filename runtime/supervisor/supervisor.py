@@ -13,13 +13,13 @@ from typing import Any
 import structlog
 
 from adapters.web.guarded_proxy import GuardedProxy
-from runtime.data_directory import Held, hold
+from runtime.data_directory import DataDirectory, lock_directory
 from runtime.embedded import ModelServer, Server, StartFailed, TemporalServer
 from runtime.settings import Settings
-from runtime.steady_output import SteadyStream
-from runtime.supervisor.child import Child
-from runtime.supervisor.plan import Plan, make_plan
-from runtime.supervisor.relay import Relay
+from runtime.steady_output import NonBlockingStream
+from runtime.supervisor.child import SupervisedProcess
+from runtime.supervisor.plan import ProcessPlan, make_plan
+from runtime.supervisor.relay import LogRelay
 from runtime.supervisor.script import part_command
 from runtime.welcome import welcome
 
@@ -39,7 +39,7 @@ def up(settings: Settings, *, llm: bool) -> int:
         StartFailed: the API's port is taken.
     """
     os.umask(0o077)  # files of this process and its children are private
-    with hold(settings.data_dir.absolute()) as held:
+    with lock_directory(settings.data_dir.absolute()) as held:
         plan = make_plan(settings, llm=llm)
         return asyncio.run(Supervisor(plan, held, settings).run())
 
@@ -47,14 +47,14 @@ def up(settings: Settings, *, llm: bool) -> int:
 class Supervisor:
     """Starts the servers, migrates, starts the parts, and keeps all of them running until it has to stop."""
 
-    def __init__(self, plan: Plan, held: Held, settings: Settings) -> None:
+    def __init__(self, plan: ProcessPlan, held: DataDirectory, settings: Settings) -> None:
         self._plan = plan
         self._held = held
         self._settings = settings
-        self._relay = Relay()
+        self._relay = LogRelay()
         self._log = structlog.get_logger()
         self._logs = held.directory / "logs"
-        self._children: list[Child] = []
+        self._children: list[SupervisedProcess] = []
         self._guard: GuardedProxy | None = None
         self._keepers: list[asyncio.Task[None]] = []
         self._stop_asked: float | None = None
@@ -67,7 +67,7 @@ class Supervisor:
             if number is not signal.SIGHUP or signal.getsignal(number) is not signal.SIG_IGN:  # as under nohup
                 loop.add_signal_handler(number, self._on_signal, number)
         try:
-            started = await self._unless_stopped(self._start())
+            started = await self._run_unless_stopped(self._start())
             if started:
                 await self._stop.wait()
         except StartFailed as failure:
@@ -86,7 +86,7 @@ class Supervisor:
         elif now - self._stop_asked > _DELIBERATE_S:
             self._force.set()
 
-    async def _unless_stopped(self, work: Coroutine[Any, Any, None]) -> bool:
+    async def _run_unless_stopped(self, work: Coroutine[Any, Any, None]) -> bool:
         """Run `work`; return True if it was done before a stop was requested. Otherwise it is cancelled."""
         task, stop = asyncio.create_task(work), asyncio.create_task(self._stop.wait())
         await asyncio.wait({task, stop}, return_when=asyncio.FIRST_COMPLETED)
@@ -111,7 +111,7 @@ class Supervisor:
         except ExceptionGroup as failures:
             raise _first(failures) from None
         took_s = asyncio.get_running_loop().time() - began
-        SteadyStream(sys.stdout).write(welcome(self._plan, self._settings, took_s))
+        NonBlockingStream(sys.stdout).write(welcome(self._plan, self._settings, took_s))
 
     async def _start_in_order(self) -> None:
         await self._bring_up(filterfalse(_is_slow, self._plan.servers), to_files=True)
@@ -134,9 +134,9 @@ class Supervisor:
             for child in children:
                 group.create_task(self._start_and_keep(child))
 
-    async def _start_and_keep(self, child: Child) -> None:
+    async def _start_and_keep(self, child: SupervisedProcess) -> None:
         await child.start()
-        keeper = asyncio.create_task(child.keep())
+        keeper = asyncio.create_task(child.keep_running())
         keeper.add_done_callback(self._on_keeper_end)
         self._keepers.append(keeper)
 
@@ -146,14 +146,14 @@ class Supervisor:
             self._log.critical("supervision failed, stopping", exc_info=error)
             self._stop.set()
 
-    def _child(self, server: Server, *, to_file: bool) -> Child:
+    def _child(self, server: Server, *, to_file: bool) -> SupervisedProcess:
         log_file = self._logs / f"{server.name}.log" if to_file else None
         if log_file is not None:
             _rotate(log_file)
-        return Child(
+        return SupervisedProcess(
             server,
             environment={} if to_file else self._plan.environment(),
-            born=self._held.born,
+            born=self._held.record_child,
             show=self._relay,
             log_file=log_file,
             first_attempts=_FIRST_ATTEMPTS if to_file else 1,
@@ -162,7 +162,7 @@ class Supervisor:
     async def _migrate(self) -> None:
         command = part_command("migrate")
         process = await asyncio.create_subprocess_exec(
-            *command.tethered(),
+            *command.tethered_argv(),
             env={**command.full_environment(), **self._plan.environment()},
             stdin=DEVNULL,
             stdout=PIPE,

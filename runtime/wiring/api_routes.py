@@ -5,29 +5,29 @@ from datetime import timedelta
 from fastapi import APIRouter
 from temporalio.client import Client
 
-from activities.graphflow.validation import Calls, Proving
+from activities.graphflow.validation import CallBounds, DefinitionValidator
 from api.agents import management_routes as agent_management
 from api.agents import routes as agents
 from api.agents.model_status import AgentModels
 from api.ali import insight_routes as ali_insights
 from api.ali import routes as ali
-from api.ali.answers import Answers
-from api.ali.service import Ali
+from api.ali.answers import AnswerPresenter
+from api.ali.service import AliService
 from api.approvals import routes as approvals
-from api.approvals.service import Decisions
+from api.approvals.service import DecisionService
 from api.chat import routes as chat
 from api.chat import turn_routes as chat_turns
-from api.chat.service import Conversations
+from api.chat.service import ChatService
 from api.costs import routes as costs
 from api.graphflow import definition_routes as workflows
 from api.graphflow import generation_routes as workflow_generation
-from api.graphflow.definition_service import Desk as WorkflowDesk
-from api.graphflow.generation_context import Naming
-from api.graphflow.generation_service import Designer
+from api.graphflow.definition_service import DefinitionService as WorkflowDesk
+from api.graphflow.generation_context import NameCatalogue
+from api.graphflow.generation_service import WorkflowDesigner
 from api.http.dependencies import Positions
-from api.http.handover import Handover
+from api.http.handover import WorkHandover
 from api.swarm import routes as swarm
-from api.swarm.service import Swarms
+from api.swarm.service import SwarmService
 from domain.agents.commands import AgentCommands
 from domain.agents.tools import TOOLS
 from domain.ali.thresholds import Thresholds
@@ -35,15 +35,15 @@ from domain.graphflow.catalogue.commands import WorkflowCommands
 from domain.revocations import Revocations
 from runtime.settings import Settings
 from runtime.wiring.execution_routes import execution_routers
-from runtime.wiring.parts import Parts, catalogue, now
-from workflows.approvals.update_client import ApprovalRuns
-from workflows.chat.client import ChatRuns
-from workflows.swarm.client import SwarmRuns
+from runtime.wiring.parts import Parts, make_model_catalogue, now
+from workflows.approvals.update_client import ApprovalClient
+from workflows.chat.client import ChatClient
+from workflows.swarm.client import SwarmClient
 
 
 def make_routers(settings: Settings, parts: Parts, client: Client, live: Positions) -> tuple[APIRouter, ...]:
     """Return all routers of the API besides health and its own description."""
-    handover = Handover(Revocations(parts.ledger), now)
+    handover = WorkHandover(Revocations(parts.ledger), now)
     conversations = _conversations(settings, parts, client, live, handover)
     swarms = _swarms(settings, parts, client, live, handover)
     desk = _workflows(parts, live)
@@ -51,7 +51,7 @@ def make_routers(settings: Settings, parts: Parts, client: Client, live: Positio
         chat.router(conversations, parts.chats, parts.content),
         chat_turns.router(parts.ledger, now),
         ali.router(_ali(parts, live, conversations, swarms)),
-        ali_insights.router(ali_insights.Watch(parts.ali, now, Thresholds())),
+        ali_insights.router(ali_insights.InsightFinder(parts.ali, now, Thresholds())),
         agents.router(parts.agents, parts.toolbox, _models(parts)),
         agent_management.router(_desk(settings, parts, live)),
         approvals.router(parts.approvals, _decisions(parts, client, handover)),
@@ -64,10 +64,10 @@ def make_routers(settings: Settings, parts: Parts, client: Client, live: Positio
 
 
 def _conversations(
-    settings: Settings, parts: Parts, client: Client, live: Positions, handover: Handover
-) -> Conversations:
-    return Conversations(
-        ChatRuns(client),
+    settings: Settings, parts: Parts, client: Client, live: Positions, handover: WorkHandover
+) -> ChatService:
+    return ChatService(
+        ChatClient(client),
         parts.admission,
         parts.chats,
         live,
@@ -81,28 +81,28 @@ def _models(parts: Parts) -> AgentModels:
     return AgentModels(parts.costs, parts.model.default, now, takes_tools=parts.model.takes_tools)
 
 
-def _desk(settings: Settings, parts: Parts, live: Positions) -> agent_management.Desk:
+def _desk(settings: Settings, parts: Parts, live: Positions) -> agent_management.AgentManagement:
     commands = AgentCommands(parts.ledger, parts.agents, parts.toolbox.servers)
-    return agent_management.Desk(commands, parts.agents, catalogue(settings, parts), live, now)
+    return agent_management.AgentManagement(commands, parts.agents, make_model_catalogue(settings, parts), live, now)
 
 
 def _workflows(parts: Parts, live: Positions) -> WorkflowDesk:
-    calls = Calls(parts.provider.max_answer_tokens, parts.provider.takes_tools)
-    proving = Proving(
+    calls = CallBounds(parts.provider.max_answer_tokens, parts.provider.takes_tools)
+    proving = DefinitionValidator(
         parts.agents, parts.workflows, parts.toolbox, model=parts.model, prices=parts.prices, calls=calls, now=now
     )
     return WorkflowDesk(WorkflowCommands(parts.ledger), parts.workflows, parts.agents, proving, live, now)
 
 
-def _designer(parts: Parts, live: Positions, conversations: Conversations, desk: WorkflowDesk) -> Designer:
+def _designer(parts: Parts, live: Positions, conversations: ChatService, desk: WorkflowDesk) -> WorkflowDesigner:
     tools = (*TOOLS, *(f"{server}__*" for server in sorted(parts.toolbox.servers)))
-    naming = Naming(parts.agents, parts.workflows, parts.toolbox, live, tools)
-    return Designer(conversations, desk, parts.chats, content=parts.content, ledger=parts.ledger, naming=naming)
+    naming = NameCatalogue(parts.agents, parts.workflows, parts.toolbox, live, tools)
+    return WorkflowDesigner(conversations, desk, parts.chats, content=parts.content, ledger=parts.ledger, naming=naming)
 
 
-def _swarms(settings: Settings, parts: Parts, client: Client, live: Positions, handover: Handover) -> Swarms:
-    return Swarms(
-        SwarmRuns(client),
+def _swarms(settings: Settings, parts: Parts, client: Client, live: Positions, handover: WorkHandover) -> SwarmService:
+    return SwarmService(
+        SwarmClient(client),
         parts.swarms,
         parts.swarms,
         ledger=parts.ledger,
@@ -115,10 +115,10 @@ def _swarms(settings: Settings, parts: Parts, client: Client, live: Positions, h
     )
 
 
-def _ali(parts: Parts, live: Positions, conversations: Conversations, swarms: Swarms) -> ali.AliParts:
-    return ali.AliParts(
-        Ali(conversations, parts.agents, parts.chats, parts.content, live),
-        Answers(parts.tools, parts.content, live),
+def _ali(parts: Parts, live: Positions, conversations: ChatService, swarms: SwarmService) -> ali.AliDependencies:
+    return ali.AliDependencies(
+        AliService(conversations, parts.agents, parts.chats, parts.content, live),
+        AnswerPresenter(parts.tools, parts.content, live),
         conversations,
         swarms,
         parts.chats,
@@ -127,6 +127,6 @@ def _ali(parts: Parts, live: Positions, conversations: Conversations, swarms: Sw
     )
 
 
-def _decisions(parts: Parts, client: Client, handover: Handover) -> Decisions:
-    runs = ApprovalRuns(client, notices=parts.webhooks is not None)
-    return Decisions(runs, parts.ledger, parts.content, parts.instructions, now, handover=handover)
+def _decisions(parts: Parts, client: Client, handover: WorkHandover) -> DecisionService:
+    runs = ApprovalClient(client, notices=parts.webhooks is not None)
+    return DecisionService(runs, parts.ledger, parts.content, parts.instructions, now, handover=handover)

@@ -7,29 +7,29 @@ from temporalio.client import Client
 
 from activities.graphflow.context import graph_parts
 from activities.graphflow.execution_activities import RunActivities
-from activities.graphflow.messages import Request, RunAsked, RunBegun
-from activities.graphflow.plans import Plans
+from activities.graphflow.messages import RunControlRequest, RunRequest, RunStart
+from activities.graphflow.plans import WorkflowPlans
 from api.graphflow import diagram_routes as workflow_diagrams
 from api.graphflow import execution_routes as workflow_executions
-from api.graphflow.execution_service import Executions, Recording
+from api.graphflow.execution_service import ExecutionRecorder, ExecutionService
 from api.http.dependencies import Positions
-from api.http.handover import Handover
+from api.http.handover import WorkHandover
 from domain.graphflow.catalogue.commands import WorkflowCommands
 from runtime.settings import Settings
 from runtime.wiring.parts import Parts, now
-from workflows.graphflow.client import GraphRuns
-from workflows.task_queues import FLOW, model_queue
+from workflows.graphflow.client import ExecutionClient
+from workflows.task_queues import WORKFLOW_QUEUE, model_queue
 
 
 def execution_routers(
-    settings: Settings, parts: Parts, client: Client, live: Positions, handover: Handover
+    settings: Settings, parts: Parts, client: Client, live: Positions, handover: WorkHandover
 ) -> tuple[APIRouter, ...]:
     """Return the routers of executions and of their diagrams."""
-    executions = Executions(
-        GraphRuns(client),
+    executions = ExecutionService(
+        ExecutionClient(client),
         parts.runs,
         WorkflowCommands(parts.ledger),
-        _recording(settings, parts),
+        _make_recording(settings, parts),
         ledger=parts.ledger,
         content=parts.content,
         positions=live,
@@ -40,22 +40,27 @@ def execution_routers(
     )
     return (
         workflow_diagrams.router(parts.workflows, executions),
-        workflow_executions.router(workflow_executions.RunDesk(executions, parts.runs, parts.content, now)),
+        workflow_executions.router(
+            workflow_executions.ExecutionRouteServices(executions, parts.runs, parts.content, now)
+        ),
     )
 
 
-def _recording(settings: Settings, parts: Parts) -> Recording:
-    queue, plans = FLOW if settings.model_queue == "shared" else model_queue(parts.provider.name), Plans(parts.ledger)
+def _make_recording(settings: Settings, parts: Parts) -> ExecutionRecorder:
+    queue, plans = (
+        WORKFLOW_QUEUE if settings.model_queue == "shared" else model_queue(parts.provider.name),
+        WorkflowPlans(parts.ledger),
+    )
 
     def runs() -> RunActivities:
         # a fresh cache of runs for each call: workers keep appending to them
         graphs = graph_parts(parts.ledger, parts.content, now, plans=plans)
         return RunActivities(parts.swarms, parts.toolbox, now, parts=graphs, model_queue=queue)
 
-    async def begun(asked: RunAsked) -> RunBegun:
+    async def begin(asked: RunRequest) -> RunStart:
         return await runs().begin_run(asked)
 
-    def reopened(asked: RunAsked, request: Request) -> RunBegun:
+    def reopen(asked: RunRequest, request: RunControlRequest) -> RunStart:
         return runs().reopen_run(asked, request)
 
-    return Recording(begun, reopened, lambda *place: plans.plan(*place).definition)
+    return ExecutionRecorder(begin, reopen, lambda *place: plans.plan(*place).definition)

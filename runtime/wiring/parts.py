@@ -42,15 +42,15 @@ from domain.approvals.projection import ApprovalsProjection
 from domain.approvals.rules import RiskPolicy
 from domain.chat.projection import ChatProjection
 from domain.costs.projection import CostsProjection
-from domain.events import Registry
-from domain.governance.ports import Unlimited
+from domain.events import EventRegistry
+from domain.governance.ports import NoRateLimit
 from domain.graphflow.catalogue.projection import WorkflowsProjection
 from domain.graphflow.definition.model import Definition
 from domain.graphflow.execution.projection import ExecutionsProjection
 from domain.keys.ports import StoredKey
 from domain.ledger import Ledger
 from domain.projection import Projection
-from domain.registry import registry
+from domain.registry import event_registry
 from domain.swarm.projection import SwarmProjection
 from domain.tools.projection import ToolsProjection
 from runtime.settings import Settings
@@ -79,7 +79,7 @@ def projections() -> tuple[Projection, ...]:
 class Parts:
     """The parts of a process, on one database."""
 
-    registry: Registry
+    registry: EventRegistry
     database: Database
     ledger: Ledger
     content: PostgresContent
@@ -105,14 +105,14 @@ class Parts:
 
 def make_parts(settings: Settings, *, connections: int = 8) -> Parts:
     """Build everything but the Temporal client. Open `database` before use; close it, `model` and `toolbox` last."""
-    events, database = registry(), Database(settings.database_url or "", size=connections)
+    events, database = event_registry(), Database(settings.database_url or "", size=connections)
     content = PostgresContent(database)
     recent = RecentContent(content)
     named = provider(settings)
     return Parts(
         registry=events,
         database=database,
-        ledger=Ledger(LedgerRecorder(database, recent.note), events),
+        ledger=Ledger(LedgerRecorder(database, recent.cache), events),
         content=content,
         recent=recent,
         agents=PostgresAgents(database),
@@ -159,7 +159,7 @@ def _model(settings: Settings, named: Provider) -> OpenAIModel | NoModel:
     )
 
 
-def catalogue(settings: Settings, parts: Parts) -> ProviderCatalogue:
+def make_model_catalogue(settings: Settings, parts: Parts) -> ProviderCatalogue:
     """Return the models that agents may name."""
     key = settings.openai_api_key
     return ProviderCatalogue(
@@ -170,23 +170,23 @@ def catalogue(settings: Settings, parts: Parts) -> ProviderCatalogue:
     )
 
 
-def rate_limiter(settings: Settings) -> RedisRateLimit | Unlimited:
+def make_rate_limiter(settings: Settings) -> RedisRateLimit | NoRateLimit:
     """Return the buckets in Valkey, or the null object if the limit is off."""
     if settings.rate_limit is None:
-        return Unlimited()
+        return NoRateLimit()
     requests, seconds = settings.rate_limit
     return RedisRateLimit.connect(settings.redis_url or "", requests=requests, seconds=seconds)
 
 
-def rate_limiter_meanwhile(settings: Settings) -> MemoryRateLimit | Unlimited:
+def make_fallback_limiter(settings: Settings) -> MemoryRateLimit | NoRateLimit:
     """Return the buckets of this process, for use while those in Valkey cannot be reached."""
     if settings.rate_limit is None:
-        return Unlimited()
+        return NoRateLimit()
     requests, seconds = settings.rate_limit
     return MemoryRateLimit(requests=requests, seconds=seconds)
 
 
-def answers(parts: Parts) -> PostgresAnswers:
+def make_answer_store(parts: Parts) -> PostgresAnswers:
     """Return the store of answers to requests with an idempotency key."""
     return PostgresAnswers(parts.database)
 
@@ -198,7 +198,7 @@ def keys(settings: Settings, more: Mapping[bytes, StoredKey] | None = None) -> M
     return MemoryKeys({**known, **(more or {})})
 
 
-def positions(parts: Parts) -> LivePositions:
+def make_positions(parts: Parts) -> LivePositions:
     """Return the positions of the projections, kept current by database notifications."""
     return LivePositions(parts.database.dsn, parts.database)
 

@@ -9,21 +9,21 @@ from temporalio.client import Client
 
 from activities.approvals.activities import ApprovalActivities
 from activities.chat.activities import ChatActivities
-from activities.chat.approval_hold import HoldingActivities
-from activities.chat.delegation import Delegating
-from activities.chat.history import Memory
-from activities.chat.model_step import Thinking
-from activities.chat.summary import Summarising
-from activities.chat.tool_offers import Offers
-from activities.costs.bookkeeping import Books
-from activities.costs.model_call import Calls
-from activities.graphflow.agent_node import Answering
+from activities.chat.approval_hold import TurnHoldActivities
+from activities.chat.delegation import DelegationActivities
+from activities.chat.history import ChatHistory
+from activities.chat.model_step import ModelStepActivities
+from activities.chat.summary import SummaryActivities
+from activities.chat.tool_offers import ToolOffers
+from activities.costs.bookkeeping import CostLedger
+from activities.costs.model_call import ModelCalls
+from activities.graphflow.agent_node import AgentNodeActivities
 from activities.graphflow.context import GraphParts, graph_parts
 from activities.graphflow.execution_activities import RunActivities
 from activities.graphflow.node_activities import NodeActivities
 from activities.reconcile.activities import ReconcileActivities
-from activities.reconcile.executions import LostRuns
-from activities.reconcile.swarms import LostSwarms
+from activities.reconcile.executions import RunReconciler
+from activities.reconcile.swarms import SwarmReconciler
 from activities.swarm.activities import SwarmActivities
 from activities.tools.activities import ToolActivities
 from domain.approvals import policy_record
@@ -32,13 +32,13 @@ from runtime.sandbox import QuickSandbox
 from runtime.settings import Settings
 from runtime.wiring.parts import Parts, now
 from workflows.approvals.start import start_approval
-from workflows.approvals.workflow import Approval
-from workflows.chat.workflow import AgentChat
-from workflows.graphflow.map_node import GraphItems
-from workflows.graphflow.workflow import GraphRun
-from workflows.reconcile.workflow import Reconcile
-from workflows.swarm.workflow import Swarm
-from workflows.task_queues import FLOW, IO, model_queue
+from workflows.approvals.workflow import ApprovalWorkflow
+from workflows.chat.workflow import ChatWorkflow
+from workflows.graphflow.map_node import GraphItemsWorkflow
+from workflows.graphflow.workflow import GraphWorkflow
+from workflows.reconcile.workflow import ReconcileWorkflow
+from workflows.swarm.workflow import SwarmWorkflow
+from workflows.task_queues import IO_QUEUE, WORKFLOW_QUEUE, model_queue
 
 Activities = list[Callable[..., object]]
 
@@ -48,7 +48,7 @@ LOCAL_AT_ONCE = 100
 TOOLS_AT_ONCE = 100
 
 
-def offers(
+def worker_options(
     settings: Settings, client: Client, parts: Parts, run_made: Callable[[], None] = lambda: None
 ) -> dict[str, dict[str, Any]]:
     """Return the options of `temporalio.worker.Worker` by task queue.
@@ -56,15 +56,24 @@ def offers(
     `run_made` is called for each execution put into the worker's cache.
     """
     own = model_queue(parts.provider.name)
-    books = Books(parts.ledger, parts.prices, now)
+    books = CostLedger(parts.ledger, parts.prices, now)
     graphs = graph_parts(parts.ledger, parts.recent, now)
     model = model_activities(settings, parts, graphs, books)
-    flow = _flow_activities(parts, graphs, client, books, calls_on=FLOW if settings.model_queue == "shared" else own)
+    flow = _flow_activities(
+        parts, graphs, client, books, calls_on=WORKFLOW_QUEUE if settings.model_queue == "shared" else own
+    )
     tools = ToolActivities(parts.ledger, parts.content, parts.toolbox, now).all()
     flow_slots = settings.model_concurrency + SHORT_AT_ONCE
     return {
-        FLOW: {
-            "workflows": [AgentChat, Approval, GraphItems, GraphRun, Reconcile, Swarm],
+        WORKFLOW_QUEUE: {
+            "workflows": [
+                ChatWorkflow,
+                ApprovalWorkflow,
+                GraphItemsWorkflow,
+                GraphWorkflow,
+                ReconcileWorkflow,
+                SwarmWorkflow,
+            ],
             "activities": [*flow, *model],
             "activity_executor": ThreadPoolExecutor(flow_slots + LOCAL_AT_ONCE, "ledger"),
             "max_concurrent_activities": flow_slots,
@@ -73,7 +82,7 @@ def offers(
             "workflow_runner": QuickSandbox(run_made),
         },
         own: {"activities": model, "max_concurrent_activities": settings.model_concurrency},
-        IO: {
+        IO_QUEUE: {
             "activities": tools,
             "activity_executor": ThreadPoolExecutor(TOOLS_AT_ONCE, "tools"),
             "max_concurrent_activities": TOOLS_AT_ONCE,
@@ -81,7 +90,9 @@ def offers(
     }
 
 
-def _flow_activities(parts: Parts, graphs: GraphParts, client: Client, books: Books, *, calls_on: str) -> Activities:
+def _flow_activities(
+    parts: Parts, graphs: GraphParts, client: Client, books: CostLedger, *, calls_on: str
+) -> Activities:
     """Return the short activities on the ledger. Model calls go to the queue `calls_on`."""
     chat = ChatActivities(parts.ledger, now, model_queue=calls_on)
     swarm = SwarmActivities(parts.ledger, parts.content, now, model_queue=calls_on)
@@ -90,19 +101,19 @@ def _flow_activities(parts: Parts, graphs: GraphParts, client: Client, books: Bo
         parts.ledger,
         parts.instructions,
         parts.content,
-        partial(policy_record.in_force, parts.ledger),
+        partial(policy_record.policy_in_force, parts.ledger),
         now,
         start=partial(start_approval, client),
         webhooks=parts.webhooks,
     )
     return [
         *chat.all(),
-        *HoldingActivities(parts.ledger, now).all(),
-        *Delegating(parts.content, parts.agents).all(),
+        *TurnHoldActivities(parts.ledger, now).all(),
+        *DelegationActivities(parts.content, parts.agents).all(),
         *approvals.all(),
         *swarm.all(),
         *_graph_activities(parts, graphs, client, calls_on),
-        *LostSwarms(swarm, parts.swarms, client, now).all(),
+        *SwarmReconciler(swarm, parts.swarms, client, now).all(),
         *reconcile.all(),
     ]
 
@@ -111,23 +122,23 @@ def _graph_activities(parts: Parts, graphs: GraphParts, client: Client, calls_on
     """Return the activities of workflow executions and their nodes."""
     runs = RunActivities(parts.swarms, parts.toolbox, now, parts=graphs, model_queue=calls_on)
     nodes = NodeActivities(graphs, parts.toolbox, now)
-    return [*runs.all(), *nodes.all(), *LostRuns(graphs.journal, parts.runs, client, now).all()]
+    return [*runs.all(), *nodes.all(), *RunReconciler(graphs.journal, parts.runs, client, now).all()]
 
 
-def model_activities(settings: Settings, parts: Parts, graphs: GraphParts, books: Books) -> Activities:
+def model_activities(settings: Settings, parts: Parts, graphs: GraphParts, books: CostLedger) -> Activities:
     """Return the activities that call a model."""
-    memory = Memory(parts.ledger, parts.content, parts.agents, recent=parts.recent)
-    calls = Calls(books, parts.model, now, timeout=settings.answer_time, timeouts=settings.answer_times)
-    thinking = Thinking(
+    memory = ChatHistory(parts.ledger, parts.content, parts.agents, recent=parts.recent)
+    calls = ModelCalls(books, parts.model, now, timeout=settings.answer_time, timeouts=settings.answer_times)
+    thinking = ModelStepActivities(
         memory,
         parts.recent,
         books,
         calls,
-        offers=Offers(parts.toolbox, graphs.plans.shape),
+        offers=ToolOffers(parts.toolbox, graphs.plans.shape),
         now=now,
         default_model=parts.model.default,
         max_answer_tokens=parts.provider.max_answer_tokens,
         answer_share=parts.provider.answer_share,
     )
-    summarising = Summarising(memory, calls, now, default_model=parts.model.default)
-    return [*thinking.all(), *summarising.all(), *Answering(thinking, graphs).all()]
+    summarising = SummaryActivities(memory, calls, now, default_model=parts.model.default)
+    return [*thinking.all(), *summarising.all(), *AgentNodeActivities(thinking, graphs).all()]

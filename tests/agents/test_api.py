@@ -23,7 +23,7 @@ from api.app import ApiParts, ApiSettings, create_app
 from domain.agents.commands import seed
 from domain.agents.events import EVENTS
 from domain.agents.projection import AgentsProjection
-from domain.events import Registry
+from domain.events import EventRegistry
 from domain.ledger import Ledger
 from domain.tools.ports import NoKnowledge
 
@@ -34,7 +34,7 @@ REFERENCE_KEYS = {"id", "name", "description", "status", "capabilities", "tools"
 @pytest.fixture(scope="module")
 def database(module_database_url: str) -> Iterator[Database]:
     """A database with the 48 agents."""
-    database, registry = Database(module_database_url), Registry(EVENTS)
+    database, registry = Database(module_database_url), EventRegistry(EVENTS)
     database.open()
     seed(Ledger(LedgerRecorder(database), registry), load_agent_files(DIRECTORY), datetime(2026, 11, 1, tzinfo=UTC))
     ProjectionRunner(module_database_url, registry, [AgentsProjection()]).catch_up()

@@ -54,25 +54,25 @@ async def test_the_provider_the_price_list_and_the_platform_are_asked() -> None:
     async with serving(Provider()) as url:
         catalogue = over(url)
         for model in ("offered-1", "offered-2", "priced", "the-default"):
-            assert await catalogue.knows(model)
-        assert not await catalogue.knows("nobodys")
+            assert await catalogue.has_model(model)
+        assert not await catalogue.has_model("nobodys")
 
 
 async def test_the_providers_list_is_asked_for_once_a_minute(monkeypatch: pytest.MonkeyPatch) -> None:
     provider = Provider()
     async with serving(provider) as url:
         catalogue = over(url)
-        assert not any(await asyncio.gather(*(catalogue.knows(f"model-{n}") for n in range(20))))
+        assert not any(await asyncio.gather(*(catalogue.has_model(f"model-{n}") for n in range(20))))
         assert provider.asked == [f"Bearer {KEY}"]
         monkeypatch.setattr(model_catalogue, "KEPT_S", 0.0)
         again = over(url)
-        await again.knows("one")
-        await again.knows("two")
+        await again.has_model("one")
+        await again.has_model("two")
         assert len(provider.asked) == 3
 
 
 async def test_what_has_a_price_is_known_whether_the_provider_is_there_or_not() -> None:
-    assert await over(AWAY).knows("priced")
+    assert await over(AWAY).has_model("priced")
 
 
 @pytest.mark.parametrize(
@@ -82,21 +82,21 @@ async def test_what_has_a_price_is_known_whether_the_provider_is_there_or_not() 
 async def test_nobody_can_say_while_the_provider_cannot(provider: Provider) -> None:
     async with serving(provider) as url:
         with pytest.raises(Unavailable):
-            await over(url).knows("offered-1")
+            await over(url).has_model("offered-1")
         assert len(provider.asked) == 1
 
 
 async def test_nobody_can_say_while_the_provider_is_away() -> None:
     with pytest.raises(Unavailable):
-        await over(AWAY).knows("offered-1")
+        await over(AWAY).has_model("offered-1")
 
 
 async def test_without_a_provider_prices_and_the_platform_decide() -> None:
-    assert not await over(None).knows("offered-1")
-    assert await over(None).knows("priced")
+    assert not await over(None).has_model("offered-1")
+    assert await over(None).has_model("priced")
 
 
 async def test_a_fixed_catalogue_knows_what_it_was_told() -> None:
     catalogue: ModelCatalogue = FixedCatalogue("one")
-    assert await catalogue.knows("one")
-    assert not await catalogue.knows("two")
+    assert await catalogue.has_model("one")
+    assert not await catalogue.has_model("two")

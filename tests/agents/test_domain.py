@@ -7,12 +7,12 @@ from hashlib import sha256
 import pytest
 from pydantic import ValidationError
 
-from domain.agents.aggregate import Agent, define, deploy, evolved, retire
+from domain.agents.aggregate import RegisteredAgent, define, deploy, evolve_all, retire
 from domain.agents.definition import AgentDefinition, fingerprint
 from domain.agents.events import AgentDefined, AgentDeployed, AgentRetired
-from domain.agents.policy import seeded
+from domain.agents.policy import seed_events
 from domain.errors import Conflict, Invalid, NotFound
-from domain.events import Cause, Event, Registry
+from domain.events import Cause, Event, EventRegistry
 
 AT = datetime(2026, 11, 1, 12, tzinfo=UTC)
 FILES = Cause(by="seed", because="agents/ada.md", at=AT, tenant_id="default")
@@ -40,8 +40,8 @@ def deployed(version: int, cause: Cause) -> AgentDeployed:
     return AgentDeployed(agent_version=version, **cause.fields())
 
 
-def given(*events: Event) -> Agent:
-    return evolved(Agent(), events)
+def given(*events: Event) -> RegisteredAgent:
+    return evolve_all(RegisteredAgent(), events)
 
 
 def test_a_first_definition_is_version_one() -> None:
@@ -97,23 +97,23 @@ def test_an_agent_that_was_never_defined_cannot_be_retired() -> None:
 
 
 def test_a_file_is_defined_and_deployed_at_once() -> None:
-    assert seeded(given(), ada(), FILES) == [defined(1, ada(), FILES), deployed(1, FILES)]
+    assert seed_events(given(), ada(), FILES) == [defined(1, ada(), FILES), deployed(1, FILES)]
 
 
 def test_an_unchanged_file_changes_nothing() -> None:
-    assert seeded(given(defined(1, ada(), FILES), deployed(1, FILES)), ada(), FILES) == []
+    assert seed_events(given(defined(1, ada(), FILES), deployed(1, FILES)), ada(), FILES) == []
 
 
 def test_a_changed_file_is_a_new_version_and_deployed() -> None:
     agent = given(defined(1, ada(), FILES), deployed(1, FILES))
     changed = ada(instructions="You are Ada, and you measure.")
-    assert seeded(agent, changed, FILES) == [defined(2, changed, FILES), deployed(2, FILES)]
+    assert seed_events(agent, changed, FILES) == [defined(2, changed, FILES), deployed(2, FILES)]
 
 
 def test_a_file_that_goes_back_to_an_earlier_text_is_a_change_again() -> None:
     changed = ada(color="#654321")
     agent = given(defined(1, ada(), FILES), deployed(1, FILES), defined(2, changed, FILES), deployed(2, FILES))
-    assert seeded(agent, ada(), FILES) == [defined(3, ada(), FILES), deployed(3, FILES)]
+    assert seed_events(agent, ada(), FILES) == [defined(3, ada(), FILES), deployed(3, FILES)]
 
 
 HANDS_OFF: dict[str, Sequence[Event]] = {
@@ -138,7 +138,7 @@ HANDS_OFF: dict[str, Sequence[Event]] = {
 
 @pytest.mark.parametrize("past", HANDS_OFF.values(), ids=HANDS_OFF.keys())
 def test_the_files_leave_alone_what_somebody_has_decided(past: Sequence[Event]) -> None:
-    assert seeded(given(*past), ada(instructions="You are the new Ada."), FILES) == []
+    assert seed_events(given(*past), ada(instructions="You are the new Ada."), FILES) == []
 
 
 def test_a_fingerprint_is_the_hash_of_the_canonical_json() -> None:
@@ -185,6 +185,6 @@ def test_colours_are_kept_in_capitals() -> None:
 
 
 def test_stored_events_come_back_whole() -> None:
-    registry = Registry([AgentDefined, AgentDeployed, AgentRetired])
+    registry = EventRegistry([AgentDefined, AgentDeployed, AgentRetired])
     event = defined(1, ada(model="m", temperature=0.7, aliases=("countess",)), SOMEBODY)
     assert registry.decode(*registry.encode(event)) == event

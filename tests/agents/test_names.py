@@ -8,11 +8,11 @@ from hypothesis import strategies as st
 from pydantic import TypeAdapter
 
 from domain.agents import names
-from domain.agents.aggregate import Agent, define, deploy, evolved, retire
+from domain.agents.aggregate import RegisteredAgent, define, deploy, evolve_all, retire
 from domain.agents.definition import AgentDefinition, AgentId
 from domain.agents.events import NameClaimed, NameReleased
-from domain.agents.names import Name, slug
-from domain.display_names import folded
+from domain.agents.names import AgentName, slug
+from domain.display_names import fold_name
 from domain.errors import Conflict, Invalid
 from domain.events import Cause, Event
 
@@ -26,13 +26,13 @@ def ada(**changed: object) -> AgentDefinition:
     return AgentDefinition.model_validate({**fields, **changed})
 
 
-def an_agent(*versions: AgentDefinition, deployed: int | None = None, retired: bool = False) -> Agent:
-    agent = Agent()
+def an_agent(*versions: AgentDefinition, deployed: int | None = None, retired: bool = False) -> RegisteredAgent:
+    agent = RegisteredAgent()
     for version in versions:
-        agent = evolved(agent, define(agent, version, CAUSE))
+        agent = evolve_all(agent, define(agent, version, CAUSE))
     if deployed:
-        agent = evolved(agent, deploy(agent, deployed, CAUSE))
-    return evolved(agent, retire(agent, CAUSE)) if retired else agent
+        agent = evolve_all(agent, deploy(agent, deployed, CAUSE))
+    return evolve_all(agent, retire(agent, CAUSE)) if retired else agent
 
 
 def claimed(agent_id: str) -> NameClaimed:
@@ -74,22 +74,22 @@ def test_the_same_name_makes_the_same_id(name: str) -> None:
 
 @given(TEXTS)
 def test_folding_again_changes_nothing(name: str) -> None:
-    assert folded(folded(name)) == folded(name)
+    assert fold_name(fold_name(name)) == fold_name(name)
 
 
 @pytest.mark.parametrize("other", ["ADA  LOVELACE", " ada lovelace ", "Ada\tLovelace", "Ada \uff2covelace"])
 def test_names_that_look_the_same_are_the_same(other: str) -> None:
-    assert folded(other) == folded("Ada Lovelace")
+    assert fold_name(other) == fold_name("Ada Lovelace")
 
 
 def test_an_agent_holds_the_names_of_its_newest_and_its_deployed_version() -> None:
     first, second, third = ada(aliases=("a1",)), ada(name="Beta", aliases=("a2",)), ada(name="Gamma")
-    held = names.held(an_agent(first, second, third, deployed=1))
-    assert held == {Name("id", "ada"), Name("id", "a1"), Name("name", "ada"), Name("name", "gamma")}
+    held = names.owned_names(an_agent(first, second, third, deployed=1))
+    assert held == {AgentName("id", "ada"), AgentName("id", "a1"), AgentName("name", "ada"), AgentName("name", "gamma")}
 
 
 def test_a_retired_agent_holds_its_id_only() -> None:
-    assert names.held(an_agent(ada(aliases=("a1",)), deployed=1, retired=True)) == {Name("id", "ada")}
+    assert names.owned_names(an_agent(ada(aliases=("a1",)), deployed=1, retired=True)) == {AgentName("id", "ada")}
 
 
 @pytest.mark.parametrize(
@@ -102,41 +102,41 @@ def test_a_retired_agent_holds_its_id_only() -> None:
     ],
 )
 def test_a_name_is_whose_claim_was_not_released(events: list[Event], holder: str | None) -> None:
-    assert names.holder(events) == holder
+    assert names.owner_of(events) == holder
 
 
 def test_a_name_that_somebody_has_claimed_is_taken() -> None:
-    wanted = Name("name", "ada")
+    wanted = AgentName("name", "ada")
     with pytest.raises(Conflict, match="already names ada"):
         names.refuse_taken("bob", {wanted}, {wanted.stream("default"): [claimed("ada")]}, [], "default")
     names.refuse_taken("ada", {wanted}, {wanted.stream("default"): [claimed("ada")]}, [], "default")
 
 
 def test_a_name_in_the_registry_is_taken_unless_its_agent_is_retired() -> None:
-    alias = names.Known("ada", "Ada", ["countess"], retired=False)
+    alias = names.AgentNames("ada", "Ada", ["countess"], retired=False)
     with pytest.raises(Conflict) as refused:
-        names.refuse_taken("bob", {Name("id", "countess")}, {}, [alias], "default")
+        names.refuse_taken("bob", {AgentName("id", "countess")}, {}, [alias], "default")
     assert refused.value.details == {"field": "aliases", "agent_id": "ada"}
-    gone = names.Known("ada", "Ada", ["countess"], retired=True)
-    names.refuse_taken("bob", {Name("id", "countess"), Name("name", "ada")}, {}, [gone], "default")
+    gone = names.AgentNames("ada", "Ada", ["countess"], retired=True)
+    names.refuse_taken("bob", {AgentName("id", "countess"), AgentName("name", "ada")}, {}, [gone], "default")
     with pytest.raises(Conflict):
-        names.refuse_taken("bob", {Name("id", "ada")}, {}, [gone], "default")
+        names.refuse_taken("bob", {AgentName("id", "ada")}, {}, [gone], "default")
 
 
 def test_new_names_are_claimed_and_those_left_behind_released() -> None:
     before, after = an_agent(ada(), deployed=1), an_agent(ada(name="Beta"), deployed=1)
-    claims = {Name("name", "ada").stream("default"): [claimed("ada")]}
-    changes = names.passed_on("ada", before, after, claims, CAUSE)
+    claims = {AgentName("name", "ada").stream("default"): [claimed("ada")]}
+    changes = names.name_changes("ada", before, after, claims, CAUSE)
     assert {(change.stream, change.expected, type(change.events[0])) for change in changes} == {
-        (Name("name", "ada").stream("default"), 1, NameReleased),
-        (Name("name", "beta").stream("default"), 0, NameClaimed),
+        (AgentName("name", "ada").stream("default"), 1, NameReleased),
+        (AgentName("name", "beta").stream("default"), 0, NameClaimed),
     }
 
 
 def test_a_name_that_was_never_claimed_is_not_released() -> None:
     before, after = an_agent(ada(), deployed=1), an_agent(ada(name="Beta"), deployed=1)
-    changes = names.passed_on("ada", before, after, {}, CAUSE)
-    assert [change.stream for change in changes] == [Name("name", "beta").stream("default")]
+    changes = names.name_changes("ada", before, after, {}, CAUSE)
+    assert [change.stream for change in changes] == [AgentName("name", "beta").stream("default")]
 
 
 @pytest.mark.parametrize("alias", sorted(names.RESERVED))

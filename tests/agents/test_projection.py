@@ -14,15 +14,15 @@ from adapters.postgres.ledger.pool import Database
 from adapters.postgres.ledger.recorder import LedgerRecorder
 from adapters.postgres.projections.rebuild import Rebuild
 from adapters.postgres.projections.runner import ProjectionRunner
-from domain.agents.aggregate import Agent, define, deploy, evolved, retire, stream
+from domain.agents.aggregate import RegisteredAgent, define, deploy, evolve_all, retire, stream
 from domain.agents.commands import AgentCommands, seed
 from domain.agents.definition import AgentDefinition, fingerprint
 from domain.agents.events import EVENTS, AgentDeployed
 from domain.agents.ports import AgentFilter
 from domain.agents.projection import AgentsProjection
 from domain.errors import Conflict, Forbidden, NotFound
-from domain.events import Cause, Event, Registry
-from domain.ids import derived
+from domain.events import Cause, Event, EventRegistry
+from domain.ids import derived_id
 from domain.ledger import Change, Ledger
 
 DIRECTORY = Path(__file__).parents[2] / "agents"
@@ -42,7 +42,7 @@ ADA = AgentDefinition(
     instructions="You are Ada.",
 )
 BOB = AgentDefinition(id="bob", name="Bob - Builder", description="Builds.", color="#000000", instructions="Build.")
-REGISTRY = Registry(EVENTS)
+REGISTRY = EventRegistry(EVENTS)
 
 
 class Platform:
@@ -63,13 +63,13 @@ class Platform:
         self.project()
         return changed
 
-    def agent(self, agent_id: str) -> tuple[Agent, int]:
+    def agent(self, agent_id: str) -> tuple[RegisteredAgent, int]:
         past = self.ledger.read(stream("default", agent_id))
-        return evolved(Agent(), past), len(past)
+        return evolve_all(RegisteredAgent(), past), len(past)
 
     def append(self, agent_id: str, *events: Event) -> None:
         _, stands = self.agent(agent_id)
-        self.ledger.append(Change(stream("default", agent_id), stands, events), key=derived(agent_id, stands))
+        self.ledger.append(Change(stream("default", agent_id), stands, events), key=derived_id(agent_id, stands))
         self.project()
 
 
@@ -144,7 +144,7 @@ def test_a_version_that_is_not_deployed_is_kept_but_not_served(platform: Platfor
 
 
 def test_an_agent_that_was_never_deployed_is_inactive_and_shows_its_newest_version(platform: Platform) -> None:
-    platform.append("ada", *define(Agent(), ADA, somebody(AT)))
+    platform.append("ada", *define(RegisteredAgent(), ADA, somebody(AT)))
     newer = ADA.model_copy(update={"description": "Newer."})
     platform.append("ada", *define(platform.agent("ada")[0], newer, somebody()))
     row = platform.agents.get("default", "ada")
@@ -231,7 +231,7 @@ def test_agents_of_one_id_in_two_tenants_are_two_and_the_built_in_ones_are_every
     for tenant_id in ("default", "acme"):
         mine = replace(somebody(), tenant_id=tenant_id)
         definition = BOB.model_copy(update={"description": f"Of {tenant_id}.", "aliases": ()})
-        change = Change(stream(tenant_id, "bob"), 0, define(Agent(), definition, mine))
+        change = Change(stream(tenant_id, "bob"), 0, define(RegisteredAgent(), definition, mine))
         platform.ledger.append(change, key=tenant_id)
     platform.project()
     for tenant_id, ids in (("default", ["ada", "bob"]), ("acme", ["ada", "bob"]), ("zeta", ["ada"])):
@@ -255,7 +255,7 @@ def test_a_built_in_agent_is_changed_by_nobody(platform: Platform) -> None:
     commands = AgentCommands(platform.ledger, platform.agents)
     for tenant_id in ("default", "acme"):
         mine = replace(somebody(), tenant_id=tenant_id)
-        assert commands.standing(tenant_id, "ada").built_in
+        assert commands.load(tenant_id, "ada").built_in
         with pytest.raises(Forbidden):
             commands.update("ada", {"description": "Mine."}, mine, check=lambda _: None)
         with pytest.raises(Forbidden):

@@ -13,7 +13,7 @@ from psycopg.sql import SQL, Identifier, Placeholder
 from adapters.postgres.ali import PostgresAli
 from adapters.postgres.ledger.pool import Connection, Database
 from domain.ali.insights import first_day, insights
-from domain.ali.ports import DayCost, DayTurns, Facts, RunningRun, UsualTime, WaitingApproval
+from domain.ali.ports import DayCost, DayTurns, Facts, RunningRun, UsualDuration, WaitingApproval
 from domain.ali.thresholds import Thresholds
 from domain.approvals.projection import ApprovalRow
 from domain.chat.views import TurnRow
@@ -257,7 +257,7 @@ def test_the_usual_time_is_the_95th_percentile_of_what_finished(database: Databa
             for number in range(3)
         ),
     )
-    assert facts(database).usual == (UsualTime("turn", 101, 96.0), UsualTime("swarm", 3, 3600.0))
+    assert facts(database).usual == (UsualDuration("turn", 101, 96.0), UsualDuration("swarm", 3, 3600.0))
 
 
 def test_the_rules_find_what_the_tables_show(database: Database, connection: Connection) -> None:

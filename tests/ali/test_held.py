@@ -9,10 +9,10 @@ from uuid import uuid4
 import httpx
 import pytest
 
-from api.ali.service import Ali, Asker, Wish
-from api.chat.service import Conversations
+from api.ali.service import AliService, Requester, TeamRequest
+from api.chat.service import ChatService
 from api.http.dependencies import NoPositions
-from api.http.handover import Handover
+from api.http.handover import WorkHandover
 from domain.agents.commands import seed
 from domain.agents.names import ALI
 from domain.errors import Unavailable
@@ -20,7 +20,7 @@ from domain.revocations import Revocations
 from runtime.wiring.parts import agent_files, now
 from tests.scripted_model import ScriptedModel
 from tests.system import System, until
-from workflows.chat.client import ChatRuns
+from workflows.chat.client import ChatClient
 
 QUERY = "/api/v1/agents/ali/query"
 COORDINATE = "/api/v1/agents/ali/coordinate"
@@ -140,20 +140,20 @@ async def test_a_choice_that_takes_too_long_is_joined_by_who_asks_again(
     scripted_model.script({"shape": "ali_team_5", "text": TEAM, "delay_s": 1.0})
     parts, key = system.parts, uuid4().hex
     await until(lambda: system.http.get("/api/v1/agents"), lambda it: it.json()["total"] > 2)
-    conversations = Conversations(
-        ChatRuns(system.temporal),
+    conversations = ChatService(
+        ChatClient(system.temporal),
         parts.admission,
         parts.chats,
         NoPositions(),
-        handover=Handover(Revocations(parts.ledger), now),
+        handover=WorkHandover(Revocations(parts.ledger), now),
         call_timeout=timedelta(seconds=30),
         pause=timedelta(seconds=1),
     )
     hurried, patient = (
-        Ali(conversations, parts.agents, parts.chats, parts.content, NoPositions(), choosing_s=seconds)
+        AliService(conversations, parts.agents, parts.chats, parts.content, NoPositions(), choosing_s=seconds)
         for seconds in (0.3, 30)
     )
-    wish, asker = Wish("Plan the budget.", 5), Asker("anonymous", "default", "req_1", key)
+    wish, asker = TeamRequest("Plan the budget.", 5), Requester("anonymous", "default", "req_1", key)
     with pytest.raises(Unavailable, match="still being chosen"):
         await hurried.choose(wish, asker)
     choice = await patient.choose(wish, asker)

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from domain.ali.findings import Insight, Severity
 from domain.ali.insights import first_day, insights
-from domain.ali.ports import DayCost, DayTurns, Facts, RunKind, RunningRun, UsualTime, WaitingApproval
+from domain.ali.ports import DayCost, DayTurns, Facts, RunKind, RunningRun, UsualDuration, WaitingApproval
 from domain.ali.thresholds import Thresholds
 
 NOW = datetime(2026, 3, 9, 15, 30, tzinfo=UTC)
@@ -66,7 +66,7 @@ def waits(waited: timedelta, whole: timedelta | None = None, risk: str = "medium
 
 
 def runs(running: timedelta, kind: RunKind = "turn", usual: tuple[int, float] | None = None) -> Facts:
-    known = (UsualTime(kind, *usual),) if usual else ()
+    known = (UsualDuration(kind, *usual),) if usual else ()
     return Facts(NOW, running=(RunningRun(kind, "session_1#2", NOW - running),), usual=known)
 
 

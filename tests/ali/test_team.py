@@ -10,13 +10,13 @@ from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
 from adapters.files.agents import load_agent_files
-from domain.ali.ranking import chosen_by_rule, ranked
-from domain.ali.shapes import ANSWER, MOST_ACTIONS, SHAPES, TEAMS, team_shape
-from domain.ali.team import LEAST_MEMBERS, MODES, MOST_MEMBERS, Candidate, Team, brief, catalogue, chosen
+from domain.ali.ranking import choose_by_rule, rank
+from domain.ali.shapes import ALI_ANSWER, MOST_ACTIONS, SHAPES, TEAMS, team_shape
+from domain.ali.team import LEAST_MEMBERS, MODES, MOST_MEMBERS, Candidate, Team, catalogue, parse_team, team_prompt
 from domain.ali.words import stem, stems
-from domain.answer_shape import Shape
+from domain.answer_shape import AnswerShape
 from domain.content import content_hash
-from domain.message_parts import written
+from domain.message_parts import compose
 from domain.swarm.task import MODES as SWARM_MODES
 from tests.servers import ROOT
 
@@ -46,10 +46,10 @@ candidates = st.lists(
 
 def by_rule(task: str, most: int = 5, among: list[Candidate] | None = None, **more: Any) -> Team:
     because = "its answers named agents that do not exist"
-    return chosen_by_rule(task, AGENTS if among is None else among, most=most, coordinator=ALI, because=because, **more)
+    return choose_by_rule(task, AGENTS if among is None else among, most=most, coordinator=ALI, because=because, **more)
 
 
-def problem(shape: Shape, value: Any) -> str | None:
+def problem(shape: AnswerShape, value: Any) -> str | None:
     """What is wrong with an answer: by the schema, or else by the shape."""
     error = next(Draft202012Validator(shape.schema(OPTIONS)).iter_errors(value), None)
     return error.message if error else shape.problem(value, OPTIONS)
@@ -70,7 +70,7 @@ def test_the_modes_are_those_of_swarms() -> None:
 
 
 @pytest.mark.parametrize("shape", SHAPES, ids=lambda shape: shape.name)
-def test_schemas_are_schemas_that_strict_providers_take(shape: Shape) -> None:
+def test_schemas_are_schemas_that_strict_providers_take(shape: AnswerShape) -> None:
     schema = shape.schema(OPTIONS)
     Draft202012Validator.check_schema(schema)
     assert schema["required"] == list(schema["properties"])
@@ -108,18 +108,18 @@ def test_a_team_names_its_members() -> None:
 
 
 def test_an_answer_says_who_works_how_and_why() -> None:
-    assert chosen(json.dumps(team()), coordinator=ALI) == Team(
+    assert parse_team(json.dumps(team()), coordinator=ALI) == Team(
         ("amy_cfo", "antonio_strategy_expert"), "debate", ALI, "Money against strategy."
     )
-    asked = chosen(json.dumps(team(coordinator="davide_project_manager")), coordinator=ALI, mode="vote")
+    asked = parse_team(json.dumps(team(coordinator="davide_project_manager")), coordinator=ALI, mode="vote")
     assert (asked.coordinator, asked.mode) == ("davide_project_manager", "vote")
 
 
 def test_an_answer_to_a_question_may_suggest_what_to_do() -> None:
     action = {"title": "Freeze hiring", "why": "Costs doubled.", "agent_id": "amy_cfo"}
     nobody = {**action, "agent_id": None}
-    assert problem(ANSWER, {"answer": "Spend less.", "suggested_actions": [action, nobody]}) is None
-    assert ANSWER.named({"answer": "", "suggested_actions": [action, nobody, action]}) == ["amy_cfo"]
+    assert problem(ALI_ANSWER, {"answer": "Spend less.", "suggested_actions": [action, nobody]}) is None
+    assert ALI_ANSWER.named({"answer": "", "suggested_actions": [action, nobody, action]}) == ["amy_cfo"]
     for wrong in (
         {"answer": "  ", "suggested_actions": []},
         {"answer": "Spend less.", "suggested_actions": [{**action, "title": " "}]},
@@ -127,19 +127,19 @@ def test_an_answer_to_a_question_may_suggest_what_to_do() -> None:
         {"answer": "Spend less.", "suggested_actions": [action] * (MOST_ACTIONS + 1)},
         {"answer": "Spend less."},
     ):
-        assert problem(ANSWER, wrong) is not None, wrong
+        assert problem(ALI_ANSWER, wrong) is not None, wrong
 
 
 def test_the_message_holds_the_modes_the_agents_and_the_task() -> None:
     texts = {content_hash(text): text for text in (catalogue(AGENTS), "Plan the budget.", '{"priority": "high"}')}
     listed, task, context = texts
-    message = written(brief(catalogue_hash=listed, task_hash=task, most=4), texts, most=10**6)
+    message = compose(team_prompt(catalogue_hash=listed, task_hash=task, most=4), texts, most=10**6)
     assert "from 2 to 4 members" in message
     assert all(f"- {one.id}: {one.name}." in message for one in AGENTS)
     assert all(f"- {mode}: " in message for mode in MODES)
     assert message.endswith("The task:\nPlan the budget.")
-    told = brief(catalogue_hash=listed, task_hash=task, context_hash=context, most=4, mode="vote")
-    message = written(told, texts, most=10**6)
+    told = team_prompt(catalogue_hash=listed, task_hash=task, context_hash=context, most=4, mode="vote")
+    message = compose(told, texts, most=10**6)
     assert message.endswith('as JSON:\n{"priority": "high"}')
     assert [f"- {mode}: " in message for mode in MODES] == [mode == "vote" for mode in MODES]
 
@@ -162,7 +162,7 @@ def test_the_rule_always_chooses_a_team_that_the_model_could_have_chosen(
 def test_a_word_that_only_one_agent_has_brings_it_forward(task: str, among: list[Candidate]) -> None:
     sought = Candidate("zz_specialist", "Zoe", "Knows all about quaternions.")
     before, after = (
-        [match.candidate.id for match in ranked(said, [*among, sought])] for said in (task, f"{task} quaternions")
+        [match.candidate.id for match in rank(said, [*among, sought])] for said in (task, f"{task} quaternions")
     )
     assert after.index(sought.id) <= before.index(sought.id)
 

@@ -11,13 +11,13 @@ import pytest
 
 from domain.errors import Unavailable
 from runtime.embedded import Ports, TemporalServer
-from runtime.embedded import running as serving
+from runtime.embedded import run_server as serving
 from tests.servers import SEARCH_ATTRIBUTES
 from tests.system import System
 
 WAITS = {
-    "workflows.chat.client.LOOK_AFTER_S": 0.5,
-    "workflows.chat.client.ACCEPT_PATIENCE_S": 0.3,
+    "workflows.chat.client.RESPONSE_TIMEOUT_S": 0.5,
+    "workflows.chat.client.ACCEPT_TIMEOUT_S": 0.3,
     "workflows.approvals.update_client.ANSWER_TIMEOUT_S": 0.5,
     "workflows.temporal_rpc.CONFIRM_S": 0.5,
 }
@@ -29,9 +29,9 @@ class OwnTemporal(TemporalServer):
 
     pid = 0
 
-    def ready(self, pid: int) -> bool:
+    def is_ready(self, pid: int) -> bool:
         self.pid = pid
-        return super().ready(pid)
+        return super().is_ready(pid)
 
     @contextmanager
     def frozen(self) -> Iterator[None]:

@@ -16,7 +16,7 @@ from adapters.memory.rate_limit import MemoryRateLimit
 from adapters.postgres.idempotency import PostgresAnswers
 from adapters.postgres.ledger.pool import Database
 from adapters.redis.rate_limit import RedisRateLimit
-from api.http.server import Http
+from api.http.server import BoundedHttpProtocol
 from runtime.logs import configure_logging
 from tests.api.toy import Toy, toy_app
 
@@ -70,7 +70,7 @@ def main() -> None:
     configure_logging("error", "api")
     listening = socket.create_server(("127.0.0.1", 0))
     print(listening.getsockname()[1], flush=True)  # noqa: T201  (the starter reads it)
-    config = uvicorn.Config(served(*sys.argv[1:]), http=Http, log_level="critical", access_log=False)
+    config = uvicorn.Config(served(*sys.argv[1:]), http=BoundedHttpProtocol, log_level="critical", access_log=False)
     uvicorn.Server(config).run(sockets=[listening])
 
 

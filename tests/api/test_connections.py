@@ -15,7 +15,7 @@ import pytest
 import uvicorn
 
 from api.http import server
-from api.http.server import MOST_HEAD, Http, most_connections
+from api.http.server import MAX_HEAD, BoundedHttpProtocol, max_connections
 from tests.api.serve import ROOT
 from tests.api.toy import Toy, toy_app
 from tests.system import until
@@ -91,7 +91,9 @@ async def served() -> AsyncIterator[Served]:
     toy = Toy()
     listening = socket.create_server(("127.0.0.1", 0))
     app = toy_app(toy)
-    instance = uvicorn.Server(uvicorn.Config(app, http=Http, log_config=None, access_log=False, lifespan="off"))
+    instance = uvicorn.Server(
+        uvicorn.Config(app, http=BoundedHttpProtocol, log_config=None, access_log=False, lifespan="off")
+    )
     task = asyncio.create_task(instance.serve(sockets=[listening]))
     made = Served(listening.getsockname()[1], toy)
     yield made
@@ -105,11 +107,11 @@ async def served() -> AsyncIterator[Served]:
 @pytest.mark.parametrize(
     "sent",
     [
-        HEAD + b"X-A: " + b"a" * (2 * MOST_HEAD) + b"\r\n\r\n",
-        HEAD + b"".join(b"X-%d: a\r\n" % number for number in range(MOST_HEAD // 6)) + b"\r\n",
-        b"GET /" + b"a" * (2 * MOST_HEAD) + b" HTTP/1.1\r\nHost: localhost\r\n\r\n",
-        HEAD + b"a" * (2 * MOST_HEAD) + b": b\r\n\r\n",
-        HEAD + b"X-A: a\r\n" + b" " * (2 * MOST_HEAD) + b"b\r\n\r\n",
+        HEAD + b"X-A: " + b"a" * (2 * MAX_HEAD) + b"\r\n\r\n",
+        HEAD + b"".join(b"X-%d: a\r\n" % number for number in range(MAX_HEAD // 6)) + b"\r\n",
+        b"GET /" + b"a" * (2 * MAX_HEAD) + b" HTTP/1.1\r\nHost: localhost\r\n\r\n",
+        HEAD + b"a" * (2 * MAX_HEAD) + b": b\r\n\r\n",
+        HEAD + b"X-A: a\r\n" + b" " * (2 * MAX_HEAD) + b"b\r\n\r\n",
     ],
     ids=["a long value", "many headers", "a long target", "a long name", "blanks"],
 )
@@ -126,8 +128,8 @@ async def test_what_follows_the_body_has_a_bound_and_is_no_header(served: Served
     chunked = POST + b"Transfer-Encoding: chunked\r\n\r\n"
     trailed = chunked + b'f\r\n{"name":"lamp"}\r\n0\r\nX-API-Key: cvg_wrong\r\n\r\n'
     assert await served.asked(trailed) == 201
-    assert await served.asked(chunked + b"0\r\nX-A: " + b"a" * (4 * MOST_HEAD)) in {400, 431}
-    assert await served.asked(chunked + b"1;" + b"a" * (8 * MOST_HEAD)) in {400, 431}
+    assert await served.asked(chunked + b"0\r\nX-A: " + b"a" * (4 * MAX_HEAD)) in {400, 431}
+    assert await served.asked(chunked + b"1;" + b"a" * (8 * MAX_HEAD)) in {400, 431}
 
 
 async def test_a_head_of_a_browsers_size_is_taken(served: Served) -> None:
@@ -154,20 +156,20 @@ async def test_pipelined_requests_are_answered_in_order(served: Served) -> None:
 async def test_a_connection_has_a_time_to_say_what_it_wants(
     served: Served, monkeypatch: pytest.MonkeyPatch, sent: bytes, status: int
 ) -> None:
-    monkeypatch.setattr(server, "HEAD_WITHIN_S", 0.3)
+    monkeypatch.setattr(server, "HEAD_TIMEOUT_S", 0.3)
     client, began = await served.connect(sent), time.monotonic()
     assert await client.status() == status
     assert time.monotonic() - began < 5
 
 
 async def test_letters_one_by_one_win_no_time(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(server, "HEAD_WITHIN_S", 0.5)
+    monkeypatch.setattr(server, "HEAD_TIMEOUT_S", 0.5)
     client = await served.connect(HEAD + b"X-A: ")
     assert await client.is_dropped(b"a", times=200, pause_s=0.05)
 
 
 async def test_a_body_has_a_time_to_come(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(server, "BODY_WITHIN_S", 0.3)
+    monkeypatch.setattr(server, "BODY_TIMEOUT_S", 0.3)
     assert await served.asked(POST + b"Content-Length: 15\r\n\r\n{") == 408
     assert await served.asked(POST + b"Transfer-Encoding: chunked\r\n\r\n1\r\n{\r\n") == 408
     assert served.toy.made == 0
@@ -175,8 +177,8 @@ async def test_a_body_has_a_time_to_come(served: Served, monkeypatch: pytest.Mon
 
 
 async def test_an_answer_may_take_longer_than_the_request(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(server, "BODY_WITHIN_S", 0.2)
-    monkeypatch.setattr(server, "HEAD_WITHIN_S", 0.2)
+    monkeypatch.setattr(server, "BODY_TIMEOUT_S", 0.2)
+    monkeypatch.setattr(server, "HEAD_TIMEOUT_S", 0.2)
     served.toy.gate.clear()
     client = await served.connect(POST + b'Content-Length: 15\r\n\r\n{"name":"lamp"}')
     await asyncio.sleep(0.8)
@@ -190,7 +192,7 @@ async def test_an_answer_may_take_longer_than_the_request(served: Served, monkey
 async def test_connections_that_ask_for_nothing_make_room(
     served: Served, monkeypatch: pytest.MonkeyPatch, sent: bytes
 ) -> None:
-    monkeypatch.setattr(server, "most_connections", lambda: 20)
+    monkeypatch.setattr(server, "max_connections", lambda: 20)
     for _ in range(60):
         await served.connect(sent)
     for _ in range(5):
@@ -198,7 +200,7 @@ async def test_connections_that_ask_for_nothing_make_room(
 
 
 async def test_whoever_is_being_answered_keeps_the_place(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(server, "most_connections", lambda: 10)
+    monkeypatch.setattr(server, "max_connections", lambda: 10)
     served.toy.gate.clear()
     body = POST + b'Content-Length: 15\r\n\r\n{"name":"lamp"}'
     busy = [await served.connect(body) for _ in range(8)]
@@ -210,7 +212,7 @@ async def test_whoever_is_being_answered_keeps_the_place(served: Served, monkeyp
 
 
 async def test_when_all_are_busy_another_one_is_told_so(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(server, "most_connections", lambda: 5)
+    monkeypatch.setattr(server, "max_connections", lambda: 5)
     served.toy.gate.clear()
     body = POST + b'Content-Length: 15\r\n\r\n{"name":"lamp"}'
     for _ in range(5):
@@ -222,11 +224,11 @@ async def test_when_all_are_busy_another_one_is_told_so(served: Served, monkeypa
 @pytest.mark.parametrize(("files", "room"), [(300, 180), (64, 32), (1, 1), (1024, 904), (1 << 20, 4096), (-1, 4096)])
 def test_connections_leave_files_for_everything_else(monkeypatch: pytest.MonkeyPatch, files: int, room: int) -> None:
     monkeypatch.setattr(resource, "getrlimit", lambda _: (files, files))
-    most_connections.cache_clear()
+    max_connections.cache_clear()
     try:
-        assert most_connections() == room
+        assert max_connections() == room
     finally:
-        most_connections.cache_clear()
+        max_connections.cache_clear()
 
 
 @contextmanager
@@ -256,7 +258,7 @@ def test_900_half_open_connections_lock_nobody_out_of_300_files(valkey_server: s
 
 
 async def test_whoever_takes_no_answer_makes_room(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(server, "most_connections", lambda: 10)
+    monkeypatch.setattr(server, "max_connections", lambda: 10)
     many = (HEAD.replace(b"/api/v1/things/7", b"/openapi.json") + b"\r\n") * 700
     for _ in range(10):
         (await served.connect(many)).hear_nothing()

@@ -11,14 +11,14 @@ import pytest_asyncio
 
 from domain.errors import Unavailable
 from domain.events import Cause
-from domain.revocations import Revocations, Work
+from domain.revocations import RevocableWork, Revocations
 from runtime.settings import Settings
 from tests.api.frozen import OwnTemporal, begun, impatient, own_temporal, words_lost
 from tests.graphflow.test_api_executions import WORKFLOWS, made, over, told
 from tests.runtime.upping import until as wait_until
 from tests.scripted_model import ScriptedModel
 from tests.system import AGENT, System, new_namespace, running, settings_of, until
-from workflows.chat.client import ChatRuns
+from workflows.chat.client import ChatClient
 
 NAME = "A look at a frozen lake"
 LOOK = {"id": "look", "type": "agent", "agent": AGENT, "prompt": "Look."}
@@ -143,13 +143,13 @@ async def test_what_has_begun_by_the_time_its_word_is_lost_is_accepted_and_runs_
     await made(system, [LOOK], [], name=NAME)
     revoke = Revocations.revoke
 
-    def late(revocations: Revocations, work: Work, cause: Cause) -> bool:
+    def late(revocations: Revocations, work: RevocableWork, cause: Cause) -> bool:
         wait_until(lambda: bool(begun(system)), 20)
         return revoke(revocations, work, cause)
 
     monkeypatch.setattr(Revocations, "revoke", late)
-    monkeypatch.setattr(ChatRuns, "_answered", no_answer)
-    monkeypatch.setattr(ChatRuns, "_is_accepted", no_answer)
+    monkeypatch.setattr(ChatClient, "_update_or_start", no_answer)
+    monkeypatch.setattr(ChatClient, "_is_accepted", no_answer)
     with words_lost():
         answer = await start(system, {"Idempotency-Key": "one"})
     assert answer.status_code == 202, answer.text

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import httpx
 import pytest
 
-from api.health.service import Checkup, Probes
+from api.health.service import HealthService, Probes
 from domain.health.ports import Probe, ProjectionHealth
 from tests.api.toy import client, refused, toy_app
 
@@ -65,9 +65,9 @@ async def test_without_database_or_temporal_it_is_unhealthy_in_both_shapes(name:
 
 
 async def test_a_silent_server_costs_the_timeout_once_for_all() -> None:
-    checkup = Checkup(Probes({**ALL_UP, "redis": hang, "llm": hang}), version="1", timeout_s=0.2)
+    checkup = HealthService(Probes({**ALL_UP, "redis": hang, "llm": hang}), version="1", timeout_s=0.2)
     started = time.monotonic()
-    found = await checkup.health()
+    found = await checkup.check()
     assert time.monotonic() - started < 0.35
     assert (found.status, found.redis, found.llm, found.database) == (
         "degraded",
@@ -84,11 +84,11 @@ async def test_probing_cannot_be_used_as_load() -> None:
         asked[0] += 1
         await asyncio.sleep(0.01)
 
-    checkup = Checkup(Probes({"database": probe}), version="1", clock=lambda: now[0])
-    await asyncio.gather(*(checkup.health() for _ in range(50)))
+    checkup = HealthService(Probes({"database": probe}), version="1", clock=lambda: now[0])
+    await asyncio.gather(*(checkup.check() for _ in range(50)))
     assert asked == [1]
     now[0] += 1.0
-    await checkup.health()
+    await checkup.check()
     assert asked == [2]
 
 

@@ -16,7 +16,7 @@ from adapters.postgres.idempotency import PostgresAnswers
 from adapters.postgres.ledger.pool import Database
 from api.http.api_keys import key_hash
 from api.http.caller import ALL_SCOPES
-from api.http.dependencies import joined_by_repeats
+from api.http.dependencies import joins_on_repeat
 from domain.errors import (
     Conflict,
     Forbidden,
@@ -29,7 +29,7 @@ from domain.errors import (
     Unavailable,
     UpstreamFailed,
 )
-from domain.idempotency.ports import Answer, Answers
+from domain.idempotency.ports import AnswerStore, StoredAnswer
 from domain.keys.ports import StoredKey
 from tests.api.serve import running
 from tests.api.toy import SECRET, WITH_ADMIN, Toy, client, refused, toy_app
@@ -37,7 +37,7 @@ from tests.api.toy import SECRET, WITH_ADMIN, Toy, client, refused, toy_app
 URL = "/api/v1/things"
 TENANTS = ("default", "acme", "zeta")
 KEY = {"idempotency-key": "once"}
-ANSWER = Answer(201, (("content-type", "application/json"), ("location", "/x/1")), b'{"id":1}')
+ANSWER = StoredAnswer(201, (("content-type", "application/json"), ("location", "/x/1")), b'{"id":1}')
 NAME, PRINT = b"k" * 32, b"f" * 32
 
 
@@ -50,7 +50,7 @@ def database(database_url: str) -> Iterator[Database]:
 
 
 @pytest.fixture(params=["memory", "postgres"])
-def answers(request: pytest.FixtureRequest) -> Answers:
+def answers(request: pytest.FixtureRequest) -> AnswerStore:
     """A store whose leases last 0.3 s and whose answers 1 s, in each adapter."""
     if request.param == "memory":
         return MemoryAnswers(lease_s=0.3, kept_s=1.0)
@@ -62,27 +62,27 @@ def kept(database: Database) -> PostgresAnswers:
     return PostgresAnswers(database)
 
 
-async def test_a_claim_is_given_once_and_then_the_kept_answer(answers: Answers) -> None:
+async def test_a_claim_is_given_once_and_then_the_kept_answer(answers: AnswerStore) -> None:
     assert await answers.claim(NAME, PRINT, "one") == "claimed"
     assert await answers.claim(NAME, PRINT, "two") == "busy"
     await answers.keep(NAME, "one", ANSWER)
     assert await answers.claim(NAME, PRINT, "two") == ANSWER
 
 
-async def test_a_key_stands_for_one_body(answers: Answers) -> None:
+async def test_a_key_stands_for_one_body(answers: AnswerStore) -> None:
     await answers.claim(NAME, PRINT, "one")
     assert await answers.claim(NAME, b"g" * 32, "two") == "other_body"
     await answers.keep(NAME, "one", ANSWER)
     assert await answers.claim(NAME, b"g" * 32, "two") == "other_body"
 
 
-async def test_a_released_claim_is_free(answers: Answers) -> None:
+async def test_a_released_claim_is_free(answers: AnswerStore) -> None:
     await answers.claim(NAME, PRINT, "one")
     await answers.release(NAME, "one")
     assert await answers.claim(NAME, b"g" * 32, "two") == "claimed"
 
 
-async def test_a_lease_that_ran_out_is_taken_over_and_the_late_holder_changes_nothing(answers: Answers) -> None:
+async def test_a_lease_that_ran_out_is_taken_over_and_the_late_holder_changes_nothing(answers: AnswerStore) -> None:
     await answers.claim(NAME, PRINT, "one")
     await asyncio.sleep(0.4)
     assert await answers.claim(NAME, PRINT, "two") == "claimed"
@@ -91,7 +91,7 @@ async def test_a_lease_that_ran_out_is_taken_over_and_the_late_holder_changes_no
     assert await answers.claim(NAME, PRINT, "three") == "busy"
 
 
-async def test_a_renewed_lease_lasts(answers: Answers) -> None:
+async def test_a_renewed_lease_lasts(answers: AnswerStore) -> None:
     await answers.claim(NAME, PRINT, "one")
     for _ in range(3):
         await asyncio.sleep(0.2)
@@ -99,7 +99,7 @@ async def test_a_renewed_lease_lasts(answers: Answers) -> None:
     assert await answers.claim(NAME, PRINT, "two") == "busy"
 
 
-async def test_an_answer_is_kept_for_its_time_only(answers: Answers) -> None:
+async def test_an_answer_is_kept_for_its_time_only(answers: AnswerStore) -> None:
     await answers.claim(NAME, PRINT, "one")
     await answers.keep(NAME, "one", ANSWER)
     await asyncio.sleep(1.1)
@@ -223,7 +223,7 @@ class Work:
     def router(self) -> APIRouter:
         routes = APIRouter(prefix="/api/v1/works", tags=["Admin"])
 
-        @routes.post("", dependencies=[joined_by_repeats()])
+        @routes.post("", dependencies=[joins_on_repeat()])
         async def begin(response: Response) -> dict[str, int]:
             """Begin."""
             self.asked += 1
@@ -244,7 +244,7 @@ class Work:
 WORKS = "/api/v1/works"
 
 
-async def test_a_202_is_read_afresh_until_the_work_is_over(answers: Answers) -> None:
+async def test_a_202_is_read_afresh_until_the_work_is_over(answers: AnswerStore) -> None:
     work = Work()
     async with client(toy_app(answers=answers, routers=(work.router(),))) as api:
         first = await api.post(WORKS, json={}, headers=KEY)
@@ -260,14 +260,14 @@ async def test_a_202_is_read_afresh_until_the_work_is_over(answers: Answers) -> 
     assert "convergio-joins" not in last.headers
 
 
-async def test_a_key_stands_for_one_body_while_the_work_goes_on(answers: Answers) -> None:
+async def test_a_key_stands_for_one_body_while_the_work_goes_on(answers: AnswerStore) -> None:
     async with client(toy_app(answers=answers, routers=(Work().router(),))) as api:
         await api.post(WORKS, json={}, headers=KEY)
         refused(await api.post(WORKS, json={"other": 1}, headers=KEY), 409, "CONFLICT")
 
 
 @pytest.mark.parametrize("error", [NotFound("gone"), Invalid("in the past"), Conflict("retired")])
-async def test_what_was_accepted_stays_accepted(answers: Answers, error: Exception) -> None:
+async def test_what_was_accepted_stays_accepted(answers: AnswerStore, error: Exception) -> None:
     work = Work()
     async with client(toy_app(answers=answers, routers=(work.router(),))) as api:
         first = await api.post(WORKS, json={}, headers=KEY)
@@ -277,7 +277,7 @@ async def test_what_was_accepted_stays_accepted(answers: Answers, error: Excepti
     assert again.headers["idempotency-replayed"] == "true"
 
 
-async def test_work_that_has_failed_meanwhile_is_told_and_asked_about_again(answers: Answers) -> None:
+async def test_work_that_has_failed_meanwhile_is_told_and_asked_about_again(answers: AnswerStore) -> None:
     work = Work()
     async with client(toy_app(answers=answers, routers=(work.router(),))) as api:
         await api.post(WORKS, json={}, headers=KEY)
@@ -287,17 +287,17 @@ async def test_work_that_has_failed_meanwhile_is_told_and_asked_about_again(answ
         assert (await api.post(WORKS, json={}, headers=KEY)).status_code == 200
 
 
-async def test_a_202_that_nothing_joins_is_answered_as_the_first_time(answers: Answers) -> None:
+async def test_a_202_that_nothing_joins_is_answered_as_the_first_time(answers: AnswerStore) -> None:
     work = Work()
     async with client(toy_app(answers=answers, routers=(work.router(),))) as api:
         told = [await api.post(f"{WORKS}/told", json={}, headers=KEY) for _ in range(2)]
     assert [each.json()["asked"] for each in told] == [1, 1]
 
 
-async def test_only_a_provisional_answer_is_replaced(answers: Answers) -> None:
+async def test_only_a_provisional_answer_is_replaced(answers: AnswerStore) -> None:
     await answers.claim(NAME, PRINT, "one")
     await answers.keep(NAME, "one", ANSWER)
-    await answers.replace(NAME, Answer(200, (), b"{}"))
+    await answers.replace(NAME, StoredAnswer(200, (), b"{}"))
     assert await answers.claim(NAME, PRINT, "two") == ANSWER
 
 
@@ -446,5 +446,5 @@ class Away:
 class Forgetful(MemoryAnswers):
     """A store that goes away in mid-request."""
 
-    async def keep(self, key: bytes, holder: str, answer: Answer) -> None:
+    async def keep(self, key: bytes, holder: str, answer: StoredAnswer) -> None:
         raise Unavailable("the database cannot be reached")

@@ -6,7 +6,7 @@ from structlog.contextvars import get_contextvars
 from structlog.testing import capture_logs
 
 from adapters.memory.keys import MemoryKeys
-from api.http.api_keys import Identity, key_hash
+from api.http.api_keys import KeyAuthenticator, key_hash
 from api.http.caller import ALL_SCOPES, Caller
 from domain.keys.ports import StoredKey
 from runtime.settings import Settings
@@ -92,13 +92,13 @@ async def test_a_key_acts_in_the_tenant_that_its_store_names() -> None:
         key_hash("cvg_one"): StoredKey("key_1", ALL_SCOPES, "acme"),
         key_hash("cvg_two"): StoredKey("key_2", frozenset({"read"}), "zeta"),
     }
-    identity = Identity(MemoryKeys(keys), required=True)
+    identity = KeyAuthenticator(MemoryKeys(keys), required=True)
     for key, caller in (
         (b"cvg_one", Caller("key_1", ALL_SCOPES, "acme")),
         (b"cvg_two", Caller("key_2", frozenset({"read"}), "zeta")),
     ):
-        assert await identity.of({b"x-api-key": key}, open_path=False) == caller
-    assert (await identity.of({}, open_path=True)).tenant_id == "default"
+        assert await identity.authenticate({b"x-api-key": key}, open_path=False) == caller
+    assert (await identity.authenticate({}, open_path=True)).tenant_id == "default"
 
 
 async def test_the_keys_of_the_settings_act_in_the_tenant_default() -> None:

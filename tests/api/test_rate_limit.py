@@ -15,12 +15,12 @@ from adapters.memory.rate_limit import MemoryRateLimit
 from adapters.redis.rate_limit import RedisRateLimit
 from api.http.api_keys import key_hash
 from api.http.caller import ALL_SCOPES
-from api.http.rate_limit import StandIn
+from api.http.rate_limit import FallbackRateLimiter
 from domain.errors import Unavailable
-from domain.governance.ports import RateLimiter, Unlimited, Verdict
+from domain.governance.ports import NoRateLimit, RateLimiter, RateLimitVerdict
 from domain.keys.ports import StoredKey
 from runtime.settings import Settings
-from runtime.wiring.parts import rate_limiter_meanwhile
+from runtime.wiring.parts import make_fallback_limiter
 from tests.api.serve import running
 from tests.api.toy import SECRET, WITH_ADMIN, client, refused, toy_app
 
@@ -51,7 +51,7 @@ async def shared_limiter(redis_url: str) -> AsyncIterator[RedisRateLimit]:
     await limiter.close()
 
 
-async def taken(limiter: RateLimiter, bucket: str = "b") -> Verdict:
+async def taken(limiter: RateLimiter, bucket: str = "b") -> RateLimitVerdict:
     verdict = await limiter.take(bucket)
     assert verdict
     return verdict
@@ -145,7 +145,7 @@ async def test_health_figures_and_docs_are_not_limited(redis_limiter: RedisRateL
 
 
 async def test_without_a_limit_nothing_is_limited_or_said() -> None:
-    async with client(toy_app(limiter=Unlimited())) as api:
+    async with client(toy_app(limiter=NoRateLimit())) as api:
         assert "x-ratelimit-limit" not in (await api.get(WHO)).headers
 
 
@@ -226,14 +226,14 @@ async def test_while_the_buckets_cannot_be_reached_each_process_limits_by_its_ow
 
 async def test_the_whole_api_has_buckets_of_its_own_for_when_the_shared_ones_are_away() -> None:
     settings = Settings(rate_limit="7/60", redis_url="redis://127.0.0.1:1")
-    own = rate_limiter_meanwhile(settings)
+    own = make_fallback_limiter(settings)
     assert [(await taken(own)).allowed for _ in range(8)] == [True] * 7 + [False]
 
 
 async def test_the_own_buckets_go_on_from_where_the_shared_ones_stood(redis_url: str) -> None:
     shared = RedisRateLimit.connect(redis_url, requests=10, seconds=600)
     elsewhere = [await shared.take("b") for _ in range(6)]
-    policy = StandIn(shared, MemoryRateLimit(requests=10, seconds=600), alone=lambda: None)
+    policy = FallbackRateLimiter(shared, MemoryRateLimit(requests=10, seconds=600), alone=lambda: None)
     assert elsewhere[-1].remaining == 4
     assert await remaining(policy) == 3
     async with Redis.from_url(redis_url) as server:
@@ -242,7 +242,7 @@ async def test_the_own_buckets_go_on_from_where_the_shared_ones_stood(redis_url:
     await shared.close()
 
 
-async def remaining(policy: StandIn) -> int | None:
+async def remaining(policy: FallbackRateLimiter) -> int | None:
     verdict = await policy.take("b")
     assert verdict
     return verdict.remaining if verdict.allowed else None
@@ -280,7 +280,7 @@ async def test_buckets_of_one_process_that_are_full_again_are_forgotten() -> Non
 async def test_a_server_that_never_answers_is_waited_for_once_and_briefly() -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
         limiter = RedisRateLimit.connect(f"redis://127.0.0.1:{silent.getsockname()[1]}", requests=5, seconds=1)
-        policy = StandIn(limiter, Unlimited(), alone=lambda: None, pause_s=0.2)
+        policy = FallbackRateLimiter(limiter, NoRateLimit(), alone=lambda: None, pause_s=0.2)
         started = time.monotonic()
         took = await asyncio.gather(*(timed(policy) for _ in range(50)))
         assert max(took) < 0.9
@@ -291,7 +291,7 @@ async def test_a_server_that_never_answers_is_waited_for_once_and_briefly() -> N
         await limiter.close()
 
 
-async def timed(policy: StandIn) -> float:
+async def timed(policy: FallbackRateLimiter) -> float:
     started = time.monotonic()
     assert await policy.take("b") is None
     return time.monotonic() - started
@@ -304,16 +304,16 @@ class Flaky:
         self.up = False
         self.asked = 0
 
-    async def take(self, bucket: str) -> Verdict | None:
+    async def take(self, bucket: str) -> RateLimitVerdict | None:
         self.asked += 1
         if not self.up:
             raise Unavailable("away")
-        return Verdict(True, 5, 4, 0)
+        return RateLimitVerdict(True, 5, 4, 0)
 
 
 async def test_the_buckets_are_asked_again_after_a_pause_by_one_request() -> None:
     now, flaky = [100.0], Flaky()
-    policy = StandIn(flaky, Unlimited(), alone=lambda: None, clock=lambda: now[0])
+    policy = FallbackRateLimiter(flaky, NoRateLimit(), alone=lambda: None, clock=lambda: now[0])
     for _ in range(5):
         assert await policy.take("b") is None
     assert flaky.asked == 1

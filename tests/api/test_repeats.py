@@ -5,21 +5,21 @@ from uuid import uuid4
 
 import pytest
 
-from api.ali.service import CHOOSING_S
+from api.ali.service import CHOICE_TIMEOUT_S
 from api.app import ApiSettings
 from api.chat.schemas import MAX_WAIT_S
-from api.graphflow.generation_service import DRAWING_S
+from api.graphflow.generation_service import GENERATION_TIMEOUT_S
 from tests.agents.test_management import in_service
 from tests.scripted_model import ScriptedModel
 from tests.system import CHAT, System, until
-from workflows.chat.client import ACCEPT_PATIENCE_S, LOOK_AFTER_S
+from workflows.chat.client import ACCEPT_TIMEOUT_S, RESPONSE_TIMEOUT_S
 from workflows.temporal_rpc import CONFIRM_S
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 
 async def test_a_repeat_waits_longer_than_any_first_request_may_take() -> None:
-    longest = max(MAX_WAIT_S, CHOOSING_S, DRAWING_S, LOOK_AFTER_S + ACCEPT_PATIENCE_S + CONFIRM_S)
+    longest = max(MAX_WAIT_S, CHOICE_TIMEOUT_S, GENERATION_TIMEOUT_S, RESPONSE_TIMEOUT_S + ACCEPT_TIMEOUT_S + CONFIRM_S)
     assert ApiSettings(version="1").idempotency_wait_s >= longest + CONFIRM_S
 
 

@@ -18,7 +18,7 @@ from adapters.memory.keys import MemoryKeys
 from api.app import ApiParts, ApiSettings, create_app
 from api.http.api_keys import ADMIN, key_hash
 from api.http.dependencies import CurrentCaller, IdempotencyKey, IfMatch, Paged, RequestId, fresh, requires, set_etag
-from api.http.schemas import Body, Deleted, Listing, Money, Timestamp, View
+from api.http.schemas import Body, DeletedResource, Listing, Money, Timestamp, View
 from domain.errors import Conflict, NotFound, OverBudget, Unavailable, UpstreamFailed
 
 SECRET = "cvg_" + "a" * 40
@@ -75,7 +75,7 @@ class Toy:
         @routes.get("", dependencies=[fresh("things")])
         async def listed(page: Paged) -> Things:
             """All things."""
-            return Things(things=[thing(page.skip + 1)], **page.of(250))
+            return Things(things=[thing(page.skip + 1)], **page.listing_fields(250))
 
         @routes.get("/who")
         async def who(caller: CurrentCaller, request_id: RequestId, key: IdempotencyKey) -> Who:
@@ -120,12 +120,12 @@ class Toy:
             return key
 
         @routes.delete("/{number}")
-        async def drop(number: int, expected: IfMatch) -> Deleted:
+        async def drop(number: int, expected: IfMatch) -> DeletedResource:
             """Drop a thing at version 3."""
             if number != 7:
                 raise NotFound("there is no such thing", id=number)
             expected.check(3)
-            return Deleted(id=str(number))
+            return DeletedResource(id=str(number))
 
         @routes.post("/admin", dependencies=[requires("admin")])
         async def admin(caller: CurrentCaller) -> str:

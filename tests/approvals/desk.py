@@ -15,7 +15,7 @@ from temporalio.client import WorkflowHandle
 from temporalio.worker import Worker
 
 from activities.approvals.activities import ApprovalActivities
-from activities.approvals.messages import ApprovalAsk
+from activities.approvals.messages import ApprovalRequest
 from domain.content import Content
 from runtime.sandbox import QuickSandbox
 from tests.approvals.waiter import Heard, Waiter
@@ -37,10 +37,10 @@ class Desk:
     def http(self) -> httpx.AsyncClient:
         return self.system.http
 
-    def ask(self, **more: Any) -> ApprovalAsk:
+    def ask(self, **more: Any) -> ApprovalRequest:
         number = uuid4().hex
         owner = f"chat-{number}"
-        ask = ApprovalAsk(
+        ask = ApprovalRequest(
             approval_id=f"approval_{number}",
             kind="agent_response",
             risk="medium",
@@ -60,7 +60,7 @@ class Desk:
 
     async def asked(
         self, headers: dict[str, str] | None = None, **more: Any
-    ) -> tuple[ApprovalAsk, WorkflowHandle[Waiter, Heard]]:
+    ) -> tuple[ApprovalRequest, WorkflowHandle[Waiter, Heard]]:
         """An approval that is there to be read, and the run that waits for it."""
         ask = await asyncio.to_thread(partial(self.ask, **more))
         handle = await self.system.temporal.start_workflow(
@@ -71,10 +71,10 @@ class Desk:
                 await asyncio.sleep(0.05)
         return ask, handle
 
-    async def post(self, ask: ApprovalAsk, verb: str, body: Any = None, **more: Any) -> httpx.Response:
+    async def post(self, ask: ApprovalRequest, verb: str, body: Any = None, **more: Any) -> httpx.Response:
         return await self.http.post(f"{APPROVALS}/{ask.approval_id}/{verb}", json=body, **more)
 
-    async def get(self, ask: ApprovalAsk) -> dict[str, Any]:
+    async def get(self, ask: ApprovalRequest) -> dict[str, Any]:
         response = await self.http.get(f"{APPROVALS}/{ask.approval_id}")
         assert response.status_code == 200, response.text
         return dict(response.json())

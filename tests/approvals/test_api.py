@@ -12,7 +12,7 @@ import pytest
 import pytest_asyncio
 
 from activities.approvals.activities import ApprovalActivities
-from activities.approvals.messages import ApprovalAsk, ApprovalStart, start_of
+from activities.approvals.messages import ApprovalRequest, ApprovalStart, start_of
 from adapters.postgres.projections.rebuild import Rebuild
 from api.http.caller import Caller
 from domain.approvals import aggregate
@@ -21,8 +21,8 @@ from domain.content import Content
 from tests.approvals.desk import APPROVALS, TEXT, Desk, desk_of
 from tests.scripted_model import ScriptedModel
 from tests.system import ADMIN_KEY, OF_ACME, new_namespace, running, settings_of, until
-from workflows.approvals.workflow import Approval
-from workflows.task_queues import FLOW
+from workflows.approvals.workflow import ApprovalWorkflow
+from workflows.task_queues import WORKFLOW_QUEUE
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -295,7 +295,7 @@ async def test_an_approval_whose_run_was_lost_can_still_be_decided(desk: Desk) -
 
 async def test_a_decision_by_signal_is_read_like_any_other(desk: Desk) -> None:
     ask, waiter = await desk.asked()
-    handle = desk.system.temporal.get_workflow_handle_for(Approval.run, ask.approval_id)
+    handle = desk.system.temporal.get_workflow_handle_for(ApprovalWorkflow.run, ask.approval_id)
     await handle.signal("reject", {"comment": "Not like this.", "by": "maria"})
     await waiter.result()
     shown = await desk.get(ask)
@@ -355,7 +355,7 @@ def _address(desk: Desk) -> str:
     return desk.system.settings.temporal_address or ""
 
 
-async def ended(desk: Desk) -> ApprovalAsk:
+async def ended(desk: Desk) -> ApprovalRequest:
     """An approval whose time was over long ago, which nobody was there to record."""
     parts, ask = desk.system.parts, await asyncio.to_thread(desk.ask)
 
@@ -398,7 +398,7 @@ async def test_a_signal_after_the_end_does_not_count(desk: Desk) -> None:
     ask = await ended(desk)
     start = start_of(aggregate.load(desk.system.parts.ledger.read(aggregate.stream(ask.approval_id))), notices=False)
     await desk.system.temporal.start_workflow(
-        Approval.run, start, id=ask.approval_id, task_queue=FLOW, start_signal="approve"
+        ApprovalWorkflow.run, start, id=ask.approval_id, task_queue=WORKFLOW_QUEUE, start_signal="approve"
     )
     shown = await until(lambda: desk.get(ask), lambda each: each["status"] != "pending", seconds=20)
     assert shown["status"] == "expired"

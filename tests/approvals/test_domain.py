@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from domain.approvals import escalation as passing
 from domain.approvals import policy
-from domain.approvals.aggregate import AlreadyDecided, Approval, evolved, load
-from domain.approvals.escalation import Handover
+from domain.approvals.aggregate import AlreadyDecided, Approval, evolve_all, load
+from domain.approvals.escalation import ReassignmentRequest
 from domain.approvals.events import (
     ApprovalDecided,
     ApprovalDelegated,
@@ -25,10 +25,10 @@ from domain.approvals.events import (
     ApprovalVoted,
     ApprovalWithdrawn,
 )
-from domain.approvals.policy import Choice, Who
-from domain.approvals.projection import folded
-from domain.approvals.rules import Rules
-from domain.errors import Conflict, Forbidden, Invalid, NotFound, Refused
+from domain.approvals.policy import Decider, DecisionChoice
+from domain.approvals.projection import fold_event
+from domain.approvals.rules import ApprovalRules
+from domain.errors import Conflict, DomainError, Forbidden, Invalid, NotFound
 from domain.events import Cause, Event
 
 T0 = datetime(2026, 11, 2, 9, tzinfo=UTC)
@@ -46,7 +46,7 @@ def cause(by: str = "platform", seconds: float = 10) -> Cause:
 
 def asked(**rules: Any) -> Approval:
     """A new approval under these rules."""
-    kept = Rules(**{"expires_after_s": 1000, **rules})
+    kept = ApprovalRules(**{"expires_after_s": 1000, **rules})
     event = ApprovalRequested(
         approval_id="approval_1",
         kind="agent_response",
@@ -59,26 +59,26 @@ def asked(**rules: Any) -> Approval:
         root_id="chat-1",
         requested_by=ASKER,
         rules=kept,
-        **passing.moments(kept, T0),
+        **passing.deadlines(kept, T0),
         **Cause(ASKER, "req_0", T0, "default").fields(),
     )
     return load(policy.request(Approval(), event))
 
 
-def key(name: str) -> Who:
-    return Who(f"key_{name}", "proven")
+def key(name: str) -> Decider:
+    return Decider(f"key_{name}", "proven")
 
 
-ANONYMOUS = Who("anonymous", "open")
-SIGNAL = Who("claimed:maria", "claimed")
+ANONYMOUS = Decider("anonymous", "open")
+SIGNAL = Decider("claimed:maria", "claimed")
 
 
-def approve(approval: Approval, who: Who, command_id: str = "c1", **more: Any) -> list[Event]:
-    return policy.decide(approval, who, Choice("approve", command_id, **more), cause(who.by))
+def approve(approval: Approval, who: Decider, command_id: str = "c1", **more: Any) -> list[Event]:
+    return policy.decide(approval, who, DecisionChoice("approve", command_id, **more), cause(who.by))
 
 
-def reject(approval: Approval, who: Who, command_id: str = "c1") -> list[Event]:
-    return policy.decide(approval, who, Choice("reject", command_id), cause(who.by))
+def reject(approval: Approval, who: Decider, command_id: str = "c1") -> list[Event]:
+    return policy.decide(approval, who, DecisionChoice("reject", command_id), cause(who.by))
 
 
 def kinds(events: list[Event]) -> list[type[Event]]:
@@ -87,7 +87,7 @@ def kinds(events: list[Event]) -> list[type[Event]]:
 
 def test_what_was_asked_already_is_not_asked_again() -> None:
     approval = asked()
-    assert policy.request(approval, approval.known) == []
+    assert policy.request(approval, approval.request) == []
 
 
 def test_a_decision_says_who_decided_what_and_what_they_left_of_the_text() -> None:
@@ -97,14 +97,14 @@ def test_a_decision_says_who_decided_what_and_what_they_left_of_the_text() -> No
 
 
 def test_a_rejection_keeps_no_edited_text() -> None:
-    [event] = policy.decide(asked(), key("a"), Choice("reject", "c", content_hash=HASH), cause())
+    [event] = policy.decide(asked(), key("a"), DecisionChoice("reject", "c", content_hash=HASH), cause())
     assert isinstance(event, ApprovalDecided)
     assert (event.outcome, event.content_hash) == ("rejected", None)
 
 
 def test_the_first_decision_stands_and_the_second_is_told_which() -> None:
     approval = asked()
-    approval = evolved(approval, reject(approval, key("a")))
+    approval = evolve_all(approval, reject(approval, key("a")))
     with pytest.raises(AlreadyDecided) as refused:
         approve(approval, key("b"), "c2")
     assert refused.value.details == {
@@ -118,7 +118,7 @@ def test_the_first_decision_stands_and_the_second_is_told_which() -> None:
 
 def test_the_same_command_again_changes_nothing() -> None:
     approval = asked()
-    decided = evolved(approval, approve(approval, key("a"), "c1"))
+    decided = evolve_all(approval, approve(approval, key("a"), "c1"))
     assert approve(decided, key("a"), "c1") == []
 
 
@@ -143,13 +143,13 @@ def test_without_keys_everybody_decides_what_was_assigned_when_there_were_keys()
 def test_whoever_asked_does_not_decide_under_separation() -> None:
     approval = asked(separation=True)
     with pytest.raises(Forbidden, match="the requester"):
-        approve(approval, Who(ASKER, "proven"))
+        approve(approval, Decider(ASKER, "proven"))
     assert kinds(approve(approval, key("other"))) == [ApprovalDecided]
 
 
 @pytest.mark.parametrize("rules", [{"separation": True}, {"quorum": 2}])
 @pytest.mark.parametrize("who", [ANONYMOUS, SIGNAL])
-def test_who_proves_nothing_decides_nothing_under_separation_or_quorum(rules: dict[str, Any], who: Who) -> None:
+def test_who_proves_nothing_decides_nothing_under_separation_or_quorum(rules: dict[str, Any], who: Decider) -> None:
     with pytest.raises(Forbidden, match="needs a key"):
         approve(asked(**rules), who)
 
@@ -171,21 +171,21 @@ def test_a_quorum_needs_that_many_different_keys() -> None:
     for name in "ab":
         voted = approve(approval, key(name), name)
         assert kinds(voted) == [ApprovalVoted]
-        approval = evolved(approval, voted)
+        approval = evolve_all(approval, voted)
         with pytest.raises(Conflict, match="agreed to this already"):
             approve(approval, key(name), f"{name} again")
         assert approve(approval, key(name), name) == []
     last = approve(approval, key("c"), "c")
     assert kinds(last) == [ApprovalVoted, ApprovalDecided]
-    assert evolved(approval, last).status == "approved"
+    assert evolve_all(approval, last).status == "approved"
 
 
 def test_one_rejection_rejects_whatever_the_quorum() -> None:
     approval = asked(quorum=3)
-    approval = evolved(approval, approve(approval, key("a"), "a"))
-    approval = evolved(approval, approve(approval, key("b"), "b"))
+    approval = evolve_all(approval, approve(approval, key("a"), "a"))
+    approval = evolve_all(approval, approve(approval, key("b"), "b"))
     assert kinds(reject(approval, key("b"), "c")) == [ApprovalDecided]
-    assert evolved(approval, reject(approval, key("b"), "c")).status == "rejected"
+    assert evolve_all(approval, reject(approval, key("b"), "c")).status == "rejected"
 
 
 def test_a_text_on_which_several_have_to_agree_is_not_edited() -> None:
@@ -197,7 +197,7 @@ def test_a_text_on_which_several_have_to_agree_is_not_edited() -> None:
 
 def test_the_arguments_of_a_tool_stay_a_json_object() -> None:
     approval = asked()
-    call = evolved(Approval(), [approval.known.model_copy(update={"kind": "tool_call"})])
+    call = evolve_all(Approval(), [approval.request.model_copy(update={"kind": "tool_call"})])
     policy.refuse_edit(call, '{"url": "https://example.org"}', None)
     policy.refuse_edit(approval, "any text", None)
     policy.refuse_edit(call, None, None)
@@ -230,7 +230,7 @@ SCHEMA = json.dumps(
     ],
 )
 def test_an_edit_is_read_as_what_is_held_will_be(kind: str, edited: str, reason: str) -> None:
-    approval = evolved(Approval(), [asked().known.model_copy(update={"kind": kind})])
+    approval = evolve_all(Approval(), [asked().request.model_copy(update={"kind": kind})])
     policy.refuse_edit(approval, '{"text": "a", "times": 2}', SCHEMA)
     with pytest.raises(Invalid, match=re.escape(reason)) as refused:
         policy.refuse_edit(approval, edited, SCHEMA)
@@ -243,8 +243,8 @@ def test_a_schema_that_cannot_be_used_lets_no_edit_through() -> None:
         policy.refuse_edit(asked(), '{"a": 1}', dangling)
 
 
-def delegate(approval: Approval, who: Who, to: str, command_id: str = "d1") -> list[Event]:
-    return passing.delegate(approval, who, Handover(command_id, to), cause(who.by))
+def delegate(approval: Approval, who: Decider, to: str, command_id: str = "d1") -> list[Event]:
+    return passing.delegate(approval, who, ReassignmentRequest(command_id, to), cause(who.by))
 
 
 def test_what_anybody_may_decide_is_assigned_by_delegation() -> None:
@@ -252,7 +252,7 @@ def test_what_anybody_may_decide_is_assigned_by_delegation() -> None:
     [event] = delegate(approval, key("a"), "key_b")
     assert isinstance(event, ApprovalDelegated)
     assert (event.to, event.deciders, event.remind_at) == ("key_b", ("key_b",), at(110))
-    approval = evolved(approval, [event])
+    approval = evolve_all(approval, [event])
     with pytest.raises(Forbidden):
         approve(approval, key("a"))
     assert kinds(approve(approval, key("b"))) == [ApprovalDecided]
@@ -261,9 +261,9 @@ def test_what_anybody_may_decide_is_assigned_by_delegation() -> None:
 
 def test_one_of_several_puts_another_in_their_place() -> None:
     approval = asked(quorum=2, deciders=("key_a", "key_b", "key_c"))
-    approval = evolved(approval, delegate(approval, key("a"), "key_d"))
+    approval = evolve_all(approval, delegate(approval, key("a"), "key_d"))
     assert approval.deciders == ("key_d", "key_b", "key_c")
-    approval = evolved(approval, delegate(approval, key("d"), "key_b", "d2"))
+    approval = evolve_all(approval, delegate(approval, key("d"), "key_b", "d2"))
     assert approval.deciders == ("key_b", "key_c")
     with pytest.raises(Conflict, match="1 left"):
         delegate(approval, key("c"), "key_b", "d3")
@@ -273,7 +273,7 @@ def test_one_of_several_puts_another_in_their_place() -> None:
 
 def test_who_has_agreed_cannot_pass_it_on_or_get_it_again() -> None:
     approval = asked(quorum=2, deciders=("key_a", "key_b", "key_c"))
-    approval = evolved(approval, approve(approval, key("a")))
+    approval = evolve_all(approval, approve(approval, key("a")))
     with pytest.raises(Conflict, match="agreed"):
         delegate(approval, key("a"), "key_d")
     with pytest.raises(Invalid, match="not agreed yet"):
@@ -284,7 +284,7 @@ def test_delegation_does_not_get_around_separation() -> None:
     with pytest.raises(Invalid, match="the requester"):
         delegate(asked(separation=True), key("a"), ASKER)
     with pytest.raises(Forbidden):
-        delegate(asked(separation=True), Who(ASKER, "proven"), "key_friend")
+        delegate(asked(separation=True), Decider(ASKER, "proven"), "key_friend")
 
 
 @pytest.mark.parametrize("to", ["", "*", "key_a"])
@@ -297,14 +297,14 @@ def test_it_is_delegated_to_one_other_key(to: str) -> None:
 def test_it_is_not_passed_on_for_ever() -> None:
     approval = asked()
     for turn in range(passing.MOST_DELEGATIONS):
-        approval = evolved(approval, delegate(approval, ANONYMOUS, f"key_{turn}", f"d{turn}"))
+        approval = evolve_all(approval, delegate(approval, ANONYMOUS, f"key_{turn}", f"d{turn}"))
     with pytest.raises(Conflict, match="has to be decided"):
         delegate(approval, ANONYMOUS, "key_last", "last")
 
 
 def test_escalation_gives_others_the_whole_time_again() -> None:
     approval = asked(remind_after_s=100, escalate_to=("key_boss",))
-    [event] = passing.escalate(approval, key("a"), Handover("e1", comment_hash=HASH), cause("key_a", 500))
+    [event] = passing.escalate(approval, key("a"), ReassignmentRequest("e1", comment_hash=HASH), cause("key_a", 500))
     assert isinstance(event, ApprovalEscalated)
     assert (event.why, event.deciders, event.expires_at, event.remind_at) == (
         "asked",
@@ -312,11 +312,11 @@ def test_escalation_gives_others_the_whole_time_again() -> None:
         at(1500),
         at(600),
     )
-    approval = evolved(approval, [event])
+    approval = evolve_all(approval, [event])
     assert approval.status == "escalated"
     with pytest.raises(Conflict, match="escalated already"):
-        passing.escalate(approval, key("boss"), Handover("e2"), cause())
-    assert passing.escalate(approval, key("a"), Handover("e1"), cause()) == []
+        passing.escalate(approval, key("boss"), ReassignmentRequest("e2"), cause())
+    assert passing.escalate(approval, key("a"), ReassignmentRequest("e1"), cause()) == []
     assert kinds(approve(approval, key("boss"))) == [ApprovalDecided]
 
 
@@ -324,11 +324,11 @@ def test_time_reminds_once_escalates_and_ends_it() -> None:
     approval = asked(remind_after_s=100, escalate_after_s=500, on_expiry="escalate")
     happened = []
     while approval.standing is None:
-        what, moment = passing.due(approval.expires_at, approval.remind_at, approval.escalate_at)
+        what, moment = passing.next_action(approval.expires_at, approval.remind_at, approval.escalate_at)
         when = Cause("platform", "time", moment, "default")
-        events = passing.pass_time(approval, what, seen=approval.version, cause=when)
+        events = passing.apply_timed_action(approval, what, seen=approval.version, cause=when)
         happened += [(type(event), round((moment - T0).total_seconds())) for event in events]
-        approval = evolved(approval, events)
+        approval = evolve_all(approval, events)
     assert happened == [
         (ApprovalReminded, 100),
         (ApprovalEscalated, 500),
@@ -340,25 +340,25 @@ def test_time_reminds_once_escalates_and_ends_it() -> None:
 
 def test_what_expires_is_escalated_first_where_the_rules_say_so() -> None:
     approval = asked(on_expiry="escalate")
-    [event] = passing.pass_time(approval, "expire", seen=1, cause=cause(seconds=1000))
+    [event] = passing.apply_timed_action(approval, "expire", seen=1, cause=cause(seconds=1000))
     assert isinstance(event, ApprovalEscalated)
     assert (event.why, event.expires_at) == ("expired", at(2000))
-    [end] = passing.pass_time(evolved(approval, [event]), "expire", seen=2, cause=cause(seconds=2000))
+    [end] = passing.apply_timed_action(evolve_all(approval, [event]), "expire", seen=2, cause=cause(seconds=2000))
     assert isinstance(end, ApprovalExpired)
 
 
 def test_time_does_nothing_to_what_has_changed_since() -> None:
     approval = asked(remind_after_s=100)
-    passed = evolved(approval, delegate(approval, key("a"), "key_b"))
+    passed = evolve_all(approval, delegate(approval, key("a"), "key_b"))
     for what in ("remind", "escalate", "expire"):
-        assert passing.pass_time(passed, what, seen=1, cause=cause()) == []  # type: ignore[arg-type]
+        assert passing.apply_timed_action(passed, what, seen=1, cause=cause()) == []  # type: ignore[arg-type]
 
 
 def test_a_withdrawal_ends_what_is_open_and_nothing_else() -> None:
     approval = asked()
     [event] = passing.withdraw(approval, HASH, cause())
     assert isinstance(event, ApprovalWithdrawn)
-    withdrawn = evolved(approval, [event])
+    withdrawn = evolve_all(approval, [event])
     assert withdrawn.status == "withdrawn"
     assert passing.withdraw(withdrawn, HASH, cause()) == []
 
@@ -366,14 +366,14 @@ def test_a_withdrawal_ends_what_is_open_and_nothing_else() -> None:
 def test_refused_signals_are_remembered_up_to_a_bound() -> None:
     approval = asked()
     for _ in range(policy.MOST_REFUSALS):
-        approval = evolved(approval, policy.refuse_signal(approval, "approve", "it takes a key", cause(SIGNAL.by)))
+        approval = evolve_all(approval, policy.refuse_signal(approval, "approve", "it takes a key", cause(SIGNAL.by)))
     assert approval.refusals == policy.MOST_REFUSALS
     assert approval.standing is None
     assert policy.refuse_signal(approval, "approve", "it takes a key", cause(SIGNAL.by)) == []
 
 
 _NAMES = st.sampled_from(["key_a", "key_b", "key_c", ASKER, "key_boss"])
-_WHO = st.one_of(_NAMES.map(lambda name: Who(name, "proven")), st.just(ANONYMOUS), st.just(SIGNAL))
+_WHO = st.one_of(_NAMES.map(lambda name: Decider(name, "proven")), st.just(ANONYMOUS), st.just(SIGNAL))
 _Step = Callable[[Approval, Cause], list[Event]]
 
 
@@ -381,14 +381,14 @@ _Step = Callable[[Approval, Cause], list[Event]]
 def _commands(draw: st.DrawFn) -> _Step:
     who, command_id = draw(_WHO), draw(st.sampled_from([f"c{number}" for number in range(12)]))
     verdict = draw(st.sampled_from(["approve", "reject"]))
-    handover = Handover(command_id, draw(_NAMES))
+    handover = ReassignmentRequest(command_id, draw(_NAMES))
     what = draw(st.sampled_from(["remind", "escalate", "expire"]))
     steps: list[_Step] = [
-        lambda approval, by: policy.decide(approval, who, Choice(verdict, command_id), by),  # type: ignore[arg-type]
-        lambda approval, by: policy.decide(approval, who, Choice("approve", command_id), by),
+        lambda approval, by: policy.decide(approval, who, DecisionChoice(verdict, command_id), by),  # type: ignore[arg-type]
+        lambda approval, by: policy.decide(approval, who, DecisionChoice("approve", command_id), by),
         lambda approval, by: passing.delegate(approval, who, handover, by),
         lambda approval, by: passing.escalate(approval, who, handover, by),
-        lambda approval, by: passing.pass_time(approval, what, seen=approval.version, cause=by),  # type: ignore[arg-type]
+        lambda approval, by: passing.apply_timed_action(approval, what, seen=approval.version, cause=by),  # type: ignore[arg-type]
         lambda approval, by: passing.withdraw(approval, None, by),
         lambda approval, by: policy.refuse_signal(approval, "approve", "it takes a key", by),
     ]
@@ -413,14 +413,14 @@ def test_there_is_one_decision_at_most_whatever_the_order_of_commands(
     rules: dict[str, Any], commands: list[_Step]
 ) -> None:
     approval = asked(**rules)
-    events: list[Event] = [approval.known]
+    events: list[Event] = [approval.request]
     for number, command in enumerate(commands):
         try:
             new = command(approval, Cause(f"by_{number}", "req", at(number), "default"))
-        except Refused:
+        except DomainError:
             continue
         events += new
-        approval = evolved(approval, new)
+        approval = evolve_all(approval, new)
     ends = [event for event in events if isinstance(event, _ENDS)]
     assert len(ends) <= 1
     assert (approval.standing is not None) == bool(ends)
@@ -429,29 +429,29 @@ def test_there_is_one_decision_at_most_whatever_the_order_of_commands(
     assert kinds(after_end) == [ApprovalSignalRefused] * len(after_end)
     row = None
     for event in events:
-        row = folded(row, event)
+        row = fold_event(row, event)
     assert row is not None
     assert (row.status, row.deciders, row.expires_at) == (approval.status, [*approval.deciders], approval.expires_at)
     assert (row.agreed, row.version) == ([*approval.votes], approval.version)
-    if approval.status == "approved" and approval.known.rules.quorum > 1:
-        assert len(set(approval.votes)) == approval.known.rules.quorum
+    if approval.status == "approved" and approval.request.rules.quorum > 1:
+        assert len(set(approval.votes)) == approval.request.rules.quorum
 
 
 @pytest.mark.parametrize("seconds", [1000, 1000.001, 10**6])
 def test_nothing_is_said_in_time_after_the_end(seconds: float) -> None:
-    policy.refuse_late(asked(), at(999.999))
+    policy.refuse_expired(asked(), at(999.999))
     with pytest.raises(policy.TooLate):
-        policy.refuse_late(asked(), at(seconds))
+        policy.refuse_expired(asked(), at(seconds))
 
 
 def test_what_went_up_at_its_end_has_time_again() -> None:
     approval = asked(on_expiry="escalate")
-    gone_up = evolved(approval, passing.pass_time(approval, "expire", seen=1, cause=cause(seconds=1000)))
-    policy.refuse_late(gone_up, at(1500))
+    gone_up = evolve_all(approval, passing.apply_timed_action(approval, "expire", seen=1, cause=cause(seconds=1000)))
+    policy.refuse_expired(gone_up, at(1500))
     with pytest.raises(policy.TooLate):
-        policy.refuse_late(gone_up, at(2000))
+        policy.refuse_expired(gone_up, at(2000))
 
 
 def test_what_is_decided_is_not_late() -> None:
     approval = asked()
-    policy.refuse_late(evolved(approval, reject(approval, key("a"))), at(5000))
+    policy.refuse_expired(evolve_all(approval, reject(approval, key("a"))), at(5000))

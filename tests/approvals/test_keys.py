@@ -19,7 +19,7 @@ from tests.approvals.conftest import SECRET
 from tests.approvals.desk import APPROVALS, desk_of
 from tests.servers import ROOT
 from tests.system import ADMIN_KEY, running
-from workflows.approvals.workflow import Approval
+from workflows.approvals.workflow import ApprovalWorkflow
 
 AS_ADMIN = {"X-API-Key": ADMIN_KEY}
 
@@ -94,9 +94,9 @@ async def test_with_keys_whoever_asked_does_not_decide(system_settings: Settings
         assert refused.status_code == 403
         assert "the requester" in refused.json()["error"]["message"]
         other, waiter = await desk.asked(AS_ADMIN, key_id="key_b")
-        run = system.temporal.get_workflow_handle_for(Approval.run, other.approval_id)
+        run = system.temporal.get_workflow_handle_for(ApprovalWorkflow.run, other.approval_id)
         await run.signal("approve", {"by": "key_admin"})
-        assert (await run.query(Approval.state)).status == "pending"
+        assert (await run.query(ApprovalWorkflow.state)).status == "pending"
         decided = await desk.post(other, "approve", headers=AS_ADMIN)
         assert (decided.status_code, decided.json()["decided_by"]) == (200, "key_admin")
         assert (await asyncio.wait_for(waiter.result(), 20)).decided.by == "key_admin"

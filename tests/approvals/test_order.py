@@ -10,20 +10,20 @@ from temporalio.client import WorkflowExecutionStatus
 from temporalio.exceptions import ApplicationError
 
 from activities.approvals.activities import ApprovalActivities
-from activities.approvals.messages import ApprovalAsk, ApprovalStart
+from activities.approvals.messages import ApprovalRequest, ApprovalStart
 from runtime.settings import Settings
 from tests.approvals.desk import APPROVALS, desk_of
 from tests.approvals.stage import Stage
 from tests.system import running, until
 from workflows.approvals.start import start_approval
-from workflows.approvals.workflow import Approval
+from workflows.approvals.workflow import ApprovalWorkflow
 
 
 def asking(stage: Stage, start: Any) -> ApprovalActivities:
     return stage.activities(start)
 
 
-async def decided(stage: Stage, ask: ApprovalAsk) -> str:
+async def decided(stage: Stage, ask: ApprovalRequest) -> str:
     return (await asyncio.wait_for(stage.run_of(ask).result(), 20)).outcome
 
 
@@ -58,7 +58,7 @@ async def test_what_is_said_to_a_run_before_its_approval_is_recorded_waits_for_t
 
     async def start(begun: ApprovalStart) -> None:
         await start_approval(working.client, begun)
-        await working.run_of(ask).signal(Approval.approve, {"by": "somebody"})
+        await working.run_of(ask).signal(ApprovalWorkflow.approve, {"by": "somebody"})
         await asyncio.sleep(0.5)  # its worker has heard it by then
         assert working.names(ask) == []
 
@@ -79,7 +79,7 @@ async def test_an_asker_that_dies_between_the_run_and_the_record_asks_again_for_
     first = (await working.run_of(ask).describe()).run_id
     await working.activities().request_approval(ask)
     assert (await working.run_of(ask).describe()).run_id == first
-    await working.run_of(ask).signal(Approval.reject, "no")
+    await working.run_of(ask).signal(ApprovalWorkflow.reject, "no")
     assert await decided(working, ask) == "rejected"
 
 
@@ -88,7 +88,7 @@ async def test_a_run_withdrawn_before_its_approval_is_recorded_is_withdrawn_then
 
     async def start(begun: ApprovalStart) -> None:
         await start_approval(working.client, begun)
-        await working.run_of(ask).signal(Approval.withdraw, "nobody waits")
+        await working.run_of(ask).signal(ApprovalWorkflow.withdraw, "nobody waits")
 
     await asking(working, start).request_approval(ask)
     assert await decided(working, ask) == "withdrawn"
@@ -99,8 +99,8 @@ async def test_a_decision_that_comes_both_ways_counts_once(working: Stage) -> No
     await working.waiting(ask)
     order = working.order(ask, "approve")
     run = working.run_of(ask)
-    await run.signal(Approval.carry, args=[order, "approve"])
-    await run.signal(Approval.carry, args=[order, "approve"])
+    await run.signal(ApprovalWorkflow.carry, args=[order, "approve"])
+    await run.signal(ApprovalWorkflow.carry, args=[order, "approve"])
     assert await decided(working, ask) == "approved"
     assert working.names(ask) == ["requested", "decided"]
 
@@ -111,9 +111,9 @@ async def test_an_order_that_cannot_be_read_does_not_harm_the_run(working: Stage
     await working.waiting(ask)
     order = working.order(ask, "reject")
     run = working.run_of(ask)
-    await run.signal(Approval.carry, args=[replace(order, instruction_hash=spoilt), "approve"])
-    await run.signal(Approval.carry, args=[order, "approve"])  # said for something else
-    await run.signal(Approval.carry, args=[order, "reject"])
+    await run.signal(ApprovalWorkflow.carry, args=[replace(order, instruction_hash=spoilt), "approve"])
+    await run.signal(ApprovalWorkflow.carry, args=[order, "approve"])  # said for something else
+    await run.signal(ApprovalWorkflow.carry, args=[order, "reject"])
     assert await decided(working, ask) == "rejected"
 
 

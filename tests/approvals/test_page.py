@@ -11,10 +11,10 @@ from standardwebhooks import Webhook
 from adapters.files.risk_policy import load_risk_policy
 from adapters.web.webhooks import HttpWebhooks
 from domain.approvals.aggregate import Status
-from domain.approvals.rules import Rules
+from domain.approvals.rules import ApprovalRules
 from tests.approvals.conftest import SECRET, Receiver
 from tests.servers import ROOT
-from workflows.approvals.workflow import Approval
+from workflows.approvals.workflow import ApprovalWorkflow
 
 PAGE = (ROOT / "docs/approvals.md").read_text()
 SHOWN = [json.loads(text) for text in re.findall(r"```json\n(.+?)```", PAGE, re.DOTALL)]
@@ -29,7 +29,7 @@ def test_the_policy_that_is_shown_can_be_used(tmp_path: Path) -> None:
 
 def test_every_rule_and_status_is_explained() -> None:
     rows = set(re.findall(r"^\| `([a-z_]+)` \|", PAGE, re.MULTILINE))
-    assert rows == {*Rules.model_fields, *get_args(Status)}
+    assert rows == {*ApprovalRules.model_fields, *get_args(Status)}
 
 
 def test_the_packaged_times_are_as_the_table_has_them() -> None:
@@ -53,7 +53,7 @@ def test_the_packaged_times_are_as_the_table_has_them() -> None:
 def test_the_signals_that_are_shown_are_those_there_are() -> None:
     shown = set(re.findall(r"--name (\w+)", PAGE))
     assert shown == {"approve", "reject", "withdraw"}
-    assert all(hasattr(Approval, name) for name in shown)
+    assert all(hasattr(ApprovalWorkflow, name) for name in shown)
 
 
 async def test_a_notice_is_verified_as_it_is_shown(webhooks: HttpWebhooks, receiver: Receiver) -> None:

@@ -15,7 +15,7 @@ from domain.approvals import policy_record
 from domain.approvals.rules import RiskPolicy
 from domain.errors import Conflict
 from domain.ledger import Ledger
-from domain.registry import registry
+from domain.registry import event_registry
 from runtime import temporal
 from runtime.processes.api import make_app
 from runtime.settings import Settings
@@ -31,7 +31,7 @@ AT = datetime(2026, 11, 27, tzinfo=UTC)
 def ledger(database_url: str) -> Any:
     database = Database(database_url)
     database.open()
-    yield Ledger(LedgerRecorder(database), registry())
+    yield Ledger(LedgerRecorder(database), event_registry())
     database.close()
 
 
@@ -45,29 +45,29 @@ def servers(settings: Settings) -> dict[str, str]:
 
 
 def test_a_policy_is_a_new_version_only_if_it_is_another_one(ledger: Ledger) -> None:
-    assert policy_record.record(ledger, risks(), "own", AT) == 1
-    assert policy_record.record(ledger, risks(), "own", AT) is None
-    assert policy_record.record(ledger, risks(quorum=2), "own", AT) == 2
-    assert policy_record.record(ledger, risks(), "own", AT) == 3
-    assert policy_record.in_force(ledger) == risks()
+    assert policy_record.put_in_force(ledger, risks(), "own", AT) == 1
+    assert policy_record.put_in_force(ledger, risks(), "own", AT) is None
+    assert policy_record.put_in_force(ledger, risks(quorum=2), "own", AT) == 2
+    assert policy_record.put_in_force(ledger, risks(), "own", AT) == 3
+    assert policy_record.policy_in_force(ledger) == risks()
 
 
 def test_the_packaged_policy_follows_the_release(ledger: Ledger) -> None:
-    assert policy_record.record(ledger, risks(), "packaged", AT) == 1
-    assert policy_record.record(ledger, risks(expires_after_s=90_000), "packaged", AT) == 2
+    assert policy_record.put_in_force(ledger, risks(), "packaged", AT) == 1
+    assert policy_record.put_in_force(ledger, risks(expires_after_s=90_000), "packaged", AT) == 2
 
 
 def test_a_migration_without_the_operators_file_does_not_take_the_operators_rules_away(ledger: Ledger) -> None:
-    policy_record.record(ledger, risks(quorum=2), "own", AT)
+    policy_record.put_in_force(ledger, risks(quorum=2), "own", AT)
     with pytest.raises(Conflict, match="names none"):
-        policy_record.record(ledger, load_risk_policy(), "packaged", AT)
-    assert policy_record.in_force(ledger).medium.quorum == 2
-    assert policy_record.record(ledger, load_risk_policy(), "own", AT) == 2
+        policy_record.put_in_force(ledger, load_risk_policy(), "packaged", AT)
+    assert policy_record.policy_in_force(ledger).medium.quorum == 2
+    assert policy_record.put_in_force(ledger, load_risk_policy(), "own", AT) == 2
 
 
 def test_without_a_policy_nothing_is_asked_and_nothing_starts(ledger: Ledger) -> None:
     with pytest.raises(Conflict, match="run convergio migrate"):
-        policy_record.in_force(ledger)
+        policy_record.policy_in_force(ledger)
     with pytest.raises(Conflict, match="run convergio migrate"):
         policy_record.refuse_other(ledger, load_risk_policy())
 
@@ -84,10 +84,10 @@ def test_without_a_policy_nothing_is_asked_and_nothing_starts(ledger: Ledger) ->
     ids=["quorum", "separation", "expiry", "deciders", "another risk"],
 )
 def test_whoever_has_other_rules_is_refused_whichever_are_stricter(ledger: Ledger, other: RiskPolicy) -> None:
-    policy_record.record(ledger, load_risk_policy(), "own", AT)
+    policy_record.put_in_force(ledger, load_risk_policy(), "own", AT)
     with pytest.raises(Conflict, match="CONVERGIO_RISK_POLICY"):
         policy_record.refuse_other(ledger, other)
-    policy_record.record(ledger, other, "own", AT)
+    policy_record.put_in_force(ledger, other, "own", AT)
     policy_record.refuse_other(ledger, other)
     with pytest.raises(Conflict, match="CONVERGIO_RISK_POLICY"):
         policy_record.refuse_other(ledger, load_risk_policy())

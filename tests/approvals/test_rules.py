@@ -20,12 +20,12 @@ def test_the_packaged_policy_needs_no_keys_and_names_every_field() -> None:
     policy.refuse_without_keys()
     packaged = json.loads(PACKAGED.read_text())
     for risk in ("low", "medium", "high", "critical"):
-        assert set(packaged[risk]) == set(type(policy.of(risk)).model_fields)
+        assert set(packaged[risk]) == set(type(policy.rules_of(risk)).model_fields)
 
 
 def test_more_risk_has_less_time() -> None:
     policy = load_risk_policy()
-    times = [policy.of(risk).expires_after_s for risk in ("low", "medium", "high", "critical")]
+    times = [policy.rules_of(risk).expires_after_s for risk in ("low", "medium", "high", "critical")]
     assert times == sorted(times, reverse=True)
 
 
@@ -64,7 +64,7 @@ def test_an_unknown_risk_is_refused(tmp_path: Path) -> None:
     with pytest.raises(Invalid, match="extreme"):
         load_risk_policy(written(tmp_path / "risk.json", extreme={"quorum": 1}))
     with pytest.raises(Invalid, match="low, medium, high, critical"):
-        load_risk_policy().of("extreme")
+        load_risk_policy().rules_of("extreme")
 
 
 @pytest.mark.parametrize("text", ["", "no JSON", "[]"])

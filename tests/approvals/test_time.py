@@ -18,8 +18,8 @@ from adapters.postgres.ledger.pool import Database
 from domain.approvals.events import ApprovalEscalated
 from tests.approvals.stage import Stage, risks
 from tests.system import until
-from workflows.approvals.workflow import Approval
-from workflows.search_attributes import ALL
+from workflows.approvals.workflow import ApprovalWorkflow
+from workflows.search_attributes import ALL_ATTRIBUTES
 
 TEST_SERVER = Path(sys.executable).with_name("temporal-test-server")
 HOUR = 3600
@@ -41,7 +41,9 @@ async def skipping(database: Database, **rules: Any) -> AsyncIterator[tuple[Stag
     ) as environment:
         keyword = IndexedValueType.INDEXED_VALUE_TYPE_KEYWORD
         await environment.client.operator_service.add_search_attributes(
-            AddSearchAttributesRequest(namespace="default", search_attributes={key.name: keyword for key in ALL})
+            AddSearchAttributesRequest(
+                namespace="default", search_attributes={key.name: keyword for key in ALL_ATTRIBUTES}
+            )
         )
         stage = Stage(environment.client, database, risks(**rules))
         async with stage.working():
@@ -91,7 +93,9 @@ async def test_delegation_starts_the_reminder_anew(database: Database) -> None:
         ask = stage.ask()
         waiter = await stage.waiting(ask)
         await environment.sleep(timedelta(hours=5))
-        await stage.run_of(ask).execute_update(Approval.delegate, stage.order(ask, "delegate", to="key_b"), id="d")
+        await stage.run_of(ask).execute_update(
+            ApprovalWorkflow.delegate, stage.order(ask, "delegate", to="key_b"), id="d"
+        )
         await environment.sleep(timedelta(hours=5))
         assert stage.names(ask) == ["requested", "delegated"]
         assert (await waiter.result()).decided.outcome == "expired"
@@ -114,7 +118,7 @@ async def test_an_approval_that_lost_its_run_is_given_another_one(database: Data
     async with skipping(database, expires_after_s=2 * HOUR, remind_after_s=None) as (stage, _):
         ask = stage.ask()
         waiter, lost = await stage.waiting(ask), stage.run_of(ask)
-        assert (await lost.query(Approval.state)).status == "pending"
+        assert (await lost.query(ApprovalWorkflow.state)).status == "pending"
         # the server that skips time does not while an activity of a terminated run is under way
         await until(lambda: pending_activities(lost), lambda count: count == 0, seconds=20)
         before = (await lost.describe()).run_id

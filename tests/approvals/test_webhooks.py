@@ -14,7 +14,7 @@ from tests.approvals.conftest import SECRET, Receiver
 from tests.approvals.desk import desk_of
 from tests.approvals.stage import TEXT, Stage, risks
 from tests.system import running, until
-from workflows.approvals.workflow import Approval
+from workflows.approvals.workflow import ApprovalWorkflow
 
 
 def telling(stage: Stage, webhooks: HttpWebhooks) -> AbstractAsyncContextManager[None]:
@@ -71,10 +71,10 @@ async def test_every_step_is_told(stage: Stage, webhooks: HttpWebhooks, receiver
         run = stage.run_of(ask)
         await until(lambda: asyncio.to_thread(stage.names, ask), lambda names: "reminded" in names)
         delegation = stage.order(ask, "delegate", "key_a", to="key_e")
-        await run.execute_update(Approval.delegate, delegation, id="delegate")
-        await run.execute_update(Approval.escalate, stage.order(ask, "escalate", "key_b"), id="escalate")
+        await run.execute_update(ApprovalWorkflow.delegate, delegation, id="delegate")
+        await run.execute_update(ApprovalWorkflow.escalate, stage.order(ask, "escalate", "key_b"), id="escalate")
         for by in ("key_c", "key_d"):
-            await run.execute_update(Approval.decide, stage.order(ask, "approve", by), id=by)
+            await run.execute_update(ApprovalWorkflow.decide, stage.order(ask, "approve", by), id=by)
         await asyncio.wait_for(run.result(), 20)
     told = ["requested", "reminded", "delegated", "escalated", "voted", "decided"]
     assert {f"approval.{what}" for what in told} == set(receiver.types)

@@ -9,7 +9,7 @@ from temporalio.api.enums.v1 import EventType
 from temporalio.client import WorkflowExecutionStatus, WorkflowFailureError, WorkflowUpdateFailedError
 from temporalio.exceptions import ApplicationError, CancelledError
 
-from activities.approvals.messages import ApprovalAsk, Order
+from activities.approvals.messages import ApprovalRequest, InstructionRef
 from domain.approvals.aggregate import Approval as Standing
 from domain.approvals.commands import load
 from domain.approvals.events import ApprovalSignalRefused
@@ -17,30 +17,32 @@ from runtime.embedded.programs import temporal_program
 from tests.approvals.stage import OWNER, Stage, risks
 from tests.approvals.waiter import Waiter
 from tests.system import until
-from workflows.approvals.messages import MOST_TEXT
-from workflows.approvals.workflow import Approval
-from workflows.task_queues import FLOW
+from workflows.approvals.messages import MAX_TEXT
+from workflows.approvals.workflow import ApprovalWorkflow
+from workflows.task_queues import WORKFLOW_QUEUE
 
 
-def standing(stage: Stage, ask: ApprovalAsk) -> Standing:
+def standing(stage: Stage, ask: ApprovalRequest) -> Standing:
     return load(stage.ledger, ask.approval_id)
 
 
-async def decide(stage: Stage, ask: ApprovalAsk, verb: str = "approve", by: str = "key_a", **more: Any) -> str:
+async def decide(stage: Stage, ask: ApprovalRequest, verb: str = "approve", by: str = "key_a", **more: Any) -> str:
     """The status after the decision."""
     order = stage.order(ask, verb, by, **more)
-    state = await stage.run_of(ask).execute_update(Approval.decide, order, id=order.command_id)
+    state = await stage.run_of(ask).execute_update(ApprovalWorkflow.decide, order, id=order.command_id)
     return state.status
 
 
-async def refusal(stage: Stage, ask: ApprovalAsk, order: Order, update: Any = Approval.decide) -> ApplicationError:
+async def refusal(
+    stage: Stage, ask: ApprovalRequest, order: InstructionRef, update: Any = ApprovalWorkflow.decide
+) -> ApplicationError:
     with pytest.raises(WorkflowUpdateFailedError) as caught:
         await stage.run_of(ask).execute_update(update, order, id=order.command_id)
     assert isinstance(caught.value.cause, ApplicationError)
     return caught.value.cause
 
 
-async def settled(stage: Stage, ask: ApprovalAsk) -> None:
+async def settled(stage: Stage, ask: ApprovalRequest) -> None:
     """Return when the run has ended as it should."""
     await asyncio.wait_for(stage.run_of(ask).result(), 20)
 
@@ -74,7 +76,9 @@ async def test_asking_again_is_the_same_approval(working: Stage) -> None:
 
 async def test_an_unknown_risk_cannot_be_asked_about(working: Stage) -> None:
     ask = working.ask(risk="extreme")
-    handle = await working.client.start_workflow(Waiter.run, args=[ask, False], id=ask.workflow_id, task_queue=FLOW)
+    handle = await working.client.start_workflow(
+        Waiter.run, args=[ask, False], id=ask.workflow_id, task_queue=WORKFLOW_QUEUE
+    )
     with pytest.raises(WorkflowFailureError):
         await asyncio.wait_for(handle.result(), 20)
 
@@ -82,7 +86,7 @@ async def test_an_unknown_risk_cannot_be_asked_about(working: Stage) -> None:
 async def test_what_is_no_order_is_refused_before_it_is_in_the_history(working: Stage) -> None:
     ask = working.ask()
     await working.waiting(ask)
-    for wrong in (Order("c1", "no hash"), Order("c" * 129, "a" * 64), Order("c3", "A" * 64)):
+    for wrong in (InstructionRef("c1", "no hash"), InstructionRef("c" * 129, "a" * 64), InstructionRef("c3", "A" * 64)):
         assert (await refusal(working, ask, wrong)).type == "Invalid"
     history = await working.run_of(ask).fetch_history()
     kinds = {EventType.Name(event.event_type) for event in history.events}
@@ -93,14 +97,14 @@ async def test_nobody_who_only_reaches_temporal_speaks_in_anothers_name(working:
     ask, other = working.ask(), working.ask()
     await working.waiting(ask)
     await working.waiting(other)
-    forged = Order("c1", "a" * 64)
+    forged = InstructionRef("c1", "a" * 64)
     assert (await refusal(working, ask, forged)).type == "Forbidden"
     elsewhere = working.order(other, "approve")
     assert (await refusal(working, ask, elsewhere)).type == "Forbidden"
-    renamed = Order("another-command", working.order(ask, "approve").instruction_hash)
+    renamed = InstructionRef("another-command", working.order(ask, "approve").instruction_hash)
     assert (await refusal(working, ask, renamed)).type == "Forbidden"
     delegation = working.order(ask, "delegate", to="key_b")
-    assert (await refusal(working, ask, delegation, Approval.decide)).type == "Forbidden"
+    assert (await refusal(working, ask, delegation, ApprovalWorkflow.decide)).type == "Forbidden"
     assert working.names(ask) == ["requested"]
 
 
@@ -110,9 +114,9 @@ async def test_who_comes_second_is_told_what_stands(working: Stage) -> None:
     orders = [working.order(ask, "approve", f"key_{number}") for number in range(20)]
     handle = working.run_of(ask)
 
-    async def one(order: Order) -> str:
+    async def one(order: InstructionRef) -> str:
         try:
-            return (await handle.execute_update(Approval.decide, order, id=order.command_id)).status
+            return (await handle.execute_update(ApprovalWorkflow.decide, order, id=order.command_id)).status
         except WorkflowUpdateFailedError as error:
             told: Any = error.cause
             return f"{told.type}: {told.details[0]['status']}"
@@ -142,10 +146,10 @@ async def test_delegation_and_escalation_change_who_decides(stage: Stage) -> Non
         ask = stage.ask()
         waiter, run = await stage.waiting(ask), stage.run_of(ask)
         delegation = stage.order(ask, "delegate", to="key_b")
-        assert (await run.execute_update(Approval.delegate, delegation, id="d")).deciders == ["key_b"]
+        assert (await run.execute_update(ApprovalWorkflow.delegate, delegation, id="d")).deciders == ["key_b"]
         assert (await refusal(stage, ask, stage.order(ask, "approve", "key_a"))).type == "Forbidden"
         escalation = stage.order(ask, "escalate", "key_b")
-        state = await run.execute_update(Approval.escalate, escalation, id="e")
+        state = await run.execute_update(ApprovalWorkflow.escalate, escalation, id="e")
         assert (state.status, state.deciders) == ("escalated", ["key_boss"])
         assert await decide(stage, ask, "reject", "key_boss") == "rejected"
         assert (await waiter.result()).decided.outcome == "rejected"
@@ -212,7 +216,7 @@ async def test_a_signal_proves_nothing(stage: Stage, rules: dict[str, Any], reas
 
 
 @pytest.mark.parametrize(
-    "argument", [7, ["yes"], {"commment": "a typo"}, {"by": 7}, "long" * MOST_TEXT, {"comment": "a\0b"}]
+    "argument", [7, ["yes"], {"commment": "a typo"}, {"by": 7}, "long" * MAX_TEXT, {"comment": "a\0b"}]
 )
 async def test_a_signal_that_cannot_be_read_decides_nothing(working: Stage, argument: Any) -> None:
     ask = working.ask()
@@ -252,7 +256,9 @@ async def test_a_run_that_is_cancelled_takes_its_approvals_back(working: Stage) 
 async def test_a_run_that_is_cancelled_while_it_asks_leaves_nothing_open(working: Stage) -> None:
     for _ in range(5):
         ask = working.ask()
-        handle = await working.client.start_workflow(Waiter.run, args=[ask, False], id=ask.workflow_id, task_queue=FLOW)
+        handle = await working.client.start_workflow(
+            Waiter.run, args=[ask, False], id=ask.workflow_id, task_queue=WORKFLOW_QUEUE
+        )
         await handle.cancel()
         with pytest.raises(WorkflowFailureError):
             await asyncio.wait_for(handle.result(), 20)
@@ -327,9 +333,9 @@ async def test_a_signal_with_characters_that_no_database_holds_harms_nothing(wor
     ask = working.ask()
     await working.waiting(ask)
     run = working.run_of(ask)
-    await run.signal(Approval.approve, {"comment": odd, "by": odd, "edited_content": odd})
-    await run.signal(Approval.reject, {"comment": "no", "by": odd})
-    await run.signal(Approval.reject, "no")
+    await run.signal(ApprovalWorkflow.approve, {"comment": odd, "by": odd, "edited_content": odd})
+    await run.signal(ApprovalWorkflow.reject, {"comment": "no", "by": odd})
+    await run.signal(ApprovalWorkflow.reject, "no")
     assert (await asyncio.wait_for(run.result(), 30)).outcome == "rejected"
     assert working.names(ask) == ["requested", "signal_refused", "signal_refused", "decided"]
 

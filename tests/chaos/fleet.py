@@ -34,7 +34,7 @@ class Fleet:
             place = chance.randrange(len(self._own) + 1)
             if place == len(self._own):  # its supervisor starts it again
                 mark = self._system.up.run().children["worker"]
-                self.kills += mark.alive()
+                self.kills += mark.is_alive()
                 mark.kill(signal.SIGKILL)
             else:
                 self._own[place].kill()

@@ -41,6 +41,6 @@ async def kill_at_random(system: Whole, chance: random.Random) -> Counter[str]:
         await asyncio.sleep(chance.uniform(2, 3))
         part = chance.choice(PARTS)
         mark = system.up.run().children[part]
-        killed[part] += mark.alive()
+        killed[part] += mark.is_alive()
         mark.kill(signal.SIGKILL)
     return killed

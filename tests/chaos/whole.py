@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 import httpx
 import psycopg
 
-from runtime.supervisor.process import Mark
+from runtime.supervisor.process import ProcessIdentity
 from tests.runtime.upping import Up, start_up, until
 from tests.scripted_model import ScriptedModel, start_scripted_model
 from tests.servers import ROOT
@@ -236,7 +236,7 @@ def alive(pid: int) -> bool:
     return Path(f"/proc/{pid}/exe").exists()
 
 
-def family(eldest: Mark) -> list[int]:
+def family(eldest: ProcessIdentity) -> list[int]:
     """The process ids of a process and of all that descends from it, itself first."""
     children: dict[int, list[int]] = {}
     for stat in Path("/proc").glob("[0-9]*/stat"):

@@ -13,14 +13,14 @@ from temporalio.exceptions import ApplicationError
 from temporalio.testing import ActivityEnvironment
 
 from activities.chat import history as memory
-from activities.chat.activities import ChatActivities, Ending, GivenUp, Opening, TurnRef
-from activities.chat.history import Memory
-from activities.chat.messages import Answer, Thought, ToSummarise
-from activities.chat.model_step import Thinking
-from activities.chat.summary import Summarising
-from activities.chat.tool_offers import Offers
-from activities.costs.bookkeeping import Books
-from activities.costs.model_call import Calls
+from activities.chat.activities import ChatActivities, EndSessionRequest, OpenSessionRequest, TurnFailure, TurnRef
+from activities.chat.history import ChatHistory
+from activities.chat.messages import StepRequest, StepResult, SummaryRequest
+from activities.chat.model_step import ModelStepActivities
+from activities.chat.summary import SummaryActivities
+from activities.chat.tool_offers import ToolOffers
+from activities.costs.bookkeeping import CostLedger
+from activities.costs.model_call import ModelCalls
 from domain.chat import aggregate
 from domain.chat.events import SessionSummarised
 from domain.content import Content, content_hash
@@ -45,23 +45,23 @@ class Talk:
     system: System
     model: ScriptedModel
     chat: ChatActivities
-    thinking: Thinking
-    summarising: Summarising
+    thinking: ModelStepActivities
+    summarising: SummaryActivities
     session_id: str
 
-    def said(self, text: str, turn: int = 1, **more: Any) -> Thought:
+    def said(self, text: str, turn: int = 1, **more: Any) -> StepRequest:
         """A message, stored, and what is asked of `think`."""
-        return Thought(self.ref(text, turn), f"chat-{self.session_id}", **more)
+        return StepRequest(self.ref(text, turn), f"chat-{self.session_id}", **more)
 
     def ref(self, text: str, turn: int = 1) -> TurnRef:
         message = self.system.parts.content.put(Content(self.session_id, text))
         name = f"{self.session_id}-{turn}"
         return TurnRef(self.session_id, turn, name, message, AGENT, 1, "anonymous", "req_1")
 
-    def thinking_of(self, thought: Thought, attempt: int = 1) -> "asyncio.Task[Answer]":
+    def thinking_of(self, thought: StepRequest, attempt: int = 1) -> "asyncio.Task[StepResult]":
         return asyncio.create_task(self.think(thought, attempt))
 
-    async def think(self, thought: Thought, attempt: int = 1) -> Answer:
+    async def think(self, thought: StepRequest, attempt: int = 1) -> StepResult:
         """One attempt of the activity, as a worker makes it."""
         return await environment(attempt).run(self.thinking.think, thought)
 
@@ -99,23 +99,23 @@ MakeTalk = Callable[..., Talk]
 async def make_talk(unworked: System, scripted_model: ScriptedModel) -> MakeTalk:
     def make(*, timeout_s: float = 30) -> Talk:
         parts = unworked.parts
-        books = Books(parts.ledger, parts.prices, now)
-        calls = Calls(books, parts.model, now, timeout=timedelta(seconds=timeout_s))
-        remembered = Memory(parts.ledger, parts.content, parts.agents)
-        thinking = Thinking(
+        books = CostLedger(parts.ledger, parts.prices, now)
+        calls = ModelCalls(books, parts.model, now, timeout=timedelta(seconds=timeout_s))
+        remembered = ChatHistory(parts.ledger, parts.content, parts.agents)
+        thinking = ModelStepActivities(
             remembered,
             parts.content,
             books,
             calls,
-            offers=Offers(parts.toolbox),
+            offers=ToolOffers(parts.toolbox),
             now=now,
             default_model="scripted",
             max_answer_tokens=256,
         )
-        summarising = Summarising(remembered, calls, now, default_model="scripted")
+        summarising = SummaryActivities(remembered, calls, now, default_model="scripted")
         chat = ChatActivities(parts.ledger, now, model_queue="a-queue")
         session_id = f"session_{uuid4().hex}"
-        chat.open_session(Opening(session_id, AGENT, "anonymous", f"chat-{session_id}", "req_1"))
+        chat.open_session(OpenSessionRequest(session_id, AGENT, "anonymous", f"chat-{session_id}", "req_1"))
         return Talk(unworked, scripted_model, chat, thinking, summarising, session_id)
 
     return make
@@ -332,7 +332,7 @@ async def test_earlier_turns_are_remembered_however_few_may_be_kept(
 async def test_an_erased_message_cannot_be_answered(talk: Talk) -> None:
     ref = replace(talk.ref("Hello."), message_hash=content_hash("never stored"))
     with pytest.raises(NotFound):
-        await talk.think(Thought(ref, "chat"))
+        await talk.think(StepRequest(ref, "chat"))
     assert talk.model.bill() == []
 
 
@@ -345,32 +345,32 @@ async def test_a_summary_is_made_once(talk: Talk) -> None:
     for number in (1, 2):
         await talk.think(talk.said(f"Message {number}", number))
     talk.model.script({"contains": "User: ", "text": "Two messages."})
-    wanted = ToSummarise(talk.ref("Message 2", 2), "chat", first=1, upto=2)
+    wanted = SummaryRequest(talk.ref("Message 2", 2), "chat", first=1, upto=2)
     summaries = [await environment().run(talk.summarising.summarise, wanted) for _ in range(2)]
     assert [summary.upto for summary in summaries] == [2, 2]
     assert talk.text(summaries[0].summary_hash) == "Two messages."
     assert len(talk.model.bill()) == 3
     [event] = talk.system.parts.ledger.read(aggregate.summary_stream(talk.session_id, 2))
     assert isinstance(event, SessionSummarised)
-    head = talk.chat.open_session(Opening(talk.session_id, AGENT, "anonymous", "chat", "req_2"))
+    head = talk.chat.open_session(OpenSessionRequest(talk.session_id, AGENT, "anonymous", "chat", "req_2"))
     assert (head.turn, head.first, head.summary_hash) == (2, 3, summaries[0].summary_hash)
 
 
 async def test_an_empty_summary_is_none(talk: Talk) -> None:
     await talk.think(talk.said("Message 1"))
     talk.model.script({"contains": "User: ", "empty": True})
-    wanted = ToSummarise(talk.ref("Message 1"), "chat", first=1, upto=1)
+    wanted = SummaryRequest(talk.ref("Message 1"), "chat", first=1, upto=1)
     error = await failed_with(environment().run(talk.summarising.summarise, wanted))
     assert error.non_retryable
     assert talk.system.parts.ledger.read(aggregate.summary_stream(talk.session_id, 1)) == []
 
 
 async def test_a_session_is_opened_once_and_knows_its_turns(talk: Talk) -> None:
-    opening = Opening(talk.session_id, "amy_cfo", "another_key", "chat", "req_2")
+    opening = OpenSessionRequest(talk.session_id, "amy_cfo", "another_key", "chat", "req_2")
     head = talk.chat.open_session(opening)
     assert (head.agent_id, head.key_id, head.ended, head.turn) == (AGENT, "anonymous", False, 0)
     await talk.think(talk.said("Message 1"))
-    talk.chat.fail_turn(GivenUp(talk.ref("Message 2", 2), "UPSTREAM_ERROR", "no answer"))
+    talk.chat.fail_turn(TurnFailure(talk.ref("Message 2", 2), "UPSTREAM_ERROR", "no answer"))
     await failed_with(talk.think(talk.said("Message 3 [[fail 500]]", 3)))
     recent = talk.chat.open_session(opening).recent
     assert [(turn.turn, turn.completed, turn.running, turn.code) for turn in recent] == [
@@ -381,7 +381,7 @@ async def test_a_session_is_opened_once_and_knows_its_turns(talk: Talk) -> None:
 
 
 async def test_a_turn_is_given_up_once_and_only_without_an_answer(talk: Talk) -> None:
-    given_up = GivenUp(talk.ref("Message 1"), "UPSTREAM_ERROR", "no answer")
+    given_up = TurnFailure(talk.ref("Message 1"), "UPSTREAM_ERROR", "no answer")
     for _ in range(2):
         talk.chat.fail_turn(given_up)
     assert (talk.turn().status, talk.turn().version, talk.turn().visits) == ("failed", 2, 1)
@@ -402,18 +402,18 @@ async def test_another_messages_turn_is_not_taken(talk: Talk) -> None:
 
 async def test_a_session_is_ended_once_and_in_its_tenant(talk: Talk) -> None:
     with pytest.raises(NotFound):
-        talk.chat.end_session(Ending(f"acme~{talk.session_id}", "anonymous", "req_2"))
+        talk.chat.end_session(EndSessionRequest(f"acme~{talk.session_id}", "anonymous", "req_2"))
     with pytest.raises(NotFound):
-        talk.chat.end_session(Ending("session_of_nobody", "anonymous", "req_2"))
+        talk.chat.end_session(EndSessionRequest("session_of_nobody", "anonymous", "req_2"))
     for _ in range(2):
-        talk.chat.end_session(Ending(talk.session_id, "anonymous", "req_2"))
+        talk.chat.end_session(EndSessionRequest(talk.session_id, "anonymous", "req_2"))
     stream = aggregate.session_stream(talk.session_id)
     assert len(talk.system.parts.ledger.read(stream)) == 2
 
 
 @pytest.mark.parametrize("visit", [1, 0, -5])
 async def test_a_turn_that_is_given_up_has_begun_whatever_try_it_is_said_to_be(talk: Talk, visit: int) -> None:
-    given_up = GivenUp(talk.ref("Hello."), "UPSTREAM_ERROR", "it broke", visit=visit)
+    given_up = TurnFailure(talk.ref("Hello."), "UPSTREAM_ERROR", "it broke", visit=visit)
     environment().run(talk.chat.fail_turn, given_up)
     assert [type(event).__name__ for event in talk.events()] == ["TurnStarted", "TurnFailed"]
 
@@ -429,6 +429,6 @@ async def test_the_words_of_a_turn_with_an_absurd_number_take_no_more_work_than_
             asked.extend(streams)
             return {}
 
-    remembered = Memory(Watched(), parts.content, parts.agents)  # type: ignore[arg-type]
-    assert remembered.words(talk.session_id, 1, last).turns == ()
+    remembered = ChatHistory(Watched(), parts.content, parts.agents)  # type: ignore[arg-type]
+    assert remembered.read_texts(talk.session_id, 1, last).turns == ()
     assert len(asked) == memory.MOST_TURNS

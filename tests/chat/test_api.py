@@ -13,10 +13,9 @@ from tests.chaos.books import assert_books_agree
 from tests.scripted_model import ScriptedModel
 from tests.system import ADMIN_KEY, AGENT, CHAT, OF_ACME, OF_ZETA, System, until
 from workflows.chat.messages import ChatStart
-from workflows.chat.workflow import AgentChat
-from workflows.search_attributes import AGENT as AGENT_ATTRIBUTE
-from workflows.search_attributes import API_KEY, KIND, PROJECT
-from workflows.task_queues import FLOW
+from workflows.chat.workflow import ChatWorkflow
+from workflows.search_attributes import AGENT_ATTRIBUTE, API_KEY_ATTRIBUTE, KIND_ATTRIBUTE, PROJECT_ATTRIBUTE
+from workflows.task_queues import WORKFLOW_QUEUE
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -387,7 +386,12 @@ async def test_a_run_can_be_read_in_the_temporal_web_ui(shared: System, scripted
     run = await handle.describe()
     assert await run.memo() == {"request_id": "req-of-the-memo"}
     found = run.typed_search_attributes
-    assert (found[KIND], found[AGENT_ATTRIBUTE], found[API_KEY], found[PROJECT]) == ("chat", AGENT, "key_admin", "7")
+    assert (found[KIND_ATTRIBUTE], found[AGENT_ATTRIBUTE], found[API_KEY_ATTRIBUTE], found[PROJECT_ATTRIBUTE]) == (
+        "chat",
+        AGENT,
+        "key_admin",
+        "7",
+    )
     assert await run.static_summary() == f"Chat with {AGENT}"
     assert AGENT in str(await handle.query("__temporal_workflow_metadata"))
     await until(
@@ -435,7 +439,7 @@ async def test_nothing_is_lost_or_paid_twice_while_runs_continue_as_new(
 ) -> None:
     session_id = f"session_{uuid4().hex}"
     start = ChatStart(session_id, AGENT, "anonymous", "req_1", turns_per_run=4)
-    await shared.temporal.start_workflow(AgentChat.run, start, id=f"chat-{session_id}", task_queue=FLOW)
+    await shared.temporal.start_workflow(ChatWorkflow.run, start, id=f"chat-{session_id}", task_queue=WORKFLOW_QUEUE)
     gate = asyncio.Semaphore(5)
 
     async def one(number: int) -> dict[str, Any]:
@@ -460,7 +464,9 @@ async def test_a_session_is_ended_between_two_of_its_runs(shared: System, script
     async def one() -> None:
         session_id = f"session_{uuid4().hex}"
         start = ChatStart(session_id, AGENT, "anonymous", "req_1", turns_per_run=1)
-        await shared.temporal.start_workflow(AgentChat.run, start, id=f"chat-{session_id}", task_queue=FLOW)
+        await shared.temporal.start_workflow(
+            ChatWorkflow.run, start, id=f"chat-{session_id}", task_queue=WORKFLOW_QUEUE
+        )
         saying = [asyncio.create_task(shared.say(f"Message {number}", session_id)) for number in range(4)]
         await saying[0]
         ending = await shared.http.delete(f"{CHAT}/{session_id}")

@@ -5,13 +5,13 @@ import time
 import pytest
 
 from activities.chat.answer_shapes import SHAPES
-from activities.chat.reply import Wanted, bare, meaning, shape_of
+from activities.chat.reply import ReplyConstraints, extract_json, parse_reply, shape_of
 from activities.costs.refusals import Refusals
-from domain.chat.policy import BELIEVED_S
+from domain.chat.policy import REFUSAL_TTL_S
 
 
-def wanted() -> Wanted:
-    return Wanted(shape=shape_of(min(SHAPES)))
+def wanted() -> ReplyConstraints:
+    return ReplyConstraints(shape=shape_of(min(SHAPES)))
 
 
 @pytest.mark.parametrize(
@@ -31,7 +31,7 @@ def wanted() -> Wanted:
     ],
 )
 def test_json_is_found_in_what_is_written_around_it(around: str) -> None:
-    assert bare(around.format('{"a": [1, {"b": "}"}]}'), wanted()) == '{"a": [1, {"b": "}"}]}'
+    assert extract_json(around.format('{"a": [1, {"b": "}"}]}'), wanted()) == '{"a": [1, {"b": "}"}]}'
 
 
 @pytest.mark.parametrize(
@@ -40,12 +40,12 @@ def test_json_is_found_in_what_is_written_around_it(around: str) -> None:
 )
 def test_looking_for_json_takes_no_more_than_its_length(text: str) -> None:
     started = time.process_time()
-    bare(text, wanted())
+    extract_json(text, wanted())
     assert time.process_time() - started < 2
 
 
 def test_an_answer_cut_by_its_length_is_told_to_be_shorter() -> None:
-    meant = meaning('{"a', "length", wanted(), "call")
+    meant = parse_reply('{"a', "length", wanted(), "call")
     assert meant.problem is not None
     assert "fewer words" in meant.problem
 
@@ -54,6 +54,10 @@ def test_tools_and_schemas_are_refused_apart_and_for_a_while() -> None:
     at = [0.0]
     known = Refusals(lambda: at[0])
     known.note("a", "schema")
-    assert (known.holds("a", "schema"), known.holds("a", "tools"), known.holds("b", "schema")) == (True, False, False)
-    at[0] = BELIEVED_S
+    assert (known.has_refused("a", "schema"), known.has_refused("a", "tools"), known.has_refused("b", "schema")) == (
+        True,
+        False,
+        False,
+    )
+    at[0] = REFUSAL_TTL_S
     assert list(known.of("a")) == []

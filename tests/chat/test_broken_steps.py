@@ -11,17 +11,17 @@ import pytest
 from structlog.testing import capture_logs
 from temporalio.exceptions import ApplicationError
 
-from activities.chat.activities import ChatActivities, Opening
-from activities.chat.history import Memory
-from activities.chat.messages import Thought
-from activities.chat.model_step import Thinking
-from activities.chat.tool_offers import Offers
-from activities.costs.bookkeeping import Books
-from activities.costs.model_call import Calls
-from activities.costs.model_errors import refused
+from activities.chat.activities import ChatActivities, OpenSessionRequest
+from activities.chat.history import ChatHistory
+from activities.chat.messages import StepRequest
+from activities.chat.model_step import ModelStepActivities
+from activities.chat.tool_offers import ToolOffers
+from activities.costs.bookkeeping import CostLedger
+from activities.costs.model_call import ModelCalls
+from activities.costs.model_errors import refusal_error
 from domain.chat.policy import MOST_ATTEMPTS, MOST_FAILURES
 from domain.chat.ports import ModelFailure, ModelReply
-from domain.errors import Conflict, Refused, UpstreamFailed, VersionConflict
+from domain.errors import Conflict, DomainError, UpstreamFailed, VersionConflict
 from runtime.wiring.parts import now
 from tests.chat.test_activities import Talk, environment
 from tests.scripted_model import ScriptedModel
@@ -104,38 +104,38 @@ class BreakingModel:
         return int(await self._inner.window(model))
 
 
-def seamed(system: System, seams: Seams) -> Thinking:
+def seamed(system: System, seams: Seams) -> ModelStepActivities:
     parts = system.parts
     ledger, content = Seamed(seams, parts.ledger), Seamed(seams, parts.content)
-    books = Books(ledger, Seamed(seams, parts.prices), now)  # type: ignore[arg-type]
+    books = CostLedger(ledger, Seamed(seams, parts.prices), now)  # type: ignore[arg-type]
     model = BreakingModel(seams, parts.model)
-    return Thinking(
-        Memory(ledger, content, parts.agents),  # type: ignore[arg-type]
+    return ModelStepActivities(
+        ChatHistory(ledger, content, parts.agents),  # type: ignore[arg-type]
         content,  # type: ignore[arg-type]
         books,
-        Calls(books, model, now, timeout=timedelta(seconds=10)),  # type: ignore[arg-type]
-        offers=Offers(parts.toolbox),
+        ModelCalls(books, model, now, timeout=timedelta(seconds=10)),  # type: ignore[arg-type]
+        offers=ToolOffers(parts.toolbox),
         now=now,
         default_model="scripted",
         max_answer_tokens=256,
     )
 
 
-def thought_in(system: System) -> Thought:
+def thought_in(system: System) -> StepRequest:
     session_id = f"session_{uuid4().hex}"
     chat = ChatActivities(system.parts.ledger, now, model_queue="a-queue")
-    chat.open_session(Opening(session_id, AGENT, "anonymous", f"chat-{session_id}", "req_1"))
+    chat.open_session(OpenSessionRequest(session_id, AGENT, "anonymous", f"chat-{session_id}", "req_1"))
     talk = Talk(system, None, chat, None, None, session_id)  # type: ignore[arg-type]
     return talk.said("Hello.")
 
 
-async def tried_out(thinking: Thinking, thought: Thought) -> str:
+async def tried_out(thinking: ModelStepActivities, thought: StepRequest) -> str:
     """The step as Temporal takes it: again until it is done, or is not to be tried again."""
     for attempt in range(1, MOST_TRIES + 1):
         try:
             await environment(attempt).run(thinking.think, thought)
-        except (ApplicationError, Refused) as error:
-            if (refused(error) if isinstance(error, Refused) else error).non_retryable:
+        except (ApplicationError, DomainError) as error:
+            if (refusal_error(error) if isinstance(error, DomainError) else error).non_retryable:
                 return "failed"
         except Exception:  # noqa: BLE001, S112  (a worker's interceptor makes it one that is tried again)
             continue
@@ -209,13 +209,13 @@ class Refusing:
 )
 async def test_no_kind_of_failure_is_asked_for_ever(unworked: System, failure: dict[str, Any]) -> None:
     model, parts = Refusing(message="no", **failure), unworked.parts
-    books = Books(parts.ledger, parts.prices, now)
-    thinking = Thinking(
-        Memory(parts.ledger, parts.content, parts.agents),
+    books = CostLedger(parts.ledger, parts.prices, now)
+    thinking = ModelStepActivities(
+        ChatHistory(parts.ledger, parts.content, parts.agents),
         parts.content,
         books,
-        Calls(books, model, now, timeout=timedelta(seconds=10)),
-        offers=Offers(parts.toolbox),
+        ModelCalls(books, model, now, timeout=timedelta(seconds=10)),
+        offers=ToolOffers(parts.toolbox),
         now=now,
         default_model="scripted",
         max_answer_tokens=256,

@@ -11,11 +11,11 @@ from temporalio.client import Client
 from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.exceptions import ApplicationError
 
-from activities.chat.activities import Ending, Head, KnownTurn
+from activities.chat.activities import EndSessionRequest, KnownTurn, SessionHead
 from tests.chat.stage import AGENT, KEY, Chat, Stage, chat, performing, saying
 from tests.system import new_namespace, until
-from workflows.chat.messages import ChatStart, Said
-from workflows.chat.workflow import AgentChat
+from workflows.chat.messages import ChatResult, ChatStart
+from workflows.chat.workflow import ChatWorkflow
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -28,11 +28,11 @@ async def client(temporal_address: str) -> Client:
 
 
 async def deliver(handle: Chat, message_id: str, **more: object) -> None:
-    await handle.signal(AgentChat.deliver, saying(message_id, **more))
+    await handle.signal(ChatWorkflow.deliver, saying(message_id, **more))
 
 
 async def end(handle: Chat) -> None:
-    await handle.execute_update(AgentChat.end, Ending(handle.id.removeprefix("chat-"), KEY, "req_2"))
+    await handle.execute_update(ChatWorkflow.end, EndSessionRequest(handle.id.removeprefix("chat-"), KEY, "req_2"))
 
 
 def messages(stage: Stage) -> list[str]:
@@ -48,7 +48,7 @@ async def thought(stage: Stage, count: int) -> list[str]:
 async def test_a_message_that_comes_both_ways_is_answered_once(client: Client) -> None:
     stage = Stage()
     handle = await chat(client, stage)
-    asking = asyncio.create_task(handle.execute_update(AgentChat.say, saying("a"), id="a"))
+    asking = asyncio.create_task(handle.execute_update(ChatWorkflow.say, saying("a"), id="a"))
     await asyncio.sleep(0.2)  # Temporal has the update by then, and no worker
     await deliver(handle, "a")
     await deliver(handle, "a")
@@ -56,7 +56,7 @@ async def test_a_message_that_comes_both_ways_is_answered_once(client: Client) -
         said = await asyncio.wait_for(asking, 20)
         assert (said.turn, said.status) == (1, "completed")
         await deliver(handle, "a")
-        again = await handle.execute_update(AgentChat.say, saying("a"), id="a-again")
+        again = await handle.execute_update(ChatWorkflow.say, saying("a"), id="a-again")
         assert again == said
         await end(handle)
         await handle.result()
@@ -68,7 +68,7 @@ async def test_a_delivered_message_opens_a_session_by_itself(client: Client) -> 
     start = ChatStart("session_by_signal", AGENT, KEY, "req_1", pause_s=0.01)
     for message in ("a", "b", "a"):
         await client.start_workflow(
-            AgentChat.run,
+            ChatWorkflow.run,
             start,
             id="chat-session_by_signal",
             task_queue=stage.queue,
@@ -77,7 +77,7 @@ async def test_a_delivered_message_opens_a_session_by_itself(client: Client) -> 
         )
     async with performing(client, stage):
         assert await thought(stage, 2) == ["a", "b"]
-        await end(client.get_workflow_handle_for(AgentChat.run, "chat-session_by_signal"))
+        await end(client.get_workflow_handle_for(ChatWorkflow.run, "chat-session_by_signal"))
     assert messages(stage) == ["a", "b"]
 
 
@@ -88,7 +88,7 @@ async def test_a_run_that_continues_as_new_takes_delivered_messages_along(client
         ids = [f"message {number}" for number in range(20)]
         await asyncio.gather(*(deliver(handle, message_id) for message_id in [*ids, *ids]))
         assert sorted(await thought(stage, 20)) == sorted(ids)
-        said = await handle.execute_update(AgentChat.say, saying("message 19"))
+        said = await handle.execute_update(ChatWorkflow.say, saying("message 19"))
         assert said.status == "completed"
         await end(handle)
     assert sorted(messages(stage)) == sorted(ids)
@@ -97,7 +97,9 @@ async def test_a_run_that_continues_as_new_takes_delivered_messages_along(client
 
 async def test_a_message_that_an_earlier_run_has_answered_is_not_answered_again(client: Client) -> None:
     known = [KnownTurn(4, "a", completed=True, reply_hash="hash"), KnownTurn(5, "b", completed=False, code="CANCELLED")]
-    stage = Stage(head=Head(AGENT, KEY, ended=False, turn=5, first=1, summary_hash=None, recent=known, model_queue=""))
+    stage = Stage(
+        head=SessionHead(AGENT, KEY, ended=False, turn=5, first=1, summary_hash=None, recent=known, model_queue="")
+    )
     handle = await chat(client, stage)
     for message in ("a", "b", "c"):
         await deliver(handle, message)
@@ -109,7 +111,9 @@ async def test_a_message_that_an_earlier_run_has_answered_is_not_answered_again(
 
 async def test_a_message_of_a_turn_that_a_run_was_stopped_in_keeps_its_turn(client: Client) -> None:
     known = [KnownTurn(4, "a", completed=False, running=True, visits=2)]
-    stage = Stage(head=Head(AGENT, KEY, ended=False, turn=4, first=1, summary_hash=None, recent=known, model_queue=""))
+    stage = Stage(
+        head=SessionHead(AGENT, KEY, ended=False, turn=4, first=1, summary_hash=None, recent=known, model_queue="")
+    )
     handle = await chat(client, stage)
     await deliver(handle, "a")
     async with performing(client, stage):
@@ -145,14 +149,16 @@ async def test_a_delivered_message_that_is_refused_has_a_turn_that_says_so(
 ) -> None:
     stage = Stage()
     stage.head = replace(
-        Head(AGENT, KEY, ended=False, turn=2, first=1, summary_hash=None, recent=[], model_queue=""),
+        SessionHead(AGENT, KEY, ended=False, turn=2, first=1, summary_hash=None, recent=[], model_queue=""),
         **head,  # type: ignore[arg-type]
     )
     handle = await chat(client, stage)
     await deliver(handle, "a", **more)
     async with performing(client, stage):
         await until(partial(asyncio.sleep, 0), lambda _: bool(stage.given_up), seconds=20)
-        said: Said = await handle.execute_update(AgentChat.say, saying("a", **more)) if not head else Said(3, "failed")
+        said: ChatResult = (
+            await handle.execute_update(ChatWorkflow.say, saying("a", **more)) if not head else ChatResult(3, "failed")
+        )
         assert (said.turn, said.status) == (3, "failed")
         if not head:
             await end(handle)
@@ -177,8 +183,8 @@ async def test_what_was_delivered_before_the_end_is_answered_and_what_came_after
     stage = Stage()
     handle = await chat(client, stage)
     await deliver(handle, "before")
-    await handle.signal(AgentChat.close, Ending(handle.id.removeprefix("chat-"), KEY, "req_2"))
-    await handle.signal(AgentChat.close, Ending(handle.id.removeprefix("chat-"), KEY, "req_2"))
+    await handle.signal(ChatWorkflow.close, EndSessionRequest(handle.id.removeprefix("chat-"), KEY, "req_2"))
+    await handle.signal(ChatWorkflow.close, EndSessionRequest(handle.id.removeprefix("chat-"), KEY, "req_2"))
     async with performing(client, stage):
         await asyncio.wait_for(handle.result(), 20)
         assert messages(stage) == ["before"]

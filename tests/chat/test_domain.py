@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from domain.chat.aggregate import (
-    Opening,
     Session,
+    SessionOpening,
     Turn,
     admit,
     answer,
@@ -22,7 +22,7 @@ from domain.chat.aggregate import (
     open_session,
     session_stream,
     start,
-    summarised,
+    summarise,
     summary_stream,
     turn_stream,
 )
@@ -38,7 +38,7 @@ from domain.errors import Conflict, NotFound
 from domain.events import Cause, Event
 
 CAUSE = Cause("key_1", "req_1", datetime(2026, 11, 1, 12, tzinfo=UTC), "default")
-OPENING = Opening("s1", "ada", "key_1", "chat-s1", user_id="u1", project_id="p1")
+OPENING = SessionOpening("s1", "ada", "key_1", "chat-s1", user_id="u1", project_id="p1")
 OPENED = SessionOpened(
     session_id="s1",
     agent_id="ada",
@@ -209,7 +209,7 @@ def test_an_event_of_another_concept_only_counts(state: Any, evolve: Any) -> Non
 
 
 def test_a_summary_says_up_to_which_turn_it_reaches() -> None:
-    assert summarised("s1", 7, "hash", CAUSE) == [
+    assert summarise("s1", 7, "hash", CAUSE) == [
         SessionSummarised(session_id="s1", upto=7, summary_hash="hash", **CAUSE.fields())
     ]
 

@@ -12,13 +12,20 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from activities.chat.activities import Ancestor, ChatActivities, Head, Opening, TurnRef, started
-from activities.chat.history import Memory
+from activities.chat.activities import (
+    Ancestor,
+    ChatActivities,
+    OpenSessionRequest,
+    SessionHead,
+    TurnRef,
+    turn_started_event,
+)
+from activities.chat.history import ChatHistory
 from adapters.postgres.projections.rebuild import Rebuild
 from domain.chat import aggregate
 from domain.chat.commands import fork as fork_of
-from domain.chat.events import Origin, TurnAnswered
-from domain.chat.forks import home, inherited, lineage_at
+from domain.chat.events import ForkOrigin, TurnAnswered
+from domain.chat.forks import inherited_count, lineage_at, session_of_turn
 from domain.chat.projection import ChatProjection
 from domain.content import Content, content_hash
 from domain.events import Cause
@@ -199,7 +206,7 @@ class Past:
     def __init__(self, system: System) -> None:
         self.ledger, self.content = system.parts.ledger, system.parts.content
         self.chat = ChatActivities(self.ledger, now, model_queue="nowhere")
-        self.memory = Memory(self.ledger, self.content, system.parts.agents)
+        self.memory = ChatHistory(self.ledger, self.content, system.parts.agents)
 
     def session(self, turns: int, *summaries: int) -> str:
         session_id = f"session_{uuid4().hex}"
@@ -208,17 +215,17 @@ class Past:
             self.answered(session_id, turn)
         for upto in summaries:
             text = self.content.put(Content(session_id, f"summary up to {upto}"))
-            events = aggregate.summarised(session_id, upto, text, CAUSE)
+            events = aggregate.summarise(session_id, upto, text, CAUSE)
             self.ledger.append(Change(aggregate.summary_stream(session_id, upto), 0, events), key=uuid4().hex)
         return session_id
 
-    def opened(self, session_id: str) -> Head:
-        return self.chat.open_session(Opening(session_id, AGENT, "key_1", f"chat-{session_id}", "req_1"))
+    def opened(self, session_id: str) -> SessionHead:
+        return self.chat.open_session(OpenSessionRequest(session_id, AGENT, "key_1", f"chat-{session_id}", "req_1"))
 
     def answered(self, session_id: str, turn: int) -> None:
         ref = TurnRef(session_id, turn, f"{session_id}.{turn}", "", AGENT, 1, "key_1", "req_1")
         said, reply = (self.content.put(Content(session_id, f"{word} {turn}")) for word in ("said", "answered"))
-        begun = started(replace(ref, message_hash=said), model="scripted", cause=CAUSE)
+        begun = turn_started_event(replace(ref, message_hash=said), model="scripted", cause=CAUSE)
         done = TurnAnswered(
             session_id=session_id,
             turn=turn,
@@ -233,14 +240,14 @@ class Past:
         )
         self.ledger.append(Change(aggregate.turn_stream(session_id, turn), 0, [begun, done]), key=uuid4().hex)
 
-    def forked(self, session_id: str, turn: int) -> tuple[str, Head]:
+    def forked(self, session_id: str, turn: int) -> tuple[str, SessionHead]:
         fork_id = f"session_{uuid4().hex}"
         fork_of(self.ledger, session_id, turn, fork_id, CAUSE)
         return fork_id, self.opened(fork_id)
 
-    def remembered(self, session_id: str, head: Head) -> tuple[list[str], str | None]:
+    def remembered(self, session_id: str, head: SessionHead) -> tuple[list[str], str | None]:
         """What prompts of the next turn hold: messages, and the summary."""
-        words = self.memory.words(session_id, head.first, head.turn, head.summary_hash, lineage=head.lineage)
+        words = self.memory.read_texts(session_id, head.first, head.turn, head.summary_hash, lineage=head.lineage)
         return [said for said, _ in words.turns], words.texts.get(head.summary_hash or "")
 
 
@@ -365,9 +372,9 @@ async def test_sessions_and_turns_equal_their_rebuild(shared: System) -> None:
 
 
 @st.composite
-def families(draw: st.DrawFn) -> list[tuple[str, tuple[Origin, ...], int]]:
+def families(draw: st.DrawFn) -> list[tuple[str, tuple[ForkOrigin, ...], int]]:
     """Sessions, each a fork of the one before: (id, lineage, last turn)."""
-    sessions: list[tuple[str, tuple[Origin, ...], int]] = [("s0", (), draw(st.integers(1, 5)))]
+    sessions: list[tuple[str, tuple[ForkOrigin, ...], int]] = [("s0", (), draw(st.integers(1, 5)))]
     for n in range(draw(st.integers(0, 5))):
         session_id, lineage, last = draw(st.sampled_from(sessions))
         turn = draw(st.integers(1, last))
@@ -376,12 +383,12 @@ def families(draw: st.DrawFn) -> list[tuple[str, tuple[Origin, ...], int]]:
 
 
 @given(families())
-def test_the_turns_of_a_lineage_follow_each_other(sessions: list[tuple[str, tuple[Origin, ...], int]]) -> None:
+def test_the_turns_of_a_lineage_follow_each_other(sessions: list[tuple[str, tuple[ForkOrigin, ...], int]]) -> None:
     known = {session_id: lineage for session_id, lineage, _ in sessions}
     for session_id, lineage, last in sessions:
         ends = [origin.upto for origin in lineage]
         assert ends == sorted(set(ends))
         for turn in range(1, last + 1):
-            stands = home(session_id, lineage, turn)
-            assert (stands == session_id) == (turn > inherited(lineage))
-            assert home(stands, known[stands], turn) == stands
+            stands = session_of_turn(session_id, lineage, turn)
+            assert (stands == session_id) == (turn > inherited_count(lineage))
+            assert session_of_turn(stands, known[stands], turn) == stands

@@ -10,7 +10,7 @@ from temporalio.exceptions import ApplicationError
 
 from tests.chat.stage import KEY, Chat, Stage, chat, performing, saying
 from tests.system import new_namespace
-from workflows.chat.workflow import AgentChat
+from workflows.chat.workflow import ChatWorkflow
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -23,7 +23,7 @@ async def client(temporal_address: str) -> Client:
 
 
 async def say(handle: Chat, message_id: str, **more: Any) -> Any:
-    return await handle.execute_update(AgentChat.say, saying(message_id, **more), id=message_id)
+    return await handle.execute_update(ChatWorkflow.say, saying(message_id, **more), id=message_id)
 
 
 ENDING = {"session_id": "x", "key_id": KEY, "because": "req_1"}
@@ -76,7 +76,7 @@ async def test_a_message_cannot_name_a_turn_that_has_not_begun(client: Client, m
     handle = await chat(client, stage)
     async with performing(client, stage):
         assert (await say(handle, "a")).turn == 1
-        await handle.signal(AgentChat.deliver, saying("b", **more))
+        await handle.signal(ChatWorkflow.deliver, saying("b", **more))
         with pytest.raises(WorkflowUpdateFailedError) as refused:
             await say(handle, "c", **more)
         assert isinstance(refused.value.cause, ApplicationError)

@@ -6,11 +6,11 @@ from typing import Any
 import pytest
 from temporalio.exceptions import ApplicationError
 
-from activities.chat.history import Memory
-from activities.chat.model_step import Thinking
-from activities.chat.tool_offers import Offers
-from activities.costs.bookkeeping import Books
-from activities.costs.model_call import Calls
+from activities.chat.history import ChatHistory
+from activities.chat.model_step import ModelStepActivities
+from activities.chat.tool_offers import ToolOffers
+from activities.costs.bookkeeping import CostLedger
+from activities.costs.model_call import ModelCalls
 from runtime.wiring.parts import now
 from tests.chat.test_activities import environment
 from tests.chat.test_broken_steps import thought_in
@@ -27,14 +27,14 @@ ENDLESS = {**STEADY, "tokens": 4000}
 async def thought(system: System, model: str) -> tuple[list[dict[str, Any]], ApplicationError | None]:
     """One attempt of a turn on this model: the calls as the ledger lists them, and how it failed."""
     parts = system.parts
-    books = Books(parts.ledger, parts.prices, now)
+    books = CostLedger(parts.ledger, parts.prices, now)
     times = {"patient": timedelta(seconds=OWN_S), "hasty": timedelta(seconds=0.4)}
-    thinking = Thinking(
-        Memory(parts.ledger, parts.content, parts.agents),
+    thinking = ModelStepActivities(
+        ChatHistory(parts.ledger, parts.content, parts.agents),
         parts.content,
         books,
-        Calls(books, parts.model, now, timeout=timedelta(seconds=USUAL_S), timeouts=times),
-        offers=Offers(parts.toolbox),
+        ModelCalls(books, parts.model, now, timeout=timedelta(seconds=USUAL_S), timeouts=times),
+        offers=ToolOffers(parts.toolbox),
         now=now,
         default_model=model,
         max_answer_tokens=4096,

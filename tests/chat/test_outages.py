@@ -166,7 +166,7 @@ async def test_more_messages_than_a_run_can_have_in_flight_are_accepted_and_answ
 async def test_the_end_of_a_session_is_accepted_without_a_worker_and_refuses_what_comes_later(
     system_settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("workflows.chat.client.LOOK_AFTER_S", 1.0)
+    monkeypatch.setattr("workflows.chat.client.RESPONSE_TIMEOUT_S", 1.0)
     async with running(system_settings) as system:
         session_id = (await system.say("Before.")).json()["session_id"]
     async with running(system_settings, working=False) as system:

@@ -12,44 +12,44 @@ from domain.chat import policy
 from domain.chat.policy import (
     SUMMARY_TOKENS,
     answer_bound,
-    fit,
-    prompt,
+    build_prompt,
+    estimate_tokens,
+    fit_to_window,
     prompt_bound,
-    room,
-    shorter,
+    remaining_room,
+    summarise_upto,
     summary_prompt,
-    to_summarise,
-    tokens,
+    with_fewer_turns,
 )
-from domain.chat.ports import Message, Recall, ReplySchema, ToolOffer, ToolRequest
+from domain.chat.ports import Message, PromptMaterial, ReplySchema, ToolOffer, ToolRequest
 from domain.errors import TooLarge
 
 TEXT = st.text(max_size=200) | st.text("aé漢😀 ", max_size=2_000)
 TURNS = st.lists(st.tuples(TEXT, TEXT), max_size=12).map(tuple)
-RECALLS = st.builds(Recall, message=TEXT, turns=TURNS, summary=st.none() | TEXT, instructions=TEXT)
+RECALLS = st.builds(PromptMaterial, message=TEXT, turns=TURNS, summary=st.none() | TEXT, instructions=TEXT)
 
 
 def estimate(messages: tuple[Message, ...]) -> int:
-    return sum(tokens(message.text) for message in messages)
+    return sum(estimate_tokens(message.text) for message in messages)
 
 
 @given(RECALLS, st.integers(64, 8_192), st.integers(1, 1_024))
-def test_what_fits_never_exceeds_the_window(recall: Recall, window: int, max_answer: int) -> None:
+def test_what_fits_never_exceeds_the_window(recall: PromptMaterial, window: int, max_answer: int) -> None:
     try:
-        fitted = fit(recall, window=window, max_answer=max_answer)
+        fitted = fit_to_window(recall, window=window, max_answer=max_answer)
     except TooLarge:
-        least = prompt(Recall(recall.message, instructions=recall.instructions))
+        least = build_prompt(PromptMaterial(recall.message, instructions=recall.instructions))
         assert estimate(least) + max_answer > window
         return
-    assert estimate(prompt(fitted)) + max_answer <= window
+    assert estimate(build_prompt(fitted)) + max_answer <= window
 
 
 @given(RECALLS, st.integers(64, 8_192), st.integers(1, 1_024))
 def test_only_whole_turns_are_dropped_the_oldest_first_and_none_without_need(
-    recall: Recall, window: int, max_answer: int
+    recall: PromptMaterial, window: int, max_answer: int
 ) -> None:
     try:
-        fitted = fit(recall, window=window, max_answer=max_answer)
+        fitted = fit_to_window(recall, window=window, max_answer=max_answer)
     except TooLarge:
         assume(False)
     kept = len(fitted.turns)
@@ -57,32 +57,32 @@ def test_only_whole_turns_are_dropped_the_oldest_first_and_none_without_need(
     assert (fitted.message, fitted.instructions) == (recall.message, recall.instructions)
     if kept < len(recall.turns):
         one_more = replace(fitted, turns=recall.turns[len(recall.turns) - kept - 1 :])
-        assert estimate(prompt(one_more)) + max_answer > window
+        assert estimate(build_prompt(one_more)) + max_answer > window
     if fitted.summary != recall.summary:
         with_summary = replace(fitted, turns=(), summary=recall.summary)
-        assert estimate(prompt(with_summary)) + max_answer > window
+        assert estimate(build_prompt(with_summary)) + max_answer > window
 
 
 def test_a_summary_goes_before_the_message_does() -> None:
-    recall = Recall("What now?", summary="long " * 200, instructions="You are Ada.")
-    assert fit(recall, window=100, max_answer=40) == replace(recall, summary=None)
+    recall = PromptMaterial("What now?", summary="long " * 200, instructions="You are Ada.")
+    assert fit_to_window(recall, window=100, max_answer=40) == replace(recall, summary=None)
 
 
 def test_a_message_that_does_not_fit_alone_is_refused() -> None:
     with pytest.raises(TooLarge, match="100 tokens"):
-        fit(Recall("x" * 400), window=100, max_answer=10)
+        fit_to_window(PromptMaterial("x" * 400), window=100, max_answer=10)
 
 
 def test_a_prompt_has_instructions_and_summary_first_and_the_message_last() -> None:
-    recall = Recall("And now?", (("Hello", "Hi"),), "They greeted.", "You are Ada.")
-    assert prompt(recall) == (
+    recall = PromptMaterial("And now?", (("Hello", "Hi"),), "They greeted.", "You are Ada.")
+    assert build_prompt(recall) == (
         Message("system", "You are Ada.\n\nWhat was said before, in short:\nThey greeted."),
         Message("user", "Hello"),
         Message("assistant", "Hi"),
         Message("user", "And now?"),
     )
-    assert prompt(Recall("Hello")) == (Message("user", "Hello"),)
-    assert prompt(Recall("Hello", summary="S"))[0].text.startswith("What was said before")
+    assert build_prompt(PromptMaterial("Hello")) == (Message("user", "Hello"),)
+    assert build_prompt(PromptMaterial("Hello", summary="S"))[0].text.startswith("What was said before")
 
 
 @given(st.lists(st.builds(Message, st.sampled_from(["user", "assistant"]), TEXT), min_size=1, max_size=8))
@@ -123,9 +123,9 @@ def test_tools_and_schemas_stay_within_the_bound_though_a_template_escapes_them(
 
 
 @given(RECALLS)
-def test_ever_shorter_prompts_end_with_the_message_alone(recall: Recall) -> None:
+def test_ever_shorter_prompts_end_with_the_message_alone(recall: PromptMaterial) -> None:
     steps, current = 0, recall
-    while (next_one := shorter(current)) is not None:
+    while (next_one := with_fewer_turns(current)) is not None:
         assert len(next_one.turns) < len(current.turns) or (current.summary and next_one.summary is None)
         assert next_one.turns == current.turns[len(current.turns) - len(next_one.turns) :]
         current, steps = next_one, steps + 1
@@ -142,44 +142,44 @@ def test_an_answers_cap_is_a_quarter_of_the_window_at_most(max_answer: int, wind
 
 
 def test_a_conversation_near_the_window_has_its_older_half_summarised() -> None:
-    assert to_summarise(1, 10, used=699, window=1_000) is None
-    assert to_summarise(1, 10, used=700, window=1_000) == 5
-    assert to_summarise(1, 9, used=900, window=1_000) == 5
-    assert to_summarise(6, 10, used=900, window=1_000) == 8
-    assert to_summarise(9, 10, used=900, window=1_000) == 9
+    assert summarise_upto(1, 10, used=699, window=1_000) is None
+    assert summarise_upto(1, 10, used=700, window=1_000) == 5
+    assert summarise_upto(1, 9, used=900, window=1_000) == 5
+    assert summarise_upto(6, 10, used=900, window=1_000) == 8
+    assert summarise_upto(9, 10, used=900, window=1_000) == 9
 
 
 def test_a_single_turn_is_not_summarised() -> None:
-    assert to_summarise(10, 10, used=990, window=1_000) is None
-    assert to_summarise(11, 10, used=990, window=1_000) is None
+    assert summarise_upto(10, 10, used=990, window=1_000) is None
+    assert summarise_upto(11, 10, used=990, window=1_000) is None
 
 
 @given(st.integers(1, 500), st.integers(0, 500), st.integers(0, 2_000), st.none() | st.integers(-500, 500))
 def test_what_is_summarised_is_held_and_leaves_the_newest_where_it_fits(
     first: int, more: int, used: int, left: int | None
 ) -> None:
-    upto = to_summarise(first, first + more, used=used, window=1_000, room=left)
+    upto = summarise_upto(first, first + more, used=used, window=1_000, room=left)
     if upto is not None:
         assert first <= upto <= first + more
         assert upto < first + more or left is not None
 
 
 def test_turns_that_the_next_prompt_would_drop_are_summarised_first() -> None:
-    assert to_summarise(1, 10, used=10, window=1_000, room=-1) == 5
-    assert to_summarise(1, 10, used=10, window=1_000, room=900) is None
+    assert summarise_upto(1, 10, used=10, window=1_000, room=-1) == 5
+    assert summarise_upto(1, 10, used=10, window=1_000, room=900) is None
 
 
 @given(RECALLS, st.integers(1, 500))
-def test_room_is_what_fit_will_find(recall: Recall, answered: int) -> None:
+def test_room_is_what_fit_will_find(recall: PromptMaterial, answered: int) -> None:
     """A next message of that many tokens, and its answer, still go with all that was said."""
     reply = "x" * 4 * answered
-    window = estimate(prompt(recall)) + tokens(reply) + 500
-    left = room(recall, answered=answered, window=window, max_answer=100)
+    window = estimate(build_prompt(recall)) + estimate_tokens(reply) + 500
+    left = remaining_room(recall, answered=answered, window=window, max_answer=100)
     assume(left >= 16)
-    following = Recall(
+    following = PromptMaterial(
         "y" * 3 * (left - 16), (*recall.turns, (recall.message, reply)), recall.summary, recall.instructions
     )
-    assert fit(following, window=window, max_answer=100) == following
+    assert fit_to_window(following, window=window, max_answer=100) == following
 
 
 @given(st.none() | TEXT, st.lists(st.tuples(TEXT, TEXT), min_size=1, max_size=400), st.integers(1_024, 16_384))

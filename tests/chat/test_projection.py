@@ -20,9 +20,9 @@ from domain.chat import ratings
 from domain.chat.aggregate import session_stream, turn_stream
 from domain.chat.events import (
     EVENTS,
-    AskedTool,
     FailureCode,
-    Origin,
+    ForkOrigin,
+    RequestedTool,
     SessionEnded,
     SessionOpened,
     SessionSummarised,
@@ -38,12 +38,12 @@ from domain.chat.events import (
 from domain.chat.forks import lineage_at
 from domain.chat.projection import ChatProjection
 from domain.chat.views import SessionRow, TurnRow
-from domain.events import Event, Recorded, Registry
+from domain.events import Event, EventRegistry, RecordedEvent
 from domain.ids import random_id
 from domain.ledger import Change, Ledger
 
 START = datetime(2026, 11, 1, 12, tzinfo=UTC)
-REGISTRY = Registry(EVENTS)
+REGISTRY = EventRegistry(EVENTS)
 
 
 def cause(minute: int) -> dict[str, Any]:
@@ -108,7 +108,7 @@ def stepped(minute: int = 2, step: int = 1, turn: int = 1, session_id: str = "s1
         step=step,
         reply_hash=f"step{step}",
         tools=tuple(
-            AskedTool(tool_call_id=f"call{step}.{n}", name=name, is_valid=is_valid)
+            RequestedTool(tool_call_id=f"call{step}.{n}", name=name, is_valid=is_valid)
             for n, (name, is_valid) in enumerate(tools.items())
         ),
         prompt_tokens=30,
@@ -137,7 +137,7 @@ def rated(rating: int, minute: int = 5, turn: int = 1, session_id: str = "s1") -
 
 
 def forked(session_id: str, *origins: tuple[str, int], minute: int = 6) -> SessionOpened:
-    lineage = tuple(Origin(session_id=origin, upto=upto) for origin, upto in origins)
+    lineage = tuple(ForkOrigin(session_id=origin, upto=upto) for origin, upto in origins)
     return opened(minute, session_id).model_copy(update={"lineage": lineage})
 
 
@@ -154,7 +154,7 @@ ANSWER = {
 def folded(events: Sequence[Event]) -> RowsInMemory:
     rows, projection = RowsInMemory(), ChatProjection()
     for position, event in enumerate(events, 1):
-        projection.project(Recorded(position, "s", position, event), rows)
+        projection.project(RecordedEvent(position, "s", position, event), rows)
     return rows
 
 

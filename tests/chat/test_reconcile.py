@@ -9,27 +9,27 @@ import pytest
 import pytest_asyncio
 from temporalio.client import ScheduleActionStartWorkflow
 
-from activities.chat.activities import ChatActivities, Opening, TurnRef, started
-from activities.costs.bookkeeping import Books
+from activities.chat.activities import ChatActivities, OpenSessionRequest, TurnRef, turn_started_event
+from activities.costs.bookkeeping import CostLedger
 from activities.costs.joint_append import Companion
 from activities.reconcile.activities import LOST_AFTER, ReconcileActivities
 from domain.chat import aggregate
 from domain.chat.events import TurnHeld
 from domain.chat.views import TurnRow
 from domain.content import content_hash
-from domain.costs.aggregate import Intent
+from domain.costs.aggregate import CallIntent
 from domain.costs.policy import OVERDUE
 from domain.events import Cause
-from domain.ids import inner
+from domain.ids import nested_session_id
 from domain.ledger import Change
 from runtime import temporal
 from runtime.wiring.parts import now
 from tests.scripted_model import ScriptedModel
 from tests.system import AGENT, System, until
 from workflows.chat.messages import ChatStart
-from workflows.chat.workflow import AgentChat
-from workflows.reconcile.workflow import SCHEDULE_ID, Reconcile
-from workflows.task_queues import FLOW
+from workflows.chat.workflow import ChatWorkflow
+from workflows.reconcile.workflow import SCHEDULE_ID, ReconcileWorkflow
+from workflows.task_queues import WORKFLOW_QUEUE
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -42,7 +42,7 @@ class Aftermath:
     def __init__(self, system: System) -> None:
         parts = system.parts
         self.system = system
-        self.books = Books(parts.ledger, parts.prices, now)
+        self.books = CostLedger(parts.ledger, parts.prices, now)
         self.chat = ChatActivities(parts.ledger, now, model_queue="nowhere")
         self.reconcile = self.at(lambda: now() + LATER)
 
@@ -57,13 +57,13 @@ class Aftermath:
 
         With `inside` it is an inner session of this run, which is never opened.
         """
-        session_id = inner(inside, "antonio") if inside else f"session_{uuid4().hex}"
+        session_id = nested_session_id(inside, "antonio") if inside else f"session_{uuid4().hex}"
         workflow_id = inside or f"chat-{session_id}"
         if not inside:
-            self.chat.open_session(Opening(session_id, AGENT, "anonymous", workflow_id, "req_1"))
+            self.chat.open_session(OpenSessionRequest(session_id, AGENT, "anonymous", workflow_id, "req_1"))
         ref = TurnRef(session_id, 1, f"{session_id}-1", content_hash("Hello."), AGENT, 1, "anonymous", "req_1")
-        begin = started(ref, model="scripted", cause=Cause("anonymous", "req_1", at, "default"))
-        intent = Intent(
+        begin = turn_started_event(ref, model="scripted", cause=Cause("anonymous", "req_1", at, "default"))
+        intent = CallIntent(
             call_id=f"call-{session_id}",
             kind="chat",
             model="scripted",
@@ -205,7 +205,9 @@ async def test_a_turn_inside_a_chat_is_worked_on_by_the_chats_run(aftermath: Aft
 
 async def opened(system: System, session_id: str) -> None:
     start = ChatStart(session_id, AGENT, "anonymous", "req_1")
-    await system.temporal.start_workflow(AgentChat.run, start, id=f"chat-{session_id}", task_queue="nobody-works-here")
+    await system.temporal.start_workflow(
+        ChatWorkflow.run, start, id=f"chat-{session_id}", task_queue="nobody-works-here"
+    )
 
 
 @pytest.mark.asyncio(loop_scope="function")
@@ -218,7 +220,9 @@ async def test_a_message_in_the_works_is_not_disturbed(system: System, scripted_
     assert done.turns == 0
     session = await system.settled(session_id)
     assert [turn["status"] for turn in session["turns"]] == ["completed"]
-    reconciled = await system.temporal.execute_workflow(Reconcile.run, id=f"reconcile-{uuid4()}", task_queue=FLOW)
+    reconciled = await system.temporal.execute_workflow(
+        ReconcileWorkflow.run, id=f"reconcile-{uuid4()}", task_queue=WORKFLOW_QUEUE
+    )
     assert (reconciled.calls, reconciled.turns) == (0, 0)
 
 
@@ -229,4 +233,4 @@ async def test_the_schedule_is_there_and_registering_again_changes_nothing(unwor
     assert [interval.every for interval in schedule.spec.intervals] == [timedelta(minutes=1)]
     assert isinstance(schedule.action, ScheduleActionStartWorkflow)
     assert schedule.action.workflow == "Reconcile"
-    assert schedule.action.task_queue == FLOW
+    assert schedule.action.task_queue == WORKFLOW_QUEUE

@@ -7,14 +7,14 @@ from uuid import uuid4
 
 import pytest
 
-from activities.chat.history import Memory
-from activities.chat.model_step import Thinking
-from activities.chat.tool_offers import Offers
-from activities.costs.bookkeeping import Books
+from activities.chat.history import ChatHistory
+from activities.chat.model_step import ModelStepActivities
+from activities.chat.tool_offers import ToolOffers
+from activities.costs.bookkeeping import CostLedger
 from activities.costs.call_request import refused_part
-from activities.costs.model_call import Calls
+from activities.costs.model_call import ModelCalls
 from api.agents.model_status import AgentModels, ModelStatus
-from domain.chat.policy import BELIEVED_S
+from domain.chat.policy import REFUSAL_TTL_S
 from domain.chat.ports import ModelFailure
 from domain.tools.ports import ToolState
 from runtime.wiring.parts import now
@@ -39,13 +39,13 @@ def refusal(error: dict[str, Any], status: int = 400) -> dict[str, Any]:
 async def thought(system: System, model: str) -> list[dict[str, Any]]:
     """A turn of the first agent on this model: its attempts as the ledger lists them, oldest first."""
     parts = system.parts
-    books = Books(parts.ledger, parts.prices, now)
-    thinking = Thinking(
-        Memory(parts.ledger, parts.content, parts.agents),
+    books = CostLedger(parts.ledger, parts.prices, now)
+    thinking = ModelStepActivities(
+        ChatHistory(parts.ledger, parts.content, parts.agents),
         parts.content,
         books,
-        Calls(books, parts.model, now, timeout=timedelta(seconds=10)),
-        offers=Offers(parts.toolbox),
+        ModelCalls(books, parts.model, now, timeout=timedelta(seconds=10)),
+        offers=ToolOffers(parts.toolbox),
         now=now,
         default_model=model,
         max_answer_tokens=256,
@@ -165,9 +165,9 @@ async def test_a_refusal_is_told_as_long_as_it_is_believed(unworked: System, scr
             unworked.parts.costs, "scripted", lambda: ended + timedelta(seconds=seconds), takes_tools=True
         ).status(agent)
 
-    assert [refusal.until for refusal in at(BELIEVED_S - 1).refusals] == [ended + timedelta(seconds=BELIEVED_S)]
-    assert at(BELIEVED_S).refusals == ()
-    assert at(BELIEVED_S).reason_without_tools is None
+    assert [refusal.until for refusal in at(REFUSAL_TTL_S - 1).refusals] == [ended + timedelta(seconds=REFUSAL_TTL_S)]
+    assert at(REFUSAL_TTL_S).refusals == ()
+    assert at(REFUSAL_TTL_S).reason_without_tools is None
 
 
 async def test_where_no_model_is_offered_tools_their_state_says_so() -> None:

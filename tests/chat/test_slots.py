@@ -8,12 +8,12 @@ from typing import Any
 import pytest
 
 from runtime.settings import Settings
-from runtime.wiring.worker_activities import LOCAL_AT_ONCE, SHORT_AT_ONCE, offers
+from runtime.wiring.worker_activities import LOCAL_AT_ONCE, SHORT_AT_ONCE, worker_options
 from tests.approvals.desk import desk_of
 from tests.chaos.books import assert_books_agree
 from tests.scripted_model import ScriptedModel
 from tests.system import System, running, until
-from workflows.task_queues import FLOW
+from workflows.task_queues import WORKFLOW_QUEUE
 
 NARROW = 2
 
@@ -90,6 +90,6 @@ async def test_swarms_and_sessions_share_the_places(system_settings: Settings, s
 
 
 async def test_short_and_local_activities_have_places_beside_those_of_the_calls(system: System) -> None:
-    flow = offers(narrow(system.settings), system.temporal, system.parts)[FLOW]
+    flow = worker_options(narrow(system.settings), system.temporal, system.parts)[WORKFLOW_QUEUE]
     assert flow["max_concurrent_activities"] == NARROW + SHORT_AT_ONCE
     assert flow["max_concurrent_local_activities"] == LOCAL_AT_ONCE

@@ -8,7 +8,7 @@ import httpx
 import orjson
 import pytest
 
-from domain.chat.steps import MOST_STEPS, MOST_WRONG
+from domain.chat.steps import MOST_CORRECTIONS, MOST_STEPS
 from tests.chaos.books import assert_books_agree
 from tests.scripted_model import ScriptedModel
 from tests.system import AGENT, CHAT, System, until
@@ -112,10 +112,10 @@ async def test_a_tool_that_is_not_there_is_told_to_the_model(shared: System, scr
 async def test_a_model_that_calls_badly_again_and_again_has_failed(
     shared: System, scripted_model: ScriptedModel
 ) -> None:
-    response = await shared.say(f'Try. [[call query_costs {{"period": 7}}]] [[again {MOST_WRONG + 1}]]')
+    response = await shared.say(f'Try. [[call query_costs {{"period": 7}}]] [[again {MOST_CORRECTIONS + 1}]]')
     assert (response.status_code, response.json()["error"]["code"]) == (502, "UPSTREAM_ERROR"), response.text
     calls = await agreed(shared, scripted_model, response.json()["error"]["details"]["workflow_id"])
-    assert len(calls) == MOST_WRONG + 1
+    assert len(calls) == MOST_CORRECTIONS + 1
 
 
 async def test_at_the_last_step_no_tool_may_be_called_so_that_the_model_answers(

@@ -1,4 +1,4 @@
-"""The `AgentChat` workflow: on a stage with activities that do as they are told, on a real engine."""
+"""The `ChatWorkflow` workflow: on a stage with activities that do as they are told, on a real engine."""
 
 import asyncio
 import sys
@@ -22,13 +22,13 @@ from temporalio.exceptions import ApplicationError
 from temporalio.service import RPCError, RPCStatusCode
 from temporalio.testing import WorkflowEnvironment
 
-from activities.chat.activities import Ending, Head, KnownTurn
-from activities.chat.messages import Answer, Summary
-from domain.chat.policy import IDLE, REMEMBERED
+from activities.chat.activities import EndSessionRequest, KnownTurn, SessionHead
+from activities.chat.messages import StepResult, Summary
+from domain.chat.policy import IDLE_TIMEOUT, REMEMBERED_MESSAGES
 from tests.chat.stage import AGENT, KEY, Chat, Stage, chat, performing, saying
 from tests.system import new_namespace, until
-from workflows.chat.messages import MOVED, ChatStart, Said
-from workflows.chat.workflow import AgentChat
+from workflows.chat.messages import MOVED, ChatResult, ChatStart
+from workflows.chat.workflow import ChatWorkflow
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -49,15 +49,15 @@ async def stage(client: Client) -> AsyncIterator[Stage]:
         yield made
 
 
-def a_head(**more: object) -> Head:
+def a_head(**more: object) -> SessionHead:
     values = {"ended": False, "turn": 0, "first": 1, "summary_hash": None, "recent": [], "model_queue": ""}
-    return Head(AGENT, KEY, **{**values, **more})  # type: ignore[arg-type]
+    return SessionHead(AGENT, KEY, **{**values, **more})  # type: ignore[arg-type]
 
 
-async def say(handle: Chat, message_id: str, **more: object) -> Said:
+async def say(handle: Chat, message_id: str, **more: object) -> ChatResult:
     """Say it, and again in the next run when this one says so."""
     try:
-        return await handle.execute_update(AgentChat.say, saying(message_id, **more))
+        return await handle.execute_update(ChatWorkflow.say, saying(message_id, **more))
     except WorkflowUpdateFailedError as error:
         if not isinstance(error.cause, ApplicationError) or error.cause.type not in _ELSEWHERE:
             raise
@@ -69,7 +69,7 @@ async def say(handle: Chat, message_id: str, **more: object) -> Said:
 
 
 async def end(handle: Chat) -> None:
-    await handle.execute_update(AgentChat.end, Ending(handle.id.removeprefix("chat-"), KEY, "req_2"))
+    await handle.execute_update(ChatWorkflow.end, EndSessionRequest(handle.id.removeprefix("chat-"), KEY, "req_2"))
 
 
 async def why_refused(handle: Chat, message_id: str, **more: object) -> str | None:
@@ -99,7 +99,7 @@ async def test_turns_are_numbered_and_a_repeat_gets_its_own(client: Client, stag
     said = [await say(handle, message) for message in ("a", "b", "a", "c")]
     assert [one.turn for one in said] == [1, 2, 1, 3]
     assert said[0] == said[2]
-    assert said[0] == Said(1, "completed", "hash", "a-model", 10, 5, "0.25", visit=1, because="req_1")
+    assert said[0] == ChatResult(1, "completed", "hash", "a-model", 10, 5, "0.25", visit=1, because="req_1")
     assert [thought.turn.message_id for thought in stage.thoughts] == ["a", "b", "c"]
     await end(handle)
     await handle.result()
@@ -109,7 +109,7 @@ async def test_a_run_continues_as_new_and_loses_nobody_under_load(client: Client
     handle = await chat(client, stage, turns_per_run=7)
     gate = asyncio.Semaphore(8)
 
-    async def one(number: int) -> Said:
+    async def one(number: int) -> ChatResult:
         async with gate:
             return await say(handle, f"message {number}")
 
@@ -142,7 +142,7 @@ async def test_a_message_that_comes_while_the_run_is_leaving_is_answered(client:
     stage.thinking_goes_on.set()
     assert (await first).turn == 1
     late = asyncio.create_task(say(handle, "late"))
-    await until(lambda: handle.query(AgentChat.status), lambda status: status.pending == 1)
+    await until(lambda: handle.query(ChatWorkflow.status), lambda status: status.pending == 1)
     stage.ending_goes_on.set()
     assert (await asyncio.wait_for(late, 5)).turn == 2
     await ending
@@ -153,9 +153,9 @@ async def test_what_was_said_before_the_end_is_answered(client: Client, stage: S
     handle = await chat(client, stage)
     stage.thinking_goes_on.clear()
     waiting = [asyncio.create_task(say(handle, message)) for message in ("a", "b", "c")]
-    await until(lambda: handle.query(AgentChat.status), lambda status: status.pending == 3)
+    await until(lambda: handle.query(ChatWorkflow.status), lambda status: status.pending == 3)
     await end(handle)
-    status = await handle.query(AgentChat.status)
+    status = await handle.query(ChatWorkflow.status)
     assert (status.pending, status.ended) == (3, True)
     assert await why_refused(handle, "d") == "Conflict"
     stage.thinking_goes_on.set()
@@ -168,7 +168,7 @@ async def test_ending_twice_is_ending_once(client: Client, stage: Stage) -> None
     handle = await chat(client, stage)
     stage.ending_goes_on.clear()
     ends = [asyncio.create_task(end(handle)) for _ in range(2)]
-    await until(lambda: handle.query(AgentChat.status), lambda status: not status.ended)
+    await until(lambda: handle.query(ChatWorkflow.status), lambda status: not status.ended)
     stage.ending_goes_on.set()
     await asyncio.gather(*ends)
     await handle.result()
@@ -184,14 +184,14 @@ async def test_who_may_not_speak_is_refused_and_the_chat_goes_on(client: Client,
 async def test_a_session_that_has_ended_refuses_and_its_run_is_over(client: Client, stage: Stage) -> None:
     stage.head = a_head(ended=True)
     opening = WithStartWorkflowOperation(
-        AgentChat.run,
+        ChatWorkflow.run,
         ChatStart("ended", AGENT, KEY, "req_1"),
         id="chat-ended",
         task_queue=stage.queue,
         id_conflict_policy=WorkflowIDConflictPolicy.FAIL,
     )
     with pytest.raises(WorkflowUpdateFailedError) as caught:
-        await client.execute_update_with_start_workflow(AgentChat.say, saying("a"), start_workflow_operation=opening)
+        await client.execute_update_with_start_workflow(ChatWorkflow.say, saying("a"), start_workflow_operation=opening)
     assert isinstance(caught.value.cause, ApplicationError)
     assert caught.value.cause.type == "Conflict"
     handle = await opening.workflow_handle()
@@ -232,7 +232,7 @@ async def test_a_turn_that_its_run_was_stopped_in_keeps_its_place(client: Client
 
 
 async def test_a_nearly_full_window_is_summarised_and_the_summary_used(client: Client, stage: Stage) -> None:
-    stage.answer = Answer("hash", "stop", "a-model", 700, 100, "0", 1000)
+    stage.answer = StepResult("hash", "stop", "a-model", 700, 100, "0", 1000)
     handle = await chat(client, stage)
     for message in ("a", "b", "c"):
         await say(handle, message)
@@ -247,7 +247,7 @@ async def test_a_nearly_full_window_is_summarised_and_the_summary_used(client: C
 
 
 async def test_a_summary_that_fails_does_not_stop_the_chat(client: Client, stage: Stage) -> None:
-    stage.answer = Answer("hash", "stop", "a-model", 700, 100, "0", 1000)
+    stage.answer = StepResult("hash", "stop", "a-model", 700, 100, "0", 1000)
     refused = ApplicationError("no summary", type="UPSTREAM_ERROR", non_retryable=True)
     stage.summaries.extend([refused, Summary(2, "second try")])
     handle = await chat(client, stage)
@@ -267,7 +267,7 @@ async def test_a_cancelled_chat_gives_up_what_has_no_answer_and_says_so(client: 
     await say(handle, "a")
     stage.thinking_goes_on.clear()
     waiting = [asyncio.create_task(say(handle, message)) for message in ("b", "c")]
-    await until(lambda: handle.query(AgentChat.status), lambda status: status.pending == 2)
+    await until(lambda: handle.query(ChatWorkflow.status), lambda status: status.pending == 2)
     await grown(stage.thoughts, 2)
     await handle.cancel()
     said = await asyncio.gather(*waiting)
@@ -292,10 +292,10 @@ async def test_a_chat_cancelled_while_nobody_speaks_is_over(client: Client, stag
 
 async def test_a_run_knows_its_newest_messages_only(client: Client, stage: Stage) -> None:
     handle = await chat(client, stage)
-    for number in range(REMEMBERED + 2):
+    for number in range(REMEMBERED_MESSAGES + 2):
         await say(handle, f"message {number}")
-    assert (await say(handle, f"message {REMEMBERED}")).turn == REMEMBERED + 1
-    assert len(stage.thoughts) == REMEMBERED + 2
+    assert (await say(handle, f"message {REMEMBERED_MESSAGES}")).turn == REMEMBERED_MESSAGES + 1
+    assert len(stage.thoughts) == REMEMBERED_MESSAGES + 2
     assert (await say(handle, "message 0", again=1)).turn == 1  # the ledger knows it, so there is no second call
     await end(handle)
 
@@ -308,11 +308,11 @@ async def test_a_chat_nobody_speaks_in_gives_its_run_back() -> None:
         async with performing(skipping.client, stage):
             handle = await chat(skipping.client, stage)
             await say(handle, "a")
-            await skipping.sleep(IDLE - timedelta(hours=1))
+            await skipping.sleep(IDLE_TIMEOUT - timedelta(hours=1))
             await say(handle, "b")
             await skipping.sleep(timedelta(hours=2))
             assert (await handle.describe()).status is WorkflowExecutionStatus.RUNNING
-            await skipping.sleep(IDLE)
+            await skipping.sleep(IDLE_TIMEOUT)
             assert (await handle.describe()).status is WorkflowExecutionStatus.COMPLETED
             next_run = await chat(skipping.client, stage)
             assert (await say(next_run, "a")).turn == 1

@@ -10,7 +10,7 @@ import pytest
 import schemathesis
 import uvicorn
 
-from api.http.server import Http
+from api.http.server import BoundedHttpProtocol
 from runtime.settings import Settings
 from tests.scripted_model import ScriptedModel
 from tests.system import new_namespace, running, settings_of, until
@@ -43,7 +43,9 @@ def served(
 async def _serve(settings: Settings, address: "Future[str]", stop: Event) -> None:
     try:
         async with running(settings) as system:
-            config = uvicorn.Config(system.app, port=0, http=Http, lifespan="off", log_config=None, access_log=False)
+            config = uvicorn.Config(
+                system.app, port=0, http=BoundedHttpProtocol, lifespan="off", log_config=None, access_log=False
+            )
             server = uvicorn.Server(config)
             serving = asyncio.create_task(server.serve())
             await until(lambda: asyncio.sleep(0), lambda _: server.started)

@@ -10,20 +10,20 @@ from typing import Any
 import pytest
 from eventsourcing.persistence import StoredEvent
 
-from activities.costs.bookkeeping import Books, Reservation
+from activities.costs.bookkeeping import CostLedger, Reservation
 from activities.costs.joint_append import Companion
-from activities.costs.run_budget import Budgets
+from activities.costs.run_budget import RunBudgets
 from adapters.postgres.ledger.pool import Database
 from adapters.postgres.ledger.recorder import LedgerRecorder
 from domain.chat.ports import ModelFailure, ModelReply, Usage
 from domain.costs import aggregate, budget
-from domain.costs.aggregate import Intent, Settled
-from domain.costs.budget import Budget
-from domain.costs.ports import Priced
+from domain.costs.aggregate import CallIntent, SettledReply
+from domain.costs.budget import RunBudget
+from domain.costs.ports import Price
 from domain.errors import OverBudget
 from domain.events import Event
 from domain.ledger import Ledger
-from domain.registry import registry
+from domain.registry import event_registry
 from tests.costs.test_domain import INTENT
 
 CENT = Decimal("0.01")
@@ -39,9 +39,9 @@ class TokenPrices:
 
     def price(
         self, model: str, *, prompt_tokens: int, completion_tokens: int, cached_prompt_tokens: int = 0, at: datetime
-    ) -> Priced:
+    ) -> Price:
         del model, cached_prompt_tokens, at
-        return Priced(Decimal(prompt_tokens + completion_tokens) / 10_000, "tokens")
+        return Price(Decimal(prompt_tokens + completion_tokens) / 10_000, "tokens")
 
 
 class Watched(LedgerRecorder):
@@ -75,31 +75,31 @@ def recorder(database: Database) -> Watched:
 
 @pytest.fixture
 def ledger(recorder: Watched) -> Ledger:
-    return Ledger(recorder, registry())
+    return Ledger(recorder, event_registry())
 
 
 @pytest.fixture
-def books(ledger: Ledger) -> Books:
+def books(ledger: Ledger) -> CostLedger:
     return books_on(ledger)
 
 
-def books_on(ledger: Ledger) -> Books:
-    return Books(ledger, TokenPrices(), lambda: datetime.now(UTC))
+def books_on(ledger: Ledger) -> CostLedger:
+    return CostLedger(ledger, TokenPrices(), lambda: datetime.now(UTC))
 
 
-def intent(number: int, limit: Decimal | None = BUDGET, worst_case: Decimal = CENT) -> Intent:
+def intent(number: int, limit: Decimal | None = BUDGET, worst_case: Decimal = CENT) -> CallIntent:
     root_id = None if limit is None else "task_1"
     return replace(INTENT, call_id=f"call-{number}", worst_case=worst_case, budget_usd=limit, root_id=root_id)
 
 
-def reserved(books: Books, number: int, *, untried: bool = True, **more: Any) -> Reservation:
+def reserved(books: CostLedger, number: int, *, untried: bool = True, **more: Any) -> Reservation:
     reservation = books.reserve(intent(number, **more), ALONE, "req_1", untried=untried)
     assert isinstance(reservation, Reservation)
     return reservation
 
 
-def standing(ledger: Ledger) -> Budget:
-    return Budgets(ledger).read("task_1")
+def standing(ledger: Ledger) -> RunBudget:
+    return RunBudgets(ledger).read("task_1")
 
 
 def sums(ledger: Ledger) -> tuple[Decimal, Decimal]:
@@ -111,7 +111,7 @@ def failure(charge: Any, usage: Usage | None = None) -> ModelFailure:
     return ModelFailure("cut", "cut", charge=charge, permanent=False, usage=usage)
 
 
-def test_a_reservation_moves_the_budget_and_its_end_settles_it(books: Books, ledger: Ledger) -> None:
+def test_a_reservation_moves_the_budget_and_its_end_settles_it(books: CostLedger, ledger: Ledger) -> None:
     reservation = reserved(books, 1)
     assert sums(ledger) == (0, CENT)
     books.settle(reservation, REPLY, ALONE, "req_1")
@@ -120,7 +120,7 @@ def test_a_reservation_moves_the_budget_and_its_end_settles_it(books: Books, led
     assert (sums(ledger), standing(ledger).version) == ((COST, 0), 2), "an end that is told twice counts once"
 
 
-def test_what_does_not_fit_leaves_no_trace(books: Books, ledger: Ledger) -> None:
+def test_what_does_not_fit_leaves_no_trace(books: CostLedger, ledger: Ledger) -> None:
     for number in range(5):
         reserved(books, number)
     head = ledger.head()
@@ -130,7 +130,7 @@ def test_what_does_not_fit_leaves_no_trace(books: Books, ledger: Ledger) -> None
     assert (ledger.head(), ledger.read(aggregate.stream("call-5"))) == (head, [])
 
 
-def test_a_retry_that_does_not_fit_leaves_the_attempt_before_it_open(books: Books, ledger: Ledger) -> None:
+def test_a_retry_that_does_not_fit_leaves_the_attempt_before_it_open(books: CostLedger, ledger: Ledger) -> None:
     for number in range(5):
         reserved(books, number)
     with pytest.raises(OverBudget):
@@ -138,10 +138,10 @@ def test_a_retry_that_does_not_fit_leaves_the_attempt_before_it_open(books: Book
     assert aggregate.load(ledger.read(aggregate.stream("call-0"))).attempts == {1: "reserved"}
 
 
-def test_a_settled_reply_is_given_again_though_the_budget_is_spent(books: Books) -> None:
+def test_a_settled_reply_is_given_again_though_the_budget_is_spent(books: CostLedger) -> None:
     books.settle(reserved(books, 1), REPLY, ALONE, "req_1")
     again = books.reserve(intent(1, COST), ALONE, "req_1", untried=True)
-    assert isinstance(again, Settled)
+    assert isinstance(again, SettledReply)
     with pytest.raises(OverBudget):
         reserved(books, 2, limit=COST)
 
@@ -155,14 +155,14 @@ def test_a_settled_reply_is_given_again_though_the_budget_is_spent(books: Books)
     ],
 )
 def test_a_failed_call_frees_what_it_cannot_have_cost(
-    books: Books, ledger: Ledger, failed: ModelFailure, expected: tuple[Decimal, Decimal]
+    books: CostLedger, ledger: Ledger, failed: ModelFailure, expected: tuple[Decimal, Decimal]
 ) -> None:
     books.fail(reserved(books, 1), failed, "req_1")
     assert sums(ledger) == expected
 
 
 def test_an_unknown_attempt_keeps_its_worst_case_until_a_late_reply_tells_its_cost(
-    books: Books, ledger: Ledger
+    books: CostLedger, ledger: Ledger
 ) -> None:
     first = reserved(books, 1)
     second = reserved(books, 1, untried=False, worst_case=CENT * 2)
@@ -173,13 +173,13 @@ def test_an_unknown_attempt_keeps_its_worst_case_until_a_late_reply_tells_its_co
     assert sums(ledger) == (COST * 2, 0)
 
 
-def test_an_overdue_reservation_is_held(books: Books, ledger: Ledger) -> None:
+def test_an_overdue_reservation_is_held(books: CostLedger, ledger: Ledger) -> None:
     reserved(books, 1)
     assert books.lose_overdue("call-1", 1, "reconcile")
     assert sums(ledger) == (0, CENT)
 
 
-def test_a_call_without_a_budget_reads_nothing_more(books: Books, recorder: Watched) -> None:
+def test_a_call_without_a_budget_reads_nothing_more(books: CostLedger, recorder: Watched) -> None:
     books.settle(reserved(books, 1, limit=None), REPLY, ALONE, "req_1")
     assert recorder.reads == []
     books.settle(reserved(books, 2), REPLY, ALONE, "req_1")
@@ -190,7 +190,7 @@ def test_200_reservations_that_race_pass_exactly_as_far_as_the_budget_goes(ledge
     """Half of them from a process beside this one, as far as the books can tell: nothing but the ledger joins them."""
     other = Database(database_url, size=8)
     other.open()
-    two = (books_on(ledger), books_on(Ledger(LedgerRecorder(other), registry())))
+    two = (books_on(ledger), books_on(Ledger(LedgerRecorder(other), event_registry())))
 
     def attempt(number: int) -> Reservation | None:
         try:
@@ -231,7 +231,7 @@ def test_members_that_reserve_and_settle_side_by_side_never_overrun(ledger: Ledg
 
 
 def _held(event: Event) -> Decimal:
-    now = budget.standing(1, event)
+    now = budget.budget_after(1, event)
     return now.spent + now.reserved
 
 

@@ -9,7 +9,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from domain.costs import aggregate, budget
 from domain.costs.aggregate import Call
-from domain.costs.budget import Budget
+from domain.costs.budget import RunBudget
 from domain.costs.events import BudgetReserved, BudgetSettled, CallCut, CallFailed, CallLost, CallSettled
 from domain.errors import OverBudget
 from domain.events import Event
@@ -18,12 +18,12 @@ from tests.costs.test_domain import CAUSE, INTENT, cut, failed, settled
 BOUNDED = replace(INTENT, budget_usd=Decimal("0.05"), root_id="task_1")
 
 
-def standing(events: list[Event]) -> Budget:
-    return budget.standing(len(events), events[-1] if events else None)
+def standing(events: list[Event]) -> RunBudget:
+    return budget.budget_after(len(events), events[-1] if events else None)
 
 
 def test_a_worst_case_is_set_aside_and_gives_way_to_the_cost() -> None:
-    reserved = budget.reserve(Budget(), BOUNDED, 1, CAUSE)
+    reserved = budget.reserve(RunBudget(), BOUNDED, 1, CAUSE)
     assert (reserved.spent, reserved.reserved, reserved.worst_case) == (0, Decimal("0.02"), Decimal("0.02"))
     assert (reserved.root_id, reserved.call_id, reserved.attempt) == ("task_1", "call-1", 1)
     ended = budget.settle(standing([reserved]), BOUNDED, settled(1))
@@ -32,14 +32,14 @@ def test_a_worst_case_is_set_aside_and_gives_way_to_the_cost() -> None:
 
 
 def test_a_cut_call_costs_what_arrived_and_a_failed_one_nothing() -> None:
-    before = Budget(1, Decimal(0), Decimal("0.02"))
+    before = RunBudget(1, Decimal(0), Decimal("0.02"))
     assert budget.settle(before, BOUNDED, cut(1)).spent == Decimal("0.0005")
     assert budget.settle(before, BOUNDED, failed(1)).spent == 0
     assert budget.settle(before, BOUNDED, failed(1)).reserved == 0
 
 
 def test_what_fits_to_the_last_cent_passes_and_the_next_is_refused_with_the_amounts() -> None:
-    full = Budget(7, Decimal("0.01"), Decimal("0.02"))
+    full = RunBudget(7, Decimal("0.01"), Decimal("0.02"))
     assert budget.reserve(full, BOUNDED, 1, CAUSE).reserved == Decimal("0.04")
     with pytest.raises(OverBudget, match=r"budget of \$0\.05 .+ \$0\.0100001 are spent, \$0\.02 reserved") as caught:
         budget.reserve(replace(full, spent=Decimal("0.0100001")), BOUNDED, 1, CAUSE)
@@ -52,18 +52,18 @@ def test_what_fits_to_the_last_cent_passes_and_the_next_is_refused_with_the_amou
 
 
 def test_a_raised_budget_lets_more_pass() -> None:
-    full = Budget(7, Decimal("0.04"), Decimal("0.01"))
+    full = RunBudget(7, Decimal("0.04"), Decimal("0.01"))
     raised = replace(BOUNDED, budget_usd=Decimal("0.07"))
     assert budget.reserve(full, raised, 1, CAUSE).budget_usd == Decimal("0.07")
 
 
 def test_a_budget_that_belongs_to_no_run_is_a_mistake() -> None:
     with pytest.raises(ValueError, match="a run that it belongs to"):
-        budget.reserve(Budget(), replace(BOUNDED, root_id=None), 1, CAUSE)
+        budget.reserve(RunBudget(), replace(BOUNDED, root_id=None), 1, CAUSE)
 
 
 def test_a_stream_without_events_has_the_whole_budget_left() -> None:
-    assert budget.standing(0, None) == Budget()
+    assert budget.budget_after(0, None) == RunBudget()
     assert budget.stream("task_1") == "budget:task_1"
 
 

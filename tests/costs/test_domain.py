@@ -9,13 +9,13 @@ import pytest
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
-from domain.costs.aggregate import Call, Intent, Settled, end, evolve, load, lose, reserve, stream
+from domain.costs.aggregate import Call, CallIntent, SettledReply, end, evolve, load, lose, reserve, stream
 from domain.costs.events import CallCut, CallFailed, CallLost, CallReserved, CallSettled
 from domain.events import Cause, Event
 
 AT = datetime(2026, 11, 1, 12, tzinfo=UTC)
 CAUSE = Cause("key_1", "req_1", AT, "default")
-INTENT = Intent(
+INTENT = CallIntent(
     call_id="call-1",
     kind="chat",
     model="some/model",
@@ -106,7 +106,7 @@ def test_the_reply_that_was_settled_first_stands() -> None:
     after = load(
         [reserved(1), lost(1), reserved(2), settled(2, reply="second"), settled(1, reply="late", stands=False)]
     )
-    assert after.reply == Settled("second", "stop", "some/model-2026", 40, 7, Decimal("0.001"))
+    assert after.reply == SettledReply("second", "stop", "some/model-2026", 40, 7, Decimal("0.001"))
     assert after.attempts == {1: "settled", 2: "settled"}
 
 

@@ -16,16 +16,16 @@ from adapters.postgres.ledger.recorder import LedgerRecorder
 from adapters.postgres.projections.rebuild import Rebuild
 from adapters.postgres.projections.rows import RowsInMemory, load
 from adapters.postgres.projections.runner import ProjectionRunner
-from domain.costs.aggregate import Call, Intent, end, lose, reserve, stream
+from domain.costs.aggregate import Call, CallIntent, end, lose, reserve, stream
 from domain.costs.aggregate import load as load_call
 from domain.costs.events import EVENTS, CallCut, CallFailed, CallLost, CallReserved, CallSettled
 from domain.costs.projection import CallRow, CostsProjection, UsageRow
-from domain.events import Cause, Event, Recorded, Registry
+from domain.events import Cause, Event, EventRegistry, RecordedEvent
 from domain.ids import random_id
 from domain.ledger import Change, Ledger
 
 AT = datetime(2026, 11, 1, 23, 59, 30, tzinfo=UTC)
-REGISTRY = Registry(EVENTS)
+REGISTRY = EventRegistry(EVENTS)
 DOLLARS = st.decimals("0", "10", places=9)
 
 
@@ -94,7 +94,7 @@ def lost(call_id: str = "c1", attempt: int = 1) -> CallLost:
 def folded(events: Sequence[Event]) -> RowsInMemory:
     rows, projection = RowsInMemory(), CostsProjection()
     for position, event in enumerate(events, 1):
-        projection.project(Recorded(position, "call:c1", position, event), rows)
+        projection.project(RecordedEvent(position, "call:c1", position, event), rows)
     return rows
 
 
@@ -245,8 +245,8 @@ def decisions(draw: st.DrawFn, call_id: str, known: Call) -> list[Event]:
                 model=draw(st.sampled_from(["a", "b"])),
                 agent_id=draw(st.sampled_from(["ada", "bob"])),
             )
-            values = {name: getattr(fresh, name) for name in Intent.__dataclass_fields__ if hasattr(fresh, name)}
-            return reserve(known, Intent(**values), cause(fresh.at))
+            values = {name: getattr(fresh, name) for name in CallIntent.__dataclass_fields__ if hasattr(fresh, name)}
+            return reserve(known, CallIntent(**values), cause(fresh.at))
         case "settle":
             return end(known, settled(call_id, attempt, **tokens))
         case "cut":

@@ -15,8 +15,8 @@ from runtime.settings import Settings
 from runtime.supervisor import plan
 from runtime.wiring.parts import projections
 from tests.servers import ROOT
-from workflows.chat.client import ACCEPT_PATIENCE_S, LOOK_AFTER_S
-from workflows.search_attributes import ALL
+from workflows.chat.client import ACCEPT_TIMEOUT_S, RESPONSE_TIMEOUT_S
+from workflows.search_attributes import ALL_ATTRIBUTES
 from workflows.temporal_rpc import CONFIRM_S
 from workflows.timeouts import HEARTBEAT_TIMEOUT
 from workflows.turn.turn import TURN_TIMEOUT
@@ -50,7 +50,7 @@ def test_times_and_bounds_are_as_in_the_code() -> None:
     assert f"what it has begun ({GRACE.total_seconds():.0f} s)" in PAGE
     assert f"after {HEARTBEAT_TIMEOUT.total_seconds():.0f} s without a heartbeat" in PAGE
     assert HEARTBEAT_TIMEOUT.total_seconds() > 5 * EVERY_S
-    assert f"none has taken after {LOOK_AFTER_S + ACCEPT_PATIENCE_S:.0f} s" in PAGE
+    assert f"none has taken after {RESPONSE_TIMEOUT_S + ACCEPT_TIMEOUT_S:.0f} s" in PAGE
     assert f"could not be handed over within {CONFIRM_S:.0f} s gets 503" in PAGE
     assert policy.MOST_FAILURES == 5
     assert f"five failures of a call, or {TURN_TIMEOUT.total_seconds() / 60:.0f} minutes" in PAGE
@@ -58,16 +58,16 @@ def test_times_and_bounds_are_as_in_the_code() -> None:
 
 
 def test_the_bounds_before_any_key_are_those_of_the_server() -> None:
-    assert f"have {server.MOST_HEAD // 1024} KiB at most (431) and {server.HEAD_WITHIN_S:.0f} seconds" in PAGE
-    assert f"its body has {server.BODY_WITHIN_S:.0f} seconds (408)" in PAGE
-    assert f"takes {server.MOST_CONNECTIONS:,} connections" in PAGE
+    assert f"have {server.MAX_HEAD // 1024} KiB at most (431) and {server.HEAD_TIMEOUT_S:.0f} seconds" in PAGE
+    assert f"its body has {server.BODY_TIMEOUT_S:.0f} seconds (408)" in PAGE
+    assert f"takes {server.MAX_CONNECTIONS:,} connections" in PAGE
     assert "open files allows less 120;" in PAGE
-    assert server.most_connections() <= server.MOST_CONNECTIONS
+    assert server.max_connections() <= server.MAX_CONNECTIONS
 
 
 def test_metrics_that_are_named_exist() -> None:
     metrics = WebMetrics(CollectorRegistry())
-    metrics.answered("/health", "GET", 200, 0.1)
+    metrics.count_response("/health", "GET", 200, 0.1)
     text = metrics.text().decode()
     named = set(re.findall(r"`(convergio_\w+)`", PAGE))
     assert len(named) == 4
@@ -75,4 +75,4 @@ def test_metrics_that_are_named_exist() -> None:
 
 
 def test_search_attributes_that_are_named_exist() -> None:
-    assert all(f"`{key.name}" in PAGE for key in ALL)
+    assert all(f"`{key.name}" in PAGE for key in ALL_ATTRIBUTES)

@@ -8,9 +8,9 @@ import orjson
 import pytest
 
 from domain.events import Event
-from domain.registry import registry
+from domain.registry import event_registry
 
-REGISTRY = registry()
+REGISTRY = event_registry()
 
 
 def _records() -> Iterator[tuple[str, dict[str, Any]]]:

@@ -10,7 +10,7 @@ from typing import Any
 from hypothesis import strategies as st
 
 from domain.graphflow.definition.graph import Graph, GraphEdge, GraphNode
-from domain.graphflow.execution.scheduler import Schedule, State, Step, Visit
+from domain.graphflow.execution.scheduler import NodeIteration, Schedule, ScheduleState, ScheduleStep
 
 Choice = Callable[[int, int], frozenset[int]]
 """Which edges a visit of a node takes."""
@@ -66,7 +66,7 @@ def choice(graph: Graph, seed: int, share: float) -> Choice:
 @dataclass
 class Played:
     fired: Counter[tuple[str, int]]
-    last: Step
+    last: ScheduleStep
     skips: int
 
 
@@ -76,23 +76,23 @@ def play(graph: Graph, choose: Choice, seed: int = 0) -> Played:
     schedule = Schedule(graph)
     step = schedule.start()
     fired: Counter[tuple[str, int]] = Counter()
-    running: list[Visit] = []
+    running: list[NodeIteration] = []
     skips = 0
     while True:
         fired.update((each.node, each.visit) for each in step.ready)
         running += step.ready
         skips += len(step.skipped)
-        assert set(running) == set(schedule.running(step.state)) or step.over
+        assert set(running) == set(schedule.running_nodes(step.state)) or step.over
         if step.over or not running:
             return Played(fired, step, skips)
         visit = running.pop(chance.randrange(len(running)))
         index = next(i for i, node in enumerate(graph.nodes) if node.id == visit.node)
-        step = schedule.finished(through_json(step.state), visit, choose(index, visit.visit))
+        step = schedule.finish(through_json(step.state), visit, choose(index, visit.visit))
 
 
-def through_json(state: State) -> State:
+def through_json(state: ScheduleState) -> ScheduleState:
     fields = json.loads(json.dumps(asdict(state)))
-    return State(fields["nodes"], fields["edges"], tuple(fields["visits"]))
+    return ScheduleState(fields["nodes"], fields["edges"], tuple(fields["visits"]))
 
 
 class TooManyVisitsError(Exception):

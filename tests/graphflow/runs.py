@@ -9,20 +9,20 @@ from uuid import uuid4
 import orjson
 from temporalio.client import WorkflowHandle
 
-from activities.graphflow.messages import Request, RunAsked, RunOver
+from activities.graphflow.messages import RunControlRequest, RunEnd, RunRequest
 from domain.content import Content
 from domain.events import Event
 from domain.graphflow.catalogue.events import WorkflowDefined
-from domain.graphflow.definition.documents import document_of, fingerprint, of_document
+from domain.graphflow.definition.documents import definition_from, document_of, fingerprint
 from domain.graphflow.execution.aggregate import stream
 from domain.graphflow.execution.events import NodeEnded, NodeEvent
-from domain.graphflow.execution.ports import SeenRun
+from domain.graphflow.execution.ports import ExecutionView
 from domain.ledger import Change
 from runtime.wiring.parts import Parts
 from tests.system import System, until
 from workflows.graphflow.messages import GraphStart
-from workflows.graphflow.workflow import GraphRun
-from workflows.task_queues import FLOW
+from workflows.graphflow.workflow import GraphWorkflow
+from workflows.task_queues import WORKFLOW_QUEUE
 
 KEY = "key_1"
 WAYS = ("when", "otherwise")
@@ -35,14 +35,14 @@ class Run:
     """A run that was started."""
 
     parts: Parts
-    asked: RunAsked
-    handle: WorkflowHandle[GraphRun, RunOver]
+    asked: RunRequest
+    handle: WorkflowHandle[GraphWorkflow, RunEnd]
 
     @property
     def id(self) -> str:
         return self.asked.execution_id
 
-    async def over(self) -> RunOver:
+    async def over(self) -> RunEnd:
         """How it ended."""
         return await self.handle.result()
 
@@ -66,7 +66,7 @@ class Run:
         """What happened to nodes: `what node visit.attempt`."""
         return [f"{type(e).__name__} {e.node} {e.visit}.{e.attempt}" for e in self.events() if isinstance(e, NodeEvent)]
 
-    async def seen(self, status: str, *, seconds: float = 20) -> SeenRun:
+    async def seen(self, status: str, *, seconds: float = 20) -> ExecutionView:
         """How the views show it, as soon as they show it in this status."""
         found = await until(lambda: to_thread(self.parts.runs.run, self.id), _is(status), seconds=seconds)
         assert found is not None
@@ -74,7 +74,7 @@ class Run:
 
     async def asking(self, update: str, **more: Any) -> None:
         """Send an update that is a request."""
-        request = Request(update, KEY, more.get("because", f"req_{uuid4().hex}"))
+        request = RunControlRequest(update, KEY, more.get("because", f"req_{uuid4().hex}"))
         await self.handle.execute_update(update, request)
 
 
@@ -105,7 +105,7 @@ def chain(count: int) -> dict[str, Any]:
 def define(parts: Parts, document: dict[str, Any], workflow_id: str | None = None, version: int = 1) -> str:
     """Write a version of a workflow down."""
     workflow_id = workflow_id or f"workflow_{uuid4().hex}"
-    definition = of_document(document)
+    definition = definition_from(document)
     defined = WorkflowDefined(
         workflow_id=workflow_id,
         version=version,
@@ -127,7 +127,7 @@ async def run(system: System, document: dict[str, Any] | str, given: Any = None,
     execution_id = f"exec_{uuid4().hex}"
     text = orjson.dumps(REQUEST if given is None else given).decode()
     context = orjson.dumps(more.pop("context", {})).decode()
-    asked = RunAsked(
+    asked = RunRequest(
         execution_id=execution_id,
         workflow_id=workflow_id,
         version=more.pop("version", 1),
@@ -137,12 +137,12 @@ async def run(system: System, document: dict[str, Any] | str, given: Any = None,
         context_hash=await to_thread(parts.content.put, Content(execution_id, context)),
     )
     start = replace(GraphStart(asked, pause_s=0.02), **more)
-    handle = await system.temporal.start_workflow(GraphRun.run, start, id=execution_id, task_queue=FLOW)
+    handle = await system.temporal.start_workflow(GraphWorkflow.run, start, id=execution_id, task_queue=WORKFLOW_QUEUE)
     return Run(parts, asked, handle)
 
 
 async def again(system: System, before: Run, because: str = "req_again") -> Run:
     """Go on with a run that is over."""
-    start = GraphStart(before.asked, pause_s=0.02, reopen=Request("reopen", KEY, because))
-    handle = await system.temporal.start_workflow(GraphRun.run, start, id=before.id, task_queue=FLOW)
+    start = GraphStart(before.asked, pause_s=0.02, reopen=RunControlRequest("reopen", KEY, because))
+    handle = await system.temporal.start_workflow(GraphWorkflow.run, start, id=before.id, task_queue=WORKFLOW_QUEUE)
     return Run(before.parts, before.asked, handle)

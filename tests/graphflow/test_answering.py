@@ -11,9 +11,9 @@ import pytest
 from temporalio.api.enums.v1 import EventType
 from temporalio.testing import ActivityEnvironment
 
-from activities.costs.bookkeeping import Books
+from activities.costs.bookkeeping import CostLedger
 from activities.graphflow.context import graph_parts
-from activities.graphflow.messages import Answered, Ended, Spot
+from activities.graphflow.messages import AgentNodeResult, AttemptEnd, NodeAttempt
 from domain.content import Content, ContentStore
 from domain.costs.events import CallReserved
 from domain.graphflow.execution.aggregate import item_stream
@@ -34,20 +34,20 @@ def agent(node: str, prompt: str = "Say {{ input.request }}", **more: Any) -> di
 WIDE = workflow(agent("a"), agent("b", agent=AVA), agent("c", agent=AMY))
 
 
-Answer = Callable[..., Awaitable[Answered]]
+Answer = Callable[..., Awaitable[AgentNodeResult]]
 
 
 def answering_of(system: System, content: ContentStore | None = None) -> Answer:
     """The activity of a worker that knows nothing yet, in its first attempt unless another one is named."""
     parts = system.parts
     graphs = graph_parts(parts.ledger, content or parts.content, now)
-    activities = model_activities(system.settings, parts, graphs, Books(parts.ledger, parts.prices, now))
+    activities = model_activities(system.settings, parts, graphs, CostLedger(parts.ledger, parts.prices, now))
     answer_node = next(each for each in activities if each.__name__ == "answer_node")
 
-    async def answer(spot: Spot, attempt: int = 1) -> Answered:
+    async def answer(spot: NodeAttempt, attempt: int = 1) -> AgentNodeResult:
         environment = ActivityEnvironment()
         environment.info = replace(environment.info, attempt=attempt)
-        result: Answered = await environment.run(answer_node, spot)
+        result: AgentNodeResult = await environment.run(answer_node, spot)
         return result
 
     return answer
@@ -96,8 +96,8 @@ async def test_done_again_it_asks_nobody_and_ends_as_it_did(shared: System, scri
     started = await run(shared, WIDE)
     await started.output()
     before, calls = await to_thread(started.events), len(scripted_model.bill())
-    again = await answering_of(shared)(Spot(started.asked, "a", 1, 1), attempt=2)
-    assert again == Answered(Ended("completed", [], final=True))
+    again = await answering_of(shared)(NodeAttempt(started.asked, "a", 1, 1), attempt=2)
+    assert again == AgentNodeResult(AttemptEnd("completed", [], final=True))
     assert await to_thread(started.events) == before
     assert len(scripted_model.bill()) == calls
 
@@ -107,7 +107,7 @@ async def test_nodes_answered_side_by_side_in_two_workers_end_once_each(shared: 
     await started.output()
     other = await twin(shared, started, "x")
     workers = [answering_of(shared), answering_of(shared)]
-    await asyncio.gather(*(workers[at % 2](Spot(other.asked, f"n{at}", 1, 1)) for at in range(8)))
+    await asyncio.gather(*(workers[at % 2](NodeAttempt(other.asked, f"n{at}", 1, 1)) for at in range(8)))
     events = await to_thread(other.events)
     for kind in (NodeBegun, NodeEnded):
         assert sorted(event.node for event in events if isinstance(event, kind)) == [f"n{at}" for at in range(8)]
@@ -120,7 +120,7 @@ async def test_what_was_paid_for_is_booked_although_the_run_cannot_be_told(share
     started = await run(shared, document, {"request": "too long to be kept in memory " * 1_000})
     assert await started.output() == {"long": {"n": 1}}
     other = await twin(shared, started, "x")
-    came = await answering_of(shared, Forgetful(shared.parts.content))(Spot(other.asked, "a", 1, 1))
+    came = await answering_of(shared, Forgetful(shared.parts.content))(NodeAttempt(other.asked, "a", 1, 1))
     assert came.ended is None
     assert came.answer is not None
     assert not [event for event in await to_thread(other.events) if isinstance(event, NodeEnded)]
@@ -153,8 +153,8 @@ async def test_an_item_of_a_map_ends_with_its_call(shared: System) -> None:
     assert written.count("graphflow.item_ended") == 2
     ends = [at for at, name in enumerate(written) if name == "graphflow.item_ended"]
     assert [written[at - 2 : at] for at in ends] == [["costs.call_settled", "chat.turn_answered"]] * 2
-    spot = Spot(started.asked, "each", 1, 1, item=0)
-    assert await answering_of(shared)(spot, attempt=2) == Answered(Ended("completed"))
+    spot = NodeAttempt(started.asked, "each", 1, 1, item=0)
+    assert await answering_of(shared)(spot, attempt=2) == AgentNodeResult(AttemptEnd("completed"))
     assert len(shared.parts.ledger.read(item_stream(started.id, "each", 1, 0))) == 1
 
 

@@ -9,13 +9,13 @@ from typing import Any
 import pytest
 
 from domain.errors import Invalid
-from domain.graphflow.autogen.importer import imported
+from domain.graphflow.autogen.importer import import_team
 from domain.graphflow.definition.model import AgentNode, Definition
 from domain.graphflow.definition.to_graph import graph_of
 from domain.graphflow.execution.scheduler import Schedule
-from domain.graphflow.expressions.cel import holds
-from domain.graphflow.expressions.templates import rendered
-from domain.graphflow.validation.context import Known
+from domain.graphflow.expressions.cel import is_true
+from domain.graphflow.expressions.templates import render
+from domain.graphflow.validation.context import ValidationContext
 from domain.graphflow.validation.validate import validate
 
 TEAM = json.loads((Path(__file__).parent / "team.json").read_text())
@@ -38,21 +38,21 @@ def edge(target: str, condition: str | None = None, group: str = "", wanted: str
 
 def lost(component: Any) -> list[str]:
     with pytest.raises(Invalid) as refused:
-        imported(component, agents=AGENTS, stand_in="ali")
+        import_team(component, agents=AGENTS, stand_in="ali")
     found: list[str] = refused.value.details["lost"]
     return found
 
 
 def test_a_team_becomes_a_definition_without_errors() -> None:
-    done = imported(TEAM, agents=AGENTS, stand_in="ali")
-    found = validate(done.definition, Known(dict.fromkeys(AGENTS, Decimal(0))))
+    done = import_team(TEAM, agents=AGENTS, stand_in="ali")
+    found = validate(done.definition, ValidationContext(dict.fromkeys(AGENTS, Decimal(0))))
     assert found.errors == ()
     assert done.definition.name == "Essay team"
     assert [node.id for node in done.definition.nodes] == ["writer", "style", "facts", "editor", "publisher", "ended"]
 
 
 def test_joins_cycles_and_conditions_mean_the_same() -> None:
-    definition = imported(TEAM, agents=AGENTS, stand_in="ali").definition
+    definition = import_team(TEAM, agents=AGENTS, stand_in="ali").definition
     assert definition.node("editor").join == 2  # both edges have to be taken, as in AutoGen
     assert definition.node("writer").max_visits == 20
     conditions = {(edge.source, edge.target): edge.when for edge in definition.edges if edge.when}
@@ -63,7 +63,7 @@ def test_joins_cycles_and_conditions_mean_the_same() -> None:
 
 
 def test_registered_agents_take_their_part_and_a_stand_in_the_others() -> None:
-    done = imported(TEAM, agents=AGENTS, stand_in="ali")
+    done = import_team(TEAM, agents=AGENTS, stand_in="ali")
     agents = {node.id: node.agent for node in done.definition.nodes if isinstance(node, AgentNode)}
     assert agents == {"writer": "ali", "style": "ali", "facts": "ali", "editor": "ali", "publisher": "publisher"}
     assert "ali takes the part of Writer" in done.notes
@@ -71,7 +71,7 @@ def test_registered_agents_take_their_part_and_a_stand_in_the_others() -> None:
 
 
 def test_a_prompt_has_the_system_message_the_task_and_what_was_said_before() -> None:
-    definition = imported(TEAM, agents=AGENTS, stand_in="ali").definition
+    definition = import_team(TEAM, agents=AGENTS, stand_in="ali").definition
     nodes = {
         "writer": {"output": "An essay."},
         "style": {},
@@ -80,7 +80,7 @@ def test_a_prompt_has_the_system_message_the_task_and_what_was_said_before() -> 
         "publisher": {},
     }
     data = {"input": {"request": "On tea"}, "nodes": nodes, "context": {}, "visit": 2}
-    text = rendered(getattr(definition.node("writer"), "prompt"), data)  # noqa: B009  (of one kind of node only)
+    text = render(getattr(definition.node("writer"), "prompt"), data)  # noqa: B009  (of one kind of node only)
     assert text.startswith("Write the essay. Use {{name}} for the reader.\n\nOn tea")
     assert "Writer: An essay." in text
     assert "editor: REVISE" in text
@@ -140,19 +140,19 @@ def test_all_that_is_lost_is_told_at_once() -> None:
 
 def test_groups_of_which_any_will_do_become_any() -> None:
     team = changed("graph/nodes/facts/edges", [edge("editor", None, "other")])
-    done = imported(team, agents=AGENTS, stand_in="ali")
+    done = import_team(team, agents=AGENTS, stand_in="ali")
     assert done.definition.node("editor").join == "any"
     assert "editor runs once for the first of its activation groups, not once for each" in done.notes
 
 
 def test_a_person_is_waited_for() -> None:
     team = changed("participants/3/provider", "autogen_agentchat.agents.UserProxyAgent")
-    done = imported(team, agents=AGENTS, stand_in="ali")
+    done = import_team(team, agents=AGENTS, stand_in="ali")
     node = done.definition.node("editor")
     assert (node.type, getattr(node, "event", None)) == ("wait", "editor")
     conditions = {(edge.source, edge.target): edge.when or "" for edge in done.definition.edges}
     assert conditions["editor", "writer"].startswith('string(nodes.editor.output.payload).contains("REVISE")')
-    assert validate(done.definition, Known(dict.fromkeys(AGENTS, Decimal(0)))).valid
+    assert validate(done.definition, ValidationContext(dict.fromkeys(AGENTS, Decimal(0)))).valid
 
 
 @pytest.mark.parametrize("component", [None, [], {}, {"provider": "autogen_agentchat.teams.Swarm", "config": {}},
@@ -162,7 +162,7 @@ def test_a_person_is_waited_for() -> None:
 ])  # fmt: skip
 def test_what_is_no_team_is_refused(component: Any) -> None:
     with pytest.raises(Invalid):
-        imported(component, agents=AGENTS, stand_in="ali")
+        import_team(component, agents=AGENTS, stand_in="ali")
 
 
 def node_of(team: dict[str, Any], at: int) -> dict[str, Any]:
@@ -198,7 +198,7 @@ def ends_with(kind: str, **config: Any) -> dict[str, Any]:
 
 def played(definition: Definition, says: Any) -> tuple[list[str], Any]:
     """Who spoke, in their order, and how it ended; `says` is what a node says at a visit."""
-    assert validate(definition, Known(dict.fromkeys(AGENTS, Decimal(0)))).errors == ()
+    assert validate(definition, ValidationContext(dict.fromkeys(AGENTS, Decimal(0)))).errors == ()
     schedule, nodes, spoken = Schedule(graph_of(definition)), definition.by_id(), list[str]()
     seen: dict[str, Any] = {name: {"status": "pending", "visit": 0} for name in nodes}
     step = schedule.start()
@@ -210,8 +210,8 @@ def played(definition: Definition, says: Any) -> tuple[list[str], Any]:
         seen[visit.node] = {"status": "completed", "visit": visit.visit, "output": said}
         data = {"input": {}, "context": {}, "visit": visit.visit, "nodes": seen}
         edges = enumerate(definition.edges)
-        taken = [at for at, e in edges if e.source == visit.node and e.when and holds(e.when, data)]
-        step = schedule.finished(step.state, visit, schedule.taken(visit.node, taken))
+        taken = [at for at, e in edges if e.source == visit.node and e.when and is_true(e.when, data)]
+        step = schedule.finish(step.state, visit, schedule.edges_to_take(visit.node, taken))
         ready += step.ready
     return spoken, step.over
 
@@ -220,21 +220,21 @@ LOOP = (("writer", "reviewer", None), ("reviewer", "writer", "AGAIN"), ("reviewe
 
 
 def test_a_team_of_todays_assistants_is_taken() -> None:
-    done = imported(team(*LOOP), agents=AGENTS, stand_in="ali")
-    assert validate(done.definition, Known(dict.fromkeys(AGENTS, Decimal(0)))).errors == ()
+    done = import_team(team(*LOOP), agents=AGENTS, stand_in="ali")
+    assert validate(done.definition, ValidationContext(dict.fromkeys(AGENTS, Decimal(0)))).errors == ()
 
 
 @pytest.mark.parametrize("most", [2, 3, 6, 9])
 def test_it_ends_after_as_many_messages(most: int) -> None:
     """The task is the first message."""
     config = {"termination_condition": ends_with("MaxMessageTermination", max_messages=most)}
-    definition = imported(team(*LOOP, **config), agents=AGENTS, stand_in="ali").definition
+    definition = import_team(team(*LOOP, **config), agents=AGENTS, stand_in="ali").definition
     spoken, over = played(definition, lambda _name, _visit: "AGAIN")
     assert (len(spoken), over.status, over.ends) == (most - 1, "completed", ("ended",))
 
 
 def test_it_ends_after_as_many_turns() -> None:
-    definition = imported(team(*LOOP, max_turns=5), agents=AGENTS, stand_in="ali").definition
+    definition = import_team(team(*LOOP, max_turns=5), agents=AGENTS, stand_in="ali").definition
     spoken, over = played(definition, lambda _name, _visit: "AGAIN")
     assert (len(spoken), over.status) == (5, "completed")
 
@@ -244,13 +244,13 @@ def test_a_text_that_is_mentioned_ends_it(sources: list[str] | None, count: int)
     either = [ends_with("TextMentionTermination", text="DONE", sources=sources),
               ends_with("MaxMessageTermination", max_messages=7)]  # fmt: skip
     condition = {"provider": "autogen_agentchat.base.OrTerminationCondition", "config": {"conditions": either}}
-    definition = imported(team(*LOOP, termination_condition=condition), agents=AGENTS, stand_in="ali").definition
+    definition = import_team(team(*LOOP, termination_condition=condition), agents=AGENTS, stand_in="ali").definition
     spoken, over = played(definition, lambda name, visit: f"AGAIN {'DONE' if (name, visit) == ('writer', 2) else ''}")
     assert (len(spoken), over.status) == (count, "completed")
 
 
 def test_where_no_condition_holds_it_ends_well() -> None:
-    done = imported(team(*LOOP), agents=AGENTS, stand_in="ali")
+    done = import_team(team(*LOOP), agents=AGENTS, stand_in="ali")
     spoken, over = played(done.definition, lambda _name, _visit: "Nothing.")
     assert (spoken, over.status, over.ends) == (["writer", "reviewer"], "completed", ("ended",))
     assert "where nothing leads on the run ends at ended, and has completed" in done.notes
@@ -266,9 +266,9 @@ def test_an_agent_with_a_filter_is_given_what_its_filter_lets_through() -> None:
     texts = {}
     for name, per_source in (("both", kept), ("no task", kept[1:]), ("nothing", [])):
         wrapped["filter"] = {"per_source": per_source}
-        node = imported(team(*LOOP, participants=who), agents=AGENTS, stand_in="ali").definition.node("printer")
+        node = import_team(team(*LOOP, participants=who), agents=AGENTS, stand_in="ali").definition.node("printer")
         assert isinstance(node, AgentNode)
-        texts[name] = rendered(node.prompt, data)
+        texts[name] = render(node.prompt, data)
     assert texts == {
         "both": "Print.\n\nOn tea\n\nwriter: An essay.",
         "no task": "Print.\n\nwriter: An essay.",
@@ -283,7 +283,7 @@ def test_an_agent_with_a_filter_is_given_what_its_filter_lets_through() -> None:
 def test_model_clients_that_autogen_knows_by_these_names_are_taken(provider: str) -> None:
     component = team(*LOOP)
     node_of(component, 0)["model_client"]["provider"] = provider
-    assert imported(component, agents=AGENTS, stand_in="ali").definition.nodes
+    assert import_team(component, agents=AGENTS, stand_in="ali").definition.nodes
 
 
 def test_what_a_filter_is_around_is_looked_at() -> None:
@@ -294,12 +294,14 @@ def test_what_a_filter_is_around_is_looked_at() -> None:
 
 
 def test_a_team_is_given_the_name_that_one_asks_for() -> None:
-    found = [imported(team(*LOOP), agents=AGENTS, stand_in="ali", name=name).definition.name for name in (None, "Mine")]
+    found = [
+        import_team(team(*LOOP), agents=AGENTS, stand_in="ali", name=name).definition.name for name in (None, "Mine")
+    ]
     assert found == ["GraphFlow", "Mine"]
 
 
 def test_a_node_that_is_called_as_the_end_is_has_its_own_id() -> None:
-    done = imported(team(("ended", "b", "x"), ("b", "ended", "y")), agents=AGENTS, stand_in="ali")
+    done = import_team(team(("ended", "b", "x"), ("b", "ended", "y")), agents=AGENTS, stand_in="ali")
     assert [node.id for node in done.definition.nodes] == ["ended", "b", "ended_2"]
 
 
@@ -325,7 +327,7 @@ def test_what_has_an_odd_shape_is_refused_by_name(path: str, value: Any, said: s
 @pytest.mark.parametrize("edges", [5, "b", {"target": "b"}, [5]])
 def test_edges_of_an_odd_shape_are_refused(edges: Any) -> None:
     with pytest.raises(Invalid):
-        imported(changed("graph/nodes/Writer/edges", edges), agents=AGENTS, stand_in="ali")
+        import_team(changed("graph/nodes/Writer/edges", edges), agents=AGENTS, stand_in="ali")
 
 
 def test_participants_of_one_name_are_refused_as_autogen_does() -> None:
@@ -340,10 +342,10 @@ def test_participants_of_one_name_are_refused_as_autogen_does() -> None:
 def test_a_team_of_another_kind_is_refused_by_its_name(kind: str) -> None:
     team = {**TEAM, "provider": f"autogen_agentchat.teams.{kind}"}
     with pytest.raises(Invalid, match=f"no GraphFlow component, but a {kind}"):
-        imported(team, agents=AGENTS, stand_in="ali")
+        import_team(team, agents=AGENTS, stand_in="ali")
 
 
 def test_a_chosen_part_of_the_conversation_is_told() -> None:
     context = {"provider": "autogen_core.model_context.BufferedChatCompletionContext", "config": {"buffer_size": 3}}
-    done = imported(changed("participants/0/config/model_context", context), agents=AGENTS, stand_in="ali")
+    done = import_team(changed("participants/0/config/model_context", context), agents=AGENTS, stand_in="ali")
     assert any("BufferedChatCompletionContext" in note for note in done.notes)

@@ -3,9 +3,9 @@
 import re
 
 from domain.graphflow.definition.diagram import NodeState, mermaid
-from domain.graphflow.definition.documents import parse
+from domain.graphflow.definition.documents import parse_definition
 
-DEFINITION = parse("""
+DEFINITION = parse_definition("""
 name: x
 nodes:
   - {id: end, type: agent, agent: ann, prompt: p, title: 'Say "hi" <b>[now]</b> #1;', on_error: {goto: w}}

@@ -20,8 +20,8 @@ from hypothesis import strategies as st
 
 from domain import separate_process
 from domain.graphflow.expressions import cel as expressions
-from domain.graphflow.expressions.cel import BadExpression, evaluate, sliced_value
-from domain.graphflow.expressions.cost import FEW_UNITS, MOST_UNITS, units
+from domain.graphflow.expressions.cel import BadExpression, evaluate, evaluate_in_slices
+from domain.graphflow.expressions.cost import FEW_UNITS, MOST_UNITS, work_units
 
 N = 9_000
 DATA: dict[str, Any] = {
@@ -87,7 +87,7 @@ def test_what_is_done_at_once_takes_some_megabytes_at_most(expression: str) -> N
     found: dict[str, Any] = {}
     for size in (50, 100, 200, 400, 800, 1_600):
         data = {"l": list(range(size)), "s": "x" * size}
-        if units(expressions._compiled(expression, frozenset(data))[1], data) > FEW_UNITS:  # noqa: SLF001
+        if work_units(expressions._compile(expression, frozenset(data))[1], data) > FEW_UNITS:  # noqa: SLF001
             break
         found = data
     assert found
@@ -166,7 +166,7 @@ ALIKE = [
 )
 def test_in_slices_the_values_are_the_same(expression: str, items: list[int], objects: dict[str, int]) -> None:
     data = {"l": items, "m": objects, "n": None, "s": "text"}
-    assert _value(sliced_value, expression, data) == _value(evaluate, expression, data)
+    assert _value(evaluate_in_slices, expression, data) == _value(evaluate, expression, data)
 
 
 def test_the_keys_of_objects_come_in_the_same_order_in_each_process() -> None:

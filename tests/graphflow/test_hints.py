@@ -2,8 +2,8 @@
 
 import pytest
 
-from domain.graphflow.definition.documents import parse
-from domain.graphflow.validation.context import Known
+from domain.graphflow.definition.documents import parse_definition
+from domain.graphflow.validation.context import ValidationContext
 from domain.graphflow.validation.problems import Validation
 from domain.graphflow.validation.validate import validate
 
@@ -13,12 +13,12 @@ NUMBERS = "{type: object, properties: {n: {type: number}, i: {type: integer}, o:
 def proven(condition: str, more: str = "") -> Validation:
     quoted = condition.replace("'", "''")
     return validate(
-        parse(
+        parse_definition(
             f"name: x\ninput: {NUMBERS}\nnodes: [{{id: a, type: transform, set: {{x: '1'}}{more}}}, "
             "{id: b, type: transform, set: {x: '1'}}]\n"
             f"edges: [{{from: a, to: b, when: '{quoted}'}}]"
         ),
-        Known(agents={}),
+        ValidationContext(agents={}),
     )
 
 
@@ -72,5 +72,5 @@ def test_what_counts_either_way_is_not_warned_of(fine: str) -> None:
 def test_a_retry_that_never_takes_effect_is_warned_of() -> None:
     listed = "{id: m, type: map, over: '[1]', node: {type: transform, set: {x: '1'}}, retry: {attempts: 2}%s}"
     for more, codes in ((", on_item_error: continue", ["retry_unused"]), ("", [])):
-        found = validate(parse(f"name: x\nnodes: [{listed % more}]"), Known(agents={}))
+        found = validate(parse_definition(f"name: x\nnodes: [{listed % more}]"), ValidationContext(agents={}))
         assert [each.code for each in found.warnings] == codes

@@ -10,15 +10,15 @@ from typing import Any
 import psycopg
 import pytest
 
-from activities.graphflow.execution_stream import Decided, Journal
+from activities.graphflow.execution_stream import RunChanges, RunStreams
 from adapters.postgres.ledger.pool import Database
 from adapters.postgres.ledger.recorder import LedgerRecorder
 from domain.errors import Conflict
 from domain.events import Cause
-from domain.graphflow.execution.aggregate import Run, begin, load, stream
+from domain.graphflow.execution.aggregate import WorkflowRun, begin, load, stream
 from domain.graphflow.execution.events import NodeBegun, RunPaused, RunResumed
 from domain.ledger import Ledger
-from domain.registry import registry
+from domain.registry import event_registry
 
 CAUSE: dict[str, Any] = Cause("key_1", "req_1", datetime(2026, 11, 23, tzinfo=UTC), "default").fields()
 RUN = "exec_1"
@@ -26,7 +26,7 @@ RUN = "exec_1"
 
 def a_ledger(database: Database) -> Ledger:
     """The ledger as a process of its own has it."""
-    return Ledger(LedgerRecorder(database), registry())
+    return Ledger(LedgerRecorder(database), event_registry())
 
 
 @pytest.fixture
@@ -38,19 +38,19 @@ def database(database_url: str) -> Iterator[Database]:
 
 
 @pytest.fixture
-def two(database: Database) -> tuple[Journal, Journal]:
-    return Journal(a_ledger(database)), Journal(a_ledger(database))
+def two(database: Database) -> tuple[RunStreams, RunStreams]:
+    return RunStreams(a_ledger(database)), RunStreams(a_ledger(database))
 
 
-def pause(run: Run) -> Decided:
+def pause(run: WorkflowRun) -> RunChanges:
     return ([] if run.paused else [RunPaused(execution_id=RUN, **CAUSE)]), []
 
 
-def resume(run: Run) -> Decided:
+def resume(run: WorkflowRun) -> RunChanges:
     return ([RunResumed(execution_id=RUN, **CAUSE)] if run.paused else []), []
 
 
-def resume_or_refuse(run: Run) -> Decided:
+def resume_or_refuse(run: WorkflowRun) -> RunChanges:
     if not run.paused:
         raise Conflict("it is not paused")
     return resume(run)
@@ -58,7 +58,7 @@ def resume_or_refuse(run: Run) -> Decided:
 
 @pytest.mark.parametrize("goes_on", [resume, resume_or_refuse])
 def test_nothing_to_do_is_decided_on_what_others_have_written(
-    two: tuple[Journal, Journal], goes_on: Callable[[Run], Decided]
+    two: tuple[RunStreams, RunStreams], goes_on: Callable[[WorkflowRun], RunChanges]
 ) -> None:
     here, there = two
     here.write(RUN, pause, key="1")
@@ -69,13 +69,13 @@ def test_nothing_to_do_is_decided_on_what_others_have_written(
     assert here.write(RUN, pause, key="5").version == 5
 
 
-def test_what_is_refused_stays_refused(two: tuple[Journal, Journal]) -> None:
+def test_what_is_refused_stays_refused(two: tuple[RunStreams, RunStreams]) -> None:
     with pytest.raises(Conflict):
         two[0].write(RUN, resume_or_refuse, key="1")
 
 
 def test_what_was_just_read_is_not_read_again_to_find_that_there_is_nothing_to_do(
-    two: tuple[Journal, Journal], monkeypatch: pytest.MonkeyPatch
+    two: tuple[RunStreams, RunStreams], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     here, there = two
     here.write(RUN, pause, key="1")
@@ -90,12 +90,12 @@ def test_what_was_just_read_is_not_read_again_to_find_that_there_is_nothing_to_d
     assert len(reads) == 2, "what was read before may have moved on since"
 
 
-def test_an_entry_is_decided_again_on_what_others_have_written(two: tuple[Journal, Journal]) -> None:
+def test_an_entry_is_decided_again_on_what_others_have_written(two: tuple[RunStreams, RunStreams]) -> None:
     """Somebody else appends it, so a conflict shows there; the next try asks for a fresh one."""
     here, there = two
     here.write(RUN, pause, key="1")
     there.write(RUN, resume, key="2")
-    with here.writing(RUN) as writing:
+    with here.open_writer(RUN) as writing:
         stale = writing.entry(resume)
         assert stale.changes[0].expected == 1
         fresh = writing.entry(pause, fresh=True)
@@ -110,13 +110,13 @@ def held(database_url: str) -> AbstractContextManager[object]:
     return closing(holder)
 
 
-def begins(node: str) -> Callable[[Run], Decided]:
+def begins(node: str) -> Callable[[WorkflowRun], RunChanges]:
     event = NodeBegun(execution_id=RUN, node=node, visit=1, attempt=1, **CAUSE)
     return lambda run: (begin(run, event), [])
 
 
 def test_a_node_goes_on_from_what_another_is_about_to_append(
-    two: tuple[Journal, Journal], database_url: str, monkeypatch: pytest.MonkeyPatch
+    two: tuple[RunStreams, RunStreams], database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     here, _ = two
     here.write(RUN, pause, key="0")
@@ -138,7 +138,7 @@ def test_a_node_goes_on_from_what_another_is_about_to_append(
     assert len(tried) == len(nodes), "none was tried again"
 
 
-def test_what_did_not_come_to_stand_is_known_to_nobody(two: tuple[Journal, Journal], database: Database) -> None:
+def test_what_did_not_come_to_stand_is_known_to_nobody(two: tuple[RunStreams, RunStreams], database: Database) -> None:
     """Two processes begin the nodes of one run at once, each going on from what it is about to append itself."""
     nodes = [f"n{at}" for at in range(40)]
     with ThreadPoolExecutor(12) as pool:

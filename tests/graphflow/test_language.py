@@ -11,12 +11,12 @@ from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
 from domain.errors import Invalid, Malformed
-from domain.graphflow.definition.documents import canonical, document_of, fingerprint, of_yaml, parse
+from domain.graphflow.definition.documents import canonical, document_of, fingerprint, parse_definition, parse_yaml
 from domain.graphflow.definition.model import definition_schema
 from domain.graphflow.definition.to_graph import graph_of
-from domain.graphflow.expressions.cel import BadExpression, checked, evaluate, holds
-from domain.graphflow.expressions.templates import Reference, filled, references, rendered
-from domain.graphflow.validation.template_sites import reads
+from domain.graphflow.expressions.cel import BadExpression, evaluate, is_true, type_of
+from domain.graphflow.expressions.templates import Reference, fill, references, render
+from domain.graphflow.validation.template_sites import nodes_read_by
 
 DOCUMENT = """
 name: Essay
@@ -39,22 +39,24 @@ DATA: dict[str, Any] = {
 
 
 def test_json_and_yaml_say_the_same() -> None:
-    definition = parse(DOCUMENT)
-    assert parse(json.dumps(document_of(definition))) == definition
-    assert fingerprint(parse(canonical(definition).decode())) == fingerprint(definition)
+    definition = parse_definition(DOCUMENT)
+    assert parse_definition(json.dumps(document_of(definition))) == definition
+    assert fingerprint(parse_definition(canonical(definition).decode())) == fingerprint(definition)
 
 
 def test_a_fingerprint_is_of_what_is_meant_and_not_of_how_it_is_written() -> None:
     same = DOCUMENT.replace("timeout_s: 60.0", "timeout_s: 60").replace(
         "name: Essay", "description: ''\nname: ' Essay '"
     )
-    assert fingerprint(parse(same)) == fingerprint(parse(DOCUMENT))
-    assert fingerprint(parse(DOCUMENT.replace("join: 1", "join: any"))) != fingerprint(parse(DOCUMENT))
+    assert fingerprint(parse_definition(same)) == fingerprint(parse_definition(DOCUMENT))
+    assert fingerprint(parse_definition(DOCUMENT.replace("join: 1", "join: any"))) != fingerprint(
+        parse_definition(DOCUMENT)
+    )
 
 
 def test_the_published_schema_takes_what_is_taken_here() -> None:
     validator = Draft202012Validator(definition_schema())
-    validator.validate(document_of(parse(DOCUMENT)))
+    validator.validate(document_of(parse_definition(DOCUMENT)))
     assert not validator.is_valid({"name": "x", "nodes": [{"id": "a", "type": "agent"}]})
     assert not validator.is_valid(
         {"name": "x", "nodes": [{"id": "a", "type": "transform", "set": {"x": "1"}}], "more": 1}
@@ -62,7 +64,7 @@ def test_the_published_schema_takes_what_is_taken_here() -> None:
 
 
 def test_a_definition_needs_a_request_unless_it_says_otherwise() -> None:
-    assert parse(DOCUMENT).input["required"] == ["request"]
+    assert parse_definition(DOCUMENT).input["required"] == ["request"]
 
 
 MALFORMED: list[tuple[str, str]] = [
@@ -83,7 +85,7 @@ MALFORMED: list[tuple[str, str]] = [
 @pytest.mark.parametrize(("text", "said"), MALFORMED, ids=[said for _, said in MALFORMED])
 def test_what_is_no_document_is_refused_with_its_place(text: str, said: str) -> None:
     with pytest.raises(Malformed) as refused:
-        parse(text)
+        parse_definition(text)
     assert said in refused.value.message
 
 
@@ -112,7 +114,7 @@ INVALID: list[tuple[str, str, str]] = [
 @pytest.mark.parametrize(("text", "where", "said"), INVALID, ids=[where for _, where, _ in INVALID])
 def test_what_is_no_definition_is_refused_with_the_node_and_field(text: str, where: str, said: str) -> None:
     with pytest.raises(Invalid) as refused:
-        parse(text)
+        parse_definition(text)
     problems = {problem["where"]: problem["message"] for problem in refused.value.details["problems"]}
     assert said in problems[where]
 
@@ -121,19 +123,19 @@ def test_what_is_no_definition_is_refused_with_the_node_and_field(text: str, whe
 @given(st.text(max_size=200))
 def test_whatever_the_text_it_is_read_or_refused(text: str) -> None:
     try:
-        parse(text)
+        parse_definition(text)
     except (Invalid, Malformed):
         return
 
 
 def test_what_is_bounded_in_a_cycle_runs_as_often_as_its_entry() -> None:
-    visits = {node.id: node.max_visits for node in graph_of(parse(DOCUMENT)).nodes}
+    visits = {node.id: node.max_visits for node in graph_of(parse_definition(DOCUMENT)).nodes}
     assert visits == {"draft": 3, "check": 3, "done": 3}  # a failure of `done` leads back to the draft
 
 
 def test_a_node_says_what_it_reads() -> None:
-    assert reads(parse(DOCUMENT), "check") == {"draft", "check"}
-    assert reads(parse(DOCUMENT), "draft") == frozenset()
+    assert nodes_read_by(parse_definition(DOCUMENT), "check") == {"draft", "check"}
+    assert nodes_read_by(parse_definition(DOCUMENT), "draft") == frozenset()
 
 
 TEMPLATES: list[tuple[str, Any]] = [
@@ -152,19 +154,19 @@ TEMPLATES: list[tuple[str, Any]] = [
 
 @pytest.mark.parametrize(("template", "value"), TEMPLATES)
 def test_templates_are_filled(template: str, value: Any) -> None:
-    assert filled({"x": [template]}, DATA) == {"x": [value]}
-    assert rendered(template, DATA) == (value if isinstance(value, str) else json.dumps(value))
+    assert fill({"x": [template]}, DATA) == {"x": [value]}
+    assert render(template, DATA) == (value if isinstance(value, str) else json.dumps(value))
 
 
 @pytest.mark.parametrize("template", ["{{ input.request", "{{ 'a }}", "{{ {'a': 1 }}", "{{ }}", "{{ nodes.z.output }}"])
 def test_templates_that_cannot_be_filled_say_why(template: str) -> None:
     with pytest.raises(BadExpression):
-        rendered(template, DATA)
+        render(template, DATA)
 
 
 def test_a_text_has_an_end() -> None:
     with pytest.raises(BadExpression, match="more than 1,000,000"):
-        rendered("{{ context.x }}{{ context.x }}", {**DATA, "context": {"x": "x" * 600_000}})
+        render("{{ context.x }}{{ context.x }}", {**DATA, "context": {"x": "x" * 600_000}})
 
 
 def test_what_an_expression_reads() -> None:
@@ -222,18 +224,18 @@ def test_an_expression_that_fails_says_what_is_wrong(expression: str, said: str)
 
 
 def test_a_condition_is_true_or_false() -> None:
-    assert holds("input.n > 2", DATA)
+    assert is_true("input.n > 2", DATA)
     with pytest.raises(BadExpression, match="neither"):
-        holds("input.n", DATA)
+        is_true("input.n", DATA)
 
 
 def test_types_are_checked_beside_has() -> None:
     kinds = {"input": "MAP<STRING, DYN>", "input.request": "STRING", "input.tags": "LIST<STRING>"}
-    assert checked("has(input.request) && input.request == 'has(x)'", kinds) == "BOOL"
-    assert checked("input.tags", kinds) == "LIST<STRING>"
+    assert type_of("has(input.request) && input.request == 'has(x)'", kinds) == "BOOL"
+    assert type_of("input.tags", kinds) == "LIST<STRING>"
     for wrong in ("input.request > 3", "input.tags.all(t, t > 3)", "input.request.name", "has(input.request) + 1"):
         with pytest.raises(BadExpression):
-            checked(wrong, kinds)
+            type_of(wrong, kinds)
 
 
 BIG: dict[str, Any] = {
@@ -285,7 +287,7 @@ def test_half_a_surrogate_pair_in_an_expression_is_told(expression: str) -> None
     with pytest.raises(BadExpression, match="Unicode"):
         evaluate(expression, {"input": {}})
     with pytest.raises(BadExpression, match="Unicode"):
-        checked(expression, {})
+        type_of(expression, {})
 
 
 TAGS = ["!!bool zz", "!!bool yes", "!!int '0x1F'", "!!float inf", "!!null x", "!!binary aGk=", "!!set {x, y}",
@@ -297,16 +299,16 @@ TAGS = ["!!bool zz", "!!bool yes", "!!int '0x1F'", "!!float inf", "!!null x", "!
 @pytest.mark.parametrize("before", ["", "a: ", "a: {b: [{c: "])
 def test_tags_are_refused_where_they_stand(value: str, before: str) -> None:
     with pytest.raises(Malformed, match=r"line 1, column .*tags are not supported"):
-        of_yaml(before + value + "}]}" * before.count("["))
+        parse_yaml(before + value + "}]}" * before.count("["))
 
 
 def test_a_text_may_be_tagged_as_one() -> None:
-    assert of_yaml("{a: !!str 5, b: !!str yes}") == {"a": "5", "b": "yes"}
+    assert parse_yaml("{a: !!str 5, b: !!str yes}") == {"a": "5", "b": "yes"}
 
 
 @pytest.mark.parametrize("text", ["[" * 100_000, "{a: " * 30_000, "- " * 60_000, "? " * 60_000, "a: [" + "[" * 120_000])
 def test_what_is_nested_without_end_is_refused_soon(text: str) -> None:
     started = time.process_time()
     with pytest.raises(Malformed, match="nested more than"):
-        of_yaml(text)
+        parse_yaml(text)
     assert time.process_time() - started < 2

@@ -12,15 +12,15 @@ from temporalio.testing import WorkflowEnvironment
 
 from domain.graphflow.execution.events import NodeBegun
 from runtime.converter import data_converter
-from runtime.processes.worker import work, workers
+from runtime.processes.worker import make_workers, run_until_stopped
 from runtime.settings import Settings
 from runtime.wiring.parts import make_parts
 from tests.graphflow.runs import ANTONIO, Run, define, run, transform, workflow
 from tests.scripted_model import ScriptedModel
 from tests.system import System, running, until
-from workflows.graphflow.messages import Heard
-from workflows.graphflow.workflow import GraphRun
-from workflows.search_attributes import ALL
+from workflows.graphflow.messages import ExecutionEvent
+from workflows.graphflow.workflow import GraphWorkflow
+from workflows.search_attributes import ALL_ATTRIBUTES
 
 TEST_SERVER = Path(sys.executable).with_name("temporal-test-server")
 WAIT = {"id": "paid", "type": "wait", "event": "payment"}
@@ -37,9 +37,9 @@ async def test_another_worker_goes_on_where_the_first_one_left(
         begun = await run(system, document)
         await until(lambda: asyncio.to_thread(begun.story), lambda story: "NodeBegun paid 1.1" in story)
     async with running(system_settings) as system:
-        handle = system.temporal.get_workflow_handle_for(GraphRun.run, begun.id)
+        handle = system.temporal.get_workflow_handle_for(GraphWorkflow.run, begun.id)
         after = Run(system.parts, begun.asked, handle)
-        await handle.execute_update(GraphRun.event, Heard("event_1", "payment"))
+        await handle.execute_update(GraphWorkflow.event, ExecutionEvent("event_1", "payment"))
         assert await after.output() == {"end": {"said": "Said."}}
         assert [f"{end.node} {end.attempt}" for end in after.ends()] == ["first 1", "ask 1", "paid 1", "end 1"]
     assert len(scripted_model.bill()) == 1
@@ -54,7 +54,7 @@ async def test_a_run_keeps_its_version_when_a_newer_one_is_deployed(system: Syst
     await asyncio.to_thread(define, system.parts, newer, name, 2)
     new = await run(system, name, version=2)
     for started in (old, new):
-        await started.handle.execute_update(GraphRun.event, Heard("event_1", "payment"))
+        await started.handle.execute_update(GraphWorkflow.event, ExecutionEvent("event_1", "payment"))
     assert [await started.output() for started in (old, new)] == [{"end": {"x": 1}}, {"end": {"x": 2}}]
 
 
@@ -71,10 +71,14 @@ async def test_a_run_of_thirty_days_waits_and_ends(system_settings: Settings, ev
     ) as environment:
         keyword = IndexedValueType.INDEXED_VALUE_TYPE_KEYWORD
         await environment.client.operator_service.add_search_attributes(
-            AddSearchAttributesRequest(namespace="default", search_attributes={key.name: keyword for key in ALL})
+            AddSearchAttributesRequest(
+                namespace="default", search_attributes={key.name: keyword for key in ALL_ATTRIBUTES}
+            )
         )
         stop = asyncio.Event()
-        task = asyncio.create_task(work(workers(system_settings, environment.client, parts, None), stop))
+        task = asyncio.create_task(
+            run_until_stopped(make_workers(system_settings, environment.client, parts, None), stop)
+        )
         try:
             stage = System(system_settings, parts, environment.client, None, None)  # type: ignore[arg-type]
             started = await run(stage, document, events_per_run=events_per_run)

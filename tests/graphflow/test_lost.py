@@ -5,9 +5,9 @@ from datetime import timedelta
 
 import pytest
 
-from activities.graphflow.execution_stream import Journal
+from activities.graphflow.execution_stream import RunStreams
 from activities.reconcile.activities import LOST_AFTER
-from activities.reconcile.executions import LostRuns
+from activities.reconcile.executions import RunReconciler
 from runtime.wiring.parts import now
 from tests.graphflow.runs import run, workflow
 from tests.system import System
@@ -24,7 +24,7 @@ async def test_a_run_that_temporal_has_lost_has_failed_and_others_go_on(shared: 
         await started.seen("running")
     await lost.handle.terminate()
     later = now() + LOST_AFTER + timedelta(minutes=1)
-    reconciling = LostRuns(Journal(parts.ledger), parts.runs, shared.temporal, lambda: later)
+    reconciling = RunReconciler(RunStreams(parts.ledger), parts.runs, shared.temporal, lambda: later)
     assert await reconciling.reconcile_runs() == 1
     seen = await lost.seen("failed")
     assert (seen.row.code, seen.nodes[0].status) == ("INTERNAL_ERROR", "cancelled")

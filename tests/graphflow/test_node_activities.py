@@ -8,7 +8,7 @@ import pytest
 
 from activities.graphflow.context import graph_parts
 from activities.graphflow.execution_activities import RunActivities
-from activities.graphflow.messages import Begun, Ended, Ending, RunEnding, Spot
+from activities.graphflow.messages import AttemptEnd, AttemptStart, EndNodeRequest, EndRunRequest, NodeAttempt
 from activities.graphflow.node_activities import NodeActivities
 from domain.content import Content
 from domain.graphflow.execution.aggregate import load, stream
@@ -42,9 +42,11 @@ async def test_an_early_visit_that_is_gone_through_again_ends_as_it_did(shared: 
     started = await over(shared, LOOP)
     before = await to_thread(started.events)
     nodes = nodes_of(shared)
-    ended = [await to_thread(nodes.transform_node, Spot(started.asked, "step", visit, 1)) for visit in range(1, 10)]
+    ended = [
+        await to_thread(nodes.transform_node, NodeAttempt(started.asked, "step", visit, 1)) for visit in range(1, 10)
+    ]
     assert [each.taken for each in ended] == [[0]] * 8 + [[1]]
-    assert ended[0] == Ended("completed", [0], final=True)
+    assert ended[0] == AttemptEnd("completed", [0], final=True)
     assert await to_thread(started.events) == before
 
 
@@ -57,13 +59,13 @@ async def test_a_map_and_a_wait_that_begin_again_are_those_that_began(shared: Sy
     )
     started = await over(shared, document)
     nodes = nodes_of(shared)
-    rest = await nodes.begin_node(Spot(started.asked, "rest", 1, 1, now=now()))
+    rest = await nodes.begin_node(NodeAttempt(started.asked, "rest", 1, 1, now=now()))
     assert rest.until is not None
     assert rest.until < now()
-    each = await nodes.begin_node(Spot(started.asked, "each", 1, 1))
+    each = await nodes.begin_node(NodeAttempt(started.asked, "each", 1, 1))
     assert (each.type, each.items) == ("map", 3)
-    done = await nodes.begin_node(Spot(started.asked, "each", 1, 1, item=1))
-    assert done == Begun("agent", is_done=True)
+    done = await nodes.begin_node(NodeAttempt(started.asked, "each", 1, 1, item=1))
+    assert done == AttemptStart("agent", is_done=True)
 
 
 async def test_ends_that_race_in_two_workers_are_recorded_once_each(shared: System) -> None:
@@ -83,11 +85,11 @@ async def test_ends_that_race_in_two_workers_are_recorded_once_each(shared: Syst
         model_queue="",
     )
     assert (await first.begin_run(asked)).code is None
-    spots = [Spot(asked, f"n{at}", 1, 1) for at in range(12)]
+    spots = [NodeAttempt(asked, f"n{at}", 1, 1) for at in range(12)]
     await asyncio.gather(*(to_thread(worker.transform_node, spot) for spot in spots for worker in workers))
     events = ledger.read(stream(asked.execution_id))
     assert sorted(event.node for event in events if isinstance(event, NodeEnded)) == sorted(spot.node for spot in spots)
-    ending = RunEnding(asked, "completed", ends=[spot.node for spot in spots])
+    ending = EndRunRequest(asked, "completed", ends=[spot.node for spot in spots])
     ended = [await to_thread(first.end_run, ending) for _ in range(2)]
     assert ended[0] == ended[1]
     assert load(ledger.read(stream(asked.execution_id))).version == 14
@@ -96,5 +98,7 @@ async def test_ends_that_race_in_two_workers_are_recorded_once_each(shared: Syst
 async def test_a_late_end_of_an_attempt_does_not_count(shared: System) -> None:
     started = await over(shared, LOOP)
     nodes = nodes_of(shared)
-    late = await to_thread(nodes.end_node, Ending(Spot(started.asked, "step", 3, 1), "failed", code="LATE"))
+    late = await to_thread(
+        nodes.end_node, EndNodeRequest(NodeAttempt(started.asked, "step", 3, 1), "failed", code="LATE")
+    )
     assert (late.status, late.taken) == ("completed", [0])

@@ -11,7 +11,7 @@ from activities.tools.toolbox.costs import QueryCosts
 from activities.tools.toolbox.knowledge import SearchKnowledge
 from adapters.web.fetch import WebFetch
 from domain.graphflow.definition import documents
-from domain.graphflow.definition.model import MOST_EDGES, MOST_NODES, MOST_VISITS, Place, definition_schema
+from domain.graphflow.definition.model import MOST_EDGES, MOST_NODES, MOST_VISITS, NodeFields, definition_schema
 from domain.graphflow.definition.node_types import LONGEST_EXPRESSION, MOST_ITEMS
 from domain.graphflow.expressions.cel import evaluate
 from domain.graphflow.expressions.cost import MOST_ROUNDS
@@ -29,7 +29,7 @@ def section(title: str) -> str:
 
 def test_its_example_is_valid_and_nothing_in_it_is_doubtful() -> None:
     (example,) = re.findall(r"```yaml\n(.*?)```", PAGE, re.DOTALL)
-    found = validate(documents.parse(example), KNOWN)
+    found = validate(documents.parse_definition(example), KNOWN)
     assert found.errors == ()
     assert found.warnings == ()
 
@@ -38,7 +38,7 @@ def test_it_names_every_kind_of_node_and_every_field_of_all() -> None:
     kinds = re.findall(r"^\| `(\w+)` \|", section("Nodes"), re.MULTILINE)
     schema = definition_schema()["properties"]["nodes"]["items"]["discriminator"]["mapping"]
     assert {each for each in kinds if each in schema} == set(schema)
-    assert {each for each in kinds if each not in schema} == (set(Place.model_fields) - {"id"}) | {"type"}
+    assert {each for each in kinds if each not in schema} == (set(NodeFields.model_fields) - {"id"}) | {"type"}
 
 
 def test_it_names_every_error_and_warning() -> None:

@@ -6,13 +6,13 @@ from pathlib import Path
 import pytest
 
 from domain.graphflow.definition.diagram import mermaid
-from domain.graphflow.definition.documents import parse
+from domain.graphflow.definition.documents import parse_definition
 from domain.graphflow.definition.model import Definition
 from domain.graphflow.definition.to_graph import graph_of
-from domain.graphflow.validation.context import Known
+from domain.graphflow.validation.context import ValidationContext
 from domain.graphflow.validation.validate import validate
 from domain.swarm.plans import PLANS
-from domain.swarm.task import MODES, ROUNDS, Mode, Task
+from domain.swarm.task import MODES, ROUNDS, Mode, SwarmTask
 from tests.graphflow.graphs import choice, play
 from tests.servers import ROOT
 
@@ -21,11 +21,11 @@ FILES = sorted((ROOT / "domain/graphflow/readymade").glob("*.yaml"))
 
 def turns(mode: Mode, members: int, rounds: int | None) -> int:
     return PLANS[mode].planned_turns(
-        Task(mode, tuple("abcdefghijklmnopqrst"[:members]), "a", "", None, rounds or ROUNDS)
+        SwarmTask(mode, tuple("abcdefghijklmnopqrst"[:members]), "a", "", None, rounds or ROUNDS)
     )
 
 
-KNOWN = Known(
+KNOWN = ValidationContext(
     agents={path.stem: Decimal("0.01") for path in (ROOT / "agents").glob("*.md")},
     modes={mode: lambda members, rounds, mode=mode: turns(mode, members, rounds) for mode in MODES},
     calls_per_turn=3,
@@ -33,7 +33,7 @@ KNOWN = Known(
 
 
 def read(path: Path) -> Definition:
-    return parse(path.read_text())
+    return parse_definition(path.read_text())
 
 
 def test_the_five_are_there() -> None:

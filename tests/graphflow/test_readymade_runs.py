@@ -9,10 +9,10 @@ import pytest
 from domain.graphflow.definition.model import Definition, MapNode, Node
 from domain.graphflow.definition.node_types import AgentWork, ApprovalWork, SwarmWork, TransformWork
 from domain.graphflow.definition.to_graph import graph_of
-from domain.graphflow.execution.scheduler import Over, Schedule, Visit
-from domain.graphflow.expressions.cel import evaluate, holds
-from domain.graphflow.expressions.templates import filled, rendered
-from domain.graphflow.validation.template_sites import Site, sites, sites_of
+from domain.graphflow.execution.scheduler import NodeIteration, RunOutcome, Schedule
+from domain.graphflow.expressions.cel import evaluate, is_true
+from domain.graphflow.expressions.templates import fill, render
+from domain.graphflow.validation.template_sites import TemplateSite, sites, sites_of
 from tests.graphflow.test_readymade import FILES, read
 
 
@@ -25,30 +25,30 @@ class Rehearsal:
         self.nodes: dict[str, dict[str, Any]] = {node.id: {"status": "pending"} for node in definition.nodes}
         self.texts: list[str] = []
 
-    def run(self) -> Over:
+    def run(self) -> RunOutcome:
         step = self._schedule.start()
         while not step.over:
-            running = self._schedule.running(step.state)
+            running = self._schedule.running_nodes(step.state)
             visit = self._chance.choice(running)
             taken = self._end(visit)
-            step = self._schedule.finished(step.state, visit, taken)
+            step = self._schedule.finish(step.state, visit, taken)
         return step.over
 
     def result(self) -> Any:
-        return filled(self._definition.output, self._data(1))
+        return fill(self._definition.output, self._data(1))
 
     def _data(self, visit: int, **item: Any) -> dict[str, Any]:
         return {"input": {"request": "Sell tea"}, "nodes": self.nodes, "context": {}, "visit": visit, **item}
 
-    def _end(self, visit: Visit) -> tuple[int, ...]:
+    def _end(self, visit: NodeIteration) -> tuple[int, ...]:
         node = self._definition.node(visit.node)
         self.nodes[node.id] = {"status": "completed", "output": self._output(node, visit.visit), "visit": visit.visit}
         holding = {
             at
             for at, edge in enumerate(self._definition.edges)
-            if edge.source == node.id and edge.when and holds(edge.when, self._data(visit.visit))
+            if edge.source == node.id and edge.when and is_true(edge.when, self._data(visit.visit))
         }
-        return self._schedule.taken(node.id, holding)
+        return self._schedule.edges_to_take(node.id, holding)
 
     def _output(self, node: Node, visit: int) -> Any:
         if not isinstance(node, MapNode):
@@ -58,8 +58,8 @@ class Rehearsal:
         inner = [site for site in sites_of(node) if site.item]
         return [self._done(node.node, self._data(visit, **{node.item: item}), inner) for item in items]
 
-    def _done(self, work: Any, data: dict[str, Any], found: list[Site]) -> Any:
-        self.texts += [rendered(site.value, data) for site in found if site.form == "template"]
+    def _done(self, work: Any, data: dict[str, Any], found: list[TemplateSite]) -> Any:
+        self.texts += [render(site.value, data) for site in found if site.form == "template"]
         match work:
             case AgentWork(output=None) | SwarmWork():
                 return "A considered answer."

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
-from domain.graphflow.definition.documents import of_document, parse
+from domain.graphflow.definition.documents import definition_from, parse_definition
 from domain.graphflow.definition.model import Definition
 from domain.graphflow.generation.rehearsal import MOST_STEPS, Rehearsal, rehearse
 from domain.graphflow.generation.sample_data import instance
@@ -20,7 +20,7 @@ DRAFT = {"id": "draft", "type": "agent", "agent": "ann", "prompt": "p", "output"
 
 
 def rehearsed(*nodes: dict[str, Any], edges: list[dict[str, Any]] | None = None, **more: Any) -> Rehearsal:
-    return rehearse(of_document({"name": "W", "nodes": list(nodes), "edges": edges or [], **more}))
+    return rehearse(definition_from({"name": "W", "nodes": list(nodes), "edges": edges or [], **more}))
 
 
 def a_text(name: str, **more: Any) -> dict[str, Any]:
@@ -106,7 +106,7 @@ def test_every_type_of_node_puts_something_out() -> None:
 
 @pytest.mark.parametrize("file", READY_MADE, ids=lambda file: file.stem)
 def test_what_ships_with_the_platform_is_rehearsed_whole(file: Any) -> None:
-    found = rehearse(parse(file.read_text()))
+    found = rehearse(parse_definition(file.read_text()))
     assert (found.problems, found.skipped, found.complete) == ((), (), True)
     assert all(walk.status == "completed" for walk in found.walks)
 
@@ -134,7 +134,7 @@ def definitions(draw: st.DrawFn) -> Definition:
         {"from": f"n{draw(ends)}", "to": f"n{draw(ends)}", "when": draw(st.sampled_from(_CONDITIONS))}
         for _ in range(draw(st.integers(0, 12)))
     ]
-    return of_document({"name": "W", "nodes": nodes, "edges": edges})
+    return definition_from({"name": "W", "nodes": nodes, "edges": edges})
 
 
 @settings(max_examples=60, deadline=None)
@@ -188,7 +188,7 @@ def test_what_is_late_is_cut_and_it_is_said() -> None:
 
     nodes = [a_text(f"n{at}") for at in range(9)]
     edges = [{"from": f"n{at}", "to": f"n{at + 1}"} for at in range(8)]
-    found = rehearse(of_document({"name": "W", "nodes": nodes, "edges": edges}), is_late=is_late)
+    found = rehearse(definition_from({"name": "W", "nodes": nodes, "edges": edges}), is_late=is_late)
     assert ([walk.status for walk in found.walks], found.complete) == (["cut"], False)
 
 

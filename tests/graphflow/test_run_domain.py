@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from domain.errors import Conflict
-from domain.events import Event, Recorded
+from domain.events import Event, RecordedEvent
 from domain.graphflow.execution import aggregate as runs
 from domain.graphflow.execution.events import (
     AttemptFailed,
@@ -59,7 +59,7 @@ class Table:
     def __init__(self, *events: Event) -> None:
         self.rows: dict[tuple[Any, ...], Any] = {}
         for version, event in enumerate(events, 1):
-            ExecutionsProjection().project(Recorded(version, "run:exec_1", version, event), self)
+            ExecutionsProjection().project(RecordedEvent(version, "run:exec_1", version, event), self)
 
     def get(self, kind: Any, *key: object) -> Any:
         return self.rows.get((kind, *key))

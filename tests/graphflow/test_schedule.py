@@ -10,8 +10,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from domain.errors import Conflict
-from domain.graphflow.definition.graph import Graph, GraphEdge, GraphNode, packed, unpacked
-from domain.graphflow.execution.scheduler import Schedule, State, Step, Visit
+from domain.graphflow.definition.graph import Graph, GraphEdge, GraphNode, pack, unpack
+from domain.graphflow.execution.scheduler import NodeIteration, Schedule, ScheduleState, ScheduleStep
 from tests.graphflow.graphs import Slow, TooManyVisitsError, choice, drawn, graphs, play
 
 ALWAYS: Mapping[str, list[str]] = {}
@@ -32,7 +32,7 @@ def ways(graph: Graph, taken: Mapping[str, list[str]]) -> dict[tuple[str, int], 
     return found
 
 
-def order(graph: Graph, taken: Mapping[str, list[str]], seed: int = 0) -> tuple[list[str], Step]:
+def order(graph: Graph, taken: Mapping[str, list[str]], seed: int = 0) -> tuple[list[str], ScheduleStep]:
     """What began, as in `draft#2`, and how it ended. What is not named takes all its edges."""
     chosen = ways(graph, taken)
     names = [node.id for node in graph.nodes]
@@ -108,12 +108,12 @@ def test_an_end_that_no_condition_leads_to_is_a_failure_that_says_so() -> None:
 
 def test_any_begins_before_the_others_have_come() -> None:
     schedule = Schedule(drawn("a b d", "a c d", d={"join": "any"}))
-    step = schedule.finished(schedule.start().state, Visit("a", 1), (0, 2))
-    step = schedule.finished(step.state, Visit("b", 1), (1,))
-    assert step.ready == (Visit("d", 1),)
-    step = schedule.finished(step.state, Visit("d", 1), ())
+    step = schedule.finish(schedule.start().state, NodeIteration("a", 1), (0, 2))
+    step = schedule.finish(step.state, NodeIteration("b", 1), (1,))
+    assert step.ready == (NodeIteration("d", 1),)
+    step = schedule.finish(step.state, NodeIteration("d", 1), ())
     assert step.over is None  # c is still running
-    step = schedule.finished(step.state, Visit("c", 1), (3,))
+    step = schedule.finish(step.state, NodeIteration("c", 1), (3,))
     assert step.ready == ()
     assert step.over is not None
     assert step.over.ends == ("d",)
@@ -122,9 +122,9 @@ def test_any_begins_before_the_others_have_come() -> None:
 def test_n_is_skipped_as_soon_as_it_cannot_be_reached() -> None:
     schedule = Schedule(drawn("a e", "b e", "c e", e={"join": 2}))
     step = schedule.start()
-    step = schedule.finished(step.state, Visit("a", 1), ())
+    step = schedule.finish(step.state, NodeIteration("a", 1), ())
     assert step.skipped == ()
-    step = schedule.finished(step.state, Visit("b", 1), ())
+    step = schedule.finish(step.state, NodeIteration("b", 1), ())
     assert step.skipped == ("e",)
 
 
@@ -132,22 +132,22 @@ def test_an_exit_is_taken_at_once_and_is_dead_only_when_the_cycle_rests() -> Non
     schedule = Schedule(LOOP)
     step = schedule.start()
     for node, taken in (("in", (0,)), ("work", (1,)), ("check", (3,))):
-        step = schedule.finished(step.state, Visit(node, 1), taken)
+        step = schedule.finish(step.state, NodeIteration(node, 1), taken)
         assert step.skipped == ()
-    step = schedule.finished(step.state, Visit("work", 2), (1,))
-    step = schedule.finished(step.state, Visit("check", 2), ())
+    step = schedule.finish(step.state, NodeIteration("work", 2), (1,))
+    step = schedule.finish(step.state, NodeIteration("check", 2), ())
     assert step.skipped == ("out",)
 
 
 def test_a_round_waits_for_all_that_belongs_to_it() -> None:
     graph = Schedule(drawn("in work check work", "work side check2 work", "check out"))
-    step = graph.finished(graph.start().state, Visit("in", 1), (0,))
-    step = graph.finished(step.state, Visit("work", 1), (1, 3))
-    step = graph.finished(step.state, Visit("check", 1), (2,))
+    step = graph.finish(graph.start().state, NodeIteration("in", 1), (0,))
+    step = graph.finish(step.state, NodeIteration("work", 1), (1, 3))
+    step = graph.finish(step.state, NodeIteration("check", 1), (2,))
     assert step.ready == ()  # side is still running
-    step = graph.finished(step.state, Visit("side", 1), (4,))
-    step = graph.finished(step.state, Visit("check2", 1), (5,))
-    assert step.ready == (Visit("work", 2),)  # once, though two edges lead back
+    step = graph.finish(step.state, NodeIteration("side", 1), (4,))
+    step = graph.finish(step.state, NodeIteration("check2", 1), (5,))
+    assert step.ready == (NodeIteration("work", 2),)  # once, though two edges lead back
 
 
 def test_one_visit_too_many_is_a_failure_that_names_the_node() -> None:
@@ -161,8 +161,8 @@ def test_one_visit_too_many_is_a_failure_that_names_the_node() -> None:
 
 def test_a_failure_ends_the_run_and_names_the_visit() -> None:
     schedule = Schedule(DIAMOND)
-    step = schedule.finished(schedule.start().state, Visit("a", 1), (0, 2))
-    step = schedule.failed(step.state, Visit("b", 1), reason="no model")
+    step = schedule.finish(schedule.start().state, NodeIteration("a", 1), (0, 2))
+    step = schedule.fail(step.state, NodeIteration("b", 1), reason="no model")
     assert step.over is not None
     assert (step.over.status, step.over.node, step.over.visit, step.over.reason) == ("failed", "b", 1, "no model")
     assert schedule.statuses(step.state) == {"a": "completed", "b": "failed", "d": "pending", "c": "running"}
@@ -170,108 +170,113 @@ def test_a_failure_ends_the_run_and_names_the_visit() -> None:
 
 def test_a_rejection_is_an_end_of_its_own() -> None:
     schedule = Schedule(DIAMOND)
-    step = schedule.failed(schedule.start().state, Visit("a", 1), status="rejected")
+    step = schedule.fail(schedule.start().state, NodeIteration("a", 1), status="rejected")
     assert step.over is not None
     assert step.over.status == "rejected"
 
 
 def test_a_failure_that_is_to_be_continued_takes_edges() -> None:
     schedule = Schedule(drawn("a b", a={"on_error": "continue"}))
-    assert schedule.failed(schedule.start().state, Visit("a", 1), (0,)).ready == (Visit("b", 1),)
+    assert schedule.fail(schedule.start().state, NodeIteration("a", 1), (0,)).ready == (NodeIteration("b", 1),)
 
 
 def test_an_error_edge_is_taken_on_failure_only() -> None:
     graph = drawn("a b c", "help c", a={"goto": "help"})
     schedule = Schedule(graph)
     started = schedule.start()
-    assert started.ready == (Visit("a", 1),)
-    well = schedule.finished(started.state, Visit("a", 1), (0,))
-    assert (well.ready, well.skipped) == ((Visit("b", 1),), ("help",))
-    badly = schedule.failed(started.state, Visit("a", 1))
-    assert (badly.ready, badly.skipped) == ((Visit("help", 1),), ("b",))
-    last = schedule.finished(badly.state, Visit("help", 1), (2,))
-    assert last.ready == (Visit("c", 1),)
-    over = schedule.finished(last.state, Visit("c", 1), ()).over
+    assert started.ready == (NodeIteration("a", 1),)
+    well = schedule.finish(started.state, NodeIteration("a", 1), (0,))
+    assert (well.ready, well.skipped) == ((NodeIteration("b", 1),), ("help",))
+    badly = schedule.fail(started.state, NodeIteration("a", 1))
+    assert (badly.ready, badly.skipped) == ((NodeIteration("help", 1),), ("b",))
+    last = schedule.finish(badly.state, NodeIteration("help", 1), (2,))
+    assert last.ready == (NodeIteration("c", 1),)
+    over = schedule.finish(last.state, NodeIteration("c", 1), ()).over
     assert over is not None
     assert over.ends == ("c",)
 
 
 def test_an_error_edge_back_is_a_cycle() -> None:
     schedule = Schedule(drawn("a b c", b={"goto": "a"}))
-    step = schedule.finished(schedule.start().state, Visit("a", 1), (0,))
-    step = schedule.failed(step.state, Visit("b", 1))
-    assert step.ready == (Visit("a", 2),)
-    step = schedule.finished(step.state, Visit("a", 2), (0,))
-    step = schedule.finished(step.state, Visit("b", 2), (1,))
-    assert step.ready == (Visit("c", 1),)
+    step = schedule.finish(schedule.start().state, NodeIteration("a", 1), (0,))
+    step = schedule.fail(step.state, NodeIteration("b", 1))
+    assert step.ready == (NodeIteration("a", 2),)
+    step = schedule.finish(step.state, NodeIteration("a", 2), (0,))
+    step = schedule.finish(step.state, NodeIteration("b", 2), (1,))
+    assert step.ready == (NodeIteration("c", 1),)
 
 
 def test_a_failed_end_that_went_elsewhere_is_not_reached() -> None:
     schedule = Schedule(drawn("a b", "help z", b={"goto": "help"}))
-    step = schedule.finished(schedule.start().state, Visit("a", 1), (0,))
-    step = schedule.failed(step.state, Visit("b", 1))
-    step = schedule.finished(step.state, Visit("help", 1), (1,))
-    step = schedule.finished(step.state, Visit("z", 1), ())
+    step = schedule.finish(schedule.start().state, NodeIteration("a", 1), (0,))
+    step = schedule.fail(step.state, NodeIteration("b", 1))
+    step = schedule.finish(step.state, NodeIteration("help", 1), (1,))
+    step = schedule.finish(step.state, NodeIteration("z", 1), ())
     assert step.over is not None
     assert step.over.ends == ("z",)
 
 
 def test_a_failed_run_goes_on_from_what_failed_and_keeps_what_finished_meanwhile() -> None:
     schedule = Schedule(NESTED)
-    step = schedule.finished(schedule.start().state, Visit("a", 1), schedule.taken("a", ()))
-    step = schedule.failed(step.state, Visit("c", 1))
-    step = schedule.finished(step.state, Visit("b", 1), schedule.taken("b", ()))
+    step = schedule.finish(schedule.start().state, NodeIteration("a", 1), schedule.edges_to_take("a", ()))
+    step = schedule.fail(step.state, NodeIteration("c", 1))
+    step = schedule.finish(step.state, NodeIteration("b", 1), schedule.edges_to_take("b", ()))
     assert step.ready == ()
-    again = schedule.reopened(step.state)
-    assert set(again.ready) == {Visit("c", 1), Visit("e", 1), Visit("f", 1), Visit("y", 1)}
+    again = schedule.reopen(step.state)
+    assert set(again.ready) == {
+        NodeIteration("c", 1),
+        NodeIteration("e", 1),
+        NodeIteration("f", 1),
+        NodeIteration("y", 1),
+    }
     assert again.over is None
 
 
 def test_what_is_not_over_or_cannot_go_on_is_not_reopened() -> None:
     schedule = Schedule(drawn("a b"))
     with pytest.raises(Conflict):
-        schedule.reopened(schedule.start().state)
+        schedule.reopen(schedule.start().state)
     with pytest.raises(Conflict):
-        schedule.reopened(schedule.finished(schedule.start().state, Visit("a", 1), ()).state)
+        schedule.reopen(schedule.finish(schedule.start().state, NodeIteration("a", 1), ()).state)
 
 
 def test_a_cancelled_run_begins_nothing_new_and_can_go_on() -> None:
     schedule = Schedule(DIAMOND)
-    step = schedule.cancelled(schedule.start().state)
+    step = schedule.cancel(schedule.start().state)
     assert step.over is not None
     assert step.over.status == "cancelled"
-    assert schedule.finished(step.state, Visit("a", 1), (0, 2)).ready == ()
-    assert schedule.reopened(step.state).ready == (Visit("a", 1),)
+    assert schedule.finish(step.state, NodeIteration("a", 1), (0, 2)).ready == ()
+    assert schedule.reopen(step.state).ready == (NodeIteration("a", 1),)
 
 
 def test_nothing_finishes_twice() -> None:
     schedule = Schedule(DIAMOND)
-    step = schedule.finished(schedule.start().state, Visit("a", 1), (0, 2))
+    step = schedule.finish(schedule.start().state, NodeIteration("a", 1), (0, 2))
     with pytest.raises(Conflict):
-        schedule.finished(step.state, Visit("a", 1), (0, 2))
+        schedule.finish(step.state, NodeIteration("a", 1), (0, 2))
     with pytest.raises(Conflict):
-        schedule.finished(step.state, Visit("b", 2), ())
+        schedule.finish(step.state, NodeIteration("b", 2), ())
 
 
 def test_a_node_takes_only_its_own_edges() -> None:
     schedule = Schedule(DIAMOND)
     with pytest.raises(ValueError, match="a has no edges"):
-        schedule.finished(schedule.start().state, Visit("a", 1), (1,))
+        schedule.finish(schedule.start().state, NodeIteration("a", 1), (1,))
 
 
 def test_otherwise_is_taken_when_no_other_edge_is() -> None:
     kinds = ("when", "when", "otherwise")
     edges = tuple(GraphEdge(0, to, kind) for to, kind in enumerate(kinds, 1))
     schedule = Schedule(Graph(tuple(GraphNode(name, "transform") for name in "abcd"), edges))
-    assert schedule.taken("a", {0}) == (0,)
-    assert schedule.taken("a", {0, 1}) == (0, 1)
-    assert schedule.taken("a", ()) == (2,)
+    assert schedule.edges_to_take("a", {0}) == (0,)
+    assert schedule.edges_to_take("a", {0, 1}) == (0, 1)
+    assert schedule.edges_to_take("a", ()) == (2,)
 
 
 def test_what_is_undone_comes_latest_first() -> None:
     schedule = Schedule(drawn("a b c", a={"compensate": True}, c={"compensate": True}))
-    completed = [Visit("a", 1), Visit("b", 1), Visit("c", 1)]
-    assert schedule.to_compensate(completed) == (Visit("c", 1), Visit("a", 1))
+    completed = [NodeIteration("a", 1), NodeIteration("b", 1), NodeIteration("c", 1)]
+    assert schedule.nodes_to_compensate(completed) == (NodeIteration("c", 1), NodeIteration("a", 1))
 
 
 @THOROUGH
@@ -328,18 +333,18 @@ def test_a_run_that_failed_and_went_on_begins_the_same_visits(graph: Graph, seed
             if "x" in step.state.nodes:
                 return
             tries += 1
-            step = schedule.reopened(step.state)
+            step = schedule.reopen(step.state)
             fired |= {*step.ready}
-        running = schedule.running(step.state)
+        running = schedule.running_nodes(step.state)
         visit = running[chance.randrange(len(running))]
         index = next(i for i, node in enumerate(graph.nodes) if node.id == visit.node)
         if tries < 3 and chance.random() < 0.3:
-            step = schedule.failed(step.state, visit)
-            for other in schedule.running(step.state)[: chance.randrange(3)]:
+            step = schedule.fail(step.state, visit)
+            for other in schedule.running_nodes(step.state)[: chance.randrange(3)]:
                 where = next(i for i, node in enumerate(graph.nodes) if node.id == other.node)
-                step = schedule.finished(step.state, other, choose(where, other.visit))
+                step = schedule.finish(step.state, other, choose(where, other.visit))
         else:
-            step = schedule.finished(step.state, visit, choose(index, visit.visit))
+            step = schedule.finish(step.state, visit, choose(index, visit.visit))
         fired |= {*step.ready}
     if expected.last.over is not None and expected.last.over.code != "MAX_VISITS" and step.over.code != "MAX_VISITS":
         assert {(each.node, each.visit) for each in fired} == set(expected.fired)
@@ -351,8 +356,8 @@ def test_the_largest_graph_is_small_to_carry_and_quick_to_schedule() -> None:
     nodes = tuple(GraphNode(f"a_node_{each}", "agent", max_visits=1000) for each in range(500))
     edges = tuple(GraphEdge(*sorted(chance.sample(range(500), 2))) for _ in range(2000))
     graph = Graph(nodes, edges)
-    assert unpacked(packed(graph)) == graph
-    assert len(packed(graph)) < 16 * 1024
+    assert unpack(pack(graph)) == graph
+    assert len(pack(graph)) < 16 * 1024
     played = play(graph, choice(graph, 1, 0.7), 3)
     assert len(json.dumps(asdict(played.last.state))) < 8 * 1024
 
@@ -360,9 +365,9 @@ def test_the_largest_graph_is_small_to_carry_and_quick_to_schedule() -> None:
 def test_a_graph_keeps_what_its_nodes_say_when_it_travels() -> None:
     node = GraphNode("a", "map", 2, 3, "goto", 4, 0.5, 3, 60, compensate=True, more={"parallel": 5})
     graph = Graph((node, GraphNode("b", "agent")), (GraphEdge(0, 1, "when"), GraphEdge(0, 1, "error")))
-    assert unpacked(packed(graph)) == graph
+    assert unpack(pack(graph)) == graph
 
 
 def test_a_state_is_plain() -> None:
     assert asdict(Schedule(drawn("a b")).start().state) == {"nodes": "r.", "edges": ".", "visits": (1, 0), "over": None}
-    assert State("r.", ".", (1, 0)) == Schedule(drawn("a b")).start().state
+    assert ScheduleState("r.", ".", (1, 0)) == Schedule(drawn("a b")).start().state

@@ -12,12 +12,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
-from domain.graphflow.definition.documents import of_document
-from domain.graphflow.validation.context import Known
+from domain.graphflow.definition.documents import definition_from
+from domain.graphflow.validation.context import ValidationContext
 from domain.graphflow.validation.validate import validate
 from domain.json_schema import validation as schemas
 from domain.json_schema.depth import DEEPEST
-from domain.json_schema.validation import DIALECT, UnusableSchema, flaws, why_unusable
+from domain.json_schema.validation import DIALECT, UnusableSchema, unusable_reason, violations
 
 _WITHIN_S = 8
 """Starting the process that can be given up is in it, on a machine that is busy."""
@@ -59,7 +59,7 @@ UNUSABLE: list[tuple[str, dict[str, Any], str]] = [
 
 @pytest.mark.parametrize(("schema", "said"), [each[1:] for each in UNUSABLE], ids=[each[0] for each in UNUSABLE])
 def test_a_schema_that_cannot_be_used_says_why(schema: dict[str, Any], said: str) -> None:
-    assert said in (why_unusable({"type": "object", **schema}) or "")
+    assert said in (unusable_reason({"type": "object", **schema}) or "")
 
 
 @pytest.mark.parametrize("field", ["input", "output", "output of an item"])
@@ -73,7 +73,7 @@ def test_a_definition_with_such_a_schema_is_not_proven(schema: dict[str, Any], f
     if field == "output of an item":
         node = {"id": "a", "type": "map", "over": "[1]", "node": {**answer, "output": whole}}
     document = {"name": "x", "nodes": [node], **({"input": whole} if field == "input" else {})}
-    found = validate(of_document(document), Known(agents={"ann": 0}))  # type: ignore[dict-item]
+    found = validate(definition_from(document), ValidationContext(agents={"ann": 0}))  # type: ignore[dict-item]
     assert [problem.code for problem in found.errors] == ["bad_schema"]
 
 
@@ -82,9 +82,9 @@ def test_nothing_is_ever_fetched() -> None:
         server.settimeout(1)
         there = f"http://127.0.0.1:{server.getsockname()[1]}/x.json"
         for schema in ({"$ref": there}, {"$schema": there}, {"$id": there, "$ref": "y.json"}, {"$dynamicRef": there}):
-            assert why_unusable({"type": "object", **schema}, older=True)
+            assert unusable_reason({"type": "object", **schema}, older=True)
             with pytest.raises(UnusableSchema):
-                flaws({"type": "object", **schema}, {"a": 1}, most=3, older=True)
+                violations({"type": "object", **schema}, {"a": 1}, most=3, older=True)
         with pytest.raises(TimeoutError):
             server.accept()
 
@@ -98,16 +98,16 @@ PATTERNS = ["^(a+)+$", "^(a|a)*$", "(a*)*b", "^(a|aa)+$", "(.*a){25}", "(a{100})
 def test_patterns_end_whatever_the_text(pattern: str) -> None:
     started = time.monotonic()
     for schema, value in ((of_texts(pattern), {"a": LONG}), ({"patternProperties": {pattern: {}}}, {LONG: 1})):
-        assert why_unusable(schema) is None
+        assert unusable_reason(schema) is None
         with contextlib.suppress(UnusableSchema):
-            flaws(schema, value, most=3)
+            violations(schema, value, most=3)
     assert time.monotonic() - started < 2 * _WITHIN_S
 
 
 def test_look_arounds_are_matched() -> None:
     schema = of_texts(r"^(?!.*\.\.)[a-z.]+$")
-    assert flaws(schema, {"a": "a.b"}, most=3) == ()
-    assert [flaw.path for flaw in flaws(schema, {"a": "a..b"}, most=3)] == ["a"]
+    assert violations(schema, {"a": "a.b"}, most=3) == ()
+    assert [flaw.path for flaw in violations(schema, {"a": "a..b"}, most=3)] == ["a"]
 
 
 def test_schemas_that_branch_without_end_are_given_up() -> None:
@@ -115,44 +115,44 @@ def test_schemas_that_branch_without_end_are_given_up() -> None:
     schema = {"$defs": {"n": {"anyOf": [branch, branch]}}, "$ref": "#/$defs/n"}
     started = time.monotonic()
     with pytest.raises(UnusableSchema, match="it took more than"):
-        flaws(schema, nested(40), most=3)
+        violations(schema, nested(40), most=3)
     assert time.monotonic() - started < _WITHIN_S
 
 
 def test_schemas_that_refer_to_themselves_are_followed() -> None:
     tree = {"type": "object", "properties": {"a": {"$ref": "#"}}, "additionalProperties": False}
-    assert why_unusable(tree) is None
-    assert flaws(tree, {"a": {"a": {}}}, most=3) == ()
-    assert [flaw.path for flaw in flaws(tree, {"a": {"a": {"b": 1}}}, most=3)] == ["a.a"]
+    assert unusable_reason(tree) is None
+    assert violations(tree, {"a": {"a": {}}}, most=3) == ()
+    assert [flaw.path for flaw in violations(tree, {"a": {"a": {"b": 1}}}, most=3)] == ["a.a"]
     itself = {"$defs": {"a": {"$ref": "#/$defs/b"}, "b": {"$ref": "#/$defs/a"}}, "$ref": "#/$defs/a"}
-    assert flaws(itself, 1, most=3) == ()
+    assert violations(itself, 1, most=3) == ()
 
 
 @pytest.mark.parametrize("depth", [DEEPEST + 1, 254, 255, 1_000, 100_000])
 def test_a_value_that_is_too_deep_has_a_flaw(depth: int) -> None:
-    assert "nested" in str(flaws({}, nested(depth), most=3)[0])
+    assert "nested" in str(violations({}, nested(depth), most=3)[0])
 
 
 @pytest.mark.parametrize("value", [{"a": 10**400}, {"a": "\ud800"}, {"\ud800": 1}, {"a": float}], ids=str)
 def test_a_value_that_is_no_json_has_a_flaw(value: Any) -> None:
-    assert "JSON" in str(flaws({}, value, most=3)[0])
+    assert "JSON" in str(violations({}, value, most=3)[0])
 
 
 def test_a_tool_may_say_which_older_dialect_its_schema_is_of() -> None:
     schema = {"$schema": DRAFT_7, "type": "object", "properties": {"a": {"items": [{"type": "string"}]}}}
-    assert why_unusable(schema, older=True) is None
-    assert why_unusable({**schema, "$schema": DIALECT}, older=True)
-    assert flaws(schema, {"a": [1]}, most=3, older=True)[0].path == "a[0]"
+    assert unusable_reason(schema, older=True) is None
+    assert unusable_reason({**schema, "$schema": DIALECT}, older=True)
+    assert violations(schema, {"a": [1]}, most=3, older=True)[0].path == "a[0]"
 
 
 def test_a_flaw_quotes_a_line_at_most() -> None:
     schema = {"properties": {"a": {"enum": ["x" * 500] * 2}, "b": {"type": "integer"}}, "additionalProperties": False}
     for value in ({"a": LONG}, {"b": LONG}, {LONG: 1}, {"b": [LONG] * 9}):
-        assert all(len(flaw.message) < 700 for flaw in flaws(schema, value, most=9))
+        assert all(len(flaw.message) < 700 for flaw in violations(schema, value, most=9))
 
 
 def test_so_many_flaws_are_told_as_are_asked_for() -> None:
-    assert len(flaws({"items": {"type": "string"}}, [*range(500)], most=7)) == 7
+    assert len(violations({"items": {"type": "string"}}, [*range(500)], most=7)) == 7
 
 
 def _larger(inner: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
@@ -175,7 +175,7 @@ _VALUES = st.recursive(
 
 @given(_SCHEMAS, _VALUES)
 def test_another_library_finds_the_same_values_right(schema: dict[str, Any], value: Any) -> None:
-    assert (flaws(schema, value, most=3) == ()) == Draft202012Validator(schema).is_valid(value)
+    assert (violations(schema, value, most=3) == ()) == Draft202012Validator(schema).is_valid(value)
 
 
 ROUNDS = 16
@@ -223,13 +223,13 @@ def test_work_that_is_hidden_in_a_schema_is_not_done_in_this_process(
     monkeypatch.setattr(schemas, "run_in_process", elsewhere)
     started = time.process_time()
     with pytest.raises(Apart):
-        flaws(schema, value, most=1)
+        violations(schema, value, most=1)
     assert time.process_time() - started < 1
 
 
 def test_what_is_wrong_with_a_long_text_is_told_all_the_same() -> None:
     schema = {"type": "object", "properties": {"a": {"anyOf": [{"type": "null"}, {"maxLength": 5}]}}}
-    (flaw,) = flaws(schema, {"a": "x" * 500_000}, most=3)
+    (flaw,) = violations(schema, {"a": "x" * 500_000}, most=3)
     assert (flaw.path, flaw.keyword) == ("a", "anyOf")
     assert len(flaw.message) < 400
 
@@ -256,20 +256,20 @@ def test_a_schema_whose_patterns_take_much_memory_takes_it_elsewhere(pattern: st
     """Sixteen of these took this process from some MiB to several GiB, for as long as it lived."""
     before = resident_mib()
     for number in range(2):
-        why_unusable(of_patterns(number, pattern, count))
+        unusable_reason(of_patterns(number, pattern, count))
     assert resident_mib() - before < 48
 
 
 def test_a_schema_that_took_all_memory_there_was_leaves_the_next_one_enough() -> None:
     for number in range(3):
-        why_unusable(of_patterns(number, r"\p{L}" * 8, 300))
-        assert why_unusable(of_patterns(number, r"^[\p{L} ]{1,9}$", 3)) is None
+        unusable_reason(of_patterns(number, r"\p{L}" * 8, 300))
+        assert unusable_reason(of_patterns(number, r"^[\p{L} ]{1,9}$", 3)) is None
 
 
 def test_eighty_letters_of_any_script_are_no_large_pattern() -> None:
     names = {"type": "string", "pattern": r"^[\p{L} '-]{1,80}$"}
     schema = {"properties": {"first": names, "last": names, "town": names}}
-    assert why_unusable(schema) is None
-    assert flaws(schema, {"first": "Łucja", "last": "O'Brien-Ōta", "town": "Ürümqi"}, most=3) == ()
-    [flaw] = flaws(schema, {"first": "7"}, most=3)
+    assert unusable_reason(schema) is None
+    assert violations(schema, {"first": "Łucja", "last": "O'Brien-Ōta", "town": "Ürümqi"}, most=3) == ()
+    [flaw] = violations(schema, {"first": "7"}, most=3)
     assert (flaw.path, flaw.keyword) == ("first", "pattern")

@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 import yaml
 
-from domain.graphflow.definition.documents import of_document, parse
+from domain.graphflow.definition.documents import definition_from, parse_definition
 from domain.graphflow.definition.model import Definition
-from domain.graphflow.validation.context import Known, KnownWorkflow, names_in
+from domain.graphflow.validation.context import KnownWorkflow, ValidationContext, names_in
 from domain.graphflow.validation.problems import WorstCase
 from domain.graphflow.validation.validate import validate
 
@@ -29,7 +29,7 @@ CHILD = KnownWorkflow(
     cost_usd=Decimal("0.7"),
     output={"type": "object", "properties": {"score": {"type": "integer"}}},
 )
-KNOWN = Known(
+KNOWN = ValidationContext(
     agents={"ann": Decimal("0.01"), "bob": Decimal("0.02")},
     tools={"look": TOOL, "ask": TOOL},
     modes={"debate": lambda members, rounds: members * (rounds or 2) + 1},
@@ -49,7 +49,7 @@ T = "{id: t, type: transform, set: {x: '1'}}"
 
 
 def definition(nodes: str, edges: str = "", more: str = "") -> Definition:
-    return parse(f"name: x\nnodes: [{nodes}]\nedges: [{edges}]\n{more}")
+    return parse_definition(f"name: x\nnodes: [{nodes}]\nedges: [{edges}]\n{more}")
 
 
 def graded(name: str) -> str:
@@ -64,7 +64,7 @@ BROKEN: list[dict[str, Any]] = yaml.safe_load((Path(__file__).parent / "broken.y
 @pytest.mark.parametrize("case", BROKEN, ids=[f"{case['code']} {at}" for at, case in enumerate(BROKEN)])
 def test_what_is_broken_is_told_with_its_place_and_a_way_out(case: dict[str, Any]) -> None:
     document = {name: value for name, value in case.items() if name not in {"code", "where"}}
-    found = validate(of_document({"name": "broken", **document}), KNOWN)
+    found = validate(definition_from({"name": "broken", **document}), KNOWN)
     assert not found.valid
     assert (case["code"], case["where"]) in {(error.code, error.where) for error in found.errors}
     for error in found.errors:

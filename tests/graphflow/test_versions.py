@@ -17,24 +17,26 @@ from adapters.postgres.projections.rebuild import Rebuild
 from adapters.postgres.projections.runner import ProjectionRunner
 from adapters.postgres.workflows import PostgresWorkflows
 from domain.errors import Conflict, Forbidden, Invalid, NotFound, TooLarge, VersionConflict
-from domain.events import Cause, Registry
+from domain.events import Cause, EventRegistry
 from domain.graphflow.catalogue.commands import SEED, WorkflowCommands, read_workflow, seed
 from domain.graphflow.catalogue.events import DEFINITION_EVENTS
 from domain.graphflow.catalogue.names import id_of, name_stream
 from domain.graphflow.catalogue.ports import WorkflowFilter
 from domain.graphflow.catalogue.projection import WorkflowsProjection
-from domain.graphflow.definition.documents import document_of, of_document
+from domain.graphflow.definition.documents import definition_from, document_of
 from domain.graphflow.definition.model import Definition
 from domain.ledger import Ledger
 
 AT = datetime(2026, 11, 23, 8, tzinfo=UTC)
 LATER = AT + timedelta(hours=1)
-REGISTRY = Registry(DEFINITION_EVENTS)
+REGISTRY = EventRegistry(DEFINITION_EVENTS)
 ANY = WorkflowFilter("default")
 
 
 def a_workflow(name: str = "First look", *, says: str = "input.request", **more: Any) -> Definition:
-    return of_document({"name": name, "nodes": [{"id": "look", "type": "transform", "set": {"said": says}}], **more})
+    return definition_from(
+        {"name": name, "nodes": [{"id": "look", "type": "transform", "set": {"said": says}}], **more}
+    )
 
 
 def cause(by: str = "key_1", at: datetime = AT, tenant_id: str = "default") -> Cause:
@@ -60,7 +62,7 @@ class Platform:
         return self.commands.create(definition, cause(), key=key).workflow_id
 
     def redefine(self, workflow_id: str, definition: Definition, by: str = "key_1") -> int:
-        standing = self.commands.standing("default", workflow_id)
+        standing = self.commands.load("default", workflow_id)
         return len(self.commands.redefine(standing, definition, cause(by)).workflow.versions)
 
     def retire(self, workflow_id: str) -> None:
@@ -169,7 +171,7 @@ def test_a_new_name_frees_the_old_one(platform: Platform) -> None:
 
 def test_a_change_of_what_no_longer_stands_is_refused(platform: Platform) -> None:
     platform.create(a_workflow())
-    standing = platform.commands.standing("default", "workflow_first_look")
+    standing = platform.commands.load("default", "workflow_first_look")
     platform.redefine("workflow_first_look", a_workflow(says="1"))
     with pytest.raises(VersionConflict):
         platform.commands.redefine(standing, a_workflow(says="2"), cause())
@@ -188,7 +190,7 @@ def test_a_retired_workflow_is_not_changed_any_more(platform: Platform) -> None:
 def test_a_definition_has_256_kib_at_most(platform: Platform) -> None:
     nodes = [{"id": f"n{n}", "type": "agent", "agent": "ada", "prompt": "x" * 19_000} for n in range(14)]
     with pytest.raises(TooLarge):
-        platform.create(of_document({"name": "Large", "nodes": nodes}))
+        platform.create(definition_from({"name": "Large", "nodes": nodes}))
 
 
 def test_the_files_are_the_seed_and_seeding_again_writes_nothing(platform: Platform) -> None:
@@ -219,7 +221,7 @@ def test_what_somebody_changed_retired_or_named_is_left_alone(platform: Platform
 def test_a_ready_made_workflow_is_changed_by_nobody(platform: Platform) -> None:
     platform.seed({"workflow_a": a_workflow("A")})
     for tenant_id in ("default", "acme"):
-        standing, mine = platform.commands.standing(tenant_id, "workflow_a"), cause(tenant_id=tenant_id)
+        standing, mine = platform.commands.load(tenant_id, "workflow_a"), cause(tenant_id=tenant_id)
         with pytest.raises(Forbidden):
             platform.commands.redefine(standing, a_workflow("A", says="1"), mine)
         with pytest.raises(Forbidden):
@@ -244,7 +246,7 @@ def test_two_tenants_may_have_workflows_of_one_name_and_see_their_own(platform: 
     with pytest.raises(NotFound):
         reads.get("other", "workflow_b")
     with pytest.raises(NotFound):
-        platform.commands.standing("other", "workflow_b")
+        platform.commands.load("other", "workflow_b")
     assert read_workflow(platform.ledger, "other", "workflow_b") == []
 
 
@@ -297,9 +299,9 @@ def test_versions_are_found_by_name_and_number_unless_retired(platform: Platform
     platform.seed({"workflow_a": a_workflow("A", says="1")})
     platform.retire(platform.create(a_workflow("B")))
     wanted = [("workflow_a", None), ("workflow_a", 1), ("workflow_a", 3), ("workflow_b", None), ("workflow_c", None)]
-    found = platform.project().named("default", wanted)
+    found = platform.project().versions_by_ref("default", wanted)
     assert {key: row.version for key, row in found.items()} == {("workflow_a", None): 2, ("workflow_a", 1): 1}
-    assert platform.reads.named("default", []) == {}
+    assert platform.reads.versions_by_ref("default", []) == {}
 
 
 def test_a_rebuilt_catalogue_is_the_same(platform: Platform) -> None:

@@ -12,8 +12,8 @@ from domain.graphflow.execution.events import NodeCompensated
 from tests.graphflow.runs import ANTONIO, Run, again, define, run, transform, workflow
 from tests.scripted_model import ScriptedModel
 from tests.system import ADMIN_KEY, System, until
-from workflows.graphflow.messages import Heard
-from workflows.graphflow.workflow import GraphRun
+from workflows.graphflow.messages import ExecutionEvent
+from workflows.graphflow.workflow import GraphWorkflow
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -93,7 +93,7 @@ async def test_an_event_is_waited_for_its_payload_read_and_its_repeat_not_heard(
     started = await run(shared, workflow(wait, more, end, edges=[("paid", "more"), ("more", "end")]))
     payload = await asyncio.to_thread(_put, started, '{"amount": 5}')
     for _ in range(2):
-        await started.handle.execute_update(GraphRun.event, Heard("event_1", "payment", payload))
+        await started.handle.execute_update(GraphWorkflow.event, ExecutionEvent("event_1", "payment", payload))
     assert await started.output() == {"end": {"got": 5, "more": False}}
 
 
@@ -116,7 +116,7 @@ async def test_waits_and_approvals_are_waited_on_for_after_continuing_as_new(sha
     started = await run(shared, document, events_per_run=25)
     first = started.handle.first_execution_run_id
     await until(started.handle.describe, lambda it: it.run_id != first)
-    await started.handle.execute_update(GraphRun.event, Heard("event_1", "payment"))
+    await started.handle.execute_update(GraphWorkflow.event, ExecutionEvent("event_1", "payment"))
     await decide(shared, started, "approve", {})
     assert (await started.output())["end"]["said"] == "It is Find a way."
     assert len(started.ends("step")) == 40
@@ -128,7 +128,7 @@ async def test_a_paused_run_begins_nothing_until_it_is_resumed(shared: System) -
     started = await run(shared, workflow(wait, transform("end", x="1"), edges=[("paid", "end")]))
     await until(lambda: asyncio.to_thread(started.story), lambda story: "NodeBegun paid 1.1" in story)
     await started.asking("pause")
-    await started.handle.execute_update(GraphRun.event, Heard("event_1", "payment"))
+    await started.handle.execute_update(GraphWorkflow.event, ExecutionEvent("event_1", "payment"))
     seen = await started.seen("paused")
     await until(lambda: asyncio.to_thread(started.ends), lambda ends: len(ends) == 1)
     assert seen.nodes[1].status == "pending"
@@ -145,7 +145,7 @@ async def test_the_time_of_a_wait_for_an_event_stands_still_while_the_run_is_pau
     await asyncio.sleep(3)
     assert started.ends() == []
     await started.asking("resume")
-    await started.handle.execute_update(GraphRun.event, Heard("event_1", "payment"))
+    await started.handle.execute_update(GraphWorkflow.event, ExecutionEvent("event_1", "payment"))
     assert await started.output() == {"end": {"x": False}}
 
 
@@ -163,7 +163,7 @@ async def test_a_run_that_is_paused_before_it_begins_anything_goes_on_where_it_w
     wait = {"id": "paid", "type": "wait", "event": "payment"}
     started = await run(shared, workflow(wait, transform("end", x="1"), edges=[("paid", "end")]))
     await started.asking("pause")
-    await started.handle.execute_update(GraphRun.event, Heard("event_1", "payment"))
+    await started.handle.execute_update(GraphWorkflow.event, ExecutionEvent("event_1", "payment"))
     await started.seen("paused")
     await started.asking("resume")
     assert await started.output() == {"end": {"x": 1}}

@@ -6,14 +6,14 @@ from typing import Any
 from uuid import uuid4
 
 from activities.approvals.activities import ApprovalActivities
-from activities.approvals.messages import ApprovalAsk
+from activities.approvals.messages import ApprovalRequest
 from domain.content import Content
 from runtime.wiring.parts import now
 from tests.approvals.stage import risks
 from tests.scripted_model import ScriptedModel
 from tests.system import System, until
 from workflows.approvals.start import start_approval
-from workflows.approvals.workflow import Approval
+from workflows.approvals.workflow import ApprovalWorkflow
 
 APPROVALS = "/api/v1/approvals"
 
@@ -39,7 +39,7 @@ async def asked(system: System, **rules: Any) -> str:
         start=partial(start_approval, system.temporal),
         webhooks=_Told(),
     )
-    ask = ApprovalAsk(
+    ask = ApprovalRequest(
         approval_id=approval_id,
         kind="agent_response",
         risk="medium",
@@ -67,7 +67,7 @@ async def approval_decided(system: System, model: ScriptedModel) -> str:
     approval_id = await asked(system, escalate_to=("key_boss",))
     path = f"{APPROVALS}/{approval_id}"
     (await system.http.post(f"{path}/delegate", json={"to": "key_b"})).raise_for_status()
-    run = system.temporal.get_workflow_handle_for(Approval.run, approval_id)
+    run = system.temporal.get_workflow_handle_for(ApprovalWorkflow.run, approval_id)
     await run.signal("approve", {"by": "maria"})
     (await system.http.post(f"{path}/escalate")).raise_for_status()
     await asyncio.gather(*(system.http.post(f"{path}/approve", json={"edited_content": "Yes."}) for _ in range(3)))
@@ -83,8 +83,8 @@ async def approval_expired(system: System, model: ScriptedModel) -> str:
 async def approval_signalled(system: System, model: ScriptedModel) -> str:
     """Two signals want to decide it."""
     approval_id = await asked(system)
-    run = system.temporal.get_workflow_handle_for(Approval.run, approval_id)
-    await until(lambda: run.query(Approval.state), lambda state: state.status == "pending")
+    run = system.temporal.get_workflow_handle_for(ApprovalWorkflow.run, approval_id)
+    await until(lambda: run.query(ApprovalWorkflow.state), lambda state: state.status == "pending")
     await asyncio.gather(run.signal("reject", "No."), run.signal("approve"))
     return await over(system, approval_id)
 

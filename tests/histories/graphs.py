@@ -6,8 +6,8 @@ from typing import Any
 from tests.graphflow.runs import ANTONIO, AVA, Run, again, define, run, transform, workflow
 from tests.scripted_model import ScriptedModel
 from tests.system import System, until
-from workflows.graphflow.messages import Heard
-from workflows.graphflow.workflow import GraphRun
+from workflows.graphflow.messages import ExecutionEvent
+from workflows.graphflow.workflow import GraphWorkflow
 
 HELLO = {"request": "Hello."}
 LIST = {"type": "object", "properties": {"items": {"type": "array"}}}
@@ -160,7 +160,7 @@ async def graph_paused(system: System, model: ScriptedModel) -> str:
     await until(lambda: asyncio.to_thread(started.story), bool)
     await started.asking("pause", because="req_2")
     await started.asking("resume", because="req_3")
-    await started.handle.execute_update(GraphRun.event, Heard("event_1", "payment"))
+    await started.handle.execute_update(GraphWorkflow.event, ExecutionEvent("event_1", "payment"))
     return await done(started)
 
 
@@ -180,8 +180,8 @@ async def looping(system: System) -> Run:
     started = await run(system, workflow(*steps, wait, transform("end", x="1"), edges=edges), HELLO, events_per_run=25)
     first = started.handle.first_execution_run_id
     await until(started.handle.describe, lambda it: it.run_id != first)
-    handle = system.temporal.get_workflow_handle_for(GraphRun.run, started.id)
-    await handle.execute_update(GraphRun.event, Heard("event_1", "payment"))
+    handle = system.temporal.get_workflow_handle_for(GraphWorkflow.run, started.id)
+    await handle.execute_update(GraphWorkflow.event, ExecutionEvent("event_1", "payment"))
     await done(started)
     return started
 

@@ -14,17 +14,17 @@ from uuid import uuid4
 
 from temporalio.client import WorkflowHandle
 
-from activities.chat.activities import Ending
+from activities.chat.activities import EndSessionRequest
 from adapters.postgres.migrate import migrate
 from domain.content import Content
 from tests.histories import approvals, graphs, steps, swarms
 from tests.scripted_model import ScriptedModel, start_scripted_model
 from tests.servers import join
 from tests.system import AGENT, CHAT, System, new_namespace, running, settings_of, until
-from workflows.chat.messages import ChatStart, Say
-from workflows.chat.workflow import AgentChat
-from workflows.reconcile.workflow import Reconcile
-from workflows.task_queues import FLOW
+from workflows.chat.messages import ChatMessage, ChatStart
+from workflows.chat.workflow import ChatWorkflow
+from workflows.reconcile.workflow import ReconcileWorkflow
+from workflows.task_queues import WORKFLOW_QUEUE
 
 HERE = Path(__file__).parent
 _ANONYMOUS = re.compile(r'("(?:identity|stackTrace|binaryChecksum)":\s*|"name":\s*(?="\d+@))"(?:[^"\\]|\\.)*"')
@@ -76,8 +76,8 @@ async def cancelled(system: System, model: ScriptedModel) -> str:
     session_id = await spoken(system, "Hello.")
     model.script({"contains": "slow", "delay_s": 10})
     saying = [asyncio.create_task(system.say(f"Be slow, {number}.", session_id)) for number in (1, 2)]
-    handle = system.temporal.get_workflow_handle_for(AgentChat.run, f"chat-{session_id}")
-    await until(lambda: handle.query(AgentChat.status), lambda status: status.pending == 2)
+    handle = system.temporal.get_workflow_handle_for(ChatWorkflow.run, f"chat-{session_id}")
+    await until(lambda: handle.query(ChatWorkflow.status), lambda status: status.pending == 2)
     await handle.cancel()
     await asyncio.gather(*saying)
     return f"chat-{session_id}"
@@ -89,20 +89,22 @@ async def delivered(system: System, model: ScriptedModel) -> str:
     session_id = f"session_{uuid4().hex}"
     chat = f"chat-{session_id}"
     start = ChatStart(session_id, AGENT, "anonymous", "req_1")
-    handle = await system.temporal.start_workflow(AgentChat.run, start, id=chat, task_queue=FLOW)
+    handle = await system.temporal.start_workflow(ChatWorkflow.run, start, id=chat, task_queue=WORKFLOW_QUEUE)
     for number in (1, 2):
         text = system.parts.content.put(Content(session_id, f"Message {number}."))
-        say = Say(f"message-{number}", text, AGENT, 1, "anonymous", "req_1")
-        await handle.signal(AgentChat.deliver, say)
-    await handle.execute_update(AgentChat.say, say)
-    await handle.signal(AgentChat.close, Ending(session_id, "anonymous", "req_2"))
+        say = ChatMessage(f"message-{number}", text, AGENT, 1, "anonymous", "req_1")
+        await handle.signal(ChatWorkflow.deliver, say)
+    await handle.execute_update(ChatWorkflow.say, say)
+    await handle.signal(ChatWorkflow.close, EndSessionRequest(session_id, "anonymous", "req_2"))
     await handle.result()
     return chat
 
 
 async def reconciled(system: System, model: ScriptedModel) -> str:
     """A reconciliation that finds nothing to do."""
-    handle = await system.temporal.start_workflow(Reconcile.run, id=f"reconcile-{uuid4()}", task_queue=FLOW)
+    handle = await system.temporal.start_workflow(
+        ReconcileWorkflow.run, id=f"reconcile-{uuid4()}", task_queue=WORKFLOW_QUEUE
+    )
     await handle.result()
     return handle.id
 
@@ -138,12 +140,14 @@ async def ended(system: System, session_id: str) -> None:
     (await system.http.delete(f"{CHAT}/{session_id}")).raise_for_status()
 
 
-async def busy(system: System, model: ScriptedModel) -> WorkflowHandle[AgentChat, None]:
+async def busy(system: System, model: ScriptedModel) -> WorkflowHandle[ChatWorkflow, None]:
     """A chat with three turns a run and more messages at once than that."""
     model.script({"contains": "number", "delay_s": 0.2, "times": None})
     session_id = f"session_{uuid4().hex}"
     start = ChatStart(session_id, AGENT, "anonymous", "req_1", turns_per_run=3)
-    handle = await system.temporal.start_workflow(AgentChat.run, start, id=f"chat-{session_id}", task_queue=FLOW)
+    handle = await system.temporal.start_workflow(
+        ChatWorkflow.run, start, id=f"chat-{session_id}", task_queue=WORKFLOW_QUEUE
+    )
     await asyncio.gather(*(system.say(f"number {number}", session_id) for number in range(8)))
     return handle
 

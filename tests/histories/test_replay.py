@@ -13,12 +13,12 @@ from temporalio.workflow import NondeterminismError
 
 from runtime.sandbox import QuickSandbox
 from tests.histories.record import SCENES
-from workflows.approvals.workflow import Approval
-from workflows.chat.workflow import AgentChat
-from workflows.graphflow.map_node import GraphItems
-from workflows.graphflow.workflow import GraphRun
-from workflows.reconcile.workflow import Reconcile
-from workflows.swarm.workflow import Swarm
+from workflows.approvals.workflow import ApprovalWorkflow
+from workflows.chat.workflow import ChatWorkflow
+from workflows.graphflow.map_node import GraphItemsWorkflow
+from workflows.graphflow.workflow import GraphWorkflow
+from workflows.reconcile.workflow import ReconcileWorkflow
+from workflows.swarm.workflow import SwarmWorkflow
 
 HISTORIES = sorted(Path(__file__).parent.glob("*.json"))
 MOST_BYTES = 256 * 1024
@@ -26,7 +26,7 @@ MOST_BYTES = 256 * 1024
 
 async def replay(text: str) -> None:
     replayer = Replayer(
-        workflows=[AgentChat, Approval, GraphItems, GraphRun, Reconcile, Swarm],
+        workflows=[ChatWorkflow, ApprovalWorkflow, GraphItemsWorkflow, GraphWorkflow, ReconcileWorkflow, SwarmWorkflow],
         workflow_runner=QuickSandbox(),
         data_converter=pydantic_data_converter,
     )

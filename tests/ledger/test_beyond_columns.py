@@ -15,7 +15,7 @@ from domain.events import Event
 from domain.ids import random_id
 from domain.ledger import Change, Ledger
 from domain.projection import Projection
-from domain.registry import registry
+from domain.registry import event_registry
 from runtime.wiring.parts import projections
 from tests.chat import test_projection as chat
 from tests.costs import test_projection as costs
@@ -45,7 +45,7 @@ def streams(tokens: int) -> list[tuple[str, list[Event]]]:
 def ledger(database_url: str) -> Any:
     database = Database(database_url)
     database.open()
-    yield Ledger(LedgerRecorder(database), registry())
+    yield Ledger(LedgerRecorder(database), event_registry())
     database.close()
 
 
@@ -56,7 +56,7 @@ def append(ledger: Ledger, written: Sequence[tuple[str, list[Event]]]) -> None:
 
 def rebuilt(url: str, projection: Projection) -> int:
     """Rebuild a view, which must come out as it was; the events set aside."""
-    done = Rebuild(url, registry(), projection).run()
+    done = Rebuild(url, event_registry(), projection).run()
     assert all(comparison.equal for comparison in done.comparisons), done
     return done.set_aside
 
@@ -72,7 +72,7 @@ def test_every_view_is_rebuilt_whatever_the_runner_has_set_aside(
     with monkeypatch.context() as patch:
         patch.setattr(events, "MOST", 10**30)
         append(ledger, streams(HUGE))
-    runner = ProjectionRunner(database_url, registry(), projections())
+    runner = ProjectionRunner(database_url, event_registry(), projections())
     runner.catch_up()
     set_aside = {projection.name: rebuilt(database_url, projection) for projection in projections()}
     assert {name for name, events_ in set_aside.items() if events_} == {"chat", "costs"}
@@ -80,5 +80,5 @@ def test_every_view_is_rebuilt_whatever_the_runner_has_set_aside(
 
 def test_every_view_holds_what_the_ledger_takes(database_url: str, ledger: Ledger) -> None:
     append(ledger, streams(FITTING))
-    ProjectionRunner(database_url, registry(), projections()).catch_up()
+    ProjectionRunner(database_url, event_registry(), projections()).catch_up()
     assert [rebuilt(database_url, projection) for projection in projections()] == [0] * len(projections())

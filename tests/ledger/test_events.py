@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from domain.errors import Invalid
-from domain.events import Cause, Event, Registry, UnknownEvent
+from domain.events import Cause, Event, EventRegistry, UnknownEvent
 
 AT = datetime(2026, 11, 1, 12, 0, 0, 123456, tzinfo=UTC)
 CAUSE = {"by": "key_1", "because": "req_1", "at": AT, "tenant_id": "default"}
@@ -63,9 +63,9 @@ def paid(**fields: Any) -> Paid:
 
 
 def test_an_event_is_stored_under_its_name_and_version_and_read_again_the_same() -> None:
-    topic, state = Registry([Paid]).encode(paid())
+    topic, state = EventRegistry([Paid]).encode(paid())
     assert topic == "toy.paid/1"
-    assert Registry([Paid]).decode(topic, state) == paid()
+    assert EventRegistry([Paid]).decode(topic, state) == paid()
 
 
 @given(
@@ -74,7 +74,7 @@ def test_an_event_is_stored_under_its_name_and_version_and_read_again_the_same()
     to=st.text(st.characters(exclude_characters="\x00", exclude_categories=["Cs"])),
 )
 def test_whatever_an_event_holds_comes_back_exactly(amount: Decimal, due: datetime, to: str) -> None:
-    registry = Registry([Paid])
+    registry = EventRegistry([Paid])
     event = paid(amount=amount, due=due, to=to)
     again = registry.decode(*registry.encode(event))
     assert isinstance(again, Paid)
@@ -82,7 +82,7 @@ def test_whatever_an_event_holds_comes_back_exactly(amount: Decimal, due: dateti
 
 
 def test_json_that_looks_like_a_type_marker_is_only_json() -> None:
-    registry = Registry([Paid])
+    registry = EventRegistry([Paid])
     extra = {"_type_": "uuid_hex", "_data_": "no uuid", "deep": [{"_type_": "x", "_data_": [1, None, 1.5, True]}]}
     assert registry.decode(*registry.encode(paid(extra=extra))) == paid(extra=extra)
 
@@ -93,7 +93,7 @@ def test_a_time_without_a_zone_is_refused() -> None:
 
 
 def test_a_time_in_another_zone_is_the_same_instant() -> None:
-    registry = Registry([Paid])
+    registry = EventRegistry([Paid])
     there = AT.astimezone(timezone(timedelta(hours=2)))
     assert registry.decode(*registry.encode(paid(at=there))).at == AT
 
@@ -102,17 +102,17 @@ def test_a_time_in_another_zone_is_the_same_instant() -> None:
 def test_a_text_that_views_could_not_store_is_refused(text: str) -> None:
     for event in (paid(to=text), paid(extra={"deep": [text]})):
         with pytest.raises(Invalid):
-            Registry.encode(event)
+            EventRegistry.encode(event)
 
 
 def test_a_name_that_views_could_not_store_is_refused() -> None:
     with pytest.raises(Invalid):
-        Registry.encode(paid(extra={"a\x00b": 1}))
+        EventRegistry.encode(paid(extra={"a\x00b": 1}))
 
 
 @pytest.mark.parametrize("text", ["\\u0000", "\\\\u0000", "C:\\u0000", "u0000", "\x01", "😀", "\\"])
 def test_a_text_that_only_looks_like_it_is_kept(text: str) -> None:
-    registry = Registry([Paid])
+    registry = EventRegistry([Paid])
     assert registry.decode(*registry.encode(paid(to=text))) == paid(to=text)
 
 
@@ -141,7 +141,7 @@ def numbered(**fields: Any) -> Numbered:
 )
 def test_a_number_that_views_could_not_store_is_refused(fields: dict[str, Any]) -> None:
     with pytest.raises(Invalid):
-        Registry.encode(numbered(**fields))
+        EventRegistry.encode(numbered(**fields))
 
 
 @pytest.mark.parametrize(
@@ -149,7 +149,7 @@ def test_a_number_that_views_could_not_store_is_refused(fields: dict[str, Any]) 
     [{"count": 2**53 - 1}, {"count": -1}, {"count": None}, {"amount": Decimal("123456789012.123456789")}],
 )
 def test_numbers_of_use_are_kept(fields: dict[str, Any]) -> None:
-    registry = Registry([Numbered])
+    registry = EventRegistry([Numbered])
     assert registry.decode(*registry.encode(numbered(**fields))) == numbered(**fields)
 
 
@@ -163,28 +163,28 @@ def test_an_event_cannot_be_changed_and_has_no_other_fields() -> None:
 @pytest.mark.parametrize("topic", ["toy.unknown/1", "toy.paid/2", "toy.paid/0", "toy.paid", "", "toy.paid/-1"])
 def test_what_this_release_cannot_read_is_said_to_be_unknown(topic: str) -> None:
     with pytest.raises(UnknownEvent):
-        Registry([Paid]).decode(topic, b"{}")
+        EventRegistry([Paid]).decode(topic, b"{}")
 
 
 def test_a_state_that_is_not_of_the_event_is_refused() -> None:
     with pytest.raises(ValidationError):
-        Registry([Paid]).decode("toy.paid/1", b'{"amount": "1"}')
+        EventRegistry([Paid]).decode("toy.paid/1", b'{"amount": "1"}')
 
 
 def test_older_versions_are_brought_up_one_by_one() -> None:
-    topic, state = Registry([Paid]).encode(Paid(amount=Decimal("1.10"), due=AT, **CAUSE))
+    topic, state = EventRegistry([Paid]).encode(Paid(amount=Decimal("1.10"), due=AT, **CAUSE))
     old = state.replace(b',"to":"","extra":{}', b"")
-    two = Registry([Paid2]).decode(topic, old)
+    two = EventRegistry([Paid2]).decode(topic, old)
     assert isinstance(two, Paid2)
     assert two.amount == {"value": "1.10", "currency": "USD"}
-    three = Registry([Paid3]).decode(topic, old)
+    three = EventRegistry([Paid3]).decode(topic, old)
     assert isinstance(three, Paid3)
     assert (three.value, three.currency, three.due, three.by) == (Decimal("110.00"), "USD", AT, "key_1")
 
 
 def test_an_upcast_begins_at_the_version_that_was_stored() -> None:
-    topic, state = Registry([Paid2]).encode(Paid2(amount={"value": "2", "currency": "EUR"}, due=AT, **CAUSE))
-    three = Registry([Paid3]).decode(topic, state)
+    topic, state = EventRegistry([Paid2]).encode(Paid2(amount={"value": "2", "currency": "EUR"}, due=AT, **CAUSE))
+    three = EventRegistry([Paid3]).decode(topic, state)
     assert isinstance(three, Paid3)
     assert (topic, three.value, three.currency) == ("toy.paid/2", Decimal(200), "EUR")
 
@@ -208,11 +208,11 @@ class Gap(Event):
 )
 def test_a_registry_refuses_what_it_could_not_read_later(events: list[type[Event]], because: str) -> None:
     with pytest.raises(ValueError, match=because):
-        Registry(events)
+        EventRegistry(events)
 
 
 def test_a_registry_lists_what_it_knows() -> None:
-    assert list(Registry([Paid, Paid])) == [Paid]
+    assert list(EventRegistry([Paid, Paid])) == [Paid]
 
 
 def test_a_cause_gives_an_event_its_fields() -> None:

@@ -15,7 +15,7 @@ from adapters.postgres.ledger.pool import Database
 from adapters.postgres.ledger.recorder import LedgerRecorder
 from domain.content import Content
 from domain.errors import Unavailable, VersionConflict
-from domain.ledger import Change, Ledger, Underway
+from domain.ledger import Change, Ledger, PendingAppend
 from tests.ledger.toys import CAUSE, REGISTRY, Counted, Platform
 
 LOCK = "SELECT pg_advisory_lock(7152348)"
@@ -34,10 +34,10 @@ class Line:
         self._pool = pool
 
     def append(
-        self, stream: str, expected: int, *, key: str = "", after: Underway | None = None
-    ) -> tuple[Future[Any], Underway]:
+        self, stream: str, expected: int, *, key: str = "", after: PendingAppend | None = None
+    ) -> tuple[Future[Any], PendingAppend]:
         placed: Future[None] = Future()
-        underway = Underway(after, lambda: placed.set_result(None))
+        underway = PendingAppend(after, lambda: placed.set_result(None))
         change = Change(stream, expected, [counted(stream, expected + 1)])
         key = key or f"{stream}:{expected}:{random.random()}"  # noqa: S311  (no secret)
         texts = [Content(stream, f"text {expected}")]
@@ -107,7 +107,7 @@ def test_one_goes_on_from_another_before_it_stands(platform: Platform) -> None:
 def test_what_is_large_waits_for_what_it_goes_on_from(platform: Platform, monkeypatch: pytest.MonkeyPatch) -> None:
     with held(platform) as line:
         first, underway = line.append("a", 0)
-        monkeypatch.setattr(group_commit, "MOST_SIZE", 1)
+        monkeypatch.setattr(group_commit, "MAX_SIZE", 1)
         second, _ = line.append("a", 1, after=underway)
     assert [first.result(), second.result()] == [1, 2]
 
@@ -132,19 +132,19 @@ def test_what_goes_on_from_what_was_not_written_is_not_written_either(platform: 
 
 def test_who_fails_late_is_not_gone_on_from(platform: Platform) -> None:
     """It has failed already as the next one comes."""
-    failed = Underway()
+    failed = PendingAppend()
     with pytest.raises(VersionConflict):
         platform.ledger.append(Change("a", 4, [counted("a")]), key="1", underway=failed)
     assert failed.failed
     platform.count("a")
     with pytest.raises(VersionConflict):
-        platform.ledger.append(Change("a", 1, [counted("a")]), key="2", underway=Underway(failed))
+        platform.ledger.append(Change("a", 1, [counted("a")]), key="2", underway=PendingAppend(failed))
     assert platform.ledger.append(Change("a", 1, [counted("a")]), key="2") is not None
 
 
 def test_a_key_that_was_used_is_nothing_to_go_on_from(platform: Platform) -> None:
     platform.ledger.append(Change("a", 0, [counted("a")]), key="k")
-    underway = Underway()
+    underway = PendingAppend()
     assert platform.ledger.append(Change("b", 0, [counted("b")]), key="k", underway=underway) is None
     assert underway.failed
 
@@ -181,14 +181,14 @@ def cut(platform: Platform) -> None:
 def test_a_fault_of_ours_is_told_to_everybody_and_holds_up_nobody(
     platform: Platform, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    appending = group_commit.appending
+    appending = group_commit.append_parameters
 
     def faulty(group: Any) -> Any:
         if len(group) > 1:
             raise LookupError("a fault")
         return appending(group)
 
-    monkeypatch.setattr(group_commit, "appending", faulty)
+    monkeypatch.setattr(group_commit, "append_parameters", faulty)
     with held(platform) as line:
         futures = [line.append(stream, 0)[0] for stream in "abc"]
     assert futures[0].result() == 1

@@ -20,8 +20,8 @@ from adapters.postgres.ledger.pool import Database
 from adapters.postgres.ledger.recorder import LedgerRecorder
 from domain.content import Content
 from domain.errors import Invalid, Unavailable, VersionConflict
-from domain.ledger import Change, Ledger, retrying
-from runtime.embedded import PostgresServer, running
+from domain.ledger import Change, Ledger, retry_on_conflict
+from runtime.embedded import PostgresServer, run_server
 from tests.ledger.toys import AT, CAUSE, REGISTRY, Counted, Foreseen, Platform
 
 JSON = st.recursive(
@@ -238,7 +238,7 @@ def test_a_command_is_tried_again_when_somebody_was_first(platform: Platform) ->
             stands = len(platform.ledger.read("a"))
             return platform.ledger.append(Change("a", stands, [counted("a", stands)]), key=f"at {stands} by {_}")
 
-        return retrying(decide_and_append, tries=100)
+        return retry_on_conflict(decide_and_append, tries=100)
 
     with ThreadPoolExecutor(4) as pool:
         list(pool.map(add, range(20)))
@@ -254,7 +254,7 @@ def test_a_command_that_never_comes_through_says_so() -> None:
         raise VersionConflict("again")
 
     with pytest.raises(VersionConflict):
-        retrying(conflict, tries=3)
+        retry_on_conflict(conflict, tries=3)
     assert len(tries) == 3
 
 
@@ -278,14 +278,14 @@ def test_a_database_that_does_not_answer_is_said_within_seconds() -> None:
 
 
 def test_a_database_that_comes_back_is_used_at_once(private_server: PostgresServer, tmp_path: Path) -> None:
-    with running(private_server, tmp_path / "log"):
+    with run_server(private_server, tmp_path / "log"):
         database = Database(private_server.url)
         database.open()
         with database.connection() as one, database.connection() as another:
             one.execute("SELECT 1")
             another.execute("SELECT 1")
     _is_away(database)
-    with running(private_server, tmp_path / "log"):
+    with run_server(private_server, tmp_path / "log"):
         for _ in range(3):
             with database.connection() as connection:
                 assert connection.execute("SELECT 1").fetchone() == (1,)

@@ -7,7 +7,7 @@ import psycopg
 import pytest
 
 from adapters.postgres import migrate as module
-from adapters.postgres.migrate import applied, known, migrate
+from adapters.postgres.migrate import applied_migrations, known_migrations, migrate
 from adapters.postgres.projections.rows import columns
 from domain.errors import Conflict, Unavailable
 from domain.projection import Row
@@ -15,16 +15,16 @@ from runtime.wiring.parts import projections
 
 
 def test_a_new_database_gets_every_migration_once(empty_database_url: str) -> None:
-    assert applied(empty_database_url) == []
-    assert migrate(empty_database_url) == known()
-    assert applied(empty_database_url) == known()
+    assert applied_migrations(empty_database_url) == []
+    assert migrate(empty_database_url) == known_migrations()
+    assert applied_migrations(empty_database_url) == known_migrations()
     assert migrate(empty_database_url) == []
 
 
 def test_of_many_who_migrate_at_once_each_file_is_applied_by_one(empty_database_url: str) -> None:
     with ThreadPoolExecutor(4) as pool:
         done = list(pool.map(lambda _: migrate(empty_database_url), range(4)))
-    assert sorted(name for names in done for name in names) == known()
+    assert sorted(name for names in done for name in names) == known_migrations()
 
 
 def test_a_migration_that_fails_leaves_nothing_of_itself(
@@ -35,7 +35,7 @@ def test_a_migration_that_fails_leaves_nothing_of_itself(
     monkeypatch.setattr(module, "DIRECTORY", tmp_path)
     with pytest.raises(psycopg.errors.DivisionByZero):
         migrate(empty_database_url)
-    assert applied(empty_database_url) == ["0001_good.sql"]
+    assert applied_migrations(empty_database_url) == ["0001_good.sql"]
     with psycopg.connect(empty_database_url) as connection:
         assert connection.execute("SELECT to_regclass('half')").fetchone() == (None,)
     (tmp_path / "0002_bad.sql").write_text("CREATE TABLE half (n int);")
@@ -61,7 +61,7 @@ def test_a_database_that_is_away_is_said() -> None:
     with pytest.raises(Unavailable):
         migrate("postgresql://u:p@127.0.0.1:1/d")
     with pytest.raises(Unavailable):
-        applied("postgresql://u:p@127.0.0.1:1/d")
+        applied_migrations("postgresql://u:p@127.0.0.1:1/d")
 
 
 KINDS = [kind for projection in projections() for kind in projection.kinds]

@@ -11,7 +11,7 @@ import psycopg
 import pytest
 
 from adapters.postgres.ledger.pool import Database, connect
-from adapters.postgres.ledger.prepared import Statement, run
+from adapters.postgres.ledger.prepared import Statement, execute_prepared
 from domain.errors import Unavailable
 from tests.outages import database_away
 
@@ -27,7 +27,7 @@ def _cut(connection: psycopg.Connection[object]) -> None:
 async def test_a_connection_lost_in_mid_statement_is_an_operational_error(database_url: str) -> None:
     """It is the client library that says so, without the SQLSTATE that a server's word has."""
     with connect(database_url) as connection:
-        slow = asyncio.create_task(asyncio.to_thread(run, connection, set(), _SLOW, []))
+        slow = asyncio.create_task(asyncio.to_thread(execute_prepared, connection, set(), _SLOW, []))
         await asyncio.sleep(0.3)
         _cut(connection)
         with pytest.raises(psycopg.OperationalError):

@@ -16,9 +16,9 @@ from adapters.postgres.projections import rows as views
 from adapters.postgres.projections import runner as projection_runner
 from adapters.postgres.projections.runner import ProjectionRunner
 from domain.errors import Unavailable
-from domain.events import Recorded
+from domain.events import RecordedEvent
 from domain.projection import Projection, Rows
-from runtime.embedded import PostgresServer, running
+from runtime.embedded import PostgresServer, run_server
 from tests.ledger.toys import (
     AT,
     CAUSE,
@@ -194,7 +194,7 @@ def test_one_projections_trouble_is_not_anothers(platform: Platform) -> None:
     class Other(ToyProjection):
         kinds = ()
 
-        def project(self, recorded: Recorded, rows: Rows) -> None:
+        def project(self, recorded: RecordedEvent, rows: Rows) -> None:
             """Take everything."""
 
     platform.append("bad", Spoiled(counter="bad", **CAUSE))
@@ -229,7 +229,7 @@ def test_a_table_that_is_missing_sets_nothing_aside(platform: Platform) -> None:
 @pytest.mark.parametrize("error", [OSError("no file"), MemoryError(), Unavailable("not now")])
 def test_trouble_around_an_event_sets_nothing_aside(platform: Platform, error: Exception) -> None:
     class Troubled(ToyProjection):
-        def project(self, recorded: Recorded, rows: Rows) -> None:
+        def project(self, recorded: RecordedEvent, rows: Rows) -> None:
             raise error
 
     platform.count("a")
@@ -241,7 +241,7 @@ def test_trouble_around_an_event_sets_nothing_aside(platform: Platform, error: E
 def test_a_runner_outlives_its_database(private_server: PostgresServer, tmp_path: Path) -> None:
     from adapters.postgres.migrate import migrate  # noqa: PLC0415  (the fixture's databases come migrated)
 
-    with running(private_server, tmp_path / "log"):
+    with run_server(private_server, tmp_path / "log"):
         migrate(private_server.url)
         with platform_on(private_server.url) as platform:
             platform.count("a")
@@ -249,7 +249,7 @@ def test_a_runner_outlives_its_database(private_server: PostgresServer, tmp_path
     with following(runner(private_server.url)):
         time.sleep(0.2)
         for total in (2, 3):
-            with running(private_server, tmp_path / "log"):
+            with run_server(private_server, tmp_path / "log"):
                 platform = Platform(private_server.url)
                 platform.count("a")
                 eventually(lambda t=total, p=platform: p.totals() == {"a": t}, within_s=15)
@@ -270,7 +270,7 @@ def test_a_new_projection_begins_at_zero_and_does_not_hold_up_the_others(platfor
     class Fresh(ToyProjection):
         kinds = ()
 
-        def project(self, recorded: Recorded, rows: Rows) -> None:
+        def project(self, recorded: RecordedEvent, rows: Rows) -> None:
             """Take everything."""
 
     runner(platform.dsn, ToyProjection(), Fresh("fresh")).catch_up()

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 import pytest
 
 from adapters.memory import recent_content
-from adapters.memory.recent_content import FOR_S, RecentContent
+from adapters.memory.recent_content import TTL_S, RecentContent
 from domain.content import Content
 
 
@@ -52,7 +52,7 @@ def test_a_text_that_was_stored_or_read_is_not_read_again(recent: RecentContent,
     put = recent.put(Content("run", "put"))
     noted = Content("run", "noted")
     store.put(noted)
-    recent.note([noted])
+    recent.cache([noted])
     other = store.put(Content("run", "other"))
     texts = {put: "put", noted.hash: "noted", other: "other"}
     assert recent.get("run", texts) == texts
@@ -68,9 +68,9 @@ def test_a_text_is_its_owners_alone(recent: RecentContent) -> None:
 def test_what_was_erased_is_gone_after_a_moment(recent: RecentContent, store: Store, clock: Clock) -> None:
     text = recent.put(Content("run", "words"))
     store.texts.clear()
-    clock.now = FOR_S - 0.1
+    clock.now = TTL_S - 0.1
     assert recent.get("run", [text]) == {text: "words"}
-    clock.now = FOR_S
+    clock.now = TTL_S
     assert recent.get("run", [text]) == {}
 
 
@@ -78,7 +78,7 @@ def test_reading_a_text_does_not_keep_it_longer(recent: RecentContent, store: St
     text = recent.put(Content("run", "words"))
     store.texts.clear()
     for _ in range(20):
-        clock.now += FOR_S / 20
+        clock.now += TTL_S / 20
         recent.get("run", [text])
     assert recent.get("run", [text]) == {}
 
@@ -93,8 +93,8 @@ def test_what_is_not_there_yet_is_found_once_it_is(recent: RecentContent, store:
 def test_long_texts_and_too_many_are_read_where_they_are(
     recent: RecentContent, store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(recent_content, "LONGEST", 10)
-    monkeypatch.setattr(recent_content, "MOST", 25)
+    monkeypatch.setattr(recent_content, "MAX_TEXT", 10)
+    monkeypatch.setattr(recent_content, "MAX_CHARACTERS", 25)
     long = recent.put(Content("run", "x" * 11))
     hashes = [recent.put(Content("run", letter * 10)) for letter in "abc"]
     assert recent.get("run", [long, *hashes]) == {

@@ -6,13 +6,13 @@ from datetime import UTC, datetime
 
 import pytest
 
-from activities.swarm.activities import Asked, Seated, ask_for
+from activities.swarm.activities import SwarmMember, SwarmRunRequest, record_request
 from adapters.postgres.ledger.pool import Database
 from adapters.postgres.ledger.recorder import LedgerRecorder
 from domain.events import Cause
 from domain.ledger import Ledger
-from domain.registry import registry
-from domain.revocations import Revocations, Revoked, Work
+from domain.registry import event_registry
+from domain.revocations import RevocableWork, Revocations, Revoked
 from domain.swarm.aggregate import request_key, stream
 
 AT = datetime(2026, 11, 1, tzinfo=UTC)
@@ -23,31 +23,31 @@ CAUSE = Cause("key_1", "req_1", AT, "default")
 def ledger(database_url: str) -> Iterator[Ledger]:
     database = Database(database_url)
     database.open()
-    yield Ledger(LedgerRecorder(database), registry())
+    yield Ledger(LedgerRecorder(database), event_registry())
     database.close()
 
 
-def swarm(task_id: str) -> Asked:
-    seat = Seated("amy_cfo", 1)
-    return Asked(task_id, "parallel", [seat], seat, "key_1", "req_1", "hash", 1)
+def swarm(task_id: str) -> SwarmRunRequest:
+    seat = SwarmMember("amy_cfo", 1)
+    return SwarmRunRequest(task_id, "parallel", [seat], seat, "key_1", "req_1", "hash", 1)
 
 
-def work(task_id: str, wanted_by: str | None = None) -> Work:
-    return Work(request_key(task_id), wanted_by)
+def work(task_id: str, wanted_by: str | None = None) -> RevocableWork:
+    return RevocableWork(request_key(task_id), wanted_by)
 
 
 def test_revoked_work_never_begins(ledger: Ledger) -> None:
     assert Revocations(ledger).revoke(work("task_1"), CAUSE)
     for _ in range(2):
         with pytest.raises(Revoked):
-            ask_for(ledger, swarm("task_1"), AT)
+            record_request(ledger, swarm("task_1"), AT)
     assert ledger.read(stream("task_1")) == []
 
 
 def test_work_that_has_begun_cannot_be_revoked(ledger: Ledger) -> None:
-    ask_for(ledger, swarm("task_1"), AT)
+    record_request(ledger, swarm("task_1"), AT)
     assert not Revocations(ledger).revoke(work("task_1"), CAUSE)
-    ask_for(ledger, swarm("task_1"), AT)
+    record_request(ledger, swarm("task_1"), AT)
     assert len(ledger.read(stream("task_1"))) == 1
 
 
@@ -60,19 +60,19 @@ def test_work_is_revoked_once_however_often_that_is_tried(ledger: Ledger) -> Non
 def test_a_key_stands_for_new_work_once_its_work_was_revoked_and_for_the_same_until_then(ledger: Ledger) -> None:
     revocations, keys = Revocations(ledger), []
     for number in range(3):
-        keys.append(revocations.key("a key"))
-        assert revocations.key("a key") == keys[-1]
+        keys.append(revocations.id_base("a key"))
+        assert revocations.id_base("a key") == keys[-1]
         assert revocations.revoke(work(f"task_{number}", "a key"), CAUSE)
     assert keys[0] == "a key"
-    assert len({*keys, revocations.key("a key")}) == 4
-    assert revocations.key("another key") == "another key"
-    assert revocations.key(None) is None
+    assert len({*keys, revocations.id_base("a key")}) == 4
+    assert revocations.id_base("another key") == "another key"
+    assert revocations.id_base(None) is None
 
 
 def test_work_and_its_revocation_at_once_end_in_one_of_the_two(ledger: Ledger) -> None:
     def begins(task_id: str) -> bool:
         try:
-            ask_for(ledger, swarm(task_id), AT)
+            record_request(ledger, swarm(task_id), AT)
         except Revoked:
             return False
         return True

@@ -11,7 +11,7 @@ import psycopg
 
 from adapters.postgres.ledger.pool import Database
 from adapters.postgres.ledger.recorder import LedgerRecorder
-from domain.events import Event, Recorded, Registry
+from domain.events import Event, EventRegistry, RecordedEvent
 from domain.ids import random_id
 from domain.ledger import Change, Ledger
 from domain.projection import Key, Row, Rows
@@ -50,7 +50,7 @@ class Foreseen(Event):
     counter: str
 
 
-REGISTRY = Registry((Counted, Spoiled, Emptied))
+REGISTRY = EventRegistry((Counted, Spoiled, Emptied))
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,11 +105,11 @@ class ToyProjection:
         self._strict = strict
         self._factor = factor
 
-    def touches(self, recorded: Recorded) -> Iterable[tuple[type[Row], Key]]:
+    def touches(self, recorded: RecordedEvent) -> Iterable[tuple[type[Row], Key]]:
         if isinstance(recorded.event, Counted | Emptied):
             yield CounterRow, (recorded.event.counter,)
 
-    def project(self, recorded: Recorded, rows: Rows) -> None:
+    def project(self, recorded: RecordedEvent, rows: Rows) -> None:
         match recorded.event:
             case Counted(counter=counter, step=step, note=note, at=at):
                 row = rows.get(CounterRow, counter) or _fresh(counter)
@@ -149,7 +149,7 @@ class Platform:
         self.dsn = dsn
         self.database = Database(dsn)
         self.database.open()
-        self.ledger = Ledger(LedgerRecorder(self.database), Registry((Counted, Spoiled, Emptied, Foreseen)))
+        self.ledger = Ledger(LedgerRecorder(self.database), EventRegistry((Counted, Spoiled, Emptied, Foreseen)))
 
     def append(self, stream: str, *events: Event) -> int:
         """Append at the end of a stream."""

@@ -141,6 +141,6 @@ async def answered(model: OpenAIModel, request: ModelRequest) -> ModelReply:
 
 def with_results(request: ModelRequest, reply: ModelReply, results: list[str]) -> ModelRequest:
     """The next request of a turn, as one is made of what was stored of the reply."""
-    step = steps.Step(steps.stored(reply.text, reply.tool_calls, reply.extra), tuple(results))
+    step = steps.TurnStep(steps.encode_tool_reply(reply.text, reply.tool_calls, reply.extra), tuple(results))
     messages = (*request.messages, *steps.messages([step], most=10_000))
     return ModelRequest("call.2", request.model, messages, request.max_tokens, tools=request.tools)

@@ -16,16 +16,16 @@ from adapters.openai.bounds import (
     name_from,
 )
 from adapters.openai.errors import Extras
-from adapters.openai.stream import Arriving, Reading
+from adapters.openai.stream import PartialAnswer, ResponseReader
 from domain.chat.ports import ModelFailure, ModelReply
 from tests.models.conftest import asking
 
 PIECE = 2**18
 
 
-def read(*pieces: bytes) -> tuple[Arriving, ModelReply]:
-    arriving = Arriving(lambda _: None, Extras(tools=True))
-    reading = Reading(arriving)
+def read(*pieces: bytes) -> tuple[PartialAnswer, ModelReply]:
+    arriving = PartialAnswer(lambda _: None, Extras(tools=True))
+    reading = ResponseReader(arriving)
     for piece in pieces:
         if arriving.done or arriving.is_too_long:
             break

@@ -111,6 +111,6 @@ async def test_a_model_that_does_not_stream_may_be_silent_until_it_is_whole() ->
         request = replace(request_of(habit), longest_s=20)
         with pytest.raises(ModelFailure) as caught:
             await model.complete(request, lambda _: None)
-        assert caught.value.refused == "stream"
+        assert caught.value.refused_part == "stream"
         reply = await model.complete(request, lambda _: None)
     assert (reply.text, len(player.requests)) == ("Late.", 2)

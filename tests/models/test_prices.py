@@ -12,7 +12,7 @@ from genai_prices import Usage
 from genai_prices.data_snapshot import get_snapshot
 
 from adapters.genai_prices import GenaiPrices, Tokens, known_context_window, list_cost
-from domain.costs.ports import Priced
+from domain.costs.ports import Price
 from domain.errors import Invalid
 
 AT = datetime(2026, 6, 1, tzinfo=UTC)
@@ -61,12 +61,12 @@ def test_a_price_is_the_one_of_its_day() -> None:
 
 def test_a_model_that_no_list_has_is_free_and_marked_unknown() -> None:
     priced = GenaiPrices().price("scripted", prompt_tokens=1000, completion_tokens=100, at=AT)
-    assert priced == Priced(Decimal(0), "none", known=False)
+    assert priced == Price(Decimal(0), "none", known=False)
 
 
 def test_the_local_model_is_free_and_known() -> None:
     priced = GenaiPrices().price("smollm2-135m-instruct", prompt_tokens=1000, completion_tokens=100, at=AT)
-    assert priced == Priced(Decimal(0), "local", known=True)
+    assert priced == Price(Decimal(0), "local", known=True)
 
 
 def test_more_cached_tokens_than_prompt_never_make_a_negative_cost() -> None:

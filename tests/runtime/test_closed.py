@@ -13,10 +13,10 @@ import pytest
 from aiohttp import web
 
 from adapters.web.guarded_proxy import GuardedProxy
-from runtime.data_directory import hold
-from runtime.embedded import Ports, PostgresServer, TemporalServer, running
+from runtime.data_directory import lock_directory
+from runtime.embedded import Ports, PostgresServer, TemporalServer, run_server
 from runtime.redaction import without_passwords
-from runtime.supervisor.process import Command
+from runtime.supervisor.process import ProcessCommand
 from runtime.supervisor.script import PASSED, part_command
 from tests.runtime.upping import Up, start_up
 
@@ -148,9 +148,9 @@ def test_a_directory_of_an_older_release_is_closed(tmp_path: Path) -> None:
         directory.mkdir()
         directory.chmod(0o755)
         (directory / name).touch()
-        with hold(directory):
+        with lock_directory(directory):
             assert stat.S_IMODE(directory.stat().st_mode) == mode  # one that is somebody's own stays as it is
-    with hold(tmp_path / "new" / "deep"):
+    with lock_directory(tmp_path / "new" / "deep"):
         assert stat.S_IMODE((tmp_path / "new" / "deep").stat().st_mode) == 0o700
 
 
@@ -188,8 +188,8 @@ def test_the_parts_get_their_settings_and_what_programs_need(
     monkeypatch.setenv(name, "given")
     assert (part_command("worker").full_environment().get(name) == "given") is passes
     assert ("CONVERGIO_ADMIN_KEY" in part_command("model").full_environment()) is False
-    assert ("OPENAI_API_KEY" in Command(("true",)).full_environment()) is False
-    assert replace(Command(("true",)), passes=PASSED).full_environment().get("PATH") == os.environ["PATH"]
+    assert ("OPENAI_API_KEY" in ProcessCommand(("true",)).full_environment()) is False
+    assert replace(ProcessCommand(("true",)), passes=PASSED).full_environment().get("PATH") == os.environ["PATH"]
 
 
 def test_no_password_is_shown(up: Up) -> None:
@@ -199,8 +199,8 @@ def test_no_password_is_shown(up: Up) -> None:
 
 def test_no_password_is_shown_where_postgresql_needs_one(tmp_path: Path) -> None:
     server = PostgresServer(tmp_path / ("long" * 30) / "postgres", Ports().pick(), durable=False)
-    with running(server, tmp_path / "log"):
-        [shown] = server.shown.values()
+    with run_server(server, tmp_path / "log"):
+        [shown] = server.display_urls.values()
         assert server.url != shown == re.sub(r":[^:@]+@", "@", server.url)
 
 

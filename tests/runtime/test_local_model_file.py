@@ -11,7 +11,7 @@ import pytest
 from adapters.local_model import MODEL_NAME
 from runtime.embedded import StartFailed
 from runtime.settings import Settings
-from runtime.supervisor.plan import Plan, make_plan
+from runtime.supervisor.plan import ProcessPlan, make_plan
 from runtime.welcome import welcome
 from tests.models.test_gguf import gguf, written
 from tests.servers import ROOT
@@ -24,7 +24,7 @@ ELSEWHERE: dict[str, Any] = {
 }
 
 
-def plan(folder: Path, **more: Any) -> tuple[Plan, Settings]:
+def plan(folder: Path, **more: Any) -> tuple[ProcessPlan, Settings]:
     settings = Settings(**{**ELSEWHERE, "data_dir": folder / "data", **more})
     return make_plan(settings, llm=True), settings
 

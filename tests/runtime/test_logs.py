@@ -5,7 +5,7 @@ import json
 import subprocess
 import sys
 
-from runtime.supervisor.relay import Relay
+from runtime.supervisor.relay import LogRelay
 from tests.servers import ROOT
 
 
@@ -18,7 +18,7 @@ EVENT = b'{"event":"answered","level":"info","timestamp":"2026-01-02T03:04:05Z",
 
 
 def shown(line: bytes, stream: io.StringIO) -> str:
-    Relay(stream)("worker", line)
+    LogRelay(stream)("worker", line)
     return stream.getvalue()
 
 

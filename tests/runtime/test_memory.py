@@ -8,14 +8,14 @@ from temporalio.client import Client
 from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.worker import Worker
 
-from runtime.memory import RUN_KIB, Collector, cached_runs
+from runtime.memory import RUN_KIB, EvictionCollector, cached_runs
 from runtime.sandbox import QuickSandbox
 from runtime.settings import Settings
-from runtime.wiring.worker_activities import offers
+from runtime.wiring.worker_activities import worker_options
 from tests.chat.stage import Stage, chat, saying
 from tests.system import System, new_namespace
-from workflows.chat.workflow import AgentChat
-from workflows.task_queues import FLOW
+from workflows.chat.workflow import ChatWorkflow
+from workflows.task_queues import WORKFLOW_QUEUE
 
 
 class Clock:
@@ -42,9 +42,9 @@ def old_garbage() -> "weakref.ref[Cycle]":
     return weakref.ref(cycle)
 
 
-def made(collector: Collector, runs: int) -> bool:
+def made(collector: EvictionCollector, runs: int) -> bool:
     for _ in range(runs):
-        collector.run_made()
+        collector.count_run()
     return collector.collect_if_due()
 
 
@@ -56,7 +56,7 @@ def test_the_cache_has_as_many_runs_as_its_budget_pays_for(budget_mb: int, runs:
 
 
 def test_garbage_is_collected_once_a_quarter_of_the_cache_was_replaced() -> None:
-    collector, left = Collector(100, Clock()), old_garbage()
+    collector, left = EvictionCollector(100, Clock()), old_garbage()
     assert not made(collector, 24)
     assert left() is not None
     assert made(collector, 1)
@@ -67,7 +67,7 @@ def test_garbage_is_collected_once_a_quarter_of_the_cache_was_replaced() -> None
 
 def test_a_quiet_worker_collects_a_minute_after_its_last_run_and_not_again() -> None:
     clock = Clock()
-    collector, left = Collector(1_000, clock), old_garbage()
+    collector, left = EvictionCollector(1_000, clock), old_garbage()
     assert not made(collector, 1)
     clock.now = 59.9
     assert not collector.collect_if_due()
@@ -79,12 +79,14 @@ def test_a_quiet_worker_collects_a_minute_after_its_last_run_and_not_again() -> 
 
 
 def test_a_worker_that_caches_one_run_collects_for_each() -> None:
-    assert made(Collector(1, Clock()), 1)
+    assert made(EvictionCollector(1, Clock()), 1)
 
 
 def test_the_settings_bound_the_cache_of_the_workflows_worker(system: System) -> None:
     settings: Settings = system.settings.model_copy(update={"run_cache_mb": 10})
-    assert offers(settings, system.temporal, system.parts)[FLOW]["max_cached_workflows"] == cached_runs(10)
+    assert worker_options(settings, system.temporal, system.parts)[WORKFLOW_QUEUE][
+        "max_cached_workflows"
+    ] == cached_runs(10)
 
 
 async def test_runs_that_the_cache_evicts_are_freed(temporal_address: str) -> None:
@@ -92,13 +94,13 @@ async def test_runs_that_the_cache_evicts_are_freed(temporal_address: str) -> No
     client = await Client.connect(
         temporal_address, namespace=await new_namespace(temporal_address), data_converter=pydantic_data_converter
     )
-    collector, stage = Collector(8), Stage()
+    collector, stage = EvictionCollector(8), Stage()
     async with Worker(
         client,
         task_queue=stage.queue,
-        workflows=[AgentChat],
+        workflows=[ChatWorkflow],
         activities=stage.all(),
-        workflow_runner=QuickSandbox(collector.run_made),
+        workflow_runner=QuickSandbox(collector.count_run),
         max_cached_workflows=1,
     ):
         gc.collect()
@@ -107,7 +109,7 @@ async def test_runs_that_the_cache_evicts_are_freed(temporal_address: str) -> No
             before = living()
             for _ in range(12):
                 handle = await chat(client, stage)
-                await handle.execute_update(AgentChat.say, saying("a"))
+                await handle.execute_update(ChatWorkflow.say, saying("a"))
             assert living() - before > 2
             assert collector.collect_if_due()
             assert living() - before <= 2
@@ -117,4 +119,4 @@ async def test_runs_that_the_cache_evicts_are_freed(temporal_address: str) -> No
 
 def living() -> int:
     """Runs of chats in this process, evicted or not."""
-    return sum(type(each) is AgentChat for each in gc.get_objects())
+    return sum(type(each) is ChatWorkflow for each in gc.get_objects())

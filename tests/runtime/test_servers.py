@@ -5,7 +5,7 @@ import pytest
 from redis import Redis
 from temporalio.client import Client
 
-from adapters.postgres.migrate import applied, known
+from adapters.postgres.migrate import applied_migrations, known_migrations
 
 
 @pytest.mark.parametrize("again", [1, 2])
@@ -17,13 +17,13 @@ def test_every_test_gets_an_empty_valkey_database(redis_url: str, again: int) ->
 
 @pytest.mark.parametrize("again", [1, 2])
 def test_every_test_gets_a_migrated_database_of_its_own(database_url: str, again: int) -> None:
-    assert applied(database_url) == known()
+    assert applied_migrations(database_url) == known_migrations()
     with psycopg.connect(database_url) as connection:
         connection.execute("CREATE TABLE mine ()")
 
 
 def test_an_empty_database_has_no_migrations(empty_database_url: str) -> None:
-    assert applied(empty_database_url) == []
+    assert applied_migrations(empty_database_url) == []
 
 
 async def test_the_temporal_server_answers(temporal_address: str) -> None:

@@ -13,7 +13,7 @@ from typing import TextIO
 import httpx
 import pytest
 
-from runtime.steady_output import SteadyStream
+from runtime.steady_output import NonBlockingStream
 from tests.runtime.upping import start_up
 from tests.servers import ROOT
 
@@ -49,7 +49,7 @@ def pipe() -> Iterator[Pipe]:
 
 
 def test_what_is_taken_is_written_whole_and_in_order(pipe: Pipe) -> None:
-    stream = SteadyStream(pipe.file)
+    stream = NonBlockingStream(pipe.file)
     lines = [f"{number} {'é' * number}\n" for number in range(0, 5000, 500)]
     for line in lines:
         assert stream.write(line) == len(line)
@@ -57,21 +57,21 @@ def test_what_is_taken_is_written_whole_and_in_order(pipe: Pipe) -> None:
 
 
 def test_a_reader_that_has_gone_stops_nobody(pipe: Pipe) -> None:
-    stream = SteadyStream(pipe.file)
+    stream = NonBlockingStream(pipe.file)
     pipe.leave()
     for _ in range(2000):
         stream.write(LINE)
 
 
 def test_a_reader_that_reads_no_more_is_waited_for_once(pipe: Pipe) -> None:
-    stream, began = SteadyStream(pipe.file), time.monotonic()
+    stream, began = NonBlockingStream(pipe.file), time.monotonic()
     for _ in range(5000):
         stream.write(LINE)
     assert time.monotonic() - began < 5  # each of them would have waited a tenth of a second
 
 
 def test_a_reader_that_comes_back_is_told_how_much_was_lost(pipe: Pipe) -> None:
-    stream = SteadyStream(pipe.file)
+    stream = NonBlockingStream(pipe.file)
     for _ in range(2000):
         stream.write(LINE)
     taken = pipe.read().count(LINE)
@@ -84,7 +84,7 @@ def test_a_reader_that_comes_back_is_told_how_much_was_lost(pipe: Pipe) -> None:
 
 
 def test_a_line_that_was_cut_ends_where_it_was_cut(pipe: Pipe) -> None:
-    stream = SteadyStream(pipe.file)
+    stream = NonBlockingStream(pipe.file)
     stream.write("y" * 200_000 + "\n")
     assert set(pipe.read()) == {"y"}
     stream.write("back\n")
@@ -103,7 +103,7 @@ def test_a_slow_reader_loses_nothing(pipe: Pipe) -> None:
 
     reader = threading.Thread(target=read)
     reader.start()
-    stream = SteadyStream(pipe.file)
+    stream = NonBlockingStream(pipe.file)
     for _ in range(3000):
         stream.write(LINE)
     done.set()
@@ -114,17 +114,17 @@ def test_a_slow_reader_loses_nothing(pipe: Pipe) -> None:
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="Linux has a device that is always full")
 def test_a_full_disk_stops_nobody() -> None:
     with Path("/dev/full").open("w") as full:
-        stream = SteadyStream(full)
+        stream = NonBlockingStream(full)
         for _ in range(100):
             stream.write(LINE)
 
 
 def test_an_output_that_is_closed_or_absent_stops_nobody(pipe: Pipe) -> None:
-    SteadyStream(None).write(LINE)
-    closed = SteadyStream(pipe.file)
+    NonBlockingStream(None).write(LINE)
+    closed = NonBlockingStream(pipe.file)
     pipe.file.close()
     closed.write(LINE)
-    SteadyStream(pipe.file).write(LINE)
+    NonBlockingStream(pipe.file).write(LINE)
 
 
 @pytest.mark.parametrize("redirection", ["2>&-", "2>/dev/full", "2> >(exec true)"])

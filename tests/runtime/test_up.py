@@ -14,7 +14,7 @@ import psycopg
 import pytest
 from redis import Redis
 
-from runtime.data_directory import Run
+from runtime.data_directory import RunRecord
 from runtime.embedded import Ports
 from runtime.embedded.probe import answers_http
 from tests.runtime.upping import Up, start_up, until
@@ -24,8 +24,8 @@ PARTS = {"postgres", "temporal", "valkey", "worker", "projections", "api"}
 NAMES = ["convergio worker", "convergio api", "convergio projections", "temporal", "postgres", "valkey-server"]
 
 
-def living(run: Run) -> set[str]:
-    return {name for name, mark in run.children.items() if mark.alive()}
+def living(run: RunRecord) -> set[str]:
+    return {name for name, mark in run.children.items() if mark.is_alive()}
 
 
 @pytest.fixture(scope="module")
@@ -123,7 +123,7 @@ def test_whatever_is_killed_the_next_one_picks_up(tmp_path: Path) -> None:
         assert_kept(third.run())
 
 
-def assert_kept(run: Run) -> None:
+def assert_kept(run: RunRecord) -> None:
     with psycopg.connect(run.environment["DATABASE_URL"]) as connection:
         connection.execute("SELECT FROM kept")
     with Redis.from_url(run.environment["REDIS_URL"]) as client:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from runtime.data_directory import Run, running_in
+from runtime.data_directory import RunRecord, running_in
 from tests.servers import ROOT
 
 _START_S, _STOP_S = 60.0, 30.0
@@ -27,7 +27,7 @@ class Up:
     def output(self) -> str:
         return self._output.read_text()
 
-    def run(self) -> Run:
+    def run(self) -> RunRecord:
         run = running_in(self.directory)
         assert run is not None, self.output
         return run

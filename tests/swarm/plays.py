@@ -6,31 +6,31 @@ from typing import Literal
 
 from domain.swarm.plans import PLANS
 from domain.swarm.shapes import FINISH
-from domain.swarm.task import BY_COORDINATOR, Over, Speak, Spoken, Task
+from domain.swarm.task import BY_COORDINATOR, MemberTurn, PlannedTurn, SwarmOutcome, SwarmTask
 
 MEMBERS = ("ada", "bea", "cleo")
 CHIEF = "ali"
 
 Status = Literal["completed", "failed", "rejected"]
-Fate = Callable[[Speak, tuple[Spoken, ...]], Status]
-Naming = Callable[[Speak, tuple[Spoken, ...]], tuple[str, ...]]
+Fate = Callable[[PlannedTurn, tuple[MemberTurn, ...]], Status]
+Naming = Callable[[PlannedTurn, tuple[MemberTurn, ...]], tuple[str, ...]]
 
 
-def a_task(mode: str, members: tuple[str, ...] = MEMBERS, **more: object) -> Task:
-    return Task(mode=mode, members=members, coordinator=CHIEF, task_hash="task", **more)  # type: ignore[arg-type]
+def a_task(mode: str, members: tuple[str, ...] = MEMBERS, **more: object) -> SwarmTask:
+    return SwarmTask(mode=mode, members=members, coordinator=CHIEF, task_hash="task", **more)  # type: ignore[arg-type]
 
 
 @dataclass
 class Play:
     """The turns of a plan, a list of those side by side, and how it ended."""
 
-    task: Task
-    batches: list[tuple[Speak, ...]] = field(default_factory=list)
-    spoken: tuple[Spoken, ...] = ()
-    over: Over | None = None
+    task: SwarmTask
+    batches: list[tuple[PlannedTurn, ...]] = field(default_factory=list)
+    spoken: tuple[MemberTurn, ...] = ()
+    over: SwarmOutcome | None = None
 
     @property
-    def turns(self) -> list[Speak]:
+    def turns(self) -> list[PlannedTurn]:
         return [speak for batch in self.batches for speak in batch]
 
     def order(self) -> list[str]:
@@ -38,11 +38,11 @@ class Play:
         return [f"{batch[0].stage}: {' '.join(speak.member for speak in batch)}" for batch in self.batches]
 
 
-def all_complete(_: Speak, __: tuple[Spoken, ...]) -> Status:
+def all_complete(_: PlannedTurn, __: tuple[MemberTurn, ...]) -> Status:
     return "completed"
 
 
-def obvious(speak: Speak, spoken: tuple[Spoken, ...]) -> tuple[str, ...]:
+def obvious(speak: PlannedTurn, spoken: tuple[MemberTurn, ...]) -> tuple[str, ...]:
     """Each gets a part, two options, all choose the first; work goes to whoever is next and had none."""
     if speak.shape == "swarm_split":
         return speak.options
@@ -54,11 +54,11 @@ def obvious(speak: Speak, spoken: tuple[Spoken, ...]) -> tuple[str, ...]:
     return speak.options[:1]
 
 
-def play(task: Task, fate: Fate = all_complete, naming: Naming = obvious, most: int = 500) -> Play:
+def play(task: SwarmTask, fate: Fate = all_complete, naming: Naming = obvious, most: int = 500) -> Play:
     plan, played = PLANS[task.mode], Play(task)
     while len(played.batches) < most:
         found = plan.next_turns(task, played.spoken)
-        if isinstance(found, Over):
+        if isinstance(found, SwarmOutcome):
             played.over = found
             return played
         assert found, "a plan that is not over lets somebody speak"
@@ -67,13 +67,13 @@ def play(task: Task, fate: Fate = all_complete, naming: Naming = obvious, most: 
     raise AssertionError("it does not end")
 
 
-def _said(speak: Speak, played: Play, fate: Fate, naming: Naming) -> Spoken:
+def _said(speak: PlannedTurn, played: Play, fate: Fate, naming: Naming) -> MemberTurn:
     status = fate(speak, played.spoken)
     if status != "completed":
-        return Spoken(speak.member, speak.stage, speak.round, status)
+        return MemberTurn(speak.member, speak.stage, speak.round, status)
     named = naming(speak, played.spoken) if speak.shape else ()
     seat = "coordinator/" if speak.stage in BY_COORDINATOR else ""
-    return Spoken(
+    return MemberTurn(
         speak.member, speak.stage, speak.round, status, f"{seat}{speak.member}-{speak.stage}{speak.round}", named
     )
 

@@ -13,21 +13,21 @@ from temporalio.client import Client, WorkflowHandle
 from temporalio.exceptions import ApplicationError
 from temporalio.worker import Worker
 
-from activities.chat.activities import GivenUp
-from activities.chat.messages import Answer, Thought
-from activities.heartbeat import beating
+from activities.chat.activities import TurnFailure
+from activities.chat.messages import StepRequest, StepResult
+from activities.heartbeat import send_heartbeats
 from activities.interceptor import RefusalInterceptor
-from activities.swarm.activities import Asked, Begun, Seated, SwarmEnding, WholeResult
+from activities.swarm.activities import EndSwarmRequest, SwarmMember, SwarmResultParts, SwarmRunRequest, SwarmSettings
 from domain.swarm.task import Mode
 from runtime.sandbox import QuickSandbox
 from workflows.message_guard import WellFormedMessages
-from workflows.swarm.messages import SwarmOver, SwarmStart
-from workflows.swarm.workflow import Swarm
+from workflows.swarm.messages import SwarmEnd, SwarmStart
+from workflows.swarm.workflow import SwarmWorkflow
 
 MEMBERS = ("ada", "bea", "cleo")
 CHIEF = "ali"
 
-Run = WorkflowHandle[Swarm, SwarmOver]
+Run = WorkflowHandle[SwarmWorkflow, SwarmEnd]
 
 
 @dataclass
@@ -42,46 +42,46 @@ class Stage:
     failing: dict[str, str] = field(default_factory=dict)
     shuffled: bool = False
     unready: int = 0
-    thoughts: list[Thought] = field(default_factory=list)
-    given_up: list[GivenUp] = field(default_factory=list)
-    written: list[WholeResult] = field(default_factory=list)
-    endings: list[SwarmEnding] = field(default_factory=list)
+    thoughts: list[StepRequest] = field(default_factory=list)
+    given_up: list[TurnFailure] = field(default_factory=list)
+    written: list[SwarmResultParts] = field(default_factory=list)
+    endings: list[EndSwarmRequest] = field(default_factory=list)
 
     def all(self) -> list[Callable[..., object]]:
         return [self.begin_swarm, self.write_result, self.end_swarm, self.think, self.fail_turn]
 
     @activity.defn(name="begin_swarm")
-    async def begin_swarm(self, asked: Asked) -> Begun:
+    async def begin_swarm(self, asked: SwarmRunRequest) -> SwarmSettings:
         if self.unready:
             self.unready -= 1
             raise ApplicationError("not yet", type="SERVICE_UNAVAILABLE")
-        return Begun(self.queue)
+        return SwarmSettings(self.queue)
 
     @activity.defn(name="write_result")
-    async def write_result(self, whole: WholeResult) -> str:
+    async def write_result(self, whole: SwarmResultParts) -> str:
         self.written.append(whole)
         raise ApplicationError("a text was erased", type="NotFound", non_retryable=True)
 
     @activity.defn(name="end_swarm")
-    async def end_swarm(self, ending: SwarmEnding) -> str | None:
+    async def end_swarm(self, ending: EndSwarmRequest) -> str | None:
         self.endings.append(ending)
         return "result" if ending.result else None
 
     @activity.defn(name="think")
-    async def think(self, thought: Thought) -> Answer:
+    async def think(self, thought: StepRequest) -> StepResult:
         self.thoughts.append(thought)
         name = thought.turn.session_id.partition("/")[2]
         if code := self.failing.get(name):
             raise ApplicationError("told to", type=code, non_retryable=True)
-        with beating():
+        with send_heartbeats():
             if name in self.silent:
                 await asyncio.Event().wait()
             if self.shuffled:
                 await asyncio.sleep(random.uniform(0, 0.05))  # noqa: S311  (no secret)
-        return Answer(f"{name}-{thought.turn.turn}", "stop", "a-model", 10, 5, "0", 8192, named=_named(thought))
+        return StepResult(f"{name}-{thought.turn.turn}", "stop", "a-model", 10, 5, "0", 8192, named=_named(thought))
 
     @activity.defn(name="fail_turn")
-    async def fail_turn(self, given_up: GivenUp) -> None:
+    async def fail_turn(self, given_up: TurnFailure) -> None:
         self.given_up.append(given_up)
 
     def seats(self) -> list[str]:
@@ -89,7 +89,7 @@ class Stage:
         return [thought.turn.session_id.partition("/")[2] for thought in self.thoughts]
 
 
-def _named(thought: Thought) -> list[str]:
+def _named(thought: StepRequest) -> list[str]:
     if thought.shape == "swarm_split":
         return thought.options
     if thought.shape == "swarm_options":
@@ -97,24 +97,24 @@ def _named(thought: Thought) -> list[str]:
     return thought.options[:1]
 
 
-def asked(mode: Mode = "parallel", **more: object) -> Asked:
+def asked(mode: Mode = "parallel", **more: object) -> SwarmRunRequest:
     values = {
         "task_id": f"task_{uuid4().hex}",
         "mode": mode,
-        "members": [Seated(member, 1) for member in MEMBERS],
-        "coordinator": Seated(CHIEF, 1),
+        "members": [SwarmMember(member, 1) for member in MEMBERS],
+        "coordinator": SwarmMember(CHIEF, 1),
         "key_id": "key_1",
         "because": "req_1",
         "task_hash": "task",
         "rounds": 2,
     }
-    return Asked(**{**values, **more})  # type: ignore[arg-type]
+    return SwarmRunRequest(**{**values, **more})  # type: ignore[arg-type]
 
 
-async def swarm(client: Client, stage: Stage, wanted: Asked, **more: str) -> Run:
+async def swarm(client: Client, stage: Stage, wanted: SwarmRunRequest, **more: str) -> Run:
     """A new swarm on this stage."""
     start = SwarmStart(wanted, pause_s=0.01)
-    return await client.start_workflow(Swarm.run, start, id=wanted.task_id, task_queue=stage.queue, **more)  # type: ignore[call-overload, no-any-return]
+    return await client.start_workflow(SwarmWorkflow.run, start, id=wanted.task_id, task_queue=stage.queue, **more)  # type: ignore[call-overload, no-any-return]
 
 
 @asynccontextmanager
@@ -123,7 +123,7 @@ async def performing(client: Client, stage: Stage, *, cached: int = 100) -> Asyn
     async with Worker(
         client,
         task_queue=stage.queue,
-        workflows=[Swarm],
+        workflows=[SwarmWorkflow],
         activities=stage.all(),
         workflow_runner=QuickSandbox(),
         max_cached_workflows=cached,

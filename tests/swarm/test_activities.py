@@ -7,13 +7,13 @@ from typing import Any
 import pytest
 
 from activities.swarm.activities import (
-    Asked,
-    HeldResult,
-    Seated,
+    EndSwarmRequest,
+    HeldSwarmResult,
     SwarmActivities,
-    SwarmEnding,
-    WholeResult,
-    ask_for,
+    SwarmMember,
+    SwarmResultParts,
+    SwarmRunRequest,
+    record_request,
     seconds_left,
 )
 from adapters.postgres.ledger.content import PostgresContent
@@ -23,16 +23,16 @@ from domain.content import Content, content_hash
 from domain.errors import NotFound
 from domain.events import Event
 from domain.ledger import Ledger
-from domain.message_parts import Part
-from domain.registry import registry
+from domain.message_parts import MessagePart
+from domain.registry import event_registry
 from domain.swarm.events import SwarmEnded, SwarmHeld, SwarmRequested
 
 AT = datetime(2026, 11, 1, tzinfo=UTC)
-ASKED = Asked(
+ASKED = SwarmRunRequest(
     task_id="task_1",
     mode="parallel",
-    members=[Seated("ada", 2, "high")],
-    coordinator=Seated("ali", 1),
+    members=[SwarmMember("ada", 2, "high")],
+    coordinator=SwarmMember("ali", 1),
     key_id="key_1",
     because="req_1",
     task_hash="task",
@@ -47,7 +47,7 @@ class Place:
     """The activities, and what stands in the ledger."""
 
     def __init__(self, database: Database) -> None:
-        self.ledger = Ledger(LedgerRecorder(database), registry())
+        self.ledger = Ledger(LedgerRecorder(database), event_registry())
         self.content = PostgresContent(database)
         self.swarms = SwarmActivities(self.ledger, self.content, lambda: AT, model_queue="models")
 
@@ -66,12 +66,12 @@ def place(database_url: str) -> Iterator[Place]:
     database.close()
 
 
-def ending(**more: Any) -> SwarmEnding:
-    return SwarmEnding(**{"asked": ASKED, "status": "completed", "seen": 1, **more})
+def ending(**more: Any) -> EndSwarmRequest:
+    return EndSwarmRequest(**{"asked": ASKED, "status": "completed", "seen": 1, **more})
 
 
 def test_whoever_comes_first_records_that_it_was_asked_for(place: Place) -> None:
-    ask_for(place.ledger, ASKED, AT)
+    record_request(place.ledger, ASKED, AT)
     assert place.swarms.begin_swarm(ASKED).model_queue == "models"
     place.swarms.begin_swarm(ASKED)
     [event] = place.events()
@@ -83,8 +83,8 @@ def test_whoever_comes_first_records_that_it_was_asked_for(place: Place) -> None
 def test_a_result_that_is_one_text_is_that_text(place: Place) -> None:
     place.swarms.begin_swarm(ASKED)
     text_hash = place.content.put(Content("task_1", "All of it."))
-    assert place.swarms.end_swarm(ending(result=[Part(hash=text_hash)])) == text_hash
-    assert place.swarms.end_swarm(ending(result=[Part(hash=text_hash)])) == text_hash
+    assert place.swarms.end_swarm(ending(result=[MessagePart(hash=text_hash)])) == text_hash
+    assert place.swarms.end_swarm(ending(result=[MessagePart(hash=text_hash)])) == text_hash
     _, event = place.events()
     assert isinstance(event, SwarmEnded)
     assert (event.status, event.result_hash, event.partial) == ("completed", text_hash, False)
@@ -93,7 +93,7 @@ def test_a_result_that_is_one_text_is_that_text(place: Place) -> None:
 def test_a_result_of_several_texts_is_written_and_stored(place: Place) -> None:
     place.swarms.begin_swarm(ASKED)
     inside = place.content.put(Content("task_1", '{"options": ["Stay.", "Go."]}'))
-    parts = [Part(hash=inside, at=["options", 1]), Part("\n\nSo it is.")]
+    parts = [MessagePart(hash=inside, at=["options", 1]), MessagePart("\n\nSo it is.")]
     result_hash = place.swarms.end_swarm(ending(result=parts))
     assert result_hash == content_hash("Go.\n\nSo it is.")
     assert place.text(result_hash) == "Go.\n\nSo it is."
@@ -106,7 +106,7 @@ def test_an_end_without_a_beginning_records_both(place: Place) -> None:
 
 def test_the_first_end_stands_though_the_run_knows_less_than_the_ledger(place: Place) -> None:
     place.swarms.begin_swarm(ASKED)
-    place.swarms.hold_swarm(HeldResult(ASKED, "approval_1", "result"))
+    place.swarms.hold_swarm(HeldSwarmResult(ASKED, "approval_1", "result"))
     place.swarms.end_swarm(ending(status="rejected", seen=1))
     place.swarms.end_swarm(ending(status="completed", seen=2))
     assert [event.NAME for event in place.events()] == ["swarm.requested", "swarm.held", "swarm.ended"]
@@ -117,10 +117,12 @@ def test_the_first_end_stands_though_the_run_knows_less_than_the_ledger(place: P
 
 def test_a_result_is_there_to_be_looked_at_before_it_is_said_to_be_held(place: Place) -> None:
     place.swarms.begin_swarm(ASKED)
-    result_hash = place.swarms.write_result(WholeResult("task_1", [Part("## ada\n\n"), Part("Words.")]))
+    result_hash = place.swarms.write_result(
+        SwarmResultParts("task_1", [MessagePart("## ada\n\n"), MessagePart("Words.")])
+    )
     assert place.text(result_hash) == "## ada\n\nWords."
     for _ in range(2):
-        place.swarms.hold_swarm(HeldResult(ASKED, "approval_1", result_hash))
+        place.swarms.hold_swarm(HeldSwarmResult(ASKED, "approval_1", result_hash))
     _, event = place.events()
     assert isinstance(event, SwarmHeld)
     assert (event.approval_id, event.result_hash) == ("approval_1", result_hash)
@@ -128,9 +130,9 @@ def test_a_result_is_there_to_be_looked_at_before_it_is_said_to_be_held(place: P
 
 def test_texts_that_were_erased_are_no_reason_not_to_end(place: Place) -> None:
     place.swarms.begin_swarm(ASKED)
-    gone = [Part("## ada\n\n"), Part(hash="gone")]
+    gone = [MessagePart("## ada\n\n"), MessagePart(hash="gone")]
     with pytest.raises(NotFound):
-        place.swarms.write_result(WholeResult("task_1", gone))
+        place.swarms.write_result(SwarmResultParts("task_1", gone))
     assert place.swarms.end_swarm(ending(status="cancelled", result=gone, partial=True)) is None
     _, event = place.events()
     assert isinstance(event, SwarmEnded)

@@ -8,17 +8,17 @@ import pytest
 from domain.chat.events import TurnAnswered, TurnFailed, TurnHeld, TurnResumed, TurnStarted
 from domain.errors import NotFound
 from domain.events import Event
-from domain.ids import inner
+from domain.ids import nested_session_id
 from domain.swarm.aggregate import Swarm, end, evolve, hold, load, request
-from domain.swarm.events import Agent, SwarmEnded, SwarmHeld, SwarmRequested
-from domain.swarm.members import of_session, seat, told
+from domain.swarm.events import PinnedSwarmAgent, SwarmEnded, SwarmHeld, SwarmRequested
+from domain.swarm.members import member_turn_event, seat, seat_of_session
 
 CAUSE: dict[str, Any] = {"by": "key_1", "because": "req_1", "at": datetime(2026, 11, 1, tzinfo=UTC)}
 REQUESTED = SwarmRequested(
     task_id="task_1",
     mode="parallel",
-    members=(Agent(agent_id="ada", agent_version=2),),
-    coordinator=Agent(agent_id="ali", agent_version=1),
+    members=(PinnedSwarmAgent(agent_id="ada", agent_version=2),),
+    coordinator=PinnedSwarmAgent(agent_id="ali", agent_version=1),
     key_id="key_1",
     task_hash="task",
     rounds=2,
@@ -77,12 +77,15 @@ def test_other_events_count_as_versions() -> None:
     ],
 )
 def test_a_seat_is_a_session_inside_the_run(session_id: str, place: tuple[str, str] | None) -> None:
-    assert of_session(session_id) == place
+    assert seat_of_session(session_id) == place
 
 
 def test_a_coordinator_has_a_seat_of_its_own() -> None:
     assert seat("ali", coordinating=False) == "ali"
-    assert of_session(inner("task_1", seat("ali", coordinating=True))) == ("task_1", seat("ali", coordinating=True))
+    assert seat_of_session(nested_session_id("task_1", seat("ali", coordinating=True))) == (
+        "task_1",
+        seat("ali", coordinating=True),
+    )
 
 
 def of_turn(**more: Any) -> dict[str, Any]:
@@ -109,7 +112,7 @@ def test_turns_are_known_by_the_names_that_chats_store_them_under(
     kind: type[Event], fields: dict[str, Any], expected: dict[str, Any]
 ) -> None:
     event = kind.model_validate(of_turn(**fields))
-    found = told(event)
+    found = member_turn_event(event)
     assert found is not None
     assert (found.task_id, found.seat, found.turn, found.at) == ("task_1", "ada", 2, event.at)
     assert {name: getattr(found, name) for name in expected} == expected
@@ -118,5 +121,5 @@ def test_turns_are_known_by_the_names_that_chats_store_them_under(
 def test_turns_of_chats_tell_swarms_nothing() -> None:
     fields = {"message_hash": "h", "agent_id": "ada", "agent_version": 1, "model": "m"}
     for session_id in ("session_1", "session_1/ada", "task_1"):
-        assert told(TurnStarted.model_validate({**of_turn(**fields), "session_id": session_id})) is None
-    assert told(REQUESTED) is None
+        assert member_turn_event(TurnStarted.model_validate({**of_turn(**fields), "session_id": session_id})) is None
+    assert member_turn_event(REQUESTED) is None

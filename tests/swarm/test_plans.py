@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from domain.message_parts import Part, written
-from domain.swarm.plans import PLANS, left
+from domain.message_parts import MessagePart, compose
+from domain.swarm.plans import PLANS, partial_result
 from domain.swarm.shapes import FINISH, SHAPES
-from domain.swarm.task import BY_COORDINATOR, MODES, Mode, Over, Speak, Spoken, Task
+from domain.swarm.task import BY_COORDINATOR, MODES, MemberTurn, Mode, PlannedTurn, SwarmOutcome, SwarmTask
 from tests.swarm.plays import CHIEF, MEMBERS, Play, a_task, failing, obvious, play
 
 ORDERS: dict[str, list[str]] = {
@@ -57,7 +57,7 @@ def test_as_many_turns_are_planned_as_there_can_be(mode: Mode) -> None:
     assert PLANS[mode].planned_turns(a_task(mode)) == PLANNED[mode]
 
 
-def heard(speak: Speak) -> set[str]:
+def heard(speak: PlannedTurn) -> set[str]:
     """Whose words a message holds, by the hashes."""
     return {part.hash for part in speak.brief if part.hash} - {"task", "context"}
 
@@ -67,8 +67,8 @@ def test_every_message_holds_the_task_and_what_is_known_about_it(mode: str) -> N
     played = play(a_task(mode, context_hash="context"))
     for speak in played.turns:
         texts = {part.hash: f"<{part.hash}>" for part in speak.brief if part.hash and not part.at}
-        readable = [part if not part.at else Part("<inside>") for part in speak.brief]
-        text = written(readable, texts, most=10_000)
+        readable = [part if not part.at else MessagePart("<inside>") for part in speak.brief]
+        text = compose(readable, texts, most=10_000)
         assert "<task>" in text
         assert "<context>" in text
 
@@ -113,7 +113,7 @@ def test_a_debate_has_its_rounds_and_each_reads_the_last_one(rounds: int) -> Non
 
 
 def choosing(**votes: str) -> Play:
-    def naming(speak: Speak, spoken: tuple[Spoken, ...]) -> tuple[str, ...]:
+    def naming(speak: PlannedTurn, spoken: tuple[MemberTurn, ...]) -> tuple[str, ...]:
         if speak.stage == "ballot":
             return (votes[speak.member],)
         return ("option_1", "option_2", "option_3") if speak.stage == "list" else obvious(speak, spoken)
@@ -122,7 +122,7 @@ def choosing(**votes: str) -> Play:
     return play(a_task("vote"), fate, naming)
 
 
-def outcome(over: Over | None) -> str:
+def outcome(over: SwarmOutcome | None) -> str:
     assert over is not None
     return "".join(part.text for part in over.result)
 
@@ -130,7 +130,7 @@ def outcome(over: Over | None) -> str:
 def test_an_option_that_most_members_choose_is_the_outcome() -> None:
     played = choosing(ada="option_2", bea="option_1", cleo="option_2")
     assert played.over is not None
-    assert played.over.result[0] == Part(hash="coordinator/ali-list1", at=("options", 1))
+    assert played.over.result[0] == MessagePart(hash="coordinator/ali-list1", at=("options", 1))
     assert "option_2, decided by a majority of the votes. Votes: option_1: 1, option_2: 2, option_3: 0" in outcome(
         played.over
     )
@@ -219,7 +219,7 @@ def test_the_rest_goes_on_where_the_mode_can(
 @pytest.mark.parametrize("mode", MODES)
 def test_nobody_left_is_a_failure_without_a_result(mode: str) -> None:
     played = play(a_task(mode), lambda speak, _: "failed" if speak.member in MEMBERS else "completed")
-    assert played.over == Over("failed", reason="no member came to an answer")
+    assert played.over == SwarmOutcome("failed", reason="no member came to an answer")
 
 
 @pytest.mark.parametrize("mode", [mode for mode in MODES if mode not in {"sequential", "handoff"}])
@@ -239,18 +239,18 @@ def test_the_coordinator_is_told_who_said_nothing() -> None:
 
 def test_what_is_left_of_a_sequence_is_its_last_version() -> None:
     played = play(a_task("sequential"))
-    assert left(played.task, played.spoken[:2]) == (Part(hash="bea-work1"),)
-    assert left(played.task, ()) == ()
+    assert partial_result(played.task, played.spoken[:2]) == (MessagePart(hash="bea-work1"),)
+    assert partial_result(played.task, ()) == ()
 
 
 def test_what_is_left_of_the_others_are_the_newest_contributions() -> None:
     played = play(a_task("collaborative"))
-    assert [part.hash for part in left(played.task, played.spoken[:4]) if part.hash] == [
+    assert [part.hash for part in partial_result(played.task, played.spoken[:4]) if part.hash] == [
         "ada-revise1",
         "bea-answer1",
         "cleo-answer1",
     ]
-    assert left(played.task, played.spoken[:0]) == ()
+    assert partial_result(played.task, played.spoken[:0]) == ()
 
 
 def stages(mode: str) -> Iterator[tuple[str, str]]:
@@ -276,7 +276,7 @@ def test_every_subset_of_failures_leads_to_a_defined_end(mode: str) -> None:
         check(play(a_task(mode), lambda speak, _, failures=failures: _fate(speak, failures)))  # type: ignore[misc]
 
 
-def _fate(speak: Speak, failures: set[tuple[str, str]]) -> str:
+def _fate(speak: PlannedTurn, failures: set[tuple[str, str]]) -> str:
     return "failed" if (speak.member, speak.stage) in failures else "completed"
 
 
@@ -291,10 +291,10 @@ tasks = st.builds(
 
 @settings(max_examples=400, deadline=None)
 @given(tasks, st.data())
-def test_a_plan_ends_within_its_turns_whatever_is_said_and_whoever_fails(task: Task, data: st.DataObject) -> None:
+def test_a_plan_ends_within_its_turns_whatever_is_said_and_whoever_fails(task: SwarmTask, data: st.DataObject) -> None:
     statuses = st.sampled_from(["completed", "completed", "completed", "failed", "rejected"])
 
-    def naming(speak: Speak, _: tuple[Spoken, ...]) -> tuple[str, ...]:
+    def naming(speak: PlannedTurn, _: tuple[MemberTurn, ...]) -> tuple[str, ...]:
         if speak.shape == "swarm_split":
             return tuple(data.draw(st.lists(st.sampled_from(speak.options), min_size=1, unique=True)))
         if speak.shape == "swarm_options":

@@ -15,11 +15,11 @@ from adapters.postgres.projections.rows import RowsInMemory
 from adapters.postgres.projections.runner import ProjectionRunner
 from adapters.postgres.swarm import PostgresSwarms
 from domain.chat.events import TurnAnswered, TurnFailed, TurnHeld, TurnResumed, TurnStarted
-from domain.events import Event, Recorded
+from domain.events import Event, RecordedEvent
 from domain.ledger import Change, Ledger
-from domain.message_parts import Part
-from domain.registry import registry
-from domain.swarm.events import Agent, SwarmEnded, SwarmHeld, SwarmRequested
+from domain.message_parts import MessagePart
+from domain.registry import event_registry
+from domain.swarm.events import PinnedSwarmAgent, SwarmEnded, SwarmHeld, SwarmRequested
 from domain.swarm.members import seat
 from domain.swarm.ports import SwarmFilter
 from domain.swarm.projection import SeatRow, SwarmProjection, SwarmRow, contribution, contributions
@@ -80,7 +80,7 @@ def ended(status: str = "completed", **more: Any) -> SwarmEnded:
 def folded(*events: Event) -> tuple[SwarmRow, dict[str, SeatRow]]:
     rows, projection = RowsInMemory(), SwarmProjection()
     for position, event in enumerate(events, 1):
-        projection.project(Recorded(position, "stream", position, event), rows)
+        projection.project(RecordedEvent(position, "stream", position, event), rows)
     swarm = rows.get(SwarmRow, "task_1")
     assert swarm is not None
     seats = {name: row for name in ("ada", "bea", LEADER) if (row := rows.get(SeatRow, "task_1", name))}
@@ -174,9 +174,13 @@ def test_turns_that_belong_to_nobody_here_are_passed_over() -> None:
 def test_contributions_stand_under_their_speakers() -> None:
     swarm, seats = folded(requested(), answered("bea"), answered(LEADER))
     assert contribution(swarm, seats["ada"]) is None
-    assert contributions(swarm, seats.values()) == (Part(""), Part("## bea\n\n"), Part(hash="bea-1"))
+    assert contributions(swarm, seats.values()) == (
+        MessagePart(""),
+        MessagePart("## bea\n\n"),
+        MessagePart(hash="bea-1"),
+    )
     swarm, seats = folded(requested(mode="handoff"), answered("ada"))
-    assert contribution(swarm, seats["ada"]) == Part(hash="ada-1", at=("answer",))
+    assert contribution(swarm, seats["ada"]) == MessagePart(hash="ada-1", at=("answer",))
 
 
 @pytest.fixture
@@ -188,11 +192,11 @@ def database(database_url: str) -> Iterator[Database]:
 
 
 def record(database: Database, events: Sequence[Event]) -> None:
-    ledger, number = Ledger(LedgerRecorder(database), registry()), count()
+    ledger, number = Ledger(LedgerRecorder(database), event_registry()), count()
     for event in events:
         place = next(number)
         ledger.append(Change(f"stream:{place}", 0, [event]), key=f"key:{place}")
-    ProjectionRunner(database.dsn, registry(), [SwarmProjection()]).catch_up()
+    ProjectionRunner(database.dsn, event_registry(), [SwarmProjection()]).catch_up()
 
 
 HISTORY = [
@@ -211,7 +215,7 @@ HISTORY = [
 
 def test_live_tables_and_those_made_anew_are_equal(database: Database) -> None:
     record(database, HISTORY)
-    done = Rebuild(database.dsn, registry(), SwarmProjection()).run()
+    done = Rebuild(database.dsn, event_registry(), SwarmProjection()).run()
     assert len(done.comparisons) == 2
     assert all(comparison.equal for comparison in done.comparisons)
 
@@ -251,11 +255,11 @@ def test_those_without_an_end_are_found_oldest_first(database: Database) -> None
     record(database, HISTORY)
     swarms = PostgresSwarms(database)
     later = START + timedelta(seconds=6)
-    assert {row.task_id for row in swarms.unended(later, 10)} == {"task_2", "task_3"}
-    assert len(swarms.unended(later, 1)) == 1
-    assert swarms.unended(START + timedelta(seconds=5), 10) == []
+    assert {row.task_id for row in swarms.open_swarms(later, 10)} == {"task_2", "task_3"}
+    assert len(swarms.open_swarms(later, 1)) == 1
+    assert swarms.open_swarms(START + timedelta(seconds=5), 10) == []
 
 
 def test_an_agent_keeps_its_version() -> None:
     swarm = requested(members=[{"agent_id": "ada", "agent_version": 7, "hold": "high"}])
-    assert swarm.members == (Agent(agent_id="ada", agent_version=7, hold="high"),)
+    assert swarm.members == (PinnedSwarmAgent(agent_id="ada", agent_version=7, hold="high"),)

@@ -6,48 +6,48 @@ from uuid import uuid4
 import pytest
 
 from activities.reconcile.activities import LOST_AFTER
-from activities.reconcile.swarms import LostSwarms
-from activities.swarm.activities import Asked, Seated, SwarmActivities, SwarmEnding, ask_for
+from activities.reconcile.swarms import SwarmReconciler
+from activities.swarm.activities import EndSwarmRequest, SwarmActivities, SwarmMember, SwarmRunRequest, record_request
 from domain.chat.aggregate import turn_stream
 from domain.chat.events import TurnAnswered
 from domain.content import Content
-from domain.ids import inner
+from domain.ids import nested_session_id
 from domain.ledger import Change
-from domain.message_parts import Part
+from domain.message_parts import MessagePart
 from runtime.wiring.parts import now
 from tests.scripted_model import ScriptedModel
 from tests.swarm.talk import coordinate, over, said, status
 from tests.system import System
-from workflows.reconcile.workflow import Reconcile
+from workflows.reconcile.workflow import ReconcileWorkflow
 from workflows.swarm.messages import SwarmStart
-from workflows.swarm.workflow import Swarm
-from workflows.task_queues import FLOW
+from workflows.swarm.workflow import SwarmWorkflow
+from workflows.task_queues import WORKFLOW_QUEUE
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 LATER = timedelta(minutes=10)
 
 
-def asked(system: System, *, require_approval: bool = False) -> Asked:
+def asked(system: System, *, require_approval: bool = False) -> SwarmRunRequest:
     """A swarm that somebody asked for and nobody runs."""
-    wanted = Asked(
+    wanted = SwarmRunRequest(
         task_id=f"task_{uuid4().hex}",
         mode="parallel",
-        members=[Seated("ada", 1), Seated("bea", 1)],
-        coordinator=Seated("ali", 1),
+        members=[SwarmMember("ada", 1), SwarmMember("bea", 1)],
+        coordinator=SwarmMember("ali", 1),
         key_id="anonymous",
         because="req_1",
         task_hash="task",
         rounds=2,
         require_approval=require_approval,
     )
-    ask_for(system.parts.ledger, wanted, now())
+    record_request(system.parts.ledger, wanted, now())
     return wanted
 
 
-def answered(system: System, wanted: Asked, text: str) -> None:
+def answered(system: System, wanted: SwarmRunRequest, text: str) -> None:
     """Let the first member have spoken."""
-    session_id = inner(wanted.task_id, "ada")
+    session_id = nested_session_id(wanted.task_id, "ada")
     event = TurnAnswered.model_validate(
         {
             "session_id": session_id,
@@ -72,7 +72,7 @@ async def reconciled(system: System, *, clock: datetime | None = None) -> int:
     assert await system.app.state.positions.wait("swarm")
     swarms = SwarmActivities(system.parts.ledger, system.parts.content, now, model_queue="nowhere")
     at = clock or now() + LATER
-    return await LostSwarms(swarms, system.parts.swarms, system.temporal, lambda: at).reconcile_swarms()
+    return await SwarmReconciler(swarms, system.parts.swarms, system.temporal, lambda: at).reconcile_swarms()
 
 
 async def test_a_swarm_without_a_run_has_failed_with_what_was_said(shared: System) -> None:
@@ -97,7 +97,7 @@ async def test_what_a_person_had_to_let_go_is_not_given_out_when_it_is_lost(shar
 async def test_a_swarm_that_has_a_run_is_left_alone(shared: System) -> None:
     wanted = asked(shared)
     handle = await shared.temporal.start_workflow(
-        Swarm.run, SwarmStart(wanted), id=wanted.task_id, task_queue="nobody-works-here"
+        SwarmWorkflow.run, SwarmStart(wanted), id=wanted.task_id, task_queue="nobody-works-here"
     )
     await reconciled(shared)
     assert (await status(shared, wanted.task_id))["status"] == "pending"
@@ -118,7 +118,7 @@ async def test_a_run_that_ends_after_all_changes_nothing(shared: System) -> None
     await reconciled(shared)
     swarms = SwarmActivities(shared.parts.ledger, shared.parts.content, now, model_queue="nowhere")
     result = shared.parts.content.put(Content(wanted.task_id, "Late."))
-    swarms.end_swarm(SwarmEnding(wanted, "completed", [Part(hash=result)], seen=1))
+    swarms.end_swarm(EndSwarmRequest(wanted, "completed", [MessagePart(hash=result)], seen=1))
     assert (await status(shared, wanted.task_id))["status"] == "failed"
 
 
@@ -127,6 +127,8 @@ async def test_a_reconciliation_looks_at_swarms_and_disturbs_none(
 ) -> None:
     scripted_model.script(said("You are", delay_s=1))
     task_id = (await coordinate(shared))["task_id"]
-    done = await shared.temporal.execute_workflow(Reconcile.run, id=f"reconcile-{uuid4()}", task_queue=FLOW)
+    done = await shared.temporal.execute_workflow(
+        ReconcileWorkflow.run, id=f"reconcile-{uuid4()}", task_queue=WORKFLOW_QUEUE
+    )
     assert done.swarms == 0
     assert (await over(shared, task_id))["status"] == "completed"

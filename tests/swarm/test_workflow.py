@@ -11,12 +11,12 @@ from temporalio.client import Client, WorkflowExecutionStatus, WorkflowFailureEr
 from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.exceptions import CancelledError
 
-from domain.ids import derived
+from domain.ids import derived_id
 from domain.swarm.task import Mode
 from tests.swarm.stage import CHIEF, MEMBERS, Stage, asked, performing, swarm
 from tests.system import new_namespace, until
-from workflows.swarm.messages import SwarmCancel, SwarmOver
-from workflows.swarm.workflow import Swarm
+from workflows.swarm.messages import SwarmCancel, SwarmEnd
+from workflows.swarm.workflow import SwarmWorkflow
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -39,7 +39,7 @@ async def asked_to_speak(stage: Stage, count: int) -> None:
 async def test_a_run_that_is_replayed_at_every_step_goes_the_same_way(client: Client, mode: Mode) -> None:
     async with performing(client, Stage(shuffled=True), cached=0) as stage:
         over = await (await swarm(client, stage, asked(mode, rounds=3))).result()
-    assert over == SwarmOver("completed", "result")
+    assert over == SwarmEnd("completed", "result")
     [ending] = stage.endings
     assert (ending.status, ending.partial, ending.seen) == ("completed", False, 1)
 
@@ -50,7 +50,7 @@ async def test_a_turn_is_named_by_its_place_and_nothing_else(client: Client) -> 
         await (await swarm(client, stage, wanted)).result()
     assert sorted(stage.seats()) == sorted([*MEMBERS, *MEMBERS, LEADER])
     second = next(t for t in stage.thoughts if t.turn.session_id == f"{wanted.task_id}/bea" and t.turn.turn == 2)
-    assert second.turn.message_id == derived("swarm", wanted.task_id, "bea", 2)
+    assert second.turn.message_id == derived_id("swarm", wanted.task_id, "bea", 2)
     assert (second.workflow_id, second.project_id, second.budget_usd, second.first) == (
         wanted.task_id,
         "7",
@@ -65,9 +65,9 @@ async def test_what_was_finished_in_a_round_that_is_cut_short_stands(client: Cli
     async with performing(client, Stage(silent={"bea"})) as stage:
         handle = await swarm(client, stage, asked("collaborative"))
         await asked_to_speak(stage, 3)
-        await handle.signal(Swarm.cancel, CANCEL)
+        await handle.signal(SwarmWorkflow.cancel, CANCEL)
         over = await handle.result()
-    assert over == SwarmOver("cancelled", "result", partial=True, reason="it was cancelled by request")
+    assert over == SwarmEnd("cancelled", "result", partial=True, reason="it was cancelled by request")
     [ending] = stage.endings
     assert [part.hash for part in ending.result if part.hash] == ["ada-1", "cleo-1"]
     [given_up] = stage.given_up
@@ -90,7 +90,7 @@ async def test_a_deadline_that_has_passed_before_it_began_leaves_nothing_open(cl
     deadline = (datetime.now(UTC) - timedelta(seconds=1)).isoformat()
     async with performing(client, Stage(silent=set(MEMBERS))) as stage:
         over = await (await swarm(client, stage, asked(deadline=deadline))).result()
-    assert over == SwarmOver("deadline_exceeded", None, reason="its deadline has passed")
+    assert over == SwarmEnd("deadline_exceeded", None, reason="its deadline has passed")
     assert len(stage.given_up) in {0, 3}
     assert len(stage.endings) == 1
 
@@ -98,7 +98,7 @@ async def test_a_deadline_that_has_passed_before_it_began_leaves_nothing_open(cl
 async def test_one_that_is_cancelled_before_its_first_step_has_ended_all_the_same(client: Client) -> None:
     stage, wanted = Stage(silent=set(MEMBERS)), asked()
     handle = await swarm(client, stage, wanted)
-    await handle.signal(Swarm.cancel, CANCEL)
+    await handle.signal(SwarmWorkflow.cancel, CANCEL)
     async with performing(client, stage):
         assert (await handle.result()).status == "cancelled"
     assert [ending.status for ending in stage.endings] == ["cancelled"]
@@ -108,8 +108,8 @@ async def test_one_that_cannot_begin_yet_can_be_cancelled(client: Client) -> Non
     async with performing(client, Stage(unready=10**6)) as stage:
         handle = await swarm(client, stage, asked())
         await until(partial(asyncio.sleep, 0, stage), lambda it: it.unready < 10**6)
-        await handle.signal(Swarm.cancel, CANCEL)
-        assert await handle.result() == SwarmOver("cancelled", None, reason="it was cancelled by request")
+        await handle.signal(SwarmWorkflow.cancel, CANCEL)
+        assert await handle.result() == SwarmEnd("cancelled", None, reason="it was cancelled by request")
     assert (stage.endings[0].seen, stage.thoughts) == (0, [])
 
 
@@ -129,7 +129,7 @@ async def test_a_cancelled_run_is_seen_as_cancelled_once_its_end_is_recorded(cli
 async def test_a_turn_over_budget_ends_it_when_those_beside_it_have_ended(client: Client) -> None:
     async with performing(client, Stage(failing={"bea": "BUDGET_EXCEEDED"}, shuffled=True)) as stage:
         over = await (await swarm(client, stage, asked("debate"))).result()
-    assert over == SwarmOver("budget_exceeded", "result", partial=True, code="BUDGET_EXCEEDED", reason="told to")
+    assert over == SwarmEnd("budget_exceeded", "result", partial=True, code="BUDGET_EXCEEDED", reason="told to")
     [ending] = stage.endings
     assert [part.hash for part in ending.result if part.hash] == ["ada-1", "cleo-1"]
     assert [given_up.code for given_up in stage.given_up] == ["BUDGET_EXCEEDED"]
@@ -145,7 +145,7 @@ async def test_the_code_of_the_coordinators_failure_is_the_swarms(client: Client
 async def test_what_can_never_succeed_ends_it_as_failed(client: Client) -> None:
     async with performing(client, Stage()) as stage:
         over = await (await swarm(client, stage, asked(require_approval=True))).result()
-    assert over == SwarmOver("failed", None, code="INTERNAL_ERROR", reason="it could not continue: a text was erased")
+    assert over == SwarmEnd("failed", None, code="INTERNAL_ERROR", reason="it could not continue: a text was erased")
     assert [part.hash for part in stage.written[0].result] == [f"{LEADER}-1"]
 
 

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from domain.ids import inner
+from domain.ids import nested_session_id
 from domain.tenant_ids import (
     DEFAULT,
     TENANT_ID,
@@ -25,7 +25,7 @@ def test_a_session_is_its_tenants_whatever_it_is_called(tenant_id: str, name: st
     session_id = qualified(tenant_id, name)
     assert (tenant_of(session_id), unqualified(session_id)) == (tenant_id, name)
     assert qualified(tenant_id, session_id) == session_id
-    assert tenant_of(inner(session_id, "member/1")) == tenant_id
+    assert tenant_of(nested_session_id(session_id, "member/1")) == tenant_id
 
 
 @given(st.lists(st.tuples(TENANTS, SESSIONS), min_size=2, max_size=2, unique=True))
@@ -39,7 +39,7 @@ def test_a_run_is_its_tenants_and_is_called_the_same_by_everybody(tenant_id: str
     execution_id = run_id(prefix, tenant_id)
     assert execution_id.startswith(f"{prefix}_")
     assert (tenant_of(execution_id), unqualified(execution_id)) == (tenant_id, execution_id)
-    assert tenant_of(inner(execution_id, "node")) == tenant_id
+    assert tenant_of(nested_session_id(execution_id, "node")) == tenant_id
 
 
 def test_ids_of_the_tenant_default_are_what_they_were() -> None:

@@ -7,9 +7,9 @@ from uuid import uuid4
 from activities.chat.activities import TurnRef
 from activities.tools.activities import ToolRun
 from domain.chat.ports import ToolRequest
-from domain.chat.steps import stored
+from domain.chat.steps import encode_tool_reply
 from domain.content import Content, ContentStore
-from domain.ids import root
+from domain.ids import root_of
 from domain.tools.ports import ToolContext, ToolResult
 from domain.tools.spec import ToolSpec
 
@@ -24,9 +24,11 @@ def spec(name: str = "look", **fields: Any) -> ToolSpec:
 def asked_for(content: ContentStore, name: str, arguments: str, session_id: str | None = None) -> ToolRun:
     """A model's reply that asks for one tool, stored, and the call of it."""
     session_id = session_id or f"session_{uuid4().hex}"
-    reply = content.put(Content(root(session_id), stored("", [ToolRequest("provider_1", name, arguments)])))
+    reply = content.put(
+        Content(root_of(session_id), encode_tool_reply("", [ToolRequest("provider_1", name, arguments)]))
+    )
     turn = TurnRef(session_id, 3, f"{session_id}-3", "message", "ada", 1, "key_1", "req_1")
-    return ToolRun(turn, f"chat-{root(session_id)}", f"call_{uuid4().hex}", name, 2, reply, 0, "project_1")
+    return ToolRun(turn, f"chat-{root_of(session_id)}", f"call_{uuid4().hex}", name, 2, reply, 0, "project_1")
 
 
 class Scripted:

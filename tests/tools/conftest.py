@@ -10,7 +10,7 @@ from adapters.postgres.ledger.pool import Database
 from adapters.postgres.ledger.recorder import LedgerRecorder
 from adapters.postgres.tools import PostgresTools
 from domain.ledger import Ledger
-from domain.registry import registry
+from domain.registry import event_registry
 
 
 @dataclass(frozen=True)
@@ -28,6 +28,6 @@ class Store:
 def store(module_database_url: str) -> Iterator[Store]:
     database = Database(module_database_url)
     database.open()
-    ledger = Ledger(LedgerRecorder(database), registry())
+    ledger = Ledger(LedgerRecorder(database), event_registry())
     yield Store(module_database_url, database, ledger, PostgresContent(database), PostgresTools(database))
     database.close()

@@ -10,11 +10,11 @@ import pytest
 from temporalio.activity import ActivityCancellationDetails
 from temporalio.testing import ActivityEnvironment
 
-from activities.tools.activities import ToolActivities, ToolClosing, ToolDone, ToolRun
+from activities.tools.activities import CloseToolRequest, ToolActivities, ToolCallResult, ToolRun
 from activities.tools.toolbox.registry import JoinedToolbox
 from domain.content import Content
 from domain.errors import NotFound, Unavailable
-from domain.ids import root
+from domain.ids import root_of
 from domain.tools import aggregate, policy
 from domain.tools.events import ToolEnded, ToolStarted
 from domain.tools.ports import ToolFailed, ToolResult
@@ -40,10 +40,12 @@ class Bench:
     activities: ToolActivities
     run: ToolRun
 
-    async def call(self, attempt: int = 1) -> ToolDone:
+    async def call(self, attempt: int = 1) -> ToolCallResult:
         return await self.calling(attempt)
 
-    def calling(self, attempt: int = 1, environment: ActivityEnvironment | None = None) -> "asyncio.Task[ToolDone]":
+    def calling(
+        self, attempt: int = 1, environment: ActivityEnvironment | None = None
+    ) -> "asyncio.Task[ToolCallResult]":
         """One attempt of the activity, as a worker makes it."""
         environment = environment or ActivityEnvironment()
         environment.info = replace(environment.info, attempt=attempt)
@@ -53,9 +55,9 @@ class Bench:
         return self.store.ledger.read(aggregate.stream(self.run.tool_call_id))
 
     def text(self, text_hash: str) -> str:
-        return self.store.content.get(root(self.run.turn.session_id), [text_hash])[text_hash]
+        return self.store.content.get(root_of(self.run.turn.session_id), [text_hash])[text_hash]
 
-    def told(self, done: ToolDone) -> str:
+    def told(self, done: ToolCallResult) -> str:
         return self.text(done.result_hash)
 
 
@@ -372,8 +374,8 @@ async def test_a_database_that_is_away_at_first_is_for_temporal_to_wait_for(make
     assert (await bench.call(2)).outcome == "ok"
 
 
-def closing(bench: Bench, outcome: str, text: str = "", **more: Any) -> ToolDone:
-    return bench.activities.close_tool(ToolClosing(bench.run, outcome, text, **more))
+def closing(bench: Bench, outcome: str, text: str = "", **more: Any) -> ToolCallResult:
+    return bench.activities.close_tool(CloseToolRequest(bench.run, outcome, text, **more))
 
 
 def test_what_was_not_let_go_is_closed_as_refused(make: Make) -> None:
@@ -389,7 +391,7 @@ def test_a_call_that_the_workflow_did_has_the_result_that_is_there(make: Make) -
     bench = make(SEND)
     answer = bench.store.content.put(Content(bench.run.turn.session_id, "Another agent's answer."))
     done = closing(bench, "ok", result_hash=answer, sources=["agent:amy_cfo"])
-    assert done == ToolDone("ok", answer)
+    assert done == ToolCallResult("ok", answer)
     assert bench.events()[0].sources == ("agent:amy_cfo",)
 
 

@@ -14,7 +14,7 @@ from adapters.web import fetch as web_fetch
 from domain.agents.tools import ALIASES, TOOLS
 from domain.tools import policy
 from tests.servers import ROOT
-from workflows.task_queues import IO
+from workflows.task_queues import IO_QUEUE
 
 TEXT = (ROOT / "docs/tools.md").read_text()
 PAGE = " ".join(TEXT.split())
@@ -36,16 +36,16 @@ def test_aliases_are_named_in_the_order_of_what_they_mean() -> None:
 
 def test_bounds_are_as_in_the_code() -> None:
     assert f"{policy.MOST_CHARACTERS:,} characters" in PAGE
-    assert f"{web_fetch.PATIENCE_S:.0f} s for everything, {web_fetch.MOST_BYTES // 2**20} MiB of a body" in PAGE
-    assert web_fetch.MOST_REDIRECTS == 5
+    assert f"{web_fetch.FETCH_TIMEOUT_S:.0f} s for everything, {web_fetch.MAX_BYTES // 2**20} MiB of a body" in PAGE
+    assert web_fetch.MAX_REDIRECTS == 5
     assert "five at most" in PAGE
     assert sorted(web_addresses.PORTS) == [80, 443]
     assert "on ports 80 and 443" in PAGE
-    assert f"believed for {mcp_tools.LISTED_FOR_S:.0f} s" in PAGE
-    pauses = mcp_connection.FIRST_PAUSE_S, mcp_connection.LONGEST_PAUSE_S
+    assert f"believed for {mcp_tools.LISTING_TTL_S:.0f} s" in PAGE
+    pauses = mcp_connection.FIRST_PAUSE_S, mcp_connection.MAX_PAUSE_S
     assert "a pause of {:.0f} s, doubled up to {:.0f} s".format(*pauses) in PAGE
     assert f"{McpServer(command='a').timeout_s:.0f} if left out" in PAGE
-    assert f"`{IO}`" in PAGE
+    assert f"`{IO_QUEUE}`" in PAGE
 
 
 def test_the_file_that_is_shown_can_be_used(tmp_path: Path) -> None:

@@ -119,22 +119,22 @@ def test_other_events_only_move_a_calls_version() -> None:
 
 @given(st.text(alphabet=st.characters(codec=None), max_size=200))
 def test_a_result_can_always_be_stored(text: str) -> None:
-    told = policy.told(text)
+    told = policy.result_text(text)
     assert told.strip()
     assert "\x00" not in told
     told.encode()
 
 
 def test_a_long_result_is_cut_and_says_so() -> None:
-    told = policy.told("x" * 30_000)
+    told = policy.result_text("x" * 30_000)
     assert len(told) == policy.MOST_CHARACTERS
     assert told.endswith("[cut here: this is the beginning of 30,000 characters]")
 
 
 def test_sources_are_named_once_and_not_without_end() -> None:
-    assert policy.named(("a", "b", "a")) == ("a", "b")
-    assert len(policy.named(tuple(f"document:{n}" for n in range(100)))) == 20
-    assert len(policy.named(("x" * 9_000,))[0]) == 500
+    assert policy.bounded_sources(("a", "b", "a")) == ("a", "b")
+    assert len(policy.bounded_sources(tuple(f"document:{n}" for n in range(100)))) == 20
+    assert len(policy.bounded_sources(("x" * 9_000,))[0]) == 500
 
 
 def test_aliases_stand_for_tools_that_are_known_and_each_tool_is_named_once() -> None:

@@ -192,7 +192,7 @@ async def test_a_server_that_is_down_was_surely_not_called(http: OverHttp, tool:
 async def test_a_server_that_is_away_offers_nothing_and_is_offered_again_when_it_is_back(
     http: OverHttp, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(mcp_tools, "LISTED_FOR_S", 0.0)
+    monkeypatch.setattr(mcp_tools, "LISTING_TTL_S", 0.0)
     source = McpTools("small", config(http.diary, http))
     assert await source.specs()
     await asyncio.to_thread(http.stop)
@@ -225,7 +225,7 @@ async def test_the_list_is_believed_for_a_while_and_unchanged_tools_stay_the_sam
     began = time.monotonic()
     assert [id(spec) for spec in await source.specs()] == [id(spec) for spec in first]
     assert time.monotonic() - began < 0.01
-    monkeypatch.setattr(mcp_tools, "LISTED_FOR_S", 0.0)
+    monkeypatch.setattr(mcp_tools, "LISTING_TTL_S", 0.0)
     assert [id(spec) for spec in await source.specs()] == [id(spec) for spec in first]
     await source.aclose()
 

@@ -160,7 +160,7 @@ async def test_a_tool_that_can_be_understood_is_used(odd: OddServer, tool: Any) 
 
 
 async def test_what_is_mended_on_the_server_is_offered_again(odd: OddServer, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("adapters.mcp.tools.LISTED_FOR_S", 0.0)
+    monkeypatch.setattr("adapters.mcp.tools.LISTING_TTL_S", 0.0)
     source = McpTools("odd", McpServer(url=odd.url))
     odd.tools = [{"name": "add"}]
     assert await source.specs() == ()

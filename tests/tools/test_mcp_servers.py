@@ -20,7 +20,7 @@ def offered(name: str, **fields: Any) -> Offered:
 def test_names_are_those_that_models_take() -> None:
     source = McpTools("small", McpServer(command="server"))
     long = "x" * 100
-    tools = source._named([offered("a b"), offered("a.b"), offered(long), offered(f"{long}y")])  # noqa: SLF001  (no server offers such)
+    tools = source._build_tools([offered("a b"), offered("a.b"), offered(long), offered(f"{long}y")])  # noqa: SLF001  (no server offers such)
     assert [len(name) <= 64 for name in tools] == [True] * 3
     assert next(iter(tools)) == "small__a_b"
     assert len(tools) == 3, "the second one has the name of the first"
@@ -30,7 +30,7 @@ def test_a_tool_whose_schema_cannot_be_used_is_not_offered() -> None:
     source = McpTools("small", McpServer(command="server"))
     wrong = offered("wrong", input_schema={"type": "object", "properties": {"a": {"$ref": "https://example.org/a"}}})
     writes = offered("right", annotations=ToolAnnotations(read_only_hint=False))
-    assert list(source._named([wrong, writes])) == ["small__right"]  # noqa: SLF001  (no server offers such)
+    assert list(source._build_tools([wrong, writes])) == ["small__right"]  # noqa: SLF001  (no server offers such)
 
 
 def file(tmp_path: Path, servers: Any) -> Path:

@@ -9,9 +9,9 @@ import pytest
 from adapters.postgres.projections.rebuild import Rebuild
 from adapters.postgres.projections.rows import RowsInMemory
 from adapters.postgres.projections.runner import ProjectionRunner
-from domain.events import Event, Recorded
+from domain.events import Event, RecordedEvent
 from domain.ledger import Change
-from domain.registry import registry
+from domain.registry import event_registry
 from domain.tools.aggregate import stream
 from domain.tools.events import ToolEnded, ToolStarted
 from domain.tools.projection import ToolCallRow, ToolsProjection
@@ -50,7 +50,7 @@ def ended(outcome: Any = "ok", **fields: Any) -> ToolEnded:
 def folded(events: Sequence[Event]) -> ToolCallRow:
     rows, projection = RowsInMemory(), ToolsProjection()
     for position, event in enumerate(events, 1):
-        projection.project(Recorded(position, "tool:call_1", position, event), rows)
+        projection.project(RecordedEvent(position, "tool:call_1", position, event), rows)
     row = rows.get(ToolCallRow, "call_1")
     assert row is not None
     return row
@@ -86,7 +86,7 @@ def test_live_and_rebuilt_views_are_equal_and_read_by_session_and_run(store: Sto
     for call, events in calls.items():
         store.ledger.append(Change(stream(call), 0, events), key=call)
     projection = ToolsProjection()
-    ProjectionRunner(store.url, registry(), [projection]).catch_up()
+    ProjectionRunner(store.url, event_registry(), [projection]).catch_up()
 
     def ids(rows: list[ToolCallRow]) -> list[str]:
         return [row.tool_call_id for row in rows]
@@ -98,6 +98,6 @@ def test_live_and_rebuilt_views_are_equal_and_read_by_session_and_run(store: Sto
     assert ids(store.reads.of_workflow("task_1")) == ["call_5", "call_4"]
     assert store.reads.of_session("session_1")[0] == folded(calls["call_1"])
     assert store.reads.of_session("nobody's") == []
-    rebuilt = Rebuild(store.url, registry(), projection).run()
+    rebuilt = Rebuild(store.url, event_registry(), projection).run()
     assert all(comparison.equal for comparison in rebuilt.comparisons)
     assert rebuilt.set_aside == 0

@@ -7,7 +7,7 @@ import pytest
 import structlog
 
 from activities import durable_write as module
-from activities.durable_write import surely
+from activities.durable_write import write_durably
 from domain.errors import Conflict, Unavailable
 
 LOG = structlog.get_logger("test")
@@ -39,13 +39,13 @@ def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
 async def test_it_is_written_again_until_the_database_is_back() -> None:
     write = Writing(away=3)
     write.goes_on.set()
-    assert await surely(write, LOG) == "written"
+    assert await write_durably(write, LOG) == "written"
     assert write.written == 1
 
 
 async def test_a_cancellation_comes_after_what_was_to_be_written_however_often() -> None:
     write = Writing(away=2)
-    task = asyncio.create_task(surely(write, LOG))
+    task = asyncio.create_task(write_durably(write, LOG))
     await asyncio.to_thread(write.begun.wait)
     for _ in range(3):
         task.cancel()
@@ -62,4 +62,4 @@ async def test_a_refusal_is_passed_on() -> None:
         raise Conflict("it stands already")
 
     with pytest.raises(Conflict):
-        await surely(refused, LOG)
+        await write_durably(refused, LOG)

@@ -21,8 +21,8 @@ from domain.costs.ports import CallFilter, CallPage, GroupBy, UsageGroup
 from domain.costs.projection import CallRow, CostsProjection
 from domain.errors import Invalid, Unavailable
 from domain.ledger import Change
-from domain.registry import registry
-from domain.tools.ports import Found, NoKnowledge, Passage, Tool, ToolFailed
+from domain.registry import event_registry
+from domain.tools.ports import NoKnowledge, Passage, SearchResult, Tool, ToolFailed
 from domain.tools.spec import ToolSpec
 from runtime.settings import Settings
 from runtime.wiring.toolbox import make_toolbox
@@ -60,19 +60,19 @@ def names(specs: Sequence[ToolSpec]) -> list[str]:
 
 async def test_agents_are_offered_what_they_name_and_what_is_there_in_their_order() -> None:
     box = JoinedToolbox([Scripted(spec("look")), Scripted(spec("listen"))], [DELEGATE])
-    assert names(await box.offered(["delegate", "listen", "web_search", "listen"])) == ["delegate", "listen"]
-    assert await box.offered([]) == ()
+    assert names(await box.offered_specs(["delegate", "listen", "web_search", "listen"])) == ["delegate", "listen"]
+    assert await box.offered_specs([]) == ()
 
 
 async def test_aliases_are_offered_as_the_tools_they_stand_for() -> None:
     box = JoinedToolbox([], [DELEGATE, REQUEST_APPROVAL])
-    assert names(await box.offered(["Task", "Write", "delegate"])) == ["delegate", "request_approval"]
+    assert names(await box.offered_specs(["Task", "Write", "delegate"])) == ["delegate", "request_approval"]
 
 
 async def test_our_own_tools_are_offered_without_waiting_for_anything() -> None:
     source = Source("files__read")
     box = JoinedToolbox([Scripted(spec("look"))], [DELEGATE], {"files": source})
-    offer = box.offered(["look", "delegate"])
+    offer = box.offered_specs(["look", "delegate"])
     with pytest.raises(StopIteration):
         offer.send(None)  # it did not wait even once
     assert source.asked == 0
@@ -81,8 +81,8 @@ async def test_our_own_tools_are_offered_without_waiting_for_anything() -> None:
 async def test_a_star_stands_for_all_tools_of_a_source() -> None:
     sources = {"files": Source("files__read", "files__write"), "crm": Source("crm__find")}
     box = JoinedToolbox([Scripted(spec("look"))], sources=sources)
-    assert names(await box.offered(["files__*", "look"])) == ["files__read", "files__write", "look"]
-    assert names(await box.offered(["crm__find", "files__write", "files__gone", "mail__send"])) == [
+    assert names(await box.offered_specs(["files__*", "look"])) == ["files__read", "files__write", "look"]
+    assert names(await box.offered_specs(["crm__find", "files__write", "files__gone", "mail__send"])) == [
         "crm__find",
         "files__write",
     ]
@@ -91,13 +91,13 @@ async def test_a_star_stands_for_all_tools_of_a_source() -> None:
 
 async def test_the_same_tools_are_the_same_objects() -> None:
     box = JoinedToolbox([Scripted(spec("look"))], [DELEGATE], {"files": Source("files__read")})
-    first, second = [await box.offered(["look", "delegate", "files__*"]) for _ in range(2)]
+    first, second = [await box.offered_specs(["look", "delegate", "files__*"]) for _ in range(2)]
     assert [id(one) for one in first] == [id(one) for one in second]
 
 
 async def test_no_more_tools_are_offered_than_providers_take() -> None:
     box = JoinedToolbox([], sources={"files": Source(*(f"files__{n}" for n in range(200)))})
-    assert len(await box.offered(["files__*"])) == MOST_OFFERED
+    assert len(await box.offered_specs(["files__*"])) == MOST_OFFERED
 
 
 async def test_a_tool_is_found_where_it_lives() -> None:
@@ -115,11 +115,11 @@ async def test_a_tool_is_found_where_it_lives() -> None:
 class Library:
     """A knowledge store that gives what it is told to."""
 
-    def __init__(self, found: Found | Exception) -> None:
+    def __init__(self, found: SearchResult | Exception) -> None:
         self.found = found
         self.asked: list[tuple[str, int, Mapping[str, Any]]] = []
 
-    async def search(self, query: str, *, limit: int, filters: Mapping[str, Any]) -> Found:
+    async def search(self, query: str, *, limit: int, filters: Mapping[str, Any]) -> SearchResult:
         self.asked.append((query, limit, filters))
         if isinstance(self.found, Exception):
             raise self.found
@@ -138,7 +138,7 @@ async def test_passages_are_told_with_the_documents_they_are_from() -> None:
         Passage("d1", "Moons", "Small.", 0.5),
         Passage("d2", "Suns", "One.", 0.4),
     )
-    library = Library(Found(passages, 7))
+    library = Library(SearchResult(passages, 7))
     arguments = {"query": "moons", "limit": 3, "filters": {"year": [2025, 2026]}}
     result = await SearchKnowledge(library).call(arguments, CONTEXT)
     assert library.asked == [("moons", 3, {"year": [2025, 2026]})]
@@ -147,7 +147,7 @@ async def test_passages_are_told_with_the_documents_they_are_from() -> None:
 
 
 async def test_nothing_found_is_not_nothing_there() -> None:
-    result = await SearchKnowledge(Library(Found((), 7))).call({"query": "moons"}, CONTEXT)
+    result = await SearchKnowledge(Library(SearchResult((), 7))).call({"query": "moons"}, CONTEXT)
     assert result.text == "None of the 7 indexed documents has a passage that fits."
 
 
@@ -251,7 +251,7 @@ async def test_an_empty_table_has_totals_of_nothing() -> None:
 async def test_costs_are_those_of_the_books(store: Store) -> None:
     at = datetime.now(UTC)
     store.ledger.append(Change("call:c1", 0, [reserved(at=at), settled()]), key="costs")
-    ProjectionRunner(store.url, registry(), [CostsProjection()]).catch_up()
+    ProjectionRunner(store.url, event_registry(), [CostsProjection()]).catch_up()
     box = make_toolbox(Settings(database_url=store.url), store.database, lambda: at)
     tool = await box.tool("query_costs")
     told = json.loads((await tool.call({"period": "today", "group_by": "agent"}, CONTEXT)).text)
@@ -265,9 +265,9 @@ async def test_what_is_not_configured_is_not_offered(store: Store) -> None:
     everything += ["run_workflow", "request_approval", "web_fetch", "web_search", "files__*"]
     box = make_toolbox(Settings(), store.database, lambda: AT)
     own = ["search_knowledge", "query_costs", "delegate", "request_approval"]
-    assert names(await box.offered(everything)) == own
+    assert names(await box.offered_specs(everything)) == own
     fetching = make_toolbox(Settings(web_fetch="on"), store.database, lambda: AT)
-    assert names(await fetching.offered(everything)) == [*own, "web_fetch"]
+    assert names(await fetching.offered_specs(everything)) == [*own, "web_fetch"]
 
 
 def test_a_file_of_servers_that_cannot_be_used_is_refused_at_start(store: Store, tmp_path: Path) -> None:

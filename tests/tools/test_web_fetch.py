@@ -11,8 +11,8 @@ from aiohttp import web
 from hypothesis import given
 from hypothesis import strategies as st
 
-from adapters.web.address_guard import CheckedResolver, Forbidden, Rules, is_public, lookup
-from adapters.web.fetch import MOST_BYTES, MOST_REDIRECTS, WebFetch
+from adapters.web.address_guard import AddressForbidden, AddressRules, CheckedResolver, is_public, lookup
+from adapters.web.fetch import MAX_BYTES, MAX_REDIRECTS, WebFetch
 from domain.tools.ports import ToolFailed, ToolResult
 from tests.tools.calls import CONTEXT
 
@@ -84,7 +84,7 @@ async def big(request: web.Request) -> web.StreamResponse:
 
 
 async def bomb(_: web.Request) -> web.Response:
-    body = gzip.compress(b"0" * 50 * MOST_BYTES)
+    body = gzip.compress(b"0" * 50 * MAX_BYTES)
     return web.Response(body=body, headers={"Content-Type": "text/plain", "Content-Encoding": "gzip"})
 
 
@@ -230,7 +230,7 @@ async def test_redirects_are_followed_and_the_last_address_is_told(server: Web) 
 
 
 async def test_redirects_without_end_are_left(server: Web) -> None:
-    assert f"more than {MOST_REDIRECTS} times" in await server.refused(server.url("/around"))
+    assert f"more than {MAX_REDIRECTS} times" in await server.refused(server.url("/around"))
 
 
 @pytest.mark.parametrize(
@@ -274,8 +274,8 @@ async def test_a_page_that_takes_too_long_is_left(server: Web, path: str) -> Non
 
 async def test_a_page_that_is_too_big_is_cut_and_says_so(server: Web) -> None:
     result = await server.fetch(server.url("/big"))
-    assert f"Cut: only the first {MOST_BYTES:,} bytes were read" in result.text
-    assert result.text.count("x") <= MOST_BYTES + 10
+    assert f"Cut: only the first {MAX_BYTES:,} bytes were read" in result.text
+    assert result.text.count("x") <= MAX_BYTES + 10
 
 
 async def test_a_small_body_that_unpacks_to_a_big_one_is_cut(server: Web) -> None:
@@ -364,7 +364,7 @@ async def test_only_checked_addresses_are_given_to_the_connector() -> None:
     async def find(host: str, port: int) -> list[str]:
         return ["8.8.8.8", "2606:2800:220:1:248:1893:25c8:1946"]
 
-    given_out = await CheckedResolver(Rules(), find).resolve("a.example", 443)
+    given_out = await CheckedResolver(AddressRules(), find).resolve("a.example", 443)
     assert [result["host"] for result in given_out] == await find("a.example", 443)
-    with pytest.raises(Forbidden):
-        await CheckedResolver(Rules(), find).resolve("a.example", 8080)
+    with pytest.raises(AddressForbidden):
+        await CheckedResolver(AddressRules(), find).resolve("a.example", 8080)

@@ -13,35 +13,35 @@ from temporalio.exceptions import ActivityError, ApplicationError, FailureError
 with workflow.unsafe.imports_passed_through():
     from activities.approvals.activities import ApprovalActivities
     from activities.approvals.messages import (
+        ApprovalCommandResult,
+        ApprovalDecision,
+        ApprovalRefusal,
         ApprovalStart,
         ApprovalState,
-        Claimed,
-        Decided,
-        Notice,
-        Order,
-        Ordered,
-        Passed,
-        Refusal,
-        Stands,
-        Withdrawn,
+        ApprovalWithdrawal,
+        DeadlineAction,
+        InstructionRef,
+        RoutedInstruction,
+        SignalDecision,
+        WebhookNotification,
     )
-    from activities.approvals.notices import notice_of
-    from domain.approvals.escalation import due
-    from workflows.approvals.messages import WAITER, reason_of, said
-    from workflows.approvals.notices import details, happened
-    from workflows.shielded import finished
+    from activities.approvals.notices import build_notification
+    from domain.approvals.escalation import next_action
+    from workflows.approvals.messages import DECIDED_SIGNAL, parse_signal, reason_of
+    from workflows.approvals.notices import classify_transition, render_details
+    from workflows.shielded import finish_shielded
     from workflows.timeouts import LEDGER_RETRY, LEDGER_TIMEOUT
 
 T = TypeVar("T")
 
 _HASH = re.compile("[0-9a-f]{64}")
-_MOST_ID = 128
-_MOST_CLAIMS = 200
+_MAX_ID = 128
+_MAX_SIGNALS = 200
 """Maximum number of signals that are processed, which bounds the history."""
-_REQUEST_PATIENCE = timedelta(hours=1)
+_REQUEST_TIMEOUT = timedelta(hours=1)
 """Time after which an approval that is not in the ledger is given up: its requester died."""
 _DELIVERY_TIMEOUT = timedelta(seconds=30)
-_DELIVERY_PATIENCE = timedelta(hours=24)
+_DELIVERY_DEADLINE = timedelta(hours=24)
 """Time after which a notice to a webhook receiver is given up."""
 _DELIVERY_RETRY = RetryPolicy(
     initial_interval=timedelta(seconds=1), backoff_coefficient=2, maximum_interval=timedelta(hours=1)
@@ -49,7 +49,7 @@ _DELIVERY_RETRY = RetryPolicy(
 
 
 @workflow.defn(name="Approval")
-class Approval:
+class ApprovalWorkflow:
     """Serialises handlers and timers; each records in the ledger and continues from the state it returns.
 
     Signal handlers accept any number of arguments: an unexpected one would fail the workflow task for ever.
@@ -67,66 +67,66 @@ class Approval:
         self._recording = asyncio.Lock()
 
     @workflow.run
-    async def run(self, start: ApprovalStart) -> Decided:  # noqa: ARG002  (kept by `__init__`)
+    async def run(self, start: ApprovalStart) -> ApprovalDecision:  # noqa: ARG002  (kept by `__init__`)
         """Wait for the decision, signal the waiting workflow, and finish the delivery of notices."""
         try:
             if not self._is_recorded:
-                await finished(self._await_request())
-            self._show()
+                await finish_shielded(self._await_request())
+            self._update_details()
             if self._state.decided is None:
-                self._tell("requested")
+                self._send_notice("requested")
             while self._state.decided is None:
-                await self._next()
+                await self._wait_or_pass_time()
         except (asyncio.CancelledError, ActivityError):
             if workflow.cancellation_reason() is None or not self._is_recorded:
                 raise
-            await self._take_back("the approval's workflow was cancelled")
+            await self._record_withdrawal("the approval's workflow was cancelled")
         decided = self._state.decided
         if decided is None:
             raise ApplicationError("the ledger has no decision", type="INTERNAL_ERROR")
-        await self._wake(decided)
+        await self._signal_waiter(decided)
         await workflow.wait_condition(self._is_settled)
         return decided
 
     @workflow.update
-    async def decide(self, order: Order) -> ApprovalState:
+    async def decide(self, order: InstructionRef) -> ApprovalState:
         """Approve or reject, as an instruction says."""
         return await self._carry_out(order, ["approve", "reject"])
 
     @workflow.update
-    async def delegate(self, order: Order) -> ApprovalState:
+    async def delegate(self, order: InstructionRef) -> ApprovalState:
         """Delegate one's decision to another key, as an instruction says."""
         return await self._carry_out(order, ["delegate"])
 
     @workflow.update
-    async def escalate(self, order: Order) -> ApprovalState:
+    async def escalate(self, order: InstructionRef) -> ApprovalState:
         """Escalate, as an instruction says."""
         return await self._carry_out(order, ["escalate"])
 
     @decide.validator
-    def _check_decide(self, order: Order) -> None:
+    def _check_decide(self, order: InstructionRef) -> None:
         self._check(order)
 
     @delegate.validator
-    def _check_delegate(self, order: Order) -> None:
+    def _check_delegate(self, order: InstructionRef) -> None:
         self._check(order)
 
     @escalate.validator
-    def _check_escalate(self, order: Order) -> None:
+    def _check_escalate(self, order: InstructionRef) -> None:
         self._check(order)
 
     @workflow.signal
     async def approve(self, *arguments: Any) -> None:
         """Approve, from the Web UI or the command line: a comment, or `{comment, by, edited_content}`."""
-        await self._claim("approve", arguments)
+        await self._record_signal("approve", arguments)
 
     @workflow.signal
     async def reject(self, *arguments: Any) -> None:
         """Reject, from the Web UI or the command line: a comment, or `{comment, by}`."""
-        await self._claim("reject", arguments)
+        await self._record_signal("reject", arguments)
 
     @workflow.signal
-    async def carry(self, order: Order, verb: str) -> None:
+    async def carry(self, order: InstructionRef, verb: str) -> None:
         """Execute a command whose update got no answer; a command id is executed once."""
         if not workflow.patched("carry"):  # older workers ignored this signal: replays of their histories must, too
             return
@@ -139,7 +139,7 @@ class Approval:
     @workflow.signal
     async def withdraw(self, *arguments: Any) -> None:
         """Withdraw the approval because no workflow waits for it: `{reason}`, or the reason."""
-        await self._take_back(reason_of(arguments))
+        await self._record_withdrawal(reason_of(arguments))
 
     @workflow.query
     def state(self) -> ApprovalState:
@@ -152,20 +152,20 @@ class Approval:
             ApprovalActivities.await_request,
             self._ask.approval_id,
             start_to_close_timeout=LEDGER_TIMEOUT,
-            schedule_to_close_timeout=_REQUEST_PATIENCE,
+            schedule_to_close_timeout=_REQUEST_TIMEOUT,
             retry_policy=LEDGER_RETRY,
             summary="wait until the approval is recorded",
         )
         self._is_recorded = True
 
-    async def _recorded(self) -> None:
+    async def _wait_until_recorded(self) -> None:
         if not self._is_recorded:
             await workflow.wait_condition(lambda: self._is_recorded)
 
-    async def _next(self) -> None:
+    async def _wait_or_pass_time(self) -> None:
         """Wait for a state change, or record the next reminder, escalation or expiry when its time has come."""
         seen = self._state.version
-        what, at = due(self._state.expires_at, self._state.remind_at, self._state.escalate_at)
+        what, at = next_action(self._state.expires_at, self._state.remind_at, self._state.escalate_at)
         try:
             await workflow.wait_condition(
                 lambda: self._state.version != seen, timeout=max(at - workflow.now(), timedelta()), timeout_summary=what
@@ -173,31 +173,31 @@ class Approval:
         except TimeoutError:
             async with self._recording:
                 # with `seen` the ledger ignores this if a handler recorded something while the lock was awaited
-                passed = Passed(self._ask.approval_id, what, seen, workflow.now())
+                passed = DeadlineAction(self._ask.approval_id, what, seen, workflow.now())
                 await self._record(ApprovalActivities.pass_time, passed, what)
 
-    async def _carry_out(self, order: Order, verbs: list[str]) -> ApprovalState:
-        await self._recorded()
+    async def _carry_out(self, order: InstructionRef, verbs: list[str]) -> ApprovalState:
+        await self._wait_until_recorded()
         async with self._recording:
             if order.command_id in self._carried:
                 return self._state
             self._refuse_decided()  # it may have been decided while this command waited for the lock
-            ordered = Ordered(self._ask.approval_id, self._ask.owner, order, verbs, workflow.now())
+            ordered = RoutedInstruction(self._ask.approval_id, self._ask.owner, order, verbs, workflow.now())
             refusal = await self._record(ApprovalActivities.carry_out, ordered, " or ".join(verbs))
         if refusal is not None:
             raise ApplicationError(refusal.message, refusal.details, type=refusal.name, non_retryable=True)
         self._carried.add(order.command_id)
         return self._state
 
-    async def _claim(self, verdict: str, arguments: Sequence[Any]) -> None:
+    async def _record_signal(self, verdict: str, arguments: Sequence[Any]) -> None:
         self._claims += 1
-        if self._claims > _MOST_CLAIMS:
+        if self._claims > _MAX_SIGNALS:
             workflow.logger.warning("too many signals: %s is ignored", verdict)
             return
-        heard, ask = said(arguments), self._ask
-        await self._recorded()
+        heard, ask = parse_signal(arguments), self._ask
+        await self._wait_until_recorded()
         async with self._recording:
-            claim = Claimed(
+            claim = SignalDecision(
                 approval_id=ask.approval_id,
                 owner=ask.owner,
                 command_id=str(workflow.uuid4()),  # the same on every replay, unlike uuid.uuid4
@@ -213,33 +213,33 @@ class Approval:
             except FailureError as error:  # an unforeseen failure of a signal must not fail the workflow
                 workflow.logger.warning("the signal %s was not recorded: %s", verdict, error)
 
-    async def _take_back(self, reason: str) -> None:
-        await self._recorded()
+    async def _record_withdrawal(self, reason: str) -> None:
+        await self._wait_until_recorded()
         async with self._recording:
             if self._state.decided is None:
-                withdrawn = Withdrawn(self._ask.approval_id, self._ask.owner, reason, workflow.now())
+                withdrawn = ApprovalWithdrawal(self._ask.approval_id, self._ask.owner, reason, workflow.now())
                 await self._record(ApprovalActivities.withdraw, withdrawn, "withdraw")
 
     async def _record(
-        self, method: Callable[[ApprovalActivities, T], Stands], command: T, summary: str
-    ) -> Refusal | None:
+        self, method: Callable[[ApprovalActivities, T], ApprovalCommandResult], command: T, summary: str
+    ) -> ApprovalRefusal | None:
         """Record a command in the ledger and take over the state it returns. The caller holds `_recording`."""
         stands = await workflow.execute_activity_method(
             method, command, start_to_close_timeout=LEDGER_TIMEOUT, retry_policy=LEDGER_RETRY, summary=summary
         )
         before, self._state = self._state, stands.state
-        if what := happened(before, stands.state):
-            self._tell(what)
-        self._show()
+        if what := classify_transition(before, stands.state):
+            self._send_notice(what)
+        self._update_details()
         return stands.refusal
 
-    def _check(self, order: Order) -> None:
+    def _check(self, order: InstructionRef) -> None:
         """Reject a command that cannot be executed, before it is accepted.
 
         Raises:
             ApplicationError: the approval is decided (`AlreadyDecided`), or the command is malformed (`Invalid`).
         """
-        if not (_HASH.fullmatch(order.instruction_hash) and 0 < len(order.command_id) <= _MOST_ID):
+        if not (_HASH.fullmatch(order.instruction_hash) and 0 < len(order.command_id) <= _MAX_ID):
             raise ApplicationError("the command is malformed", type="Invalid", non_retryable=True)
         self._refuse_decided()
 
@@ -253,27 +253,27 @@ class Approval:
                 non_retryable=True,
             )
 
-    async def _wake(self, decided: Decided) -> None:
+    async def _signal_waiter(self, decided: ApprovalDecision) -> None:
         """Signal the waiting workflow's current run; a run that has ended needs no signal."""
         waiter = workflow.get_external_workflow_handle(self._ask.workflow_id)
         try:
-            await waiter.signal(WAITER, decided)
+            await waiter.signal(DECIDED_SIGNAL, decided)
         except FailureError as error:
             workflow.logger.info("no workflow waits as %s: %s", self._ask.workflow_id, error)
 
-    def _tell(self, what: str) -> None:
+    def _send_notice(self, what: str) -> None:
         """Start the delivery of a notice without waiting for it."""
         if self._tells:
-            notice = notice_of(self._ask, self._state, what, workflow.now())
+            notice = build_notification(self._ask, self._state, what, workflow.now())
             self._told.append(asyncio.create_task(self._deliver(notice)))
 
-    async def _deliver(self, notice: Notice) -> None:
+    async def _deliver(self, notice: WebhookNotification) -> None:
         try:
             outcome = await workflow.execute_activity_method(
                 ApprovalActivities.deliver_webhook,
                 notice,
                 start_to_close_timeout=_DELIVERY_TIMEOUT,
-                schedule_to_close_timeout=_DELIVERY_PATIENCE,
+                schedule_to_close_timeout=_DELIVERY_DEADLINE,
                 retry_policy=_DELIVERY_RETRY,
                 summary=notice.type,
             )
@@ -285,5 +285,5 @@ class Approval:
     def _is_settled(self) -> bool:
         return all(task.done() for task in self._told) and workflow.all_handlers_finished()
 
-    def _show(self) -> None:
-        workflow.set_current_details(details(self._ask, self._state))
+    def _update_details(self) -> None:
+        workflow.set_current_details(render_details(self._ask, self._state))

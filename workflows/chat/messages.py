@@ -6,14 +6,14 @@ Fields are added with defaults, never removed: recorded histories hold them.
 from dataclasses import dataclass, field
 
 from domain.chat import policy
-from domain.message_parts import Part
+from domain.message_parts import MessagePart
 
 MOVED = "Moved"
 """Error type of an update that the next run, which has started by then, will answer."""
 
 
 @dataclass(frozen=True)
-class Say:
+class ChatMessage:
     """A chat message by its ids. `again` is the turn whose failed answer is retried, `visit` the number of the attempt.
 
     With `parts` the message is composed of these; `shape` (with the `options` to choose from) is the required answer
@@ -29,7 +29,7 @@ class Say:
     because: str
     visit: int = 1
     again: int | None = None
-    parts: list[Part] = field(default_factory=list)
+    parts: list[MessagePart] = field(default_factory=list)
     shape: str | None = None
     options: list[str] = field(default_factory=list)
     tools: list[str] | None = None
@@ -55,11 +55,11 @@ class ChatStart:
     call_timeout_s: float = 120.0
     pause_s: float = 1.0
     turns_per_run: int = policy.TURNS_PER_RUN
-    queued: list[Say] = field(default_factory=list)
+    queued: list[ChatMessage] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
-class Said:
+class ChatResult:
     """The result of a message's attempt number `visit`; `code` and `error` explain a missing answer.
 
     `status` is `completed`, `failed`, `rejected`, or `awaiting_approval` while `approval_id` is undecided. `finish` is

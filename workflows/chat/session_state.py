@@ -15,7 +15,7 @@ from temporalio.client import (
 from temporalio.common import QueryRejectCondition
 from temporalio.service import RPCError, RPCStatusCode
 
-from workflows.chat.workflow import AgentChat
+from workflows.chat.workflow import ChatWorkflow
 
 QUERY_TIMEOUT = timedelta(seconds=1)
 _ACCEPTED = EventType.EVENT_TYPE_WORKFLOW_EXECUTION_UPDATE_ACCEPTED
@@ -25,7 +25,7 @@ _SIGNALED = EventType.EVENT_TYPE_WORKFLOW_EXECUTION_SIGNALED
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class SessionState:
     """What Temporal knows of a session: whether it `is_open`, and the messages accepted and not yet answered.
 
     None where nobody can say now.
@@ -35,25 +35,25 @@ class Standing:
     pending: int | None
 
 
-_CLOSED = Standing(is_open=False, pending=0)
+_CLOSED = SessionState(is_open=False, pending=0)
 
 
-async def standing_of(handle: WorkflowHandle[AgentChat, None]) -> Standing:
+async def query_state(handle: WorkflowHandle[ChatWorkflow, None]) -> SessionState:
     """Query the session's workflow for its state."""
     try:
         status = await handle.query(
-            AgentChat.status, reject_condition=QueryRejectCondition.NOT_OPEN, rpc_timeout=QUERY_TIMEOUT
+            ChatWorkflow.status, reject_condition=QueryRejectCondition.NOT_OPEN, rpc_timeout=QUERY_TIMEOUT
         )
     except WorkflowQueryRejectedError:
         return _CLOSED
     except WorkflowQueryFailedError:
-        return await _by_history(handle)
+        return await _read_history(handle)
     except RPCError as error:
-        return _CLOSED if error.status is RPCStatusCode.NOT_FOUND else await _by_history(handle)
-    return Standing(is_open=True, pending=status.pending)
+        return _CLOSED if error.status is RPCStatusCode.NOT_FOUND else await _read_history(handle)
+    return SessionState(is_open=True, pending=status.pending)
 
 
-async def _by_history(handle: WorkflowHandle[Any, Any]) -> Standing:
+async def _read_history(handle: WorkflowHandle[Any, Any]) -> SessionState:
     """Derive the state from the workflow's history, for when no worker can answer the query.
 
     A delivered message that a worker has processed counts as begun, so the ledger has it.
@@ -69,5 +69,5 @@ async def _by_history(handle: WorkflowHandle[Any, Any]) -> Standing:
             signal = event.workflow_execution_signaled_event_attributes.signal_name
             kinds[event.event_type] += event.event_type != _SIGNALED or signal == "deliver"
     except RPCError:
-        return Standing(is_open=None, pending=None)
-    return Standing(is_open=True, pending=kinds[_ACCEPTED] - kinds[_COMPLETED] + kinds[_SIGNALED])
+        return SessionState(is_open=None, pending=None)
+    return SessionState(is_open=True, pending=kinds[_ACCEPTED] - kinds[_COMPLETED] + kinds[_SIGNALED])

@@ -4,14 +4,14 @@ from temporalio import workflow
 
 with workflow.unsafe.imports_passed_through():
     from activities.chat.activities import TurnRef
-    from activities.chat.messages import Thought
-    from workflows.chat.messages import Said, Say
-    from workflows.turn.types import Remembered, Taken
+    from activities.chat.messages import StepRequest
+    from workflows.chat.messages import ChatMessage, ChatResult
+    from workflows.turn.types import ConversationMemory, TurnResult
 
 
-def thought_of(turn: TurnRef, say: Say, remembered: Remembered) -> Thought:
+def thought_of(turn: TurnRef, say: ChatMessage, remembered: ConversationMemory) -> StepRequest:
     """Return the turn that a message asks for."""
-    return Thought(
+    return StepRequest(
         turn=turn,
         visit=say.visit,
         first=remembered.first,
@@ -24,9 +24,9 @@ def thought_of(turn: TurnRef, say: Say, remembered: Remembered) -> Thought:
     )
 
 
-def said(turn: TurnRef, visit: int, taken: Taken) -> Said:
+def to_chat_result(turn: TurnRef, visit: int, taken: TurnResult) -> ChatResult:
     """Return the chat result of a turn."""
-    return Said(
+    return ChatResult(
         turn=turn.turn,
         status=taken.status,
         reply_hash=taken.reply_hash,

@@ -9,42 +9,42 @@ from temporalio import workflow
 from temporalio.exceptions import ActivityError, ApplicationError, FailureError
 
 with workflow.unsafe.imports_passed_through():
-    from activities.chat.activities import ChatActivities, Ending, Head, Opening, TurnRef
+    from activities.chat.activities import ChatActivities, EndSessionRequest, OpenSessionRequest, SessionHead, TurnRef
     from domain.chat import policy
     from domain.chat.events import FailureCode
-    from workflows.approvals.waiting import Holds
-    from workflows.chat.message_queue import Messages, Waiting
-    from workflows.chat.messages import MOVED, ChatStart, ChatStatus, Said, Say
-    from workflows.chat.turn_result import said, thought_of
+    from workflows.approvals.waiting import ApprovalWaits
+    from workflows.chat.message_queue import MessageQueue, QueuedMessage
+    from workflows.chat.messages import MOVED, ChatMessage, ChatResult, ChatStart, ChatStatus
+    from workflows.chat.turn_result import thought_of, to_chat_result
     from workflows.timeouts import LEDGER_RETRY, LEDGER_TIMEOUT
     from workflows.turn.failures import is_revoked
-    from workflows.turn.turn import Turns
-    from workflows.turn.types import REVOKED, Remembered
+    from workflows.turn.turn import TurnRunner
+    from workflows.turn.types import REVOKED, ConversationMemory
 
 
-_OVER = "this session has ended"
-_MOST_VISITS = 1_000_000
+_SESSION_ENDED = "this session has ended"
+_MAX_ATTEMPTS = 1_000_000
 
 
 @workflow.defn(name="AgentChat")
-class AgentChat:
+class ChatWorkflow:
     """Queues messages in its handlers; the main loop answers them one by one."""
 
     @workflow.init
     def __init__(self, start: ChatStart) -> None:
         self._start = start
-        self._head: Head | None = None
-        self._messages = Messages(start.queued)
+        self._head: SessionHead | None = None
+        self._messages = MessageQueue(start.queued)
         self._arriving = 0
         self._ending = 0
         self._turn = 0
         self._turns_of_run = 0
-        self._holds = Holds()
-        self._answering: Waiting | None = None
-        self._turns = Turns(
-            "", start.call_timeout_s, start.pause_s, start.project_id, holds=self._holds, on_hold=self._held
+        self._holds = ApprovalWaits()
+        self._answering: QueuedMessage | None = None
+        self._turns = TurnRunner(
+            "", start.call_timeout_s, start.pause_s, start.project_id, holds=self._holds, on_hold=self._on_approval_wait
         )
-        self._remembered = Remembered()
+        self._remembered = ConversationMemory()
         self._ended = False
         self._is_closing = False
         self._idle = False
@@ -56,25 +56,25 @@ class AgentChat:
         """Answer messages until the session ends or is idle; then end, or continue as new."""
         try:
             await self._open(start)
-            await self._converse()
+            await self._answer_messages()
         except (asyncio.CancelledError, ActivityError):
             if workflow.cancellation_reason() is None:
                 raise
-            await self._stop()
+            await self._fail_open_messages()
             raise asyncio.CancelledError from None
         queued = [waiting.say for waiting in self._messages.queue]
         if queued or not (self._ended or self._idle):
             workflow.continue_as_new(replace(start, queued=queued))
 
     @workflow.update
-    async def say(self, say: Say) -> Said:
+    async def say(self, say: ChatMessage) -> ChatResult:
         """Queue a message and wait for its result. A repeated message gets the same answer."""
         self._arriving += 1
-        await self._opened()
+        await self._wait_until_open()
         self._arriving -= 1
-        if said := self._messages.answer(say.message_id):
+        if said := self._messages.find_answer(say.message_id):
             return said
-        waiting = self._messages.known(say)
+        waiting = self._messages.find_attempt(say)
         if waiting is None:
             self._admit(say)
             waiting = self._messages.add(say)
@@ -86,16 +86,16 @@ class AgentChat:
         return waiting.said
 
     @workflow.signal
-    def deliver(self, say: Say) -> None:
+    def deliver(self, say: ChatMessage) -> None:
         """Queue a message without waiting. It is answered once, even if its update arrives too."""
         if not workflow.patched("signals"):  # older workers ignored this signal: replays of their histories must, too
             return
-        self._messages.hand_over(replace(say, refusal=_OVER) if self._is_closing else say)
+        self._messages.hold_delivered(replace(say, refusal=_SESSION_ENDED) if self._is_closing else say)
         if self._head is not None:
-            self._messages.take_over(self._checked)
+            self._messages.queue_delivered(self._check_delivered)
 
     @workflow.signal
-    async def close(self, ending: Ending) -> None:
+    async def close(self, ending: EndSessionRequest) -> None:
         """End the session without waiting."""
         if not workflow.patched("signals"):
             return
@@ -107,23 +107,23 @@ class AgentChat:
             workflow.logger.warning("the session was not ended: %s", error)
 
     @workflow.update
-    async def end(self, ending: Ending) -> None:
+    async def end(self, ending: EndSessionRequest) -> None:
         """End the session; messages accepted before are still answered. Idempotent."""
         await self._end(ending)
 
     @workflow.signal
     def approval_decided(self, *arguments: Any) -> None:
         """Report that an approval of a turn was decided."""
-        self._holds.decided(*arguments)
+        self._holds.on_decision_signal(*arguments)
 
     @workflow.query
     def status(self) -> ChatStatus:
         """Return the state of this run."""
-        pending = self._arriving + self._messages.unanswered
+        pending = self._arriving + self._messages.unanswered_count
         return ChatStatus(pending, self._turn, self._ended, self._head.key_id if self._head else self._start.key_id)
 
-    async def _end(self, ending: Ending) -> None:
-        await self._opened()
+    async def _end(self, ending: EndSessionRequest) -> None:
+        await self._wait_until_open()
         self._ending += 1
         try:
             await workflow.execute_activity_method(
@@ -136,32 +136,34 @@ class AgentChat:
         finally:
             self._ending -= 1
         self._ended = True
-        self._show("ended")
+        self._update_details("ended")
 
-    async def _converse(self) -> None:
-        self._watch_idleness(policy.IDLE)
-        while not self._may_leave():
-            await workflow.wait_condition(lambda: self._messages.has_news or self._may_leave())
+    async def _answer_messages(self) -> None:
+        self._watch_idleness(policy.IDLE_TIMEOUT)
+        while not self._is_done():
+            await workflow.wait_condition(lambda: self._messages.has_pending or self._is_done())
             while self._messages.queue and not self._is_long():
                 await self._answer(self._messages.queue.popleft())
                 if workflow.cancellation_reason() is not None:  # one that arrives with the answer raises nothing
                     raise asyncio.CancelledError
-            self._messages.leave_to_the_next_run()
+            self._messages.move_to_next_run()
 
-    async def _stop(self) -> None:
+    async def _fail_open_messages(self) -> None:
         """Fail the open messages after a cancellation, so that their callers get a result."""
         self._stopped = True
         await self._holds.withdraw("the chat was cancelled")
-        for waiting in self._messages.open():
+        for waiting in self._messages.list_open():
             turn = waiting.turn or self._begin(waiting)
-            waiting.said = await self._give_up(turn, waiting.say.visit, "SERVICE_UNAVAILABLE", "the chat was cancelled")
+            waiting.said = await self._fail_turn(
+                turn, waiting.say.visit, "SERVICE_UNAVAILABLE", "the chat was cancelled"
+            )
         await workflow.wait_condition(workflow.all_handlers_finished)
 
-    def _may_leave(self) -> bool:
+    def _is_done(self) -> bool:
         """Return whether the run can end: it is over, and neither queue nor handlers hold a message."""
-        return self._over() and not self._messages.has_news and workflow.all_handlers_finished()
+        return self._is_over() and not self._messages.has_pending and workflow.all_handlers_finished()
 
-    def _over(self) -> bool:
+    def _is_over(self) -> bool:
         return self._ended or self._idle or self._is_long()
 
     def _is_long(self) -> bool:
@@ -176,7 +178,7 @@ class AgentChat:
         """Load the session's state from the ledger: an earlier run may have ended long ago."""
         head = await workflow.execute_local_activity_method(
             ChatActivities.open_session,
-            Opening(
+            OpenSessionRequest(
                 session_id=start.session_id,
                 agent_id=start.agent_id,
                 key_id=start.key_id,
@@ -191,19 +193,19 @@ class AgentChat:
         project_id = head.project_id or start.project_id
         self._turns = replace(self._turns, model_queue=head.model_queue, project_id=project_id)
         self._turn, self._ended = head.turn, head.ended
-        self._remembered = Remembered(head.first, head.summary_hash, head.lineage)
+        self._remembered = ConversationMemory(head.first, head.summary_hash, head.lineage)
         for turn in head.recent:
-            self._messages.recall(turn)
+            self._messages.restore(turn)
         self._head = head
-        self._messages.take_over(self._checked)
-        self._show("ended" if head.ended else "waiting for a message")
+        self._messages.queue_delivered(self._check_delivered)
+        self._update_details("ended" if head.ended else "waiting for a message")
 
-    async def _opened(self) -> None:
+    async def _wait_until_open(self) -> None:
         await workflow.wait_condition(lambda: self._head is not None or self._stopped)
         if self._stopped:
             raise ApplicationError("the chat was cancelled", type="SERVICE_UNAVAILABLE", non_retryable=True)
 
-    def _checked(self, say: Say) -> Say | None:
+    def _check_delivered(self, say: ChatMessage) -> ChatMessage | None:
         """A delivered message. What is refused gets a failed turn, or nothing at all where it names no turn."""
         try:
             self._admit(say, is_delivered=True)
@@ -211,14 +213,14 @@ class AgentChat:
             return None if refusal.type == "NotFound" else replace(say, refusal=refusal.message)
         return say
 
-    def _admit(self, say: Say, *, is_delivered: bool = False) -> None:
+    def _admit(self, say: ChatMessage, *, is_delivered: bool = False) -> None:
         head = self._head
         if head is None:
             raise ApplicationError("there is no such session", type="NotFound", non_retryable=True)
-        if not self._has_place(say):  # an unchecked turn number would be used to read the turns before it
+        if not self._has_valid_turn(say):  # an unchecked turn number would be used to read the turns before it
             raise ApplicationError("the session has no such turn", type="NotFound", non_retryable=True)
         if self._ended:
-            raise ApplicationError(_OVER, type="Conflict", non_retryable=True)
+            raise ApplicationError(_SESSION_ENDED, type="Conflict", non_retryable=True)
         if self._holds.waiting and not is_delivered:  # delivered ones were accepted already
             raise ApplicationError(
                 f"this session waits for {', '.join(sorted(self._holds.waiting))}", type="Conflict", non_retryable=True
@@ -226,23 +228,23 @@ class AgentChat:
         if head.agent_id != say.agent_id:
             raise ApplicationError(f"this session is with {head.agent_id}", type="Conflict", non_retryable=True)
 
-    def _has_place(self, say: Say) -> bool:
+    def _has_valid_turn(self, say: ChatMessage) -> bool:
         """Return whether a retry names a turn that has begun and a valid attempt number."""
-        return 1 <= say.visit <= _MOST_VISITS and (say.again is None or 1 <= say.again <= self._turn)
+        return 1 <= say.visit <= _MAX_ATTEMPTS and (say.again is None or 1 <= say.again <= self._turn)
 
-    async def _answer(self, waiting: Waiting) -> None:
+    async def _answer(self, waiting: QueuedMessage) -> None:
         """Run one turn: steps until there is an answer, or a recorded failure."""
         turn, say = self._begin(waiting), waiting.say
-        self._show(f"answering turn {turn.turn}")
+        self._update_details(f"answering turn {turn.turn}")
         if say.refusal is not None:
-            waiting.said = await self._give_up(turn, say.visit, "CONFLICT", say.refusal)
+            waiting.said = await self._fail_turn(turn, say.visit, "CONFLICT", say.refusal)
             if waiting.said.status == REVOKED:
                 self._drop(waiting, turn)
             return
         self._answering = waiting
-        taken = await self._turns.take(thought_of(turn, say, self._remembered), hold=say.hold)
+        taken = await self._turns.run(thought_of(turn, say, self._remembered), hold=say.hold)
         self._answering = None
-        waiting.said = said(turn, say.visit, taken)
+        waiting.said = to_chat_result(turn, say.visit, taken)
         if taken.status == REVOKED:
             self._drop(waiting, turn)
             return
@@ -250,26 +252,26 @@ class AgentChat:
             self._messages.complete(waiting, waiting.said)
             self._remembered = await self._turns.summarise(turn, taken.answer, self._remembered)
         self._last_at = workflow.now()
-        self._messages.forget()
-        self._show("waiting for a message")
+        self._messages.trim()
+        self._update_details("waiting for a message")
 
-    def _drop(self, waiting: Waiting, turn: TurnRef) -> None:
+    def _drop(self, waiting: QueuedMessage, turn: TurnRef) -> None:
         """Forget a revoked message. Its turn number goes to the next message."""
         self._messages.drop(waiting)
         if waiting.say.again is None:
             self._turn = turn.turn - 1
         workflow.logger.warning("message %s was revoked before it arrived", turn.message_id)
-        self._show(f"waiting for a message; `{turn.message_id}` was revoked before it arrived")
+        self._update_details(f"waiting for a message; `{turn.message_id}` was revoked before it arrived")
 
-    def _held(self, approval_id: str) -> None:
+    def _on_approval_wait(self, approval_id: str) -> None:
         """Tell the waiting caller that the answer awaits approval."""
         if self._answering is not None:
-            self._answering.hold(approval_id)
-        self._show(f"waiting for `{approval_id}`")
+            self._answering.mark_awaiting_approval(approval_id)
+        self._update_details(f"waiting for `{approval_id}`")
 
-    def _begin(self, waiting: Waiting) -> TurnRef:
+    def _begin(self, waiting: QueuedMessage) -> TurnRef:
         """Return the turn of a message: a new one, or that of an earlier attempt."""
-        say = waiting.say = self._messages.placed(waiting.say)
+        say = waiting.say = self._messages.keep_turn(waiting.say)
         self._turn = max(self._turn, say.again or self._turn + 1)
         self._turns_of_run += 1
         waiting.turn = TurnRef(
@@ -284,26 +286,26 @@ class AgentChat:
         )
         return waiting.turn
 
-    async def _give_up(self, turn: TurnRef, visit: int, code: FailureCode, message: str) -> Said:
+    async def _fail_turn(self, turn: TurnRef, visit: int, code: FailureCode, message: str) -> ChatResult:
         try:
-            await self._turns.give_up(turn, visit, code, message)
+            await self._turns.fail_turn(turn, visit, code, message)
         except ActivityError as error:
             if not is_revoked(error):
                 raise
-            return Said(turn.turn, REVOKED, code="SERVICE_UNAVAILABLE", visit=visit, because=turn.because)
-        return Said(turn.turn, "failed", code=code, error=message, visit=visit, because=turn.because)
+            return ChatResult(turn.turn, REVOKED, code="SERVICE_UNAVAILABLE", visit=visit, because=turn.because)
+        return ChatResult(turn.turn, "failed", code=code, error=message, visit=visit, because=turn.because)
 
     def _watch_idleness(self, after: timedelta) -> None:
-        asyncio.get_running_loop().call_later(after.total_seconds(), self._look)
+        asyncio.get_running_loop().call_later(after.total_seconds(), self._check_idleness)
 
-    def _look(self) -> None:
+    def _check_idleness(self) -> None:
         quiet = workflow.now() - self._last_at
-        if quiet < policy.IDLE or self._messages.queue:
-            self._watch_idleness(max(policy.IDLE - quiet, timedelta(minutes=1)))
+        if quiet < policy.IDLE_TIMEOUT or self._messages.queue:
+            self._watch_idleness(max(policy.IDLE_TIMEOUT - quiet, timedelta(minutes=1)))
         else:
             self._idle = True
 
-    def _show(self, doing: str) -> None:
+    def _update_details(self, doing: str) -> None:
         workflow.set_current_details(
             f"**{self._start.agent_id}** · {doing}\n\nsession `{self._start.session_id}` · turn {self._turn}"
         )

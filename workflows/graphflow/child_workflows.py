@@ -7,17 +7,17 @@ from temporalio.exceptions import FailureError
 from temporalio.workflow import ChildWorkflowCancellationType, ParentClosePolicy
 
 with workflow.unsafe.imports_passed_through():
-    from activities.graphflow.messages import Begun, Ending, RunAsked, RunOver, Spot
-    from activities.swarm.activities import Asked
+    from activities.graphflow.messages import AttemptStart, EndNodeRequest, NodeAttempt, RunEnd, RunRequest
+    from activities.swarm.activities import SwarmRunRequest
     from workflows.graphflow.messages import GraphStart
-    from workflows.graphflow.task_helpers import is_being_stopped, is_cancellation, why
-    from workflows.search_attributes import attributes
-    from workflows.swarm.messages import SwarmOver, SwarmStart
-    from workflows.swarm.workflow import Swarm
-    from workflows.turn.turn import Turns
+    from workflows.graphflow.task_helpers import describe_failure, is_being_stopped, is_cancellation
+    from workflows.search_attributes import build_search_attributes
+    from workflows.swarm.messages import SwarmEnd, SwarmStart
+    from workflows.swarm.workflow import SwarmWorkflow
+    from workflows.turn.turn import TurnRunner
 
 
-async def swarm(spot: Spot, asked: Asked, turns: Turns) -> Ending:
+async def run_swarm(spot: NodeAttempt, asked: SwarmRunRequest, turns: TurnRunner) -> EndNodeRequest:
     """Run a swarm as a child workflow; its result ends the node.
 
     Raises:
@@ -25,12 +25,12 @@ async def swarm(spot: Spot, asked: Asked, turns: Turns) -> Ending:
     """
     try:
         over = await workflow.execute_child_workflow(
-            Swarm.run,
+            SwarmWorkflow.run,
             SwarmStart(asked, turns.call_timeout_s, turns.pause_s),
             id=asked.task_id,
             cancellation_type=ChildWorkflowCancellationType.WAIT_CANCELLATION_COMPLETED,
             parent_close_policy=ParentClosePolicy.REQUEST_CANCEL,
-            search_attributes=attributes(
+            search_attributes=build_search_attributes(
                 "swarm",
                 of=asked.task_id,
                 agent_id=asked.coordinator.agent_id,
@@ -40,13 +40,13 @@ async def swarm(spot: Spot, asked: Asked, turns: Turns) -> Ending:
             static_summary=f"Swarm, {asked.mode}, of {spot.asked.execution_id}: {spot.node}"[:160],
         )
     except FailureError as error:
-        return _broken(spot, error)
+        return _end_failed(spot, error)
     if over.status == "completed":
-        return Ending(spot, "completed", "swarm", over.result_hash, owner=asked.task_id)
-    return _incomplete(spot, over)
+        return EndNodeRequest(spot, "completed", "swarm", over.result_hash, owner=asked.task_id)
+    return _end_incomplete(spot, over)
 
 
-async def run(spot: Spot, begun: Begun, turns: Turns) -> Ending:
+async def run_subgraph(spot: NodeAttempt, begun: AttemptStart, turns: TurnRunner) -> EndNodeRequest:
     """Run another graph as a child workflow; its output ends the node.
 
     Raises:
@@ -54,16 +54,18 @@ async def run(spot: Spot, begun: Begun, turns: Turns) -> Ending:
     """
     asked = begun.run
     if asked is None:
-        return Ending(spot, "failed", code="UNSUPPORTED_NODE", error=f"a {begun.type} node cannot be executed here")
+        return EndNodeRequest(
+            spot, "failed", code="UNSUPPORTED_NODE", error=f"a {begun.type} node cannot be executed here"
+        )
     try:
         over = await workflow.execute_child_workflow(
             "GraphRun",
             GraphStart(asked, turns.call_timeout_s, turns.pause_s),
             id=asked.execution_id,
-            result_type=RunOver,
+            result_type=RunEnd,
             cancellation_type=ChildWorkflowCancellationType.WAIT_CANCELLATION_COMPLETED,
             parent_close_policy=ParentClosePolicy.REQUEST_CANCEL,
-            search_attributes=attributes(
+            search_attributes=build_search_attributes(
                 "graph",
                 of=asked.execution_id,
                 agent_id=asked.workflow_id,
@@ -73,50 +75,50 @@ async def run(spot: Spot, begun: Begun, turns: Turns) -> Ending:
             static_summary=f"Workflow {asked.workflow_id}, of {spot.asked.execution_id}: {spot.node}"[:160],
         )
     except FailureError as error:
-        return _broken(spot, error)
+        return _end_failed(spot, error)
     if over.status == "completed":
-        return Ending(spot, "completed", "run", over.output_hash, owner=asked.execution_id)
-    return _incomplete(spot, over)
+        return EndNodeRequest(spot, "completed", "run", over.output_hash, owner=asked.execution_id)
+    return _end_incomplete(spot, over)
 
 
-async def undone(spot: Spot, children: Sequence[RunAsked], turns: Turns) -> Ending:
+async def undo_children(spot: NodeAttempt, children: Sequence[RunRequest], turns: TurnRunner) -> EndNodeRequest:
     """Undo completed child executions one after the other; a failure does not skip the rest.
 
     Raises:
         FailureError: this task was cancelled.
     """
-    left = [over for asked in children if (over := await _undone(spot, asked, turns)) is not None]
-    return left[0] if left else Ending(spot, "completed")
+    left = [over for asked in children if (over := await _undo_child(spot, asked, turns)) is not None]
+    return left[0] if left else EndNodeRequest(spot, "completed")
 
 
-async def _undone(spot: Spot, asked: RunAsked, turns: Turns) -> Ending | None:
+async def _undo_child(spot: NodeAttempt, asked: RunRequest, turns: TurnRunner) -> EndNodeRequest | None:
     """Undo one child execution; None if nothing is left to undo."""
     try:
         over = await workflow.execute_child_workflow(
             "GraphRun",
             GraphStart(asked, turns.call_timeout_s, turns.pause_s, undo=True),
             id=f"{asked.execution_id}/undo",
-            result_type=RunOver,
+            result_type=RunEnd,
             cancellation_type=ChildWorkflowCancellationType.WAIT_CANCELLATION_COMPLETED,
             parent_close_policy=ParentClosePolicy.REQUEST_CANCEL,
             static_summary=f"Undoing {asked.workflow_id}, of {spot.asked.execution_id}: {spot.node}"[:160],
         )
     except FailureError as error:
-        return _broken(spot, error)
-    return None if over.status == "completed" else _incomplete(spot, over)
+        return _end_failed(spot, error)
+    return None if over.status == "completed" else _end_incomplete(spot, over)
 
 
-def _incomplete(spot: Spot, over: SwarmOver | RunOver) -> Ending:
+def _end_incomplete(spot: NodeAttempt, over: SwarmEnd | RunEnd) -> EndNodeRequest:
     """Return the node's end for a child that ended without completing."""
     status = "rejected" if over.status == "rejected" else "failed"
-    return Ending(spot, status, code=over.code or over.status.upper(), error=over.reason or over.status)
+    return EndNodeRequest(spot, status, code=over.code or over.status.upper(), error=over.reason or over.status)
 
 
-def _broken(spot: Spot, error: FailureError) -> Ending:
+def _end_failed(spot: NodeAttempt, error: FailureError) -> EndNodeRequest:
     """Return the node's end for a child that failed; one that somebody else cancelled counts as failed."""
     if is_cancellation(error):
         if is_being_stopped():
             raise error
-        return Ending(spot, "failed", code="CANCELLED", error="its child workflow was cancelled")
-    code, message = why(error)
-    return Ending(spot, "failed", code=code, error=message)
+        return EndNodeRequest(spot, "failed", code="CANCELLED", error="its child workflow was cancelled")
+    code, message = describe_failure(error)
+    return EndNodeRequest(spot, "failed", code=code, error=message)

@@ -5,12 +5,12 @@ from datetime import datetime, timedelta
 
 from temporalio import workflow
 
-STOPS = "waits-stop-while-paused"
+PATCH_STOP_WAITS = "waits-stop-while-paused"
 """Patch id. In executions that were paused before this change, waits went on during a pause."""
 
 
 @dataclass
-class Clock:
+class PauseClock:
     """Tracks pauses. `late` is by how many seconds each iteration's wait ends later.
 
     A waiting node has to re-read its deadline when the clock stops or resumes.
@@ -22,12 +22,12 @@ class Clock:
 
     def stop(self) -> None:
         """Stop the clock: the execution is paused."""
-        if self._stopped_at is None and workflow.patched(STOPS):
+        if self._stopped_at is None and workflow.patched(PATCH_STOP_WAITS):
             self._stopped_at = workflow.now()
 
-    def go_on(self) -> None:
+    def resume(self) -> None:
         """Resume the clock and add the pause to the waits that it delayed."""
-        self.late |= self.carried()
+        self.late |= self.current_delays()
         self._stopped_at = None
 
     def is_stopped(self) -> bool:
@@ -41,15 +41,15 @@ class Clock:
         """End the wait of an iteration."""
         self._since.pop(visit, None)
 
-    def shifted(self, visit: str, moment: datetime | None) -> datetime | None:
+    def shift(self, visit: str, moment: datetime | None) -> datetime | None:
         """Return the moment at which a wait ends, delayed by the pauses."""
         return None if moment is None else moment + timedelta(seconds=self.late.get(visit, 0))
 
-    def carried(self) -> dict[str, float]:
+    def current_delays(self) -> dict[str, float]:
         """Return the delay of each current wait in seconds, the running pause included."""
-        return {visit: self.late.get(visit, 0) + self._stood(since) for visit, since in self._since.items()}
+        return {visit: self.late.get(visit, 0) + self._paused_seconds(since) for visit, since in self._since.items()}
 
-    def _stood(self, since: datetime) -> float:
+    def _paused_seconds(self, since: datetime) -> float:
         if self._stopped_at is None:
             return 0.0
         return (workflow.now() - max(since, self._stopped_at)).total_seconds()

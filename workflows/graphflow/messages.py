@@ -5,12 +5,12 @@ Fields are added with defaults, never removed: recorded histories hold them.
 
 from dataclasses import dataclass, field
 
-from activities.graphflow.messages import Request, RunAsked, Spot
-from domain.graphflow.execution.scheduler import State, Visit
+from activities.graphflow.messages import NodeAttempt, RunControlRequest, RunRequest
+from domain.graphflow.execution.scheduler import NodeIteration, ScheduleState
 
 
 @dataclass(frozen=True)
-class Heard:
+class ExecutionEvent:
     """An event for an execution: `payload_hash` is a text (JSON) of it. Each wait takes one event of its name."""
 
     event_id: str
@@ -19,18 +19,18 @@ class Heard:
 
 
 @dataclass(frozen=True)
-class Carried:
+class CarriedState:
     """The state that an execution carries along when it continues as new.
 
     `attempts` are the failed attempts of running nodes, `kept` the nodes whose output is kept, and `late` the seconds
     by which waits end later because of pauses.
     """
 
-    state: State
-    completed: list[Visit] = field(default_factory=list)
+    state: ScheduleState
+    completed: list[NodeIteration] = field(default_factory=list)
     attempts: dict[str, int] = field(default_factory=dict)
     skipped: list[str] = field(default_factory=list)
-    heard: list[Heard] = field(default_factory=list)
+    heard: list[ExecutionEvent] = field(default_factory=list)
     known_events: list[str] = field(default_factory=list)
     paused: bool = False
     kept: list[str] = field(default_factory=list)
@@ -46,11 +46,11 @@ class GraphStart:
     a completed execution is undone, because the execution that it is a node of has failed.
     """
 
-    asked: RunAsked
+    asked: RunRequest
     call_timeout_s: float = 120.0
     pause_s: float = 1.0
-    reopen: Request | None = None
-    carried: Carried | None = None
+    reopen: RunControlRequest | None = None
+    carried: CarriedState | None = None
     events_per_run: int = 1_000
     undo: bool = False
 
@@ -59,7 +59,7 @@ class GraphStart:
 class ItemsStart:
     """The input of a part of a map: `count` items from `first` on, `parallel` at a time; `agents` answer them."""
 
-    spot: Spot
+    spot: NodeAttempt
     first: int
     count: int
     parallel: int
@@ -71,7 +71,7 @@ class ItemsStart:
 
 
 @dataclass(frozen=True)
-class ItemsOver:
+class ItemsEnd:
     """The result of a part of a map: the first failure that counts, if any."""
 
     code: str | None = None

@@ -9,39 +9,48 @@ from temporalio import workflow
 from temporalio.exceptions import FailureError
 
 with workflow.unsafe.imports_passed_through():
-    from activities.graphflow.messages import Begun, Ended, Ending, RunAsked, RunBegun, RunOver, Spot, Undone
+    from activities.graphflow.messages import (
+        AttemptEnd,
+        AttemptStart,
+        CompensationResult,
+        EndNodeRequest,
+        NodeAttempt,
+        RunEnd,
+        RunRequest,
+        RunStart,
+    )
     from activities.graphflow.node_activities import NodeActivities
     from activities.graphflow.node_end import FINAL
     from domain.graphflow.definition.graph import GraphNode
     from domain.graphflow.definition.node_types import LONGEST_PAUSE_S
-    from domain.graphflow.execution.scheduler import Visit
-    from workflows.graphflow.clock import Clock
-    from workflows.graphflow.map_node import ended, mapped
-    from workflows.graphflow.messages import Heard
-    from workflows.graphflow.node_work import Work
-    from workflows.graphflow.progress import Board
-    from workflows.graphflow.task_helpers import is_cancellation, why, within
+    from domain.graphflow.execution.scheduler import NodeIteration
+    from workflows.graphflow.clock import PauseClock
+    from workflows.graphflow.map_node import record_end, run_map
+    from workflows.graphflow.messages import ExecutionEvent
+    from workflows.graphflow.node_work import NodeExecutor
+    from workflows.graphflow.progress import RunProgress
+    from workflows.graphflow.task_helpers import describe_failure, is_cancellation, run_within
     from workflows.timeouts import LEDGER_RETRY, LEDGER_TIMEOUT
 
-_MOST_KNOWN = 200
-IN_ONE = "agents-answer-in-one"
+_MAX_KNOWN = 200
+PATCH_ANSWER_IN_ONE = "agents-answer-in-one"
 """Patch id. Older executions begin and end an agent's node in activities of their own."""
 
 
 @dataclass
-class Events:
+class EventQueue:
     """Events that no wait has taken yet. A repeated event is ignored. `frozen`: none can be taken now."""
 
-    heard: deque[Heard] = field(default_factory=deque)
-    known: deque[str] = field(default_factory=lambda: deque(maxlen=_MOST_KNOWN))
+    heard: deque[ExecutionEvent] = field(default_factory=deque)
+    known: deque[str] = field(default_factory=lambda: deque(maxlen=_MAX_KNOWN))
     frozen: bool = False
 
-    def hear(self, event: Heard) -> None:
+    def add(self, event: ExecutionEvent) -> None:
         if event.event_id not in self.known:
             self.known.append(event.event_id)
             self.heard.append(event)
 
-    def take(self, name: str) -> Heard | None:
+    def take(self, name: str) -> ExecutionEvent | None:
         """Remove and return the oldest event of this name."""
         found = next((event for event in self.heard if event.name == name), None) if not self.frozen else None
         if found is not None:
@@ -53,24 +62,24 @@ class Events:
 
 
 @dataclass(frozen=True)
-class Visits:
+class NodeRunner:
     """Runs the iterations of nodes. `asked` is the execution's input."""
 
-    asked: RunAsked
-    board: Board
-    work: Work
-    events: Events
-    clock: Clock = field(default_factory=Clock)
+    asked: RunRequest
+    board: RunProgress
+    work: NodeExecutor
+    events: EventQueue
+    clock: PauseClock = field(default_factory=PauseClock)
 
-    async def take(self, visit: Visit) -> Ended:
+    async def run(self, visit: NodeIteration) -> AttemptEnd:
         """Attempt a node until it has ended for good."""
         spec, had = self.board.spec(visit.node), self.board.attempts.get(visit.node, 0)
         pause = spec.pause_s
         for attempt in range(had + 1, had + spec.attempts + 1):
             skipped = [*self.board.skipped]
-            spot = Spot(self.asked, visit.node, visit.visit, attempt, skipped=skipped, now=workflow.now())
+            spot = NodeAttempt(self.asked, visit.node, visit.visit, attempt, skipped=skipped, now=workflow.now())
             tried = await self._try(spot, spec, again=attempt < had + spec.attempts)
-            self.board.recorded(skipped)
+            self.board.mark_recorded(skipped)
             if tried.status == "completed" or tried.final:
                 break
             self.board.attempts[visit.node] = attempt
@@ -79,41 +88,41 @@ class Visits:
             pause = min(pause * spec.backoff, LONGEST_PAUSE_S)
         return tried
 
-    async def undo(self, visit: Visit) -> bool:
+    async def undo(self, visit: NodeIteration) -> bool:
         """Undo a node's work; False if it could not be undone, which is recorded."""
-        spot = Spot(self.asked, visit.node, visit.visit, 1, undo=True)
+        spot = NodeAttempt(self.asked, visit.node, visit.visit, 1, undo=True)
         self.board.mark(visit.node, "is being undone")
         try:
-            begun = await self.work.begun(spot)
+            begun = await self.work.begin(spot)
             if begun.undo == []:
                 return True  # the child execution has nothing to undo
-            ending = await self.work.done(spot, begun)
+            ending = await self.work.execute(spot, begun)
         except FailureError as error:
-            ending = Ending(spot, "failed", code=why(error)[0], error=why(error)[1])
-        undone = Undone(spot, ending.status, ending.error)
+            ending = EndNodeRequest(spot, "failed", code=describe_failure(error)[0], error=describe_failure(error)[1])
+        undone = CompensationResult(spot, ending.status, ending.error)
         await workflow.execute_local_activity_method(
             NodeActivities.end_undo, undone, start_to_close_timeout=LEDGER_TIMEOUT, retry_policy=LEDGER_RETRY
         )
         return undone.status == "completed"
 
-    async def _try(self, spot: Spot, spec: GraphNode, *, again: bool) -> Ended:
+    async def _try(self, spot: NodeAttempt, spec: GraphNode, *, again: bool) -> AttemptEnd:
         if spot.node in self.board.kept:
             self.board.kept.discard(spot.node)
-            return await ended(Ending(spot, "completed", "kept"))
+            return await record_end(EndNodeRequest(spot, "completed", "kept"))
         if spec.type == "transform" or spec.more.get("does") == "transform":
-            return await self._transformed(spot)
+            return await self._run_transform(spot)
         bound = None if spec.type == "wait" else spec.timeout_s
-        ending = await within(self._brought(spot, spec), bound)
-        if isinstance(ending, Ended):
+        ending = await run_within(self._execute(spot, spec), bound)
+        if isinstance(ending, AttemptEnd):
             return ending
         if ending is None:
-            ending = Ending(spot, "failed", code="TIMEOUT", error=f"the attempt took more than {bound} seconds")
+            ending = EndNodeRequest(spot, "failed", code="TIMEOUT", error=f"the attempt took more than {bound} seconds")
         if self._is_rejected(spec, ending):
             decided = ending.decided.outcome if ending.decided else ""
             ending = replace(ending, status="rejected", code="REJECTED", error=f"it was {decided}")
-        return await ended(replace(ending, again=again and ending.code not in FINAL))
+        return await record_end(replace(ending, again=again and ending.code not in FINAL))
 
-    async def _transformed(self, spot: Spot) -> Ended:
+    async def _run_transform(self, spot: NodeAttempt) -> AttemptEnd:
         try:
             return await workflow.execute_local_activity_method(
                 NodeActivities.transform_node, spot, start_to_close_timeout=LEDGER_TIMEOUT, retry_policy=LEDGER_RETRY
@@ -121,47 +130,47 @@ class Visits:
         except FailureError as error:
             if is_cancellation(error):
                 raise
-            code, message = why(error)
-            return await ended(Ending(spot, "failed", code=code, error=message))
+            code, message = describe_failure(error)
+            return await record_end(EndNodeRequest(spot, "failed", code=code, error=message))
 
-    async def _brought(self, spot: Spot, spec: GraphNode) -> Ended | Ending:
+    async def _execute(self, spot: NodeAttempt, spec: GraphNode) -> AttemptEnd | EndNodeRequest:
         try:
-            if spec.type == "agent" and workflow.patched(IN_ONE):
+            if spec.type == "agent" and workflow.patched(PATCH_ANSWER_IN_ONE):
                 self.board.mark(spot.node, "is working")
-                return await self.work.answered(spot)
-            begun = await self.work.begun(spot)
+                return await self.work.answer(spot)
+            begun = await self.work.begin(spot)
             self.board.mark(spot.node, "is working")
             if begun.type == "wait":
                 self.work.people.resting.add(spot.node)
-                self.clock.begin(_visit_of(spot))
+                self.clock.begin(_iteration_key(spot))
                 try:
-                    return await self._waited(spot, begun)
+                    return await self._run_wait(spot, begun)
                 finally:
                     self.work.people.resting.discard(spot.node)
-                    self.clock.end(_visit_of(spot))
+                    self.clock.end(_iteration_key(spot))
             if begun.type == "map":
-                return await mapped(self.work, spot, begun, spec.more["parallel"], agents=self._maps_agents(spec))
-            return await self.work.done(spot, begun)
+                return await run_map(self.work, spot, begun, spec.more["parallel"], agents=self._maps_agents(spec))
+            return await self.work.execute(spot, begun)
         except FailureError as error:
             if is_cancellation(error):
                 raise
-            code, message = why(error)
-            return Ending(spot, "failed", code=code, error=message)
+            code, message = describe_failure(error)
+            return EndNodeRequest(spot, "failed", code=code, error=message)
 
-    async def _waited(self, spot: Spot, begun: Begun) -> Ending:
+    async def _run_wait(self, spot: NodeAttempt, begun: AttemptStart) -> EndNodeRequest:
         self.board.mark(spot.node, f"waits for {begun.event}" if begun.event else f"waits until {begun.until}")
         if begun.event is None:
-            await _until(begun.until)
-            return Ending(spot, "completed", "waited")
+            await _sleep_until(begun.until)
+            return EndNodeRequest(spot, "completed", "waited")
         name = begun.event
         while (event := self.events.take(name)) is None:
             try:
-                await self._heard(name, self.clock.shifted(_visit_of(spot), begun.until))
+                await self._wait_for_event(name, self.clock.shift(_iteration_key(spot), begun.until))
             except TimeoutError:
-                return Ending(spot, "completed", "waited", timed_out=True)
-        return Ending(spot, "completed", "waited", event.payload_hash)
+                return EndNodeRequest(spot, "completed", "waited", timed_out=True)
+        return EndNodeRequest(spot, "completed", "waited", event.payload_hash)
 
-    async def _heard(self, name: str, until: datetime | None) -> None:
+    async def _wait_for_event(self, name: str, until: datetime | None) -> None:
         """Wait until there is an event of this name, or the execution's clock stops or resumes.
 
         Raises:
@@ -170,39 +179,39 @@ class Visits:
         stopped = self.clock.is_stopped()
         await workflow.wait_condition(
             lambda: self.events.has(name) or self.clock.is_stopped() != stopped,
-            timeout=None if stopped else _left(until),
+            timeout=None if stopped else _seconds_until(until),
         )
 
     @staticmethod
     def _maps_agents(spec: GraphNode) -> bool:
-        return spec.more.get("does") == "agent" and workflow.patched(IN_ONE)
+        return spec.more.get("does") == "agent" and workflow.patched(PATCH_ANSWER_IN_ONE)
 
     @staticmethod
-    def _is_rejected(spec: GraphNode, ending: Ending) -> bool:
+    def _is_rejected(spec: GraphNode, ending: EndNodeRequest) -> bool:
         """Return whether a person rejected it and no edge has a condition on the decision."""
         decided = ending.decided
         return decided is not None and decided.outcome != "approved" and not spec.more.get("decides")
 
 
-async def undone(begun: RunBegun, visits: Visits) -> RunOver:
+async def undo_completed(begun: RunStart, visits: NodeRunner) -> RunEnd:
     """Undo an execution's completed nodes, the latest first, and report those that could not be undone."""
-    done = [Visit(*each) for each in reversed(begun.completed)]
+    done = [NodeIteration(*each) for each in reversed(begun.completed)]
     left = [visit.node for visit in done if not await visits.undo(visit)]
     if not left:
-        return RunOver("completed")
+        return RunEnd("completed")
     names = ", ".join(dict.fromkeys(left))
-    return RunOver("failed", node=left[0], code="NOT_UNDONE", reason=f"not undone: {names}")
+    return RunEnd("failed", node=left[0], code="NOT_UNDONE", reason=f"not undone: {names}")
 
 
-def _visit_of(spot: Spot) -> str:
+def _iteration_key(spot: NodeAttempt) -> str:
     return f"{spot.node}:{spot.visit}"
 
 
-async def _until(moment: datetime | None) -> None:
-    left = _left(moment)
+async def _sleep_until(moment: datetime | None) -> None:
+    left = _seconds_until(moment)
     if left:
         await asyncio.sleep(left)
 
 
-def _left(moment: datetime | None) -> float | None:
+def _seconds_until(moment: datetime | None) -> float | None:
     return None if moment is None else max(0.0, (moment - workflow.now()).total_seconds())

@@ -10,7 +10,7 @@ from temporalio.exceptions import FailureError, is_cancelled_exception
 T = TypeVar("T")
 
 
-async def stopped(tasks: Collection["asyncio.Task[Any]"]) -> None:
+async def cancel_and_wait(tasks: Collection["asyncio.Task[Any]"]) -> None:
     """Cancel tasks and wait until they have cleaned up."""
     for task in tasks:
         task.cancel()
@@ -21,7 +21,7 @@ async def stopped(tasks: Collection["asyncio.Task[Any]"]) -> None:
             task.exception()  # retrieved, as asyncio would log it as never retrieved otherwise
 
 
-async def within(work: Coroutine[Any, Any, T], seconds: float | None) -> T | None:
+async def run_within(work: Coroutine[Any, Any, T], seconds: float | None) -> T | None:
     """Await a coroutine for so many seconds; None if it takes longer: then it was cancelled and has cleaned up.
 
     Raises:
@@ -31,15 +31,15 @@ async def within(work: Coroutine[Any, Any, T], seconds: float | None) -> T | Non
     try:
         done, _ = await workflow.wait([task], timeout=seconds)
     except asyncio.CancelledError:
-        await stopped([task])
+        await cancel_and_wait([task])
         raise
     if done:
         return task.result()
-    await stopped([task])
+    await cancel_and_wait([task])
     return None
 
 
-async def surely(step: Coroutine[Any, Any, T]) -> T:
+async def run_to_completion(step: Coroutine[Any, Any, T]) -> T:
     """Run a coroutine to completion even if the workflow is cancelled meanwhile."""
     task = asyncio.create_task(step)
     while True:
@@ -61,7 +61,7 @@ def is_being_stopped() -> bool:
     return task is not None and task.cancelling() > 0
 
 
-def why(error: FailureError) -> tuple[str, str]:
+def describe_failure(error: FailureError) -> tuple[str, str]:
     """Return the code and message of a failed activity or child workflow."""
     cause = error.cause or error
     return getattr(cause, "type", None) or "INTERNAL_ERROR", getattr(cause, "message", None) or str(cause)

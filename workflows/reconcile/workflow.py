@@ -17,22 +17,22 @@ from temporalio.client import (
 from temporalio.common import SearchAttributePair, TypedSearchAttributes
 
 with workflow.unsafe.imports_passed_through():
-    from activities.reconcile.activities import ReconcileActivities, Reconciled
-    from activities.reconcile.executions import LostRuns
-    from activities.reconcile.swarms import LostSwarms
-    from workflows.search_attributes import KIND
-    from workflows.task_queues import FLOW
+    from activities.reconcile.activities import ReconcileActivities, ReconcileResult
+    from activities.reconcile.executions import RunReconciler
+    from activities.reconcile.swarms import SwarmReconciler
+    from workflows.search_attributes import KIND_ATTRIBUTE
+    from workflows.task_queues import WORKFLOW_QUEUE
 
 SCHEDULE_ID = "convergio-reconcile"
-EVERY = timedelta(minutes=1)
+INTERVAL = timedelta(minutes=1)
 
 
 @workflow.defn(name="Reconcile")
-class Reconcile:
+class ReconcileWorkflow:
     """One reconciliation."""
 
     @workflow.run
-    async def run(self) -> Reconciled:
+    async def run(self) -> ReconcileResult:
         """Reconcile model calls first, then turns, swarms and executions."""
         calls = await workflow.execute_activity_method(
             ReconcileActivities.reconcile_calls,
@@ -46,23 +46,25 @@ class Reconcile:
             schedule_to_close_timeout=timedelta(minutes=5),
             summary="turns whose workflow is lost",
         )
-        return Reconciled(calls.calls, turns.turns, await self._swarms(), await self._runs())
+        return ReconcileResult(
+            calls.calls, turns.turns, await self._reconcile_swarms(), await self._reconcile_executions()
+        )
 
-    async def _swarms(self) -> int:
+    async def _reconcile_swarms(self) -> int:
         if not workflow.patched("swarms"):
             return 0
         return await workflow.execute_activity_method(
-            LostSwarms.reconcile_swarms,
+            SwarmReconciler.reconcile_swarms,
             start_to_close_timeout=timedelta(seconds=50),
             schedule_to_close_timeout=timedelta(minutes=5),
             summary="swarms whose workflow is lost",
         )
 
-    async def _runs(self) -> int:
+    async def _reconcile_executions(self) -> int:
         if not workflow.patched("runs"):
             return 0
         return await workflow.execute_activity_method(
-            LostRuns.reconcile_runs,
+            RunReconciler.reconcile_runs,
             start_to_close_timeout=timedelta(seconds=50),
             schedule_to_close_timeout=timedelta(minutes=5),
             summary="executions whose workflow is lost",
@@ -73,13 +75,13 @@ async def ensure_schedule(client: Client) -> None:
     """Create or update the schedule that reconciles each minute. Idempotent."""
     schedule = Schedule(
         action=ScheduleActionStartWorkflow(
-            Reconcile.run,
+            ReconcileWorkflow.run,
             id="reconcile",
-            task_queue=FLOW,
+            task_queue=WORKFLOW_QUEUE,
             static_summary="Reconcile the ledger after crashes",
-            typed_search_attributes=TypedSearchAttributes([SearchAttributePair(KIND, "reconcile")]),
+            typed_search_attributes=TypedSearchAttributes([SearchAttributePair(KIND_ATTRIBUTE, "reconcile")]),
         ),
-        spec=ScheduleSpec(intervals=[ScheduleIntervalSpec(every=EVERY)]),
+        spec=ScheduleSpec(intervals=[ScheduleIntervalSpec(every=INTERVAL)]),
         policy=SchedulePolicy(overlap=ScheduleOverlapPolicy.SKIP, catchup_window=timedelta(minutes=1)),
     )
     try:

@@ -5,17 +5,17 @@ from temporalio.common import WorkflowIDReusePolicy
 from temporalio.exceptions import WorkflowAlreadyStartedError
 from temporalio.service import RPCError
 
-from activities.swarm.activities import Asked
+from activities.swarm.activities import SwarmRunRequest
 from domain.errors import Conflict, NotFound
 from domain.swarm.members import PREFIX
-from workflows.search_attributes import attributes
+from workflows.search_attributes import build_search_attributes
 from workflows.swarm.messages import SwarmCancel, SwarmStart
-from workflows.swarm.workflow import Swarm
-from workflows.task_queues import FLOW
+from workflows.swarm.workflow import SwarmWorkflow
+from workflows.task_queues import WORKFLOW_QUEUE
 from workflows.temporal_rpc import RUN_IS_GONE, confirmed, reachable, start_input
 
 
-class SwarmRuns:
+class SwarmClient:
     """Reaches swarm workflows. Failures to reach Temporal are raised as `Refused`."""
 
     def __init__(self, client: Client) -> None:
@@ -27,13 +27,13 @@ class SwarmRuns:
         async with confirmed():
             try:
                 await self._client.start_workflow(
-                    Swarm.run,
+                    SwarmWorkflow.run,
                     start,
                     id=asked.task_id,
-                    task_queue=FLOW,
+                    task_queue=WORKFLOW_QUEUE,
                     id_reuse_policy=WorkflowIDReusePolicy.REJECT_DUPLICATE,
                     memo={"request_id": asked.because},
-                    search_attributes=attributes(
+                    search_attributes=build_search_attributes(
                         "swarm",
                         of=asked.task_id,
                         agent_id=asked.coordinator.agent_id,
@@ -55,13 +55,13 @@ class SwarmRuns:
         """
         with reachable():
             try:
-                await self._client.get_workflow_handle(task_id).signal(Swarm.cancel, cancel)
+                await self._client.get_workflow_handle(task_id).signal(SwarmWorkflow.cancel, cancel)
             except RPCError as error:
                 if error.status in RUN_IS_GONE:
                     raise Conflict("this swarm is over", task_id=task_id) from error
                 raise
 
-    async def asked(self, task_id: str) -> Asked:
+    async def read_input(self, task_id: str) -> SwarmRunRequest:
         """Read a swarm's input from the workflow's history, for when no view has it yet.
 
         Raises:

@@ -5,7 +5,7 @@ Fields are added with defaults, never removed: recorded histories hold them.
 
 from dataclasses import dataclass
 
-from activities.swarm.activities import Asked
+from activities.swarm.activities import SwarmRunRequest
 
 
 @dataclass(frozen=True)
@@ -16,7 +16,7 @@ class SwarmStart:
     time, 30 at most); both in seconds.
     """
 
-    asked: Asked
+    asked: SwarmRunRequest
     call_timeout_s: float = 120.0
     pause_s: float = 1.0
 
@@ -30,7 +30,7 @@ class SwarmCancel:
 
 
 @dataclass(frozen=True)
-class SwarmOver:
+class SwarmEnd:
     """The end of a swarm: the result is a text of the swarm, by its hash."""
 
     status: str

@@ -10,18 +10,24 @@ from temporalio import workflow
 from temporalio.exceptions import FailureError
 
 with workflow.unsafe.imports_passed_through():
-    from activities.approvals.messages import ApprovalAsk
-    from activities.swarm.activities import HeldResult, SwarmActivities, SwarmEnding, WholeResult, seconds_left
-    from domain.message_parts import Part
+    from activities.approvals.messages import ApprovalRequest
+    from activities.swarm.activities import (
+        EndSwarmRequest,
+        HeldSwarmResult,
+        SwarmActivities,
+        SwarmResultParts,
+        seconds_left,
+    )
+    from domain.message_parts import MessagePart
     from domain.swarm.events import EndStatus
-    from domain.swarm.plans import PLANS, left
-    from domain.swarm.task import Over, Task
-    from workflows.approvals.waiting import Holds
-    from workflows.swarm.members import Seats
-    from workflows.swarm.messages import SwarmCancel, SwarmOver, SwarmStart
+    from domain.swarm.plans import PLANS, partial_result
+    from domain.swarm.task import SwarmOutcome, SwarmTask
+    from workflows.approvals.waiting import ApprovalWaits
+    from workflows.swarm.members import SwarmProgress
+    from workflows.swarm.messages import SwarmCancel, SwarmEnd, SwarmStart
     from workflows.timeouts import LEDGER_RETRY, LEDGER_TIMEOUT
-    from workflows.turn.turn import Turns
-    from workflows.turn.types import approval_id, said_no
+    from workflows.turn.turn import TurnRunner
+    from workflows.turn.types import approval_id, explain_refusal
 
 T = TypeVar("T")
 
@@ -31,21 +37,21 @@ class _Outcome:
     """The end of the swarm before it is recorded."""
 
     status: EndStatus
-    result: tuple[Part, ...] = ()
+    result: tuple[MessagePart, ...] = ()
     partial: bool = False
     code: str | None = None
     reason: str | None = None
 
 
 @workflow.defn(name="Swarm")
-class Swarm:
+class SwarmWorkflow:
     """Runs the turns that the plan asks for until the plan is over, the swarm is cancelled, or its deadline passes."""
 
     @workflow.init
     def __init__(self, start: SwarmStart) -> None:
         asked = start.asked
         self._asked = asked
-        self._task = Task(
+        self._task = SwarmTask(
             mode=asked.mode,
             members=tuple(member.agent_id for member in asked.members),
             coordinator=asked.coordinator.agent_id,
@@ -53,21 +59,21 @@ class Swarm:
             context_hash=asked.context_hash,
             rounds=asked.rounds,
         )
-        self._holds = Holds()
-        self._seats = Seats(asked, self._task)
-        self._turns: Turns | None = None
+        self._holds = ApprovalWaits()
+        self._seats = SwarmProgress(asked, self._task)
+        self._turns: TurnRunner | None = None
         self._cancelled = False
         self._seen = 0
 
     @workflow.run
-    async def run(self, start: SwarmStart) -> SwarmOver:
+    async def run(self, start: SwarmStart) -> SwarmEnd:
         """Run the swarm and record its end."""
         working = asyncio.create_task(self._work(start))
         try:
-            stopped = await self._awaited(working)
+            stopped = await self._wait_for_work(working)
         except asyncio.CancelledError:
             stopped = _Outcome("cancelled", reason="its workflow was cancelled")
-        over = await _surely(self._close(working, stopped))
+        over = await _run_to_completion(self._close(working, stopped))
         if over.status == "cancelled" and workflow.cancellation_reason() is not None:
             raise asyncio.CancelledError
         return over
@@ -80,9 +86,9 @@ class Swarm:
     @workflow.signal
     def approval_decided(self, *arguments: Any) -> None:
         """Report that an approval of a turn or of the result was decided."""
-        self._holds.decided(*arguments)
+        self._holds.on_decision_signal(*arguments)
 
-    async def _awaited(self, working: "asyncio.Task[_Outcome]") -> _Outcome | None:
+    async def _wait_for_work(self, working: "asyncio.Task[_Outcome]") -> _Outcome | None:
         """Wait for the work. None when it has ended by itself, else the reason to stop it."""
         remaining = seconds_left(self._asked, workflow.now())
         try:
@@ -91,19 +97,19 @@ class Swarm:
             return _Outcome("deadline_exceeded", reason="its deadline has passed")
         return None if working.done() else _Outcome("cancelled", reason="it was cancelled by request")
 
-    async def _close(self, working: "asyncio.Task[_Outcome]", stopped: _Outcome | None) -> SwarmOver:
+    async def _close(self, working: "asyncio.Task[_Outcome]", stopped: _Outcome | None) -> SwarmEnd:
         """Stop the work if it has to stop, and record its end."""
         if stopped is not None:
             working.cancel()
             await workflow.wait([working])
         if not working.cancelled() and working.exception() is None:
             return await self._end(working.result())
-        cut = stopped or _broken(working)
+        cut = stopped or _find_failure(working)
         reason = cut.reason or cut.status
         await self._holds.withdraw(reason)
         if self._turns is not None:
-            await self._seats.give_up(self._turns, reason)
-        return await self._end(self._cut(cut))
+            await self._seats.fail_turns(self._turns, reason)
+        return await self._end(self._end_early(cut))
 
     async def _work(self, start: SwarmStart) -> _Outcome:
         begun = await workflow.execute_local_activity_method(
@@ -113,40 +119,40 @@ class Swarm:
             retry_policy=LEDGER_RETRY,
         )
         self._seen = 1
-        turns = self._turns = Turns(
+        turns = self._turns = TurnRunner(
             begun.model_queue,
             start.call_timeout_s,
             start.pause_s,
             self._asked.project_id,
             holds=self._holds,
             budget_usd=self._asked.budget_usd,
-            on_hold=self._seats.held,
+            on_hold=self._seats.show_approval_wait,
         )
         plan = PLANS[self._task.mode]
-        while not isinstance(found := plan.next_turns(self._task, tuple(self._seats.spoken)), Over):
-            await self._seats.all_speak(turns, found)
+        while not isinstance(found := plan.next_turns(self._task, tuple(self._seats.spoken)), SwarmOutcome):
+            await self._seats.run_turns(turns, found)
             if self._seats.over_budget:
-                return self._cut(_Outcome("budget_exceeded", code="BUDGET_EXCEEDED", reason=self._seats.error))
-        return await self._over(found)
+                return self._end_early(_Outcome("budget_exceeded", code="BUDGET_EXCEEDED", reason=self._seats.error))
+        return await self._finish(found)
 
-    async def _over(self, over: Over) -> _Outcome:
+    async def _finish(self, over: SwarmOutcome) -> _Outcome:
         if over.status == "failed":
-            return self._cut(_Outcome("failed", code=self._seats.code, reason=over.reason))
+            return self._end_early(_Outcome("failed", code=self._seats.code, reason=over.reason))
         risk = self._seats.risk
         if risk is None:
             return _Outcome("completed", over.result)
-        return await self._let_go(over.result, risk)
+        return await self._approve_result(over.result, risk)
 
-    async def _let_go(self, result: tuple[Part, ...], risk: str) -> _Outcome:
+    async def _approve_result(self, result: tuple[MessagePart, ...], risk: str) -> _Outcome:
         """Wait for the approval of the result; an edit of the approver becomes the result."""
         asked, approval = self._asked, approval_id("swarm", self._asked.task_id)
         result_hash = await workflow.execute_local_activity_method(
             SwarmActivities.write_result,
-            WholeResult(asked.task_id, list(result)),
+            SwarmResultParts(asked.task_id, list(result)),
             start_to_close_timeout=LEDGER_TIMEOUT,
             retry_policy=LEDGER_RETRY,
         )
-        ask = ApprovalAsk(
+        ask = ApprovalRequest(
             approval_id=approval,
             kind="swarm_result",
             risk=risk,
@@ -160,31 +166,31 @@ class Swarm:
             because=asked.because,
             project_id=asked.project_id,
         )
-        decided = await self._holds.ask(ask, partial(self._hold, result_hash))
+        decided = await self._holds.await_decision(ask, partial(self._record_approval_wait, result_hash))
         if decided.outcome != "approved":
-            return _Outcome("rejected", code="REJECTED", reason=said_no(decided))
-        return _Outcome("completed", (Part(hash=decided.content_hash or result_hash),))
+            return _Outcome("rejected", code="REJECTED", reason=explain_refusal(decided))
+        return _Outcome("completed", (MessagePart(hash=decided.content_hash or result_hash),))
 
-    async def _hold(self, result_hash: str, approval: str) -> None:
+    async def _record_approval_wait(self, result_hash: str, approval: str) -> None:
         """Record that the result awaits approval."""
         await workflow.execute_local_activity_method(
             SwarmActivities.hold_swarm,
-            HeldResult(self._asked, approval, result_hash, self._seen),
+            HeldSwarmResult(self._asked, approval, result_hash, self._seen),
             start_to_close_timeout=LEDGER_TIMEOUT,
             retry_policy=LEDGER_RETRY,
         )
         self._seen += 1
-        self._seats.held(approval)
+        self._seats.show_approval_wait(approval)
 
-    def _cut(self, outcome: _Outcome) -> _Outcome:
+    def _end_early(self, outcome: _Outcome) -> _Outcome:
         """Return an early end with the partial result, unless that would have needed approval."""
-        stands = left(self._task, self._seats.spoken) if self._seats.risk is None else ()
+        stands = partial_result(self._task, self._seats.spoken) if self._seats.risk is None else ()
         return _Outcome(outcome.status, stands, partial=bool(stands), code=outcome.code, reason=outcome.reason)
 
-    async def _end(self, outcome: _Outcome) -> SwarmOver:
+    async def _end(self, outcome: _Outcome) -> SwarmEnd:
         result_hash = await workflow.execute_local_activity_method(
             SwarmActivities.end_swarm,
-            SwarmEnding(
+            EndSwarmRequest(
                 asked=self._asked,
                 status=outcome.status,
                 result=list(outcome.result),
@@ -196,12 +202,12 @@ class Swarm:
             start_to_close_timeout=LEDGER_TIMEOUT,
             retry_policy=LEDGER_RETRY,
         )
-        self._seats.show(outcome.status)
+        self._seats.update_details(outcome.status)
         partial = outcome.partial and result_hash is not None
-        return SwarmOver(outcome.status, result_hash, partial, outcome.code, outcome.reason)
+        return SwarmEnd(outcome.status, result_hash, partial, outcome.code, outcome.reason)
 
 
-def _broken(working: "asyncio.Task[_Outcome]") -> _Outcome:
+def _find_failure(working: "asyncio.Task[_Outcome]") -> _Outcome:
     """Return the end for an activity that failed for good; programming errors are raised, as they are no end."""
     error = working.exception()
     if not isinstance(error, FailureError):
@@ -212,7 +218,7 @@ def _broken(working: "asyncio.Task[_Outcome]") -> _Outcome:
     )
 
 
-async def _surely(step: Coroutine[Any, Any, T]) -> T:
+async def _run_to_completion(step: Coroutine[Any, Any, T]) -> T:
     """Run a coroutine to completion even if the workflow is cancelled meanwhile."""
     task = asyncio.create_task(step)
     while True:

@@ -15,7 +15,7 @@ def is_revoked(error: ActivityError) -> bool:
     return isinstance(error.cause, ApplicationError) and error.cause.type == "Revoked"
 
 
-def why(error: ActivityError) -> tuple[FailureCode, str]:
+def classify_failure(error: ActivityError) -> tuple[FailureCode, str]:
     """Return the code and message of a turn whose model step failed."""
     cause = error.cause
     if isinstance(cause, TemporalTimeoutError):

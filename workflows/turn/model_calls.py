@@ -11,7 +11,7 @@ from temporalio.exceptions import ActivityError, ApplicationError
 
 with workflow.unsafe.imports_passed_through():
     from activities.chat.messages import SLOTS_FULL
-    from workflows.timeouts import BOOKS_TIMEOUT, HEARTBEAT_TIMEOUT
+    from workflows.timeouts import HEARTBEAT_TIMEOUT, SETTLEMENT_TIMEOUT
 
 P = TypeVar("P")
 T = TypeVar("T")
@@ -25,31 +25,31 @@ async def call_model(
     One attempt lasts for the call plus the time to settle its cost while the database is away; a moved one may have to
     wait for another call as well.
     """
-    attempt = call_timeout + BOOKS_TIMEOUT
+    attempt = call_timeout + SETTLEMENT_TIMEOUT
     call = partial(
         workflow.execute_activity_method,
         method,
-        _movable(asked),
+        _allow_move(asked),
         heartbeat_timeout=HEARTBEAT_TIMEOUT,
         **options,
     )
     try:
         made: T = await call(task_queue=queue, start_to_close_timeout=attempt)
     except ActivityError as error:
-        if (waiting := _waiting_queue(error)) is None:
+        if (waiting := _alternative_queue(error)) is None:
             raise
         made = await call(task_queue=waiting, start_to_close_timeout=attempt + call_timeout)
     return made
 
 
-def _movable(asked: P) -> P:
+def _allow_move(asked: P) -> P:
     """Return the input, marked to allow a move to another queue."""
     movable: Any = asked
     moved: P = replace(movable, may_move=True)
     return moved
 
 
-def _waiting_queue(error: ActivityError) -> str | None:
+def _alternative_queue(error: ActivityError) -> str | None:
     cause = error.cause
     if isinstance(cause, ApplicationError) and cause.type == SLOTS_FULL and cause.details:
         return str(cause.details[0])

@@ -7,8 +7,8 @@ from temporalio.common import RetryPolicy
 from temporalio.exceptions import ActivityError, is_cancelled_exception
 
 with workflow.unsafe.imports_passed_through():
-    from activities.tools.activities import ToolActivities, ToolClosing, ToolDone, ToolRun
-    from workflows.task_queues import IO
+    from activities.tools.activities import CloseToolRequest, ToolActivities, ToolCallResult, ToolRun
+    from workflows.task_queues import IO_QUEUE
     from workflows.timeouts import HEARTBEAT_TIMEOUT, LEDGER_RETRY, LEDGER_TIMEOUT
 
 _RETRY = RetryPolicy(initial_interval=timedelta(seconds=1), maximum_interval=timedelta(seconds=10))
@@ -16,7 +16,7 @@ _MARGIN = timedelta(seconds=60)
 """Time for a call beyond its own limit: a second attempt after its worker is gone, and its record."""
 
 
-async def call_tool(run: ToolRun, *, timeout_s: float) -> ToolDone:
+async def call_tool(run: ToolRun, *, timeout_s: float) -> ToolCallResult:
     """Call a tool, for at most `timeout_s` seconds an attempt; a call that does not end in time is recorded as failed.
 
     Raises:
@@ -27,7 +27,7 @@ async def call_tool(run: ToolRun, *, timeout_s: float) -> ToolDone:
         return await workflow.execute_activity_method(
             ToolActivities.call_tool,
             run,
-            task_queue=IO,
+            task_queue=IO_QUEUE,
             start_to_close_timeout=timeout + LEDGER_TIMEOUT,
             schedule_to_close_timeout=2 * timeout + _MARGIN,
             heartbeat_timeout=HEARTBEAT_TIMEOUT,
@@ -38,15 +38,17 @@ async def call_tool(run: ToolRun, *, timeout_s: float) -> ToolDone:
     except ActivityError as error:
         if is_cancelled_exception(error) or workflow.cancellation_reason() is not None:
             raise
-        return await close_tool(ToolClosing(run, "error", "The tool did not end in time, or could not be reached."))
+        return await close_tool(
+            CloseToolRequest(run, "error", "The tool did not end in time, or could not be reached.")
+        )
 
 
-async def close_tool(closing: ToolClosing) -> ToolDone:
+async def close_tool(closing: CloseToolRequest) -> ToolCallResult:
     """Record the end of a tool call."""
     return await workflow.execute_activity_method(
         ToolActivities.close_tool,
         closing,
-        task_queue=IO,
+        task_queue=IO_QUEUE,
         start_to_close_timeout=LEDGER_TIMEOUT,
         retry_policy=LEDGER_RETRY,
         summary=f"{closing.run.name}: {closing.outcome}",

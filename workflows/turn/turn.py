@@ -11,22 +11,30 @@ from temporalio.common import Priority, RetryPolicy
 from temporalio.exceptions import ActivityError, is_cancelled_exception
 
 with workflow.unsafe.imports_passed_through():
-    from activities.approvals.messages import ApprovalAsk, Decided
-    from activities.chat.activities import ChatActivities, GivenUp, TurnRef
-    from activities.chat.approval_hold import Holding, HoldingActivities, Release
-    from activities.chat.messages import Answer, StepRef, Summary, Thought, ToSummarise
-    from activities.chat.model_step import Thinking
-    from activities.chat.summary import Summarising
+    from activities.approvals.messages import ApprovalDecision, ApprovalRequest
+    from activities.chat.activities import ChatActivities, TurnFailure, TurnRef
+    from activities.chat.approval_hold import TurnHold, TurnHoldActivities, TurnRelease
+    from activities.chat.messages import StepRef, StepRequest, StepResult, Summary, SummaryRequest
+    from activities.chat.model_step import ModelStepActivities
+    from activities.chat.summary import SummaryActivities
     from domain.chat import policy
     from domain.chat.events import FailureCode
-    from domain.chat.steps import MOST_STEPS, MOST_WRONG, UNUSABLE
-    from domain.ids import root
-    from workflows.approvals.waiting import Holds, recorded
-    from workflows.timeouts import BOOKS_TIMEOUT, LEDGER_RETRY, LEDGER_TIMEOUT, LONGEST_PAUSE
-    from workflows.turn.failures import is_revoked, why
+    from domain.chat.steps import MOST_CORRECTIONS, MOST_STEPS, UNUSABLE
+    from domain.ids import root_of
+    from workflows.approvals.waiting import ApprovalWaits, record_fact
+    from workflows.timeouts import LEDGER_RETRY, LEDGER_TIMEOUT, MAX_RETRY_PAUSE, SETTLEMENT_TIMEOUT
+    from workflows.turn.failures import classify_failure, is_revoked
     from workflows.turn.model_calls import call_model
-    from workflows.turn.tool_calls import ToolUse
-    from workflows.turn.types import REVOKED, Remembered, Taken, TurnRefused, approval_id, said_no, taken
+    from workflows.turn.tool_calls import ToolCallRunner
+    from workflows.turn.types import (
+        REVOKED,
+        ConversationMemory,
+        TurnRefused,
+        TurnResult,
+        approval_id,
+        complete_turn,
+        explain_refusal,
+    )
 
 P = TypeVar("P")
 T = TypeVar("T")
@@ -37,7 +45,7 @@ SUMMARY_TIMEOUT = timedelta(minutes=2)
 
 
 @dataclass(frozen=True)
-class Turns:
+class TurnRunner:
     """Runs the turns of one workflow. `call_timeout_s` bounds an attempt, `pause_s` lies between two (seconds).
 
     `root_id` is the run that users know: this workflow, unless set. `budget_usd` limits the cost of the whole run, as
@@ -49,54 +57,56 @@ class Turns:
     pause_s: float
     project_id: str | None = None
     root_id: str = ""
-    holds: Holds = field(default_factory=Holds)
+    holds: ApprovalWaits = field(default_factory=ApprovalWaits)
     budget_usd: str | None = None
     on_hold: Callable[[str], None] | None = None
 
-    async def take(self, thought: Thought, *, hold: str | None = None, first: Answer | None = None) -> Taken:
+    async def run(
+        self, thought: StepRequest, *, hold: str | None = None, first: StepResult | None = None
+    ) -> TurnResult:
         """Run a turn to its end and record a failure. Its `first` step may have been run already.
 
         Raises:
             ActivityError, asyncio.CancelledError: the workflow, or the task that this is part of, was cancelled.
         """
         try:
-            return await self._taken(self._completed(thought, hold), hold, first)
+            return await self._run_steps(self._completed(thought, hold), hold, first)
         except ActivityError as error:
             if is_cancelled_exception(error) or workflow.cancellation_reason() is not None:
                 raise
             if is_revoked(error):  # no turn was recorded, so none can be recorded as failed
-                return _revoked(error)
-            code, message = why(error)
+                return _revoked_result(error)
+            code, message = classify_failure(error)
         except TurnRefused as refused:
             code, message = refused.code, refused.message
         try:
-            await self.give_up(thought.turn, thought.visit, code, message)
+            await self.fail_turn(thought.turn, thought.visit, code, message)
         except ActivityError as error:
             if not is_revoked(error):
                 raise
-            return _revoked(error)
-        return Taken("failed", code=code, error=message)
+            return _revoked_result(error)
+        return TurnResult("failed", code=code, error=message)
 
-    async def _taken(self, thought: Thought, hold: str | None, first: Answer | None) -> Taken:
+    async def _run_steps(self, thought: StepRequest, hold: str | None, first: StepResult | None) -> TurnResult:
         steps: list[StepRef] = []
-        answers: list[Answer] = []
-        use = ToolUse(self, thought)
+        answers: list[StepResult] = []
+        use = ToolCallRunner(self, thought)
         for step in range(1, MOST_STEPS + 1):
             taken_before = first if step == 1 else None
-            answer = taken_before or await self._think(replace(thought, step=step, steps=list(steps)))
+            answer = taken_before or await self._run_step(replace(thought, step=step, steps=list(steps)))
             answers.append(answer)
             if answer.problem is not None:
                 steps.append(StepRef(answer.reply_hash, [answer.problem], asks=False))
             elif answer.tool_calls:
-                steps.append(StepRef(answer.reply_hash, await use.all(step, answer)))
+                steps.append(StepRef(answer.reply_hash, await use.run_all(step, answer)))
             else:
-                over = taken(answers, use.used)
-                return over if hold is None else await self._held(thought, over, hold)
-            if sum(_is_wrong(answer) for answer in answers) > MOST_WRONG:
-                raise TurnRefused("UNUSABLE_REPLY", f"{UNUSABLE} {MOST_WRONG + 1} times")
+                over = complete_turn(answers, use.used)
+                return over if hold is None else await self._await_answer_approval(thought, over, hold)
+            if sum(_is_unusable(answer) for answer in answers) > MOST_CORRECTIONS:
+                raise TurnRefused("UNUSABLE_REPLY", f"{UNUSABLE} {MOST_CORRECTIONS + 1} times")
         raise TurnRefused("UPSTREAM_ERROR", f"the model gave no answer in {MOST_STEPS} steps")
 
-    def _completed(self, thought: Thought, hold: str | None) -> Thought:
+    def _completed(self, thought: StepRequest, hold: str | None) -> StepRequest:
         """Return the request with what is the run's own: its root, project and budget."""
         return replace(
             thought,
@@ -106,9 +116,9 @@ class Turns:
             is_held=hold is not None,
         )
 
-    async def _think(self, thought: Thought) -> Answer:
+    async def _run_step(self, thought: StepRequest) -> StepResult:
         turn = thought.turn
-        return await self.call(Thinking.think, thought, turn.key_id, _summary(turn, thought.step))
+        return await self.call(ModelStepActivities.think, thought, turn.key_id, _describe_step(turn, thought.step))
 
     async def call(self, method: Callable[[Any, P], Awaitable[T]], asked: P, key_id: str, summary: str) -> T:
         """Execute an activity that calls the model, with retries up to the time limit of a step."""
@@ -117,18 +127,18 @@ class Turns:
             asked,
             self.model_queue,
             timedelta(seconds=self.call_timeout_s),
-            schedule_to_close_timeout=max(TURN_TIMEOUT, timedelta(seconds=self.call_timeout_s) + BOOKS_TIMEOUT),
-            retry_policy=self._retry(),
+            schedule_to_close_timeout=max(TURN_TIMEOUT, timedelta(seconds=self.call_timeout_s) + SETTLEMENT_TIMEOUT),
+            retry_policy=self._retry_policy(),
             cancellation_type=workflow.ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
             priority=Priority(fairness_key=key_id[:64]),
             summary=summary,
         )
 
-    async def _held(self, thought: Thought, over: Taken, risk: str) -> Taken:
+    async def _await_answer_approval(self, thought: StepRequest, over: TurnResult, risk: str) -> TurnResult:
         """Wait for the approval of the answer."""
         turn = thought.turn
-        held = Holding(turn, approval_id("answer", turn.message_id, thought.visit))
-        decided = await self.ask(
+        held = TurnHold(turn, approval_id("answer", turn.message_id, thought.visit))
+        decided = await self.request_approval(
             held,
             kind="agent_response",
             risk=risk,
@@ -137,15 +147,15 @@ class Turns:
             schema=over.answer.schema if over.answer else None,
         )
         reply_hash = (decided.content_hash or over.reply_hash) if decided.outcome == "approved" else None
-        reason = "" if reply_hash else said_no(decided)
-        release = Release(turn, held.approval_id, reply_hash, reason)
-        await recorded(HoldingActivities.release_turn, release, f"turn {turn.turn} is {decided.outcome}")
+        reason = "" if reply_hash else explain_refusal(decided)
+        release = TurnRelease(turn, held.approval_id, reply_hash, reason)
+        await record_fact(TurnHoldActivities.release_turn, release, f"turn {turn.turn} is {decided.outcome}")
         over = replace(over, reply_hash=reply_hash, approval_id=held.approval_id)
         return over if reply_hash else replace(over, status="rejected", code="REJECTED", error=reason)
 
-    async def ask(
+    async def request_approval(
         self,
-        held: Holding,
+        held: TurnHold,
         *,
         kind: str,
         risk: str,
@@ -153,20 +163,20 @@ class Turns:
         text: str,
         payload: str | None = None,
         schema: str | None = None,
-    ) -> Decided:
+    ) -> ApprovalDecision:
         """Suspend a turn until a person has decided about a text of its root.
 
         `payload` is one more text, which is JSON; `schema` is the JSON Schema that an edit has to follow. All are
         hashes.
         """
         turn = held.turn
-        asked = ApprovalAsk(
+        asked = ApprovalRequest(
             approval_id=held.approval_id,
             kind=kind,
             risk=risk,
             title=title,
             agent_id=turn.agent_id,
-            owner=root(turn.session_id),
+            owner=root_of(turn.session_id),
             content_hash=text,
             payload_hash=payload,
             workflow_id=workflow.info().workflow_id,
@@ -178,11 +188,11 @@ class Turns:
             turn=turn.turn,
             schema_hash=schema,
         )
-        return await self.holds.ask(asked, partial(self._waits, held))
+        return await self.holds.await_decision(asked, partial(self._record_wait, held))
 
-    async def _waits(self, held: Holding, approval: str) -> None:
+    async def _record_wait(self, held: TurnHold, approval: str) -> None:
         """Record the wait, then announce the approval: it must not be announced before it can be decided."""
-        await recorded(HoldingActivities.hold_turn, held, f"wait for {approval}")
+        await record_fact(TurnHoldActivities.hold_turn, held, f"wait for {approval}")
         if self.on_hold is not None:
             self.on_hold(approval)
 
@@ -191,27 +201,27 @@ class Turns:
         """The run that users know."""
         return self.root_id or workflow.info().workflow_id
 
-    async def give_up(self, turn: TurnRef, visit: int, code: FailureCode, message: str) -> None:
+    async def fail_turn(self, turn: TurnRef, visit: int, code: FailureCode, message: str) -> None:
         """Record that a turn has failed."""
         await workflow.execute_activity_method(
             ChatActivities.fail_turn,
-            GivenUp(turn, code, message, visit),
+            TurnFailure(turn, code, message, visit),
             start_to_close_timeout=LEDGER_TIMEOUT,
             retry_policy=LEDGER_RETRY,
             summary=f"turn {turn.turn} has failed",
         )
 
-    async def summarise(self, turn: TurnRef, answer: Answer, remembered: Remembered) -> Remembered:
+    async def summarise(self, turn: TurnRef, answer: StepResult, remembered: ConversationMemory) -> ConversationMemory:
         """Summarise the older half of the conversation when its prompts come near the model's window.
 
         Without a summary the next prompts drop their oldest turns, so a failure does not end the turn.
         """
         used = answer.prompt_tokens + answer.completion_tokens
-        upto = policy.to_summarise(remembered.first, turn.turn, used=used, window=answer.window, room=answer.room)
+        upto = policy.summarise_upto(remembered.first, turn.turn, used=used, window=answer.window, room=answer.room)
         if upto is None:
             return remembered
         try:
-            summary = await self._summarised(turn, remembered, upto)
+            summary = await self._make_summary(turn, remembered, upto)
         except ActivityError as error:
             if workflow.cancellation_reason() is not None:
                 raise
@@ -219,8 +229,8 @@ class Turns:
             return remembered
         return replace(remembered, first=summary.upto + 1, summary_hash=summary.summary_hash)
 
-    async def _summarised(self, turn: TurnRef, remembered: Remembered, upto: int) -> Summary:
-        wanted = ToSummarise(
+    async def _make_summary(self, turn: TurnRef, remembered: ConversationMemory, upto: int) -> Summary:
+        wanted = SummaryRequest(
             turn=turn,
             workflow_id=self.root,
             first=remembered.first,
@@ -230,30 +240,30 @@ class Turns:
             lineage=remembered.lineage,
         )
         return await call_model(
-            Summarising.summarise,
+            SummaryActivities.summarise,
             wanted,
             self.model_queue,
             timedelta(seconds=self.call_timeout_s),
             schedule_to_close_timeout=SUMMARY_TIMEOUT,
-            retry_policy=self._retry(),
+            retry_policy=self._retry_policy(),
             summary=f"summary up to turn {upto}",
         )
 
-    def _retry(self) -> RetryPolicy:
+    def _retry_policy(self) -> RetryPolicy:
         return RetryPolicy(
-            initial_interval=timedelta(seconds=self.pause_s), backoff_coefficient=2, maximum_interval=LONGEST_PAUSE
+            initial_interval=timedelta(seconds=self.pause_s), backoff_coefficient=2, maximum_interval=MAX_RETRY_PAUSE
         )
 
 
-def _revoked(error: ActivityError) -> Taken:
-    return Taken(REVOKED, code="SERVICE_UNAVAILABLE", error=why(error)[1])
+def _revoked_result(error: ActivityError) -> TurnResult:
+    return TurnResult(REVOKED, code="SERVICE_UNAVAILABLE", error=classify_failure(error)[1])
 
 
-def _is_wrong(answer: Answer) -> bool:
+def _is_unusable(answer: StepResult) -> bool:
     return answer.problem is not None or any(call.problem is not None for call in answer.tool_calls)
 
 
-def _summary(turn: TurnRef, step: int) -> str:
+def _describe_step(turn: TurnRef, step: int) -> str:
     """Return a step's summary for the Web UI; the agent's name distinguishes the members of a swarm."""
-    told = f"turn {turn.turn}" if root(turn.session_id) == turn.session_id else f"{turn.agent_id} · turn {turn.turn}"
+    told = f"turn {turn.turn}" if root_of(turn.session_id) == turn.session_id else f"{turn.agent_id} · turn {turn.turn}"
     return told if step == 1 else f"{told} · step {step}"

@@ -6,17 +6,21 @@ from decimal import Decimal
 from temporalio import workflow
 
 with workflow.unsafe.imports_passed_through():
-    from activities.approvals.messages import Decided
+    from activities.approvals.messages import ApprovalDecision
     from activities.chat.activities import Ancestor
-    from activities.chat.messages import Answer
+    from activities.chat.messages import StepResult
     from domain.chat.events import FailureCode
-    from domain.ids import derived
+    from domain.ids import derived_id
 
-_SAID_NO = {"rejected": "a person rejected it", "expired": "nobody decided in time", "withdrawn": "it was withdrawn"}
+_REFUSAL_REASONS = {
+    "rejected": "a person rejected it",
+    "expired": "nobody decided in time",
+    "withdrawn": "it was withdrawn",
+}
 
 
 @dataclass(frozen=True)
-class Remembered:
+class ConversationMemory:
     """The part of a conversation that prompts hold: turns from `first` on verbatim, earlier ones as a summary.
 
     `lineage` locates the first turns of a forked session.
@@ -32,7 +36,7 @@ REVOKED = "revoked"
 
 
 @dataclass(frozen=True)
-class Taken:
+class TurnResult:
     """The result of a turn: `completed`, `failed` or `rejected`; `code` and `error` explain a missing answer.
 
     A `revoked` turn was never begun: its sender had been told that it was not accepted. `answer` is that of the last
@@ -40,7 +44,7 @@ class Taken:
     """
 
     status: str
-    answer: Answer | None = None
+    answer: StepResult | None = None
     reply_hash: str | None = None
     code: FailureCode | None = None
     error: str | None = None
@@ -60,9 +64,9 @@ class TurnRefused(Exception):  # noqa: N818  (a refusal is a result, not a fault
         self.message = message
 
 
-def taken(answers: list[Answer], tools_used: list[str]) -> Taken:
+def complete_turn(answers: list[StepResult], tools_used: list[str]) -> TurnResult:
     """Return the result of a turn that the last of these answers completes."""
-    return Taken(
+    return TurnResult(
         "completed",
         answer=answers[-1],
         reply_hash=answers[-1].reply_hash,
@@ -75,9 +79,9 @@ def taken(answers: list[Answer], tools_used: list[str]) -> Taken:
 
 def approval_id(*intent: object) -> str:
     """Return the approval id of an intent: the same intent never requests two approvals."""
-    return f"approval_{derived('approval', *intent).replace('-', '')}"
+    return f"approval_{derived_id('approval', *intent).replace('-', '')}"
 
 
-def said_no(decided: Decided) -> str:
+def explain_refusal(decided: ApprovalDecision) -> str:
     """Return the reason for which something was not approved, as a sentence for the record."""
-    return _SAID_NO.get(decided.outcome, decided.outcome)
+    return _REFUSAL_REASONS.get(decided.outcome, decided.outcome)

@@ -56,7 +56,7 @@ class QueryCosts:
         first, last = _days(period, at.date())
         head, position = self._standing()  # read the position first, so that the rows are at least as new
         groups = self._costs.usage(tenant_id, first, last, group_by)
-        shown = groups[-MOST_ROWS:] if group_by == "day" else sorted(groups, key=_dearest)[:MOST_ROWS]
+        shown = groups[-MOST_ROWS:] if group_by == "day" else sorted(groups, key=_by_cost)[:MOST_ROWS]
         table = {
             "from": first,
             "to": last,
@@ -81,7 +81,7 @@ def _days(period: str, today: date) -> tuple[date, date]:
     return first[period], today
 
 
-def _dearest(group: UsageGroup) -> tuple[Decimal, int, str]:
+def _by_cost(group: UsageGroup) -> tuple[Decimal, int, str]:
     return -group.cost, -group.tokens, group.name
 
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from domain.errors import Unavailable
-from domain.tools.ports import Found, Knowledge, ToolContext, ToolFailed, ToolResult
+from domain.tools.ports import Knowledge, SearchResult, ToolContext, ToolFailed, ToolResult
 from domain.tools.spec import ToolSpec
 
 _SOURCE = "knowledge"
@@ -57,7 +57,7 @@ class SearchKnowledge:
         return ToolResult(_text(found), (_SOURCE, *documents))
 
 
-def _text(found: Found) -> str:
+def _text(found: SearchResult) -> str:
     if not found.documents:
         return "No documents are indexed, so there is nothing to find."
     if not found.passages:

@@ -32,11 +32,11 @@ class JoinedToolbox:
         """The names of the sources: agents may be given `<source>__<tool>` and `<source>__*`."""
         return tuple(self._sources)
 
-    async def offered(self, names: Sequence[str]) -> tuple[ToolSpec, ...]:
+    async def offered_specs(self, names: Sequence[str]) -> tuple[ToolSpec, ...]:
         """Return the available ones of these tools, each once. Waits only for the sources that are named."""
         wanted = canonical(names)
-        there = await self._there({source for name in wanted if (source := self._source(name))})
-        specs = dict.fromkeys(spec.name for name in wanted for spec in self._meant(name, there))
+        there = await self._specs_by_source({source for name in wanted if (source := self._source(name))})
+        specs = dict.fromkeys(spec.name for name in wanted for spec in self._matching_specs(name, there))
         if len(specs) > MOST_OFFERED:
             self._log.warning("too many tools for one agent", offered=MOST_OFFERED, there=len(specs))
         return tuple(self._own.get(name) or there[self._source(name)][name] for name in list(specs)[:MOST_OFFERED])
@@ -83,12 +83,12 @@ class JoinedToolbox:
             reason = source.quarantined.get(name.removeprefix(f"{source.name}__"))
             yield ToolState(name, "quarantined" if reason else "unavailable", reason or "its server does not list it")
 
-    async def _there(self, sources: Iterable[str]) -> dict[str, dict[str, ToolSpec]]:
+    async def _specs_by_source(self, sources: Iterable[str]) -> dict[str, dict[str, ToolSpec]]:
         named = sorted(sources)
         found = await asyncio.gather(*(self._sources[source].specs() for source in named))
         return {source: {spec.name: spec for spec in specs} for source, specs in zip(named, found, strict=True)}
 
-    def _meant(self, name: str, there: Mapping[str, Mapping[str, ToolSpec]]) -> Iterable[ToolSpec]:
+    def _matching_specs(self, name: str, there: Mapping[str, Mapping[str, ToolSpec]]) -> Iterable[ToolSpec]:
         if name in self._own:
             return (self._own[name],)
         specs = there.get(self._source(name), {})

@@ -14,13 +14,13 @@ from adapters.postgres.ledger.pool import Database
 from adapters.postgres.ledger.prepared import Statement, bigint_array, bigints, byteas, texts
 from domain.content import Content
 from domain.errors import Unavailable
-from domain.ledger import Underway
+from domain.ledger import PendingAppend
 
 APPEND = Statement(b"ledger_append_group", b"SELECT ledger_append_group($1, $2, $3, $4, $5, $6, $7, $8)")
 """Parameters: keys; streams, versions, topics and states of the events; owners, hashes and bodies of the texts."""
 
-MOST_APPENDS = 64
-MOST_SIZE = 1_000_000
+MAX_APPENDS = 64
+MAX_SIZE = 1_000_000
 """Maximum size of a group: bytes of its states plus characters of its texts.
 
 A larger append is written by itself, without delaying others, unless it depends on a pending one.
@@ -37,7 +37,7 @@ class Append:
     key: str
     events: Sequence[StoredEvent]
     content: Sequence[Content]
-    underway: Underway = field(default_factory=Underway)
+    underway: PendingAppend = field(default_factory=PendingAppend)
     positions: Sequence[int] | None = None
     error: BaseException | None = None
     leads: bool = False
@@ -68,16 +68,16 @@ class GroupCommit:
             psycopg.Error, UnicodeEncodeError: it cannot be written, or the append that it depends on was not.
             domain.errors.Unavailable: the database cannot be reached.
         """
-        if append.size > MOST_SIZE and append.underway.after is None:
+        if append.size > MAX_SIZE and append.underway.after is None:
             self._write_one(append)
             append.underway.in_line()
         else:
-            self._write_in_line(append)
+            self._write_queued(append)
         if append.error is not None:
             raise append.error
         return append.positions or ()
 
-    def _write_in_line(self, append: Append) -> None:
+    def _write_queued(self, append: Append) -> None:
         append.told.acquire()
         with self._lock:
             self._waiting.append(append)
@@ -91,7 +91,7 @@ class GroupCommit:
     def _lead(self) -> None:
         """Write the next group, and make the first of the remaining appends the leader."""
         with self._lock:
-            group = self._group()
+            group = self._next_group()
         try:
             self._write_together(group)
         except BaseException as error:  # a programming error: pass it to all waiters of the group
@@ -109,14 +109,14 @@ class GroupCommit:
             for append in group[1:]:
                 append.told.release()
 
-    def _group(self) -> list[Append]:
+    def _next_group(self) -> list[Append]:
         """Return the first waiting append, and those behind it that can be written with it."""
         group = [self._waiting.popleft()]
         keys, size = {group[0].key}, group[0].size
         versions = {event.originator_id: event.originator_version for event in group[0].events}
-        for append in list(islice(self._waiting, MOST_APPENDS - 1)):
+        for append in list(islice(self._waiting, MAX_APPENDS - 1)):
             size += append.size
-            if size > MOST_SIZE or append.key in keys or not _goes_on(versions, append.events):
+            if size > MAX_SIZE or append.key in keys or not _is_continuation(versions, append.events):
                 break
             keys.add(append.key)
             group.append(self._waiting.popleft())
@@ -126,7 +126,7 @@ class GroupCommit:
         if len(group) == 1 or any(append.underway.is_void for append in group):
             return self._write_one_by_one(group)
         try:
-            positions = iter(self._written(group))
+            positions = iter(self._write_group(group))
         except Unavailable as error:
             for append in group:
                 _end(append, error=error)
@@ -145,21 +145,21 @@ class GroupCommit:
         if append.underway.is_void:
             return _end(append, error=psycopg.IntegrityError("the append that this one depends on was not written"))
         try:
-            _end(append, self._written([append]))
+            _end(append, self._write_group([append]))
         except (psycopg.Error, UnicodeEncodeError, Unavailable) as error:
             _end(append, error=error)
         return None
 
-    def _written(self, group: Sequence[Append]) -> Sequence[int]:
-        return bigint_array(self._database.execute(APPEND, appending(group)).get_value(0, 0))
+    def _write_group(self, group: Sequence[Append]) -> Sequence[int]:
+        return bigint_array(self._database.execute(APPEND, append_parameters(group)).get_value(0, 0))
 
 
 def _end(append: Append, positions: Sequence[int] = (), error: BaseException | None = None) -> None:
     append.positions, append.error = positions, error
-    append.underway.over(failed=not positions)
+    append.underway.finish(failed=not positions)
 
 
-def appending(group: Sequence[Append]) -> tuple[bytes, ...]:
+def append_parameters(group: Sequence[Append]) -> tuple[bytes, ...]:
     """Return the parameters of the statement. Texts are sorted, so that concurrent groups cannot deadlock."""
     events = [event for append in group for event in append.events]
     contents = sorted((text.owner, text.hash, text.text) for append in group for text in append.content)
@@ -175,7 +175,7 @@ def appending(group: Sequence[Append]) -> tuple[bytes, ...]:
     )
 
 
-def _goes_on(versions: dict[UUID | str, int], events: Sequence[StoredEvent]) -> bool:
+def _is_continuation(versions: dict[UUID | str, int], events: Sequence[StoredEvent]) -> bool:
     """Return whether these events follow the versions so far; if so, the versions are updated."""
     newest = dict[UUID | str, int]()
     for event in events:

@@ -11,26 +11,26 @@ _INDEXES = """
 """
 
 
-def name(table: str) -> str:
+def shadow_name(table: str) -> str:
     return f"{table}__rebuild"
 
 
-def create(connection: Connection, table: str) -> None:
+def create_shadow(connection: Connection, table: str) -> None:
     """Create an empty table of the same shape; one that an earlier rebuild left is dropped."""
-    drop(connection, table)
-    new = sql.Identifier(name(table))
+    drop_shadow(connection, table)
+    new = sql.Identifier(shadow_name(table))
     connection.execute(sql.SQL("CREATE TABLE {} (LIKE {} INCLUDING ALL)").format(new, sql.Identifier(table)))
 
 
-def drop(connection: Connection, table: str) -> None:
+def drop_shadow(connection: Connection, table: str) -> None:
     """Drop the shadow table, if it exists."""
-    connection.execute(sql.SQL("DROP TABLE IF EXISTS {}").format(sql.Identifier(name(table))))
+    connection.execute(sql.SQL("DROP TABLE IF EXISTS {}").format(sql.Identifier(shadow_name(table))))
 
 
-def take_over(connection: Connection, table: str) -> None:
+def swap_in(connection: Connection, table: str) -> None:
     """Drop the live table, and give its name and the names of its indexes to the shadow table."""
-    old, new = sql.Identifier(table), sql.Identifier(name(table))
-    wanted, made = _indexes(connection, table), _indexes(connection, name(table))
+    old, new = sql.Identifier(table), sql.Identifier(shadow_name(table))
+    wanted, made = _indexes(connection, table), _indexes(connection, shadow_name(table))
     connection.execute(sql.SQL("DROP TABLE {}").format(old))
     connection.execute(sql.SQL("ALTER TABLE {} RENAME TO {}").format(new, old))
     for index, known in zip(made, wanted, strict=True):

@@ -8,10 +8,10 @@ import orjson
 import psycopg
 
 from domain.errors import Unavailable
-from domain.events import Recorded, Registry
+from domain.events import EventRegistry, RecordedEvent
 
 Connection = psycopg.Connection[Any]
-Stored = tuple[int, str, int, str, bytes]
+StoredRow = tuple[int, str, int, str, bytes]
 """Position, stream, version, topic, state."""
 
 _AFTER = """
@@ -19,12 +19,12 @@ _AFTER = """
     WHERE notification_id > %s AND notification_id <= %s ORDER BY notification_id LIMIT %s
 """
 _POSITIONS = "SELECT projection, position FROM projection_positions WHERE projection = ANY(%s) ORDER BY projection"
-_HOLD = """
+_LOCK = """
     SELECT projection, position, ARRAY(
         SELECT DISTINCT stream FROM projection_dead_letters AS d WHERE d.projection = p.projection AND stream = ANY(%s)
     ) FROM projection_positions AS p WHERE projection = ANY(%s) ORDER BY projection FOR UPDATE
 """
-_ENROL = "INSERT INTO projection_positions (projection) SELECT unnest(%s::text[]) ON CONFLICT DO NOTHING"
+_REGISTER = "INSERT INTO projection_positions (projection) SELECT unnest(%s::text[]) ON CONFLICT DO NOTHING"
 _MOVE = """
     WITH moved AS (
         UPDATE projection_positions SET position = %s, moved_at = now() WHERE projection = ANY(%s)
@@ -36,45 +36,47 @@ _SET_ASIDE = """
 """
 LAST = 2**63 - 1
 
-EARLIER = "an earlier event of this stream was set aside"
+EARLIER_SET_ASIDE = "an earlier event of this stream was set aside"
 
 
-def after(connection: Connection, position: int, limit: int, up_to: int = LAST) -> list[Stored]:
+def read_after(connection: Connection, position: int, limit: int, up_to: int = LAST) -> list[StoredRow]:
     """Return the next events after `position`, as stored."""
-    rows: list[Stored] = connection.execute(_AFTER, (position, up_to, limit), prepare=True, binary=True).fetchall()
+    rows: list[StoredRow] = connection.execute(_AFTER, (position, up_to, limit), prepare=True, binary=True).fetchall()
     return rows
 
 
-def decoded(registry: Registry, row: Stored) -> Recorded:
+def decode(registry: EventRegistry, row: StoredRow) -> RecordedEvent:
     position, stream, version, topic, state = row
-    return Recorded(position, stream, version, registry.decode(topic, state))
+    return RecordedEvent(position, stream, version, registry.decode(topic, state))
 
 
-def enrol(connection: Connection, names: Iterable[str]) -> None:
+def register(connection: Connection, names: Iterable[str]) -> None:
     """Register new projections at position 0."""
-    connection.execute(_ENROL, (list(names),))
+    connection.execute(_REGISTER, (list(names),))
 
 
-def positions(connection: Connection, names: Iterable[str]) -> dict[str, int]:
+def read_positions(connection: Connection, names: Iterable[str]) -> dict[str, int]:
     """Return the positions of the projections."""
     return dict(connection.execute(_POSITIONS, (list(names),), prepare=True).fetchall())
 
 
 @dataclass(frozen=True, slots=True)
-class Held:
+class LockedProjection:
     """A projection locked against moves, and those of the given streams that it has set aside."""
 
     position: int
     dead: frozenset[str]
 
 
-def hold(connection: Connection, names: Iterable[str], streams: Iterable[str] = ()) -> dict[str, Held]:
+def lock_projections(
+    connection: Connection, names: Iterable[str], streams: Iterable[str] = ()
+) -> dict[str, LockedProjection]:
     """Lock the projections against moves by others until the end of the transaction."""
-    rows = connection.execute(_HOLD, (list(streams), list(names)), prepare=True, binary=True)
-    return {name: Held(position, frozenset(dead)) for name, position, dead in rows}
+    rows = connection.execute(_LOCK, (list(streams), list(names)), prepare=True, binary=True)
+    return {name: LockedProjection(position, frozenset(dead)) for name, position, dead in rows}
 
 
-def move(connection: Connection, names: Iterable[str], position: int) -> None:
+def advance(connection: Connection, names: Iterable[str], position: int) -> None:
     """Store the position and notify the waiters."""
     moved = dict.fromkeys(names, position)
     connection.execute(_MOVE, (position, list(moved), orjson.dumps(moved).decode()), prepare=True)
@@ -85,7 +87,7 @@ def set_aside(connection: Connection, name: str, position: int, stream: str, err
     connection.execute(_SET_ASIDE, (name, position, stream, error[:2000]))
 
 
-def is_of_the_event(error: Exception) -> bool:
+def is_event_fault(error: Exception) -> bool:
     """Return whether the same event would fail again; if in doubt, no, since it can still be retried.
 
     Program limits count as faults of the event: a key that is too long for an index stays too long.

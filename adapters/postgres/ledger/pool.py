@@ -13,7 +13,7 @@ from psycopg.pq import TransactionStatus
 from psycopg.pq.abc import PGresult
 from psycopg_pool import ConnectionPool, PoolClosed, PoolTimeout
 
-from adapters.postgres.ledger.prepared import Statement, run
+from adapters.postgres.ledger.prepared import Statement, execute_prepared
 from domain.errors import Unavailable
 
 Connection = psycopg.Connection[Any]
@@ -38,7 +38,7 @@ def connect(dsn: str) -> Connection:
     Raises:
         domain.errors.Unavailable: the database cannot be reached.
     """
-    with translated():
+    with translate_database_errors():
         return psycopg.connect(dsn, **_options(dsn, _SETTINGS))
 
 
@@ -117,7 +117,7 @@ class Database:
         """
         connection = self.take()
         try:
-            return run(connection, connection.prepared, statement, parameters)
+            return execute_prepared(connection, connection.prepared, statement, parameters)
         except (psycopg.OperationalError, psycopg.InterfaceError) as error:
             raise _away() from error
         finally:
@@ -180,7 +180,7 @@ class _Loan:
 
 
 @contextmanager
-def translated() -> Iterator[None]:
+def translate_database_errors() -> Iterator[None]:
     """Say `Unavailable` where psycopg says that the database is away or too busy."""
     try:
         yield

@@ -28,7 +28,7 @@ class Statement:
     sql: bytes
 
 
-def run(
+def execute_prepared(
     connection: psycopg.Connection[Any],
     prepared: set[bytes],
     statement: Statement,
@@ -43,12 +43,12 @@ def run(
     """
     libpq = connection.pgconn
     if statement.name not in prepared:
-        _checked(libpq.prepare(statement.name, statement.sql))
+        _check(libpq.prepare(statement.name, statement.sql))
         prepared.add(statement.name)
-    return _checked(libpq.exec_prepared(statement.name, parameters, [_BINARY] * len(parameters), _BINARY))
+    return _check(libpq.exec_prepared(statement.name, parameters, [_BINARY] * len(parameters), _BINARY))
 
 
-def _checked(result: PGresult) -> PGresult:
+def _check(result: PGresult) -> PGresult:
     if result.status not in _GOOD:
         error = psycopg.errors.error_from_result(result)
         if error.sqlstate is None:  # an error of libpq, not of the server: the connection is lost

@@ -18,7 +18,7 @@ from adapters.postgres.ledger.pool import Database
 from adapters.postgres.ledger.prepared import Statement, bigint, integer, text, texts
 from domain.content import Content
 from domain.errors import Invalid
-from domain.ledger import StreamsRecorder, Underway
+from domain.ledger import PendingAppend, StreamsRecorder
 
 _STREAM = Statement(
     b"ledger_stream",
@@ -70,7 +70,7 @@ class LedgerRecorder(StreamsRecorder):
         *,
         key: str = "",
         content: Sequence[Content] = (),
-        underway: Underway | None = None,
+        underway: PendingAppend | None = None,
         **_: Any,
     ) -> Sequence[int] | None:
         """Append events; return their positions, in order, or nothing if the key was used before.
@@ -84,7 +84,7 @@ class LedgerRecorder(StreamsRecorder):
         if not key:
             raise ValueError("every append carries an idempotency key")
         try:
-            positions = self._appends.write(Append(key, stored_events, content, underway or Underway()))
+            positions = self._appends.write(Append(key, stored_events, content, underway or PendingAppend()))
         except psycopg.IntegrityError as error:
             raise IntegrityError(str(error)) from error
         except (psycopg.DataError, UnicodeEncodeError) as error:

@@ -18,9 +18,9 @@ from adapters.postgres.ledger.prepared import Statement, integer, text
 from domain.errors import Unavailable
 from domain.health.ports import ProjectionHealth
 
-LONGEST_WAIT_S = 1.0
+MAX_WAIT_S = 1.0
 _PAUSE_S = 0.2
-_MOST_COUNTED = 100_000
+_MAX_COUNTED = 100_000
 
 _HEAD_AND_POSITION = Statement(
     b"head_and_position",
@@ -38,7 +38,7 @@ _STATES = Statement(
            (SELECT count(*) FROM projection_dead_letters AS d WHERE d.projection = p.projection)
     FROM projection_positions AS p ORDER BY projection
     """
-    % _MOST_COUNTED,
+    % _MAX_COUNTED,
 )
 _POSITIONS = "SELECT projection, position FROM projection_positions"
 
@@ -62,7 +62,7 @@ class _Waiter:
     head: int | None = None
     position: int = 0
 
-    def hear(self, position: int) -> None:
+    def notify(self, position: int) -> None:
         self.position = max(self.position, position)
         if self.head is not None and self.position >= self.head:
             with suppress(RuntimeError):  # its event loop was closed meanwhile
@@ -109,8 +109,8 @@ class LivePositions:
         with self._lock:  # before the query, so that no notification is missed between query and wait
             self._waiters.setdefault(projection, set()).add(waiter)
         try:
-            async with asyncio.timeout(LONGEST_WAIT_S):
-                head, position = await asyncio.to_thread(self._ask, projection)
+            async with asyncio.timeout(MAX_WAIT_S):
+                head, position = await asyncio.to_thread(self._read_position, projection)
                 with self._lock:
                     waiter.head = head
                     if max(position, waiter.position) >= head:
@@ -130,12 +130,12 @@ class LivePositions:
         Raises:
             domain.errors.Unavailable: the database cannot be reached.
         """
-        return await asyncio.to_thread(self._ask_states)
+        return await asyncio.to_thread(self._read_states)
 
-    def _ask(self, projection: str) -> tuple[int, int]:
+    def _read_position(self, projection: str) -> tuple[int, int]:
         return head_and_position(self._database, projection)
 
-    def _ask_states(self) -> list[ProjectionHealth]:
+    def _read_states(self) -> list[ProjectionHealth]:
         result = self._database.execute(_STATES, ())
         value = result.get_value
         return [
@@ -154,17 +154,19 @@ class LivePositions:
 
     def _follow(self, connection: Connection) -> None:
         connection.execute("LISTEN projected")
-        self._tell(dict(connection.execute(_POSITIONS).fetchall()))  # notifications missed while not listening
+        self._notify_waiters(
+            dict(connection.execute(_POSITIONS).fetchall())
+        )  # notifications missed while not listening
         with DefaultSelector() as selector:
             selector.register(connection.fileno(), EVENT_READ)
             selector.register(self._ears, EVENT_READ)
             while not self._stop.is_set():
                 for notice in connection.notifies(timeout=0):
-                    self._tell(orjson.loads(notice.payload))
+                    self._notify_waiters(orjson.loads(notice.payload))
                 selector.select()
 
-    def _tell(self, positions: Mapping[str, int]) -> None:
+    def _notify_waiters(self, positions: Mapping[str, int]) -> None:
         with self._lock:
             for projection, position in positions.items():
                 for waiter in self._waiters.get(projection, ()):
-                    waiter.hear(position)
+                    waiter.notify(position)

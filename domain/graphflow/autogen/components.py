@@ -23,31 +23,31 @@ def kind(component: Any) -> str:
     return str(provider).rpartition(".")[2] if provider else "nameless thing"
 
 
-def inner(component: Any) -> Mapping[str, Any]:
+def config_of(component: Any) -> Mapping[str, Any]:
     """Return its config; an empty one where it has none."""
     config = component.get("config") if isinstance(component, Mapping) else None
     return config if isinstance(config, Mapping) else {}
 
 
-def listed(value: Any) -> list[Any]:
+def as_list(value: Any) -> list[Any]:
     """Normalize a field that may contain one value, several, or none to a list."""
     if value is None or value == []:
         return []
     return value if isinstance(value, list) else [value]
 
 
-def lost_of(name: str, config: Mapping[str, Any]) -> Iterator[str]:
+def unsupported_parts(name: str, config: Mapping[str, Any]) -> Iterator[str]:
     """Yield the parts of this agent that have no counterpart here, in words."""
     if not isinstance(config.get("system_message"), str | None):
         yield f"the system message of {name}, which is not a text"
     for field in _ABSENT:
-        for each in listed(config.get(field)):
-            what = each if isinstance(each, str) else inner(each).get("name") or kind(each)
+        for each in as_list(config.get(field)):
+            what = each if isinstance(each, str) else config_of(each).get("name") or kind(each)
             yield f"{field.removesuffix('s')} {what} of {name}"
-    for bench in listed(config.get("workbench")):
-        tools = listed(inner(bench).get("tools"))
+    for bench in as_list(config.get("workbench")):
+        tools = as_list(config_of(bench).get("tools"))
         for tool in tools:
-            yield f"tool {inner(tool).get('name') or kind(tool)} of {name}"
+            yield f"tool {config_of(tool).get('name') or kind(tool)} of {name}"
         if not tools and kind(bench) not in _STATIC:
             yield f"workbench {kind(bench)} of {name}"
     if config.get("structured_message_factory"):

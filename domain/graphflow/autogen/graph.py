@@ -4,14 +4,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from domain.graphflow.autogen.components import listed
+from domain.graphflow.autogen.components import as_list
 from domain.graphflow.definition.cycles import topology
 from domain.graphflow.definition.graph import Graph, GraphEdge, GraphNode, Join
-from domain.graphflow.validation.reachability import before
+from domain.graphflow.validation.reachability import reachability_of
 
 
 @dataclass(frozen=True, slots=True)
-class Drawing:
+class TeamGraph:
     """`edges` are (from, to, condition); `entries` are the first nodes of cycles. All by the participants' names."""
 
     names: tuple[str, ...]
@@ -20,7 +20,7 @@ class Drawing:
     entries: frozenset[str]
     possible: Mapping[str, tuple[str, ...]]
 
-    def before(self, name: str) -> tuple[str, ...]:
+    def possible_speakers(self, name: str) -> tuple[str, ...]:
         """Return the participants that can have spoken before, in the order of the team."""
         return self.possible[name]
 
@@ -34,13 +34,13 @@ class _Edge:
     wanted: str
 
 
-def drawing(graph: Mapping[str, Any], lost: list[str], notes: list[str]) -> Drawing:
+def team_graph(graph: Mapping[str, Any], lost: list[str], notes: list[str]) -> TeamGraph:
     """Convert the graph; unsupported parts are added to `lost`, changed behaviour to `notes`."""
     start = graph.get("default_start_node")
     names = sorted(
         (str(name) for name in graph["nodes"]), key=lambda name: name != start
     )  # the first node is the entry of its cycle
-    edges = [edge for edge in _edges(graph, lost) if _known(edge, names, lost)]
+    edges = [edge for edge in _edges(graph, lost) if _has_target(edge, names, lost)]
     plain = Graph(
         tuple(GraphNode(name, "agent") for name in names),
         tuple(GraphEdge(names.index(edge.source), names.index(edge.target)) for edge in edges),
@@ -48,7 +48,7 @@ def drawing(graph: Mapping[str, Any], lost: list[str], notes: list[str]) -> Draw
     shape = topology(plain)
     lost.extend(_never_started(names, start, shape.incoming))
     lost.extend(_endless(names, edges))
-    activation = {name: _way(_mapping(graph["nodes"].get(name)), "activation", name, lost) for name in names}
+    activation = {name: _activation(_as_mapping(graph["nodes"].get(name)), "activation", name, lost) for name in names}
     joins = {
         name: _join(name, activation[name], [edges[index] for index in shape.incoming[at]], lost, notes)
         for at, name in enumerate(names)
@@ -57,24 +57,27 @@ def drawing(graph: Mapping[str, Any], lost: list[str], notes: list[str]) -> Draw
         lost.extend(_waits_for_a_cycle(edges[index], edges))
     entries = frozenset(names[entry] for region in shape.regions for entry in region.entries)
     possible = {
-        name: tuple(names[i] for i in sorted(each)) for name, each in zip(names, before(plain).possible, strict=True)
+        name: tuple(names[i] for i in sorted(each))
+        for name, each in zip(names, reachability_of(plain).possible, strict=True)
     }
-    return Drawing(tuple(names), tuple((e.source, e.target, e.condition) for e in edges), joins, entries, possible)
+    return TeamGraph(tuple(names), tuple((e.source, e.target, e.condition) for e in edges), joins, entries, possible)
 
 
 def _edges(graph: Mapping[str, Any], lost: list[str]) -> Iterator[_Edge]:
     for name, node in graph["nodes"].items():
-        for each in listed(_mapping(node).get("edges")):
-            edge = _mapping(each)
+        for each in as_list(_as_mapping(node).get("edges")):
+            edge = _as_mapping(each)
             target, condition = str(edge.get("target")), edge.get("condition")
             if edge.get("condition_function") is not None or not isinstance(condition, str | None):
                 lost.append(f"the function that is the condition of {name} -> {target}")
             group = str(edge.get("activation_group") or target)
             text = condition if isinstance(condition, str) else None
-            yield _Edge(str(name), target, text, group, _way(edge, "activation_condition", f"{name} -> {target}", lost))
+            yield _Edge(
+                str(name), target, text, group, _activation(edge, "activation_condition", f"{name} -> {target}", lost)
+            )
 
 
-def _way(of: Mapping[str, Any], field: str, where: str, lost: list[str]) -> str:
+def _activation(of: Mapping[str, Any], field: str, where: str, lost: list[str]) -> str:
     """Return `all` or `any`."""
     given = of.get(field) or "all"
     if given not in ("all", "any"):
@@ -82,7 +85,7 @@ def _way(of: Mapping[str, Any], field: str, where: str, lost: list[str]) -> str:
     return str(given)
 
 
-def _known(edge: _Edge, names: Sequence[str], lost: list[str]) -> bool:
+def _has_target(edge: _Edge, names: Sequence[str], lost: list[str]) -> bool:
     if edge.target not in names:
         lost.append(f"the edge {edge.source} -> {edge.target}, which leads to no node")
     return edge.target in names
@@ -129,5 +132,5 @@ def _waits_for_a_cycle(back: _Edge, edges: Sequence[_Edge]) -> Iterator[str]:
         yield f"the activation group {back.group} of {back.target}, which waits for an edge that closes a cycle"
 
 
-def _mapping(value: Any) -> Mapping[str, Any]:
+def _as_mapping(value: Any) -> Mapping[str, Any]:
     return value if isinstance(value, Mapping) else {}

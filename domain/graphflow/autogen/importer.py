@@ -13,11 +13,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from domain.errors import Invalid
-from domain.graphflow.autogen.components import inner as inside
-from domain.graphflow.autogen.components import kind, lost_of
-from domain.graphflow.autogen.graph import Drawing, drawing
-from domain.graphflow.autogen.terminations import endings
-from domain.graphflow.definition.documents import of_document
+from domain.graphflow.autogen.components import config_of as inside
+from domain.graphflow.autogen.components import kind, unsupported_parts
+from domain.graphflow.autogen.graph import TeamGraph, team_graph
+from domain.graphflow.autogen.terminations import terminations_of
+from domain.graphflow.definition.documents import definition_from
 from domain.graphflow.definition.model import MOST_VISITS, Definition
 from domain.graphflow.definition.node_types import LONGEST_EXPRESSION
 
@@ -30,14 +30,14 @@ _END = "ended"
 
 
 @dataclass(frozen=True, slots=True)
-class Imported:
+class ImportedTeam:
     """An unvalidated definition, and the notes on changed behaviour."""
 
     definition: Definition
     notes: tuple[str, ...]
 
 
-def imported(component: Any, *, agents: Collection[str], stand_in: str, name: str | None = None) -> Imported:
+def import_team(component: Any, *, agents: Collection[str], stand_in: str, name: str | None = None) -> ImportedTeam:
     """Convert a GraphFlow component to a workflow. `agents` are the registered ids; `stand_in` is one of them.
 
     Without a `name` it has the team's.
@@ -46,13 +46,13 @@ def imported(component: Any, *, agents: Collection[str], stand_in: str, name: st
         Invalid: it is no GraphFlow component; or `lost` lists the unsupported parts by name.
     """
     config = _config(component)
-    reader = _Reader(config, agents, stand_in)
+    reader = _TeamConverter(config, agents, stand_in)
     document = reader.document(name or _name(component, config), str(component.get("description") or ""))
     if reader.lost:
         lost = list(dict.fromkeys(reader.lost))
         message = "these are not supported: " + "; ".join(lost)
         raise Invalid(message, field="component", reason=message, lost=lost)
-    return Imported(of_document(document), tuple(dict.fromkeys(reader.notes)))
+    return ImportedTeam(definition_from(document), tuple(dict.fromkeys(reader.notes)))
 
 
 def _config(component: Any) -> Mapping[str, Any]:
@@ -73,19 +73,19 @@ def _name(component: Mapping[str, Any], config: Mapping[str, Any]) -> str:
     return str(config.get("name") or component.get("label") or "Imported from AutoGen")[:120]
 
 
-class _Reader:
+class _TeamConverter:
     def __init__(self, config: Mapping[str, Any], agents: Collection[str], stand_in: str) -> None:
         self._config, self._agents, self._stand_in = config, agents, stand_in
         self.lost: list[str] = []
         self.notes: list[str] = []
-        self._participants = self._named(config["participants"])
-        self._drawing: Drawing = drawing(config["graph"], self.lost, self.notes)
+        self._participants = self._participants_by_name(config["participants"])
+        self._drawing: TeamGraph = team_graph(config["graph"], self.lost, self.notes)
         self._ids = _ids(self._drawing.names)
         self._ended = _free(_END, self._ids.values())
         longest = None if self._drawing.entries else len(self._drawing.names)
-        self._endings = endings(config, kind, longest, self.lost, self.notes)
+        self._endings = terminations_of(config, kind, longest, self.lost, self.notes)
 
-    def _named(self, participants: Sequence[Any]) -> dict[str, Any]:
+    def _participants_by_name(self, participants: Sequence[Any]) -> dict[str, Any]:
         named = [(str(inside(each).get("name")), each) for each in participants]
         counts = Counter(name for name, _ in named)
         self.lost.extend(
@@ -110,7 +110,7 @@ class _Reader:
         return max(2, min(most + 1, MOST_VISITS)) if most is not None else _ROUNDS
 
     def _end(self, open_ends: Sequence[str]) -> dict[str, Any]:
-        spoken = dict.fromkeys(each for name in open_ends for each in (name, *self._drawing.before(name)))
+        spoken = dict.fromkeys(each for name in open_ends for each in (name, *self._drawing.possible_speakers(name)))
         count = " + ".join(f"nodes.{self._ids[name]}.visit" for name in spoken)
         messages = count if len(count) < LONGEST_EXPRESSION else "0"
         return {"id": self._ended, "type": "transform", "join": "any", "set": {"messages": messages}}
@@ -123,7 +123,7 @@ class _Reader:
         if participant is None:
             self.lost.append(f"the node {name}, which no participant has the name of")
             return node
-        inner, sources = self._filtered(name, participant)
+        inner, sources = self._unwrap_filter(name, participant)
         if kind(inner) == "AssistantAgent":
             node |= self._assistant(name, inside(inner), sources)
         elif kind(inner) == "UserProxyAgent":
@@ -133,7 +133,7 @@ class _Reader:
             self.lost.append(f"the participant {name}, a {kind(inner)}")
         return node
 
-    def _filtered(self, name: str, participant: Any) -> tuple[Any, tuple[str, ...] | None]:
+    def _unwrap_filter(self, name: str, participant: Any) -> tuple[Any, tuple[str, ...] | None]:
         """Return the agent inside a `MessageFilterAgent`, and the sources of its messages; None for all."""
         if kind(participant) != "MessageFilterAgent":
             return participant, None
@@ -146,7 +146,7 @@ class _Reader:
         return config.get("wrapped_agent"), tuple(str(each.get("source")) for each in kept)
 
     def _assistant(self, name: str, config: Mapping[str, Any], sources: Sequence[str] | None) -> dict[str, Any]:
-        self.lost.extend(lost_of(name, config))
+        self.lost.extend(unsupported_parts(name, config))
         context = kind(config.get("model_context"))
         if config.get("model_context") and context != "UnboundedChatCompletionContext":
             self.notes.append(
@@ -160,22 +160,25 @@ class _Reader:
             self.notes.append(f"{agent} takes the part of {name}")
         words = str(config.get("system_message") or "").replace("{{", "{{ '{{' }}")
         heard = ["{{ input.request }}"] if sources is None or _TASK in sources else []
-        heard += [self._said(each) for each in self._heard(name, sources)[:_MOST_READ]]
+        heard += [self._quote(each) for each in self._message_sources(name, sources)[:_MOST_READ]]
         return {"type": "agent", "agent": agent, "prompt": "\n\n".join([words, *heard]).strip() or "…"}
 
-    def _heard(self, name: str, sources: Sequence[str] | None) -> Sequence[str]:
+    def _message_sources(self, name: str, sources: Sequence[str] | None) -> Sequence[str]:
         """Return the sources of an agent's messages: those that can have spoken before, in the order of its filter."""
-        before = self._drawing.before(name)
+        before = self._drawing.possible_speakers(name)
         return before if sources is None else [each for each in dict.fromkeys(sources) if each in before]
 
-    def _said(self, name: str) -> str:
+    def _quote(self, name: str) -> str:
         path = f"nodes.{self._ids[name]}.output"
         return f"{{{{ has({path}) ? {json.dumps(name + ': ')} + {self._text(name)} : '' }}}}"
 
     def _edge(self, source: str, target: str, condition: str | None) -> dict[str, Any]:
         edge: dict[str, Any] = {"from": self._ids[source], "to": self._ids[target]}
-        counted = [f"nodes.{self._ids[each]}.visit" for each in dict.fromkeys((source, *self._drawing.before(source)))]
-        holds = self._endings.guards(source, self._text(source), counted)
+        counted = [
+            f"nodes.{self._ids[each]}.visit"
+            for each in dict.fromkeys((source, *self._drawing.possible_speakers(source)))
+        ]
+        holds = self._endings.continue_conditions(source, self._text(source), counted)
         if condition is not None:
             holds.insert(0, f"{self._text(source)}.contains({json.dumps(condition, ensure_ascii=False)})")
         if holds:
@@ -185,7 +188,7 @@ class _Reader:
     def _text(self, name: str) -> str:
         """Return the expression of a participant's message."""
         path = f"nodes.{self._ids[name]}.output"
-        inner, _ = self._filtered(name, self._participants.get(name))
+        inner, _ = self._unwrap_filter(name, self._participants.get(name))
         return f"string({path}.payload)" if kind(inner) == "UserProxyAgent" else path
 
 

@@ -16,13 +16,13 @@ _ROOM = LONGEST_EXPRESSION // 2
 
 
 @dataclass(slots=True)
-class Endings:
+class Terminations:
     """A limit on the agents' messages, and texts that end the run (`text`, and the sources it counts in; None: all)."""
 
     most: int | None = None
     texts: list[tuple[str, frozenset[str] | None]] = field(default_factory=list)
 
-    def guards(self, name: str, said: str, counted: Sequence[str]) -> list[str]:
+    def continue_conditions(self, name: str, said: str, counted: Sequence[str]) -> list[str]:
         """Return the conditions for continuing after `name`'s message.
 
         `said` is the expression of that message; `counted` are all iterations.
@@ -34,14 +34,14 @@ class Endings:
         return found
 
 
-def endings(
+def terminations_of(
     config: Mapping[str, Any], kind: Callable[[Any], str], longest: int | None, lost: list[str], notes: list[str]
-) -> Endings:
+) -> Terminations:
     """Read the termination conditions; unsupported ones are added to `lost`, changed behaviour to `notes`.
 
     `longest` is the number of messages that are possible without cycles.
     """
-    found = Endings()
+    found = Terminations()
     for condition in _each(config.get("termination_condition"), kind):
         given = condition.get("config")
         given = given if isinstance(given, Mapping) else {}

@@ -8,7 +8,7 @@ from typing import Any
 from domain.errors import Conflict, NotFound, TooLarge
 from domain.events import Cause, Event
 from domain.graphflow.catalogue.events import WorkflowDefined, WorkflowRetired
-from domain.graphflow.definition.documents import canonical, document_of, fingerprint, of_document
+from domain.graphflow.definition.documents import canonical, definition_from, document_of, fingerprint
 from domain.graphflow.definition.model import Definition
 from domain.tenant_ids import stream_prefix
 
@@ -19,7 +19,7 @@ LARGEST = 256 * 1024
 
 
 @dataclass(frozen=True, slots=True)
-class Version:
+class DefinitionVersion:
     """A definition with its author, time and note."""
 
     document: Mapping[str, Any]
@@ -31,14 +31,14 @@ class Version:
     @property
     def definition(self) -> Definition:
         """The parsed definition."""
-        return of_document(self.document)
+        return definition_from(self.document)
 
 
 @dataclass(frozen=True, slots=True)
 class Workflow:
     """`versions[n - 1]` is version n; new runs get the last. `changes` counts the events, the last at `changed_at`."""
 
-    versions: tuple[Version, ...] = ()
+    versions: tuple[DefinitionVersion, ...] = ()
     retired: bool = False
     changes: int = 0
     changed_at: datetime | None = None
@@ -49,10 +49,10 @@ class Workflow:
         return bool(self.versions) and self.versions[0].by == SEED
 
     @property
-    def newest(self) -> Version:
+    def newest(self) -> DefinitionVersion:
         return self.versions[-1]
 
-    def version(self, number: int | None = None) -> Version:
+    def version(self, number: int | None = None) -> DefinitionVersion:
         """Return a version by its number, or the newest.
 
         Raises:
@@ -72,14 +72,14 @@ def evolve(workflow: Workflow, event: Event) -> Workflow:
     workflow = replace(workflow, changes=workflow.changes + 1, changed_at=event.at)
     match event:
         case WorkflowDefined(definition=document, fingerprint=print_, by=by, at=at, note=note):
-            return replace(workflow, versions=(*workflow.versions, Version(document, print_, by, at, note)))
+            return replace(workflow, versions=(*workflow.versions, DefinitionVersion(document, print_, by, at, note)))
         case WorkflowRetired():
             return replace(workflow, retired=True)
         case _:
             return workflow
 
 
-def evolved(workflow: Workflow, events: Iterable[Event]) -> Workflow:
+def evolve_all(workflow: Workflow, events: Iterable[Event]) -> Workflow:
     for event in events:
         workflow = evolve(workflow, event)
     return workflow

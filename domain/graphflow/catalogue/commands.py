@@ -8,12 +8,12 @@ from functools import partial
 from domain.errors import Forbidden, NotFound, VersionConflict
 from domain.events import Cause, Event
 from domain.graphflow.catalogue import names as claims
-from domain.graphflow.catalogue.aggregate import SEED, Workflow, define, evolved, retire, stream
-from domain.graphflow.catalogue.names import passed_on
+from domain.graphflow.catalogue.aggregate import SEED, Workflow, define, evolve_all, retire, stream
+from domain.graphflow.catalogue.names import name_changes
 from domain.graphflow.definition.documents import fingerprint
 from domain.graphflow.definition.model import Definition
-from domain.ids import derived, random_id
-from domain.ledger import Change, Ledger, retrying
+from domain.ids import derived_id, random_id
+from domain.ledger import Change, Ledger, retry_on_conflict
 from domain.tenant_ids import DEFAULT
 
 Check = Callable[[int], None]
@@ -21,7 +21,7 @@ Check = Callable[[int], None]
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class WorkflowState:
     """A workflow's current state, with its id."""
 
     workflow_id: str
@@ -47,7 +47,7 @@ class WorkflowCommands:
     def __init__(self, ledger: Ledger) -> None:
         self._ledger = ledger
 
-    def standing(self, tenant_id: str, workflow_id: str) -> Standing:
+    def load(self, tenant_id: str, workflow_id: str) -> WorkflowState:
         """The workflow of this tenant, or the ready-made one, as it stands.
 
         Raises:
@@ -56,9 +56,9 @@ class WorkflowCommands:
         past = read_workflow(self._ledger, tenant_id, workflow_id)
         if not past:
             raise NotFound(f"there is no workflow {workflow_id}")
-        return Standing(workflow_id, evolved(Workflow(), past))
+        return WorkflowState(workflow_id, evolve_all(Workflow(), past))
 
-    def create(self, definition: Definition, cause: Cause, *, key: str, note: str | None = None) -> Standing:
+    def create(self, definition: Definition, cause: Cause, *, key: str, note: str | None = None) -> WorkflowState:
         """Create a workflow with its first version. Its id is derived from its name.
 
         Raises:
@@ -68,11 +68,11 @@ class WorkflowCommands:
         tenant_id = cause.tenant_id
         first, further = claims.id_of(definition.name), claims.further_id(definition.name, key)
 
-        def write() -> Standing:
-            there = evolved(Workflow(), read_workflow(self._ledger, tenant_id, first))
-            has_name = claims.name_stream(tenant_id, definition.name) in claims.held(tenant_id, there)
+        def write() -> WorkflowState:
+            there = evolve_all(Workflow(), read_workflow(self._ledger, tenant_id, first))
+            has_name = claims.name_stream(tenant_id, definition.name) in claims.owned_name_streams(tenant_id, there)
             if there.ready_made and has_name:
-                raise claims.taken(definition.name, first)
+                raise claims.name_conflict(definition.name, first)
             is_free = not there.versions or has_name
             workflow_id = first if is_free else further
             events = define(workflow_id, Workflow(), definition, cause, note)
@@ -80,17 +80,17 @@ class WorkflowCommands:
                 written = self._append(workflow_id, Workflow(), events, cause, key)
             except VersionConflict:  # not a repeat: its idempotency key would have been recognized
                 if there.versions and is_free:
-                    raise claims.taken(definition.name, first) from None
+                    raise claims.name_conflict(definition.name, first) from None
                 raise
             if written:
-                return self.standing(tenant_id, workflow_id)
-            return self.standing(tenant_id, further if self._ledger.read(stream(tenant_id, further)) else first)
+                return self.load(tenant_id, workflow_id)
+            return self.load(tenant_id, further if self._ledger.read(stream(tenant_id, further)) else first)
 
-        return retrying(write)
+        return retry_on_conflict(write)
 
     def redefine(
-        self, standing: Standing, definition: Definition, cause: Cause, *, note: str | None = None
-    ) -> Standing:
+        self, standing: WorkflowState, definition: Definition, cause: Cause, *, note: str | None = None
+    ) -> WorkflowState:
         """Write down the next version of a workflow that stands so; nothing if it says what the newest says already.
 
         Raises:
@@ -103,9 +103,9 @@ class WorkflowCommands:
         _refuse_ready_made(standing)
         if events := define(workflow_id, workflow, definition, cause, note):
             self._append(workflow_id, workflow, events, cause, random_id("change"))
-        return self.standing(cause.tenant_id, workflow_id)
+        return self.load(cause.tenant_id, workflow_id)
 
-    def retire(self, workflow_id: str, cause: Cause, *, check: Check) -> Standing:
+    def retire(self, workflow_id: str, cause: Cause, *, check: Check) -> WorkflowState:
         """Take it out of service for new runs, and give its name back.
 
         Raises:
@@ -113,27 +113,29 @@ class WorkflowCommands:
             Forbidden: it is ready-made.
         """
 
-        def write() -> Standing:
-            standing = self.standing(cause.tenant_id, workflow_id)
+        def write() -> WorkflowState:
+            standing = self.load(cause.tenant_id, workflow_id)
             _refuse_ready_made(standing)
             workflow = standing.workflow
             check(workflow.changes)
             if events := retire(workflow_id, workflow, cause):
                 self._append(workflow_id, workflow, events, cause, random_id("change"))
-            return self.standing(cause.tenant_id, workflow_id)
+            return self.load(cause.tenant_id, workflow_id)
 
-        return retrying(write)
+        return retry_on_conflict(write)
 
     def _append(self, workflow_id: str, before: Workflow, events: Sequence[Event], cause: Cause, key: str) -> bool:
         """Append, together with the changes of names. Returns False when the key was used before."""
-        after, tenant_id = evolved(before, events), cause.tenant_id
-        known = self._ledger.read_many(sorted(claims.held(tenant_id, before) ^ claims.held(tenant_id, after)))
-        moved = passed_on(workflow_id, before, after, known, cause)
+        after, tenant_id = evolve_all(before, events), cause.tenant_id
+        known = self._ledger.read_many(
+            sorted(claims.owned_name_streams(tenant_id, before) ^ claims.owned_name_streams(tenant_id, after))
+        )
+        moved = name_changes(workflow_id, before, after, known, cause)
         change = Change(stream(tenant_id, workflow_id), before.changes, events)
         return self._ledger.append(change, *moved, key=key) is not None
 
 
-def _refuse_ready_made(standing: Standing) -> None:
+def _refuse_ready_made(standing: WorkflowState) -> None:
     if standing.workflow.ready_made:
         workflow_id = standing.workflow_id
         raise Forbidden("a ready-made workflow cannot be changed: write one of your own", workflow_id=workflow_id)
@@ -151,7 +153,7 @@ def seed(ledger: Ledger, definitions: Mapping[str, Definition], at: datetime) ->
     return [
         workflow_id
         for workflow_id, definition in definitions.items()
-        if retrying(partial(_seed_one, ledger, workflow_id, definition, at))
+        if retry_on_conflict(partial(_seed_one, ledger, workflow_id, definition, at))
     ]
 
 
@@ -159,15 +161,17 @@ def _seed_one(ledger: Ledger, workflow_id: str, definition: Definition, at: date
     cause = Cause(by=SEED, because="ready-made", at=at, tenant_id=DEFAULT)
     own = stream(DEFAULT, workflow_id)
     past = ledger.read(own)
-    before = evolved(Workflow(), past)
+    before = evolve_all(Workflow(), past)
     if before.retired or (before.versions and before.newest.by != SEED):
         return False
     events = define(workflow_id, before, definition, cause)
-    after = evolved(before, events)
-    known = ledger.read_many(sorted(claims.held(DEFAULT, before) | claims.held(DEFAULT, after)))
-    if not events or not {claims.holder(stands) for stands in known.values()} <= {None, workflow_id}:
+    after = evolve_all(before, events)
+    known = ledger.read_many(
+        sorted(claims.owned_name_streams(DEFAULT, before) | claims.owned_name_streams(DEFAULT, after))
+    )
+    if not events or not {claims.owner_of(stands) for stands in known.values()} <= {None, workflow_id}:
         return False
-    moved = passed_on(workflow_id, before, after, known, cause)
+    moved = name_changes(workflow_id, before, after, known, cause)
     # The stream's length is part of the key: a file that goes back to an earlier text is a change again.
-    key = derived("workflows.seed", workflow_id, fingerprint(definition), len(past))
+    key = derived_id("workflows.seed", workflow_id, fingerprint(definition), len(past))
     return ledger.append(Change(own, len(past), events), *moved, key=key) is not None

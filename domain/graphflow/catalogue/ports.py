@@ -20,7 +20,7 @@ class WorkflowFilter:
 
 
 @dataclass(frozen=True, slots=True)
-class Runs:
+class RunStatistics:
     """What became of a workflow's newest runs in the tenant, 1,000 at most, whoever began them.
 
     `ended` leaves out those that were cancelled, and `success_rate` is the share of it that completed, 0 to 1; the
@@ -39,18 +39,18 @@ class Runs:
 
 
 @dataclass(frozen=True, slots=True)
-class SeenWorkflow:
+class WorkflowView:
     """A workflow and the statistics of its runs."""
 
     row: WorkflowRow
-    runs: Runs = Runs()
+    runs: RunStatistics = RunStatistics()
 
 
 @dataclass(frozen=True, slots=True)
 class WorkflowPage:
     """A page of workflows in the order of their ids; `total` counts all that match the filter."""
 
-    workflows: list[SeenWorkflow]
+    workflows: list[WorkflowView]
     total: int
 
 
@@ -67,7 +67,7 @@ class WorkflowReads(Protocol):
 
     def page(self, wanted: WorkflowFilter, *, skip: int, limit: int) -> WorkflowPage: ...
 
-    def get(self, tenant_id: str, workflow_id: str) -> SeenWorkflow:
+    def get(self, tenant_id: str, workflow_id: str) -> WorkflowView:
         """Return one workflow, retired or not.
 
         Raises:
@@ -85,7 +85,7 @@ class WorkflowReads(Protocol):
 
     def versions(self, tenant_id: str, workflow_id: str, *, skip: int, limit: int) -> WorkflowVersionPage: ...
 
-    def named(
+    def versions_by_ref(
         self, tenant_id: str, wanted: Iterable[tuple[str, int | None]]
     ) -> Mapping[tuple[str, int | None], WorkflowVersionRow]:
         """Return versions of active workflows by id and number; None stands for the newest. A missing one is absent."""

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any, ClassVar, Literal
 
 from domain.errors import NotFound
-from domain.events import Recorded
+from domain.events import RecordedEvent
 from domain.graphflow.catalogue.aggregate import SEED
 from domain.graphflow.catalogue.events import WorkflowDefined, WorkflowRetired
 from domain.projection import Key, Row, Rows
@@ -61,15 +61,15 @@ class WorkflowsProjection:
     name = "workflows"
     kinds: tuple[type[Row], ...] = (WorkflowRow, WorkflowVersionRow)
 
-    def touches(self, recorded: Recorded) -> Iterable[tuple[type[Row], Key]]:
+    def touches(self, recorded: RecordedEvent) -> Iterable[tuple[type[Row], Key]]:
         match recorded.event:
             case WorkflowDefined() | WorkflowRetired() as event:
                 yield from ((WorkflowRow, (tenant_id, event.workflow_id)) for tenant_id in _owners(event))
 
-    def project(self, recorded: Recorded, rows: Rows) -> None:
+    def project(self, recorded: RecordedEvent, rows: Rows) -> None:
         match recorded.event:
             case WorkflowDefined() as event:
-                row = _described(event, _found(rows, event), recorded.version)
+                row = _row(event, _found(rows, event), recorded.version)
                 rows.put(row)
                 rows.put(_version(event, row.tenant_id))
             case WorkflowRetired(at=at) as event:
@@ -90,7 +90,7 @@ def _found(rows: Rows, event: WorkflowDefined | WorkflowRetired) -> WorkflowRow 
     return next((row for row in found if row is not None), None)
 
 
-def _described(event: WorkflowDefined, before: WorkflowRow | None, changes: int) -> WorkflowRow:
+def _row(event: WorkflowDefined, before: WorkflowRow | None, changes: int) -> WorkflowRow:
     is_ready_made = before.ready_made if before else event.by == SEED
     return WorkflowRow(
         tenant_id=EVERY if is_ready_made else event.tenant_id,

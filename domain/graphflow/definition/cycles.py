@@ -42,7 +42,7 @@ class Topology:
     exits: Mapping[int, tuple[int, ...]]
     """The edges that leave a region, under the largest one that each leaves."""
 
-    def around(self, node: int) -> tuple[int, ...]:
+    def regions_around(self, node: int) -> tuple[int, ...]:
         """Return the regions around a node, the smallest first."""
         return chain(self.regions, self.innermost[node])
 
@@ -54,7 +54,7 @@ def topology(graph: Graph) -> Topology:
     for index, region in enumerate(found):  # an inner region comes after the one around it
         for node in region.members:
             innermost[node] = index
-    leaves = tuple(_leaves(graph, found, innermost, edge) for edge in range(len(graph.edges)))
+    leaves = tuple(_left_region(graph, found, innermost, edge) for edge in range(len(graph.edges)))
     indices = range(len(graph.nodes))
     forward = [index for index in range(len(graph.edges)) if index not in back]
     return Topology(
@@ -75,7 +75,7 @@ def regions(graph: Graph) -> tuple[Region, ...]:
     cut: set[int] = set()
     while waiting:
         around = waiting.pop()
-        inside = [index for index in _inside(graph, found[around].members) if index not in cut]
+        inside = [index for index in _inner_edges(graph, found[around].members) if index not in cut]
         repeated = {
             graph.edges[index].source for index in inside if graph.edges[index].source == graph.edges[index].target
         }
@@ -105,7 +105,7 @@ def _region(graph: Graph, around: int, members: frozenset[int], inside: Sequence
     return Region(around, members, entries, frozenset(own))
 
 
-def _leaves(graph: Graph, found: Sequence[Region], innermost: Sequence[int], index: int) -> int | None:
+def _left_region(graph: Graph, found: Sequence[Region], innermost: Sequence[int], index: int) -> int | None:
     edge = graph.edges[index]
     left = [region for region in chain(found, innermost[edge.source]) if edge.target not in found[region].members]
     return left[-1] if left else None
@@ -118,7 +118,7 @@ def _by_node(nodes: Collection[int], pairs: Iterable[tuple[int, int]]) -> tuple[
     return tuple(map(tuple, lists))
 
 
-def _inside(graph: Graph, members: frozenset[int]) -> list[int]:
+def _inner_edges(graph: Graph, members: frozenset[int]) -> list[int]:
     return [index for index, edge in enumerate(graph.edges) if edge.source in members and edge.target in members]
 
 
@@ -131,15 +131,15 @@ def _components(graph: Graph, members: Collection[int], edges: Iterable[int]) ->
         after[edge.source].append(edge.target)
         before[edge.target].append(edge.source)
     left, found = set(after), []
-    for node in reversed(_finished(after)):
+    for node in reversed(_post_order(after)):
         if node in left:
-            component = _reached(node, before, left)
+            component = _reachable_from(node, before, left)
             left -= component
             found.append(frozenset(component))
     return sorted(found, key=min)
 
 
-def _finished(after: Mapping[int, Sequence[int]]) -> list[int]:
+def _post_order(after: Mapping[int, Sequence[int]]) -> list[int]:
     """Return the nodes in the post-order of a depth-first search."""
     seen: set[int] = set()
     order: list[int] = []
@@ -158,7 +158,7 @@ def _finished(after: Mapping[int, Sequence[int]]) -> list[int]:
     return order
 
 
-def _reached(root: int, steps: Mapping[int, Sequence[int]], allowed: Collection[int]) -> set[int]:
+def _reachable_from(root: int, steps: Mapping[int, Sequence[int]], allowed: Collection[int]) -> set[int]:
     reached, waiting = {root}, [root]
     while waiting:
         new = {each for each in steps[waiting.pop()] if each in allowed} - reached

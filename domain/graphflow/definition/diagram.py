@@ -45,7 +45,7 @@ def mermaid(definition: Definition, states: Mapping[str, NodeState] | None = Non
     # ids such as `end` are keywords of Mermaid
     names = {node.id: f"n{at}" for at, node in enumerate(definition.nodes)}
     lines = [f"    {names[node.id]}{_box(node, states.get(node.id))}" for node in definition.nodes]
-    lines += [f"    {names[edge.source]} -->{_way(edge)} {names[edge.target]}" for edge in definition.edges]
+    lines += [f"    {names[edge.source]} -->{_edge_label(edge)} {names[edge.target]}" for edge in definition.edges]
     lines += [f'    {names[source]} -.->|"on error"| {names[target]}' for source, target in error_edges(definition)]
     return "\n".join(["flowchart TD", *lines, *_classes(names, states)]) + "\n"
 
@@ -53,11 +53,11 @@ def mermaid(definition: Definition, states: Mapping[str, NodeState] | None = Non
 def _box(node: Node, state: NodeState | None) -> str:
     opening, closing = _SHAPES[node.type]
     times = f", {state.visits} times" if state and state.visits > 1 else ""
-    label = f"{_label(node.title or node.id)}{times}<br/>{_label(_does(node))}"
+    label = f"{_label(node.title or node.id)}{times}<br/>{_label(_summary(node))}"
     return f'{opening}"{label}"{closing}'
 
 
-def _does(node: Node) -> str:
+def _summary(node: Node) -> str:
     match node:
         case SwarmNode():
             return f"{node.mode} of {len(node.agents)}"
@@ -68,7 +68,7 @@ def _does(node: Node) -> str:
     return next((str(getattr(node, name)) for name in ("agent", "tool", "workflow") if hasattr(node, name)), node.type)
 
 
-def _way(edge: Edge) -> str:
+def _edge_label(edge: Edge) -> str:
     label = "otherwise" if edge.otherwise else edge.when
     return f'|"{_label(label)}"|' if label else ""
 

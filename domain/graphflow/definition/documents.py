@@ -21,7 +21,7 @@ _BEYOND_BIGINT = 2**63  # a whole number this large stays a float
 _MOST_PROBLEMS = 50
 
 
-def parse(text: str) -> Definition:
+def parse_definition(text: str) -> Definition:
     """Parse a definition from JSON or YAML text.
 
     Raises:
@@ -30,17 +30,17 @@ def parse(text: str) -> Definition:
     """
     if len(text) > LONGEST_DOCUMENT:
         raise Malformed(f"a definition has {LONGEST_DOCUMENT:,} characters at most")
-    return of_document(of_json(text) if text.lstrip().startswith("{") else of_yaml(text))
+    return definition_from(parse_json(text) if text.lstrip().startswith("{") else parse_yaml(text))
 
 
-def of_document(document: Any) -> Definition:
+def definition_from(document: Any) -> Definition:
     """Build a definition from parsed values.
 
     Raises:
         Invalid: as `parse` does.
     """
     try:
-        if flaw := _flaw(document, 1):
+        if flaw := _storage_problem(document, 1):
             raise Invalid(flaw, field="", reason=flaw, problems=[{"where": "document", "message": flaw}])
         return Definition.model_validate(document)
     except ValidationError as error:
@@ -54,7 +54,7 @@ def of_document(document: Any) -> Definition:
 
 def document_of(definition: Definition) -> dict[str, Any]:
     """Return the definition as JSON values, without fields at their defaults."""
-    whole: dict[str, Any] = _plain(definition.model_dump(mode="json", by_alias=True, exclude_defaults=True))
+    whole: dict[str, Any] = _with_integers(definition.model_dump(mode="json", by_alias=True, exclude_defaults=True))
     return whole
 
 
@@ -68,23 +68,23 @@ def fingerprint(definition: Definition) -> str:
     return sha256(canonical(definition)).hexdigest()
 
 
-def _plain(value: Any) -> Any:
+def _with_integers(value: Any) -> Any:
     if isinstance(value, dict):
-        return {key: _plain(each) for key, each in value.items()}
+        return {key: _with_integers(each) for key, each in value.items()}
     if isinstance(value, list):
-        return [_plain(each) for each in value]
+        return [_with_integers(each) for each in value]
     is_whole = isinstance(value, float) and value.is_integer() and abs(value) < _BEYOND_BIGINT
     return int(value) if is_whole else value
 
 
-def of_json(text: str) -> Any:
+def parse_json(text: str) -> Any:
     """Parse JSON text, refusing duplicate keys.
 
     Raises:
         Malformed: it is no JSON, or a key is duplicate; the message says where.
     """
     try:
-        return json.loads(text, object_pairs_hook=_once, parse_constant=_no_constant)
+        return json.loads(text, object_pairs_hook=_unique_keys, parse_constant=_no_constant)
     except RecursionError:
         raise _too_deep() from None
     except json.JSONDecodeError as error:
@@ -93,7 +93,7 @@ def of_json(text: str) -> Any:
         raise Malformed("a number has too many digits") from None
 
 
-def _once(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
+def _unique_keys(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
     whole = dict(pairs)
     if len(whole) < len(pairs):
         keys = [key for key, _ in pairs]
@@ -108,7 +108,7 @@ def _no_constant(name: str) -> Any:
 _OF_TEXTS = "tag:yaml.org,2002:str"
 
 
-class _Yaml(yaml.SafeLoader):
+class _JsonYamlLoader(yaml.SafeLoader):
     """YAML restricted to JSON: no tags, dates, duplicate keys, `yes` for true, or aliases.
 
     Aliases may expand without end.
@@ -119,9 +119,11 @@ class _Yaml(yaml.SafeLoader):
     def compose_node(self, parent: Any, index: Any) -> Any:
         event = self.peek_event()  # type: ignore[no-untyped-call]
         if isinstance(event, yaml.AliasEvent):
-            raise _at("aliases are not supported: write the value out", event.start_mark)
+            raise _malformed_at("aliases are not supported: write the value out", event.start_mark)
         if event.tag is not None and not (isinstance(event, yaml.ScalarEvent) and event.tag == _OF_TEXTS):
-            raise _at("this is not YAML as JSON allows it: tags are not supported, except !!str", event.start_mark)
+            raise _malformed_at(
+                "this is not YAML as JSON allows it: tags are not supported, except !!str", event.start_mark
+            )
         if self._depth > _DEEPEST:
             raise _too_deep()
         self._depth += 1
@@ -133,9 +135,9 @@ class _Yaml(yaml.SafeLoader):
         seen: set[str] = set()
         for key, _ in node.value:
             if key.tag != "tag:yaml.org,2002:str":
-                raise _at("a key has to be a text", key.start_mark)
+                raise _malformed_at("a key has to be a text", key.start_mark)
             if key.value in seen:
-                raise _at(f"the key {key.value!r} is duplicate", key.start_mark)
+                raise _malformed_at(f"the key {key.value!r} is duplicate", key.start_mark)
             seen.add(key.value)
         return super().construct_mapping(node, deep)
 
@@ -146,23 +148,23 @@ _SCALARS = (
     ("int", r"-?(?:0|[1-9][0-9]*)", "-0123456789"),
     ("float", r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][-+]?[0-9]+)?", "-0123456789"),
 )
-_Yaml.yaml_implicit_resolvers = {}
+_JsonYamlLoader.yaml_implicit_resolvers = {}
 for _tag, _pattern, _first in _SCALARS:
-    _Yaml.add_implicit_resolver(f"tag:yaml.org,2002:{_tag}", re.compile(f"^(?:{_pattern})$"), list(_first))
+    _JsonYamlLoader.add_implicit_resolver(f"tag:yaml.org,2002:{_tag}", re.compile(f"^(?:{_pattern})$"), list(_first))
 
 
-def _at(message: str, mark: Any) -> Malformed:
+def _malformed_at(message: str, mark: Any) -> Malformed:
     return Malformed(f"line {mark.line + 1}, column {mark.column + 1}: {message}")
 
 
-def of_yaml(text: str) -> Any:
+def parse_yaml(text: str) -> Any:
     """Parse YAML text, restricted to the values of JSON.
 
     Raises:
         Malformed: it is no YAML, or more than JSON has; the message says where.
     """
     try:
-        return yaml.load(text, _Yaml)  # noqa: S506  (a safe loader, made safer)
+        return yaml.load(text, _JsonYamlLoader)  # noqa: S506  (a safe loader, made safer)
     except RecursionError:
         raise _too_deep() from None
     except yaml.MarkedYAMLError as error:
@@ -177,17 +179,17 @@ def _too_deep() -> Malformed:
     return Malformed(f"the document is nested more than {_DEEPEST} deep")
 
 
-def _flaw(value: Any, depth: int) -> str | None:
+def _storage_problem(value: Any, depth: int) -> str | None:
     """Return the reason a document cannot be stored, whatever its fields: limits of PostgreSQL and JSON."""
     if depth > _DEEPEST:
         return f"the document is nested more than {_DEEPEST} deep"
     if isinstance(value, str):
-        return _flaw_of_text(value)
+        return _text_problem(value)
     if isinstance(value, float) and not math.isfinite(value):
         return "a number is not finite"
     if isinstance(value, int) and abs(value) > 2**53:
         return "a whole number is greater than 2^53"
-    return next((flaw for part in _parts(value) if (flaw := _flaw(part, depth + 1))), None)
+    return next((flaw for part in _parts(value) if (flaw := _storage_problem(part, depth + 1))), None)
 
 
 def _parts(value: Any) -> Iterator[Any]:
@@ -197,7 +199,7 @@ def _parts(value: Any) -> Iterator[Any]:
         yield from value
 
 
-def _flaw_of_text(text: str) -> str | None:
+def _text_problem(text: str) -> str | None:
     if "\x00" in text:
         return "a text contains the character U+0000"
     return "a text contains half a surrogate pair" if any("\ud800" <= each <= "\udfff" for each in text) else None
@@ -220,13 +222,13 @@ def _where(loc: Sequence[int | str], document: Any) -> str:
     """Return the place, as in `node draft: retry.attempts`; nodes without a readable id by index, as in `nodes[3]`."""
     match loc:
         case ("nodes", int(index), *rest):
-            return _named(_node_name(document, index), _fields(rest[1:]))
+            return _with_fields(_node_name(document, index), _fields(rest[1:]))
         case ("edges", int(index), *rest):
-            return _named(_edge_name(document, index), _fields(rest))
+            return _with_fields(_edge_name(document, index), _fields(rest))
     return _fields(loc) or "definition"
 
 
-def _named(name: str, fields: str) -> str:
+def _with_fields(name: str, fields: str) -> str:
     return f"{name}: {fields}" if fields else name
 
 

@@ -8,11 +8,11 @@ from dataclasses import asdict, dataclass, field, fields
 from typing import Any, Literal
 
 Join = Literal["all", "any"] | int
-Kind = Literal["always", "when", "otherwise", "error"]
+EdgeKind = Literal["always", "when", "otherwise", "error"]
 """`error` edges come from `on_error: {goto: …}` and are taken when their node has failed."""
 
-_KINDS: Mapping[Kind, str] = {"always": "a", "when": "w", "otherwise": "o", "error": "e"}
-_LONG = 8_192
+_KINDS: Mapping[EdgeKind, str] = {"always": "a", "when": "w", "otherwise": "o", "error": "e"}
+_COMPRESS_FROM = 8_192
 """Characters."""
 
 
@@ -43,7 +43,7 @@ class GraphEdge:
 
     source: int
     target: int
-    kind: Kind = "always"
+    kind: EdgeKind = "always"
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,19 +54,19 @@ class Graph:
     edges: tuple[GraphEdge, ...]
 
 
-def packed(graph: Graph) -> str:
+def pack(graph: Graph) -> str:
     """Encode the graph compactly for workflow inputs: JSON without default values; compressed if it is long."""
-    nodes = [_changed(node) for node in graph.nodes]
+    nodes = [_without_defaults(node) for node in graph.nodes]
     edges = [[edge.source, edge.target] for edge in graph.edges]
     kinds = "".join(_KINDS[edge.kind] for edge in graph.edges)
     text = json.dumps({"nodes": nodes, "edges": edges, "kinds": kinds}, separators=(",", ":"))
-    return text if len(text) <= _LONG else b85encode(zlib.compress(text.encode(), 9)).decode()
+    return text if len(text) <= _COMPRESS_FROM else b85encode(zlib.compress(text.encode(), 9)).decode()
 
 
-def unpacked(text: str) -> Graph:
+def unpack(text: str) -> Graph:
     """Decode a packed graph."""
     whole = json.loads(text if text.startswith('{"') else zlib.decompress(b85decode(text)))
-    kinds: dict[str, Kind] = {letter: kind for kind, letter in _KINDS.items()}
+    kinds: dict[str, EdgeKind] = {letter: kind for kind, letter in _KINDS.items()}
     nodes = tuple(GraphNode(node_id, kind, **rest) for node_id, kind, rest in whole["nodes"])
     pairs = zip(whole["edges"], whole["kinds"], strict=True)
     return Graph(nodes, tuple(GraphEdge(source, target, kinds[letter]) for (source, target), letter in pairs))
@@ -75,6 +75,6 @@ def unpacked(text: str) -> Graph:
 _BLANK = asdict(GraphNode("", ""))
 
 
-def _changed(node: GraphNode) -> list[Any]:
+def _without_defaults(node: GraphNode) -> list[Any]:
     rest = {one.name: getattr(node, one.name) for one in fields(node)[2:]}
     return [node.id, node.type, {name: value for name, value in rest.items() if value != _BLANK[name]}]

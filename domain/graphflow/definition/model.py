@@ -9,7 +9,7 @@ from domain.graphflow.definition.node_types import (
     AgentWork,
     ApprovalWork,
     Expression,
-    Frozen,
+    FrozenModel,
     MapWork,
     Retry,
     Schema,
@@ -30,11 +30,11 @@ NodeId = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,63}$")]
 Compensation = Annotated[AgentWork | ToolWork, Field(discriminator="type")]
 
 
-class GoTo(Frozen):
+class GoTo(FrozenModel):
     goto: NodeId
 
 
-class Place(Frozen):
+class NodeFields(FrozenModel):
     """The fields of every node.
 
     `join`: it starts when `all` incoming edges are settled and one was taken, at `any` first taken one, or at the
@@ -53,35 +53,35 @@ class Place(Frozen):
     compensate: Compensation | None = None
 
 
-class AgentNode(Place, AgentWork):
+class AgentNode(NodeFields, AgentWork):
     pass
 
 
-class SwarmNode(Place, SwarmWork):
+class SwarmNode(NodeFields, SwarmWork):
     pass
 
 
-class ToolNode(Place, ToolWork):
+class ToolNode(NodeFields, ToolWork):
     pass
 
 
-class ApprovalNode(ApprovalWork, Place):
+class ApprovalNode(ApprovalWork, NodeFields):
     title: Annotated[Template, Field(max_length=500)]
 
 
-class TransformNode(Place, TransformWork):
+class TransformNode(NodeFields, TransformWork):
     pass
 
 
-class MapNode(Place, MapWork):
+class MapNode(NodeFields, MapWork):
     pass
 
 
-class WaitNode(WaitWork, Place):
+class WaitNode(WaitWork, NodeFields):
     timeout_s: Annotated[float, Field(gt=0)] | None = None
 
 
-class WorkflowNode(Place, WorkflowWork):
+class WorkflowNode(NodeFields, WorkflowWork):
     pass
 
 
@@ -91,7 +91,7 @@ Node = Annotated[
 ]
 
 
-class Edge(Frozen):
+class Edge(FrozenModel):
     """An edge from one node to another: taken always, `when` an expression is true, or `otherwise`.
 
     `otherwise` is taken when no other edge of the node is.
@@ -109,12 +109,12 @@ class Edge(Frozen):
         return f"edge {self.source} -> {self.target}"
 
 
-def needs_a_request() -> dict[str, Any]:
+def default_input() -> dict[str, Any]:
     """Return the input schema of a workflow that declares none."""
     return {"type": "object", "properties": {"request": {"type": "string"}}, "required": ["request"]}
 
 
-class Definition(Frozen):
+class Definition(FrozenModel):
     """A workflow. `input` is a JSON Schema of type object.
 
     `output` is a template, or an object of templates; without it a run gives the outputs of the ends it has reached.
@@ -122,7 +122,7 @@ class Definition(Frozen):
 
     name: Annotated[str, StringConstraints(min_length=1, max_length=120, strip_whitespace=True)]
     description: Annotated[str, StringConstraints(max_length=4_000, strip_whitespace=True)] = ""
-    input: Schema = Field(default_factory=needs_a_request)
+    input: Schema = Field(default_factory=default_input)
     nodes: Annotated[tuple[Node, ...], Field(min_length=1, max_length=MOST_NODES)]
     edges: Annotated[tuple[Edge, ...], Field(max_length=MOST_EDGES)] = ()
     output: Template | Annotated[dict[str, JsonValue], Field(min_length=1, max_length=100)] | None = None

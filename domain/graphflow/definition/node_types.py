@@ -23,11 +23,11 @@ Values = Annotated[dict[str, JsonValue], Field(max_length=100)]
 """Values to pass on. A text that consists of one `{{ expression }}` is replaced by its value, whatever its type."""
 
 
-class Frozen(BaseModel):
+class FrozenModel(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
-class AgentWork(Frozen):
+class AgentWork(FrozenModel):
     """An agent answers `prompt`, a template. With `output`, a JSON Schema of type object, the answer is JSON.
 
     `tools` restricts the agent's tools; `approval` is the risk level at which the answer needs an approval.
@@ -41,7 +41,7 @@ class AgentWork(Frozen):
     approval: Risk | None = None
 
 
-class SwarmWork(Frozen):
+class SwarmWork(FrozenModel):
     """Several agents work on `task`, a template. The output is the text of their result."""
 
     type: Literal["swarm"]
@@ -52,7 +52,7 @@ class SwarmWork(Frozen):
     rounds: Annotated[int, Field(ge=1, le=5)] | None = None
 
 
-class ToolWork(Frozen):
+class ToolWork(FrozenModel):
     """A tool call. The output is its result."""
 
     type: Literal["tool"]
@@ -60,7 +60,7 @@ class ToolWork(Frozen):
     arguments: Values = {}
 
 
-class ApprovalWork(Frozen):
+class ApprovalWork(FrozenModel):
     """A person decides on `content`, a template.
 
     The output is {approved, status, content, comment}. If it is not approved and no edge of the node has a condition,
@@ -73,14 +73,14 @@ class ApprovalWork(Frozen):
     risk: Risk = "medium"
 
 
-class TransformWork(Frozen):
+class TransformWork(FrozenModel):
     """Expressions build an object; no model is called."""
 
     type: Literal["transform"]
     set: Annotated[dict[Word, Expression], Field(min_length=1, max_length=100)]
 
 
-class WorkflowWork(Frozen):
+class WorkflowWork(FrozenModel):
     """Another workflow runs with `input`; without `version` the newest one. The output is that workflow's."""
 
     type: Literal["workflow"]
@@ -89,7 +89,7 @@ class WorkflowWork(Frozen):
     input: Values = {}
 
 
-class WaitWork(Frozen):
+class WaitWork(FrozenModel):
     """A wait of `seconds`, or `until` a time (a template for RFC 3339 text), or for an `event`.
 
     The output is {timed_out, payload}. An event that has not come after `timeout_s` is no failure: `timed_out` is true.
@@ -110,7 +110,7 @@ class WaitWork(Frozen):
         return self
 
 
-class Retry(Frozen):
+class Retry(FrozenModel):
     """The number of attempts in all, and the pause before the second one.
 
     Each further pause is `backoff` times longer, up to an hour.
@@ -124,7 +124,7 @@ class Retry(Frozen):
 Inner = Annotated[AgentWork | ToolWork | TransformWork | WorkflowWork, Field(discriminator="type")]
 
 
-class MapWork(Frozen):
+class MapWork(FrozenModel):
     """`node` runs for each item of the list that `over` returns, `parallel` of them at a time.
 
     The item is read as `item`, or by the name that `item` gives it. The output is the list of the outputs in the order

@@ -5,7 +5,7 @@ from dataclasses import replace
 from typing import Any
 
 from domain.graphflow.definition.cycles import WHOLE, Topology, topology
-from domain.graphflow.definition.graph import Graph, GraphEdge, GraphNode, Kind
+from domain.graphflow.definition.graph import EdgeKind, Graph, GraphEdge, GraphNode
 from domain.graphflow.definition.model import MOST_VISITS, ApprovalNode, Definition, GoTo, MapNode, Node, WaitNode
 from domain.graphflow.definition.node_types import WorkflowWork
 
@@ -24,8 +24,8 @@ def graph_of(definition: Definition) -> Graph:
     errors = [GraphEdge(index[source], index[target], "error") for source, target in error_edges(definition)]
     bare = Graph(tuple(_node(node, definition) for node in definition.nodes), (*edges, *errors))
     shape = topology(bare)
-    visits = [_visits(definition, shape, at) for at in range(len(definition.nodes))]
-    return replace(bare, nodes=tuple(map(_visited, bare.nodes, visits)))
+    visits = [_max_visits(definition, shape, at) for at in range(len(definition.nodes))]
+    return replace(bare, nodes=tuple(map(_with_max_visits, bare.nodes, visits)))
 
 
 def error_edges(definition: Definition) -> Iterator[tuple[str, str]]:
@@ -35,11 +35,11 @@ def error_edges(definition: Definition) -> Iterator[tuple[str, str]]:
             yield node.id, node.on_error.goto
 
 
-def _visited(node: GraphNode, visits: int) -> GraphNode:
+def _with_max_visits(node: GraphNode, visits: int) -> GraphNode:
     return replace(node, max_visits=visits)
 
 
-def _visits(definition: Definition, shape: Topology, at: int) -> int:
+def _max_visits(definition: Definition, shape: Topology, at: int) -> int:
     own = definition.nodes[at].max_visits
     region = shape.regions[shape.innermost[at]]
     if own is not None or shape.innermost[at] == WHOLE:
@@ -47,7 +47,7 @@ def _visits(definition: Definition, shape: Topology, at: int) -> int:
     return min(MOST_VISITS, sum(definition.nodes[entry].max_visits or 1 for entry in region.entries))
 
 
-def _kind(when: str | None, *, otherwise: bool) -> Kind:
+def _kind(when: str | None, *, otherwise: bool) -> EdgeKind:
     return "otherwise" if otherwise else "always" if when is None else "when"
 
 
@@ -62,12 +62,12 @@ def _node(node: Node, definition: Definition) -> GraphNode:
         pause_s=retry.pause_s if retry else 1,
         backoff=retry.backoff if retry else 2,
         timeout_s=node.timeout_s,
-        compensate=node.compensate is not None or _runs_another(node),
+        compensate=node.compensate is not None or _has_child_runs(node),
         more=_more(node, definition),
     )
 
 
-def _runs_another(node: Node) -> bool:
+def _has_child_runs(node: Node) -> bool:
     """Return True if it has child runs of other workflows, which compensate themselves."""
     return isinstance(node.node if isinstance(node, MapNode) else node, WorkflowWork)
 

@@ -42,11 +42,11 @@ class NodeRun:
     held: str | None = None
 
 
-NEVER = NodeRun()
+NOT_STARTED = NodeRun()
 
 
 @dataclass(frozen=True, slots=True)
-class Run:
+class WorkflowRun:
     """The state of a run. `ended` is its newest end, None while it is open.
 
     `completed` are nodes with their iterations, in the order of completion. `reopened` is the last reopening, `stood`
@@ -65,7 +65,7 @@ class Run:
     moved: bool = False
 
     @property
-    def known(self) -> RunStarted:
+    def start_event(self) -> RunStarted:
         """The start of the run.
 
         Raises:
@@ -76,10 +76,10 @@ class Run:
         return self.started
 
     def node(self, node: str) -> NodeRun:
-        return self.nodes.get(node, NEVER)
+        return self.nodes.get(node, NOT_STARTED)
 
 
-def evolve(run: Run, event: Event) -> Run:  # noqa: PLR0911  (one return for each kind of event)
+def evolve(run: WorkflowRun, event: Event) -> WorkflowRun:  # noqa: PLR0911  (one return for each kind of event)
     run = replace(run, version=run.version + 1)
     match event:
         case RunStarted():
@@ -87,7 +87,7 @@ def evolve(run: Run, event: Event) -> Run:  # noqa: PLR0911  (one return for eac
         case NodeEvent():
             done = isinstance(event, NodeEnded) and event.status == "completed"
             completed = (*run.completed, (event.node, event.visit)) if done else run.completed
-            return replace(run, nodes=_moved(run, event), completed=completed, moved=True)
+            return replace(run, nodes=_apply_node_event(run, event), completed=completed, moved=True)
         case NodeCompensated():
             return replace(run, undone=run.undone | {(event.node, event.visit)})
         case RunPaused() | RunResumed():
@@ -96,16 +96,16 @@ def evolve(run: Run, event: Event) -> Run:  # noqa: PLR0911  (one return for eac
             stood = run.ended.state if run.ended else None
             return replace(run, ended=None, paused=False, reopened=event, stood=stood, moved=False)
         case RunEnded():
-            return replace(run, ended=event, nodes=_skipped(run, event.skipped))
+            return replace(run, ended=event, nodes=_skip_nodes(run, event.skipped))
         case _:
             return run
 
 
-def load(events: Iterable[Event]) -> Run:
-    return reduce(evolve, events, Run())
+def load(events: Iterable[Event]) -> WorkflowRun:
+    return reduce(evolve, events, WorkflowRun())
 
 
-def begin(run: Run, event: NodeBegun) -> list[Event]:
+def begin(run: WorkflowRun, event: NodeBegun) -> list[Event]:
     """Start an attempt, once."""
     node = run.node(event.node)
     begun = node.begun
@@ -113,45 +113,45 @@ def begin(run: Run, event: NodeBegun) -> list[Event]:
     return [] if same or has_ended(run, event) else [event]
 
 
-def hold(run: Run, event: NodeHeld) -> list[Event]:
+def hold(run: WorkflowRun, event: NodeHeld) -> list[Event]:
     """Wait for an approval, once for each."""
     return [] if run.node(event.node).held == event.approval_id or has_ended(run, event) else [event]
 
 
-def fail_attempt(run: Run, event: AttemptFailed) -> list[Event]:
+def fail_attempt(run: WorkflowRun, event: AttemptFailed) -> list[Event]:
     """Record a failed attempt, once."""
     node = run.node(event.node)
     return [] if has_ended(run, event) or (node.visit, node.attempt) > (event.visit, event.attempt) else [event]
 
 
-def end_node(run: Run, event: NodeEnded) -> list[Event]:
+def end_node(run: WorkflowRun, event: NodeEnded) -> list[Event]:
     """End a node, once for each attempt: the first end counts."""
     return [] if has_ended(run, event) else [event]
 
 
-def has_ended(run: Run, event: NodeEvent) -> bool:
+def has_ended(run: WorkflowRun, event: NodeEvent) -> bool:
     """Return True if this attempt, or a later one, has ended."""
     ended = run.node(event.node).ended
     return ended is not None and (ended.visit, ended.attempt) >= (event.visit, event.attempt)
 
 
-def end(run: Run, event: RunEnded) -> list[Event]:
+def end(run: WorkflowRun, event: RunEnded) -> list[Event]:
     """End the run, once: the first end counts.
 
     Raises:
         NotFound: it has not started.
     """
-    return [] if run.known and run.ended else [event]
+    return [] if run.start_event and run.ended else [event]
 
 
-def reopen(run: Run, event: RunReopened) -> list[Event]:
+def reopen(run: WorkflowRun, event: RunReopened) -> list[Event]:
     """Reopen an ended run, once for each request.
 
     Raises:
         NotFound: it has not started.
         Conflict: it has not ended, has completed, or was compensated.
     """
-    ended = run.ended if run.known else None
+    ended = run.ended if run.start_event else None
     if ended is None and run.reopened and run.reopened.because == event.because:
         return []
     if ended is None:
@@ -165,9 +165,9 @@ def reopen(run: Run, event: RunReopened) -> list[Event]:
     return [event]
 
 
-def _moved(run: Run, event: NodeEvent) -> Mapping[str, NodeRun]:
-    nodes = dict(_skipped(run, event.skipped))
-    node = nodes.get(event.node, NEVER)
+def _apply_node_event(run: WorkflowRun, event: NodeEvent) -> Mapping[str, NodeRun]:
+    nodes = dict(_skip_nodes(run, event.skipped))
+    node = nodes.get(event.node, NOT_STARTED)
     node = replace(node, visit=event.visit, attempt=event.attempt, skipped=False, held=None)
     match event:
         case NodeBegun():
@@ -179,11 +179,11 @@ def _moved(run: Run, event: NodeEvent) -> Mapping[str, NodeRun]:
     return {**nodes, event.node: node}
 
 
-def skip(run: Run, skipped: Iterable[str]) -> Run:
+def skip(run: WorkflowRun, skipped: Iterable[str]) -> WorkflowRun:
     """Return the run with these nodes skipped, as it will be once that is recorded."""
-    return replace(run, nodes=_skipped(run, skipped))
+    return replace(run, nodes=_skip_nodes(run, skipped))
 
 
-def _skipped(run: Run, skipped: Iterable[str]) -> Mapping[str, NodeRun]:
+def _skip_nodes(run: WorkflowRun, skipped: Iterable[str]) -> Mapping[str, NodeRun]:
     new = {name: replace(run.node(name), skipped=True) for name in skipped}
     return {**run.nodes, **new} if new else run.nodes

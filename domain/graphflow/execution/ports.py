@@ -10,7 +10,7 @@ from domain.graphflow.execution.projection import ExecutionRow, NodeRow, Status
 
 
 @dataclass(frozen=True, slots=True)
-class Spent:
+class NodeUsage:
     """The usage of a node: tokens, and exact US dollars."""
 
     tokens: int = 0
@@ -18,7 +18,7 @@ class Spent:
 
 
 @dataclass(frozen=True, slots=True)
-class SeenRun:
+class ExecutionView:
     """A run, its nodes in the order of the definition, and their usage by the cost ledger.
 
     The usage of nested swarms and executions counts as their nodes'.
@@ -26,8 +26,8 @@ class SeenRun:
 
     row: ExecutionRow
     nodes: tuple[NodeRow, ...]
-    spent: Mapping[str, Spent] = field(default_factory=dict)
-    total: Spent = Spent()
+    spent: Mapping[str, NodeUsage] = field(default_factory=dict)
+    total: NodeUsage = NodeUsage()
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,14 +54,14 @@ class RunPage:
 class RunReads(Protocol):
     """Runs, up to the projection's position."""
 
-    def run(self, execution_id: str) -> SeenRun | None: ...
+    def run(self, execution_id: str) -> ExecutionView | None: ...
 
-    def newest(self, tenant_id: str, workflow_id: str) -> SeenRun | None:
+    def newest(self, tenant_id: str, workflow_id: str) -> ExecutionView | None:
         """The newest run of a workflow that this tenant has started."""
         ...
 
     def page(self, wanted: RunFilter, *, skip: int, limit: int) -> RunPage: ...
 
-    def unended(self, before: datetime, limit: int) -> list[ExecutionRow]:
+    def open_runs(self, before: datetime, limit: int) -> list[ExecutionRow]:
         """Runs of all tenants that have no end and began before this moment, oldest first."""
         ...

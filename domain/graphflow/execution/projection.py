@@ -6,7 +6,7 @@ from datetime import datetime
 from decimal import Decimal
 from typing import ClassVar, Literal
 
-from domain.events import Recorded
+from domain.events import RecordedEvent
 from domain.graphflow.execution.events import (
     AttemptFailed,
     EndStatus,
@@ -104,7 +104,7 @@ class ExecutionsProjection:
     name = "executions"
     kinds: tuple[type[Row], ...] = (ExecutionRow, NodeRow)
 
-    def touches(self, recorded: Recorded) -> Iterable[tuple[type[Row], Key]]:
+    def touches(self, recorded: RecordedEvent) -> Iterable[tuple[type[Row], Key]]:
         event = recorded.event
         if isinstance(event, NodeEvent | RunPaused | RunResumed | RunReopened | RunEnded):
             yield ExecutionRow, (event.execution_id,)
@@ -113,7 +113,7 @@ class ExecutionsProjection:
         if isinstance(event, NodeEvent | RunEnded):
             yield from ((NodeRow, (event.execution_id, node)) for node in event.skipped)
 
-    def project(self, recorded: Recorded, rows: Rows) -> None:
+    def project(self, recorded: RecordedEvent, rows: Rows) -> None:
         match recorded.event:
             case RunStarted() as event:
                 _start(event, rows)
@@ -125,10 +125,10 @@ class ExecutionsProjection:
                     rows.put(replace(row, items_ended=row.items_ended + (event.status == "completed")))
             case NodeCompensated() as event:
                 row = _row(rows, event.execution_id, event.node)
-                rows.put(_undone(row, event))
+                rows.put(_apply_compensation(row, event))
             case RunPaused() | RunResumed() as event:
                 run = _run(rows, event.execution_id)
-                rows.put(_standing(replace(run, paused=isinstance(event, RunPaused))))
+                rows.put(_with_status(replace(run, paused=isinstance(event, RunPaused))))
             case RunReopened() as event:
                 _reopen(event, rows)
             case RunEnded() as event:
@@ -163,10 +163,10 @@ def _start(event: RunStarted, rows: Rows) -> None:
         )
     )
     for place, node in enumerate(event.nodes, 1):
-        rows.put(_fresh(event, node, place))
+        rows.put(_new_node(event, node, place))
 
 
-def _fresh(event: RunStarted, node: PlannedNode, place: int) -> NodeRow:
+def _new_node(event: RunStarted, node: PlannedNode, place: int) -> NodeRow:
     return NodeRow(
         execution_id=event.execution_id,
         node=node.id,
@@ -193,15 +193,15 @@ def _fresh(event: RunStarted, node: PlannedNode, place: int) -> NodeRow:
 def _node(event: NodeEvent, rows: Rows) -> None:
     _skip(event.execution_id, event.skipped, event.at, rows)
     before = _row(rows, event.execution_id, event.node)
-    now = _moved(before, event)
+    now = _apply_node_event(before, event)
     rows.put(now)
     held = (now.status == "awaiting_approval") - (before.status == "awaiting_approval")
     if held:
         run = _run(rows, event.execution_id)
-        rows.put(_standing(replace(run, held=run.held + held)))
+        rows.put(_with_status(replace(run, held=run.held + held)))
 
 
-def _moved(row: NodeRow, event: NodeEvent) -> NodeRow:
+def _apply_node_event(row: NodeRow, event: NodeEvent) -> NodeRow:
     again = row.visits != event.visit
     row = replace(
         row,
@@ -226,7 +226,7 @@ def _moved(row: NodeRow, event: NodeEvent) -> NodeRow:
     return row
 
 
-def _undone(row: NodeRow, event: NodeCompensated) -> NodeRow:
+def _apply_compensation(row: NodeRow, event: NodeCompensated) -> NodeRow:
     """Update the compensation: a failure of one iteration must stay visible."""
     if event.status == "failed":
         why = row.compensation_error or event.error
@@ -253,8 +253,10 @@ def _end(event: RunEnded, rows: Rows) -> None:
     run = _run(rows, event.execution_id)
     _skip(event.execution_id, event.skipped, event.at, rows)
     for row in rows.several(NodeRow, [(event.execution_id, node) for node in run.nodes]):
-        if row.status in _LEFT:
-            rows.put(replace(row, status=_LEFT[row.status], approval_id=None, ended_at=row.started_at and event.at))
+        if row.status in _STATUS_AT_END:
+            rows.put(
+                replace(row, status=_STATUS_AT_END[row.status], approval_id=None, ended_at=row.started_at and event.at)
+            )
     rows.put(
         replace(
             run,
@@ -270,7 +272,7 @@ def _end(event: RunEnded, rows: Rows) -> None:
     )
 
 
-_LEFT: dict[NodeStatus, NodeStatus] = {
+_STATUS_AT_END: dict[NodeStatus, NodeStatus] = {
     "pending": "skipped",
     "running": "cancelled",
     "awaiting_approval": "cancelled",
@@ -278,7 +280,7 @@ _LEFT: dict[NodeStatus, NodeStatus] = {
 """The final statuses of nodes that had not started, or were running, when the run ended."""
 
 
-def _standing(run: ExecutionRow) -> ExecutionRow:
+def _with_status(run: ExecutionRow) -> ExecutionRow:
     if run.ended_at is not None:
         return run
     return replace(run, status="paused" if run.paused else "awaiting_approval" if run.held else "running")

@@ -51,7 +51,7 @@ _LIVE, _DEAD, _NONE = "+-."
 
 
 @dataclass(frozen=True, slots=True)
-class Visit:
+class NodeIteration:
     """One iteration of a node; `visit` counts from 1."""
 
     node: str
@@ -59,7 +59,7 @@ class Visit:
 
 
 @dataclass(frozen=True, slots=True)
-class Over:
+class RunOutcome:
     """The end of a run. `ends` are the end nodes that were reached; `node` and `code` say what failed."""
 
     status: Literal["completed", "failed", "rejected", "cancelled"]
@@ -71,23 +71,23 @@ class Over:
 
 
 @dataclass(frozen=True, slots=True)
-class State:
+class ScheduleState:
     """The state of a schedule: a letter for each node and edge, and the iterations of each node. Small, plain JSON."""
 
     nodes: str
     edges: str
     visits: tuple[int, ...]
-    over: Over | None = None
+    over: RunOutcome | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
+class ScheduleStep:
     """The result of a step. `ready` nodes start now; `skipped` nodes were settled without running in this round."""
 
-    state: State
-    ready: tuple[Visit, ...] = ()
+    state: ScheduleState
+    ready: tuple[NodeIteration, ...] = ()
     skipped: tuple[str, ...] = ()
-    over: Over | None = None
+    over: RunOutcome | None = None
 
 
 class Schedule:
@@ -98,59 +98,59 @@ class Schedule:
         self.topology = topology(graph)
         self._index = {node.id: index for index, node in enumerate(graph.nodes)}
 
-    def start(self) -> Step:
+    def start(self) -> ScheduleStep:
         nodes, edges = len(self.graph.nodes), len(self.graph.edges)
-        board = _Board(self, State(_WAITING * nodes, _NONE * edges, (0,) * nodes))
-        return board.settled(range(nodes))
+        board = _ScheduleBuilder(self, ScheduleState(_WAITING * nodes, _NONE * edges, (0,) * nodes))
+        return board.decide_all(range(nodes))
 
-    def taken(self, node: str, holding: Collection[int]) -> tuple[int, ...]:
+    def edges_to_take(self, node: str, holding: Collection[int]) -> tuple[int, ...]:
         """Return the edges that a finished node takes, given its `when` edges that are true."""
         plain = [(edge, self.graph.edges[edge].kind) for edge in self.topology.outgoing[self._index[node]]]
         chosen = tuple(edge for edge, kind in plain if kind == "always" or (kind == "when" and edge in holding))
         return chosen or tuple(edge for edge, kind in plain if kind == "otherwise")
 
-    def finished(self, state: State, visit: Visit, taken: Collection[int]) -> Step:
+    def finish(self, state: ScheduleState, visit: NodeIteration, taken: Collection[int]) -> ScheduleStep:
         """Settle a node that has completed and takes these edges.
 
         Raises:
             Conflict: it is not running, or not in this iteration.
             ValueError: an edge is not one of its own.
         """
-        node = self._running(state, visit)
-        board = _Board(self, state)
-        return board.ended(node, _DONE, self._own(node, taken))
+        node = self._running_index(state, visit)
+        board = _ScheduleBuilder(self, state)
+        return board.end_node(node, _DONE, self._own_edges(node, taken))
 
-    def failed(
+    def fail(
         self,
-        state: State,
-        visit: Visit,
+        state: ScheduleState,
+        visit: NodeIteration,
         taken: Collection[int] = (),
         *,
         status: Literal["failed", "rejected"] = "failed",
         reason: str | None = None,
-    ) -> Step:
+    ) -> ScheduleStep:
         """Settle a node that has failed, or was rejected, for good. `taken` counts if `on_error` is `continue`.
 
         Raises:
             Conflict, ValueError: as for `finished`.
         """
-        node = self._running(state, visit)
-        board = _Board(self, state)
+        node = self._running_index(state, visit)
+        board = _ScheduleBuilder(self, state)
         match self.graph.nodes[node].on_error:
             case "continue":
-                return board.ended(node, _DONE, self._own(node, taken))
+                return board.end_node(node, _DONE, self._own_edges(node, taken))
             case "goto":
-                return board.ended(node, _GONE, self._error_edges(node))
+                return board.end_node(node, _GONE, self._error_edges(node))
         board.nodes[node] = _FAILED
-        board.over = board.over or Over(status, (), visit.node, visit.visit, "NODE_FAILED", reason)
+        board.over = board.over or RunOutcome(status, (), visit.node, visit.visit, "NODE_FAILED", reason)
         return board.step()
 
-    def cancelled(self, state: State) -> Step:
+    def cancel(self, state: ScheduleState) -> ScheduleStep:
         """Cancel the run: no new node starts. Ended nodes stay as they ended."""
-        over = state.over or Over("cancelled")
-        return Step(replace(state, over=over), over=over)
+        over = state.over or RunOutcome("cancelled")
+        return ScheduleStep(replace(state, over=over), over=over)
 
-    def reopened(self, state: State) -> Step:
+    def reopen(self, state: ScheduleState) -> ScheduleStep:
         """Reopen a run that failed, was rejected or was cancelled: failed and unfinished nodes are ready again.
 
         Raises:
@@ -161,33 +161,33 @@ class Schedule:
         if state.over.status == "completed":
             raise Conflict("all its nodes have completed, and its output would fail again: start a new run")
         nodes = state.nodes.replace(_FAILED, _RUNNING)
-        ready = self.running(replace(state, nodes=nodes))
+        ready = self.running_nodes(replace(state, nodes=nodes))
         if _EXCEEDED in nodes:
             raise Conflict(f"{self.graph.nodes[nodes.index(_EXCEEDED)].id} may not run more often than its max_visits")
         if not ready:
             raise Conflict("there is no failed node to resume")
-        return Step(replace(state, nodes=nodes, over=None), ready)
+        return ScheduleStep(replace(state, nodes=nodes, over=None), ready)
 
-    def running(self, state: State) -> tuple[Visit, ...]:
+    def running_nodes(self, state: ScheduleState) -> tuple[NodeIteration, ...]:
         """Return the nodes that have started and not ended."""
         indices = [index for index, letter in enumerate(state.nodes) if letter == _RUNNING]
-        return tuple(Visit(self.graph.nodes[index].id, state.visits[index]) for index in indices)
+        return tuple(NodeIteration(self.graph.nodes[index].id, state.visits[index]) for index in indices)
 
-    def statuses(self, state: State) -> dict[str, Status]:
+    def statuses(self, state: ScheduleState) -> dict[str, Status]:
         """Return each node's status, in the order of the definition."""
         return {node.id: _STATUS[letter] for node, letter in zip(self.graph.nodes, state.nodes, strict=True)}
 
-    def to_compensate(self, completed: Iterable[Visit]) -> tuple[Visit, ...]:
+    def nodes_to_compensate(self, completed: Iterable[NodeIteration]) -> tuple[NodeIteration, ...]:
         """Return the nodes to compensate, the latest first; `completed` is in the order of completion."""
         return tuple(each for each in completed if self.graph.nodes[self._index[each.node]].compensate)[::-1]
 
-    def _running(self, state: State, visit: Visit) -> int:
+    def _running_index(self, state: ScheduleState, visit: NodeIteration) -> int:
         node = self._index[visit.node]
         if state.nodes[node] != _RUNNING or state.visits[node] != visit.visit:
             raise Conflict(f"visit {visit.visit} of {visit.node} is not running")
         return node
 
-    def _own(self, node: int, taken: Collection[int]) -> frozenset[int]:
+    def _own_edges(self, node: int, taken: Collection[int]) -> frozenset[int]:
         drawn = {edge for edge in self.topology.outgoing[node] if self.graph.edges[edge].kind != "error"}
         if not drawn.issuperset(taken):
             raise ValueError(f"{self.graph.nodes[node].id} has no edges {sorted(set(taken) - drawn)}")
@@ -197,23 +197,23 @@ class Schedule:
         return frozenset(e for e in self.topology.outgoing[node] if self.graph.edges[e].kind == "error")
 
 
-class _Board:
+class _ScheduleBuilder:
     """The mutable state during one step."""
 
-    def __init__(self, schedule: Schedule, state: State) -> None:
+    def __init__(self, schedule: Schedule, state: ScheduleState) -> None:
         self.graph, self.topology = schedule.graph, schedule.topology
         self.nodes, self.edges, self.visits = list(state.nodes), list(state.edges), list(state.visits)
         self.over = state.over
-        self._ready: list[Visit] = []
+        self._ready: list[NodeIteration] = []
         self._skipped: list[str] = []
         self._undecided: list[int] = []
         self._touched: set[int] = set()
 
-    def ended(self, node: int, how: str, taken: Collection[int]) -> Step:
+    def end_node(self, node: int, how: str, taken: Collection[int]) -> ScheduleStep:
         self._settle(node, how, taken)
-        return self.settled(())
+        return self.decide_all(())
 
-    def settled(self, undecided: Iterable[int]) -> Step:
+    def decide_all(self, undecided: Iterable[int]) -> ScheduleStep:
         """Decide all nodes that can be decided now."""
         self._undecided.extend(undecided)
         while self._undecided or self._touched:
@@ -222,12 +222,12 @@ class _Board:
             if self._touched:  # inner regions have the greater numbers, and have to end first
                 region = max(self._touched)
                 self._touched.remove(region)
-                self._rest(region)
+                self._end_round(region)
         return self.step()
 
-    def step(self) -> Step:
-        state = State("".join(self.nodes), "".join(self.edges), tuple(self.visits), self.over)
-        return Step(state, () if self.over else tuple(self._ready), tuple(self._skipped), self.over)
+    def step(self) -> ScheduleStep:
+        state = ScheduleState("".join(self.nodes), "".join(self.edges), tuple(self.visits), self.over)
+        return ScheduleStep(state, () if self.over else tuple(self._ready), tuple(self._skipped), self.over)
 
     def _decide(self, node: int) -> None:
         if self.nodes[node] != _WAITING:
@@ -247,11 +247,11 @@ class _Board:
         if self.visits[node] >= spec.max_visits:
             self.nodes[node] = _EXCEEDED
             reason = f"{spec.id} would run once more than its max_visits of {spec.max_visits}"
-            self.over = self.over or Over("failed", (), spec.id, self.visits[node], "MAX_VISITS", reason)
+            self.over = self.over or RunOutcome("failed", (), spec.id, self.visits[node], "MAX_VISITS", reason)
             return
         self.visits[node] += 1
         self.nodes[node] = _RUNNING
-        self._ready.append(Visit(spec.id, self.visits[node]))
+        self._ready.append(NodeIteration(spec.id, self.visits[node]))
 
     def _skip(self, node: int) -> None:
         self._skipped.append(self.graph.nodes[node].id)
@@ -259,7 +259,7 @@ class _Board:
 
     def _settle(self, node: int, how: str, taken: Collection[int]) -> None:
         self.nodes[node] = how
-        self._touched.update(self.topology.around(node))
+        self._touched.update(self.topology.regions_around(node))
         for edge in self.topology.outgoing[node]:
             self._send(edge, live=edge in taken)
 
@@ -273,7 +273,7 @@ class _Board:
         if edge not in self.topology.back:
             self._undecided.append(self.graph.edges[edge].target)
 
-    def _rest(self, index: int) -> None:
+    def _end_round(self, index: int) -> None:
         region = self.topology.regions[index]
         if not all(self.nodes[node] in _SETTLED for node in region.members):
             return
@@ -302,10 +302,12 @@ class _Board:
         self._undecided.extend(sorted(region.members - region.entries))
 
     def _end(self) -> None:
-        ends = tuple(node.id for index, node in enumerate(self.graph.nodes) if self._reached(index))
+        ends = tuple(node.id for index, node in enumerate(self.graph.nodes) if self._is_reached_end(index))
         reason = "no condition led on to an end"
-        self.over = self.over or (Over("completed", ends) if ends else Over("failed", code="NO_END", reason=reason))
+        self.over = self.over or (
+            RunOutcome("completed", ends) if ends else RunOutcome("failed", code="NO_END", reason=reason)
+        )
 
-    def _reached(self, node: int) -> bool:
+    def _is_reached_end(self, node: int) -> bool:
         drawn = any(self.graph.edges[edge].kind != "error" for edge in self.topology.outgoing[node])
         return self.nodes[node] == _DONE and not drawn

@@ -14,12 +14,20 @@ from cel_expr_python import cel
 
 from domain.errors import Invalid
 from domain.graphflow.definition.node_types import LONGEST_EXPRESSION
-from domain.graphflow.expressions.cost import FEW_UNITS, MOST_ROUNDS, MOST_UNITS, units
+from domain.graphflow.expressions.cost import FEW_UNITS, MOST_ROUNDS, MOST_UNITS, work_units
 from domain.graphflow.expressions.error_messages import ErrorKind, translate
-from domain.graphflow.expressions.programs import SLICE, Gathering, Sliced, environment, in_order, ordered, sliced
+from domain.graphflow.expressions.programs import (
+    SLICE,
+    ExtractedLoop,
+    SlicedProgram,
+    environment,
+    in_order,
+    slice_loops,
+    with_ordered_loops,
+)
 from domain.graphflow.expressions.syntax import Tree, has_loops, tree_of
 from domain.graphflow.expressions.tokens import without_tests
-from domain.graphflow.expressions.types import Kind, cel_type
+from domain.graphflow.expressions.types import ValueType, cel_type
 from domain.json_schema.depth import DEEPEST
 from domain.separate_process import WorkLimitExceeded, run_in_process
 
@@ -52,24 +60,24 @@ class BadExpression(Invalid):
         return self.message
 
 
-def tree(expression: str) -> Tree:
+def syntax_tree(expression: str) -> Tree:
     """Return the syntax tree.
 
     Raises:
         BadExpression: it cannot be parsed.
     """
-    return _compiled(expression, frozenset())[1]
+    return _compile(expression, frozenset())[1]
 
 
-def checked(expression: str, kinds: Mapping[str, Kind]) -> Kind:
+def type_of(expression: str, kinds: Mapping[str, ValueType]) -> ValueType:
     """Return the type of an expression, given those of its variables; a name may be a path, as in `input.request`.
 
     Raises:
         BadExpression: it cannot be parsed, or combines incompatible types.
     """
-    tree(expression)
+    syntax_tree(expression)
     try:
-        compiled = _environment(tuple(sorted(kinds.items()))).compile(without_tests(expression))
+        compiled = _typed_environment(tuple(sorted(kinds.items()))).compile(without_tests(expression))
     except RuntimeError as error:
         raise BadExpression.of(str(error)) from None
     return str(compiled.return_type().name())
@@ -81,42 +89,42 @@ def evaluate(expression: str, data: Mapping[str, Any]) -> Any:
     Raises:
         BadExpression: it cannot be parsed, or not be evaluated on this data, or it would take too long.
     """
-    compiled, parsed = _compiled(expression, frozenset(data))
-    if units(parsed, data) <= FEW_UNITS:
+    compiled, parsed = _compile(expression, frozenset(data))
+    if work_units(parsed, data) <= FEW_UNITS:
         return _value(compiled, data)
-    if units(parsed, data, sliced=True) > MOST_UNITS:
+    if work_units(parsed, data, sliced=True) > MOST_UNITS:
         raise BadExpression("it would take too much work on this much data: read less, or fewer items")
     try:
-        return run_in_process(sliced_value, expression, dict(data))
+        return run_in_process(evaluate_in_slices, expression, dict(data))
     except WorkLimitExceeded:
         raise BadExpression("it took too much work on this much data: read less, or fewer items") from None
 
 
-def sliced_value(expression: str, data: Mapping[str, Any]) -> Any:
+def evaluate_in_slices(expression: str, data: Mapping[str, Any]) -> Any:
     """Evaluate an expression that needs more work, with long lists processed in slices. It may take seconds.
 
     Raises:
         BadExpression: as for `evaluate`.
     """
-    program = _sliced(expression, frozenset(data))
+    program = _slice(expression, frozenset(data))
     known, failed = dict(data), dict[str, BadExpression]()
     for loop in program.loops:
         try:
-            known[loop.name] = _gathered(loop, known)
+            known[loop.name] = _run_loop(loop, known)
         except BadExpression as error:  # raised only if the value is read: it may be guarded by `has(…)`
-            failed[loop.name] = _of_loop(error, failed)
+            failed[loop.name] = _error_of_loop(error, failed)
     try:
         return _value(program.rest, known)
     except BadExpression as error:
-        raise _of_loop(error, failed) from None
+        raise _error_of_loop(error, failed) from None
 
 
-def _of_loop(error: BadExpression, failed: Mapping[str, BadExpression]) -> BadExpression:
+def _error_of_loop(error: BadExpression, failed: Mapping[str, BadExpression]) -> BadExpression:
     """Return the error of an extracted loop if the expression's error is about its value."""
     return failed.get(error.name, error) if error.kind == "unknown_name" and error.name else error
 
 
-def holds(expression: str, data: Mapping[str, Any]) -> bool:
+def is_true(expression: str, data: Mapping[str, Any]) -> bool:
     """Return True if a condition is true.
 
     Raises:
@@ -128,7 +136,7 @@ def holds(expression: str, data: Mapping[str, Any]) -> bool:
     return value
 
 
-def _gathered(loop: Gathering, data: Mapping[str, Any]) -> list[Any]:
+def _run_loop(loop: ExtractedLoop, data: Mapping[str, Any]) -> list[Any]:
     items = in_order(_plain(loop.over, data))
     if not isinstance(items, list):
         raise BadExpression("it iterates over a value that is not a list")
@@ -154,11 +162,11 @@ def _plain(compiled: cel.Expression, data: Mapping[str, Any]) -> Any:
 
 
 @lru_cache(maxsize=4096)
-def _compiled(expression: str, names: frozenset[str]) -> tuple[cel.Expression, Tree]:
+def _compile(expression: str, names: frozenset[str]) -> tuple[cel.Expression, Tree]:
     if len(expression) > LONGEST_EXPRESSION:
         raise BadExpression(f"an expression has {LONGEST_EXPRESSION:,} characters at most", "too_large")
     try:
-        env = _loose(names)
+        env = _untyped_environment(names)
         compiled = env.compile(expression, disable_check=True)
     except RuntimeError as error:
         raise BadExpression.of(str(error)) from None
@@ -168,26 +176,26 @@ def _compiled(expression: str, names: frozenset[str]) -> tuple[cel.Expression, T
     parsed = tree_of(serialized)
     if has_loops(parsed):
         with suppress(RuntimeError):  # the library can compile deeper nesting than it can deserialize
-            compiled = ordered(env, serialized)
+            compiled = with_ordered_loops(env, serialized)
     return compiled, parsed
 
 
 @lru_cache(maxsize=256)
-def _sliced(expression: str, names: frozenset[str]) -> Sliced:
-    serialized = _loose(names).compile(expression, disable_check=True).serialize()
+def _slice(expression: str, names: frozenset[str]) -> SlicedProgram:
+    serialized = _untyped_environment(names).compile(expression, disable_check=True).serialize()
     try:
-        return sliced(serialized, sorted(names | ROOTS))
+        return slice_loops(serialized, sorted(names | ROOTS))
     except RuntimeError:
         raise BadExpression("it is nested too deeply: split it into several", "too_large") from None
 
 
 @lru_cache(maxsize=256)
-def _loose(names: frozenset[str]) -> cel.Env:
+def _untyped_environment(names: frozenset[str]) -> cel.Env:
     return environment(dict.fromkeys(sorted(names | ROOTS), cel.Type.DYN))
 
 
 @lru_cache(maxsize=64)
-def _environment(kinds: tuple[tuple[str, Kind], ...]) -> cel.Env:
+def _typed_environment(kinds: tuple[tuple[str, ValueType], ...]) -> cel.Env:
     return environment({name: cel_type(kind) for name, kind in kinds})
 
 

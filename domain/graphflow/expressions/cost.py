@@ -9,8 +9,17 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from domain.graphflow.expressions.programs import SLICE
-from domain.graphflow.expressions.sizes import NOTHING, Size, Weights, inside, joined, larger
-from domain.graphflow.expressions.syntax import Call, Collection, Constant, Loop, Name, Select, Tree, children
+from domain.graphflow.expressions.sizes import NO_SIZE, Size, ValueSizes, larger_of, size_of_list, size_of_part
+from domain.graphflow.expressions.syntax import (
+    CallExpr,
+    CollectionExpr,
+    ConstantExpr,
+    LoopExpr,
+    NameExpr,
+    SelectExpr,
+    Tree,
+    children,
+)
 from domain.json_schema.patterns import LARGEST, weight
 
 MOST_UNITS = 20_000_000
@@ -27,7 +36,7 @@ _PRECISION = 1_000
 """Limit on the digits of one number in the result of `format`."""
 
 
-def units(tree: Tree, data: Mapping[str, Any], *, sliced: bool = False) -> int:
+def work_units(tree: Tree, data: Mapping[str, Any], *, sliced: bool = False) -> int:
     """Return the most units of work to evaluate an expression; `sliced`: its long lists are processed in slices."""
     meter = _Meter(data, sliced=sliced)
     size = meter.size(tree, {})
@@ -40,76 +49,76 @@ class _Meter:
         self._data = data
         self._sliced = sliced
         self._loops = 0
-        self._weights = Weights()
+        self._weights = ValueSizes()
         self._times = 1
 
     def size(self, tree: Tree, local: Mapping[str, Size]) -> Size:
         """Return the bound of a tree's value; the work to compute it is added to `spent`."""
         self._spend(1)
         match tree:
-            case Constant(text=text):
+            case ConstantExpr(text=text):
                 return Size(len(text or "") + 1)
-            case Name(name=name):
-                return self._got(local[name] if name in local else self._weights.of([self._data.get(name)]))
-            case Select(operand=operand, field=field):
-                return self._got(self._weights.field(self.size(operand, local), field))
-            case Call():
-                return self._called(tree, local)
-            case Collection(parts=parts):
-                return joined([self.size(part, local) for part in parts])
-            case Loop():
-                return self._looped(tree, local)
+            case NameExpr(name=name):
+                return self._read_size(local[name] if name in local else self._weights.of([self._data.get(name)]))
+            case SelectExpr(operand=operand, field=field):
+                return self._read_size(self._weights.field(self.size(operand, local), field))
+            case CallExpr():
+                return self._call_size(tree, local)
+            case CollectionExpr(parts=parts):
+                return size_of_list([self.size(part, local) for part in parts])
+            case LoopExpr():
+                return self._loop_size(tree, local)
 
     def _spend(self, units: int) -> None:
         self.spent += self._times * units
 
-    def _got(self, size: Size) -> Size:
+    def _read_size(self, size: Size) -> Size:
         if not size.count:  # reading copies texts, but not lists and maps
             self._spend(size.whole)
         return size
 
-    def _called(self, call: Call, local: Mapping[str, Size]) -> Size:
+    def _call_size(self, call: CallExpr, local: Mapping[str, Size]) -> Size:
         sizes = [self.size(argument, local) for argument in call.arguments]
         self._spend(_work(call, sizes))
         match call.function, call.arguments:
             case name, _ if name in _SMALL:
                 return Size()
-            case "_[_]", (_, Constant(text=str(field))):
-                return self._got(self._weights.field(sizes[0], field))
+            case "_[_]", (_, ConstantExpr(text=str(field))):
+                return self._read_size(self._weights.field(sizes[0], field))
             case "_[_]", _:
-                return self._got(inside(sizes[0], self._weights))
+                return self._read_size(size_of_part(sizes[0], self._weights))
             case "_?_:_", _:
-                return larger(sizes[1], sizes[2])
+                return larger_of(sizes[1], sizes[2])
             case "_+_", _:
-                return self._added(sizes)
-        return _made(call.function, sizes)
+                return self._sum_size(sizes)
+        return _result_size(call.function, sizes)
 
-    def _added(self, sizes: Sequence[Size]) -> Size:
+    def _sum_size(self, sizes: Sequence[Size]) -> Size:
         whole, count = sum(size.whole for size in sizes), sum(size.count for size in sizes)
-        elements = [inside(size, self._weights) for size in sizes if size.count]
+        elements = [size_of_part(size, self._weights) for size in sizes if size.count]
         element = elements[0] if elements else None
         for each in elements[1:]:
-            element = larger(each, element) if element else each
+            element = larger_of(each, element) if element else each
         return Size(whole, count, element)
 
-    def _looped(self, loop: Loop, local: Mapping[str, Size]) -> Size:
+    def _loop_size(self, loop: LoopExpr, local: Mapping[str, Size]) -> Size:
         over = self.size(loop.over, local)
         rounds = min(over.count, MOST_ROUNDS)
-        named = {**local, **dict.fromkeys(loop.names, inside(over, self._weights)), loop.names[-1]: NOTHING}
+        named = {**local, **dict.fromkeys(loop.names, size_of_part(over, self._weights)), loop.names[-1]: NO_SIZE}
         before, self._times = self._times, self._times * max(rounds, 1)
         self._loops += 1
         steps = [self.size(part, named) for part in loop.body]
         self._loops -= 1
         self._times = before
         largest = max(steps, key=lambda size: size.whole)
-        if not isinstance(loop.initial, Collection):
+        if not isinstance(loop.initial, CollectionExpr):
             return Size()
         at_once = min(rounds, SLICE) if self._sliced and not self._loops else rounds
         self._spend(_COPY * rounds * at_once)  # the result list is copied in each round
-        return Size(1 + rounds * largest.whole, rounds, inside(largest, self._weights))
+        return Size(1 + rounds * largest.whole, rounds, size_of_part(largest, self._weights))
 
 
-def _made(function: str, sizes: Sequence[Size]) -> Size:
+def _result_size(function: str, sizes: Sequence[Size]) -> Size:
     """Return the bound of a function's result."""
     whole = sum(size.whole for size in sizes)
     match function:
@@ -124,7 +133,7 @@ def _made(function: str, sizes: Sequence[Size]) -> Size:
     return Size(2 * whole)
 
 
-def _work(call: Call, sizes: Sequence[Size]) -> int:
+def _work(call: CallExpr, sizes: Sequence[Size]) -> int:
     function, whole = call.function, sum(size.whole for size in sizes)
     if function == "matches":
         return sizes[0].whole * _states(call.arguments[-1], sizes[-1])
@@ -135,26 +144,26 @@ def _work(call: Call, sizes: Sequence[Size]) -> int:
 
 def _states(pattern: Tree, size: Size) -> int:
     """Return the states of a pattern; a computed one may contain any counts."""
-    if isinstance(pattern, Constant):
+    if isinstance(pattern, ConstantExpr):
         return weight(pattern.text or "")
     return min(LARGEST, 1_000 * size.whole)
 
 
-def counted_with(tree: Tree) -> Iterator[tuple[str, ...]]:
+def arithmetic_paths(tree: Tree) -> Iterator[tuple[str, ...]]:
     """Yield the paths that are direct operands of an arithmetic operator."""
-    if isinstance(tree, Call) and tree.function in _ARITHMETIC:
+    if isinstance(tree, CallExpr) and tree.function in _ARITHMETIC:
         yield from (path for operand in tree.arguments if (path := path_of(operand)))
     for child in children(tree):
-        yield from counted_with(child)
+        yield from arithmetic_paths(child)
 
 
 def path_of(tree: Tree) -> tuple[str, ...] | None:
     """Return the path that is read, as in `("nodes", "draft", "output")`; None if it is not constant."""
     match tree:
-        case Name(name=name):
+        case NameExpr(name=name):
             return (name,)
-        case Select(operand=operand, field=field, test=False):
+        case SelectExpr(operand=operand, field=field, test=False):
             return (*before, field) if (before := path_of(operand)) else None
-        case Call(function="_[_]", arguments=(operand, Constant(text=str(field)))):
+        case CallExpr(function="_[_]", arguments=(operand, ConstantExpr(text=str(field)))):
             return (*before, field) if (before := path_of(operand)) else None
     return None

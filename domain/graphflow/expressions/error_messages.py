@@ -25,8 +25,10 @@ def translate(error: str) -> ExpressionError:
     return next((make(found) for pattern, make in _TRANSLATIONS if (found := pattern.search(error))), _other(error))
 
 
-def _placed(found: re.Match[str]) -> ExpressionError:
-    placed = next((make(inner) for pattern, make in _PLACED if (inner := pattern.search(found[2]))), _other(found[2]))
+def _with_position(found: re.Match[str]) -> ExpressionError:
+    placed = next(
+        (make(inner) for pattern, make in _POSITIONED if (inner := pattern.search(found[2]))), _other(found[2])
+    )
     return replace(placed, text=f"{placed.text}, at character {found[1]}")
 
 
@@ -48,7 +50,7 @@ def _reserved(found: re.Match[str]) -> ExpressionError:
     return replace(_other(found.string), kind="syntax")
 
 
-_PLACED: tuple[tuple[re.Pattern[str], _Translate], ...] = (
+_POSITIONED: tuple[tuple[re.Pattern[str], _Translate], ...] = (
     (re.compile(r"no matching overload for '([^']+)' applied to '\((.*)\)'"), _overload),
     (re.compile(r"undeclared reference to '([^']+)'"), _unknown),
     (re.compile(r"reserved identifier"), _reserved),
@@ -67,7 +69,7 @@ _TRANSLATIONS: tuple[tuple[re.Pattern[str], _Translate], ...] = (
         re.compile(r'Key not found in map : "?([^"\]]+)'),
         lambda found: ExpressionError(f"there is no {found[1]}: guard it with has(…)", "missing_key", found[1]),
     ),
-    (re.compile(r"ERROR: <input>:-?\d+:(-?\d+): (.*)"), _placed),
+    (re.compile(r"ERROR: <input>:-?\d+:(-?\d+): (.*)"), _with_position),
     (re.compile(r'No value with name "([^"]+)"'), _unknown),
     (re.compile(r"No matching overloads found : ([^\s(]{1,64})\((.{0,300})\)"), _overload),
 )

@@ -39,7 +39,7 @@ _INSIDE: Mapping[int, frozenset[int]] = {
 
 
 @dataclass(frozen=True, slots=True)
-class Gathering:
+class ExtractedLoop:
     """An extracted loop: `over` returns its list, `loop` runs it for the slice named `part`; the result is `name`."""
 
     name: str
@@ -49,10 +49,10 @@ class Gathering:
 
 
 @dataclass(frozen=True, slots=True)
-class Sliced:
+class SlicedProgram:
     """An expression whose loops are evaluated before it, in their order."""
 
-    loops: tuple[Gathering, ...]
+    loops: tuple[ExtractedLoop, ...]
     rest: cel.Expression
 
 
@@ -61,54 +61,54 @@ def environment(variables: Mapping[str, Any]) -> cel.Env:
     return cel.NewEnv(variables=dict(variables), extensions=[ext_strings.ExtStrings(), _FUNCTIONS])
 
 
-def ordered(env: cel.Env, serialized: bytes) -> cel.Expression:
+def with_ordered_loops(env: cel.Env, serialized: bytes) -> cel.Expression:
     """Return the expression with loops that iterate over keys in order.
 
     Raises:
         RuntimeError: it is nested too deeply for the library to deserialize.
     """
-    return env.deserialize(_with_root(serialized, _walked(_root(serialized))))
+    return env.deserialize(_with_root(serialized, _order_loops(_root(serialized))))
 
 
-def sliced(serialized: bytes, names: Sequence[str]) -> Sliced:
+def slice_loops(serialized: bytes, names: Sequence[str]) -> SlicedProgram:
     """Return the expression with its loops extracted. `names` are its variables.
 
     Raises:
         RuntimeError: as for `ordered`.
     """
     taken: list[tuple[bytes, bytes]] = []
-    root = _taken_out(_root(serialized), taken)
+    root = _extract_loops(_root(serialized), taken)
     made = [f"@{what}{at}" for at in range(len(taken)) for what in ("loop", "part")]
     env = environment(dict.fromkeys((*names, *made), _DYN))
 
     def program(expr: bytes) -> cel.Expression:
-        return env.deserialize(_with_root(serialized, _walked(expr)))
+        return env.deserialize(_with_root(serialized, _order_loops(expr)))
 
     loops = (
-        Gathering(f"@loop{at}", f"@part{at}", program(over), program(loop)) for at, (over, loop) in enumerate(taken)
+        ExtractedLoop(f"@loop{at}", f"@part{at}", program(over), program(loop)) for at, (over, loop) in enumerate(taken)
     )
-    return Sliced(tuple(loops), program(root))
+    return SlicedProgram(tuple(loops), program(root))
 
 
-def _taken_out(expr: bytes, taken: list[tuple[bytes, bytes]]) -> bytes:
+def _extract_loops(expr: bytes, taken: list[tuple[bytes, bytes]]) -> bytes:
     """Return the expression without the loops that build lists, which are added to `taken`."""
-    fields = [_changed(field, lambda inner: _taken_out(inner, taken), once=True) for field in wire.parse(expr)]
+    fields = [_map_field(field, lambda inner: _extract_loops(inner, taken), once=True) for field in wire.parse(expr)]
     loop = next((value for number, _, value in fields if number == _LOOP), None)
-    if loop is None or not _gathers(loop):
+    if loop is None or not _is_gathering(loop):
         return wire.serialize(fields)
     at, parts = len(taken), wire.parse(loop)
     over = next(value for number, _, value in parts if number == _RANGE)
-    part = message(_RANGE, _named(f"@part{at}"))
+    part = message(_RANGE, _identifier(f"@part{at}"))
     taken.append((over, wire.serialize([message(_LOOP, *(part if each[0] == _RANGE else each for each in parts))])))
-    return wire.serialize([_named(f"@loop{at}")])
+    return wire.serialize([_identifier(f"@loop{at}")])
 
 
-def _walked(expr: bytes) -> bytes:
+def _order_loops(expr: bytes) -> bytes:
     """Return the expression with `@ordered` around the range of its loops, at any depth."""
-    return wire.serialize(_ordered_loop(_changed(field, _walked)) for field in wire.parse(expr))
+    return wire.serialize(_ordered_loop(_map_field(field, _order_loops)) for field in wire.parse(expr))
 
 
-def _changed(field: Field, change: Callable[[bytes], bytes], *, once: bool = False) -> Field:
+def _map_field(field: Field, change: Callable[[bytes], bytes], *, once: bool = False) -> Field:
     """Map the expressions in a field of an `Expr`; with `once`, only those evaluated once."""
     number, kind, value = field
     inside = frozenset({_RANGE}) if once and number == _LOOP else _INSIDE.get(number)
@@ -134,13 +134,13 @@ def _ordered_loop(field: Field) -> Field:
     return message(_LOOP, *parts)
 
 
-def _gathers(loop: bytes) -> bool:
+def _is_gathering(loop: bytes) -> bool:
     """Return True if a loop starts with an empty list, to which each round adds."""
     initial = next((value for number, _, value in wire.parse(loop) if number == _ACCUMULATOR), b"")
     return any(number == _LIST for number, _, _ in wire.parse(initial))
 
 
-def _named(name: str) -> Field:
+def _identifier(name: str) -> Field:
     return message(_IDENTIFIER, text(1, name))
 
 

@@ -21,10 +21,10 @@ class Size:
     values: tuple[Any, ...] | None = None
 
 
-NOTHING = Size(0)
+NO_SIZE = Size(0)
 
 
-class Weights:
+class ValueSizes:
     """The sizes of known values, each computed once."""
 
     def __init__(self) -> None:
@@ -39,7 +39,7 @@ class Weights:
     def field(self, size: Size, name: str) -> Size:
         """Return the bound of a field."""
         if size.values is None:
-            return inside(size, self)
+            return size_of_part(size, self)
         return self.of([value[name] for value in size.values if isinstance(value, dict) and name in value])
 
     def _whole(self, value: Any) -> int:
@@ -53,27 +53,27 @@ class Weights:
         return self._known[id(value)]
 
 
-def inside(size: Size, weights: Weights) -> Size:
+def size_of_part(size: Size, weights: ValueSizes) -> Size:
     """Return the bound of any part: of the elements of a list, of the keys and values of a map."""
     if size.values is not None:
         return weights.of([part for value in size.values for part in (*_parts(value), *_keys(value))])
     return size.element or Size(size.whole, size.whole)
 
 
-def larger(one: Size, other: Size) -> Size:
+def larger_of(one: Size, other: Size) -> Size:
     """Return the bound of a value that is one or the other."""
     values = None if one.values is None or other.values is None else (*one.values, *other.values)
     elements = [size.element for size in (one, other) if size.element]
     both = one.element is not None and other.element is not None
-    element = larger(*elements) if both else elements[0] if elements and not (one.count and other.count) else None
+    element = larger_of(*elements) if both else elements[0] if elements and not (one.count and other.count) else None
     return Size(max(one.whole, other.whole), max(one.count, other.count), element, values)
 
 
-def joined(sizes: Sequence[Size]) -> Size:
+def size_of_list(sizes: Sequence[Size]) -> Size:
     """Return the bound of a list of these."""
     element = sizes[0] if sizes else None
     for size in sizes[1:]:
-        element = larger(element, size) if element else size
+        element = larger_of(element, size) if element else size
     return Size(1 + sum(size.whole for size in sizes), len(sizes), element)
 
 

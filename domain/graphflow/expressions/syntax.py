@@ -10,18 +10,18 @@ from domain.graphflow.expressions import protobuf as wire
 
 
 @dataclass(frozen=True, slots=True)
-class Constant:
+class ConstantExpr:
     text: str | None
     """The text, if it is one; other constants are small and are not kept."""
 
 
 @dataclass(frozen=True, slots=True)
-class Name:
+class NameExpr:
     name: str
 
 
 @dataclass(frozen=True, slots=True)
-class Select:
+class SelectExpr:
     operand: "Tree"
     field: str
     test: bool
@@ -29,7 +29,7 @@ class Select:
 
 
 @dataclass(frozen=True, slots=True)
-class Call:
+class CallExpr:
     """An operator or a function: `a + b` calls `_+_`, `a[0]` calls `_[_]`. A receiver is the first argument."""
 
     function: str
@@ -37,14 +37,14 @@ class Call:
 
 
 @dataclass(frozen=True, slots=True)
-class Collection:
+class CollectionExpr:
     """A list or map literal: its elements, or its keys and values."""
 
     parts: tuple["Tree", ...]
 
 
 @dataclass(frozen=True, slots=True)
-class Loop:
+class LoopExpr:
     """A macro such as `all` or `map`: `body` runs for each item of `over`; `names`: the item's and result's."""
 
     names: tuple[str, ...]
@@ -53,7 +53,7 @@ class Loop:
     body: tuple["Tree", ...]
 
 
-Tree = Constant | Name | Select | Call | Collection | Loop
+Tree = ConstantExpr | NameExpr | SelectExpr | CallExpr | CollectionExpr | LoopExpr
 
 _Fields = dict[int, list[bytes]]
 
@@ -66,36 +66,36 @@ def tree_of(serialized: bytes) -> Tree:
 
 def children(tree: Tree) -> tuple[Tree, ...]:
     match tree:
-        case Select(operand=operand):
+        case SelectExpr(operand=operand):
             return (operand,)
-        case Call(arguments=parts) | Collection(parts=parts):
+        case CallExpr(arguments=parts) | CollectionExpr(parts=parts):
             return parts
-        case Loop(over=over, initial=initial, body=body):
+        case LoopExpr(over=over, initial=initial, body=body):
             return (over, initial, *body)
     return ()
 
 
 def has_loops(tree: Tree) -> bool:
     """Return True if the tree contains a loop."""
-    return isinstance(tree, Loop) or any(map(has_loops, children(tree)))
+    return isinstance(tree, LoopExpr) or any(map(has_loops, children(tree)))
 
 
 def _tree(data: bytes) -> Tree:
     expr = _fields(data)
     kind = next((number for number in _KINDS if number in expr), None)
-    return _KINDS[kind](_fields(_message(expr, kind))) if kind else Constant(None)
+    return _KINDS[kind](_fields(_message(expr, kind))) if kind else ConstantExpr(None)
 
 
-def _constant(constant: _Fields) -> Constant:
-    return Constant(_text(constant, _STRING_VALUE) if _STRING_VALUE in constant else None)
+def _constant(constant: _Fields) -> ConstantExpr:
+    return ConstantExpr(_text(constant, _STRING_VALUE) if _STRING_VALUE in constant else None)
 
 
-def _select(select: _Fields) -> Select:
-    return Select(_tree(_message(select, 1)), _text(select, 2), test=_message(select, 3) == b"\x01")
+def _select(select: _Fields) -> SelectExpr:
+    return SelectExpr(_tree(_message(select, 1)), _text(select, 2), test=_message(select, 3) == b"\x01")
 
 
-def _call(call: _Fields) -> Call:
-    return Call(_text(call, 2), tuple(_tree(each) for each in (*_messages(call, 1), *_messages(call, 3))))
+def _call(call: _Fields) -> CallExpr:
+    return CallExpr(_text(call, 2), tuple(_tree(each) for each in (*_messages(call, 1), *_messages(call, 3))))
 
 
 def _entries(struct: _Fields) -> Iterator[Tree]:
@@ -104,20 +104,20 @@ def _entries(struct: _Fields) -> Iterator[Tree]:
         yield from (_tree(part) for number in (3, 4) for part in _messages(fields, number))
 
 
-def _loop(loop: _Fields) -> Loop:
+def _loop(loop: _Fields) -> LoopExpr:
     names = tuple(_text(loop, number) for number in (1, 8, 3) if number in loop)
     body = tuple(_tree(_message(loop, number)) for number in (5, 6, 7) if number in loop)
-    return Loop(names, _tree(_message(loop, 2)), _tree(_message(loop, 4)), body)
+    return LoopExpr(names, _tree(_message(loop, 2)), _tree(_message(loop, 4)), body)
 
 
 _STRING_VALUE = 6
 _KINDS: Mapping[int, Callable[[_Fields], Tree]] = {
     3: _constant,
-    4: lambda name: Name(_text(name, 1)),
+    4: lambda name: NameExpr(_text(name, 1)),
     5: _select,
     6: _call,
-    7: lambda values: Collection(tuple(_tree(each) for each in _messages(values, 1))),
-    8: lambda struct: Collection(tuple(_entries(struct))),
+    7: lambda values: CollectionExpr(tuple(_tree(each) for each in _messages(values, 1))),
+    8: lambda struct: CollectionExpr(tuple(_entries(struct))),
     9: _loop,
 }
 """The kinds of `Expr` by their field numbers."""

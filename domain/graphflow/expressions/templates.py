@@ -9,7 +9,7 @@ from typing import Any
 from domain.graphflow.expressions import cel as expressions
 from domain.graphflow.expressions.cel import BadExpression
 from domain.graphflow.expressions.cost import path_of
-from domain.graphflow.expressions.syntax import Loop, Select, Tree, children
+from domain.graphflow.expressions.syntax import LoopExpr, SelectExpr, Tree, children
 from domain.graphflow.expressions.tokens import end_of_expression
 
 LONGEST_RESULT = 1_000_000
@@ -17,7 +17,7 @@ LONGEST_RESULT = 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
-class Hole:
+class Placeholder:
     """An expression in a template."""
 
     expression: str
@@ -36,19 +36,19 @@ class Reference:
 
 
 @lru_cache(maxsize=4096)
-def pieces(template: str) -> tuple[str | Hole, ...]:
+def split_template(template: str) -> tuple[str | Placeholder, ...]:
     """Return the fixed texts and the expressions of a template, in order.
 
     Raises:
         BadExpression: a `{{` is not closed.
     """
-    found: list[str | Hole] = []
+    found: list[str | Placeholder] = []
     at = 0
     while (start := template.find("{{", at)) >= 0:
         end = end_of_expression(template, start + 2)
         if end is None:
             raise BadExpression(f"the {{{{ at character {start + 1} is not closed")
-        found += [template[at:start], Hole(template[start + 2 : end].strip())]
+        found += [template[at:start], Placeholder(template[start + 2 : end].strip())]
         at = end + 2
     return tuple(piece for piece in (*found, template[at:]) if piece != "")
 
@@ -60,40 +60,40 @@ def expressions_in(value: Any) -> Iterator[str]:
         BadExpression: a `{{` is not closed.
     """
     if isinstance(value, str):
-        yield from (piece.expression for piece in pieces(value) if isinstance(piece, Hole))
+        yield from (piece.expression for piece in split_template(value) if isinstance(piece, Placeholder))
     elif isinstance(value, Mapping | list | tuple):
         for each in value.values() if isinstance(value, Mapping) else value:
             yield from expressions_in(each)
 
 
-def rendered(template: str, data: Mapping[str, Any]) -> str:
+def render(template: str, data: Mapping[str, Any]) -> str:
     """Render a template: values other than texts are written as JSON.
 
     Raises:
         BadExpression: an expression cannot be evaluated (the message names it), or the text would be too long.
     """
-    parts = [piece if isinstance(piece, str) else _text(_value(piece, data)) for piece in pieces(template)]
+    parts = [piece if isinstance(piece, str) else _text(_value(piece, data)) for piece in split_template(template)]
     if sum(map(len, parts)) > LONGEST_RESULT:
         raise BadExpression(f"the text would have more than {LONGEST_RESULT:,} characters")
     return "".join(parts)
 
 
-def filled(value: Any, data: Mapping[str, Any]) -> Any:
+def fill(value: Any, data: Mapping[str, Any]) -> Any:
     """Render the templates in a value; a text that consists of one expression is replaced by its value.
 
     Raises:
         BadExpression: as for `rendered`.
     """
     if isinstance(value, Mapping):
-        return {key: filled(each, data) for key, each in value.items()}
+        return {key: fill(each, data) for key, each in value.items()}
     if isinstance(value, list | tuple):
-        return [filled(each, data) for each in value]
+        return [fill(each, data) for each in value]
     if not isinstance(value, str):
         return value
-    match pieces(value):
-        case (Hole() as hole,):
+    match split_template(value):
+        case (Placeholder() as hole,):
             return _value(hole, data)
-    return rendered(value, data)
+    return render(value, data)
 
 
 def references(expression: str) -> tuple[Reference, ...]:
@@ -102,7 +102,7 @@ def references(expression: str) -> tuple[Reference, ...]:
     Raises:
         BadExpression: it cannot be parsed.
     """
-    found = dict.fromkeys(_reads(expressions.tree(expression), frozenset()))
+    found = dict.fromkeys(_reads(expressions.syntax_tree(expression), frozenset()))
     tests = [path for path, tested in found if tested]
     return tuple(
         Reference(path, tested=tested, guarded=not tested and any(path[: len(test)] == test for test in tests))
@@ -120,20 +120,20 @@ def references_in(value: Any) -> tuple[Reference, ...]:
 
 
 def _reads(tree: Tree, local: frozenset[str]) -> Iterator[tuple[tuple[str, ...], bool]]:
-    if isinstance(tree, Select) and tree.test and (path := path_of(tree.operand)):
+    if isinstance(tree, SelectExpr) and tree.test and (path := path_of(tree.operand)):
         if path[0] not in local:
             yield (*path, tree.field), True
     elif path := path_of(tree):
         if path[0] not in local:
             yield path, False
-    elif isinstance(tree, Loop):
+    elif isinstance(tree, LoopExpr):
         yield from _reads(tree.over, local)
         yield from (read for part in tree.body for read in _reads(part, local | {*tree.names}))
     else:
         yield from (read for part in children(tree) for read in _reads(part, local))
 
 
-def _value(hole: Hole, data: Mapping[str, Any]) -> Any:
+def _value(hole: Placeholder, data: Mapping[str, Any]) -> Any:
     try:
         return expressions.evaluate(hole.expression, data)
     except BadExpression as error:

@@ -6,10 +6,10 @@ from typing import Any
 
 from cel_expr_python import cel
 
-Kind = str
+ValueType = str
 """As in `STRING`, `LIST<STRING>`, `MAP<STRING, DYN>`; `DYN` is a value of any type."""
 
-OBJECT: Kind = "MAP<STRING, DYN>"
+OBJECT: ValueType = "MAP<STRING, DYN>"
 
 _SCALARS: Mapping[str, Any] = {
     name: getattr(cel.Type, name)
@@ -21,19 +21,19 @@ _DEEPEST = 6
 _MOST = 500
 
 
-def kind_of(schema: Any) -> Kind:
+def type_of_schema(schema: Any) -> ValueType:
     """Return the type that a JSON Schema gives a value. A `number` may be an integer or not, so it is `DYN`."""
     if not isinstance(schema, Mapping):
         return "DYN"
     name = schema.get("type")
     if name == "array":
-        return f"LIST<{kind_of(schema.get('items'))}>"
+        return f"LIST<{type_of_schema(schema.get('items'))}>"
     return _OF_SCHEMA.get(name, "DYN") if isinstance(name, str) else "DYN"
 
 
-def kinds_in(schema: Mapping[str, Any], path: str) -> dict[str, Kind]:
+def types_in(schema: Mapping[str, Any], path: str) -> dict[str, ValueType]:
     """Return the types of a value and its parts, by their paths, as in `input.customer.name`."""
-    found: dict[str, Kind] = {}
+    found: dict[str, ValueType] = {}
     _gather(schema, path, found, 0)
     return found
 
@@ -49,7 +49,7 @@ def numbers_in(schema: Any, path: str, depth: int = 0) -> Iterator[str]:
         yield from numbers_in(inner, f"{path}.{name}", depth + 1)
 
 
-def cel_type(kind: Kind) -> Any:
+def cel_type(kind: ValueType) -> Any:
     """Return the library's type; `DYN` for those without a simple one."""
     if kind.startswith("LIST<"):
         return cel.Type.List(cel_type(kind[5:-1]))
@@ -59,10 +59,10 @@ def cel_type(kind: Kind) -> Any:
     return _SCALARS.get(kind, cel.Type.DYN)
 
 
-def _gather(schema: Any, path: str, found: dict[str, Kind], depth: int) -> None:
+def _gather(schema: Any, path: str, found: dict[str, ValueType], depth: int) -> None:
     if depth > _DEEPEST or len(found) >= _MOST:
         return
-    found[path] = kind_of(schema)
+    found[path] = type_of_schema(schema)
     properties = schema.get("properties") if isinstance(schema, Mapping) else None
     if found[path] == OBJECT and isinstance(properties, Mapping):
         for name, inner in properties.items():

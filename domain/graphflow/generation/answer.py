@@ -6,18 +6,18 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
-from domain.answer_shape import Shape
+from domain.answer_shape import AnswerShape
 from domain.errors import Invalid
-from domain.graphflow.definition.documents import of_document
+from domain.graphflow.definition.documents import definition_from
 from domain.graphflow.definition.model import Definition
 from domain.graphflow.generation.schema import SCHEMA
-from domain.graphflow.validation.context import Known, KnownWorkflow
+from domain.graphflow.validation.context import KnownWorkflow, ValidationContext
 from domain.graphflow.validation.problems import Problem
 from domain.graphflow.validation.validate import validate
-from domain.json_schema.validation import flaws
+from domain.json_schema.validation import violations
 
 MOST_REQUIREMENTS = 50
-_MOST_TOLD = 10
+_MOST_LISTED = 10
 _MOST_FLAWS = 50
 _KINDS = ("agent", "mode", "tool", "for_agents", "workflow", "count")
 _LONGEST = 300
@@ -25,7 +25,7 @@ _LONGEST = 300
 
 
 @dataclass(frozen=True, slots=True)
-class Traced:
+class RequirementTrace:
     """The nodes that meet a requirement, by its number from 1, and how; where it is not met, `how` says why."""
 
     requirement: int
@@ -35,37 +35,37 @@ class Traced:
 
 
 @dataclass(frozen=True, slots=True)
-class Drawn:
+class GeneratedDefinition:
     """A parsed answer. Without a definition the problems say why; with one they may be about the definition."""
 
     definition: Definition | None = None
-    requirements: tuple[Traced, ...] = ()
+    requirements: tuple[RequirementTrace, ...] = ()
     problems: tuple[Problem, ...] = ()
 
 
-def options(known: Known, requirements: int) -> tuple[str, ...]:
+def options(known: ValidationContext, requirements: int) -> tuple[str, ...]:
     """Return the names a definition may use, and the number of requirements, as short texts.
 
     Of the schemas of tools and workflows only names, types and required fields are kept.
     """
-    tools = [f"tool:{name} {_outlined(schema)}" for name, schema in known.tools.items()]
+    tools = [f"tool:{name} {_outline(schema)}" for name, schema in known.tools.items()]
     newest = {name: found for (name, version), found in known.workflows.items() if version is None}
-    workflows = [f"workflow:{name} {_outlined(found.input)}" for name, found in newest.items()]
+    workflows = [f"workflow:{name} {_outline(found.input)}" for name, found in newest.items()]
     agents, modes = [f"agent:{name}" for name in known.agents], [f"mode:{name}" for name in known.modes]
     for_agents = [f"for_agents:{name}" for name in sorted(known.for_agents)]
     return (f"count:{requirements}", *agents, *modes, *tools, *for_agents, *workflows)
 
 
-def drawn(text: str, options: Sequence[str]) -> Drawn:
+def parse_answer(text: str, options: Sequence[str]) -> GeneratedDefinition:
     """Parse an answer and collect all its problems."""
     try:
         value = json.loads(text)
     except (ValueError, RecursionError) as error:
-        return Drawn(problems=(_no_json(text, error),))
+        return GeneratedDefinition(problems=(_no_json(text, error),))
     fix = "Write it as the schema of the answer says"
-    errors = flaws(SCHEMA, value, most=_MOST_FLAWS)
+    errors = violations(SCHEMA, value, most=_MOST_FLAWS)
     wrong = [Problem("malformed", "answer", each.path, each.message[:_LONGEST], fix) for each in errors]
-    return Drawn(problems=tuple(wrong)) if wrong else _drawn(value, options)
+    return GeneratedDefinition(problems=tuple(wrong)) if wrong else _parse_valid(value, options)
 
 
 def _no_json(text: str, error: Exception) -> Problem:
@@ -75,69 +75,71 @@ def _no_json(text: str, error: Exception) -> Problem:
     return Problem("no_json", "answer", "", "it is no JSON", "Answer with one JSON object")
 
 
-def _drawn(value: Mapping[str, Any], options: Sequence[str]) -> Drawn:
+def _parse_valid(value: Mapping[str, Any], options: Sequence[str]) -> GeneratedDefinition:
     """Parse an answer that follows the schema."""
-    known, count = _read(options)
+    known, count = _decode_options(options)
     traced = tuple(
-        Traced(int(each["requirement"]), tuple(each["nodes"]), each["met"], each["how"].strip())
+        RequirementTrace(int(each["requirement"]), tuple(each["nodes"]), each["met"], each["how"].strip())
         for each in value["requirements"]
     )
     nodes = {node.get("id") for node in value["definition"]["nodes"]}
-    untraced = tuple(_untraced(traced, count, nodes))
+    untraced = tuple(_trace_problems(traced, count, nodes))
     try:
-        definition = of_document(value["definition"])
+        definition = definition_from(value["definition"])
     except Invalid as error:
         found = error.details.get("problems", ())
         fix = "Write it as the schema of the answer and the rules say"
         malformed = [Problem("malformed", each["where"], "", each["message"], fix) for each in found]
-        return Drawn(None, traced, (*malformed, *untraced))
-    return Drawn(definition, traced, (*validate(definition, known).errors, *untraced))
+        return GeneratedDefinition(None, traced, (*malformed, *untraced))
+    return GeneratedDefinition(definition, traced, (*validate(definition, known).errors, *untraced))
 
 
-def _untraced(traced: Sequence[Traced], count: int, nodes: Iterable[str]) -> Iterator[Problem]:
+def _trace_problems(traced: Sequence[RequirementTrace], count: int, nodes: Iterable[str]) -> Iterator[Problem]:
     """Yield problems of requirements that are not traced to existing nodes."""
     there = set(nodes)
     told = [each.requirement for each in traced]
     for number in range(1, count + 1):
         if told.count(number) != 1:
             message = f"it is traced {told.count(number)} times" if number in told else "it is not traced"
-            yield _flaw("untraced", number, message, "Give each requirement one entry in requirements")
+            yield _requirement_problem("untraced", number, message, "Give each requirement one entry in requirements")
     for number in dict.fromkeys(each for each in told if not 1 <= each <= count):
-        yield _flaw("unknown_requirement", number, "there is no such requirement", "Leave it out")
+        yield _requirement_problem("unknown_requirement", number, "there is no such requirement", "Leave it out")
     for each in traced:
         if missing := [name for name in each.nodes if name not in there]:
             message = f"there is no node {', '.join(missing)}"
-            yield _flaw("unknown_node", each.requirement, message, "Name nodes of this definition")
+            yield _requirement_problem("unknown_node", each.requirement, message, "Name nodes of this definition")
         if each.met and not each.nodes:
             fix = "Name the nodes that meet it, or say met: false"
-            yield _flaw("untraced", each.requirement, "it is met by no node", fix)
+            yield _requirement_problem("untraced", each.requirement, "it is met by no node", fix)
         if not each.how:
-            yield _flaw("unsaid", each.requirement, "how is empty", "Say how it is met, or why it is not")
+            yield _requirement_problem(
+                "unsaid", each.requirement, "how is empty", "Say how it is met, or why it is not"
+            )
 
 
-def _flaw(code: str, number: int, message: str, fix: str) -> Problem:
+def _requirement_problem(code: str, number: int, message: str, fix: str) -> Problem:
     return Problem(code, f"requirement {number}", "", message, fix)
 
 
 def _problem(value: Any, options: Sequence[str]) -> str | None:
-    found = _drawn(value, options).problems
-    told = [_shortened(str(each)) for each in found[:_MOST_TOLD]]
-    more = [f"and {len(found) - _MOST_TOLD} more"] if len(found) > _MOST_TOLD else []
+    found = _parse_valid(value, options).problems
+    told = [_shorten(str(each)) for each in found[:_MOST_LISTED]]
+    more = [f"and {len(found) - _MOST_LISTED} more"] if len(found) > _MOST_LISTED else []
     return " ".join([*told, *more]).removesuffix(".") or None
 
 
-def _shortened(text: str) -> str:
+def _shorten(text: str) -> str:
     return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 1]}…"
 
 
-def _read(options: Sequence[str]) -> tuple[Known, int]:
+def _decode_options(options: Sequence[str]) -> tuple[ValidationContext, int]:
     """Decode the options. Prices are not included: they do not affect the definition."""
     named: dict[str, dict[str, Any]] = {kind: {} for kind in _KINDS}
     for option in options:
         kind, _, rest = option.partition(":")
         name, _, schema = rest.partition(" ")
         named[kind][name] = json.loads(schema) if schema else {}
-    known = Known(
+    known = ValidationContext(
         agents=dict.fromkeys(named["agent"], Decimal(0)),
         tools=named["tool"],
         modes=dict.fromkeys(named["mode"], lambda members, _: members),
@@ -147,7 +149,7 @@ def _read(options: Sequence[str]) -> tuple[Known, int]:
     return known, int(next(iter(named["count"]), 0))
 
 
-def _outlined(schema: Mapping[str, Any]) -> str:
+def _outline(schema: Mapping[str, Any]) -> str:
     properties = schema.get("properties")
     typed = {
         name: {"type": one["type"]} if isinstance(one, Mapping) and isinstance(one.get("type"), str) else {}
@@ -157,7 +159,7 @@ def _outlined(schema: Mapping[str, Any]) -> str:
     return json.dumps({"properties": typed, **kept}, separators=(",", ":"))
 
 
-DESIGN = Shape("graphflow.design", lambda _: SCHEMA, problem=_problem)
+DESIGN = AnswerShape("graphflow.design", lambda _: SCHEMA, problem=_problem)
 """A definition, and the nodes that meet each requirement. The options are those of `options`."""
 
 SHAPES = (DESIGN,)

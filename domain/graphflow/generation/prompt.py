@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from domain.message_parts import Part
+from domain.message_parts import MessagePart
 
 MODES: Mapping[str, str] = {
     "collaborative": "all answer, read each other and revise",
@@ -61,24 +61,27 @@ met, how (in one sentence). If something cannot be met with what there is, say m
 """
 
 
-def brief(*, names_hash: str, description_hash: str, requirements_hash: str | None) -> list[Part]:
+def generation_prompt(*, names_hash: str, description_hash: str, requirements_hash: str | None) -> list[MessagePart]:
     """Return the message of the turn that generates."""
     parts = [
-        Part(_RULES),
-        Part(hash=names_hash),
-        Part("\n\nDescription:\n"),
-        Part(hash=description_hash),
-        Part("\n\nRequirements:\n"),
+        MessagePart(_RULES),
+        MessagePart(hash=names_hash),
+        MessagePart("\n\nDescription:\n"),
+        MessagePart(hash=description_hash),
+        MessagePart("\n\nRequirements:\n"),
     ]
-    return [*parts, Part(hash=requirements_hash) if requirements_hash else Part("none; `requirements` is empty")]
+    return [
+        *parts,
+        MessagePart(hash=requirements_hash) if requirements_hash else MessagePart("none; `requirements` is empty"),
+    ]
 
 
-def numbered(requirements: Sequence[str]) -> str:
+def number_requirements(requirements: Sequence[str]) -> str:
     """Number the requirements from 1."""
     return "\n".join(f"{number}. {each}" for number, each in enumerate(requirements, 1))
 
 
-def listed(kind: str, lines: Iterable[str]) -> str:
+def list_section(kind: str, lines: Iterable[str]) -> str:
     """Return a list of names under a heading; an empty text where there are none."""
     told = "\n".join(lines)
     return f"{kind}:\n{told}\n" if told else ""

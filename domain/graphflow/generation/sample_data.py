@@ -11,10 +11,10 @@ _LONGEST = 1_000
 
 def instance(schema: Any, name: str) -> Any:
     """Return a small value of this schema, as far as the schema determines it; texts are `name` in brackets."""
-    return _Maker(schema).of(schema, name, 0)
+    return _SampleBuilder(schema).of(schema, name, 0)
 
 
-class _Maker:
+class _SampleBuilder:
     def __init__(self, root: Any) -> None:
         self._root = root
         self._parts = 0
@@ -30,26 +30,26 @@ class _Maker:
                 return schema[word]
         if (allowed := schema.get("enum")) and isinstance(allowed, list):
             return allowed[0]
-        if (inner := self._inside(schema)) is not None:
+        if (inner := self._inner_schema(schema)) is not None:
             return self.of(inner, name, depth + 1)
-        return self._typed(schema, name, depth)
+        return self._of_type(schema, name, depth)
 
-    def _inside(self, schema: Mapping[str, Any]) -> Any:
+    def _inner_schema(self, schema: Mapping[str, Any]) -> Any:
         """Return the schema that this one refers to, or the first of its alternatives."""
         if isinstance(reference := schema.get("$ref"), str):
-            return self._referred(reference)
+            return self._resolve(reference)
         for word in ("anyOf", "oneOf", "allOf"):
             if (choices := schema.get(word)) and isinstance(choices, list) and "properties" not in schema:
                 return choices[0]
         return None
 
-    def _referred(self, reference: str) -> Any:
+    def _resolve(self, reference: str) -> Any:
         found = self._root
         for part in reference.removeprefix("#").strip("/").split("/"):
             found = found.get(part, {}) if isinstance(found, Mapping) and part else found
         return found
 
-    def _typed(self, schema: Mapping[str, Any], name: str, depth: int) -> Any:  # noqa: PLR0911  (one return for each type)
+    def _of_type(self, schema: Mapping[str, Any], name: str, depth: int) -> Any:  # noqa: PLR0911  (one return for each type)
         kind = schema.get("type")
         match kind[0] if isinstance(kind, list) and kind else kind:
             case "object":

@@ -25,11 +25,11 @@ def _one_of(*words: str) -> Json:
     return {"enum": list(words)}
 
 
-def _closed(required: list[str], **properties: Json) -> Json:
+def _closed_object(required: list[str], **properties: Json) -> Json:
     return {"type": "object", "properties": properties, "required": required, "additionalProperties": False}
 
 
-_DONE: Json = {
+_WORK_FIELDS: Json = {
     "agent": _TEXT,
     "prompt": _TEXT,
     "tools": {"type": ["array", "null"], "items": _TEXT},
@@ -48,7 +48,7 @@ _NODE: Json = {
     "id": _TEXT,
     "type": _one_of(*TYPES),
     "title": _WORDS,
-    **_DONE,
+    **_WORK_FIELDS,
     "agents": _NAMES,
     "mode": _TEXT,
     "task": _TEXT,
@@ -73,23 +73,23 @@ _NODE: Json = {
         "additionalProperties": False,
     },
     "timeout_s": _NUMBER,
-    "on_error": {"anyOf": [_one_of("fail", "continue"), _closed(["goto"], goto=_TEXT)]},
+    "on_error": {"anyOf": [_one_of("fail", "continue"), _closed_object(["goto"], goto=_TEXT)]},
     "compensate": {"anyOf": [_WORK, {"type": "null"}]},
 }
 
 _EDGE: Json = {"from": _TEXT, "to": _TEXT, "when": _WORDS, "otherwise": {"type": "boolean"}}
 
-_DEFINITION = _closed(
+_DEFINITION = _closed_object(
     ["name", "nodes", "edges"],
     name=_TEXT,
     description=_TEXT,
     input=_OBJECT,
-    nodes={"type": "array", "items": _closed(["id", "type"], **_NODE), "minItems": 1},
-    edges={"type": "array", "items": _closed(["from", "to"], **_EDGE)},
+    nodes={"type": "array", "items": _closed_object(["id", "type"], **_NODE), "minItems": 1},
+    edges={"type": "array", "items": _closed_object(["from", "to"], **_EDGE)},
     output={"type": ["string", "object", "null"]},
 )
 
-_TRACED = _closed(
+_TRACED = _closed_object(
     ["requirement", "nodes", "met", "how"],
     requirement={"type": "integer"},
     nodes=_NAMES,
@@ -98,7 +98,9 @@ _TRACED = _closed(
 )
 
 SCHEMA: Json = {
-    **_closed(["definition", "requirements"], definition=_DEFINITION, requirements={"type": "array", "items": _TRACED}),
-    "$defs": {"work": _closed(["type"], type=_one_of("agent", "tool", "transform", "workflow"), **_DONE)},
+    **_closed_object(
+        ["definition", "requirements"], definition=_DEFINITION, requirements={"type": "array", "items": _TRACED}
+    ),
+    "$defs": {"work": _closed_object(["type"], type=_one_of("agent", "tool", "transform", "workflow"), **_WORK_FIELDS)},
 }
 """`definition`, and `requirements` by their numbers."""

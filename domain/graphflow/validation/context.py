@@ -27,7 +27,7 @@ class KnownWorkflow:
 
 
 @dataclass(frozen=True, slots=True)
-class Known:
+class ValidationContext:
     """The names that a definition may use, with their properties.
 
     `agents`: the highest cost of one model call of each, in US dollars. `tools`: the JSON Schema of their arguments.
@@ -46,7 +46,7 @@ class Known:
 
 
 @dataclass(frozen=True, slots=True)
-class Named:
+class ReferencedNames:
     """The names that a definition uses."""
 
     agents: frozenset[str]
@@ -59,20 +59,22 @@ Work = Node | AgentWork | ToolWork | WorkflowWork
 """A node, or the work inside one."""
 
 
-def works(node: Node) -> tuple[tuple[str, Any], ...]:
+def works_of(node: Node) -> tuple[tuple[str, Any], ...]:
     """Return the work of a node, with its field prefix: its own, a map's inner one, its compensation."""
     inner = (("node.", node.node),) if isinstance(node, MapNode) else ()
     undo = (("compensate.", node.compensate),) if node.compensate else ()
     return (("", node), *inner, *undo)
 
 
-def names_in(definition: Definition) -> Named:
+def names_in(definition: Definition) -> ReferencedNames:
     """Return the names that a validation has to look up."""
-    done = [work for node in definition.nodes for _, work in works(node)]
+    done = [work for node in definition.nodes for _, work in works_of(node)]
     agents = {work.agent for work in done if isinstance(work, AgentWork)}
     swarms = [work for work in done if isinstance(work, SwarmWork)]
     agents |= {each for work in swarms for each in (*work.agents, *([work.coordinator] if work.coordinator else []))}
     tools = {work.tool for work in done if isinstance(work, ToolWork)}
     tools |= {tool for work in done if isinstance(work, AgentWork) for tool in work.tools or ()}
     workflows = {(work.workflow, work.version) for work in done if isinstance(work, WorkflowWork)}
-    return Named(frozenset(agents), frozenset(tools), frozenset(work.mode for work in swarms), frozenset(workflows))
+    return ReferencedNames(
+        frozenset(agents), frozenset(tools), frozenset(work.mode for work in swarms), frozenset(workflows)
+    )

@@ -7,20 +7,20 @@ from domain.graphflow.definition.to_graph import graph_of
 from domain.graphflow.expressions.cel import ROOTS, BadExpression
 from domain.graphflow.expressions.hints import hint
 from domain.graphflow.expressions.templates import Reference, references
-from domain.graphflow.expressions.types import OBJECT, Kind
-from domain.graphflow.validation.context import Known
-from domain.graphflow.validation.output_types import Outputs
+from domain.graphflow.expressions.types import OBJECT, ValueType
+from domain.graphflow.validation.context import ValidationContext
+from domain.graphflow.validation.output_types import OutputTypes
 from domain.graphflow.validation.problems import Problem
-from domain.graphflow.validation.reachability import Before, before
-from domain.graphflow.validation.template_sites import Site, sites
+from domain.graphflow.validation.reachability import Reachability, reachability_of
+from domain.graphflow.validation.template_sites import TemplateSite, sites
 
 WARNINGS = frozenset({"may_be_skipped", "may_have_failed", "optional_input", "may_be_whole"})
 
 
-def problems(definition: Definition, known: Known) -> Iterator[Problem]:
+def problems(definition: Definition, known: ValidationContext) -> Iterator[Problem]:
     """Yield errors and warnings (those with the codes in `WARNINGS`) of a definition that is a graph."""
     yield from _items(definition)
-    reader = _Reader(definition, known)
+    reader = _ReadChecker(definition, known)
     for site in sites(definition):
         try:
             for expression in site.expressions():
@@ -30,14 +30,14 @@ def problems(definition: Definition, known: Known) -> Iterator[Problem]:
             yield Problem("bad_template", site.where, site.field, error.reason, fix)
 
 
-class _Reader:
-    def __init__(self, definition: Definition, known: Known) -> None:
+class _ReadChecker:
+    def __init__(self, definition: Definition, known: ValidationContext) -> None:
         self._definition = definition
-        self._outputs = Outputs(definition, known)
-        self._order: Before = before(graph_of(definition))
+        self._outputs = OutputTypes(definition, known)
+        self._order: Reachability = reachability_of(graph_of(definition))
         self._index = {node.id: at for at, node in enumerate(definition.nodes)}
 
-    def expression(self, site: Site, expression: str) -> Iterator[Problem]:
+    def expression(self, site: TemplateSite, expression: str) -> Iterator[Problem]:
         try:
             kind = self._outputs.kind_at(site, expression)
             read = references(expression)
@@ -56,11 +56,11 @@ class _Reader:
             elif reference.path[0] == "nodes" and len(reference.path) > 1:
                 yield from self._node(site, reference)
 
-    def _input(self, site: Site, reference: Reference) -> Iterator[Problem]:
+    def _input(self, site: TemplateSite, reference: Reference) -> Iterator[Problem]:
         if reference.guarded or len(reference.path) == 1:
             return
         name = ".".join(reference.path)
-        if missing := _undeclared(reference.path, self._outputs.of_input):
+        if missing := _undeclared_part(reference.path, self._outputs.of_input):
             fix = f"Declare {missing} in the input's properties, or ask has({name}) first"
             yield Problem("unknown_input", site.where, site.field, f"{missing} is not declared", fix)
             return
@@ -72,7 +72,7 @@ class _Reader:
             fix = f"Make {first} required, or ask has(input.{first}) first"
             yield Problem("optional_input", site.where, site.field, message, fix)
 
-    def _node(self, site: Site, reference: Reference) -> Iterator[Problem]:
+    def _node(self, site: TemplateSite, reference: Reference) -> Iterator[Problem]:
         name = reference.path[1]
         if name not in self._index:
             fix = "Read one of the nodes: " + ", ".join([*self._index][:10])
@@ -81,16 +81,16 @@ class _Reader:
             fix = f"Draw a way from {name} to {site.node}, or read a node before it"
             yield Problem("not_before", site.where, site.field, f"{name} cannot have run before", fix)
         elif not reference.tested and not reference.guarded:
-            yield from self._unguarded(site, reference)
+            yield from self._unguarded_read(site, reference)
 
-    def _can_have_run(self, site: Site, name: str) -> bool:
+    def _can_have_run(self, site: TemplateSite, name: str) -> bool:
         if site.node is None or (site.after and site.node == name):
             return True
         return self._index[name] in self._order.possible[self._index[site.node]]
 
-    def _unguarded(self, site: Site, reference: Reference) -> Iterator[Problem]:
+    def _unguarded_read(self, site: TemplateSite, reference: Reference) -> Iterator[Problem]:
         name = reference.path[1]
-        if missing := _undeclared(reference.path, self._outputs.of_node(name)):
+        if missing := _undeclared_part(reference.path, self._outputs.of_node(name)):
             fix = f"Declare it in the output of {name}, or ask has({'.'.join(reference.path)}) first"
             yield Problem("unknown_output", site.where, site.field, f"{missing} is not declared", fix)
         guard = f"Ask has(nodes.{name}.output) first"
@@ -103,7 +103,7 @@ class _Reader:
             message = f"{name} continues after an error, and has no output then"
             yield Problem("may_have_failed", site.where, site.field, message, guard)
 
-    def _sure(self, site: Site) -> frozenset[int]:
+    def _sure(self, site: TemplateSite) -> frozenset[int]:
         if site.node is None:
             return self._order.always
         at = self._index[site.node]
@@ -117,7 +117,7 @@ def _items(definition: Definition) -> Iterator[Problem]:
             yield Problem("item_name", f"node {node.id}", "item", message, "Take another name")
 
 
-def _form(site: Site, expression: str, kind: Kind) -> Iterator[Problem]:
+def _form(site: TemplateSite, expression: str, kind: ValueType) -> Iterator[Problem]:
     if site.form == "condition" and kind not in {"BOOL", "DYN"}:
         message = f"{_short(expression)} is neither true nor false"
         yield Problem("no_condition", site.where, site.field, message, "Compare it with something, as in … == 'yes'")
@@ -128,7 +128,7 @@ def _form(site: Site, expression: str, kind: Kind) -> Iterator[Problem]:
         )
 
 
-def _undeclared(path: tuple[str, ...], kinds: Mapping[str, Kind]) -> str | None:
+def _undeclared_part(path: tuple[str, ...], kinds: Mapping[str, ValueType]) -> str | None:
     """Return the first part of a path that a declared object does not have; None where nothing is declared."""
     for many in range(1, len(path)):
         before_it, with_it = ".".join(path[:many]), ".".join(path[: many + 1])

@@ -5,17 +5,17 @@ from difflib import get_close_matches
 
 from domain.graphflow.definition.model import Definition
 from domain.graphflow.definition.node_types import AgentWork, SwarmWork, ToolWork, WorkflowWork
-from domain.graphflow.validation.context import Known, works
+from domain.graphflow.validation.context import ValidationContext, works_of
 from domain.graphflow.validation.problems import Problem
 
 
-def problems(definition: Definition, known: Known) -> Iterator[Problem]:
+def problems(definition: Definition, known: ValidationContext) -> Iterator[Problem]:
     for node in definition.nodes:
-        for field, work in works(node):
+        for field, work in works_of(node):
             yield from _of_work(f"node {node.id}", field, work, known)
 
 
-def _of_work(where: str, field: str, work: object, known: Known) -> Iterator[Problem]:
+def _of_work(where: str, field: str, work: object, known: ValidationContext) -> Iterator[Problem]:
     match work:
         case AgentWork():
             yield from _unknown("agent", where, f"{field}agent", [work.agent], known.agents)
@@ -25,7 +25,7 @@ def _of_work(where: str, field: str, work: object, known: Known) -> Iterator[Pro
             yield from _unknown("agent", where, f"{field}agents", work.agents, known.agents)
             yield from _unknown("agent", where, f"{field}coordinator", coordinator, known.agents)
             yield from _unknown("mode", where, f"{field}mode", [work.mode], known.modes)
-            yield from _twice(where, f"{field}agents", work.agents)
+            yield from _duplicate_members(where, f"{field}agents", work.agents)
         case ToolWork():
             yield from _unknown("tool", where, f"{field}tool", [work.tool], known.tools)
             if work.tool in known.for_agents:
@@ -35,7 +35,7 @@ def _of_work(where: str, field: str, work: object, known: Known) -> Iterator[Pro
             yield from _workflow(where, f"{field}workflow", work, known)
 
 
-def _workflow(where: str, field: str, work: WorkflowWork, known: Known) -> Iterator[Problem]:
+def _workflow(where: str, field: str, work: WorkflowWork, known: ValidationContext) -> Iterator[Problem]:
     found = known.workflows.get((work.workflow, work.version))
     if found is None:
         version = "" if work.version is None else f" in version {work.version}"
@@ -55,7 +55,7 @@ def _unknown(kind: str, where: str, field: str, names: Iterable[str], known: Ite
             yield Problem(f"unknown_{kind}", where, field, f"there is no {kind} {name}", fix.rstrip("?"))
 
 
-def _twice(where: str, field: str, names: tuple[str, ...]) -> Iterator[Problem]:
+def _duplicate_members(where: str, field: str, names: tuple[str, ...]) -> Iterator[Problem]:
     """Yield members that are named more than once."""
     for name in dict.fromkeys(each for each in names if names.count(each) > 1):
         yield Problem("agent_twice", where, field, f"{name} is named more than once", "Name each member once")

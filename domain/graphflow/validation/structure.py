@@ -11,7 +11,7 @@ from domain.graphflow.validation.problems import Problem
 _RESERVED = frozenset({"in", "true", "false", "null"})
 
 
-def broken(definition: Definition) -> Iterator[Problem]:
+def graph_errors(definition: Definition) -> Iterator[Problem]:
     """Yield the problems that keep a definition from being a graph: duplicate ids, edges to missing nodes."""
     ids = [node.id for node in definition.nodes]
     for name in dict.fromkeys(each for each in ids if ids.count(each) > 1):
@@ -34,10 +34,10 @@ def problems(definition: Definition) -> Iterator[Problem]:
     graph = graph_of(definition)
     shape = topology(graph)
     yield from _edges(definition)
-    yield from _reached(definition, graph)
-    yield from _endless(definition, graph)
-    yield from _bounded(definition, shape)
-    yield from _joined(definition, shape)
+    yield from _reachability_errors(definition, graph)
+    yield from _endless_cycles(definition, graph)
+    yield from _unbounded_cycles(definition, shape)
+    yield from _impossible_joins(definition, shape)
 
 
 def hints(definition: Definition) -> Iterator[Problem]:
@@ -85,7 +85,7 @@ def _edges(definition: Definition) -> Iterator[Problem]:
             yield Problem("otherwise_never", rest[0].name, "otherwise", message, "Give the other edges a when")
 
 
-def _reached(definition: Definition, graph: Graph) -> Iterator[Problem]:
+def _reachability_errors(definition: Definition, graph: Graph) -> Iterator[Problem]:
     entered = {edge.target for edge in graph.edges}
     starts = [at for at in range(len(graph.nodes)) if at not in entered] or [0]
     pairs = [(edge.source, edge.target) for edge in graph.edges]
@@ -102,7 +102,7 @@ def _reached(definition: Definition, graph: Graph) -> Iterator[Problem]:
             yield Problem("no_end", f"node {node.id}", "", "no end can be reached from here", fix)
 
 
-def _endless(definition: Definition, graph: Graph) -> Iterator[Problem]:
+def _endless_cycles(definition: Definition, graph: Graph) -> Iterator[Problem]:
     endless = _cyclic([(edge.source, edge.target) for edge in graph.edges if edge.kind == "always"])
     if endless:
         names = [definition.nodes[at].id for at in endless]
@@ -111,7 +111,7 @@ def _endless(definition: Definition, graph: Graph) -> Iterator[Problem]:
         yield Problem("endless_cycle", f"node {names[0]}", "", message, fix)
 
 
-def _bounded(definition: Definition, shape: Topology) -> Iterator[Problem]:
+def _unbounded_cycles(definition: Definition, shape: Topology) -> Iterator[Problem]:
     for region in shape.regions[1:]:
         for entry in sorted(region.entries):
             node = definition.nodes[entry]
@@ -121,7 +121,7 @@ def _bounded(definition: Definition, shape: Topology) -> Iterator[Problem]:
                 yield Problem("cycle_unbounded", f"node {node.id}", "max_visits", message, fix)
 
 
-def _joined(definition: Definition, shape: Topology) -> Iterator[Problem]:
+def _impossible_joins(definition: Definition, shape: Topology) -> Iterator[Problem]:
     for at, node in enumerate(definition.nodes):
         many = len(shape.incoming[at])
         if isinstance(node.join, int) and node.join > many:

@@ -15,11 +15,11 @@ from domain.graphflow.definition.node_types import (
     WorkflowWork,
 )
 from domain.graphflow.expressions.templates import Reference, expressions_in, references
-from domain.graphflow.validation.context import works
+from domain.graphflow.validation.context import works_of
 
 
 @dataclass(frozen=True, slots=True)
-class Site:
+class TemplateSite:
     """A value with templates, or an expression (`condition`: of an edge).
 
     `node` is the node that it belongs to, None for the output of the workflow; `after`: that node has run by then.
@@ -43,34 +43,36 @@ class Site:
         return tuple(expressions_in(self.value)) if self.form == "template" else (self.value,)
 
 
-def sites(definition: Definition) -> Iterator[Site]:
+def sites(definition: Definition) -> Iterator[TemplateSite]:
     for node in definition.nodes:
         yield from sites_of(node)
     for edge in definition.edges:
         if edge.when is not None:
-            yield Site(edge.name, "when", "condition", edge.when, edge.source, after=True)
+            yield TemplateSite(edge.name, "when", "condition", edge.when, edge.source, after=True)
     if definition.output is not None:
-        yield Site("definition", "output", "template", definition.output, None)
+        yield TemplateSite("definition", "output", "template", definition.output, None)
 
 
-def sites_of(node: Node) -> Iterator[Site]:
+def sites_of(node: Node) -> Iterator[TemplateSite]:
     where = f"node {node.id}"
     if isinstance(node, MapNode):
-        yield Site(where, "over", "expression", node.over, node.id)
-    for prefix, work in works(node):
+        yield TemplateSite(where, "over", "expression", node.over, node.id)
+    for prefix, work in works_of(node):
         item = node.item if isinstance(node, MapNode) and prefix == "node." else None
         for field, form, value in _texts(work):
             after = prefix == "compensate."
-            yield Site(where, prefix + field, form, value, node.id, after=after, item=item)
+            yield TemplateSite(where, prefix + field, form, value, node.id, after=after, item=item)
 
 
-def reads(definition: Definition, node: str) -> frozenset[str]:
+def nodes_read_by(definition: Definition, node: str) -> frozenset[str]:
     """Return the nodes whose outputs a node reads for its work, its conditions and its compensation."""
-    found = {name for site in sites(definition) if site.node == node for one in _read(site) for name in _nodes(one)}
+    found = {
+        name for site in sites(definition) if site.node == node for one in _references_at(site) for name in _nodes(one)
+    }
     return frozenset(definition.by_id()) if "*" in found else frozenset(found)
 
 
-def _read(site: Site) -> Iterator[Reference]:
+def _references_at(site: TemplateSite) -> Iterator[Reference]:
     for expression in site.expressions():
         yield from references(expression)
 

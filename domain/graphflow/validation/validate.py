@@ -5,20 +5,20 @@ from domain.graphflow.validation import arguments as passing
 from domain.graphflow.validation import data_flow as reading
 from domain.graphflow.validation import references as naming
 from domain.graphflow.validation import structure
-from domain.graphflow.validation.context import Known
+from domain.graphflow.validation.context import ValidationContext
 from domain.graphflow.validation.problems import Problem, Validation
 from domain.graphflow.validation.worst_case import worst_case
 
 _MOST = 100
 
 
-def validate(definition: Definition, known: Known) -> Validation:
+def validate(definition: Definition, known: ValidationContext) -> Validation:
     """Return the problems of a definition, and the worst case of a run.
 
     If the definition is no graph, structure and data flow are not checked further. At most 100 errors and warnings are
     returned.
     """
-    errors = [*structure.broken(definition), *passing.schemas(definition)]
+    errors = [*structure.graph_errors(definition), *passing.schemas(definition)]
     warnings: list[Problem] = []
     named = [*naming.problems(definition, known)]
     if not errors:

@@ -5,11 +5,11 @@ from decimal import Decimal
 from domain.graphflow.definition.model import Definition, MapNode, Node
 from domain.graphflow.definition.node_types import AgentWork, SwarmWork, WorkflowWork
 from domain.graphflow.definition.to_graph import graph_of
-from domain.graphflow.validation.context import Known
+from domain.graphflow.validation.context import ValidationContext
 from domain.graphflow.validation.problems import WorstCase
 
 
-def worst_case(definition: Definition, known: Known) -> WorstCase:
+def worst_case(definition: Definition, known: ValidationContext) -> WorstCase:
     """Return the most model calls and their highest cost.
 
     Raises:
@@ -24,21 +24,21 @@ def worst_case(definition: Definition, known: Known) -> WorstCase:
     return WorstCase(calls, cost)
 
 
-def _of_node(node: Node, known: Known) -> WorstCase:
+def _of_node(node: Node, known: ValidationContext) -> WorstCase:
     if not isinstance(node, MapNode):
         return _of_work(node, known)
     each = _of_work(node.node, known)
     return WorstCase(node.max_items * each.model_calls, node.max_items * each.cost_usd)
 
 
-def _of_work(work: object, known: Known) -> WorstCase:
+def _of_work(work: object, known: ValidationContext) -> WorstCase:
     match work:
         case AgentWork():
             return WorstCase(known.calls_per_turn, known.calls_per_turn * known.agents[work.agent])
         case SwarmWork():
             calls = known.modes[work.mode](len(work.agents), work.rounds) * known.calls_per_turn
             # an unnamed coordinator is not known here: assume the most expensive agent
-            dearest = max(known.agents[each] for each in (*work.agents, work.coordinator or _dearest(known)))
+            dearest = max(known.agents[each] for each in (*work.agents, work.coordinator or _most_expensive(known)))
             return WorstCase(calls, calls * dearest)
         case WorkflowWork():
             found = known.workflows[work.workflow, work.version]
@@ -46,5 +46,5 @@ def _of_work(work: object, known: Known) -> WorstCase:
     return WorstCase(0, Decimal(0))
 
 
-def _dearest(known: Known) -> str:
+def _most_expensive(known: ValidationContext) -> str:
     return max(known.agents, key=lambda name: known.agents[name])

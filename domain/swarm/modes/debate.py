@@ -2,10 +2,17 @@
 
 from collections.abc import Sequence
 
-from domain.message_parts import Part
+from domain.message_parts import MessagePart
 from domain.swarm import briefs
-from domain.swarm.spoken import closed, completed, latest, nobody_left, of, standing
-from domain.swarm.task import Next, Speak, Spoken, Stage, Task
+from domain.swarm.spoken import (
+    active_members,
+    completed_turns,
+    fail_without_answers,
+    final_turn,
+    latest_contributions,
+    turns_at,
+)
+from domain.swarm.task import MemberTurn, NextTurns, PlannedTurn, Stage, SwarmTask
 
 _OPEN = "It is debated. Take a position and argue for it: your best reasons, the evidence, what would change your mind."
 _ARGUE = (
@@ -18,34 +25,34 @@ _JUDGE = (
 )
 
 
-def next_turns(task: Task, spoken: Sequence[Spoken]) -> Next:
-    argued = of(spoken, "argue")
+def next_turns(task: SwarmTask, spoken: Sequence[MemberTurn]) -> NextTurns:
+    argued = turns_at(spoken, "argue")
     had = max((one.round for one in argued), default=0)
-    speakers = standing(task, spoken)
+    speakers = active_members(task, spoken)
     if had == 0 or (had < task.rounds and len(speakers) > 1):
-        return tuple(_argument(task, member, had + 1, completed(argued, "argue")) for member in speakers)
-    if not completed(argued, "argue"):
-        return nobody_left()
-    return closed(task, spoken, "judge", Speak(task.coordinator, "judge", _case(task, spoken)))
+        return tuple(_argument(task, member, had + 1, completed_turns(argued, "argue")) for member in speakers)
+    if not completed_turns(argued, "argue"):
+        return fail_without_answers()
+    return final_turn(task, spoken, "judge", PlannedTurn(task.coordinator, "judge", _case(task, spoken)))
 
 
-def _argument(task: Task, member: str, number: int, argued: Sequence[Spoken]) -> Speak:
+def _argument(task: SwarmTask, member: str, number: int, argued: Sequence[MemberTurn]) -> PlannedTurn:
     last = [one for one in argued if one.round == number - 1 and one.member != member]
     brief = briefs.to_member(task, member, _ARGUE if last else _OPEN)
-    return Speak(member, "argue", (*brief, *briefs.quoted(last)), round=number)
+    return PlannedTurn(member, "argue", (*brief, *briefs.quote(last)), round=number)
 
 
-def _case(task: Task, spoken: Sequence[Spoken]) -> tuple[Part, ...]:
+def _case(task: SwarmTask, spoken: Sequence[MemberTurn]) -> tuple[MessagePart, ...]:
     """Return all arguments, round by round."""
     parts = list(briefs.to_coordinator(task, _JUDGE))
     for number in range(1, task.rounds + 1):
-        argued = [one for one in completed(spoken, "argue") if one.round == number]
+        argued = [one for one in completed_turns(spoken, "argue") if one.round == number]
         if argued:
-            parts += [Part(f"\n\n## Round {number}"), *briefs.quoted(argued)]
-    return (*parts, *briefs.missing(task, latest(task, spoken)))
+            parts += [MessagePart(f"\n\n## Round {number}"), *briefs.quote(argued)]
+    return (*parts, *briefs.name_missing(task, latest_contributions(task, spoken)))
 
 
-def planned_turns(task: Task) -> int:
+def planned_turns(task: SwarmTask) -> int:
     return len(task.members) * task.rounds + 1
 
 

@@ -8,8 +8,8 @@ from collections.abc import Sequence
 
 from domain.swarm import briefs
 from domain.swarm.shapes import FINISH, HANDOFF
-from domain.swarm.spoken import closed, completed, nobody_left, of, reply
-from domain.swarm.task import Next, Over, Speak, Spoken, Stage, Task
+from domain.swarm.spoken import completed_turns, contribution_text, fail_without_answers, final_turn, turns_at
+from domain.swarm.task import MemberTurn, NextTurns, PlannedTurn, Stage, SwarmOutcome, SwarmTask
 
 MOST_TURNS_EACH = 2
 
@@ -21,47 +21,49 @@ _WORK = (
 _LAST = f"\n\nThere is nobody left to hand it to: write the complete answer, and name `{FINISH}`."
 
 
-def next_turns(task: Task, spoken: Sequence[Spoken]) -> Next:
-    had = of(spoken, "work")
+def next_turns(task: SwarmTask, spoken: Sequence[MemberTurn]) -> NextTurns:
+    had = turns_at(spoken, "work")
     if not had:
         return (_turn(task, task.members[0], had),)
     last = had[-1]
     if last.status == "completed":
         [named] = last.named
-        return Over("completed", (reply(last),)) if named == FINISH else (_turn(task, named, had),)
+        return SwarmOutcome("completed", (contribution_text(last),)) if named == FINISH else (_turn(task, named, had),)
     if follower := _follower(task, had):
         return (_turn(task, follower, had),)
-    done = completed(spoken, "work")
+    done = completed_turns(spoken, "work")
     if not done:
-        return nobody_left()
-    return closed(task, spoken, "integrate", Speak(task.coordinator, "integrate", briefs.integrating(task, done)))
+        return fail_without_answers()
+    return final_turn(
+        task, spoken, "integrate", PlannedTurn(task.coordinator, "integrate", briefs.integration_brief(task, done))
+    )
 
 
-def _turn(task: Task, member: str, had: Sequence[Spoken]) -> Speak:
+def _turn(task: SwarmTask, member: str, had: Sequence[MemberTurn]) -> PlannedTurn:
     eligible = _eligible(task, member, had)
     brief = briefs.to_member(task, member, _WORK if eligible else _WORK + _LAST)
-    said = briefs.quoted(completed(had, "work"))
-    return Speak(member, "work", (*brief, *said), len(had) + 1, HANDOFF.name, (*eligible, FINISH))
+    said = briefs.quote(completed_turns(had, "work"))
+    return PlannedTurn(member, "work", (*brief, *said), len(had) + 1, HANDOFF.name, (*eligible, FINISH))
 
 
-def _eligible(task: Task, speaker: str, had: Sequence[Spoken]) -> tuple[str, ...]:
+def _eligible(task: SwarmTask, speaker: str, had: Sequence[MemberTurn]) -> tuple[str, ...]:
     """Return the members that this one may hand over to."""
-    return tuple(member for member in task.members if member != speaker and _may(member, had))
+    return tuple(member for member in task.members if member != speaker and _is_eligible(member, had))
 
 
-def _may(member: str, had: Sequence[Spoken]) -> bool:
+def _is_eligible(member: str, had: Sequence[MemberTurn]) -> bool:
     own = [one for one in had if one.member == member]
     return len(own) < MOST_TURNS_EACH and all(one.status == "completed" for one in own)
 
 
-def _follower(task: Task, had: Sequence[Spoken]) -> str | None:
+def _follower(task: SwarmTask, had: Sequence[MemberTurn]) -> str | None:
     """Return the member that continues after a failure: the next eligible one in the list."""
     at = task.members.index(had[-1].member)
     in_turn = (*task.members[at + 1 :], *task.members[:at])
-    return next((member for member in in_turn if _may(member, had)), None)
+    return next((member for member in in_turn if _is_eligible(member, had)), None)
 
 
-def planned_turns(task: Task) -> int:
+def planned_turns(task: SwarmTask) -> int:
     return MOST_TURNS_EACH * len(task.members) + 1
 
 

@@ -2,11 +2,11 @@
 
 from collections.abc import Sequence
 
-from domain.message_parts import Part
+from domain.message_parts import MessagePart
 from domain.swarm import briefs
 from domain.swarm.shapes import SPLIT
-from domain.swarm.spoken import closed, latest, nobody_left, of, without_coordinator
-from domain.swarm.task import Next, Speak, Spoken, Stage, Task
+from domain.swarm.spoken import fail_without_answers, final_turn, latest_contributions, turns_at, without_coordinator
+from domain.swarm.task import MemberTurn, NextTurns, PlannedTurn, Stage, SwarmTask
 
 _SPLIT = (
     "Split it into parts that can be done side by side, and give each part to the member whose field it is: one part"
@@ -15,29 +15,31 @@ _SPLIT = (
 _WORK = "The task was split, and this part of it is yours. Do it completely, and leave the rest to the others.\n\n"
 
 
-def next_turns(task: Task, spoken: Sequence[Spoken]) -> Next:
-    plan = of(spoken, "split")
+def next_turns(task: SwarmTask, spoken: Sequence[MemberTurn]) -> NextTurns:
+    plan = turns_at(spoken, "split")
     if not plan:
         brief = briefs.to_coordinator(task, _SPLIT)
-        return (Speak(task.coordinator, "split", brief, shape=SPLIT.name, options=task.members),)
+        return (PlannedTurn(task.coordinator, "split", brief, shape=SPLIT.name, options=task.members),)
     if plan[0].status != "completed":
         return without_coordinator(task, spoken)
-    if not of(spoken, "work"):
+    if not turns_at(spoken, "work"):
         return tuple(_part(task, plan[0], place) for place in range(len(plan[0].named)))
-    done = latest(task, spoken)
+    done = latest_contributions(task, spoken)
     if not done:
-        return nobody_left()
-    return closed(task, spoken, "integrate", Speak(task.coordinator, "integrate", briefs.integrating(task, done)))
+        return fail_without_answers()
+    return final_turn(
+        task, spoken, "integrate", PlannedTurn(task.coordinator, "integrate", briefs.integration_brief(task, done))
+    )
 
 
-def _part(task: Task, plan: Spoken, place: int) -> Speak:
+def _part(task: SwarmTask, plan: MemberTurn, place: int) -> PlannedTurn:
     """Return the turn for the part at this index (from 0) of the plan's reply."""
     member = plan.named[place]
-    own = Part(hash=plan.reply_hash, at=("parts", place, "task"))
-    return Speak(member, "work", (*briefs.to_member(task, member, _WORK), own))
+    own = MessagePart(hash=plan.reply_hash, at=("parts", place, "task"))
+    return PlannedTurn(member, "work", (*briefs.to_member(task, member, _WORK), own))
 
 
-def planned_turns(task: Task) -> int:
+def planned_turns(task: SwarmTask) -> int:
     return len(task.members) + 2
 
 

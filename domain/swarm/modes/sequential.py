@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 
 from domain.swarm import briefs
-from domain.swarm.spoken import completed, nobody_left, of, reply
-from domain.swarm.task import Next, Over, Speak, Spoken, Stage, Task
+from domain.swarm.spoken import completed_turns, contribution_text, fail_without_answers, turns_at
+from domain.swarm.task import MemberTurn, NextTurns, PlannedTurn, Stage, SwarmOutcome, SwarmTask
 
 _FIRST = "You begin. Work out a first version that the next one can build on."
 _NEXT = (
@@ -13,17 +13,17 @@ _NEXT = (
 )
 
 
-def next_turns(task: Task, spoken: Sequence[Spoken]) -> Next:
-    had = len(of(spoken, "work"))
-    done = completed(spoken, "work")
+def next_turns(task: SwarmTask, spoken: Sequence[MemberTurn]) -> NextTurns:
+    had = len(turns_at(spoken, "work"))
+    done = completed_turns(spoken, "work")
     if had < len(task.members):
         member = task.members[had]
         brief = briefs.to_member(task, member, _NEXT if done else _FIRST)
-        return (Speak(member, "work", (*brief, *briefs.quoted(done[-1:]))),)
-    return Over("completed", (reply(done[-1]),)) if done else nobody_left()
+        return (PlannedTurn(member, "work", (*brief, *briefs.quote(done[-1:]))),)
+    return SwarmOutcome("completed", (contribution_text(done[-1]),)) if done else fail_without_answers()
 
 
-def planned_turns(task: Task) -> int:
+def planned_turns(task: SwarmTask) -> int:
     return len(task.members)
 
 
