@@ -81,6 +81,7 @@ class AccessLog:
             route=route,
             status=status,
             duration_ms=round(seconds * 1000, 2),
+            tenant=context.caller.tenant_id,
             caller=context.caller.id,
             client=context.client,
         )

@@ -25,6 +25,7 @@ from domain.approvals.events import (
     ApprovalVoted,
     ApprovalWithdrawn,
 )
+from domain.approvals.instructions import Instruction
 from domain.approvals.policy import Decider, DecisionChoice
 from domain.approvals.projection import fold_event
 from domain.approvals.rules import ApprovalRules
@@ -455,3 +456,11 @@ def test_what_went_up_at_its_end_has_time_again() -> None:
 def test_what_is_decided_is_not_late() -> None:
     approval = asked()
     policy.refuse_expired(evolve_all(approval, reject(approval, key("a"))), at(5000))
+
+
+def test_an_instruction_of_another_tenant_is_not_carried_out() -> None:
+    fields = {"approval_id": "approval_1", "command_id": "c1", "verb": "approve", "identity": "proven", "because": "r"}
+    own, other = (Instruction(by="key_a", tenant_id=tenant_id, **fields) for tenant_id in ("default", "acme"))
+    assert kinds(own.carry_out(asked(), cause("key_a"))) == [ApprovalDecided]
+    with pytest.raises(NotFound):
+        other.carry_out(asked(), cause("key_a"))

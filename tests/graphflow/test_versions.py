@@ -228,6 +228,9 @@ def test_a_ready_made_workflow_is_changed_by_nobody(platform: Platform) -> None:
             platform.commands.retire("workflow_a", mine, check=anything)
         with pytest.raises(Conflict):
             platform.commands.create(a_workflow("A"), mine, key=tenant_id)
+        own = platform.commands.create(a_workflow(f"Of {tenant_id}"), mine, key=f"own of {tenant_id}")
+        with pytest.raises(Conflict):
+            platform.commands.redefine(own, a_workflow("A"), mine)
 
 
 def test_two_tenants_may_have_workflows_of_one_name_and_see_their_own(platform: Platform) -> None:

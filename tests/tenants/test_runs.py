@@ -59,12 +59,18 @@ async def test_all_that_a_run_leads_to_is_its_tenants(system: System, scripted_m
     await post(system, "/agent-management/scribe/deploy", {})
     told = await post(system, "/agents/chat", {"agent_id": "scribe", "message": "Ask for help."})
     assert told["tools_used"] == ["delegate"]
+    session = f"/agents/chat/{told['session_id']}"
+    await post(system, f"{session}/turns/1/rating", {"rating": 5})
+    await post(system, f"{session}/fork", {"turn": 1})
+    assert (await system.http.delete(f"{API}{session}", headers=OF_ACME)).status_code == 200
     for workflow in (CHILD, OUTER):
         await post(system, "/workflows", workflow)
-    run = await post(system, "/workflows/workflow_outer/execute", {"input": {"request": "Begin."}})
+    run = await post(system, "/workflows/workflow_outer/execute", {"input": {"request": "Begin."}, "budget_usd": 5})
     waiting = await until(lambda: status(system), lambda it: it["status"] != "running", seconds=60)
     assert waiting["status"] == "awaiting_approval", json.dumps(waiting)
     [approval_id] = [node["approval_id"] for node in waiting["nodes"] if node.get("approval_id")]
+    for verb in ("pause", "resume"):
+        await post(system, f"/workflows/workflow_outer/executions/{run['execution_id']}/{verb}", {})
     refused = await system.http.post(f"{API}/approvals/{approval_id}/approve", json={}, headers=OF_ZETA)
     assert refused.status_code == 404
     await post(system, f"/approvals/{approval_id}/approve", {})
@@ -72,6 +78,8 @@ async def test_all_that_a_run_leads_to_is_its_tenants(system: System, scripted_m
     assert (done["status"], done["result"]) == ("completed", {"end": {"said": True}}), json.dumps(done)
     with system.parts.database.connection() as connection:
         assert connection.execute(OTHERS.encode()).fetchall() == []
+        topics = {row[0].partition("/")[0] for row in connection.execute("SELECT DISTINCT topic FROM ledger_events")}
+    assert topics >= {"costs.budget_reserved", "chat.turn_rated", "chat.session_ended", "tool.ended", "swarm.ended"}
     assert {described.id async for described in system.temporal.list_workflows("TenantId = 'acme'")} >= {
         run["execution_id"],
         approval_id,

@@ -127,12 +127,19 @@ class WorkflowCommands:
     def _append(self, workflow_id: str, before: Workflow, events: Sequence[Event], cause: Cause, key: str) -> bool:
         """Append, together with the changes of names. Returns False when the key was used before."""
         after, tenant_id = evolve_all(before, events), cause.tenant_id
-        known = self._ledger.read_many(
-            sorted(claims.owned_name_streams(tenant_id, before) ^ claims.owned_name_streams(tenant_id, after))
-        )
+        had, has = claims.owned_name_streams(tenant_id, before), claims.owned_name_streams(tenant_id, after)
+        if tenant_id != DEFAULT and has - had:
+            self._refuse_ready_made_name(after.newest.document["name"])
+        known = self._ledger.read_many(sorted(had ^ has))
         moved = name_changes(workflow_id, before, after, known, cause)
         change = Change(stream(tenant_id, workflow_id), before.changes, events)
         return self._ledger.append(change, *moved, key=key) is not None
+
+    def _refuse_ready_made_name(self, name: str) -> None:
+        """Refuse the name of a ready-made workflow: all tenants see it, and the tenant `default` holds its name."""
+        owner = claims.owner_of(self._ledger.read(claims.name_stream(DEFAULT, name)))
+        if owner is not None and evolve_all(Workflow(), self._ledger.read(stream(DEFAULT, owner))).ready_made:
+            raise claims.name_conflict(name, owner)
 
 
 def _refuse_ready_made(standing: WorkflowState) -> None:
