@@ -42,8 +42,8 @@ def test_it_names_every_kind_of_node_and_every_field_of_all() -> None:
 
 
 def test_it_names_every_error_and_warning() -> None:
-    checks = ("naming", "structure", "reading", "passing")
-    sources = [(ROOT / f"domain/graphflow/{name}.py").read_text() for name in checks]
+    checks = ("references", "structure", "data_flow", "arguments")
+    sources = [(ROOT / f"domain/graphflow/validation/{name}.py").read_text() for name in checks]
     codes = {code for source in sources for code in CODE.findall(source)}
     codes = (codes - {"unknown_{kind}"}) | {"unknown_agent", "unknown_tool", "unknown_mode"}
     rows = section("What is proven before a run")
