@@ -18,7 +18,9 @@ from typing import Any, TypeVar, cast
 LONGEST_S = 2.0
 """Seconds of CPU that one piece of work may use, however many a busy machine needs to give them."""
 LONGEST_WAIT_S = 30.0
-"""Seconds by the clock after which work is killed all the same, and after which a start counts as failed."""
+"""Seconds by the clock after which work is killed all the same."""
+START_TIMEOUT_S = 30.0
+"""Seconds by the clock that a process may take to start."""
 LONGEST_QUEUE_S = 60.0
 """Seconds by the clock that work waits for a free process."""
 MOST_MEMORY = 768 * 2**20
@@ -119,7 +121,7 @@ class _Process:
             raise
         finally:
             theirs.close()  # else the end of the process would not end the pipe
-        if ours.poll(LONGEST_WAIT_S) and ours.recv() == _READY:
+        if ours.poll(START_TIMEOUT_S) and ours.recv() == _READY:
             self._pipe = ours
         else:
             ours.close()

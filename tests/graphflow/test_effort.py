@@ -125,7 +125,7 @@ def test_an_evaluation_that_takes_too_much_memory_is_given_up_and_others_go_on(m
 
 
 def test_a_process_whose_parent_is_gone_ends_by_itself() -> None:
-    code = "from domain import separate_process as p; p.LONGEST_S = 0.1; p.limited(lambda: [1 for _ in iter(int, 1)])"
+    code = "from domain import separate_process as p; p.LONGEST_S = 0.1; p.run_limited(lambda: [1 for _ in iter(int, 1)])"
     done = subprocess.run([sys.executable, "-c", code], check=False, timeout=20)
     assert done.returncode == -signal.SIGPROF
 
@@ -172,12 +172,12 @@ def test_in_slices_the_values_are_the_same(expression: str, items: list[int], ob
 def test_the_keys_of_objects_come_in_the_same_order_in_each_process() -> None:
     code = (
         "import json; from domain.graphflow.expressions.cel import evaluate\n"
-        "from domain.graphflow.expressions.templates import rendered\n"
+        "from domain.graphflow.expressions.templates import render\n"
         "keys = 'zulu alpha mike bravo yankee'.split(); d = {'input': {'o': {k: {'y': 1, 'b': 2} for k in keys}}}\n"
         "print(json.dumps(["
         "evaluate('input.o', d), evaluate('input.o.map(k, k)', d), evaluate(\"{'z': 1, 'a': 2, 'm': 3}\", d),"
         "evaluate(\"{'z': 1, 'a': 2, 'm': 3}.map(k, k)\", d), evaluate('[input].map(i, i.o.map(k, k))', d),"
-        "rendered('{{ input.o }} {{ [input.o] }} {{ input }}', d)]))"
+        "render('{{ input.o }} {{ [input.o] }} {{ input }}', d)]))"
     )
     said = {subprocess.run([sys.executable, "-c", code], capture_output=True, check=True).stdout for _ in range(4)}
     assert len(said) == 1

@@ -21,8 +21,8 @@ def sleeper(**options: object) -> ProcessCommand:
 def test_a_child_dies_with_its_parent() -> None:
     code = textwrap.dedent("""
         import subprocess, time
-        from runtime.supervisor.process import Command
-        print(subprocess.Popen(Command(("sleep", "60")).tethered()).pid, flush=True)
+        from runtime.supervisor.process import ProcessCommand
+        print(subprocess.Popen(ProcessCommand(("sleep", "60")).tethered()).pid, flush=True)
         time.sleep(60)
     """)
     with subprocess.Popen([sys.executable, "-c", code], cwd=ROOT, stdout=subprocess.PIPE, text=True) as parent:
