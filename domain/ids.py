@@ -37,7 +37,16 @@ def is_reserved(name: str) -> bool:
 
 def derived_id(*parts: object) -> str:
     """Return the `uuid5` of these parts, joined by a character that no part may contain: same parts, same id."""
-    return str(uuid5(NAMESPACE, "\x1f".join(str(part) for part in parts)))
+    return str(_derive_uuid(parts))
+
+
+def derived_hex(*parts: object) -> str:
+    """Return `derived_id` without its hyphens, for ids with a prefix: these have the form of `random_id`."""
+    return _derive_uuid(parts).hex
+
+
+def _derive_uuid(parts: tuple[object, ...]) -> UUID:
+    return uuid5(NAMESPACE, "\x1f".join(str(part) for part in parts))
 
 
 def random_id(prefix: str) -> str:

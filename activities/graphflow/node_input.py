@@ -28,7 +28,7 @@ from domain.graphflow.definition.node_types import (
 from domain.graphflow.execution.events import PinnedAgent, RunStarted
 from domain.graphflow.expressions.cel import evaluate
 from domain.graphflow.expressions.templates import Placeholder, fill, render, split_template
-from domain.ids import derived_id, nested_session_id
+from domain.ids import derived_hex, derived_id, nested_session_id
 from domain.tenant_ids import run_id, tenant_of
 from domain.tools.spec import ToolSpec
 
@@ -130,7 +130,7 @@ class NodeInputBuilder:
         about = {"title": render(work.title, self.data), "workflow": self.plan.definition.name, "node": spot.node}
         payload = self._json(about)
         ask = ApprovalRequest(
-            approval_id=f"approval_{self._intent('approval', spot.attempt).replace('-', '')}",
+            approval_id=f"approval_{derived_hex(*self._intent('approval', spot.attempt))}",
             kind="request",
             risk=work.risk,
             title=_title_without_values(work.title),
@@ -170,7 +170,7 @@ class NodeInputBuilder:
 
     def _swarm(self, work: SwarmWork) -> NodeInput:
         asked = self.spot.asked
-        unique = self._intent("swarm", self.spot.attempt).replace("-", "")
+        unique = derived_hex(*self._intent("swarm", self.spot.attempt))
         task_id = run_id("task", tenant_of(asked.execution_id), unique)
         text = Content(task_id, render(work.task, self.data))
         pins = {pin.name: pin for pin in self.started.agents}
@@ -216,7 +216,7 @@ class NodeInputBuilder:
         return TurnRef(
             session_id=nested_session_id(asked.execution_id, f"{name}.undo.{spot.visit}" if spot.undo else name),
             turn=spot.visit if spot.item is None and not spot.undo else 1,
-            message_id=self._intent("graph"),
+            message_id=derived_id(*self._intent("graph")),
             message_hash=message_hash,
             agent_id=pin.agent_id if pin else TOOL_CALLER,
             agent_version=pin.version if pin else 1,
@@ -227,10 +227,11 @@ class NodeInputBuilder:
     def _pin(self, name: str) -> PinnedAgent:
         return next(pin for pin in self.started.agents if pin.name == name)
 
-    def _intent(self, *more: object) -> str:
+    def _intent(self, *more: object) -> tuple[object, ...]:
+        """Return the parts of a derived id; ids of work in flight depend on them, so they stay."""
         spot = self.spot
         item = "" if spot.item is None else spot.item
-        return derived_id("graphflow", spot.asked.execution_id, spot.node, spot.visit, item, spot.undo, *more)
+        return ("graphflow", spot.asked.execution_id, spot.node, spot.visit, item, spot.undo, *more)
 
     def _text(self, text: str) -> Content:
         return Content(self.spot.asked.execution_id, text)
@@ -242,7 +243,7 @@ class NodeInputBuilder:
 def child_id(execution_id: str, node: str, visit: int, item: int | None, attempt: int) -> str:
     """Return the execution id of an attempt at a workflow node, or at an item of a map."""
     at = "" if item is None else item
-    unique = derived_id("graphflow", execution_id, node, visit, at, False, "run", attempt).replace("-", "")
+    unique = derived_hex("graphflow", execution_id, node, visit, at, False, "run", attempt)
     return run_id("exec", tenant_of(execution_id), unique)
 
 

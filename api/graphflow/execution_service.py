@@ -27,7 +27,7 @@ from domain.graphflow.execution import aggregate as runs
 from domain.graphflow.execution.events import RunReopened
 from domain.graphflow.execution.ports import ExecutionView, RunReads
 from domain.graphflow.execution.projection import ExecutionRow
-from domain.ids import derived_id, random_id
+from domain.ids import derived_hex, random_id
 from domain.ledger import Ledger
 from domain.revocations import RevocableWork
 from domain.tenant_ids import run_id, tenant_of
@@ -182,9 +182,7 @@ class ExecutionService:
         if seen.row.ended_at is not None:
             raise Conflict(f"this execution is over: {seen.row.status}", status=seen.row.status)
         await asyncio.to_thread(self._refuse_unexpected_event, seen.row, name)
-        event_id = (
-            f"event_{derived_id('event', place.execution_id, key).replace('-', '')}" if key else random_id("event")
-        )
+        event_id = f"event_{derived_hex('event', place.execution_id, key)}" if key else random_id("event")
         payload_hash = await asyncio.to_thread(_store_json, self._content, place.execution_id, payload)
         await self._runs.send_event(place.execution_id, ExecutionEvent(event_id, name, payload_hash))
         return event_id
@@ -244,7 +242,7 @@ class ExecutionService:
         version = order.version or len(workflow.versions)
         definition = self._recording.definition(order.tenant_id, order.workflow_id, version)
         require_valid_input(definition.input, order.input)
-        unique = derived_id("execution", order.key).replace("-", "") if order.key else None
+        unique = derived_hex("execution", order.key) if order.key else None
         execution_id = run_id("exec", order.tenant_id, unique)
         store = partial(_store_json, self._content, execution_id)
         asked = RunRequest(

@@ -18,7 +18,7 @@ from api.http.handover import WorkHandover
 from domain.agents.names import ALI
 from domain.content import Content, ContentStore
 from domain.errors import Conflict, Invalid, NotFound, Unavailable
-from domain.ids import derived_id
+from domain.ids import derived_hex
 from domain.ledger import Ledger
 from domain.revocations import RevocableWork
 from domain.swarm.aggregate import request_key
@@ -154,7 +154,7 @@ class SwarmService:
 
     def _store_request(self, order: SwarmSubmission, agents: Mapping[str, PinnedSwarmAgent]) -> SwarmRunRequest:
         """Store the texts of a request and return the request by its ids."""
-        unique = derived_id("swarm", order.key).replace("-", "") if order.key else None
+        unique = derived_hex("swarm", order.key) if order.key else None
         task_id = run_id("task", order.tenant_id, unique)
         store = partial(Content, task_id)
         context = orjson.dumps(order.context).decode() if order.context else None

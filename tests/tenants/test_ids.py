@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from domain.ids import nested_session_id
+from domain.ids import derived_hex, derived_id, nested_session_id
 from domain.tenant_ids import (
     DEFAULT,
     TENANT_ID,
@@ -60,3 +60,8 @@ def test_streams_of_names_that_may_be_anything_do_not_meet_those_of_another_tena
 def test_a_tenants_id_is_small_letters_digits_and_hyphens(tenant_id: str) -> None:
     with pytest.raises(ValueError, match="lower-case letters"):
         refuse_invalid(tenant_id)
+
+
+def test_ids_derived_from_stored_ones_stay_what_they_are() -> None:
+    assert derived_id("execution", "key") == "b5e9918e-62ea-5f07-a9ec-fae8ce5ac3ab"
+    assert derived_hex("execution", "key") == "b5e9918e62ea5f07a9ecfae8ce5ac3ab"

@@ -10,7 +10,7 @@ with workflow.unsafe.imports_passed_through():
     from activities.chat.activities import Ancestor
     from activities.chat.messages import StepResult
     from domain.chat.events import FailureCode
-    from domain.ids import derived_id
+    from domain.ids import derived_hex
 
 _REFUSAL_REASONS = {
     "rejected": "a person rejected it",
@@ -79,7 +79,7 @@ def complete_turn(answers: list[StepResult], tools_used: list[str]) -> TurnResul
 
 def approval_id(*intent: object) -> str:
     """Return the approval id of an intent: the same intent never requests two approvals."""
-    return f"approval_{derived_id('approval', *intent).replace('-', '')}"
+    return f"approval_{derived_hex('approval', *intent)}"
 
 
 def explain_refusal(decided: ApprovalDecision) -> str:
