@@ -3,11 +3,11 @@
 from collections.abc import Callable
 from typing import NoReturn
 
-from domain.chat.ports import ModelFailure, ModelReply, ModelRequest
+from domain.chat.model_port import ModelFailure, ModelReply, ModelRequest
 
 
 class NoModel:
-    """The null object of `domain.chat.ports.Model`."""
+    """The null object of `domain.chat.model_port.Model`."""
 
     default = "none"
     takes_tools = False

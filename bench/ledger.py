@@ -40,9 +40,10 @@ from adapters.postgres.migrate import migrate
 from adapters.postgres.projections.positions import LivePositions
 from adapters.postgres.projections.rebuild import Rebuild
 from adapters.postgres.projections.runner import ProjectionRunner
-from domain.chat.aggregate import session_stream, turn_stream
 from domain.chat.events import SessionOpened, TurnAnswered, TurnStarted
 from domain.chat.projection import ChatProjection
+from domain.chat.sessions import session_stream
+from domain.chat.turns import turn_stream
 from domain.costs import aggregate as costs
 from domain.costs.events import CallReserved, CallSettled
 from domain.costs.projection import CostsProjection

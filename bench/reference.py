@@ -21,7 +21,7 @@ with workflow.unsafe.imports_passed_through():
     from pydantic import BaseModel
 
     from adapters.openai.model import OpenAIModel
-    from domain.chat.ports import Message, ModelRequest
+    from domain.chat.model_port import Message, ModelRequest
     from runtime.settings import Settings
 
 QUEUE = "reference"

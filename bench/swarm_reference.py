@@ -19,7 +19,7 @@ from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner
 
 from adapters.openai.model import OpenAIModel
 from bench.swarm_bare import Ask, BareSwarm, Work
-from domain.chat.ports import Message, ModelRequest
+from domain.chat.model_port import Message, ModelRequest
 from runtime.processes.worker import EAGER, STICKY, THROTTLE
 from runtime.sandbox import QuickSandbox
 from runtime.settings import Settings

@@ -7,7 +7,7 @@ from functools import reduce
 
 from temporalio import activity
 
-from domain.chat import aggregate, policy
+from domain.chat import policy, sessions, turns
 from domain.chat.events import FailureCode, ForkOrigin, SessionOpened, SessionSummarised, TurnFailed, TurnStarted
 from domain.chat.forks import inherited_count
 from domain.errors import VersionConflict
@@ -126,9 +126,9 @@ class ChatActivities:
     @activity.defn(name="open_session", no_thread_cancel_exception=True)
     def open_session(self, opening: OpenSessionRequest) -> SessionHead:
         """Open the session unless it is open, and return its state."""
-        stream = aggregate.session_stream(opening.session_id)
+        stream = sessions.session_stream(opening.session_id)
         known = self._ledger.read(stream)
-        wanted = aggregate.SessionOpening(
+        wanted = sessions.SessionOpening(
             opening.session_id,
             opening.agent_id,
             opening.key_id,
@@ -137,18 +137,18 @@ class ChatActivities:
             opening.project_id,
         )
         cause = Cause(opening.key_id, opening.because, self._now(), tenant_of(opening.session_id))
-        events = aggregate.open_session(aggregate.load_session(known), wanted, cause)
+        events = sessions.open_session(sessions.load_session(known), wanted, cause)
         if events:
             self._ledger.append(Change(stream, 0, events), key=f"open:{opening.session_id}")
             known = self._ledger.read(stream)
         return self._head(opening.session_id, known)
 
     def _head(self, session_id: str, known: Sequence[Event]) -> SessionHead:
-        session = aggregate.load_session(known)
-        turns = [
-            aggregate.load_turn(events)
+        session = sessions.load_session(known)
+        recent = [
+            turns.load_turn(events)
             for events in self._ledger.read_last(
-                aggregate.turn_stream_prefix(session_id), policy.REMEMBERED_MESSAGES
+                turns.turn_stream_prefix(session_id), policy.REMEMBERED_MESSAGES
             ).values()
         ]
         summary = self._summary(session_id, session.lineage)
@@ -156,10 +156,10 @@ class ChatActivities:
             agent_id=session.agent_id,
             key_id=session.key_id,
             ended=session.ended,
-            turn=max((turn.number for turn in turns), default=inherited_count(session.lineage)),
+            turn=max((turn.number for turn in recent), default=inherited_count(session.lineage)),
             first=summary.upto + 1 if summary else 1,
             summary_hash=summary.summary_hash if summary else None,
-            recent=[_to_known_turn(turn) for turn in turns],
+            recent=[_to_known_turn(turn) for turn in recent],
             model_queue=self._model_queue,
             project_id=next((event.project_id for event in known if isinstance(event, SessionOpened)), None),
             lineage=[Ancestor(origin.session_id, origin.upto) for origin in session.lineage],
@@ -167,14 +167,12 @@ class ChatActivities:
 
     def _summary(self, session_id: str, lineage: Sequence[ForkOrigin]) -> SessionSummarised | None:
         """Return the session's last summary; a fork without one gets the last that its origins had by then."""
-        summaries = self._ledger.read_last(aggregate.summary_stream(session_id, 0)[:-8], 1)
+        summaries = self._ledger.read_last(sessions.summary_stream(session_id, 0)[:-8], 1)
         for origin in reversed(lineage):
             if summaries:
                 break
-            made = self._ledger.read_last(aggregate.summary_stream(origin.session_id, 0)[:-8], _MOST_SUMMARIES)
-            fitting = [
-                name for name in sorted(made) if name <= aggregate.summary_stream(origin.session_id, origin.upto)
-            ]
+            made = self._ledger.read_last(sessions.summary_stream(origin.session_id, 0)[:-8], _MOST_SUMMARIES)
+            fitting = [name for name in sorted(made) if name <= sessions.summary_stream(origin.session_id, origin.upto)]
             summaries = {name: made[name] for name in fitting[-1:]}
         return next((e for events in summaries.values() for e in events if isinstance(e, SessionSummarised)), None)
 
@@ -190,13 +188,13 @@ class ChatActivities:
     def _fail_turn(self, given_up: TurnFailure) -> None:
         ref = given_up.turn
         cause = Cause("platform", ref.because, self._now(), tenant_of(ref.session_id))
-        stream = aggregate.turn_stream(ref.session_id, ref.turn)
-        turn = aggregate.load_turn(self._ledger.read(stream))
+        stream = turns.turn_stream(ref.session_id, ref.turn)
+        turn = turns.load_turn(self._ledger.read(stream))
         events: list[Event] = []
         key = f"fail:{ref.session_id}:{ref.turn}:{turn.version}"
         if turn.status is None or turn.visits < given_up.visit:
             # it failed before its model call was reserved, so its start is not recorded yet
-            events += aggregate.start(turn, turn_started_event(ref, model="", cause=cause))
+            events += turns.start(turn, turn_started_event(ref, model="", cause=cause))
             key = first_attempt_key(ref.message_id, given_up.visit) if events else key
         failed = TurnFailed(
             session_id=ref.session_id,
@@ -206,27 +204,27 @@ class ChatActivities:
             message=given_up.message,
             **cause.fields(),
         )
-        events += aggregate.fail(reduce(aggregate.evolve_turn, events, turn), failed)
+        events += turns.fail(reduce(turns.evolve_turn, events, turn), failed)
         # None: the key was used before, by a repeat of this append or by a revocation
         if events and self._ledger.append(Change(stream, turn.version, events), key=key) is None:
             self._refuse_revoked(stream, turn)
 
-    def _refuse_revoked(self, stream: str, turn: aggregate.Turn) -> None:
+    def _refuse_revoked(self, stream: str, turn: turns.Turn) -> None:
         r"""Tell apart the uses of this append's idempotency key: a repeat, a reservation, or a revocation.
 
         Raises:\n    Revoked: the turn was revoked.\n    VersionConflict: another append came first.
         """
-        if aggregate.load_turn(self._ledger.read(stream)).version == turn.version:
+        if turns.load_turn(self._ledger.read(stream)).version == turn.version:
             raise Revoked
         raise VersionConflict(f"{stream}: changed meanwhile")
 
     @activity.defn(name="end_session", no_thread_cancel_exception=True)
     def end_session(self, ending: EndSessionRequest) -> None:
         """Record that the session takes no more messages."""
-        stream = aggregate.session_stream(ending.session_id)
-        session = aggregate.load_session(self._ledger.read(stream))
+        stream = sessions.session_stream(ending.session_id)
+        session = sessions.load_session(self._ledger.read(stream))
         cause = Cause(ending.key_id, ending.because, self._now(), tenant_of(ending.session_id))
-        if events := aggregate.end_session(session, ending.session_id, cause):
+        if events := sessions.end_session(session, ending.session_id, cause):
             self._ledger.append(Change(stream, session.version, events), key=f"end:{ending.session_id}")
 
 
@@ -244,7 +242,7 @@ def turn_started_event(ref: TurnRef, *, model: str, cause: Cause) -> TurnStarted
     )
 
 
-def _to_known_turn(turn: aggregate.Turn) -> KnownTurn:
+def _to_known_turn(turn: turns.Turn) -> KnownTurn:
     return KnownTurn(
         turn=turn.number,
         message_id=turn.message_id,

@@ -8,9 +8,9 @@ from functools import partial
 from temporalio import activity
 
 from activities.chat.activities import TurnRef
-from domain.chat import aggregate
-from domain.chat.aggregate import Turn
+from domain.chat import turns
 from domain.chat.events import TurnFailed, TurnHeld, TurnResumed
+from domain.chat.turns import Turn
 from domain.events import Cause, Event
 from domain.ledger import Change, Ledger, retry_on_conflict
 from domain.tenant_ids import tenant_of
@@ -49,7 +49,7 @@ class TurnHoldActivities:
     def hold_turn(self, holding: TurnHold) -> None:
         """Record that the turn waits for an approval, which can be decided from now on."""
         held = TurnHeld(approval_id=holding.approval_id, **self._fields(holding.turn))
-        self._record(holding.turn, f"hold:{holding.approval_id}", partial(aggregate.hold, held=held))
+        self._record(holding.turn, f"hold:{holding.approval_id}", partial(turns.hold, held=held))
 
     @activity.defn(name="resume_turn", no_thread_cancel_exception=True)
     def resume_turn(self, holding: TurnHold) -> None:
@@ -57,7 +57,7 @@ class TurnHoldActivities:
         resumed = TurnResumed(
             approval_id=holding.approval_id, refused_tool=holding.refused_tool, **self._fields(holding.turn)
         )
-        self._record(holding.turn, f"resume:{holding.approval_id}", partial(aggregate.resume, resumed=resumed))
+        self._record(holding.turn, f"resume:{holding.approval_id}", partial(turns.resume, resumed=resumed))
 
     @activity.defn(name="release_turn", no_thread_cancel_exception=True)
     def release_turn(self, release: TurnRelease) -> None:
@@ -67,17 +67,15 @@ class TurnHoldActivities:
     def _decide_release(self, turn: Turn, release: TurnRelease) -> list[Event]:
         ref = release.turn
         if release.reply_hash is None:
-            return aggregate.fail(turn, TurnFailed(code="REJECTED", message=release.reason, **self._fields(ref)))
-        return aggregate.release(
-            turn, release.approval_id, release.reply_hash, self._cause(ref), session_id=ref.session_id
-        )
+            return turns.fail(turn, TurnFailed(code="REJECTED", message=release.reason, **self._fields(ref)))
+        return turns.release(turn, release.approval_id, release.reply_hash, self._cause(ref), session_id=ref.session_id)
 
     def _record(self, ref: TurnRef, key: str, decide: Callable[[Turn], list[Event]]) -> None:
-        stream = aggregate.turn_stream(ref.session_id, ref.turn)
+        stream = turns.turn_stream(ref.session_id, ref.turn)
 
         # read inside the retried command: a version conflict needs a decision on the newer turn
         def write() -> None:
-            turn = aggregate.load_turn(self._ledger.read(stream))
+            turn = turns.load_turn(self._ledger.read(stream))
             if events := decide(turn):
                 self._ledger.append(Change(stream, turn.version, events), key=f"{key}:{turn.version}")
 

@@ -6,8 +6,8 @@ from typing import Protocol
 
 from domain.agents.definition import AgentDefinition
 from domain.agents.ports import AgentReads
-from domain.chat.aggregate import load_turn, turn_stream
 from domain.chat.forks import InheritedTurns, session_of_turn
+from domain.chat.turns import load_turn, turn_stream
 from domain.content import ContentStore
 from domain.errors import NotFound
 from domain.ids import root_of

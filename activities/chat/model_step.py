@@ -23,10 +23,11 @@ from activities.costs.joint_append import NO_JOINT_APPEND, Companion, JointAppen
 from activities.costs.model_call import ModelCalls
 from activities.heartbeat import send_heartbeats
 from domain.agents.definition import AgentDefinition
-from domain.chat import aggregate, policy
+from domain.chat import policy, turns
 from domain.chat.events import RequestedTool, TurnAnswered, TurnProposed, TurnStepped
 from domain.chat.finish import empty_answer_reason
-from domain.chat.ports import Message, ModelReply, ModelRequest, PromptMaterial
+from domain.chat.model_port import Message, ModelReply, ModelRequest
+from domain.chat.policy import PromptMaterial
 from domain.content import Content, ContentStore, content_hash
 from domain.costs.aggregate import SettledReply
 from domain.errors import NotFound
@@ -129,7 +130,7 @@ class ModelStepActivities:
         thought, wanted = asking.thought, asking.wanted
         said = Content(root_of(thought.turn.session_id), message) if thought.parts else None
         ref = replace(thought.turn, message_hash=said.hash) if said else thought.turn
-        stream = aggregate.turn_stream(ref.session_id, ref.turn)
+        stream = turns.turn_stream(ref.session_id, ref.turn)
         begin = turn_started_event(ref, model=asking.model, cause=self._cause(ref))
 
         def answer_events(reply: ModelReply) -> Companion:
@@ -151,7 +152,9 @@ class ModelStepActivities:
             ),
             prompts=prompts,
             begun=Companion(
-                stream, lambda known: aggregate.start(aggregate.load_turn(known), begin), (said,) if said else ()
+                stream,
+                lambda known: turns.start(turns.load_turn(known), begin),
+                (said,) if said else (),
             ),
             answered=answer_events,
             cleaned=lambda text: extract_json(text, wanted),
@@ -177,13 +180,13 @@ class ModelStepActivities:
             "cost": priced.cost,
             **self._cause(thought.turn).fields(),
         }
-        turn, model = aggregate.load_turn(known), reply.model or asking.model
+        turn, model = turns.load_turn(known), reply.model or asking.model
         meant = parse_reply(reply.text, reply.finish, asking.wanted, asking.call_id)
         if not meant.is_answer:
-            return aggregate.step(turn, TurnStepped(step=thought.step, tools=_requested_tools(meant), **fields))
+            return turns.step(turn, TurnStepped(step=thought.step, tools=_requested_tools(meant), **fields))
         if thought.is_held:
-            return aggregate.propose(turn, TurnProposed(finish=reply.finish, model=model, **fields))
-        return aggregate.answer(turn, TurnAnswered(finish=reply.finish, model=model, **fields))
+            return turns.propose(turn, TurnProposed(finish=reply.finish, model=model, **fields))
+        return turns.answer(turn, TurnAnswered(finish=reply.finish, model=model, **fields))
 
     async def _answer(self, asking: _StepContext, settled: SettledReply, recall: PromptMaterial) -> StepResult:
         thought, ref = asking.thought, asking.thought.turn

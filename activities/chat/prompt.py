@@ -7,7 +7,7 @@ from activities.chat.messages import StepRef, StepRequest
 from activities.chat.reply import ReplyConstraints
 from domain.agents.definition import AgentDefinition
 from domain.chat import policy, steps
-from domain.chat.ports import PromptMaterial
+from domain.chat.policy import PromptMaterial
 from domain.errors import NotFound
 from domain.message_parts import compose, hashes
 

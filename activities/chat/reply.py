@@ -9,7 +9,7 @@ import orjson
 
 from activities.chat.answer_shapes import SHAPES
 from domain.answer_shape import AnswerShape
-from domain.chat.ports import ReplySchema, ToolOffer, ToolRequest
+from domain.chat.model_port import ReplySchema, ToolOffer, ToolRequest
 from domain.chat.steps import MOST_TOOLS, decode_tool_reply
 from domain.errors import Invalid
 from domain.ids import derived_id

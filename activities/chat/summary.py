@@ -13,8 +13,8 @@ from activities.costs.call_request import CallRequest
 from activities.costs.joint_append import Companion
 from activities.costs.model_call import ModelCalls
 from activities.heartbeat import send_heartbeats
-from domain.chat import aggregate, policy
-from domain.chat.ports import Message, ModelReply, ModelRequest
+from domain.chat import policy, sessions
+from domain.chat.model_port import Message, ModelReply, ModelRequest
 from domain.content import content_hash
 from domain.events import Cause
 from domain.ids import call_id, derived_id
@@ -61,11 +61,11 @@ class SummaryActivities:
 
     def _build_call(self, wanted: SummaryRequest, model: str, window: int, prompt: tuple[Message, ...]) -> CallRequest:
         ref = wanted.turn
-        stream = aggregate.summary_stream(ref.session_id, wanted.upto)
+        stream = sessions.summary_stream(ref.session_id, wanted.upto)
 
         def summary_events(reply: ModelReply) -> Companion:
             cause = Cause(ref.key_id, ref.because, self._now(), tenant_of(ref.session_id))
-            events = aggregate.summarise(ref.session_id, wanted.upto, content_hash(reply.text), cause)
+            events = sessions.summarise(ref.session_id, wanted.upto, content_hash(reply.text), cause)
             return Companion(stream, lambda known: [] if known or not reply.text else events)
 
         summary_call = call_id(derived_id("summary", ref.session_id, wanted.upto), 1)

@@ -8,7 +8,7 @@ from activities.chat.messages import StepRequest
 from activities.chat.reply import ReplyConstraints, shape_of
 from domain.agents.definition import AgentDefinition
 from domain.answer_shape import AnswerShape
-from domain.chat.ports import ToolOffer
+from domain.chat.model_port import ToolOffer
 from domain.chat.steps import MOST_STEPS
 from domain.tools.ports import Toolbox
 from domain.tools.spec import ToolSpec

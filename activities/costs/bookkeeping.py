@@ -11,7 +11,7 @@ from datetime import datetime
 from activities.costs.joint_append import NO_JOINT_APPEND, Companion, JointAppend, JointChanges, with_gate
 from activities.costs.run_budget import RunBudgets
 from domain.chat import policy
-from domain.chat.ports import ModelFailure, ModelReply
+from domain.chat.model_port import ModelFailure, ModelReply
 from domain.content import Content, content_hash
 from domain.costs import aggregate
 from domain.costs.aggregate import Call, CallIntent, SettledReply

@@ -6,7 +6,7 @@ from decimal import Decimal
 
 from activities.chat.activities import TurnRef
 from activities.costs.joint_append import NO_JOINT_APPEND, Companion, JointAppend
-from domain.chat.ports import Message, ModelFailure, ModelReply, ModelRequest, Refusable, ToolRequest
+from domain.chat.model_port import Message, ModelFailure, ModelReply, ModelRequest, Refusable, ToolRequest
 from domain.chat.steps import encode_tool_reply
 
 

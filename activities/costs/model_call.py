@@ -17,13 +17,7 @@ from activities.costs.call_request import CallRequest, clean_reply, refused_part
 from activities.costs.refusals import Refusals
 from activities.durable_write import write_durably
 from domain.chat import policy
-from domain.chat.ports import (
-    Message,
-    Model,
-    ModelFailure,
-    ModelReply,
-    Usage,
-)
+from domain.chat.model_port import Message, Model, ModelFailure, ModelReply, Usage
 from domain.costs.aggregate import Call, CallIntent, SettledReply
 from domain.errors import TooLarge
 

@@ -5,7 +5,7 @@ from datetime import timedelta
 from temporalio.exceptions import ApplicationError
 
 from domain.chat.events import FailureCode
-from domain.chat.ports import FailureKind, ModelFailure
+from domain.chat.model_port import FailureKind, ModelFailure
 from domain.errors import (
     Conflict,
     DomainError,

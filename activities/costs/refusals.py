@@ -3,8 +3,8 @@
 import time
 from collections.abc import Callable, Iterator
 
+from domain.chat.model_port import Refusable
 from domain.chat.policy import REFUSAL_TTL_S
-from domain.chat.ports import Refusable
 
 _MOST = 1_000
 

@@ -9,7 +9,7 @@ from decimal import Decimal
 from domain.agents.ports import AgentFilter, AgentReads
 from domain.agents.projection import AgentRow
 from domain.agents.tools import TOOLS, canonical
-from domain.chat.ports import Model
+from domain.chat.model_port import Model
 from domain.chat.steps import MOST_CORRECTIONS, MOST_STEPS
 from domain.costs.ports import Prices
 from domain.errors import Invalid

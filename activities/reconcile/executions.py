@@ -14,7 +14,7 @@ from domain.events import Cause
 from domain.graphflow.execution import aggregate as runs
 from domain.graphflow.execution.events import RunEnded
 from domain.graphflow.execution.ports import RunReads
-from domain.graphflow.execution.projection import ExecutionRow
+from domain.graphflow.execution.views import ExecutionRow
 
 
 class RunReconciler:

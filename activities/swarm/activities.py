@@ -16,8 +16,8 @@ from domain.revocations import Revoked
 from domain.swarm import aggregate
 from domain.swarm.events import EndStatus, PinnedSwarmAgent, SwarmEnded, SwarmHeld, SwarmRequested
 from domain.swarm.ports import SwarmView
-from domain.swarm.projection import contributions
 from domain.swarm.task import Mode
+from domain.swarm.views import contributions
 from domain.tenant_ids import tenant_of
 
 MOST_RESULT = 400_000

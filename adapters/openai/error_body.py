@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from adapters.openai.bounds import mend, name_from, object_from, parse
-from domain.chat.ports import FailureKind
+from domain.chat.model_port import FailureKind
 
 MAX_WORDS = 300  # characters of the provider's own message that are passed on
 MAX_SAID = 2000  # characters of it that are looked at: some go on to quote the whole request

@@ -12,7 +12,7 @@ from openai import APIConnectionError, APIStatusError
 from adapters.openai.bounds import name_from
 from adapters.openai.error_body import error_object, fields_of, words_in, words_of
 from adapters.openai.waits import wait_of
-from domain.chat.ports import FailureKind, ModelFailure, Refusable
+from domain.chat.model_port import FailureKind, ModelFailure, Refusable
 
 Charge = Literal["none", "possible", "partial"]
 PERMANENT: frozenset[FailureKind] = frozenset(

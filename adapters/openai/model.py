@@ -19,7 +19,7 @@ from adapters.openai.errors import NOTHING_MORE, Extras, failure, of_status, of_
 from adapters.openai.parameters import REFUSALS, Adaptation, Adaptations, adapt, refused_parameter, request_body
 from adapters.openai.response_body import body_of, fault_of, receive
 from adapters.openai.stream import PartialAnswer
-from domain.chat.ports import ModelFailure, ModelReply, ModelRequest
+from domain.chat.model_port import ModelFailure, ModelReply, ModelRequest
 
 PROBE_SECONDS = 2.0
 MAX_BODY_BYTES = 2**20  # of anything that is not an answer
@@ -32,7 +32,7 @@ _FAULTS = (APIConnectionError, httpx2.TransportError, TimeoutError)
 
 
 class OpenAIModel:
-    """Implements `domain.chat.ports.Model`.
+    """Implements `domain.chat.model_port.Model`.
 
     `base_url` ends where the API's paths begin (`https://api.openai.com/v1`). `timeout_s` bounds each silence between
     two pieces of an answer; the whole call is bounded by the caller, and its cancellation closes the connection.

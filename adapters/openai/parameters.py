@@ -8,8 +8,8 @@ from typing import Any
 
 from adapters.openai.error_body import words_in
 from adapters.openai.prompts import extras_of, message_of
+from domain.chat.model_port import Message, ModelRequest
 from domain.chat.policy import REFUSAL_TTL_S
-from domain.chat.ports import Message, ModelRequest
 
 CAPS = ("max_tokens", "max_completion_tokens")
 REFUSALS = frozenset({400, 422})

@@ -7,7 +7,7 @@ from typing import Any
 
 import orjson
 
-from domain.chat.ports import Message, ModelRequest, ReplySchema, ToolOffer, ToolRequest
+from domain.chat.model_port import Message, ModelRequest, ReplySchema, ToolOffer, ToolRequest
 
 
 def message_of(message: Message) -> dict[str, Any]:

@@ -7,7 +7,7 @@ import httpx2
 
 from adapters.openai.errors import of_transport
 from adapters.openai.stream import PartialAnswer, ResponseReader
-from domain.chat.ports import ModelFailure
+from domain.chat.model_port import ModelFailure
 
 LAST_WORD_SECONDS = 5.0  # of silence after the finish reason, while usage and [DONE] may come
 LATE_WORD_SECONDS = 30.0  # the same where text came after a finish reason: the next piece may be slow

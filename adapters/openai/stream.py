@@ -16,7 +16,7 @@ from adapters.openai.finish_reason import Finish, finish_from, meaning_of
 from adapters.openai.message import AssembledText, MessageFields
 from adapters.openai.tools import Requests
 from adapters.openai.usage import estimated_tokens, of_total, prompt_bytes, usage_of
-from domain.chat.ports import ModelFailure, ModelReply, ModelRequest, Usage
+from domain.chat.model_port import ModelFailure, ModelReply, ModelRequest, Usage
 
 _JSON_STARTS = (b"{", b"[")
 _BLANKS = b" \t\r\n\xef\xbb\xbf"

@@ -18,7 +18,7 @@ from adapters.openai.bounds import (
     size_of,
     storable_json,
 )
-from domain.chat.ports import ToolRequest
+from domain.chat.model_port import ToolRequest
 
 _KNOWN = frozenset({"index", "id", "type", "function", "name", "arguments"})
 _MOST_IN_A_ROW = 8

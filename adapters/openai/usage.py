@@ -7,7 +7,7 @@ import orjson
 
 from adapters.openai.bounds import count_from, object_from
 from adapters.openai.prompts import extras_of
-from domain.chat.ports import ModelRequest, Usage
+from domain.chat.model_port import ModelRequest, Usage
 
 BYTES_PER_TOKEN = 4
 _PROMPT = ("prompt_tokens", "input_tokens", "promptTokenCount")

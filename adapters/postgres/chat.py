@@ -6,7 +6,7 @@ from typing import Any
 
 from adapters.postgres.ledger.pool import Database
 from adapters.postgres.ledger.prepared import Statement, integer, text
-from domain.chat import aggregate
+from domain.chat import sessions
 from domain.chat.ports import AdmittedSession, TurnWithTexts
 from domain.chat.views import SessionRow, TurnRow
 from domain.content import Content
@@ -63,7 +63,14 @@ class PostgresAdmission:
         self._registry = registry
 
     def open(self, *, session_id: str, agent_id: str, tenant_id: str, message: Content) -> AdmittedSession:
-        values = (agent_id, aggregate.session_stream(session_id), message.owner, message.hash, message.text, tenant_id)
+        values = (
+            agent_id,
+            sessions.session_stream(session_id),
+            message.owner,
+            message.hash,
+            message.text,
+            tenant_id,
+        )
         found = self._database.execute(_OPEN, [value.encode() for value in values])
         agent, past = None, []
         for row in range(found.ntuples):
@@ -72,8 +79,8 @@ class PostgresAdmission:
                 agent = (text(name), integer(deployed), text(approval))
             else:
                 past.append(self._registry.decode(text(name), state or b""))
-        session = aggregate.load_session(past)
-        aggregate.admit(session, tenant_id=tenant_id, agent_id=agent[0] if agent else None)
+        session = sessions.load_session(past)
+        sessions.admit(session, tenant_id=tenant_id, agent_id=agent[0] if agent else None)
         if agent is None:
             raise NotFound(f"there is no agent {agent_id}, or it is not deployed", field="agent_id")
         hold = agent[2] if agent[2] != "none" else None

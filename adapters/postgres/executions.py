@@ -8,7 +8,7 @@ from typing import Any
 
 from adapters.postgres.ledger.pool import Database
 from domain.graphflow.execution.ports import ExecutionView, NodeUsage, RunFilter, RunPage
-from domain.graphflow.execution.projection import ExecutionRow, NodeRow
+from domain.graphflow.execution.views import ExecutionRow, NodeRow
 
 _COLUMNS = ", ".join(field.name for field in fields(ExecutionRow))
 _NODE_COLUMNS = ", ".join(field.name for field in fields(NodeRow))

@@ -10,7 +10,7 @@ from adapters.postgres.ledger.pool import Database
 from domain.swarm.events import PinnedSwarmAgent
 from domain.swarm.members import seat_of_session
 from domain.swarm.ports import MemberUsage, SwarmFilter, SwarmPage, SwarmView
-from domain.swarm.projection import SeatRow, SwarmRow
+from domain.swarm.views import SeatRow, SwarmRow
 
 _DEPLOYED = """
     SELECT DISTINCT ON (wanted.name) wanted.name, a.id, a.deployed_version, v.definition ->> 'approval'

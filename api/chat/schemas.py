@@ -8,9 +8,9 @@ from pydantic import AfterValidator, ConfigDict, Field
 
 from api.http.dependencies import CurrentTenant, Page
 from api.http.schemas import Body, Listing, Money, SessionName, Timestamp, View
-from domain.chat.aggregate import TurnStatus
 from domain.chat.finish import FinishReason, finish_reason
 from domain.chat.ports import TurnWithTexts
+from domain.chat.turns import TurnStatus
 from domain.chat.views import SessionRow, SessionStatus
 from domain.ids import RESERVED, is_reserved
 from domain.tenant_ids import qualified

@@ -8,8 +8,8 @@ import orjson
 
 from api.http.schemas import Money, Pagination, Timestamp, View
 from domain.graphflow.execution.ports import ExecutionView, NodeUsage
-from domain.graphflow.execution.projection import ExecutionRow, NodeRow, NodeStatus, Undoing
-from domain.graphflow.execution.projection import Status as Standing
+from domain.graphflow.execution.views import ExecutionRow, NodeRow, NodeStatus, Undoing
+from domain.graphflow.execution.views import Status as Standing
 
 MAX_OUTPUT = 100_000
 """Maximum characters of a node's output in a response."""

@@ -35,7 +35,7 @@ from api.http.dependencies import (
 from api.http.schemas import MAX_INT, MAX_TEXT, Body
 from domain.content import ContentStore
 from domain.graphflow.execution.ports import ExecutionView, RunFilter, RunReads
-from domain.graphflow.execution.projection import Status as Standing
+from domain.graphflow.execution.views import Status as Standing
 from domain.ids import random_id
 
 _MAX_USD = 1_000_000

@@ -26,7 +26,7 @@ from domain.graphflow.definition.model import Definition, WaitNode
 from domain.graphflow.execution import aggregate as runs
 from domain.graphflow.execution.events import RunReopened
 from domain.graphflow.execution.ports import ExecutionView, RunReads
-from domain.graphflow.execution.projection import ExecutionRow
+from domain.graphflow.execution.views import ExecutionRow
 from domain.ids import derived_hex, random_id
 from domain.ledger import Ledger
 from domain.revocations import RevocableWork

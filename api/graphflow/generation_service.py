@@ -12,10 +12,10 @@ from api.chat.errors import failure_of_turn
 from api.chat.service import ChatOutcome, ChatService, Utterance
 from api.graphflow.definition_service import DefinitionService
 from api.graphflow.generation_context import AllowedNames, NameCatalogue
-from domain.chat.aggregate import turn_stream
 from domain.chat.events import TurnAnswered, TurnFailed, TurnProposed, TurnStepped
 from domain.chat.ports import ChatReads
 from domain.chat.steps import UNUSABLE
+from domain.chat.turns import turn_stream
 from domain.content import Content, ContentStore
 from domain.display_names import fold_name
 from domain.errors import Conflict, Invalid

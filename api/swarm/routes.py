@@ -26,8 +26,8 @@ from api.swarm.service import SwarmService, SwarmSubmission
 from domain.agents.names import ALI
 from domain.content import ContentStore
 from domain.swarm.ports import SwarmFilter, SwarmReads, SwarmView
-from domain.swarm.projection import Status
 from domain.swarm.task import MOST_MEMBERS, MOST_ROUNDS, ROUNDS, Mode
+from domain.swarm.views import Status
 
 MAX_TASK = 100_000
 """Maximum characters of a task."""

@@ -7,8 +7,8 @@ from api.http.schemas import Money, Pagination, Timestamp, View
 from domain.errors import NotFound
 from domain.message_parts import compose
 from domain.swarm.ports import MemberUsage, SwarmView
-from domain.swarm.projection import SeatRow, SeatStatus, Status, SwarmRow, contribution
 from domain.swarm.task import Mode
+from domain.swarm.views import SeatRow, SeatStatus, Status, SwarmRow, contribution
 
 _MAX_CONTRIBUTION = 1_000_000
 """Maximum characters of a contribution in a response."""

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 
-from domain.chat import aggregate, forks, ratings
+from domain.chat import forks, ratings, sessions, turns
 from domain.chat.events import SessionOpened
 from domain.content import Content
 from domain.errors import NotFound
@@ -23,7 +23,7 @@ class TurnRating:
     comment: str | None = None
 
 
-def fork(ledger: Ledger, session_id: str, turn: int, fork_id: str, cause: Cause) -> aggregate.SessionOpening:
+def fork(ledger: Ledger, session_id: str, turn: int, fork_id: str, cause: Cause) -> sessions.SessionOpening:
     """Open the session `fork_id` with the history of another one up to a turn; once, however often it is asked.
 
     Raises:
@@ -31,13 +31,13 @@ def fork(ledger: Ledger, session_id: str, turn: int, fork_id: str, cause: Cause)
         Conflict: a turn up to this one is not over yet.
         domain.errors.Unavailable: the ledger cannot be reached.
     """
-    known = ledger.read(aggregate.session_stream(session_id))
-    session = aggregate.load_session(known)
+    known = ledger.read(sessions.session_stream(session_id))
+    session = sessions.load_session(known)
     last = _last_turn(ledger, session_id, session)
-    turns = _turns(ledger, session_id, session, turn) if turn <= last else []
-    opening = forks.fork_opening(_origin(known), session, turns, last=last, turn=turn, cause=cause, fork_id=fork_id)
-    events = aggregate.open_session(aggregate.Session(), opening, cause)
-    ledger.append(Change(aggregate.session_stream(fork_id), 0, events), key=f"open:{fork_id}")
+    kept = _turns(ledger, session_id, session, turn) if turn <= last else []
+    opening = forks.fork_opening(_origin(known), session, kept, last=last, turn=turn, cause=cause, fork_id=fork_id)
+    events = sessions.open_session(sessions.Session(), opening, cause)
+    ledger.append(Change(sessions.session_stream(fork_id), 0, events), key=f"open:{fork_id}")
     return opening
 
 
@@ -49,11 +49,11 @@ def rate(ledger: Ledger, rating: TurnRating, cause: Cause, *, key: str) -> None:
         Conflict: the turn has no answer.
         domain.errors.Unavailable: the ledger cannot be reached.
     """
-    session = aggregate.load_session(ledger.read(aggregate.session_stream(rating.session_id)))
+    session = sessions.load_session(ledger.read(sessions.session_stream(rating.session_id)))
     if session.tenant_id != cause.tenant_id:
         raise NotFound("there is no such session")
     home = forks.session_of_turn(rating.session_id, session.lineage, rating.turn)
-    answered = ledger.read(aggregate.turn_stream(home, rating.turn))
+    answered = ledger.read(turns.turn_stream(home, rating.turn))
     retry_on_conflict(partial(_rate, ledger, rating, answered, cause, key))
 
 
@@ -81,15 +81,13 @@ def _origin(known: Sequence[Event]) -> SessionOpened:
     return opened
 
 
-def _last_turn(ledger: Ledger, session_id: str, session: aggregate.Session) -> int:
-    newest = ledger.read_last(aggregate.turn_stream_prefix(session_id), 1).values()
-    return max(
-        (aggregate.load_turn(events).number for events in newest), default=forks.inherited_count(session.lineage)
-    )
+def _last_turn(ledger: Ledger, session_id: str, session: sessions.Session) -> int:
+    newest = ledger.read_last(turns.turn_stream_prefix(session_id), 1).values()
+    return max((turns.load_turn(events).number for events in newest), default=forks.inherited_count(session.lineage))
 
 
-def _turns(ledger: Ledger, session_id: str, session: aggregate.Session, upto: int) -> list[aggregate.Turn]:
+def _turns(ledger: Ledger, session_id: str, session: sessions.Session, upto: int) -> list[turns.Turn]:
     """Return the session's own turns up to this one: inherited ones had ended when it was opened."""
     own = range(forks.inherited_count(session.lineage) + 1, upto + 1)
-    streams = ledger.read_many([aggregate.turn_stream(session_id, turn) for turn in own])
-    return [aggregate.load_turn(events) for events in streams.values()]
+    streams = ledger.read_many([turns.turn_stream(session_id, turn) for turn in own])
+    return [turns.load_turn(events) for events in streams.values()]

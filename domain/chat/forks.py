@@ -3,8 +3,9 @@
 from collections.abc import Iterable, Sequence
 from typing import Protocol
 
-from domain.chat.aggregate import Session, SessionOpening, Turn
 from domain.chat.events import ForkOrigin, SessionOpened
+from domain.chat.sessions import Session, SessionOpening
+from domain.chat.turns import Turn
 from domain.errors import Conflict, NotFound
 from domain.events import Cause
 

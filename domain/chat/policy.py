@@ -2,11 +2,11 @@
 
 import json
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Any
 
-from domain.chat.ports import Message, PromptMaterial, ReplySchema, ToolOffer
+from domain.chat.model_port import Message, ReplySchema, ToolOffer
 from domain.errors import TooLarge
 
 TURNS_PER_RUN = 200
@@ -96,6 +96,20 @@ def _bytes_of_extra(message: Message) -> int:
 def _json_bytes(value: Any) -> int:
     """Return the size of the longest JSON form: spaces after the separators, and escapes for non-ASCII."""
     return len(json.dumps(value, default=dict))
+
+
+@dataclass(frozen=True, slots=True)
+class PromptMaterial:
+    """The material of a prompt: the remembered turns, oldest first, and the message to answer.
+
+    `steps` are the tool requests and results since then.
+    """
+
+    message: str
+    turns: tuple[tuple[str, str], ...] = ()
+    summary: str | None = None
+    instructions: str = field(default="")
+    steps: tuple[Message, ...] = ()
 
 
 def build_prompt(recall: PromptMaterial) -> tuple[Message, ...]:

@@ -4,7 +4,6 @@ from collections.abc import Iterable
 from dataclasses import replace
 from decimal import Decimal
 
-from domain.chat.aggregate import TurnStatus
 from domain.chat.events import (
     SessionEnded,
     SessionOpened,
@@ -18,6 +17,7 @@ from domain.chat.events import (
     TurnStepped,
 )
 from domain.chat.forks import ENDED_STATUSES, inherited_count, session_of_turn
+from domain.chat.turns import TurnStatus
 from domain.chat.views import SessionRow, SessionStatus, TurnRow
 from domain.events import RecordedEvent
 from domain.ids import root_of

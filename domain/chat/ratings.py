@@ -2,8 +2,8 @@
 
 from collections.abc import Iterable, Sequence
 
-from domain.chat.aggregate import load_turn
 from domain.chat.events import TurnRated, TurnStarted
+from domain.chat.turns import load_turn
 from domain.errors import Conflict, NotFound
 from domain.events import Cause, Event
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import orjson
 
-from domain.chat.ports import Message, ToolRequest
+from domain.chat.model_port import Message, ToolRequest
 from domain.message_parts import cut_to_shares
 
 MOST_STEPS = 10

@@ -5,7 +5,7 @@ from datetime import datetime
 from decimal import Decimal
 from typing import ClassVar, Literal
 
-from domain.chat.aggregate import TurnStatus
+from domain.chat.turns import TurnStatus
 
 SessionStatus = Literal["running", "awaiting_approval", "idle", "ended"]
 

@@ -7,8 +7,8 @@ from decimal import Decimal
 from typing import Protocol
 
 from domain.swarm.events import PinnedSwarmAgent
-from domain.swarm.projection import SeatRow, Status, SwarmRow
 from domain.swarm.task import Mode
+from domain.swarm.views import SeatRow, Status, SwarmRow
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,7 +19,7 @@ from domain.approvals.projection import ApprovalRow
 from domain.chat.views import TurnRow
 from domain.costs.projection import UsageRow
 from domain.projection import Row
-from domain.swarm.projection import SwarmRow
+from domain.swarm.views import SwarmRow
 
 NOW = datetime(2026, 3, 9, 15, 30, tzinfo=UTC)
 TODAY = NOW.date()

@@ -21,7 +21,7 @@ from activities.chat.summary import SummaryActivities
 from activities.chat.tool_offers import ToolOffers
 from activities.costs.bookkeeping import CostLedger
 from activities.costs.model_call import ModelCalls
-from domain.chat import aggregate
+from domain.chat import sessions, turns
 from domain.chat.events import SessionSummarised
 from domain.content import Content, content_hash
 from domain.errors import Conflict, NotFound, Unavailable
@@ -77,10 +77,10 @@ class Talk:
         return await self.states()
 
     def events(self, number: int = 1) -> list[Any]:
-        return self.system.parts.ledger.read(aggregate.turn_stream(self.session_id, number))
+        return self.system.parts.ledger.read(turns.turn_stream(self.session_id, number))
 
-    def turn(self, number: int = 1) -> aggregate.Turn:
-        return aggregate.load_turn(self.system.parts.ledger.read(aggregate.turn_stream(self.session_id, number)))
+    def turn(self, number: int = 1) -> turns.Turn:
+        return turns.load_turn(self.system.parts.ledger.read(turns.turn_stream(self.session_id, number)))
 
     def text(self, text_hash: str) -> str:
         return self.system.parts.content.get(self.session_id, [text_hash])[text_hash]
@@ -350,7 +350,7 @@ async def test_a_summary_is_made_once(talk: Talk) -> None:
     assert [summary.upto for summary in summaries] == [2, 2]
     assert talk.text(summaries[0].summary_hash) == "Two messages."
     assert len(talk.model.bill()) == 3
-    [event] = talk.system.parts.ledger.read(aggregate.summary_stream(talk.session_id, 2))
+    [event] = talk.system.parts.ledger.read(sessions.summary_stream(talk.session_id, 2))
     assert isinstance(event, SessionSummarised)
     head = talk.chat.open_session(OpenSessionRequest(talk.session_id, AGENT, "anonymous", "chat", "req_2"))
     assert (head.turn, head.first, head.summary_hash) == (2, 3, summaries[0].summary_hash)
@@ -362,7 +362,7 @@ async def test_an_empty_summary_is_none(talk: Talk) -> None:
     wanted = SummaryRequest(talk.ref("Message 1"), "chat", first=1, upto=1)
     error = await failed_with(environment().run(talk.summarising.summarise, wanted))
     assert error.non_retryable
-    assert talk.system.parts.ledger.read(aggregate.summary_stream(talk.session_id, 1)) == []
+    assert talk.system.parts.ledger.read(sessions.summary_stream(talk.session_id, 1)) == []
 
 
 async def test_a_session_is_opened_once_and_knows_its_turns(talk: Talk) -> None:
@@ -407,7 +407,7 @@ async def test_a_session_is_ended_once_and_in_its_tenant(talk: Talk) -> None:
         talk.chat.end_session(EndSessionRequest("session_of_nobody", "anonymous", "req_2"))
     for _ in range(2):
         talk.chat.end_session(EndSessionRequest(talk.session_id, "anonymous", "req_2"))
-    stream = aggregate.session_stream(talk.session_id)
+    stream = sessions.session_stream(talk.session_id)
     assert len(talk.system.parts.ledger.read(stream)) == 2
 
 

@@ -19,8 +19,8 @@ from activities.chat.tool_offers import ToolOffers
 from activities.costs.bookkeeping import CostLedger
 from activities.costs.model_call import ModelCalls
 from activities.costs.model_errors import refusal_error
+from domain.chat.model_port import ModelFailure, ModelReply
 from domain.chat.policy import MOST_ATTEMPTS, MOST_FAILURES
-from domain.chat.ports import ModelFailure, ModelReply
 from domain.errors import Conflict, DomainError, UpstreamFailed, VersionConflict
 from runtime.wiring.parts import now
 from tests.chat.test_activities import Talk, environment

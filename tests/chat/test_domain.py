@@ -7,25 +7,6 @@ from typing import Any
 
 import pytest
 
-from domain.chat.aggregate import (
-    Session,
-    SessionOpening,
-    Turn,
-    admit,
-    answer,
-    end_session,
-    evolve_session,
-    evolve_turn,
-    fail,
-    load_session,
-    load_turn,
-    open_session,
-    session_stream,
-    start,
-    summarise,
-    summary_stream,
-    turn_stream,
-)
 from domain.chat.events import (
     SessionEnded,
     SessionOpened,
@@ -34,6 +15,19 @@ from domain.chat.events import (
     TurnFailed,
     TurnStarted,
 )
+from domain.chat.sessions import (
+    Session,
+    SessionOpening,
+    admit,
+    end_session,
+    evolve_session,
+    load_session,
+    open_session,
+    session_stream,
+    summarise,
+    summary_stream,
+)
+from domain.chat.turns import Turn, answer, evolve_turn, fail, load_turn, start, turn_stream
 from domain.errors import Conflict, NotFound
 from domain.events import Cause, Event
 

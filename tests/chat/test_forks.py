@@ -22,11 +22,12 @@ from activities.chat.activities import (
 )
 from activities.chat.history import ChatHistory
 from adapters.postgres.projections.rebuild import Rebuild
-from domain.chat import aggregate
 from domain.chat.commands import fork as fork_of
 from domain.chat.events import ForkOrigin, TurnAnswered
 from domain.chat.forks import inherited_count, lineage_at, session_of_turn
 from domain.chat.projection import ChatProjection
+from domain.chat.sessions import summarise, summary_stream
+from domain.chat.turns import turn_stream
 from domain.content import Content, content_hash
 from domain.events import Cause
 from domain.ledger import Change
@@ -215,8 +216,8 @@ class Past:
             self.answered(session_id, turn)
         for upto in summaries:
             text = self.content.put(Content(session_id, f"summary up to {upto}"))
-            events = aggregate.summarise(session_id, upto, text, CAUSE)
-            self.ledger.append(Change(aggregate.summary_stream(session_id, upto), 0, events), key=uuid4().hex)
+            events = summarise(session_id, upto, text, CAUSE)
+            self.ledger.append(Change(summary_stream(session_id, upto), 0, events), key=uuid4().hex)
         return session_id
 
     def opened(self, session_id: str) -> SessionHead:
@@ -238,7 +239,7 @@ class Past:
             cost=Decimal(0),
             **CAUSE.fields(),
         )
-        self.ledger.append(Change(aggregate.turn_stream(session_id, turn), 0, [begun, done]), key=uuid4().hex)
+        self.ledger.append(Change(turn_stream(session_id, turn), 0, [begun, done]), key=uuid4().hex)
 
     def forked(self, session_id: str, turn: int) -> tuple[str, SessionHead]:
         fork_id = f"session_{uuid4().hex}"

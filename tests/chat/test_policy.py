@@ -9,8 +9,10 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from domain.chat import policy
+from domain.chat.model_port import Message, ReplySchema, ToolOffer, ToolRequest
 from domain.chat.policy import (
     SUMMARY_TOKENS,
+    PromptMaterial,
     answer_bound,
     build_prompt,
     estimate_tokens,
@@ -21,7 +23,6 @@ from domain.chat.policy import (
     summary_prompt,
     with_fewer_turns,
 )
-from domain.chat.ports import Message, PromptMaterial, ReplySchema, ToolOffer, ToolRequest
 from domain.errors import TooLarge
 
 TEXT = st.text(max_size=200) | st.text("aé漢😀 ", max_size=2_000)

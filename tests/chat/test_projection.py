@@ -17,7 +17,6 @@ from adapters.postgres.projections.rebuild import Rebuild
 from adapters.postgres.projections.rows import RowsInMemory, load
 from adapters.postgres.projections.runner import ProjectionRunner
 from domain.chat import ratings
-from domain.chat.aggregate import session_stream, turn_stream
 from domain.chat.events import (
     EVENTS,
     FailureCode,
@@ -37,6 +36,8 @@ from domain.chat.events import (
 )
 from domain.chat.forks import lineage_at
 from domain.chat.projection import ChatProjection
+from domain.chat.sessions import session_stream
+from domain.chat.turns import turn_stream
 from domain.chat.views import SessionRow, TurnRow
 from domain.events import Event, EventRegistry, RecordedEvent
 from domain.ids import random_id

@@ -13,7 +13,7 @@ from activities.chat.activities import ChatActivities, OpenSessionRequest, TurnR
 from activities.costs.bookkeeping import CostLedger
 from activities.costs.joint_append import Companion
 from activities.reconcile.activities import LOST_AFTER, ReconcileActivities
-from domain.chat import aggregate
+from domain.chat import turns
 from domain.chat.events import TurnHeld
 from domain.chat.views import TurnRow
 from domain.content import content_hash
@@ -77,13 +77,13 @@ class Aftermath:
             workflow_id=workflow_id,
             key_id="anonymous",
         )
-        companion = Companion(aggregate.turn_stream(session_id, 1), lambda known: [] if known else [begin])
+        companion = Companion(turns.turn_stream(session_id, 1), lambda known: [] if known else [begin])
         self.books.reserve(intent, companion, "req_1", untried=True)
         return session_id
 
     def held(self, session_id: str, *, at: datetime) -> None:
         """Let the first turn wait for a person."""
-        stream = aggregate.turn_stream(session_id, 1)
+        stream = turns.turn_stream(session_id, 1)
         cause = Cause("anonymous", "req_1", at, "default").fields()
         held = TurnHeld(
             session_id=session_id, turn=1, message_id=f"{session_id}-1", approval_id=f"approval-{session_id}", **cause

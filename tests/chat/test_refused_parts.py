@@ -14,8 +14,8 @@ from activities.costs.bookkeeping import CostLedger
 from activities.costs.call_request import refused_part
 from activities.costs.model_call import ModelCalls
 from api.agents.model_status import AgentModels, ModelStatus
+from domain.chat.model_port import ModelFailure
 from domain.chat.policy import REFUSAL_TTL_S
-from domain.chat.ports import ModelFailure
 from domain.tools.ports import ToolState
 from runtime.wiring.parts import now
 from tests.chat.test_activities import environment

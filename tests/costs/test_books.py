@@ -15,7 +15,7 @@ from activities.costs.joint_append import Companion
 from activities.costs.run_budget import RunBudgets
 from adapters.postgres.ledger.pool import Database
 from adapters.postgres.ledger.recorder import LedgerRecorder
-from domain.chat.ports import ModelFailure, ModelReply, Usage
+from domain.chat.model_port import ModelFailure, ModelReply, Usage
 from domain.costs import aggregate, budget
 from domain.costs.aggregate import CallIntent, SettledReply
 from domain.costs.budget import RunBudget

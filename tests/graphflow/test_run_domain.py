@@ -22,7 +22,8 @@ from domain.graphflow.execution.events import (
     RunResumed,
     RunStarted,
 )
-from domain.graphflow.execution.projection import ExecutionRow, ExecutionsProjection, NodeRow
+from domain.graphflow.execution.projection import ExecutionsProjection
+from domain.graphflow.execution.views import ExecutionRow, NodeRow
 
 AT = datetime(2026, 11, 23, tzinfo=UTC)
 STATE = {"nodes": "d", "edges": "", "visits": [1]}

@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator, Iterator
 import pytest
 
 from adapters.openai.model import OpenAIModel
-from domain.chat.ports import Message, ModelRequest
+from domain.chat.model_port import Message, ModelRequest
 from tests.scripted_model import ScriptedModel, start_scripted_model
 
 KEY = "sk-of-a-test"

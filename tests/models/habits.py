@@ -19,7 +19,7 @@ import yaml
 
 from adapters.openai.model import OpenAIModel
 from domain.chat import steps
-from domain.chat.ports import Message, ModelFailure, ModelReply, ModelRequest, ReplySchema, ToolOffer
+from domain.chat.model_port import Message, ModelFailure, ModelReply, ModelRequest, ReplySchema, ToolOffer
 
 FOLDER = Path(__file__).parent / "habits"
 NAMES = sorted(path.stem for path in FOLDER.glob("*.yaml"))

@@ -17,7 +17,7 @@ from adapters.openai.bounds import (
 )
 from adapters.openai.errors import Extras
 from adapters.openai.stream import PartialAnswer, ResponseReader
-from domain.chat.ports import ModelFailure, ModelReply
+from domain.chat.model_port import ModelFailure, ModelReply
 from tests.models.conftest import asking
 
 PIECE = 2**18

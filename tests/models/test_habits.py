@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from domain.chat.ports import ModelFailure, ModelReply
+from domain.chat.model_port import ModelFailure, ModelReply
 from tests.models.habits import NAMES, Habit, answered, load, playing, request_of, with_results
 
 MISSING = object()

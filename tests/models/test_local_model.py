@@ -18,7 +18,7 @@ import pytest
 
 from adapters.local_model import MODEL_NAME, model_file
 from adapters.openai.model import OpenAIModel
-from domain.chat.ports import Message, ModelFailure, ModelRequest, ReplySchema
+from domain.chat.model_port import Message, ModelFailure, ModelRequest, ReplySchema
 
 
 @dataclass(frozen=True)

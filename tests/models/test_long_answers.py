@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from adapters.openai.model import OpenAIModel
-from domain.chat.ports import ModelFailure, Usage
+from domain.chat.model_port import ModelFailure, Usage
 from tests.models.conftest import KEY, asking
 from tests.models.habits import Habit, playing, request_of
 from tests.scripted_model import ScriptedModel

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from adapters.openai.model import OpenAIModel
-from domain.chat.ports import Message, ModelFailure, ModelRequest, Usage
+from domain.chat.model_port import Message, ModelFailure, ModelRequest, Usage
 from tests.models.conftest import KEY, asking
 from tests.scripted_model import ScriptedModel
 

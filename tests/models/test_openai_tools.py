@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from adapters.openai.model import OpenAIModel
 from adapters.openai.tools import Requests, one_object
-from domain.chat.ports import (
+from domain.chat.model_port import (
     Message,
     ModelFailure,
     ModelReply,

@@ -10,7 +10,7 @@ from aiohttp import web
 
 from adapters.openai import transport
 from adapters.openai.model import OpenAIModel
-from domain.chat.ports import ModelFailure
+from domain.chat.model_port import ModelFailure
 from tests.models.conftest import KEY, asking
 
 ANSWER = b'data: {"id":"c","choices":[{"delta":{"content":"hi"},"finish_reason":"stop"}]}\n\ndata: [DONE]\n\n'

@@ -12,7 +12,7 @@ import orjson
 import pytest
 
 from adapters.openai.model import OpenAIModel
-from domain.chat.ports import ModelFailure
+from domain.chat.model_port import ModelFailure
 from tests.models.conftest import KEY, asking
 from tests.scripted_model import ScriptedModel, start_scripted_model
 from tests.scripted_model.directives import directives

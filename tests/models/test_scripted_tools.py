@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
 from adapters.openai.model import OpenAIModel
-from domain.chat.ports import Message, ModelFailure, ModelReply, ModelRequest, ReplySchema, ToolOffer
+from domain.chat.model_port import Message, ModelFailure, ModelReply, ModelRequest, ReplySchema, ToolOffer
 from tests.models.conftest import asking
 from tests.models.test_scripted_model import post
 from tests.scripted_model import ScriptedModel

@@ -22,7 +22,8 @@ from domain.registry import event_registry
 from domain.swarm.events import PinnedSwarmAgent, SwarmEnded, SwarmHeld, SwarmRequested
 from domain.swarm.members import seat
 from domain.swarm.ports import SwarmFilter
-from domain.swarm.projection import SeatRow, SwarmProjection, SwarmRow, contribution, contributions
+from domain.swarm.projection import SwarmProjection
+from domain.swarm.views import SeatRow, SwarmRow, contribution, contributions
 
 START = datetime(2026, 11, 1, 12, tzinfo=UTC)
 LEADER = seat("ali", coordinating=True)

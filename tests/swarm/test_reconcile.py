@@ -8,8 +8,8 @@ import pytest
 from activities.reconcile.activities import LOST_AFTER
 from activities.reconcile.swarms import SwarmReconciler
 from activities.swarm.activities import EndSwarmRequest, SwarmActivities, SwarmMember, SwarmRunRequest, record_request
-from domain.chat.aggregate import turn_stream
 from domain.chat.events import TurnAnswered
+from domain.chat.turns import turn_stream
 from domain.content import Content
 from domain.ids import nested_session_id
 from domain.ledger import Change

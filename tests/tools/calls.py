@@ -6,7 +6,7 @@ from uuid import uuid4
 
 from activities.chat.activities import TurnRef
 from activities.tools.activities import ToolRun
-from domain.chat.ports import ToolRequest
+from domain.chat.model_port import ToolRequest
 from domain.chat.steps import encode_tool_reply
 from domain.content import Content, ContentStore
 from domain.ids import root_of

@@ -6,7 +6,7 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Protocol
 
-from domain.graphflow.execution.projection import ExecutionRow, NodeRow, Status
+from domain.graphflow.execution.views import ExecutionRow, NodeRow, Status
 
 
 @dataclass(frozen=True, slots=True)
