@@ -11,7 +11,7 @@ from domain.graphflow.definition.model import MapNode
 from domain.graphflow.execution import aggregate as runs
 from domain.graphflow.execution.aggregate import WorkflowRun
 from domain.graphflow.execution.events import ItemEnded, NodeEnded
-from domain.graphflow.execution.scheduler import NodeIteration
+from domain.graphflow.execution.schedule_state import NodeIteration
 from domain.ledger import Ledger
 
 

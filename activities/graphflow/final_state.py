@@ -6,7 +6,7 @@ from typing import Any
 from activities.graphflow.node_input import permanent_failure
 from activities.graphflow.plans import WorkflowPlan
 from domain.graphflow.execution.aggregate import WorkflowRun
-from domain.graphflow.execution.scheduler import NodeIteration, RunOutcome, ScheduleState
+from domain.graphflow.execution.schedule_state import NodeIteration, RunOutcome, ScheduleState
 
 
 def nodes_to_compensate(plan: WorkflowPlan, run: WorkflowRun) -> list[tuple[str, int]]:

@@ -10,7 +10,8 @@ from typing import Any
 from hypothesis import strategies as st
 
 from domain.graphflow.definition.graph import Graph, GraphEdge, GraphNode
-from domain.graphflow.execution.scheduler import NodeIteration, Schedule, ScheduleState, ScheduleStep
+from domain.graphflow.execution.schedule_state import NodeIteration, ScheduleState, ScheduleStep
+from domain.graphflow.execution.scheduler import Schedule
 
 Choice = Callable[[int, int], frozenset[int]]
 """Which edges a visit of a node takes."""

@@ -9,7 +9,8 @@ import pytest
 from domain.graphflow.definition.model import Definition, MapNode, Node
 from domain.graphflow.definition.node_types import AgentWork, ApprovalWork, SwarmWork, TransformWork
 from domain.graphflow.definition.to_graph import graph_of
-from domain.graphflow.execution.scheduler import NodeIteration, RunOutcome, Schedule
+from domain.graphflow.execution.schedule_state import NodeIteration, RunOutcome
+from domain.graphflow.execution.scheduler import Schedule
 from domain.graphflow.expressions.cel import evaluate, is_true
 from domain.graphflow.expressions.templates import fill, render
 from domain.graphflow.validation.template_sites import TemplateSite, sites, sites_of

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from domain.errors import Conflict
 from domain.graphflow.definition.graph import Graph, GraphEdge, GraphNode, pack, unpack
-from domain.graphflow.execution.scheduler import NodeIteration, Schedule, ScheduleState, ScheduleStep
+from domain.graphflow.execution.schedule_state import NodeIteration, ScheduleState, ScheduleStep
+from domain.graphflow.execution.scheduler import Schedule
 from tests.graphflow.graphs import Slow, TooManyVisitsError, choice, drawn, graphs, play
 
 ALWAYS: Mapping[str, list[str]] = {}

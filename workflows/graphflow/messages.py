@@ -6,7 +6,7 @@ Fields are added with defaults, never removed: recorded histories hold them.
 from dataclasses import dataclass, field
 
 from activities.graphflow.messages import NodeAttempt, RunControlRequest, RunRequest
-from domain.graphflow.execution.scheduler import NodeIteration, ScheduleState
+from domain.graphflow.execution.schedule_state import NodeIteration, ScheduleState
 
 
 @dataclass(frozen=True)

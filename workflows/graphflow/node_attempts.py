@@ -23,7 +23,7 @@ with workflow.unsafe.imports_passed_through():
     from activities.graphflow.node_end import FINAL
     from domain.graphflow.definition.graph import GraphNode
     from domain.graphflow.definition.node_types import LONGEST_PAUSE_S
-    from domain.graphflow.execution.scheduler import NodeIteration
+    from domain.graphflow.execution.schedule_state import NodeIteration
     from workflows.graphflow.clock import PauseClock
     from workflows.graphflow.map_node import record_end, run_map
     from workflows.graphflow.messages import ExecutionEvent

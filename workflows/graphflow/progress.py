@@ -11,7 +11,8 @@ from temporalio import workflow
 with workflow.unsafe.imports_passed_through():
     from activities.graphflow.messages import AttemptEnd
     from domain.graphflow.definition.graph import GraphNode
-    from domain.graphflow.execution.scheduler import NodeIteration, RunOutcome, Schedule, ScheduleState, ScheduleStep
+    from domain.graphflow.execution.schedule_state import NodeIteration, RunOutcome, ScheduleState, ScheduleStep
+    from domain.graphflow.execution.scheduler import Schedule
 
 _MAX_ROWS = 100
 

@@ -23,7 +23,8 @@ with workflow.unsafe.imports_passed_through():
     )
     from domain.errors import DomainError
     from domain.graphflow.definition.graph import unpack
-    from domain.graphflow.execution.scheduler import NodeIteration, Schedule, ScheduleState
+    from domain.graphflow.execution.schedule_state import NodeIteration, ScheduleState
+    from domain.graphflow.execution.scheduler import Schedule
     from workflows.graphflow.clock import PauseClock
     from workflows.graphflow.messages import CarriedState, ExecutionEvent, GraphStart
     from workflows.graphflow.node_attempts import EventQueue, NodeRunner, undo_completed

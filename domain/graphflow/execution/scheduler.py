@@ -27,67 +27,28 @@ that finished. If none was, the run has failed: conditions led nowhere.
 """
 
 from collections.abc import Collection, Iterable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Literal
 
 from domain.errors import Conflict
-from domain.graphflow.definition.cycles import WHOLE, topology
+from domain.graphflow.definition.cycles import topology
 from domain.graphflow.definition.graph import Graph
-
-Status = Literal["pending", "running", "completed", "failed", "skipped"]
-
-_WAITING, _RUNNING, _DONE, _GONE, _SKIPPED, _FAILED, _EXCEEDED = ".rdgsfx"
-_STATUS: dict[str, Status] = {
-    _WAITING: "pending",
-    _RUNNING: "running",
-    _DONE: "completed",
-    _GONE: "failed",
-    _SKIPPED: "skipped",
-    _FAILED: "failed",
-    _EXCEEDED: "failed",
-}
-_SETTLED = frozenset({_DONE, _GONE, _SKIPPED})
-_LIVE, _DEAD, _NONE = "+-."
-
-
-@dataclass(frozen=True, slots=True)
-class NodeIteration:
-    """One iteration of a node; `visit` counts from 1."""
-
-    node: str
-    visit: int
-
-
-@dataclass(frozen=True, slots=True)
-class RunOutcome:
-    """The end of a run. `ends` are the end nodes that were reached; `node` and `code` say what failed."""
-
-    status: Literal["completed", "failed", "rejected", "cancelled"]
-    ends: tuple[str, ...] = ()
-    node: str | None = None
-    visit: int | None = None
-    code: Literal["NODE_FAILED", "MAX_VISITS", "NO_END"] | None = None
-    reason: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class ScheduleState:
-    """The state of a schedule: a letter for each node and edge, and the iterations of each node. Small, plain JSON."""
-
-    nodes: str
-    edges: str
-    visits: tuple[int, ...]
-    over: RunOutcome | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class ScheduleStep:
-    """The result of a step. `ready` nodes start now; `skipped` nodes were settled without running in this round."""
-
-    state: ScheduleState
-    ready: tuple[NodeIteration, ...] = ()
-    skipped: tuple[str, ...] = ()
-    over: RunOutcome | None = None
+from domain.graphflow.execution.schedule_state import (
+    DONE,
+    EXCEEDED,
+    FAILED,
+    GONE,
+    NO_TOKEN,
+    RUNNING,
+    STATUSES,
+    WAITING,
+    NodeIteration,
+    RunOutcome,
+    ScheduleState,
+    ScheduleStep,
+    Status,
+)
+from domain.graphflow.execution.step_builder import StepBuilder
 
 
 class Schedule:
@@ -100,7 +61,7 @@ class Schedule:
 
     def start(self) -> ScheduleStep:
         nodes, edges = len(self.graph.nodes), len(self.graph.edges)
-        board = _ScheduleBuilder(self, ScheduleState(_WAITING * nodes, _NONE * edges, (0,) * nodes))
+        board = StepBuilder(self.graph, self.topology, ScheduleState(WAITING * nodes, NO_TOKEN * edges, (0,) * nodes))
         return board.decide_all(range(nodes))
 
     def edges_to_take(self, node: str, holding: Collection[int]) -> tuple[int, ...]:
@@ -117,8 +78,8 @@ class Schedule:
             ValueError: an edge is not one of its own.
         """
         node = self._running_index(state, visit)
-        board = _ScheduleBuilder(self, state)
-        return board.end_node(node, _DONE, self._own_edges(node, taken))
+        board = StepBuilder(self.graph, self.topology, state)
+        return board.end_node(node, DONE, self._own_edges(node, taken))
 
     def fail(
         self,
@@ -135,13 +96,13 @@ class Schedule:
             Conflict, ValueError: as for `finished`.
         """
         node = self._running_index(state, visit)
-        board = _ScheduleBuilder(self, state)
+        board = StepBuilder(self.graph, self.topology, state)
         match self.graph.nodes[node].on_error:
             case "continue":
-                return board.end_node(node, _DONE, self._own_edges(node, taken))
+                return board.end_node(node, DONE, self._own_edges(node, taken))
             case "goto":
-                return board.end_node(node, _GONE, self._error_edges(node))
-        board.nodes[node] = _FAILED
+                return board.end_node(node, GONE, self._error_edges(node))
+        board.nodes[node] = FAILED
         board.over = board.over or RunOutcome(status, (), visit.node, visit.visit, "NODE_FAILED", reason)
         return board.step()
 
@@ -160,22 +121,22 @@ class Schedule:
             raise Conflict("the run has not ended")
         if state.over.status == "completed":
             raise Conflict("all its nodes have completed, and its output would fail again: start a new run")
-        nodes = state.nodes.replace(_FAILED, _RUNNING)
+        nodes = state.nodes.replace(FAILED, RUNNING)
         ready = self.running_nodes(replace(state, nodes=nodes))
-        if _EXCEEDED in nodes:
-            raise Conflict(f"{self.graph.nodes[nodes.index(_EXCEEDED)].id} may not run more often than its max_visits")
+        if EXCEEDED in nodes:
+            raise Conflict(f"{self.graph.nodes[nodes.index(EXCEEDED)].id} may not run more often than its max_visits")
         if not ready:
             raise Conflict("there is no failed node to resume")
         return ScheduleStep(replace(state, nodes=nodes, over=None), ready)
 
     def running_nodes(self, state: ScheduleState) -> tuple[NodeIteration, ...]:
         """Return the nodes that have started and not ended."""
-        indices = [index for index, letter in enumerate(state.nodes) if letter == _RUNNING]
+        indices = [index for index, letter in enumerate(state.nodes) if letter == RUNNING]
         return tuple(NodeIteration(self.graph.nodes[index].id, state.visits[index]) for index in indices)
 
     def statuses(self, state: ScheduleState) -> dict[str, Status]:
         """Return each node's status, in the order of the definition."""
-        return {node.id: _STATUS[letter] for node, letter in zip(self.graph.nodes, state.nodes, strict=True)}
+        return {node.id: STATUSES[letter] for node, letter in zip(self.graph.nodes, state.nodes, strict=True)}
 
     def nodes_to_compensate(self, completed: Iterable[NodeIteration]) -> tuple[NodeIteration, ...]:
         """Return the nodes to compensate, the latest first; `completed` is in the order of completion."""
@@ -183,7 +144,7 @@ class Schedule:
 
     def _running_index(self, state: ScheduleState, visit: NodeIteration) -> int:
         node = self._index[visit.node]
-        if state.nodes[node] != _RUNNING or state.visits[node] != visit.visit:
+        if state.nodes[node] != RUNNING or state.visits[node] != visit.visit:
             raise Conflict(f"visit {visit.visit} of {visit.node} is not running")
         return node
 
@@ -195,119 +156,3 @@ class Schedule:
 
     def _error_edges(self, node: int) -> frozenset[int]:
         return frozenset(e for e in self.topology.outgoing[node] if self.graph.edges[e].kind == "error")
-
-
-class _ScheduleBuilder:
-    """The mutable state during one step."""
-
-    def __init__(self, schedule: Schedule, state: ScheduleState) -> None:
-        self.graph, self.topology = schedule.graph, schedule.topology
-        self.nodes, self.edges, self.visits = list(state.nodes), list(state.edges), list(state.visits)
-        self.over = state.over
-        self._ready: list[NodeIteration] = []
-        self._skipped: list[str] = []
-        self._undecided: list[int] = []
-        self._touched: set[int] = set()
-
-    def end_node(self, node: int, how: str, taken: Collection[int]) -> ScheduleStep:
-        self._settle(node, how, taken)
-        return self.decide_all(())
-
-    def decide_all(self, undecided: Iterable[int]) -> ScheduleStep:
-        """Decide all nodes that can be decided now."""
-        self._undecided.extend(undecided)
-        while self._undecided or self._touched:
-            while self._undecided:
-                self._decide(self._undecided.pop())
-            if self._touched:  # inner regions have the greater numbers, and have to end first
-                region = max(self._touched)
-                self._touched.remove(region)
-                self._end_round(region)
-        return self.step()
-
-    def step(self) -> ScheduleStep:
-        state = ScheduleState("".join(self.nodes), "".join(self.edges), tuple(self.visits), self.over)
-        return ScheduleStep(state, () if self.over else tuple(self._ready), tuple(self._skipped), self.over)
-
-    def _decide(self, node: int) -> None:
-        if self.nodes[node] != _WAITING:
-            return
-        incoming = self.topology.incoming[node]
-        tokens = [self.edges[edge] for edge in incoming]
-        live, open_ = tokens.count(_LIVE), tokens.count(_NONE)
-        join = self.graph.nodes[node].join
-        needed = join if isinstance(join, int) else 1
-        if not incoming or (live >= needed and (join != "all" or not open_)):
-            self._begin(node)
-        elif live + open_ < needed:
-            self._skip(node)
-
-    def _begin(self, node: int) -> None:
-        spec = self.graph.nodes[node]
-        if self.visits[node] >= spec.max_visits:
-            self.nodes[node] = _EXCEEDED
-            reason = f"{spec.id} would run once more than its max_visits of {spec.max_visits}"
-            self.over = self.over or RunOutcome("failed", (), spec.id, self.visits[node], "MAX_VISITS", reason)
-            return
-        self.visits[node] += 1
-        self.nodes[node] = _RUNNING
-        self._ready.append(NodeIteration(spec.id, self.visits[node]))
-
-    def _skip(self, node: int) -> None:
-        self._skipped.append(self.graph.nodes[node].id)
-        self._settle(node, _SKIPPED, ())
-
-    def _settle(self, node: int, how: str, taken: Collection[int]) -> None:
-        self.nodes[node] = how
-        self._touched.update(self.topology.regions_around(node))
-        for edge in self.topology.outgoing[node]:
-            self._send(edge, live=edge in taken)
-
-    def _send(self, edge: int, *, live: bool) -> None:
-        leaving = edge in self.topology.back or self.topology.leaves[edge] is not None
-        if self.edges[edge] == _NONE and (live or not leaving):
-            self._put(edge, _LIVE if live else _DEAD)
-
-    def _put(self, edge: int, token: str) -> None:
-        self.edges[edge] = token
-        if edge not in self.topology.back:
-            self._undecided.append(self.graph.edges[edge].target)
-
-    def _end_round(self, index: int) -> None:
-        region = self.topology.regions[index]
-        if not all(self.nodes[node] in _SETTLED for node in region.members):
-            return
-        again = {self.graph.edges[edge].target for edge in region.back if self.edges[edge] == _LIVE}
-        if again:
-            self._next_round(index, again)
-            return
-        for edge in self.topology.exits[index]:
-            if self.edges[edge] == _NONE:
-                self._put(edge, _DEAD)
-        if index == WHOLE:
-            self._end()
-
-    def _next_round(self, index: int, again: Collection[int]) -> None:
-        region = self.topology.regions[index]
-        for node in region.members:
-            self.nodes[node] = _WAITING
-            for edge in self.topology.outgoing[node]:
-                if self.graph.edges[edge].target in region.members:
-                    self.edges[edge] = _NONE
-        for node in sorted(region.entries):
-            if node in again:
-                self._begin(node)
-            else:
-                self._skip(node)
-        self._undecided.extend(sorted(region.members - region.entries))
-
-    def _end(self) -> None:
-        ends = tuple(node.id for index, node in enumerate(self.graph.nodes) if self._is_reached_end(index))
-        reason = "no condition led on to an end"
-        self.over = self.over or (
-            RunOutcome("completed", ends) if ends else RunOutcome("failed", code="NO_END", reason=reason)
-        )
-
-    def _is_reached_end(self, node: int) -> bool:
-        drawn = any(self.graph.edges[edge].kind != "error" for edge in self.topology.outgoing[node])
-        return self.nodes[node] == _DONE and not drawn

@@ -21,7 +21,8 @@ from domain.graphflow.definition.node_types import (
     WorkflowWork,
 )
 from domain.graphflow.definition.to_graph import graph_of
-from domain.graphflow.execution.scheduler import NodeIteration, RunOutcome, Schedule, ScheduleStep
+from domain.graphflow.execution.schedule_state import NodeIteration, RunOutcome, ScheduleStep
+from domain.graphflow.execution.scheduler import Schedule
 from domain.graphflow.expressions.cel import BadExpression, evaluate, is_true
 from domain.graphflow.expressions.templates import fill, render
 from domain.graphflow.generation.sample_data import instance
