@@ -14,9 +14,10 @@ with workflow.unsafe.imports_passed_through():
     from activities.approvals.messages import ApprovalDecision
     from activities.graphflow.messages import AttemptEnd, AttemptStart, EndNodeRequest, NodeAttempt
     from activities.graphflow.node_activities import NodeActivities
+    from workflows.graphflow.cancellation import cancel_and_wait, is_cancellation, run_to_completion
+    from workflows.graphflow.failures import describe_failure
     from workflows.graphflow.messages import ItemsEnd, ItemsStart
     from workflows.graphflow.node_work import NodeExecutor, NodeWaits
-    from workflows.graphflow.task_helpers import cancel_and_wait, describe_failure, is_cancellation, run_to_completion
     from workflows.timeouts import LEDGER_RETRY, LEDGER_TIMEOUT
     from workflows.turn.turn import TurnRunner
 

@@ -1,7 +1,6 @@
 """The iterations of nodes: attempts up to the node's limit and within its timeout, to an end that is recorded."""
 
 import asyncio
-from collections import deque
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
@@ -24,41 +23,17 @@ with workflow.unsafe.imports_passed_through():
     from domain.graphflow.definition.graph import GraphNode
     from domain.graphflow.definition.node_types import LONGEST_PAUSE_S
     from domain.graphflow.execution.schedule_state import NodeIteration
+    from workflows.graphflow.cancellation import is_cancellation, run_within
     from workflows.graphflow.clock import PauseClock
+    from workflows.graphflow.event_queue import EventQueue
+    from workflows.graphflow.failures import describe_failure
     from workflows.graphflow.map_node import record_end, run_map
-    from workflows.graphflow.messages import ExecutionEvent
     from workflows.graphflow.node_work import NodeExecutor
     from workflows.graphflow.progress import RunProgress
-    from workflows.graphflow.task_helpers import describe_failure, is_cancellation, run_within
     from workflows.timeouts import LEDGER_RETRY, LEDGER_TIMEOUT
 
-_MAX_KNOWN = 200
 PATCH_ANSWER_IN_ONE = "agents-answer-in-one"
 """Patch id. Older executions begin and end an agent's node in activities of their own."""
-
-
-@dataclass
-class EventQueue:
-    """Events that no wait has taken yet. A repeated event is ignored. `frozen`: none can be taken now."""
-
-    heard: deque[ExecutionEvent] = field(default_factory=deque)
-    known: deque[str] = field(default_factory=lambda: deque(maxlen=_MAX_KNOWN))
-    frozen: bool = False
-
-    def add(self, event: ExecutionEvent) -> None:
-        if event.event_id not in self.known:
-            self.known.append(event.event_id)
-            self.heard.append(event)
-
-    def take(self, name: str) -> ExecutionEvent | None:
-        """Remove and return the oldest event of this name."""
-        found = next((event for event in self.heard if event.name == name), None) if not self.frozen else None
-        if found is not None:
-            self.heard.remove(found)
-        return found
-
-    def has(self, name: str) -> bool:
-        return not self.frozen and any(event.name == name for event in self.heard)
 
 
 @dataclass(frozen=True)

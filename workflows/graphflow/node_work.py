@@ -17,8 +17,9 @@ with workflow.unsafe.imports_passed_through():
     from activities.tools.activities import CloseToolRequest, ToolRun
     from domain.chat.events import FailureCode
     from workflows.approvals.waiting import ApprovalWaits
+    from workflows.graphflow.cancellation import is_cancellation
     from workflows.graphflow.child_workflows import run_subgraph, run_swarm, undo_children
-    from workflows.graphflow.task_helpers import describe_failure, is_cancellation
+    from workflows.graphflow.failures import describe_failure
     from workflows.timeouts import LEDGER_RETRY, LEDGER_TIMEOUT
     from workflows.turn.failures import classify_failure as turn_failed
     from workflows.turn.tool_activity import call_tool, close_tool

@@ -1,11 +1,11 @@
-"""Tasks of a workflow that run to completion even when they or their waiters are cancelled."""
+"""Cancellation of tasks: waiting for their clean-up, time limits, and work that is completed all the same."""
 
 import asyncio
 from collections.abc import Collection, Coroutine
 from typing import Any, TypeVar
 
 from temporalio import workflow
-from temporalio.exceptions import FailureError, is_cancelled_exception
+from temporalio.exceptions import is_cancelled_exception
 
 T = TypeVar("T")
 
@@ -59,9 +59,3 @@ def is_being_stopped() -> bool:
     """Return whether this task was cancelled, so that its children were cancelled with it."""
     task = asyncio.current_task()
     return task is not None and task.cancelling() > 0
-
-
-def describe_failure(error: FailureError) -> tuple[str, str]:
-    """Return the code and message of a failed activity or child workflow."""
-    cause = error.cause or error
-    return getattr(cause, "type", None) or "INTERNAL_ERROR", getattr(cause, "message", None) or str(cause)
