@@ -9,6 +9,20 @@ with workflow.unsafe.imports_passed_through():
     from workflows.turn.types import ConversationMemory, TurnResult
 
 
+def to_turn_ref(say: ChatMessage, session_id: str, turn: int) -> TurnRef:
+    """Return the turn that answers a message."""
+    return TurnRef(
+        session_id=session_id,
+        turn=turn,
+        message_id=say.message_id,
+        message_hash=say.message_hash,
+        agent_id=say.agent_id,
+        agent_version=say.agent_version,
+        key_id=say.key_id,
+        because=say.because,
+    )
+
+
 def thought_of(turn: TurnRef, say: ChatMessage, remembered: ConversationMemory) -> StepRequest:
     """Return the turn that a message asks for."""
     return StepRequest(

@@ -2,28 +2,26 @@
 
 import asyncio
 from dataclasses import replace
-from datetime import timedelta
 from typing import Any
 
 from temporalio import workflow
 from temporalio.exceptions import ActivityError, ApplicationError, FailureError
 
 with workflow.unsafe.imports_passed_through():
-    from activities.chat.activities import ChatActivities, EndSessionRequest, OpenSessionRequest, SessionHead, TurnRef
+    from activities.chat.activities import EndSessionRequest, SessionHead, TurnRef
     from domain.chat import policy
     from domain.chat.events import FailureCode
     from workflows.approvals.waiting import ApprovalWaits
+    from workflows.chat.admission import SESSION_ENDED, admit_message
+    from workflows.chat.idle_timer import IdleTimer
     from workflows.chat.message_queue import MessageQueue, QueuedMessage
     from workflows.chat.messages import MOVED, ChatMessage, ChatResult, ChatStart, ChatStatus
-    from workflows.chat.turn_result import thought_of, to_chat_result
-    from workflows.timeouts import LEDGER_RETRY, LEDGER_TIMEOUT
+    from workflows.chat.session_ledger import load_session_head, record_session_end
+    from workflows.chat.turn_result import thought_of, to_chat_result, to_turn_ref
     from workflows.turn.failures import is_revoked
+    from workflows.turn.summary import summarise_if_long
     from workflows.turn.turn import TurnRunner
     from workflows.turn.types import REVOKED, ConversationMemory
-
-
-_SESSION_ENDED = "this session has ended"
-_MAX_ATTEMPTS = 1_000_000
 
 
 @workflow.defn(name="AgentChat")
@@ -47,9 +45,8 @@ class ChatWorkflow:
         self._remembered = ConversationMemory()
         self._ended = False
         self._is_closing = False
-        self._idle = False
         self._stopped = False
-        self._last_at = workflow.now()
+        self._idle = IdleTimer(lambda: bool(self._messages.queue))
 
     @workflow.run
     async def run(self, start: ChatStart) -> None:
@@ -63,7 +60,7 @@ class ChatWorkflow:
             await self._fail_open_messages()
             raise asyncio.CancelledError from None
         queued = [waiting.say for waiting in self._messages.queue]
-        if queued or not (self._ended or self._idle):
+        if queued or not (self._ended or self._idle.is_over):
             workflow.continue_as_new(replace(start, queued=queued))
 
     @workflow.update
@@ -90,7 +87,7 @@ class ChatWorkflow:
         """Queue a message without waiting. It is answered once, even if its update arrives too."""
         if not workflow.patched("signals"):  # older workers ignored this signal: replays of their histories must, too
             return
-        self._messages.hold_delivered(replace(say, refusal=_SESSION_ENDED) if self._is_closing else say)
+        self._messages.hold_delivered(replace(say, refusal=SESSION_ENDED) if self._is_closing else say)
         if self._head is not None:
             self._messages.queue_delivered(self._check_delivered)
 
@@ -126,20 +123,14 @@ class ChatWorkflow:
         await self._wait_until_open()
         self._ending += 1
         try:
-            await workflow.execute_activity_method(
-                ChatActivities.end_session,
-                ending,
-                start_to_close_timeout=LEDGER_TIMEOUT,
-                retry_policy=LEDGER_RETRY,
-                summary="end the session",
-            )
+            await record_session_end(ending)
         finally:
             self._ending -= 1
         self._ended = True
         self._update_details("ended")
 
     async def _answer_messages(self) -> None:
-        self._watch_idleness(policy.IDLE_TIMEOUT)
+        self._idle.start()
         while not self._is_done():
             await workflow.wait_condition(lambda: self._messages.has_pending or self._is_done())
             while self._messages.queue and not self._is_long():
@@ -161,10 +152,8 @@ class ChatWorkflow:
 
     def _is_done(self) -> bool:
         """Return whether the run can end: it is over, and neither queue nor handlers hold a message."""
-        return self._is_over() and not self._messages.has_pending and workflow.all_handlers_finished()
-
-    def _is_over(self) -> bool:
-        return self._ended or self._idle or self._is_long()
+        is_over = self._ended or self._idle.is_over or self._is_long()
+        return is_over and not self._messages.has_pending and workflow.all_handlers_finished()
 
     def _is_long(self) -> bool:
         info = workflow.info()
@@ -175,23 +164,8 @@ class ChatWorkflow:
         )
 
     async def _open(self, start: ChatStart) -> None:
-        """Load the session's state from the ledger: an earlier run may have ended long ago."""
-        head = await workflow.execute_local_activity_method(
-            ChatActivities.open_session,
-            OpenSessionRequest(
-                session_id=start.session_id,
-                agent_id=start.agent_id,
-                key_id=start.key_id,
-                workflow_id=workflow.info().workflow_id,
-                because=start.because,
-                user_id=start.user_id,
-                project_id=start.project_id,
-            ),
-            start_to_close_timeout=LEDGER_TIMEOUT,
-            retry_policy=LEDGER_RETRY,
-        )
-        project_id = head.project_id or start.project_id
-        self._turns = replace(self._turns, model_queue=head.model_queue, project_id=project_id)
+        head = await load_session_head(start)
+        self._turns = replace(self._turns, model_queue=head.model_queue, project_id=head.project_id or start.project_id)
         self._turn, self._ended = head.turn, head.ended
         self._remembered = ConversationMemory(head.first, head.summary_hash, head.lineage)
         for turn in head.recent:
@@ -214,23 +188,8 @@ class ChatWorkflow:
         return say
 
     def _admit(self, say: ChatMessage, *, is_delivered: bool = False) -> None:
-        head = self._head
-        if head is None:
-            raise ApplicationError("there is no such session", type="NotFound", non_retryable=True)
-        if not self._has_valid_turn(say):  # an unchecked turn number would be used to read the turns before it
-            raise ApplicationError("the session has no such turn", type="NotFound", non_retryable=True)
-        if self._ended:
-            raise ApplicationError(_SESSION_ENDED, type="Conflict", non_retryable=True)
-        if self._holds.waiting and not is_delivered:  # delivered ones were accepted already
-            raise ApplicationError(
-                f"this session waits for {', '.join(sorted(self._holds.waiting))}", type="Conflict", non_retryable=True
-            )
-        if head.agent_id != say.agent_id:
-            raise ApplicationError(f"this session is with {head.agent_id}", type="Conflict", non_retryable=True)
-
-    def _has_valid_turn(self, say: ChatMessage) -> bool:
-        """Return whether a retry names a turn that has begun and a valid attempt number."""
-        return 1 <= say.visit <= _MAX_ATTEMPTS and (say.again is None or 1 <= say.again <= self._turn)
+        approvals = [] if is_delivered else self._holds.waiting  # delivered ones were accepted already
+        admit_message(say, self._head, turn=self._turn, has_ended=self._ended, approvals=approvals)
 
     async def _answer(self, waiting: QueuedMessage) -> None:
         """Run one turn: steps until there is an answer, or a recorded failure."""
@@ -250,8 +209,8 @@ class ChatWorkflow:
             return
         if taken.status == "completed" and taken.answer is not None:
             self._messages.complete(waiting, waiting.said)
-            self._remembered = await self._turns.summarise(turn, taken.answer, self._remembered)
-        self._last_at = workflow.now()
+            self._remembered = await summarise_if_long(self._turns, turn, taken.answer, self._remembered)
+        self._idle.touch()
         self._messages.trim()
         self._update_details("waiting for a message")
 
@@ -274,16 +233,7 @@ class ChatWorkflow:
         say = waiting.say = self._messages.keep_turn(waiting.say)
         self._turn = max(self._turn, say.again or self._turn + 1)
         self._turns_of_run += 1
-        waiting.turn = TurnRef(
-            session_id=self._start.session_id,
-            turn=say.again or self._turn,
-            message_id=say.message_id,
-            message_hash=say.message_hash,
-            agent_id=say.agent_id,
-            agent_version=say.agent_version,
-            key_id=say.key_id,
-            because=say.because,
-        )
+        waiting.turn = to_turn_ref(say, self._start.session_id, say.again or self._turn)
         return waiting.turn
 
     async def _fail_turn(self, turn: TurnRef, visit: int, code: FailureCode, message: str) -> ChatResult:
@@ -294,16 +244,6 @@ class ChatWorkflow:
                 raise
             return ChatResult(turn.turn, REVOKED, code="SERVICE_UNAVAILABLE", visit=visit, because=turn.because)
         return ChatResult(turn.turn, "failed", code=code, error=message, visit=visit, because=turn.because)
-
-    def _watch_idleness(self, after: timedelta) -> None:
-        asyncio.get_running_loop().call_later(after.total_seconds(), self._check_idleness)
-
-    def _check_idleness(self) -> None:
-        quiet = workflow.now() - self._last_at
-        if quiet < policy.IDLE_TIMEOUT or self._messages.queue:
-            self._watch_idleness(max(policy.IDLE_TIMEOUT - quiet, timedelta(minutes=1)))
-        else:
-            self._idle = True
 
     def _update_details(self, doing: str) -> None:
         workflow.set_current_details(

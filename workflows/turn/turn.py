@@ -14,10 +14,8 @@ with workflow.unsafe.imports_passed_through():
     from activities.approvals.messages import ApprovalDecision, ApprovalRequest
     from activities.chat.activities import ChatActivities, TurnFailure, TurnRef
     from activities.chat.approval_hold import TurnHold, TurnHoldActivities, TurnRelease
-    from activities.chat.messages import StepRef, StepRequest, StepResult, Summary, SummaryRequest
+    from activities.chat.messages import StepRef, StepRequest, StepResult
     from activities.chat.model_step import ModelStepActivities
-    from activities.chat.summary import SummaryActivities
-    from domain.chat import policy
     from domain.chat.events import FailureCode
     from domain.chat.steps import MOST_CORRECTIONS, MOST_STEPS, UNUSABLE
     from domain.ids import root_of
@@ -28,7 +26,6 @@ with workflow.unsafe.imports_passed_through():
     from workflows.turn.tool_calls import ToolCallRunner
     from workflows.turn.types import (
         REVOKED,
-        ConversationMemory,
         TurnRefused,
         TurnResult,
         approval_id,
@@ -41,7 +38,6 @@ T = TypeVar("T")
 
 TURN_TIMEOUT = timedelta(minutes=15)
 """Time limit of one step of a turn, retries included."""
-SUMMARY_TIMEOUT = timedelta(minutes=2)
 
 
 @dataclass(frozen=True)
@@ -128,7 +124,7 @@ class TurnRunner:
             self.model_queue,
             timedelta(seconds=self.call_timeout_s),
             schedule_to_close_timeout=max(TURN_TIMEOUT, timedelta(seconds=self.call_timeout_s) + SETTLEMENT_TIMEOUT),
-            retry_policy=self._retry_policy(),
+            retry_policy=self.retry_policy(),
             cancellation_type=workflow.ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
             priority=Priority(fairness_key=key_id[:64]),
             summary=summary,
@@ -211,45 +207,8 @@ class TurnRunner:
             summary=f"turn {turn.turn} has failed",
         )
 
-    async def summarise(self, turn: TurnRef, answer: StepResult, remembered: ConversationMemory) -> ConversationMemory:
-        """Summarise the older half of the conversation when its prompts come near the model's window.
-
-        Without a summary the next prompts drop their oldest turns, so a failure does not end the turn.
-        """
-        used = answer.prompt_tokens + answer.completion_tokens
-        upto = policy.summarise_upto(remembered.first, turn.turn, used=used, window=answer.window, room=answer.room)
-        if upto is None:
-            return remembered
-        try:
-            summary = await self._make_summary(turn, remembered, upto)
-        except ActivityError as error:
-            if workflow.cancellation_reason() is not None:
-                raise
-            workflow.logger.warning("no summary up to turn %d: %s", upto, error.cause)
-            return remembered
-        return replace(remembered, first=summary.upto + 1, summary_hash=summary.summary_hash)
-
-    async def _make_summary(self, turn: TurnRef, remembered: ConversationMemory, upto: int) -> Summary:
-        wanted = SummaryRequest(
-            turn=turn,
-            workflow_id=self.root,
-            first=remembered.first,
-            upto=upto,
-            summary_hash=remembered.summary_hash,
-            project_id=self.project_id,
-            lineage=remembered.lineage,
-        )
-        return await call_model(
-            SummaryActivities.summarise,
-            wanted,
-            self.model_queue,
-            timedelta(seconds=self.call_timeout_s),
-            schedule_to_close_timeout=SUMMARY_TIMEOUT,
-            retry_policy=self._retry_policy(),
-            summary=f"summary up to turn {upto}",
-        )
-
-    def _retry_policy(self) -> RetryPolicy:
+    def retry_policy(self) -> RetryPolicy:
+        """Return the policy by which model calls are retried."""
         return RetryPolicy(
             initial_interval=timedelta(seconds=self.pause_s), backoff_coefficient=2, maximum_interval=MAX_RETRY_PAUSE
         )
