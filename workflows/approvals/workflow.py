@@ -1,13 +1,11 @@
 """One approval: it waits for people, the first decision counts, and the waiting workflow is signalled."""
 
 import asyncio
-import re
 from collections.abc import Callable, Sequence
 from datetime import timedelta
 from typing import Any, TypeVar
 
 from temporalio import workflow
-from temporalio.common import RetryPolicy
 from temporalio.exceptions import ActivityError, ApplicationError, FailureError
 
 with workflow.unsafe.imports_passed_through():
@@ -23,29 +21,21 @@ with workflow.unsafe.imports_passed_through():
         InstructionRef,
         RoutedInstruction,
         SignalDecision,
-        WebhookNotification,
     )
-    from activities.approvals.notices import build_notification
     from domain.approvals.escalation import next_action
     from workflows.approvals.messages import DECIDED_SIGNAL, parse_signal, reason_of
+    from workflows.approvals.notice_delivery import NoticeSender
     from workflows.approvals.notices import classify_transition, render_details
+    from workflows.approvals.preconditions import check_command, refuse_decided
     from workflows.shielded import finish_shielded
     from workflows.timeouts import LEDGER_RETRY, LEDGER_TIMEOUT
 
 T = TypeVar("T")
 
-_HASH = re.compile("[0-9a-f]{64}")
-_MAX_ID = 128
 _MAX_SIGNALS = 200
 """Maximum number of signals that are processed, which bounds the history."""
 _REQUEST_TIMEOUT = timedelta(hours=1)
 """Time after which an approval that is not in the ledger is given up: its requester died."""
-_DELIVERY_TIMEOUT = timedelta(seconds=30)
-_DELIVERY_DEADLINE = timedelta(hours=24)
-"""Time after which a notice to a webhook receiver is given up."""
-_DELIVERY_RETRY = RetryPolicy(
-    initial_interval=timedelta(seconds=1), backoff_coefficient=2, maximum_interval=timedelta(hours=1)
-)
 
 
 @workflow.defn(name="Approval")
@@ -59,8 +49,7 @@ class ApprovalWorkflow:
     def __init__(self, start: ApprovalStart) -> None:
         self._ask = start.ask
         self._state = start.state
-        self._tells = start.notices
-        self._told: list[asyncio.Task[None]] = []
+        self._notices = NoticeSender(start.ask, is_enabled=start.notices)
         self._claims = 0
         self._carried: set[str] = set()
         self._is_recorded = not start.awaits_request
@@ -74,7 +63,7 @@ class ApprovalWorkflow:
                 await finish_shielded(self._await_request())
             self._update_details()
             if self._state.decided is None:
-                self._send_notice("requested")
+                self._notices.send(self._state, "requested")
             while self._state.decided is None:
                 await self._wait_or_pass_time()
         except (asyncio.CancelledError, ActivityError):
@@ -105,15 +94,15 @@ class ApprovalWorkflow:
 
     @decide.validator
     def _check_decide(self, order: InstructionRef) -> None:
-        self._check(order)
+        check_command(order, self._state)
 
     @delegate.validator
     def _check_delegate(self, order: InstructionRef) -> None:
-        self._check(order)
+        check_command(order, self._state)
 
     @escalate.validator
     def _check_escalate(self, order: InstructionRef) -> None:
-        self._check(order)
+        check_command(order, self._state)
 
     @workflow.signal
     async def approve(self, *arguments: Any) -> None:
@@ -131,7 +120,7 @@ class ApprovalWorkflow:
         if not workflow.patched("carry"):  # older workers ignored this signal: replays of their histories must, too
             return
         try:
-            self._check(order)
+            check_command(order, self._state)
             await self._carry_out(order, [verb])
         except FailureError as error:  # a signal has no caller, and a failing handler would fail the workflow
             workflow.logger.warning("command %s was not executed: %s", verb, error)
@@ -181,7 +170,7 @@ class ApprovalWorkflow:
         async with self._recording:
             if order.command_id in self._carried:
                 return self._state
-            self._refuse_decided()  # it may have been decided while this command waited for the lock
+            refuse_decided(self._state)  # it may have been decided while this command waited for the lock
             ordered = RoutedInstruction(self._ask.approval_id, self._ask.owner, order, verbs, workflow.now())
             refusal = await self._record(ApprovalActivities.carry_out, ordered, " or ".join(verbs))
         if refusal is not None:
@@ -229,29 +218,9 @@ class ApprovalWorkflow:
         )
         before, self._state = self._state, stands.state
         if what := classify_transition(before, stands.state):
-            self._send_notice(what)
+            self._notices.send(self._state, what)
         self._update_details()
         return stands.refusal
-
-    def _check(self, order: InstructionRef) -> None:
-        """Reject a command that cannot be executed, before it is accepted.
-
-        Raises:
-            ApplicationError: the approval is decided (`AlreadyDecided`), or the command is malformed (`Invalid`).
-        """
-        if not (_HASH.fullmatch(order.instruction_hash) and 0 < len(order.command_id) <= _MAX_ID):
-            raise ApplicationError("the command is malformed", type="Invalid", non_retryable=True)
-        self._refuse_decided()
-
-    def _refuse_decided(self) -> None:
-        decided = self._state.decided
-        if decided is not None:
-            raise ApplicationError(
-                f"this approval was {decided.outcome} already",
-                {"approval_id": decided.approval_id, "status": decided.outcome, "by": decided.by},
-                type="AlreadyDecided",
-                non_retryable=True,
-            )
 
     async def _signal_waiter(self, decided: ApprovalDecision) -> None:
         """Signal the waiting workflow's current run; a run that has ended needs no signal."""
@@ -261,29 +230,8 @@ class ApprovalWorkflow:
         except FailureError as error:
             workflow.logger.info("no workflow waits as %s: %s", self._ask.workflow_id, error)
 
-    def _send_notice(self, what: str) -> None:
-        """Start the delivery of a notice without waiting for it."""
-        if self._tells:
-            notice = build_notification(self._ask, self._state, what, workflow.now())
-            self._told.append(asyncio.create_task(self._deliver(notice)))
-
-    async def _deliver(self, notice: WebhookNotification) -> None:
-        try:
-            outcome = await workflow.execute_activity_method(
-                ApprovalActivities.deliver_webhook,
-                notice,
-                start_to_close_timeout=_DELIVERY_TIMEOUT,
-                schedule_to_close_timeout=_DELIVERY_DEADLINE,
-                retry_policy=_DELIVERY_RETRY,
-                summary=notice.type,
-            )
-        except ActivityError as error:
-            workflow.logger.warning("%s was not delivered: %s", notice.type, error.cause)
-        else:
-            self._tells = self._tells and outcome != "gone"
-
     def _is_settled(self) -> bool:
-        return all(task.done() for task in self._told) and workflow.all_handlers_finished()
+        return self._notices.is_done() and workflow.all_handlers_finished()
 
     def _update_details(self) -> None:
         workflow.set_current_details(render_details(self._ask, self._state))
