@@ -106,8 +106,12 @@ class MessageQueue:
         """Store the message's answer, also for repeated requests."""
         waiting.said = self._completed[waiting.say.message_id] = said
 
-    def restore(self, turn: KnownTurn) -> None:
-        """Restore a turn of an earlier run: an answer, a failure, or a turn that was interrupted."""
+    def restore(self, turns: Iterable[KnownTurn]) -> None:
+        """Restore turns of earlier runs: answers, failures, and turns that were interrupted."""
+        for turn in turns:
+            self._restore(turn)
+
+    def _restore(self, turn: KnownTurn) -> None:
         if turn.running:
             self._begun[turn.message_id] = turn
         elif turn.completed:

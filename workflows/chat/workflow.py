@@ -168,8 +168,7 @@ class ChatWorkflow:
         self._turns = replace(self._turns, model_queue=head.model_queue, project_id=head.project_id or start.project_id)
         self._turn, self._ended = head.turn, head.ended
         self._remembered = ConversationMemory(head.first, head.summary_hash, head.lineage)
-        for turn in head.recent:
-            self._messages.restore(turn)
+        self._messages.restore(head.recent)
         self._head = head
         self._messages.queue_delivered(self._check_delivered)
         self._update_details("ended" if head.ended else "waiting for a message")
