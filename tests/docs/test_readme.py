@@ -121,4 +121,4 @@ def test_the_interactive_pages_are_there(up: Up) -> None:
 
 def test_as_many_agents_are_there_as_it_says(up: Up) -> None:
     total = httpx.get(f"{up.run().url}/api/v1/agents").json()["total"]
-    assert f"the {total} agents" in README
+    assert f"the {total} built-in agents" in README
