@@ -8,7 +8,9 @@ import pytest
 from tests.servers import ROOT
 
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
-RECORDS = sorted((ROOT / "docs/decisions").glob("[0-9]*.md"))
+LIST = ROOT / "docs/decisions/README.md"
+RECORDS = sorted(LIST.parent.glob("[0-9]*.md"))
+STUBS = [record for record in RECORDS if "\nReplaced by [" in record.read_text()]
 _PATH = re.compile(r"`((?:[\w.-]+/)*(?:[\w-]+/|[\w.-]+\.(?:py|sql|toml|yml|md)))`")
 _DATA = ("data/", "run/", "logs/", "postgres/", "temporal/", "valkey/")  # below the data directory
 
@@ -35,8 +37,8 @@ def test_lines_are_not_longer_than_a_table_needs(page: Path) -> None:
     assert [line for line in prose.splitlines() if len(line) > 120 and not line.startswith("|")] == []
 
 
-@pytest.mark.parametrize("record", RECORDS, ids=name)
-def test_a_decision_says_why_what_follows_and_what_else_was_possible(record: Path) -> None:
+@pytest.mark.parametrize("record", [record for record in RECORDS if record not in STUBS], ids=name)
+def test_a_decision_has_context_consequences_and_alternatives(record: Path) -> None:
     text = record.read_text()
     parts = re.findall(r"^\*\*(\w+)\.\*\*", text, re.MULTILINE)
     assert parts == ["Context", "Decision", "Consequences", "Alternatives"]
@@ -44,8 +46,20 @@ def test_a_decision_says_why_what_follows_and_what_else_was_possible(record: Pat
     assert len(text.split()) < 450, "one page"
 
 
-def test_decisions_are_numbered_and_listed() -> None:
+@pytest.mark.parametrize("stub", STUBS, ids=name)
+def test_a_replaced_decision_is_a_stub_that_names_its_successor(stub: Path) -> None:
+    text = stub.read_text()
+    assert text.startswith(f"# {stub.name[:4]} ")
+    assert len(text.split("\n\n")) == 2
+    assert len(text.replace("\n\n", "\n").splitlines()) <= 3
+    (successor,) = re.findall(r"^Replaced by \[\d{4}\]\(([^)]+)\)", text, re.MULTILINE)
+    assert f"\nReplaces [{stub.name[:4]}]({stub.name})." in (stub.parent / successor).read_text()
+
+
+def test_decisions_are_numbered_and_listed_by_their_titles() -> None:
     numbers = [int(record.name[:4]) for record in RECORDS]
     assert numbers == list(range(1, len(RECORDS) + 1))
-    listed = re.findall(r"\]\((\d{4}-[^)]+)\)", (ROOT / "docs/decisions/README.md").read_text())
-    assert listed == [record.name for record in RECORDS]
+    listed = re.findall(r"\| \[(\d{4})\]\(([^)]+)\) \| (.+?)(?: \(replaced by \d{4}\))? \|", LIST.read_text())
+    titles = {record.name: record.read_text().partition("\n")[0] for record in RECORDS}
+    assert {page: f"# {number} {title}" for number, page, title in listed} == titles
+    assert [page for _, page, _ in listed] == [record.name for record in RECORDS]
