@@ -44,7 +44,7 @@ def test_the_packaged_times_are_as_the_table_has_them() -> None:
     for title, name in (
         ("expires after", "expires_after_s"),
         ("one reminder after", "remind_after_s"),
-        ("goes up after", "escalate_after_s"),
+        ("escalates after", "escalate_after_s"),
     ):
         [row] = re.findall(rf"^\| {title} \| (.+) \|$", PAGE, re.MULTILINE)
         assert [seconds(cell) for cell in row.split("|")] == [getattr(rules, name) for rules in risks]
