@@ -11,33 +11,33 @@ from api.http.schemas import ErrorEnvelope
 TAKES_YAML = "x-takes-yaml"
 """Marks an operation whose body may be YAML; the mark is removed once the media type is added."""
 TITLE = "Convergio API"
-SUMMARY = "AI agents that never lose their place."
+SUMMARY = "Durable AI agents: chats, swarms, workflows and approvals that survive crashes."
 DESCRIPTION = """\
 Durable AI agents over REST.
 
 **Responses** are exactly the documented body. With `?envelope=true`, or `Accept:
-application/vnd.convergio.envelope+json`, they come inside `{success, data, timestamp, request_id}`.
+application/vnd.convergio.envelope+json`, they are wrapped in `{success, data, timestamp, request_id}`.
 
-**Errors**, from 400 up, always come as `{success: false, error: {code, message, details}, timestamp, request_id}`.
+**Errors**, from 400 up, have the form `{success: false, error: {code, message, details}, timestamp, request_id}`.
 
 **Repeats**: a POST with an `Idempotency-Key` can be repeated safely for 24 hours. A success (2xx) and a `409` are
 replayed (`Idempotency-Replayed: true`); any other refusal has changed nothing, so the request runs again. After a `202`
 that names work to poll, a repeat joins that work and reports its state. The same key with another body is a `409`.
 
-**Tenants**: a key acts in a tenant, `default` unless it says otherwise, and what is made with it belongs to the
-tenant: any of its keys reads it and goes on with it. What another tenant has made is a `404`, and in no list or sum.
-The built-in agents and the ready-made workflows are everybody's to use and nobody's to change (`403`).
+**Tenants**: a key acts in a tenant, `default` unless it names another one. Everything created with a key belongs to its
+tenant, and all keys of the tenant can read and continue it. Resources of other tenants are a `404`, and part of no list
+or sum. All tenants can use the built-in agents and workflows; none can change them (`403`).
 
 **Versions**: resources carry `version` and `ETag`; `PUT` and `DELETE` honour `If-Match`.
 
 **Rate limit**: `X-RateLimit-Limit`, `-Remaining` and `-Reset` (Unix seconds) on every limited response; a `429` carries
 `Retry-After`.
 
-**Reads** include all earlier writes; one whose view has not caught up in time has `X-Convergio-Stale: true`.
+**Reads** include all earlier writes; if a view does not catch up in time, the response has `X-Convergio-Stale: true`.
 
-Integers beyond 64 bits are read as floating-point numbers: send them as text to keep all digits.
-Times are UTC, money is US dollars with up to 6 decimals. Bodies are JSON of 1 MiB at most; definitions of workflows
-may be YAML of 128 KiB.
+Integers beyond 64 bits are parsed as floating-point numbers: send them as text to keep all digits.
+Times are UTC, money is US dollars with up to 6 decimals. Bodies are JSON of 1 MiB at most; workflow definitions may be
+YAML of 128 KiB at most.
 """
 TAGS = (
     "Health", "Monitoring", "Talents", "AI Agents", "Ali Intelligence", "Vector Search", "Cost Management", "Analytics",

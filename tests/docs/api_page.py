@@ -12,10 +12,10 @@ _HEAD = """\
 # The API
 
 Every operation that the API serves, by topic. `/docs` and `/redoc` of a running system show the same with all
-fields, and `/openapi.json` is the description itself. Rules that hold for all of them (errors, repeats, versions,
-rate limit) are told there first, and in [Operations](operations.md).
+fields, and `/openapi.json` is the description itself. It begins with the rules for all operations (errors, repeats,
+versions, rate limit); see also [Operations](operations.md).
 
-This page is rendered from the description by `tests/docs/api_page.py`; a test compares them.
+`tests/docs/api_page.py` renders this page from the description; a test compares them.
 """
 
 
@@ -31,7 +31,7 @@ def page(description: Mapping[str, Any]) -> str:
 
 def _topic(tag: str, rows: list[str]) -> Iterator[str]:
     yield f"## {tag}\n"
-    yield "| Request | Does | Parameters |"
+    yield "| Request | Description | Parameters |"
     yield "|---|---|---|"
     yield from rows
     yield ""
@@ -44,7 +44,7 @@ def _row(method: str, path: str, operation: Mapping[str, Any]) -> str:
 
 def _parameters(operation: Mapping[str, Any]) -> Iterator[str]:
     for parameter in operation.get("parameters", ()):
-        if parameter.get("in") == "query":  # what all operations take is a reference, and told at the top
+        if parameter.get("in") == "query":  # parameters of all operations are references, described at the top
             yield f"`{parameter['name']}`" + (" (required)" if parameter.get("required") else "")
 
 

@@ -41,7 +41,7 @@ def test_bounds_are_as_in_the_code() -> None:
     assert "five at most" in PAGE
     assert sorted(web_addresses.PORTS) == [80, 443]
     assert "on ports 80 and 443" in PAGE
-    assert f"believed for {mcp_tools.LISTING_TTL_S:.0f} s" in PAGE
+    assert f"cached for {mcp_tools.LISTING_TTL_S:.0f} s" in PAGE
     pauses = mcp_connection.FIRST_PAUSE_S, mcp_connection.MAX_PAUSE_S
     assert "a pause of {:.0f} s, doubled up to {:.0f} s".format(*pauses) in PAGE
     assert f"{McpServer(command='a').timeout_s:.0f} if left out" in PAGE
