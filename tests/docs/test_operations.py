@@ -1,4 +1,4 @@
-"""What operators are told is what the code says."""
+"""The page for operators agrees with the code."""
 
 import re
 
@@ -47,11 +47,11 @@ def test_projections_are_named() -> None:
 
 
 def test_times_and_bounds_are_as_in_the_code() -> None:
-    assert f"what it has begun ({GRACE.total_seconds():.0f} s)" in PAGE
+    assert f"its running tasks ({GRACE.total_seconds():.0f} s)" in PAGE
     assert f"after {HEARTBEAT_TIMEOUT.total_seconds():.0f} s without a heartbeat" in PAGE
     assert HEARTBEAT_TIMEOUT.total_seconds() > 5 * EVERY_S
-    assert f"none has taken after {RESPONSE_TIMEOUT_S + ACCEPT_TIMEOUT_S:.0f} s" in PAGE
-    assert f"could not be handed over within {CONFIRM_S:.0f} s gets 503" in PAGE
+    assert f"no worker accepts within {RESPONSE_TIMEOUT_S + ACCEPT_TIMEOUT_S:.0f} s" in PAGE
+    assert f"does not confirm within {CONFIRM_S:.0f} s gets 503" in PAGE
     assert policy.MOST_FAILURES == 5
     assert f"five failures of a call, or {TURN_TIMEOUT.total_seconds() / 60:.0f} minutes" in PAGE
     assert f"an API opens {CONNECTIONS} at most and one that listens, a worker {THREADS}" in PAGE
