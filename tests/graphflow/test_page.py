@@ -1,4 +1,4 @@
-"""The page on workflows says what is so."""
+"""The page on workflows agrees with the code."""
 
 import re
 from pathlib import Path
@@ -46,7 +46,7 @@ def test_it_names_every_error_and_warning() -> None:
     sources = [(ROOT / f"domain/graphflow/validation/{name}.py").read_text() for name in checks]
     codes = {code for source in sources for code in CODE.findall(source)}
     codes = (codes - {"unknown_{kind}"}) | {"unknown_agent", "unknown_tool", "unknown_mode"}
-    rows = section("What is proven before a run")
+    rows = section("Validation")
     named = re.findall(r"`([a-z_]+)`", rows)
     assert sorted(named) == sorted(codes)
     warned = {
