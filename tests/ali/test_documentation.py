@@ -1,4 +1,4 @@
-"""The page on Ali names the bounds that hold."""
+"""The page on Ali has the thresholds of the code."""
 
 import re
 

@@ -1,4 +1,4 @@
-"""What the pages point at exists."""
+"""Links, files and decision records of the pages exist and have their form."""
 
 import re
 from pathlib import Path

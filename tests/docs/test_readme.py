@@ -1,4 +1,4 @@
-"""The README's commands work, pasted as they stand, and what it promises is there."""
+"""The README's commands work as pasted, and its first answer has the form of the real one."""
 
 import asyncio
 import json
@@ -37,7 +37,7 @@ def up(
     valkey_server: str,
     model: ScriptedModel,
 ) -> Iterator[Up]:
-    """What `make run` starts, on the servers of the tests, as real processes and on a port of its own."""
+    """The processes that `make run` starts, on the servers of the tests and on a port of their own."""
     with start_up(
         tmp_path_factory.mktemp("readme") / "data",
         DATABASE_URL=module_database_url,
@@ -52,7 +52,7 @@ def up(
 
 
 def pasted(command: str, up: Up) -> Any:
-    """What a shell prints for the command, as JSON."""
+    """The output of the command in a shell, as JSON."""
     done = subprocess.run(
         ["/bin/sh", "-c", command.replace(ADDRESS, up.run().url)],
         capture_output=True,

@@ -1,4 +1,4 @@
-"""What operators are told of tools is what the code does."""
+"""The page on tools agrees with the code."""
 
 import re
 from pathlib import Path
