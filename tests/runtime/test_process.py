@@ -22,7 +22,7 @@ def test_a_child_dies_with_its_parent() -> None:
     code = textwrap.dedent("""
         import subprocess, time
         from runtime.supervisor.process import ProcessCommand
-        print(subprocess.Popen(ProcessCommand(("sleep", "60")).tethered()).pid, flush=True)
+        print(subprocess.Popen(ProcessCommand(("sleep", "60")).tethered_argv()).pid, flush=True)
         time.sleep(60)
     """)
     with subprocess.Popen([sys.executable, "-c", code], cwd=ROOT, stdout=subprocess.PIPE, text=True) as parent:
