@@ -125,7 +125,8 @@ def test_an_evaluation_that_takes_too_much_memory_is_given_up_and_others_go_on(m
 
 
 def test_a_process_whose_parent_is_gone_ends_by_itself() -> None:
-    code = "from domain import separate_process as p; p.LONGEST_S = 0.1; p.run_limited(lambda: [1 for _ in iter(int, 1)])"
+    work = "p.LONGEST_S = 0.1; p.run_limited(lambda: [1 for _ in iter(int, 1)])"
+    code = f"from domain import separate_process as p; {work}"
     done = subprocess.run([sys.executable, "-c", code], check=False, timeout=20)
     assert done.returncode == -signal.SIGPROF
 
