@@ -19,13 +19,15 @@ from temporalio.client import Client
 from adapters.postgres.projections.runner import ProjectionRunner
 from api.http.api_keys import key_hash
 from api.http.caller import ALL_SCOPES
+from domain.agents.ports import AgentFilter
 from domain.keys.ports import StoredKey
+from domain.tenant_ids import DEFAULT
 from runtime import temporal
 from runtime.processes.api import make_app
 from runtime.processes.worker import make_workers, run_until_stopped
 from runtime.seeding import seed_ledger
 from runtime.settings import Settings
-from runtime.wiring.parts import Parts, keys, make_parts, projections
+from runtime.wiring.parts import Parts, agent_files, keys, make_parts, projections
 from workflows.reconcile.workflow import SCHEDULE_ID
 
 T = TypeVar("T")
@@ -144,7 +146,19 @@ async def running(
         http = await stack.enter_async_context(
             httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1", timeout=90)
         )
+        await _agents_seen(parts)
         yield System(settings, parts, client, app, http)
+
+
+async def _agents_seen(parts: Parts) -> None:
+    """Return once the view of agents has those of the files: work that names one would fail before."""
+    every = AgentFilter(DEFAULT)
+    count = len(agent_files())
+    await until(
+        lambda: asyncio.to_thread(parts.agents.page, every, skip=0, limit=1),
+        lambda page: page.total >= count,
+        seconds=60,
+    )
 
 
 @asynccontextmanager
