@@ -10,7 +10,7 @@ from typing import Any
 from temporalio import activity
 from temporalio.exceptions import ApplicationError
 
-from activities.chat.activities import TurnRef, turn_started_event
+from activities.chat.activities import turn_started_event
 from activities.chat.history import ChatHistory
 from activities.chat.messages import StepRequest, StepResult
 from activities.chat.prompt import PromptBuilder
@@ -22,6 +22,7 @@ from activities.costs.call_request import CallRequest
 from activities.costs.joint_append import NO_JOINT_APPEND, Companion, JointAppend
 from activities.costs.model_call import ModelCalls
 from activities.heartbeat import send_heartbeats
+from activities.turn_ref import TurnRef
 from domain.agents.definition import AgentDefinition
 from domain.chat import aggregate, policy
 from domain.chat.events import RequestedTool, TurnAnswered, TurnProposed, TurnStepped

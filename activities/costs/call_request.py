@@ -4,8 +4,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from decimal import Decimal
 
-from activities.chat.activities import TurnRef
 from activities.costs.joint_append import NO_JOINT_APPEND, Companion, JointAppend
+from activities.turn_ref import TurnRef
 from domain.chat.ports import Message, ModelFailure, ModelReply, ModelRequest, Refusable, ToolRequest
 from domain.chat.steps import encode_tool_reply
 

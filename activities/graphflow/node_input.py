@@ -8,12 +8,12 @@ from typing import Any
 from temporalio.exceptions import ApplicationError
 
 from activities.approvals.messages import ApprovalRequest
-from activities.chat.activities import TurnRef
 from activities.graphflow.messages import AttemptStart, NodeAttempt
 from activities.graphflow.plans import WorkflowPlan, shape_name
 from activities.graphflow.stored_texts import json_text
-from activities.swarm.activities import SwarmMember, SwarmRunRequest
-from activities.tools.activities import ToolRun
+from activities.swarm.messages import SwarmMember, SwarmRunRequest
+from activities.tools.messages import ToolRun
+from activities.turn_ref import TurnRef
 from domain.agents.names import ALI
 from domain.content import Content
 from domain.graphflow.definition.node_types import (

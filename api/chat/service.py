@@ -6,7 +6,7 @@ from datetime import timedelta
 from functools import partial
 from typing import get_args
 
-from activities.chat.activities import EndSessionRequest
+from activities.chat.messages import EndSessionRequest
 from api.http.dependencies import Positions
 from api.http.handover import WorkHandover
 from domain.agents.definition import ApprovalRisk

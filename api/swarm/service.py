@@ -11,7 +11,8 @@ from typing import Any
 
 import orjson
 
-from activities.swarm.activities import SwarmMember, SwarmRunRequest, record_request, request_event
+from activities.swarm.messages import SwarmMember, SwarmRunRequest
+from activities.swarm.request import record_request, request_event
 from api.http.caller import Caller
 from api.http.dependencies import Positions
 from api.http.handover import WorkHandover

@@ -12,15 +12,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from activities.chat.activities import (
-    Ancestor,
-    ChatActivities,
-    OpenSessionRequest,
-    SessionHead,
-    TurnRef,
-    turn_started_event,
-)
+from activities.chat.activities import ChatActivities, turn_started_event
 from activities.chat.history import ChatHistory
+from activities.chat.messages import Ancestor, OpenSessionRequest, SessionHead
+from activities.turn_ref import TurnRef
 from adapters.postgres.projections.rebuild import Rebuild
 from domain.chat import aggregate
 from domain.chat.commands import fork as fork_of

@@ -18,7 +18,7 @@ from temporalio.common import WorkflowIDConflictPolicy
 from temporalio.exceptions import ApplicationError
 from temporalio.service import RPCError
 
-from activities.chat.activities import EndSessionRequest
+from activities.chat.messages import EndSessionRequest
 from domain.errors import Conflict, DomainError, NotFound, Unavailable
 from workflows.chat.messages import MOVED, ChatMessage, ChatResult, ChatStart
 from workflows.chat.session_state import SessionState, query_state

@@ -9,7 +9,9 @@ from temporalio import workflow
 from temporalio.exceptions import ActivityError, ApplicationError, FailureError
 
 with workflow.unsafe.imports_passed_through():
-    from activities.chat.activities import ChatActivities, EndSessionRequest, OpenSessionRequest, SessionHead, TurnRef
+    from activities.chat.activities import ChatActivities
+    from activities.chat.messages import EndSessionRequest, OpenSessionRequest, SessionHead
+    from activities.turn_ref import TurnRef
     from domain.chat import policy
     from domain.chat.events import FailureCode
     from workflows.approvals.waiting import ApprovalWaits

@@ -8,7 +8,7 @@ from temporalio.workflow import ChildWorkflowCancellationType, ParentClosePolicy
 
 with workflow.unsafe.imports_passed_through():
     from activities.graphflow.messages import AttemptStart, EndNodeRequest, NodeAttempt, RunEnd, RunRequest
-    from activities.swarm.activities import SwarmRunRequest
+    from activities.swarm.messages import SwarmRunRequest
     from workflows.graphflow.messages import GraphStart
     from workflows.graphflow.task_helpers import describe_failure, is_being_stopped, is_cancellation
     from workflows.search_attributes import build_search_attributes

@@ -5,7 +5,7 @@ from temporalio.common import WorkflowIDReusePolicy
 from temporalio.exceptions import WorkflowAlreadyStartedError
 from temporalio.service import RPCError
 
-from activities.swarm.activities import SwarmRunRequest
+from activities.swarm.messages import SwarmRunRequest
 from domain.errors import Conflict, NotFound
 from domain.swarm.members import PREFIX
 from workflows.search_attributes import build_search_attributes
