@@ -8,7 +8,6 @@ from decimal import Decimal
 from typing import Any
 
 from temporalio import activity
-from temporalio.exceptions import ApplicationError
 
 from activities.chat.activities import turn_started_event
 from activities.chat.history import ChatHistory
@@ -21,6 +20,7 @@ from activities.costs.bookkeeping import CostLedger
 from activities.costs.call_request import CallRequest
 from activities.costs.joint_append import NO_JOINT_APPEND, Companion, JointAppend
 from activities.costs.model_call import ModelCalls
+from activities.failures import permanent_failure
 from activities.heartbeat import send_heartbeats
 from activities.turn_ref import TurnRef
 from domain.agents.definition import AgentDefinition
@@ -101,7 +101,7 @@ class ModelStepActivities:
 
         settled = await self._calls.complete(prepare)
         if settled.reply_hash == _EMPTY_HASH:
-            raise ApplicationError(empty_answer_reason(settled.finish), type="UPSTREAM_ERROR", non_retryable=True)
+            raise permanent_failure("UPSTREAM_ERROR", empty_answer_reason(settled.finish))
         return await self._answer(asking, settled, recalled[0])
 
     async def _prepare_step(self, thought: StepRequest) -> _StepContext:
