@@ -14,9 +14,9 @@ from activities.chat.messages import (
     SessionHead,
     TurnFailure,
 )
-from activities.turn_ref import TurnRef
+from activities.chat.turn_events import turn_started_event
 from domain.chat import aggregate, policy
-from domain.chat.events import ForkOrigin, SessionOpened, SessionSummarised, TurnFailed, TurnStarted
+from domain.chat.events import ForkOrigin, SessionOpened, SessionSummarised, TurnFailed
 from domain.chat.forks import inherited_count
 from domain.errors import VersionConflict
 from domain.events import Cause, Event
@@ -146,20 +146,6 @@ class ChatActivities:
         cause = Cause(ending.key_id, ending.because, self._now(), tenant_of(ending.session_id))
         if events := aggregate.end_session(session, ending.session_id, cause):
             self._ledger.append(Change(stream, session.version, events), key=f"end:{ending.session_id}")
-
-
-def turn_started_event(ref: TurnRef, *, model: str, cause: Cause) -> TurnStarted:
-    """Build the event that starts a turn."""
-    return TurnStarted(
-        session_id=ref.session_id,
-        turn=ref.turn,
-        message_id=ref.message_id,
-        message_hash=ref.message_hash,
-        agent_id=ref.agent_id,
-        agent_version=ref.agent_version,
-        model=model,
-        **cause.fields(),
-    )
 
 
 def _to_known_turn(turn: aggregate.Turn) -> KnownTurn:

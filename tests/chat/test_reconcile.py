@@ -9,8 +9,9 @@ import pytest
 import pytest_asyncio
 from temporalio.client import ScheduleActionStartWorkflow
 
-from activities.chat.activities import ChatActivities, turn_started_event
+from activities.chat.activities import ChatActivities
 from activities.chat.messages import OpenSessionRequest
+from activities.chat.turn_events import turn_started_event
 from activities.costs.bookkeeping import CostLedger
 from activities.costs.joint_append import Companion
 from activities.reconcile.activities import LOST_AFTER, ReconcileActivities

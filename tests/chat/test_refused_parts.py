@@ -86,13 +86,13 @@ async def test_each_refusal_of_a_model_that_has_several_is_told(
 @pytest.mark.parametrize("schema", [True, False])
 async def test_a_refusal_that_names_nothing_is_one_of_what_was_asked_for_besides(*, tools: bool, schema: bool) -> None:
     named = {(True, True): "schema_with_tools", (True, False): "tools", (False, True): "schema"}
-    ask = SimpleNamespace(tools=(1,) if tools else (), reply_schema=1 if schema else None)
+    ask = SimpleNamespace(request=SimpleNamespace(tools=(1,) if tools else (), reply_schema=1 if schema else None))
     failure = ModelFailure("unsupported", "no", charge="none", permanent=False)
     assert refused_part(failure, ask) == named.get((tools, schema))  # type: ignore[arg-type]
 
 
 async def test_a_failure_of_another_kind_refuses_nothing() -> None:
-    ask = SimpleNamespace(tools=(1,), reply_schema=1)
+    ask = SimpleNamespace(request=SimpleNamespace(tools=(1,), reply_schema=1))
     for kind in ("rate_limited", "unavailable", "bad_request"):
         assert refused_part(ModelFailure(kind, "no", charge="none", permanent=False), ask) is None  # type: ignore[arg-type]
 
