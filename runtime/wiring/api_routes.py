@@ -103,7 +103,7 @@ def _designer(parts: Parts, live: Positions, conversations: ChatService, desk: W
 def _swarms(settings: Settings, parts: Parts, client: Client, live: Positions, handover: WorkHandover) -> SwarmService:
     return SwarmService(
         SwarmClient(client),
-        parts.swarms,
+        parts.directory,
         parts.swarms,
         ledger=parts.ledger,
         content=parts.content,
