@@ -72,7 +72,7 @@ def words_lost() -> Iterator[None]:
         raise Unavailable("Temporal's word was lost", retry_after=1)
 
     with impatient(), pytest.MonkeyPatch.context() as patch:
-        for name in ("chat.client", "swarm.client", "graphflow.client", "approvals.update_client"):
+        for name in ("start_options", "chat.client", "approvals.update_client"):
             patch.setattr(f"workflows.{name}.confirmed", confirmed)
         yield
 
