@@ -60,7 +60,7 @@ async def test_the_title_of_an_approval_is_filled_where_approvals_are_listed(sha
 
     row = await until(listed, bool)
     assert row["title"] == "Look at Find a way."
-    assert shared.parts.approvals.get(waiting).row.title == "Look at …"  # type: ignore[union-attr]
+    assert shared.parts.approvals.get("default", waiting).row.title == "Look at …"  # type: ignore[union-attr]
     await decide(shared, started, "approve", {})
 
 
