@@ -10,7 +10,9 @@ from api.agents.model_status import AgentModels
 from api.ali import insight_routes as ali_insights
 from api.ali import routes as ali
 from api.ali.answers import AnswerPresenter
+from api.ali.candidates import CandidateFinder
 from api.ali.service import AliService
+from api.ali.team_service import TeamChooser
 from api.approvals import routes as approvals
 from api.approvals.service import DecisionService
 from api.chat import routes as chat
@@ -98,12 +100,12 @@ def _designer(parts: Parts, conversations: ChatService, desk: WorkflowDesk, live
 
 
 def _ali(parts: Parts, conversations: ChatService, swarms: SwarmService, live: Positions) -> ali.AliDependencies:
+    candidates = CandidateFinder(parts.agents, live)
     return ali.AliDependencies(
-        AliService(conversations, parts.agents, parts.chats, parts.content, live),
+        AliService(conversations, candidates, parts.chats, parts.content),
+        TeamChooser(conversations, candidates, parts.chats, parts.content, live),
         AnswerPresenter(parts.tools, parts.content, live),
-        conversations,
         swarms,
-        parts.chats,
         parts.content,
         now,
     )

@@ -8,8 +8,10 @@ from uuid import uuid4
 import httpx
 import pytest
 
-from api.ali.service import AliService, Requester, TeamRequest
+from api.ali.candidates import CandidateFinder
+from api.ali.team_service import TeamChooser, TeamRequest
 from api.chat.service import ChatService
+from api.chat.structured_answers import Requester
 from api.http.dependencies import NoPositions
 from api.http.handover import WorkHandover
 from api.runs.context import RunContext
@@ -150,8 +152,9 @@ async def test_a_choice_that_takes_too_long_is_joined_by_who_asks_again(
         pause_s=1,
     )
     conversations = ChatService(ChatClient(system.temporal), parts.admission, parts.chats, context)
+    candidates = CandidateFinder(parts.agents, context.positions)
     hurried, patient = (
-        AliService(conversations, parts.agents, parts.chats, parts.content, NoPositions(), choosing_s=seconds)
+        TeamChooser(conversations, candidates, parts.chats, parts.content, context.positions, timeout_s=seconds)
         for seconds in (0.3, 30)
     )
     wish, asker = TeamRequest("Plan the budget.", 5), Requester("anonymous", "default", "req_1", key)
