@@ -48,7 +48,7 @@ class AnswerLabels:
 
 @dataclass(frozen=True, slots=True)
 class StructuredQuestion:
-    """A question for an agent. `parts` are the message: the text `message`, and `texts`, which are stored for it.
+    """A question for an agent: `parts` compose its prompt, of `texts`, which are stored first, and of `message`.
 
     The answer follows `shape`, with the `options` to choose from.
     """
