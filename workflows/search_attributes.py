@@ -1,4 +1,4 @@
-"""Search attributes of all workflows, for the Temporal Web UI."""
+"""Search attributes and summaries of all workflows, for the Temporal Web UI."""
 
 from temporalio.common import SearchAttributeKey, SearchAttributePair, TypedSearchAttributes
 
@@ -12,6 +12,7 @@ TENANT = SearchAttributeKey.for_keyword("TenantId")
 
 ALL_ATTRIBUTES = (KIND_ATTRIBUTE, AGENT_ATTRIBUTE, PROJECT_ATTRIBUTE, API_KEY_ATTRIBUTE, TENANT)
 """All search attributes; `convergio migrate` registers them."""
+_MAX_SUMMARY = 160
 
 
 def build_search_attributes(
@@ -27,3 +28,8 @@ def build_search_attributes(
     if project_id is not None:
         pairs.append(SearchAttributePair(PROJECT_ATTRIBUTE, project_id))
     return TypedSearchAttributes(pairs)
+
+
+def truncate_summary(summary: str) -> str:
+    """Truncate a summary to Temporal's limit, which counts bytes."""
+    return summary.encode()[:_MAX_SUMMARY].decode(errors="ignore")

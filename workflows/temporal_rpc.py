@@ -8,7 +8,7 @@ from typing import TypeVar
 from temporalio.client import Client
 from temporalio.service import RPCError, RPCStatusCode
 
-from domain.errors import NotFound, Unavailable
+from domain.errors import DomainError, NotFound, Unavailable
 
 CONFIRM_S = 60.0
 """Seconds that Temporal is given to confirm a write.
@@ -27,8 +27,8 @@ def unavailable(error: RPCError) -> Unavailable:
 
 
 @contextmanager
-def reachable() -> Iterator[None]:
-    """Turn every error of Temporal's API into a refusal.
+def reachable(*, over: DomainError | None = None) -> Iterator[None]:
+    """Turn every error of Temporal's API into a refusal: `over`, if given, when the run is closed.
 
     Raises:
         Unavailable: Temporal did not carry out the call.
@@ -36,6 +36,8 @@ def reachable() -> Iterator[None]:
     try:
         yield
     except RPCError as error:
+        if over is not None and error.status in RUN_IS_GONE:
+            raise over from error
         raise unavailable(error) from error
 
 
@@ -54,13 +56,15 @@ async def confirmed() -> AsyncIterator[None]:
         raise Unavailable("Temporal does not answer", retry_after=2) from error
 
 
-async def start_input(client: Client, run_id: str, *, workflow: str, of: type[T], absent: str) -> T:
+async def start_input(client: Client, run_id: str, *, prefix: str, workflow: str, of: type[T], absent: str) -> T:
     """Return the input that a run was started with, from its history: no view may know the run yet.
 
     Raises:
-        NotFound: there is no such run of this workflow; `absent` is its message.
+        NotFound: there is no such run of this workflow, whose ids begin with `prefix`; `absent` is its message.
         Unavailable: Temporal cannot be reached.
     """
+    if not run_id.startswith(prefix):
+        raise NotFound(absent)
     with reachable():
         try:
             history = client.get_workflow_handle(run_id).fetch_history_events(page_size=1)

@@ -1,9 +1,8 @@
 """Record what happens to an approval, one command at a time for its workflow, and deliver webhook notifications."""
 
-import json
 from asyncio import to_thread
 from collections.abc import Awaitable, Callable
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import cast
 
 from temporalio import activity
@@ -27,6 +26,8 @@ from activities.approvals.messages import (
     state_of,
 )
 from activities.approvals.notices import verified_notification
+from activities.approvals.request import build_request
+from activities.approvals.webhook_delivery import deliver
 from domain.approvals import aggregate, commands, policy
 from domain.approvals import escalation as passing
 from domain.approvals.aggregate import Approval
@@ -35,17 +36,14 @@ from domain.approvals.edits import edit_schema
 from domain.approvals.escalation import TimedAction
 from domain.approvals.events import ApprovalRequested
 from domain.approvals.policy import Decider, DecisionChoice, DecisionVerdict
-from domain.approvals.ports import DeliveryFailed, InstructionStore, Webhooks
-from domain.approvals.rules import Risk, RiskPolicy
+from domain.approvals.ports import InstructionStore, Webhooks
+from domain.approvals.rules import RiskPolicy
 from domain.content import ContentStore, content_hash
 from domain.errors import DomainError, Forbidden, Invalid
 from domain.events import Cause, Event
 from domain.ledger import Ledger
-from domain.tenant_ids import tenant_of
 
-MOST_TITLE = 200
 PLATFORM = "platform"
-_LONGEST_DELAY = timedelta(hours=1)
 
 
 class ApprovalActivities:
@@ -106,7 +104,8 @@ class ApprovalActivities:
 
     def _prepare_request(self, ask: ApprovalRequest) -> tuple[ApprovalRequested, Approval]:
         """Build the request by the rules in force, and load the approval."""
-        asked, known = self._build_request(ask), commands.load(self._ledger, ask.approval_id)
+        asked = build_request(ask, self._risks().rules_of(ask.risk), self._now())
+        known = commands.load(self._ledger, ask.approval_id)
         if known.asked is not None:
             policy.refuse_other_request(known, asked)
         return asked, known
@@ -130,29 +129,6 @@ class ApprovalActivities:
                 "this approval is not recorded yet", type="NotRecorded", category=ApplicationErrorCategory.BENIGN
             )
         return state_of(approval)
-
-    def _build_request(self, ask: ApprovalRequest) -> ApprovalRequested:
-        rules, at = self._risks().rules_of(ask.risk), self._now()
-        return ApprovalRequested(
-            approval_id=ask.approval_id,
-            kind=ask.kind,
-            risk=cast("Risk", ask.risk),
-            title=ask.title[:MOST_TITLE],
-            agent_id=ask.agent_id,
-            owner=ask.owner,
-            content_hash=ask.content_hash,
-            payload_hash=ask.payload_hash,
-            workflow_id=ask.workflow_id,
-            root_id=ask.root_id,
-            requested_by=ask.key_id,
-            project_id=ask.project_id,
-            session_id=ask.session_id,
-            turn=ask.turn,
-            schema_hash=ask.schema_hash,
-            rules=rules,
-            **passing.deadlines(rules, at),
-            **Cause(ask.key_id, ask.because, at, tenant_of(ask.owner)).fields(),
-        )
 
     @activity.defn(name="read_decision", no_thread_cancel_exception=True)
     def read_decision(self, approval_id: str) -> ApprovalDecision | None:
@@ -252,15 +228,7 @@ class ApprovalActivities:
         true = verified_notification(notice, await to_thread(self._ledger.read, stream))
         if true is None:
             raise Forbidden(f"{notice.type}: the ledger has no such event")
-        return await self._deliver(self._webhooks, true)
-
-    async def _deliver(self, webhooks: Webhooks, notice: WebhookNotification) -> str:
-        payload = {"type": notice.type, "timestamp": _utc(notice.at), "data": notice.data}
-        try:
-            return await webhooks.deliver(notice.notice_id, json.dumps(payload, separators=(",", ":")))
-        except DeliveryFailed as failed:
-            delay = min(timedelta(seconds=failed.retry_after), _LONGEST_DELAY) if failed.retry_after else None
-            raise ApplicationError(str(failed), type="DeliveryFailed", next_retry_delay=delay) from failed
+        return await deliver(self._webhooks, true)
 
 
 def _refusal(done: ApprovalOutcome) -> ApprovalRefusal | None:
@@ -269,10 +237,6 @@ def _refusal(done: ApprovalOutcome) -> ApprovalRefusal | None:
         return None
     details = {name: str(value) for name, value in refusal.details.items()}
     return ApprovalRefusal(type(refusal).__name__, refusal.message, details)
-
-
-def _utc(at: datetime) -> str:
-    return at.isoformat().replace("+00:00", "Z")
 
 
 def _cause(approval: Approval, by: str, because: str, at: datetime) -> Cause:

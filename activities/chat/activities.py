@@ -1,14 +1,22 @@
 """Record the facts of a chat: sessions opened and ended, turns that failed."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
 from datetime import datetime
 from functools import reduce
 
 from temporalio import activity
 
+from activities.chat.messages import (
+    Ancestor,
+    EndSessionRequest,
+    KnownTurn,
+    OpenSessionRequest,
+    SessionHead,
+    TurnFailure,
+)
+from activities.chat.turn_events import turn_started_event
 from domain.chat import policy, sessions, turns
-from domain.chat.events import FailureCode, ForkOrigin, SessionOpened, SessionSummarised, TurnFailed, TurnStarted
+from domain.chat.events import ForkOrigin, SessionOpened, SessionSummarised, TurnFailed
 from domain.chat.forks import inherited_count
 from domain.errors import VersionConflict
 from domain.events import Cause, Event
@@ -18,98 +26,6 @@ from domain.tenant_ids import tenant_of
 
 _MOST_SUMMARIES = 1_000
 """Limit on the summaries of a session that are searched for the one a fork starts from."""
-
-
-@dataclass(frozen=True)
-class OpenSessionRequest:
-    """The request to open a session."""
-
-    session_id: str
-    agent_id: str
-    key_id: str
-    workflow_id: str
-    because: str
-    user_id: str | None = None
-    project_id: str | None = None
-
-
-@dataclass(frozen=True)
-class KnownTurn:
-    """An earlier turn, with the fields that answer a repeat of its message."""
-
-    turn: int
-    message_id: str
-    completed: bool
-    visits: int = 1
-    running: bool = False
-    reply_hash: str | None = None
-    model: str | None = None
-    prompt_tokens: int = 0
-    completion_tokens: int = 0
-    cost: str = "0"
-    code: str | None = None
-    error: str | None = None
-    finish: str = "stop"
-
-
-@dataclass(frozen=True)
-class Ancestor:
-    """The turns up to `upto` that a fork inherits from another session."""
-
-    session_id: str
-    upto: int
-
-
-@dataclass(frozen=True)
-class SessionHead:
-    """The current state of a session in the ledger. Prompts contain the turns from `first` on, and the summary.
-
-    `lineage` names the sessions that hold the first turns of a fork.
-    """
-
-    agent_id: str
-    key_id: str
-    ended: bool
-    turn: int
-    first: int
-    summary_hash: str | None
-    recent: list[KnownTurn]
-    model_queue: str
-    project_id: str | None = None
-    lineage: list[Ancestor] = field(default_factory=list)
-
-
-@dataclass(frozen=True)
-class TurnRef:
-    """One turn of a session and the message it answers."""
-
-    session_id: str
-    turn: int
-    message_id: str
-    message_hash: str
-    agent_id: str
-    agent_version: int
-    key_id: str
-    because: str
-
-
-@dataclass(frozen=True)
-class TurnFailure:
-    """A turn that failed, and why. `visit` is the attempt that failed, from 1."""
-
-    turn: TurnRef
-    code: FailureCode
-    message: str
-    visit: int = 1
-
-
-@dataclass(frozen=True)
-class EndSessionRequest:
-    """The request to end a session."""
-
-    session_id: str
-    key_id: str
-    because: str
 
 
 class ChatActivities:
@@ -212,7 +128,9 @@ class ChatActivities:
     def _refuse_revoked(self, stream: str, turn: turns.Turn) -> None:
         r"""Tell apart the uses of this append's idempotency key: a repeat, a reservation, or a revocation.
 
-        Raises:\n    Revoked: the turn was revoked.\n    VersionConflict: another append came first.
+        Raises:
+            Revoked: the turn was revoked.
+            VersionConflict: another append came first.
         """
         if turns.load_turn(self._ledger.read(stream)).version == turn.version:
             raise Revoked
@@ -226,20 +144,6 @@ class ChatActivities:
         cause = Cause(ending.key_id, ending.because, self._now(), tenant_of(ending.session_id))
         if events := sessions.end_session(session, ending.session_id, cause):
             self._ledger.append(Change(stream, session.version, events), key=f"end:{ending.session_id}")
-
-
-def turn_started_event(ref: TurnRef, *, model: str, cause: Cause) -> TurnStarted:
-    """Build the event that starts a turn."""
-    return TurnStarted(
-        session_id=ref.session_id,
-        turn=ref.turn,
-        message_id=ref.message_id,
-        message_hash=ref.message_hash,
-        agent_id=ref.agent_id,
-        agent_version=ref.agent_version,
-        model=model,
-        **cause.fields(),
-    )
 
 
 def _to_known_turn(turn: turns.Turn) -> KnownTurn:

@@ -7,7 +7,7 @@ from functools import partial
 
 from temporalio import activity
 
-from activities.chat.activities import TurnRef
+from activities.turn_ref import TurnRef
 from domain.chat import turns
 from domain.chat.events import TurnFailed, TurnHeld, TurnResumed
 from domain.chat.turns import Turn

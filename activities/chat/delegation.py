@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 from temporalio import activity
 
-from activities.chat.activities import TurnRef
-from activities.tools.activities import ToolRun
+from activities.tools.messages import ToolRun
+from activities.turn_ref import TurnRef
 from domain.agents.ports import AgentReads
 from domain.chat.steps import decode_tool_reply
 from domain.content import Content, ContentStore

@@ -1,8 +1,9 @@
-"""Messages of the model activities as workflows see them: by ids only."""
+"""Inputs and results of the chat's activities, as workflows see them: by ids only."""
 
 from dataclasses import dataclass, field
 
-from activities.chat.activities import Ancestor, TurnRef
+from activities.turn_ref import TurnRef
+from domain.chat.events import FailureCode
 from domain.message_parts import MessagePart
 
 SLOTS_FULL = "ModelSlotsFull"
@@ -10,6 +11,84 @@ SLOTS_FULL = "ModelSlotsFull"
 
 Only calls with `may_move` get it: a workflow of an older release would take it for the call's failure.
 """
+
+
+@dataclass(frozen=True)
+class OpenSessionRequest:
+    """The request to open a session."""
+
+    session_id: str
+    agent_id: str
+    key_id: str
+    workflow_id: str
+    because: str
+    user_id: str | None = None
+    project_id: str | None = None
+
+
+@dataclass(frozen=True)
+class KnownTurn:
+    """An earlier turn, with the fields that answer a repeat of its message."""
+
+    turn: int
+    message_id: str
+    completed: bool
+    visits: int = 1
+    running: bool = False
+    reply_hash: str | None = None
+    model: str | None = None
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+    cost: str = "0"
+    code: str | None = None
+    error: str | None = None
+    finish: str = "stop"
+
+
+@dataclass(frozen=True)
+class Ancestor:
+    """The turns up to `upto` that a fork inherits from another session."""
+
+    session_id: str
+    upto: int
+
+
+@dataclass(frozen=True)
+class SessionHead:
+    """The current state of a session in the ledger. Prompts contain the turns from `first` on, and the summary.
+
+    `lineage` names the sessions that hold the first turns of a fork.
+    """
+
+    agent_id: str
+    key_id: str
+    ended: bool
+    turn: int
+    first: int
+    summary_hash: str | None
+    recent: list[KnownTurn]
+    model_queue: str
+    project_id: str | None = None
+    lineage: list[Ancestor] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class TurnFailure:
+    """A turn that failed, and why. `visit` is the attempt that failed, from 1."""
+
+    turn: TurnRef
+    code: FailureCode
+    message: str
+    visit: int = 1
+
+
+@dataclass(frozen=True)
+class EndSessionRequest:
+    """The request to end a session."""
+
+    session_id: str
+    key_id: str
+    because: str
 
 
 @dataclass(frozen=True)

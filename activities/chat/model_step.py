@@ -1,53 +1,40 @@
 """One step of a turn: one model call, whose reply is an answer or leads to another step."""
 
 import asyncio
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import datetime
 from decimal import Decimal
-from typing import Any
 
 from temporalio import activity
-from temporalio.exceptions import ApplicationError
 
-from activities.chat.activities import TurnRef, turn_started_event
 from activities.chat.history import ChatHistory
 from activities.chat.messages import StepRequest, StepResult
 from activities.chat.prompt import PromptBuilder
-from activities.chat.reply import ParsedReply, ReplyConstraints, extract_json, parse_reply
+from activities.chat.reply import extract_json, parse_reply
 from activities.chat.reply_store import ReplyTextStore
+from activities.chat.step_context import StepContext
 from activities.chat.tool_offers import ToolOffers
+from activities.chat.turn_events import reply_events, turn_started_event
 from activities.costs.bookkeeping import CostLedger
 from activities.costs.call_request import CallRequest
 from activities.costs.joint_append import NO_JOINT_APPEND, Companion, JointAppend
 from activities.costs.model_call import ModelCalls
+from activities.failures import permanent_failure
 from activities.heartbeat import send_heartbeats
+from activities.turn_ref import TurnRef
 from domain.agents.definition import AgentDefinition
 from domain.chat import policy, turns
-from domain.chat.events import RequestedTool, TurnAnswered, TurnProposed, TurnStepped
 from domain.chat.finish import empty_answer_reason
 from domain.chat.model_port import Message, ModelReply, ModelRequest
 from domain.chat.policy import PromptMaterial
 from domain.content import Content, ContentStore, content_hash
 from domain.costs.aggregate import SettledReply
 from domain.errors import NotFound
-from domain.events import Cause, Event
+from domain.events import Cause
 from domain.ids import call_id, root_of
 from domain.revocations import attempt_intent
 from domain.tenant_ids import tenant_of
-
-
-@dataclass(frozen=True, slots=True)
-class _StepContext:
-    """All that is known before the model is called."""
-
-    thought: StepRequest
-    call_id: str
-    model: str
-    definition: AgentDefinition
-    wanted: ReplyConstraints
-    window: int
-    max_answer: int
 
 
 class ModelStepActivities:
@@ -101,15 +88,15 @@ class ModelStepActivities:
 
         settled = await self._calls.complete(prepare)
         if settled.reply_hash == _EMPTY_HASH:
-            raise ApplicationError(empty_answer_reason(settled.finish), type="UPSTREAM_ERROR", non_retryable=True)
+            raise permanent_failure("UPSTREAM_ERROR", empty_answer_reason(settled.finish))
         return await self._answer(asking, settled, recalled[0])
 
-    async def _prepare_step(self, thought: StepRequest) -> _StepContext:
+    async def _prepare_step(self, thought: StepRequest) -> StepContext:
         ref = thought.turn
         definition = await self._definition(ref)
         model = definition.model or self._default_model
         window = await self._calls.window(model)
-        return _StepContext(
+        return StepContext(
             thought=thought,
             call_id=call_id(attempt_intent(ref.message_id, thought.visit), thought.step),
             model=model,
@@ -126,7 +113,7 @@ class ModelStepActivities:
         known = self._memory.cached_definition(*place)
         return known if known is not None else await asyncio.to_thread(self._memory.definition, *place)
 
-    def _build_call(self, asking: _StepContext, message: str, prompts: Iterator[tuple[Message, ...]]) -> CallRequest:
+    def _build_call(self, asking: StepContext, message: str, prompts: Iterator[tuple[Message, ...]]) -> CallRequest:
         thought, wanted = asking.thought, asking.wanted
         said = Content(root_of(thought.turn.session_id), message) if thought.parts else None
         ref = replace(thought.turn, message_hash=said.hash) if said else thought.turn
@@ -134,7 +121,11 @@ class ModelStepActivities:
         begin = turn_started_event(ref, model=asking.model, cause=self._cause(ref))
 
         def answer_events(reply: ModelReply) -> Companion:
-            return Companion(stream, lambda known: self._turn_events(asking, reply, known))
+            usage = reply.usage
+            price = self._books.price(
+                asking.model, usage.prompt_tokens, usage.completion_tokens, usage.cached_prompt_tokens
+            )
+            return Companion(stream, lambda known: reply_events(asking, reply, known, price.cost, self._cause(ref)))
 
         return CallRequest(
             call_id=asking.call_id,
@@ -162,33 +153,7 @@ class ModelStepActivities:
             budget_usd=Decimal(thought.budget_usd) if thought.budget_usd is not None else None,
         )
 
-    def _turn_events(self, asking: _StepContext, reply: ModelReply, known: Sequence[Event]) -> list[Event]:
-        """Decide the reply's event of the turn: a step, an answer, or one that is held; none for an empty reply."""
-        if not reply.text:
-            return []
-        usage, thought = reply.usage, asking.thought
-        priced = self._books.price(
-            asking.model, usage.prompt_tokens, usage.completion_tokens, usage.cached_prompt_tokens
-        )
-        fields = {
-            "session_id": thought.turn.session_id,
-            "turn": thought.turn.turn,
-            "message_id": thought.turn.message_id,
-            "reply_hash": content_hash(reply.text),
-            "prompt_tokens": usage.prompt_tokens,
-            "completion_tokens": usage.completion_tokens,
-            "cost": priced.cost,
-            **self._cause(thought.turn).fields(),
-        }
-        turn, model = turns.load_turn(known), reply.model or asking.model
-        meant = parse_reply(reply.text, reply.finish, asking.wanted, asking.call_id)
-        if not meant.is_answer:
-            return turns.step(turn, TurnStepped(step=thought.step, tools=_requested_tools(meant), **fields))
-        if thought.is_held:
-            return turns.propose(turn, TurnProposed(finish=reply.finish, model=model, **fields))
-        return turns.answer(turn, TurnAnswered(finish=reply.finish, model=model, **fields))
-
-    async def _answer(self, asking: _StepContext, settled: SettledReply, recall: PromptMaterial) -> StepResult:
+    async def _answer(self, asking: StepContext, settled: SettledReply, recall: PromptMaterial) -> StepResult:
         thought, ref = asking.thought, asking.thought.turn
         room = policy.remaining_room(
             recall, answered=settled.completion_tokens, window=asking.window, max_answer=asking.max_answer
@@ -210,7 +175,7 @@ class ModelStepActivities:
             self._memory.remember_answer(ref.session_id, ref.turn, ref.message_hash, settled.reply_hash)
         return answer
 
-    def _parse_reply(self, asking: _StepContext, answer: StepResult) -> StepResult:
+    def _parse_reply(self, asking: StepContext, answer: StepResult) -> StepResult:
         """Parse the recorded reply, which an earlier attempt may have settled."""
         readings = ReplyTextStore(self._content, root_of(asking.thought.turn.session_id))
         text = self._content.get(readings.owner, [answer.reply_hash]).get(answer.reply_hash)
@@ -219,7 +184,7 @@ class ModelStepActivities:
         meant = parse_reply(text, answer.finish, asking.wanted, asking.call_id)
         return replace(
             answer,
-            schema=readings.schema(_edit_schema(asking)),
+            schema=readings.schema(asking.edit_schema()),
             tool_calls=readings.tool_calls(meant),
             problem=readings.problem(meant),
             named=list(meant.named),
@@ -229,26 +194,11 @@ class ModelStepActivities:
         return Cause(ref.key_id, ref.because, self._now(), tenant_of(ref.session_id))
 
 
-def _edit_schema(asking: _StepContext) -> Mapping[str, Any] | None:
-    """Return the JSON Schema for a person's edit of the held answer; None if any text is valid or nothing is held."""
-    shape = asking.wanted.shape
-    if not asking.thought.is_held or shape is None or shape.takes_text:
-        return None
-    return shape.schema(asking.wanted.options)
-
-
 def _ever_shorter(recall: PromptMaterial) -> Iterator[tuple[Message, ...]]:
     remembered: PromptMaterial | None = recall
     while remembered is not None:
         yield policy.build_prompt(remembered)
         remembered = policy.with_fewer_turns(remembered)
-
-
-def _requested_tools(meant: ParsedReply) -> tuple[RequestedTool, ...]:
-    return tuple(
-        RequestedTool(tool_call_id=asked.tool_call_id, name=asked.request.name[:80], is_valid=asked.problem is None)
-        for asked in meant.asks
-    )
 
 
 _EMPTY_HASH = content_hash("")

@@ -5,13 +5,13 @@ from collections.abc import Callable
 from datetime import datetime
 
 from temporalio import activity
-from temporalio.exceptions import ApplicationError
 
 from activities.chat.history import ChatHistory
 from activities.chat.messages import Summary, SummaryRequest
 from activities.costs.call_request import CallRequest
 from activities.costs.joint_append import Companion
 from activities.costs.model_call import ModelCalls
+from activities.failures import permanent_failure
 from activities.heartbeat import send_heartbeats
 from domain.chat import policy, sessions
 from domain.chat.model_port import Message, ModelReply, ModelRequest
@@ -56,7 +56,7 @@ class SummaryActivities:
 
             settled = await self._calls.complete(prepare)
         if settled.reply_hash == content_hash(""):
-            raise ApplicationError("the model gave an empty summary", type="UPSTREAM_ERROR", non_retryable=True)
+            raise permanent_failure("UPSTREAM_ERROR", "the model gave an empty summary")
         return Summary(wanted.upto, settled.reply_hash)
 
     def _build_call(self, wanted: SummaryRequest, model: str, window: int, prompt: tuple[Message, ...]) -> CallRequest:

@@ -5,17 +5,17 @@ the other.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 
 from activities.costs.joint_append import NO_JOINT_APPEND, Companion, JointAppend, JointChanges, with_gate
+from activities.costs.reservation import Reservation, cut_event, failed_event, settled_event
 from activities.costs.run_budget import RunBudgets
 from domain.chat import policy
-from domain.chat.model_port import ModelFailure, ModelReply
-from domain.content import Content, content_hash
+from domain.chat.model_port import ModelFailure, ModelReply, Usage
+from domain.content import Content
 from domain.costs import aggregate
 from domain.costs.aggregate import Call, CallIntent, SettledReply
-from domain.costs.events import CallCut, CallFailed, CallSettled
+from domain.costs.events import CallCut, CallFailed
 from domain.costs.ports import Price, Prices
 from domain.errors import OverBudget, UpstreamFailed, VersionConflict
 from domain.events import Cause, Event
@@ -23,21 +23,6 @@ from domain.ids import root_of
 from domain.ledger import Change, Ledger, retry_on_conflict
 from domain.revocations import Revoked, attempt_key
 from domain.tenant_ids import DEFAULT, tenant_of
-
-
-@dataclass(frozen=True, slots=True)
-class Reservation:
-    """An attempt that may be made now, and the streams as they were when it was reserved."""
-
-    intent: CallIntent
-    attempt: int
-    call_events: tuple[Event, ...]
-    companion_events: tuple[Event, ...]
-
-    @property
-    def request_id(self) -> str:
-        """The call's id as sent to the provider."""
-        return f"{self.intent.call_id}.{self.attempt}"
 
 
 class CostLedger:
@@ -80,7 +65,7 @@ class CostLedger:
             Revoked: the call is the first of work that was revoked.
             UpstreamFailed: the limit of failed attempts, or of all attempts, is reached.
         """
-        cause = _cause(intent, because, self._now())
+        cause = self._cause(intent, because)
         stream = aggregate.stream(intent.call_id)
 
         def write(called: list[Event], known: list[Event], *, fresh: bool) -> Reservation | SettledReply:
@@ -142,25 +127,7 @@ class CostLedger:
     ) -> SettledReply:
         """Record the reply, store its text, and return the settled reply: this one, unless another came first."""
         intent = reservation.intent
-        usage = reply.usage
-        priced = self.price(intent.model, usage.prompt_tokens, usage.completion_tokens, usage.cached_prompt_tokens)
-        settled = CallSettled(
-            call_id=intent.call_id,
-            attempt=reservation.attempt,
-            model=reply.model or intent.model,
-            prompt_tokens=usage.prompt_tokens,
-            completion_tokens=usage.completion_tokens,
-            cached_prompt_tokens=usage.cached_prompt_tokens,
-            estimated=usage.estimated,
-            cost=priced.cost,
-            price_version=priced.price_version,
-            price_known=priced.known,
-            provider_call_id=reply.provider_call_id,
-            reply_hash=content_hash(reply.text),
-            finish=reply.finish,
-            stands=True,
-            **_cause(intent, because, self._now()).fields(),
-        )
+        settled = settled_event(reservation, reply, self._price_of(intent, reply.usage), self._cause(intent, because))
         text = Content(root_of(intent.session_id), reply.text)
         call = self._end(reservation, lambda call: aggregate.end(call, settled), companion, text, beside)
         if call.reply is None:
@@ -169,45 +136,19 @@ class CostLedger:
 
     def fail(self, reservation: Reservation, failure: ModelFailure, because: str) -> Call:
         """Record an attempt without a whole answer as failed, cut, or unknown."""
-        cause = _cause(reservation.intent, because, self._now())
+        intent, usage = reservation.intent, failure.usage
         if failure.charge == "none":
-            ended: CallFailed | CallCut = CallFailed(
-                call_id=reservation.intent.call_id,
-                attempt=reservation.attempt,
-                error=failure.kind,
-                refused=failure.refused_part,
-                **cause.fields(),
-            )
-        elif failure.charge == "partial" and failure.usage is not None:
-            ended = self._cut(reservation, failure, cause)
+            ended: CallFailed | CallCut = failed_event(reservation, failure, self._cause(intent, because))
+        elif failure.charge == "partial" and usage is not None:
+            price = self._price_of(intent, usage)
+            ended = cut_event(reservation, failure, usage, price, self._cause(intent, because))
         else:
             return self.lose(reservation, failure.kind, because, failed=True)
         return self._end(reservation, lambda call: aggregate.end(call, ended))
 
-    def _cut(self, reservation: Reservation, failure: ModelFailure, cause: Cause) -> CallCut:
-        usage = failure.usage
-        if usage is None:
-            raise ValueError("a cut answer's usage is counted")
-        model = reservation.intent.model
-        priced = self.price(model, usage.prompt_tokens, usage.completion_tokens, usage.cached_prompt_tokens)
-        return CallCut(
-            call_id=reservation.intent.call_id,
-            attempt=reservation.attempt,
-            prompt_tokens=usage.prompt_tokens,
-            completion_tokens=usage.completion_tokens,
-            estimated=usage.estimated,
-            cost=priced.cost,
-            price_version=priced.price_version,
-            price_known=priced.known,
-            provider_call_id=failure.provider_call_id,
-            error=failure.kind,
-            refused=failure.refused_part,
-            **cause.fields(),
-        )
-
     def lose(self, reservation: Reservation, error: str, because: str, *, failed: bool = False) -> Call:
         """Record an attempt as unknown: the provider may charge for it. `failed`: the attempt itself failed."""
-        cause = _cause(reservation.intent, because, self._now())
+        cause = self._cause(reservation.intent, because)
         attempt = reservation.attempt
         return self._end(reservation, lambda call: aggregate.lose(call, attempt, error, cause, failed=failed))
 
@@ -270,6 +211,8 @@ class CostLedger:
         except VersionConflict:
             return self._budgets.retry(intent, with_gate(beside, again), shared=beside is not NO_JOINT_APPEND)
 
+    def _price_of(self, intent: CallIntent, usage: Usage) -> Price:
+        return self.price(intent.model, usage.prompt_tokens, usage.completion_tokens, usage.cached_prompt_tokens)
 
-def _cause(intent: CallIntent, because: str, at: datetime) -> Cause:
-    return Cause(intent.key_id, because, at, tenant_of(intent.session_id))
+    def _cause(self, intent: CallIntent, because: str) -> Cause:
+        return Cause(intent.key_id, because, self._now(), tenant_of(intent.session_id))

@@ -1,13 +1,17 @@
 """The request for a model call, and the normalization of its reply."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime
 from decimal import Decimal
 
-from activities.chat.activities import TurnRef
 from activities.costs.joint_append import NO_JOINT_APPEND, Companion, JointAppend
+from activities.turn_ref import TurnRef
+from domain.chat import policy
 from domain.chat.model_port import Message, ModelFailure, ModelReply, ModelRequest, Refusable, ToolRequest
 from domain.chat.steps import encode_tool_reply
+from domain.costs.aggregate import CallIntent
+from domain.costs.ports import Price
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +33,31 @@ class CallRequest:
     is_first: bool = True
     budget_usd: Decimal | None = None
     beside: JointAppend = NO_JOINT_APPEND
+
+    def intent(
+        self, messages: Sequence[Message], *, price: Callable[[str, int, int], Price], deadline: datetime
+    ) -> CallIntent:
+        """Return what is reserved for the call with this prompt: its worst case, priced by model and tokens."""
+        request = self.request
+        bound = policy.prompt_bound(messages, request.tools, request.reply_schema)
+        worst = price(request.model, bound, request.max_tokens)
+        return CallIntent(
+            call_id=self.call_id,
+            kind="chat",
+            model=request.model,
+            worst_case=worst.cost,
+            price_version=worst.price_version,
+            prompt_tokens_bound=bound,
+            max_tokens=request.max_tokens,
+            deadline=deadline,
+            agent_id=self.ref.agent_id,
+            session_id=self.ref.session_id,
+            workflow_id=self.workflow_id,
+            key_id=self.ref.key_id,
+            project_id=self.project_id,
+            root_id=self.workflow_id if self.budget_usd is not None else None,
+            budget_usd=self.budget_usd,
+        )
 
 
 def without_part(ask: CallRequest, refused: Refusable) -> CallRequest | None:

@@ -12,13 +12,14 @@ import structlog
 from temporalio import activity
 
 from activities.costs import model_errors as failures
-from activities.costs.bookkeeping import CostLedger, Reservation
+from activities.costs.bookkeeping import CostLedger
 from activities.costs.call_request import CallRequest, clean_reply, refused_part, without_part
 from activities.costs.refusals import Refusals
+from activities.costs.reservation import Reservation
 from activities.durable_write import write_durably
 from domain.chat import policy
-from domain.chat.model_port import Message, Model, ModelFailure, ModelReply, Usage
-from domain.costs.aggregate import Call, CallIntent, SettledReply
+from domain.chat.model_port import Message, Model, ModelFailure, ModelReply
+from domain.costs.aggregate import Call, SettledReply
 from domain.errors import TooLarge
 
 NO_TIMEOUTS: Mapping[str, timedelta] = MappingProxyType({})
@@ -91,7 +92,7 @@ class ModelCalls:
             return await write_durably(settle, self._log)
         except Exception as fault:  # a reply was paid for: whatever keeps it from the ledger is a failure of this call
             self._log.exception("a reply cannot be recorded", call_id=ask.call_id, attempt=reserved.attempt)
-            raise unusable_reply(reply.usage, reply.provider_call_id) from fault
+            raise failures.unusable_reply(reply.usage, reply.provider_call_id) from fault
 
     async def _record_failure(self, reserved: Reservation, ask: CallRequest, failure: ModelFailure) -> Call:
         """Record an attempt's failure; if that cannot be recorded, record the attempt as unknown.
@@ -170,7 +171,8 @@ class ModelCalls:
         untried: bool = False,
         most_failures: int = policy.MOST_ATTEMPTS,
     ) -> Reservation | SettledReply:
-        intent, because = self._intent(ask, messages), ask.ref.because
+        deadline = self._now() + self._longest(ask.request.model) + timedelta(seconds=_MARGIN_S)
+        intent, because = ask.intent(messages, price=self._books.price, deadline=deadline), ask.ref.because
         return self._books.reserve(
             intent, ask.begun, because, untried=untried, beside=ask.beside, most_failures=most_failures
         )
@@ -191,7 +193,7 @@ class ModelCalls:
             raise
         except Exception as fault:  # called and perhaps charged: any other error is a failure of this call
             self._log.exception("a call failed unexpectedly", call_id=ask.call_id, attempt=reserved.attempt)
-            raise unusable_reply(None, None) from fault
+            raise failures.unusable_reply(None, None) from fault
 
     async def _record_cancelled(self, reserved: Reservation, ask: CallRequest) -> None:
         """Record that the attempt was cancelled. No error of this may hide the cancellation."""
@@ -199,27 +201,6 @@ class ModelCalls:
             await write_durably(partial(self._books.lose, reserved, "cancelled", ask.ref.because), self._log)
         except Exception:  # noqa: BLE001  (it stays open until it is overdue)
             self._log.exception("an attempt stays open", call_id=ask.call_id, attempt=reserved.attempt)
-
-    def _intent(self, ask: CallRequest, messages: tuple[Message, ...]) -> CallIntent:
-        bound = policy.prompt_bound(messages, ask.request.tools, ask.request.reply_schema)
-        worst = self._books.price(ask.request.model, bound, ask.request.max_tokens)
-        return CallIntent(
-            call_id=ask.call_id,
-            kind="chat",
-            model=ask.request.model,
-            worst_case=worst.cost,
-            price_version=worst.price_version,
-            prompt_tokens_bound=bound,
-            max_tokens=ask.request.max_tokens,
-            deadline=self._now() + self._longest(ask.request.model) + timedelta(seconds=_MARGIN_S),
-            agent_id=ask.ref.agent_id,
-            session_id=ask.ref.session_id,
-            workflow_id=ask.workflow_id,
-            key_id=ask.ref.key_id,
-            project_id=ask.project_id,
-            root_id=ask.workflow_id if ask.budget_usd is not None else None,
-            budget_usd=ask.budget_usd,
-        )
 
     def _longest(self, model: str) -> timedelta:
         return self._timeouts.get(model, self._timeout)
@@ -230,18 +211,6 @@ class ModelCalls:
             return await self._model.window(model)
         except ModelFailure as failure:
             raise failures.model_failure_error(failure, final=False) from None
-
-
-def unusable_reply(usage: Usage | None, provider_call_id: str | None) -> ModelFailure:
-    """Return the failure of a call whose reply cannot be stored, with a message that reveals no internals."""
-    return ModelFailure(
-        "unreadable",
-        "the reply could not be kept",
-        charge="possible" if usage is None else "partial",
-        permanent=False,
-        usage=usage,
-        provider_call_id=provider_call_id,
-    )
 
 
 def _discard_piece(_: str) -> None:

@@ -5,7 +5,7 @@ from datetime import timedelta
 from temporalio.exceptions import ApplicationError
 
 from domain.chat.events import FailureCode
-from domain.chat.model_port import FailureKind, ModelFailure
+from domain.chat.model_port import FailureKind, ModelFailure, Usage
 from domain.errors import (
     Conflict,
     DomainError,
@@ -68,4 +68,16 @@ def model_failure_error(failure: ModelFailure, *, final: bool) -> ApplicationErr
     delay = timedelta(seconds=min(failure.retry_after, LONGEST_WAIT_S)) if failure.retry_after is not None else None
     return ApplicationError(
         _SENTENCES[failure.kind], type=code, non_retryable=final or failure.permanent, next_retry_delay=delay
+    )
+
+
+def unusable_reply(usage: Usage | None, provider_call_id: str | None) -> ModelFailure:
+    """Return the failure of a call whose reply cannot be stored, with a message that reveals no internals."""
+    return ModelFailure(
+        "unreadable",
+        "the reply could not be kept",
+        charge="possible" if usage is None else "partial",
+        permanent=False,
+        usage=usage,
+        provider_call_id=provider_call_id,
     )

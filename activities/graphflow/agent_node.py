@@ -14,12 +14,13 @@ from temporalio import activity
 from activities.chat.messages import StepRequest, StepResult
 from activities.chat.model_step import ModelStepActivities
 from activities.costs.joint_append import JointAppend, JointChanges
+from activities.failures import permanent_failure
 from activities.graphflow import attempts as spots
 from activities.graphflow.context import GraphParts
 from activities.graphflow.execution_stream import RunAppend, RunDecision
 from activities.graphflow.messages import AgentNodeResult, AttemptEnd, AttemptStart, NodeAttempt
 from activities.graphflow.node_end import item_end
-from activities.graphflow.node_input import NodeInput, permanent_failure
+from activities.graphflow.node_input import NodeInput
 from activities.graphflow.outputs import answer_outcome
 from activities.graphflow.plans import WorkflowPlan
 from activities.heartbeat import send_heartbeats

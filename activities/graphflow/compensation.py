@@ -5,8 +5,8 @@ from collections.abc import Iterator
 from activities.graphflow import attempts as spots
 from activities.graphflow.execution_stream import RunStreams
 from activities.graphflow.messages import NodeAttempt, RunRequest, request_of
-from activities.graphflow.node_input import child_id
 from activities.graphflow.plans import WorkflowPlan, WorkflowPlans
+from activities.graphflow.work_ids import child_id
 from domain.graphflow.definition.model import MapNode
 from domain.graphflow.execution import aggregate as runs
 from domain.graphflow.execution.aggregate import WorkflowRun

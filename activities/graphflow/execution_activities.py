@@ -1,43 +1,30 @@
 """Starts, reopens and ends workflow executions."""
 
 from asyncio import to_thread
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable
 from datetime import datetime
-from decimal import Decimal
 from typing import Any, cast
 
 from temporalio import activity
 
 from activities.graphflow.context import GraphParts
+from activities.graphflow.execution_start import RunStartDecider
 from activities.graphflow.execution_stream import RunChanges
-from activities.graphflow.expression_data import expression_scope, with_defaults
+from activities.graphflow.expression_data import expression_scope
 from activities.graphflow.final_state import has_output, nodes_to_compensate, state_of
 from activities.graphflow.messages import EndRunRequest, RunControlRequest, RunEnd, RunRequest, RunStart
-from activities.graphflow.outputs import schema_problem
 from activities.graphflow.plans import WorkflowPlan
 from activities.graphflow.stored_texts import json_text
-from domain.agents.names import ALI
 from domain.agents.tools import canonical
 from domain.content import Content
 from domain.errors import Conflict, Invalid, NotFound
 from domain.events import Cause
 from domain.graphflow.execution import aggregate as runs
 from domain.graphflow.execution.aggregate import WorkflowRun
-from domain.graphflow.execution.events import (
-    EndStatus,
-    PinnedAgent,
-    PinnedWorkflow,
-    PlannedNode,
-    RunEnded,
-    RunPaused,
-    RunReopened,
-    RunResumed,
-    RunStarted,
-)
+from domain.graphflow.execution.events import EndStatus, RunEnded, RunPaused, RunReopened, RunResumed
 from domain.graphflow.expressions.templates import fill
-from domain.graphflow.validation.context import MOST_NESTED, names_in
+from domain.graphflow.validation.context import names_in
 from domain.revocations import Revoked
-from domain.swarm.plans import PLANS
 from domain.swarm.ports import AgentDirectory
 from domain.tenant_ids import tenant_of
 from domain.tools.ports import Toolbox
@@ -65,7 +52,7 @@ class RunActivities:
     ) -> None:
         self._values = parts.values
         self._undoing = parts.undoing
-        self._agents = agents
+        self._starts = RunStartDecider(agents, parts.plans, parts.values, now)
         self._toolbox = toolbox
         self._now = now
         self._journal = parts.journal
@@ -178,19 +165,8 @@ class RunActivities:
         return self._plans.plan(tenant_of(asked.execution_id), asked.workflow_id, asked.version)
 
     def _begin(self, asked: RunRequest, plan: WorkflowPlan, no_tools: list[str]) -> RunStart:
-        cause = Cause(asked.key_id, asked.because, self._now(), tenant_of(asked.execution_id))
-
         def decide(run: WorkflowRun) -> RunChanges:
-            if run.started:
-                return [], []
-            started, problem = self._start_event(asked, plan, cause, no_tools)
-            if problem is None:
-                return [started], []
-            code, reason = problem
-            refused = RunEnded(
-                execution_id=asked.execution_id, status="failed", code=code, reason=reason, **cause.fields()
-            )
-            return [started, refused], []
+            return [] if run.started else self._starts.events(asked, plan, no_tools), []
 
         run = self._journal.write(asked.execution_id, decide, key=START_KEY)
         if run.started is None:
@@ -202,55 +178,6 @@ class RunActivities:
             code=ended.code or "ENDED" if ended else None,
             reason=ended.reason if ended else None,
         )
-
-    def _start_event(
-        self, asked: RunRequest, plan: WorkflowPlan, cause: Cause, no_tools: list[str]
-    ) -> tuple[RunStarted, tuple[str, str] | None]:
-        """Build the event that starts a run; the second value is the reason it cannot run, if any."""
-        named = names_in(plan.definition)
-        wanted = {*named.agents, *([ALI] if named.modes else [])}
-        tenant_id = tenant_of(asked.execution_id)
-        agents = self._agents.find_deployed(tenant_id, sorted(wanted)) if wanted else {}
-        newest = {name: self._plans.newest(tenant_id, name) for name, version in named.workflows if version is None}
-        started = RunStarted(
-            execution_id=asked.execution_id,
-            workflow_id=asked.workflow_id,
-            version=asked.version,
-            name=plan.definition.name,
-            key_id=asked.key_id,
-            input_hash=asked.input_hash,
-            root_id=asked.root,
-            nodes=tuple(PlannedNode(id=node.id, type=node.type) for node in plan.definition.nodes),
-            agents=tuple(
-                PinnedAgent(name=name, agent_id=agent.agent_id, version=agent.agent_version, hold=agent.hold)
-                for name, agent in sorted(agents.items())
-            ),
-            workflows=tuple(
-                PinnedWorkflow(workflow_id=name, version=version) for name, version in sorted(newest.items()) if version
-            ),
-            context_hash=asked.context_hash,
-            project_id=asked.project_id,
-            parent_id=asked.parent_id,
-            budget_usd=Decimal(asked.budget_usd) if asked.budget_usd else None,
-            **cause.fields(),
-        )
-        problems = [*self._problems(asked, plan, named.agents - agents.keys())]
-        problems += [("TOOL_UNKNOWN", f"there is no tool {name} here") for name in no_tools]
-        return started, problems[0] if problems else None
-
-    def _problems(self, asked: RunRequest, plan: WorkflowPlan, no_agents: Collection[str]) -> Iterator[tuple[str, str]]:
-        given = with_defaults(plan.definition.input, self._values.get_one(asked.execution_id, asked.input_hash))
-        if problem := schema_problem(plan.definition.input, given):
-            yield "INPUT_INVALID", f"the input: {problem}"
-        if asked.depth > MOST_NESTED:
-            yield "TOO_DEEP", f"workflows stand inside each other more than {MOST_NESTED} deep"
-        for name in sorted(no_agents):
-            yield "AGENT_UNKNOWN", f"there is no agent {name}, or it is not deployed"
-        for name in sorted({name for name, _ in names_in(plan.definition).workflows}):
-            if (why := self._plans.start_problem(tenant_of(asked.execution_id), name)) is not None:
-                yield "WORKFLOW_UNKNOWN", why
-        for mode in sorted(names_in(plan.definition).modes - PLANS.keys()):
-            yield "MODE_UNKNOWN", f"there is no swarm mode {mode}"
 
     def _end_event(self, plan: WorkflowPlan, run: WorkflowRun, ending: EndRunRequest) -> tuple[RunEnded, list[Content]]:
         asked = ending.asked

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from activities.graphflow.node_input import permanent_failure
+from activities.failures import permanent_failure
 from activities.graphflow.plans import WorkflowPlan
 from domain.graphflow.execution.aggregate import WorkflowRun
 from domain.graphflow.execution.schedule_state import NodeIteration, RunOutcome, ScheduleState

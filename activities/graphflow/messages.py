@@ -5,10 +5,10 @@ from datetime import datetime
 from typing import Any
 
 from activities.approvals.messages import ApprovalDecision, ApprovalRequest
-from activities.chat.activities import TurnRef
 from activities.chat.messages import StepResult
-from activities.swarm.activities import SwarmRunRequest
-from activities.tools.activities import ToolRun
+from activities.swarm.messages import SwarmRunRequest
+from activities.tools.messages import ToolRun
+from activities.turn_ref import TurnRef
 from domain.graphflow.execution.events import RunStarted
 
 

@@ -5,15 +5,15 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from temporalio.exceptions import ApplicationError
-
 from activities.approvals.messages import ApprovalRequest
-from activities.chat.activities import TurnRef
+from activities.failures import permanent_failure
 from activities.graphflow.messages import AttemptStart, NodeAttempt
 from activities.graphflow.plans import WorkflowPlan, shape_name
 from activities.graphflow.stored_texts import json_text
-from activities.swarm.activities import SwarmMember, SwarmRunRequest
-from activities.tools.activities import ToolRun
+from activities.graphflow.work_ids import child_id, session_of, swarm_id, work_intent
+from activities.swarm.messages import SwarmMember, SwarmRunRequest
+from activities.tools.messages import ToolRun
+from activities.turn_ref import TurnRef
 from domain.agents.names import ALI
 from domain.content import Content
 from domain.graphflow.definition.node_types import (
@@ -28,13 +28,12 @@ from domain.graphflow.definition.node_types import (
 from domain.graphflow.execution.events import PinnedAgent, RunStarted
 from domain.graphflow.expressions.cel import evaluate
 from domain.graphflow.expressions.templates import Placeholder, fill, render, split_template
-from domain.ids import derived_hex, derived_id, nested_session_id
-from domain.tenant_ids import run_id, tenant_of
+from domain.ids import derived_hex, derived_id
+from domain.tenant_ids import tenant_of
 from domain.tools.spec import ToolSpec
 
 ROUNDS = 2
 """Rounds of a swarm, if the node names none."""
-"""The coordinator of a swarm, if the node names none."""
 TOOL_CALLER = "workflow"
 """The agent id that calls of tool nodes are recorded under."""
 
@@ -130,7 +129,7 @@ class NodeInputBuilder:
         about = {"title": render(work.title, self.data), "workflow": self.plan.definition.name, "node": spot.node}
         payload = self._json(about)
         ask = ApprovalRequest(
-            approval_id=f"approval_{derived_hex(*self._intent('approval', spot.attempt))}",
+            approval_id=f"approval_{derived_hex(*work_intent(spot, 'approval', spot.attempt))}",
             kind="request",
             risk=work.risk,
             title=_title_without_values(work.title),
@@ -170,8 +169,7 @@ class NodeInputBuilder:
 
     def _swarm(self, work: SwarmWork) -> NodeInput:
         asked = self.spot.asked
-        unique = derived_hex(*self._intent("swarm", self.spot.attempt))
-        task_id = run_id("task", tenant_of(asked.execution_id), unique)
+        task_id = swarm_id(self.spot)
         text = Content(task_id, render(work.task, self.data))
         pins = {pin.name: pin for pin in self.started.agents}
         coordinator = pins.get(work.coordinator or ALI, pins[work.agents[0]])
@@ -210,13 +208,11 @@ class NodeInputBuilder:
         return NodeInput(AttemptStart("workflow", run=child), (text, context), child_id=execution_id)
 
     def _turn(self, message_hash: str, pin: PinnedAgent | None) -> TurnRef:
-        """Return a turn in a session of the run: one session for each node, item and compensation."""
         spot, asked = self.spot, self.spot.asked
-        name = spot.node if spot.item is None else f"{spot.node}.{spot.visit}.{spot.item}"
         return TurnRef(
-            session_id=nested_session_id(asked.execution_id, f"{name}.undo.{spot.visit}" if spot.undo else name),
+            session_id=session_of(spot),
             turn=spot.visit if spot.item is None and not spot.undo else 1,
-            message_id=derived_id(*self._intent("graph")),
+            message_id=derived_id(*work_intent(spot, "graph")),
             message_hash=message_hash,
             agent_id=pin.agent_id if pin else TOOL_CALLER,
             agent_version=pin.version if pin else 1,
@@ -227,29 +223,11 @@ class NodeInputBuilder:
     def _pin(self, name: str) -> PinnedAgent:
         return next(pin for pin in self.started.agents if pin.name == name)
 
-    def _intent(self, *more: object) -> tuple[object, ...]:
-        """Return the parts of a derived id; ids of work in flight depend on them, so they stay."""
-        spot = self.spot
-        item = "" if spot.item is None else spot.item
-        return ("graphflow", spot.asked.execution_id, spot.node, spot.visit, item, spot.undo, *more)
-
     def _text(self, text: str) -> Content:
         return Content(self.spot.asked.execution_id, text)
 
     def _json(self, value: Any) -> Content:
         return self._text(json_text(value))
-
-
-def child_id(execution_id: str, node: str, visit: int, item: int | None, attempt: int) -> str:
-    """Return the execution id of an attempt at a workflow node, or at an item of a map."""
-    at = "" if item is None else item
-    unique = derived_hex("graphflow", execution_id, node, visit, at, False, "run", attempt)
-    return run_id("exec", tenant_of(execution_id), unique)
-
-
-def permanent_failure(code: str, message: str) -> ApplicationError:
-    """Return an error that would recur with every attempt."""
-    return ApplicationError(message, type=code, non_retryable=True)
 
 
 def _swarm_member(pin: PinnedAgent) -> SwarmMember:

@@ -5,8 +5,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from temporalio.exceptions import ApplicationError
-
+from activities.failures import permanent_failure
 from activities.graphflow import attempts as spots
 from activities.graphflow.execution_stream import RunStreams
 from activities.graphflow.expression_data import Values, expression_scope
@@ -75,7 +74,7 @@ class AttemptStartDecider:
         try:
             return NodeInputBuilder(spot, plan, run.start_event, self.data(plan, run, spot), spec).build(work)
         except BadExpression as error:
-            raise ApplicationError(error.reason, type=FAILED_EXPRESSION, non_retryable=True) from None
+            raise permanent_failure(FAILED_EXPRESSION, error.reason) from None
 
     def start_event(self, spot: NodeAttempt, made: NodeInput) -> NodeBegun:
         """Build the event that starts the attempt."""

@@ -9,8 +9,10 @@ from temporalio import activity
 from temporalio.client import Client, WorkflowExecutionStatus
 from temporalio.service import RPCError, RPCStatusCode
 
-from activities.chat.activities import ChatActivities, TurnFailure, TurnRef
+from activities.chat.activities import ChatActivities
+from activities.chat.messages import TurnFailure
 from activities.costs.bookkeeping import CostLedger
+from activities.turn_ref import TurnRef
 from domain.chat.ports import ChatReads
 from domain.chat.views import TurnRow
 from domain.costs.policy import OVERDUE

@@ -1,97 +1,31 @@
 """Record the facts of a swarm: requested, held, ended."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
 from datetime import datetime
-from decimal import Decimal
 
 from temporalio import activity
 
+from activities.swarm.messages import (
+    EndSwarmRequest,
+    HeldSwarmResult,
+    SwarmResultParts,
+    SwarmRunRequest,
+    SwarmSettings,
+)
+from activities.swarm.request import record_request
 from domain.content import Content, ContentStore
 from domain.errors import NotFound, VersionConflict
 from domain.events import Cause, Event
 from domain.ledger import Change, Ledger, retry_on_conflict
 from domain.message_parts import MessagePart, compose, hashes
-from domain.revocations import Revoked
 from domain.swarm import aggregate
-from domain.swarm.events import EndStatus, PinnedSwarmAgent, SwarmEnded, SwarmHeld, SwarmRequested
+from domain.swarm.events import SwarmEnded, SwarmHeld
 from domain.swarm.ports import SwarmView
-from domain.swarm.task import Mode
 from domain.swarm.views import contributions
 from domain.tenant_ids import tenant_of
 
 MOST_RESULT = 400_000
 """Limit, in characters, on a result composed of several texts."""
-
-
-@dataclass(frozen=True)
-class SwarmMember:
-    """An agent in the version that the swarm pins; `hold` is the risk level at which its answers need an approval."""
-
-    agent_id: str
-    agent_version: int
-    hold: str | None = None
-
-
-@dataclass(frozen=True)
-class SwarmRunRequest:
-    """The request for a swarm, by ids. `deadline` is a time in ISO 8601, `budget_usd` exact text."""
-
-    task_id: str
-    mode: Mode
-    members: list[SwarmMember]
-    coordinator: SwarmMember
-    key_id: str
-    because: str
-    task_hash: str
-    rounds: int
-    require_approval: bool = False
-    context_hash: str | None = None
-    deadline: str | None = None
-    budget_usd: str | None = None
-    project_id: str | None = None
-
-
-@dataclass(frozen=True)
-class SwarmSettings:
-    """The worker's settings that a swarm's workflow needs."""
-
-    model_queue: str
-
-
-@dataclass(frozen=True)
-class SwarmResultParts:
-    """The parts of a swarm's result."""
-
-    task_id: str
-    result: list[MessagePart]
-
-
-@dataclass(frozen=True)
-class HeldSwarmResult:
-    """A result that waits for an approval."""
-
-    asked: SwarmRunRequest
-    approval_id: str
-    result_hash: str
-    seen: int = 1
-
-
-@dataclass(frozen=True)
-class EndSwarmRequest:
-    """The end of a swarm, and its result. `partial`: the result holds only what was completed.
-
-    `seen` is the number of the swarm's events the workflow knows of; 0 when it does not know if the request is
-    recorded.
-    """
-
-    asked: SwarmRunRequest
-    status: EndStatus
-    result: list[MessagePart] = field(default_factory=list)
-    partial: bool = False
-    code: str | None = None
-    reason: str | None = None
-    seen: int = 0
 
 
 class SwarmActivities:
@@ -216,46 +150,3 @@ class SwarmActivities:
 
     def _cause(self, asked: SwarmRunRequest) -> Cause:
         return Cause(asked.key_id, asked.because, self._now(), tenant_of(asked.task_id))
-
-
-def seconds_left(asked: SwarmRunRequest, now: datetime) -> float | None:
-    """Return the seconds until the deadline, 0 if it has passed; None without one."""
-    if asked.deadline is None:
-        return None
-    return max(0.0, (datetime.fromisoformat(asked.deadline) - now).total_seconds())
-
-
-def record_request(ledger: Ledger, asked: SwarmRunRequest, at: datetime) -> None:
-    """Record the request for a swarm once, whoever comes first.
-
-    Raises:
-        Revoked: the request was revoked.
-    """
-    stream = aggregate.stream(asked.task_id)
-    change = Change(stream, 0, [request_event(asked, at)])
-    if ledger.append(change, key=aggregate.request_key(asked.task_id)) is None and not ledger.read(stream):
-        raise Revoked
-
-
-def request_event(asked: SwarmRunRequest, at: datetime) -> SwarmRequested:
-    """Build the event of the request."""
-    return SwarmRequested(
-        task_id=asked.task_id,
-        mode=asked.mode,
-        members=tuple(_agent(member) for member in asked.members),
-        coordinator=_agent(asked.coordinator),
-        key_id=asked.key_id,
-        task_hash=asked.task_hash,
-        rounds=asked.rounds,
-        require_approval=asked.require_approval,
-        context_hash=asked.context_hash,
-        deadline=datetime.fromisoformat(asked.deadline) if asked.deadline else None,
-        budget_usd=Decimal(asked.budget_usd) if asked.budget_usd else None,
-        project_id=asked.project_id,
-        **Cause(asked.key_id, asked.because, at, tenant_of(asked.task_id)).fields(),
-    )
-
-
-def _agent(seated: SwarmMember) -> PinnedSwarmAgent:
-    values = {"agent_id": seated.agent_id, "agent_version": seated.agent_version, "hold": seated.hold}
-    return PinnedSwarmAgent.model_validate(values)

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from functools import partial, reduce
 from typing import Any, cast
@@ -11,9 +11,9 @@ from uuid import uuid4
 import structlog
 from temporalio import activity
 
-from activities.chat.activities import TurnRef
 from activities.durable_write import write_durably
 from activities.heartbeat import send_heartbeats
+from activities.tools.messages import CloseToolRequest, ToolCallResult, ToolRun
 from domain.chat.steps import decode_tool_reply
 from domain.content import Content, ContentStore, content_hash
 from domain.errors import NotFound, Unavailable, VersionConflict
@@ -29,48 +29,6 @@ from domain.tools.ports import Tool, Toolbox, ToolContext, ToolFailed
 from domain.tools.spec import ToolSpec
 
 _LONGEST_NAME = 64
-
-
-@dataclass(frozen=True)
-class ToolRun:
-    """A tool call that a model requested: number `index` (from 0) of the reply `reply_hash` of a turn's step.
-
-    `arguments_hash` names arguments (JSON) that replace the model's: those that a person approved.
-    """
-
-    turn: TurnRef
-    workflow_id: str
-    tool_call_id: str
-    name: str
-    step: int
-    reply_hash: str
-    index: int
-    project_id: str | None = None
-    arguments_hash: str | None = None
-
-
-@dataclass(frozen=True)
-class CloseToolRequest:
-    """The end of a call that the workflow itself carried out, or that was not approved.
-
-    `outcome` is `ok`, `error` or `refused`; the result is `result_hash`, a text that is there, or else `text` followed
-    by the texts `added` (hashes).
-    """
-
-    run: ToolRun
-    outcome: str
-    text: str = ""
-    result_hash: str | None = None
-    added: list[str] = field(default_factory=list)
-    sources: list[str] = field(default_factory=list)
-
-
-@dataclass(frozen=True)
-class ToolCallResult:
-    """The end of a call (`ok`, `error`, `refused` or `unknown`), and the result that the model receives."""
-
-    outcome: str
-    result_hash: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,10 +15,11 @@ from adapters.genai_prices import known_context_window
 from adapters.openai.bounds import name_from
 from adapters.openai.client import ProviderClient
 from adapters.openai.error_body import error_object
-from adapters.openai.errors import NOTHING_MORE, Extras, failure, of_status, of_transport
+from adapters.openai.errors import failure, of_status, of_transport
+from adapters.openai.failure_kind import NOTHING_MORE, Extras
 from adapters.openai.parameters import REFUSALS, Adaptation, Adaptations, adapt, refused_parameter, request_body
+from adapters.openai.partial_answer import PartialAnswer
 from adapters.openai.response_body import body_of, fault_of, receive
-from adapters.openai.stream import PartialAnswer
 from domain.chat.model_port import ModelFailure, ModelReply, ModelRequest
 
 PROBE_SECONDS = 2.0

@@ -6,7 +6,8 @@ from collections.abc import AsyncIterator
 import httpx2
 
 from adapters.openai.errors import of_transport
-from adapters.openai.stream import PartialAnswer, ResponseReader
+from adapters.openai.partial_answer import PartialAnswer
+from adapters.openai.stream import ResponseReader
 from domain.chat.model_port import ModelFailure
 
 LAST_WORD_SECONDS = 5.0  # of silence after the finish reason, while usage and [DONE] may come

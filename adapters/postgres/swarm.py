@@ -1,4 +1,4 @@
-"""Queries of swarms, and of agents that can take part in them."""
+"""Queries of swarms."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import fields
@@ -7,18 +7,10 @@ from decimal import Decimal
 from typing import Any
 
 from adapters.postgres.ledger.pool import Database
-from domain.swarm.events import PinnedSwarmAgent
 from domain.swarm.members import seat_of_session
 from domain.swarm.ports import MemberUsage, SwarmFilter, SwarmPage, SwarmView
 from domain.swarm.views import SeatRow, SwarmRow
 
-_DEPLOYED = """
-    SELECT DISTINCT ON (wanted.name) wanted.name, a.id, a.deployed_version, v.definition ->> 'approval'
-    FROM unnest(%s::text[]) AS wanted (name)
-    JOIN agents AS a ON a.tenant_id IN (%s, '*') AND (a.id = wanted.name OR a.aliases @> ARRAY[wanted.name])
-    JOIN agent_versions AS v ON v.tenant_id = a.tenant_id AND v.agent_id = a.id AND v.version = a.deployed_version
-    WHERE a.status = 'active' ORDER BY wanted.name, a.id <> wanted.name, a.tenant_id = '*', a.id
-"""
 _SWARM_COLUMNS = ", ".join(field.name for field in fields(SwarmRow))
 _SEAT_COLUMNS = ", ".join(field.name for field in fields(SeatRow))
 _SWARM = f"SELECT {_SWARM_COLUMNS} FROM swarms WHERE task_id = %s"  # noqa: S608  (column names)
@@ -38,14 +30,10 @@ _UNENDED = f"""
 
 
 class PostgresSwarms:
-    """`domain.swarm.ports.AgentDirectory` and `SwarmReads` on the views; costs are read from the cost ledger's view."""
+    """`domain.swarm.ports.SwarmReads` on the views; costs are read from the cost ledger's view."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
-
-    def find_deployed(self, tenant_id: str, names: Iterable[str]) -> Mapping[str, PinnedSwarmAgent]:
-        rows = self._rows(_DEPLOYED, list(names), tenant_id)
-        return {name: _to_agent(*values) for name, *values in rows}
 
     def swarm(self, task_id: str) -> SwarmView | None:
         seen = self._load_swarms([SwarmRow(*row) for row in self._rows(_SWARM, task_id)])
@@ -80,11 +68,6 @@ class PostgresSwarms:
     def _rows(self, statement: str, *values: object) -> list[tuple[Any, ...]]:
         with self._database.connection() as connection:
             return connection.execute(statement.encode(), values, prepare=True, binary=True).fetchall()
-
-
-def _to_agent(agent_id: str, version: int, approval: str | None) -> PinnedSwarmAgent:
-    hold = None if approval in {None, "none"} else approval
-    return PinnedSwarmAgent.model_validate({"agent_id": agent_id, "agent_version": version, "hold": hold})
 
 
 def _costs_by_member(rows: Iterable[tuple[str, int, Decimal]]) -> dict[str, dict[str, MemberUsage]]:

@@ -9,22 +9,20 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Response
 from fastapi import Query as Parameter
 
-from api.ali.answers import AliAnswer, AnswerPresenter, from_chat_result, from_recorded_turn
+from api.ali.answers import AliAnswer, AnswerPresenter
 from api.ali.schemas import AliTask, CoordinationStatus, Query, QueryAnswer, QueryContext, TaskContext
-from api.ali.service import AliService, Requester, TeamChoice, TeamRequest
+from api.ali.service import AliService
+from api.ali.team_service import TeamChoice, TeamChooser, TeamRequest
 from api.chat.accepted_work import AcceptedWork
-from api.chat.errors import failure_of_turn
 from api.chat.schemas import SessionId
-from api.chat.service import ChatService
+from api.chat.structured_answers import Requester
 from api.http.dependencies import CurrentRequest, IdempotencyKey, fresh, joins_on_repeat, requires
 from api.http.request_context import RequestContext
 from api.http.schemas import MAX_INT
 from api.swarm.schemas import hashes_of, status
 from api.swarm.service import SwarmService, SwarmSubmission
-from domain.agents.names import ALI
-from domain.chat.ports import ChatReads
 from domain.content import ContentStore
-from domain.errors import Invalid, NotFound, Unavailable
+from domain.errors import Invalid
 from domain.swarm.ports import SwarmView
 from domain.tenant_ids import unqualified
 
@@ -36,10 +34,9 @@ class AliDependencies:
     """The dependencies of Ali's routes."""
 
     ali: AliService
+    teams: TeamChooser
     answers: AnswerPresenter
-    conversations: ChatService
     swarms: SwarmService
-    chats: ChatReads
     content: ContentStore
     now: Callable[[], datetime]
 
@@ -55,7 +52,14 @@ def router(parts: AliDependencies) -> APIRouter:
     )
     async def query(body: Query, request: CurrentRequest, key: IdempotencyKey, response: Response) -> QueryAnswer:
         """Asks Ali: returns the answer, the sources read for it, and suggested actions. 202 if it takes too long."""
-        heard = await _ask(parts, body, _requester(body.context, request, key))
+        asker, timeout_s = _requester(body.context, request, key), body.timeout_s if body.wait else 0
+        heard = await parts.ali.ask(
+            body.query,
+            _extra_context(body.context),
+            asker,
+            session_id=body.context.session_id,
+            timeout_s=timeout_s,
+        )
         if heard.status in {"running", "awaiting_approval"}:
             response.status_code = 202
             response.headers["location"] = f"{routes.prefix}/query/{unqualified(heard.session_id)}"
@@ -64,7 +68,7 @@ def router(parts: AliDependencies) -> APIRouter:
     @routes.get("/query/{session_id}", dependencies=[requires("read"), fresh("chat")])
     async def get_answer(session_id: SessionId, request: CurrentRequest, turn: _Turn = None) -> QueryAnswer:
         """Returns an answer of Ali in the caller's tenant, or its state."""
-        return await _present(parts, await _read_answer(parts, session_id, turn), request)
+        return await _present(parts, await parts.ali.read(session_id, turn), request)
 
     @routes.post(
         "/coordinate",
@@ -81,7 +85,7 @@ def router(parts: AliDependencies) -> APIRouter:
         if body.deadline is not None and body.deadline <= parts.now():
             raise Invalid("deadline: is in the past", field="deadline", reason="is in the past")
         asker = _requester(body.context, request, key)
-        choice = await parts.ali.choose(
+        choice = await parts.teams.choose(
             TeamRequest(body.task, body.max_agents, body.mode, _extra_context(body.context)), asker
         )
         seen = await parts.swarms.coordinate(_swarm_submission(body, choice, asker))
@@ -100,44 +104,6 @@ def _requester(context: QueryContext | TaskContext, request: RequestContext, key
 def _extra_context(context: QueryContext | TaskContext) -> dict[str, Any]:
     """Return the keys of the context that are passed on to Ali."""
     return context.model_dump(mode="json", exclude={"user_id", "session_id", "project_id"})
-
-
-async def _ask(parts: AliDependencies, body: Query, asker: Requester) -> AliAnswer:
-    """Ask the question and return its state after its time limit. A failed turn is raised.
-
-    Raises:
-        UpstreamFailed, TooLarge, OverBudget, Unavailable, Conflict: the turn failed for this reason.
-    """
-    session_id, timeout_s = body.context.session_id, body.timeout_s if body.wait else 0
-    outcome = await parts.ali.ask(
-        body.query, _extra_context(body.context), asker, session_id=session_id, timeout_s=timeout_s
-    )
-    said = outcome.said
-    if said is None:
-        return AliAnswer(outcome.session_id)
-    if said.status == "failed":
-        raise failure_of_turn(outcome, said)
-    wanted = [said.reply_hash] if said.status == "completed" and said.reply_hash else []
-    texts = await asyncio.to_thread(parts.content.get, outcome.session_id, wanted) if wanted else {}
-    return from_chat_result(outcome, said, texts.get(said.reply_hash or ""))
-
-
-async def _read_answer(parts: AliDependencies, session_id: str, turn: int | None) -> AliAnswer:
-    """Return the state of a turn; without a number that of the newest, which may not have begun yet."""
-    session = await asyncio.to_thread(parts.chats.session, session_id)
-    if session is not None and session.agent_id != ALI:
-        raise NotFound("there is no such session with Ali")
-    standing = await parts.conversations.read_state(session_id)
-    if session is None and standing.is_open is None:
-        raise Unavailable("it cannot be determined now whether the session exists")
-    number = turn or (session.turns if session else 0)
-    spoken = await asyncio.to_thread(parts.chats.turns, session_id, skip=number - 1, limit=1) if number else []
-    newest = from_recorded_turn(spoken[0]) if session and spoken else None
-    if turn is None and standing.pending and (newest is None or newest.status != "awaiting_approval"):
-        return AliAnswer(session_id, newest.turn if newest and newest.status == "running" else None)
-    if newest is None:
-        raise NotFound("there is no such session with Ali, or no such turn in it")
-    return newest
 
 
 async def _present(parts: AliDependencies, heard: AliAnswer, request: RequestContext) -> QueryAnswer:

@@ -2,13 +2,11 @@
 
 import asyncio
 from dataclasses import dataclass, replace
-from datetime import timedelta
 from functools import partial
 from typing import get_args
 
-from activities.chat.activities import EndSessionRequest
-from api.http.dependencies import Positions
-from api.http.handover import WorkHandover
+from activities.chat.messages import EndSessionRequest
+from api.runs.context import RunContext
 from domain.agents.definition import ApprovalRisk
 from domain.chat.forks import ENDED_STATUSES
 from domain.chat.ports import Admission, AdmittedSession, ChatReads
@@ -70,19 +68,12 @@ class ChatService:
         runs: ChatClient,
         admission: Admission,
         reads: ChatReads,
-        positions: Positions,
-        *,
-        handover: WorkHandover,
-        call_timeout: timedelta,
-        pause: timedelta,
+        context: RunContext,
     ) -> None:
         self._runs = runs
         self._admission = admission
         self._reads = reads
-        self._positions = positions
-        self._handover = handover
-        self._call_timeout_s = call_timeout.total_seconds()
-        self._pause_s = pause.total_seconds()
+        self._context = context
 
     async def send(self, utterance: Utterance, *, timeout_s: float) -> ChatOutcome:
         """Send a message and wait `timeout_s` seconds at most for its result; 0 waits only until it is stored.
@@ -95,7 +86,7 @@ class ChatService:
         session_id = qualified(utterance.tenant_id, utterance.session_id or _new_session(utterance.key))
         message = Content(session_id, utterance.message)
         door = await self._admit(utterance, message)
-        key = await self._handover.usable_key(utterance.key)
+        key = await self._context.handover.usable_key(utterance.key)
         say = await self._build_message(replace(utterance, key=key), session_id, message.hash, door)
         told = partial(self._send, utterance, session_id, timeout_s=timeout_s, is_known=door.session.version > 0)
         said = await self._current_result(session_id, say, await told(say))
@@ -140,7 +131,7 @@ class ChatService:
         try:
             return await asyncio.to_thread(admitted)
         except NotFound:
-            await self._positions.wait("agents")
+            await self._context.positions.wait("agents")
             return await asyncio.to_thread(admitted)
 
     async def _build_message(
@@ -177,7 +168,7 @@ class ChatService:
         if said is not None and said.status != "awaiting_approval":
             return said
         try:
-            await self._positions.wait("chat")
+            await self._context.positions.wait("chat")
             row = await asyncio.to_thread(self._reads.turn_of, session_id, say.message_id)
         except Unavailable:
             return said
@@ -194,12 +185,12 @@ class ChatService:
             because=say.because,
             user_id=utterance.user_id,
             project_id=utterance.project_id,
-            call_timeout_s=self._call_timeout_s,
-            pause_s=self._pause_s,
+            call_timeout_s=self._context.call_timeout_s,
+            pause_s=self._context.pause_s,
         )
         work = RevocableWork(first_attempt_key(say.message_id, say.visit), utterance.key)
         saying = self._runs.send_message(start, say, timeout_s=timeout_s, is_known=is_known)
-        return await self._handover.confirm(
+        return await self._context.handover.confirm(
             saying, work, by=say.key_id, because=say.because, tenant_id=utterance.tenant_id
         )
 

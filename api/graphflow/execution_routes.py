@@ -20,7 +20,8 @@ from api.graphflow.execution_responses import (
     to_execution_status,
     to_execution_summary,
 )
-from api.graphflow.execution_service import ExecutionLocator, ExecutionService, ExecutionSubmission, Verb
+from api.graphflow.execution_service import ExecutionLocator, ExecutionService, Verb
+from api.graphflow.execution_submission import ExecutionSubmission
 from api.graphflow.paths import PREFIX, RUN_ID, WorkflowId
 from api.http.caller import Caller
 from api.http.dependencies import (

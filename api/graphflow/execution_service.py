@@ -1,24 +1,18 @@
 """Execution service: starts, reads and controls executions, and delivers events to them."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
-from decimal import Decimal
-from functools import partial
+from dataclasses import dataclass, replace
 from typing import Any, Literal
-
-import orjson
 
 from activities.graphflow.execution_activities import START_KEY, reopen_key
 from activities.graphflow.execution_stream import append_key
 from activities.graphflow.messages import RunControlRequest, RunRequest, RunStart, request_of
-from api.graphflow.execution_input import require_valid_input
 from api.graphflow.execution_responses import ExecutionRef, to_ref
-from api.http.dependencies import Positions
-from api.http.handover import WorkHandover
-from domain.content import Content, ContentStore
+from api.graphflow.execution_submission import ExecutionSubmission, SubmissionStore, initial_view, store_json
+from api.runs.context import RunContext
+from api.runs.run_access import RunAccess, RunKind
 from domain.errors import Conflict, Invalid, NotFound, Unavailable
 from domain.events import Cause
 from domain.graphflow.catalogue.commands import WorkflowCommands
@@ -28,9 +22,8 @@ from domain.graphflow.execution.events import RunReopened
 from domain.graphflow.execution.ports import ExecutionView, RunReads
 from domain.graphflow.execution.views import ExecutionRow
 from domain.ids import derived_hex, random_id
-from domain.ledger import Ledger
 from domain.revocations import RevocableWork
-from domain.tenant_ids import run_id, tenant_of
+from domain.tenant_ids import tenant_of
 from workflows.graphflow.client import ExecutionClient
 from workflows.graphflow.messages import ExecutionEvent, GraphStart
 
@@ -38,22 +31,6 @@ _ATTEMPTS = 20
 _PAUSE_S = 0.1
 
 Verb = Literal["pause", "resume", "cancel"]
-
-
-@dataclass(frozen=True, slots=True)
-class ExecutionSubmission:
-    """An execution that a caller requests. `key` is the scoped idempotency key, if any."""
-
-    workflow_id: str
-    input: Mapping[str, Any]
-    key_id: str
-    tenant_id: str
-    request_id: str
-    context: Mapping[str, Any] = field(default_factory=dict)
-    project_id: str | None = None
-    version: int | None = None
-    budget_usd: Decimal | None = None
-    key: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,30 +59,19 @@ class ExecutionService:
 
     def __init__(
         self,
-        runs: ExecutionClient,
+        client: ExecutionClient,
         reads: RunReads,
         commands: WorkflowCommands,
         recording: ExecutionRecorder,
-        *,
-        ledger: Ledger,
-        content: ContentStore,
-        positions: Positions,
-        handover: WorkHandover,
-        now: Callable[[], datetime],
-        call_timeout: timedelta,
-        pause: timedelta,
+        context: RunContext,
     ) -> None:
-        self._runs = runs
+        self._client = client
         self._reads = reads
-        self._commands = commands
         self._recording = recording
-        self._ledger = ledger
-        self._content = content
-        self._positions = positions
-        self._handover = handover
-        self._now = now
-        self._call_timeout_s = call_timeout.total_seconds()
-        self._pause_s = pause.total_seconds()
+        self._context = context
+        self._submissions = SubmissionStore(commands, recording.definition, context.content)
+        kind = RunKind("execution", "executions", reads.run, client.read_input, initial_view)
+        self._runs = RunAccess(kind, context)
 
     async def execute(self, order: ExecutionSubmission) -> ExecutionRef:
         """Start an execution; the same idempotency key joins the one that was started first.
@@ -116,13 +82,13 @@ class ExecutionService:
             Invalid: the input does not follow the workflow's schema.
             Unavailable: Temporal or the database cannot be reached; nothing was accepted, and nothing will be done.
         """
-        key = await self._handover.usable_key(order.key)
-        asked, name = await asyncio.to_thread(self._store_request, replace(order, key=key))
+        key = await self._context.handover.usable_key(order.key)
+        asked, name = await asyncio.to_thread(self._submissions.store, replace(order, key=key))
         work = RevocableWork(append_key(asked.execution_id, START_KEY), order.key)
-        if not await self._start(GraphStart(asked, self._call_timeout_s, self._pause_s), name, work):
-            place = ExecutionLocator(asked.workflow_id, asked.execution_id, order.tenant_id)
-            return await self._read_ref(place, ExecutionView(_initial_row(asked, self._now()), ()))
-        row = _initial_row(asked, self._now())
+        initial = self._runs.initial_view(asked)
+        if not await self._start(asked, name, work):
+            return to_ref((await self._runs.read_newest_state(asked.execution_id, otherwise=initial)).row)
+        row = initial.row
         try:
             begun = await self._recording.begun(asked)
         except Unavailable:  # the workflow has started, and records the start itself
@@ -130,17 +96,13 @@ class ExecutionService:
         return to_ref(replace(row, status="running" if begun.code is None else "failed", nodes=["begun"]))
 
     async def read(self, place: ExecutionLocator) -> ExecutionView:
-        """A run as its view has it, or as it was asked for while the view has nothing yet.
+        """Return a run as its view has it, or as it was requested while the view has nothing yet.
 
         Raises:
             NotFound: there is none in this tenant.
         """
-        seen = await asyncio.to_thread(self._reads.run, place.execution_id)
-        if seen is None and tenant_of(place.execution_id) != place.tenant_id:
-            raise NotFound("there is no such execution")
-        if seen is None:
-            seen = ExecutionView(_initial_row(await self._runs.read_input(place.execution_id), self._now()), ())
-        if (seen.row.tenant_id, seen.row.workflow_id) != (place.tenant_id, place.workflow_id):
+        seen = await self._runs.read(place.execution_id, tenant_id=place.tenant_id)
+        if seen.row.workflow_id != place.workflow_id:
             raise NotFound("there is no such execution")
         return seen
 
@@ -163,15 +125,14 @@ class ExecutionService:
             Conflict: it is over.
         """
         seen = await self.read(place)
-        if seen.row.ended_at is not None:
-            if request.verb == "cancel" and seen.row.status == "cancelled":
-                return to_ref(seen.row)
-            raise Conflict(f"this execution is over: {seen.row.status}", status=seen.row.status)
-        await self._runs.send_request(place.execution_id, request)
-        return await self._read_ref(place, seen)
+        if request.verb == "cancel" and seen.row.status == "cancelled":
+            return to_ref(seen.row)
+        self._runs.refuse_ended(seen)
+        await self._client.send_request(place.execution_id, request)
+        return to_ref((await self._runs.read_newest_state(place.execution_id, otherwise=seen)).row)
 
     async def deliver_event(self, place: ExecutionLocator, name: str, payload: Any, key: str | None) -> str:
-        """Tell it an event, and return the event's id.
+        """Deliver an event to it, and return the event's id.
 
         Raises:
             NotFound: there is none in this tenant.
@@ -179,12 +140,11 @@ class ExecutionService:
             Invalid: no node of it waits for an event of this name.
         """
         seen = await self.read(place)
-        if seen.row.ended_at is not None:
-            raise Conflict(f"this execution is over: {seen.row.status}", status=seen.row.status)
+        self._runs.refuse_ended(seen)
         await asyncio.to_thread(self._refuse_unexpected_event, seen.row, name)
         event_id = f"event_{derived_hex('event', place.execution_id, key)}" if key else random_id("event")
-        payload_hash = await asyncio.to_thread(_store_json, self._content, place.execution_id, payload)
-        await self._runs.send_event(place.execution_id, ExecutionEvent(event_id, name, payload_hash))
+        payload_hash = await asyncio.to_thread(store_json, self._context.content, place.execution_id, payload)
+        await self._client.send_event(place.execution_id, ExecutionEvent(event_id, name, payload_hash))
         return event_id
 
     async def retry(self, place: ExecutionLocator, by: str, because: str) -> ExecutionRef:
@@ -195,35 +155,26 @@ class ExecutionService:
             Conflict: it is not over, it has completed, what it did was undone, or it is a node of another run.
         """
         seen = await self.read(place)
-        request = RunControlRequest("reopen", by, await self._handover.usable_key(because) or because)
+        request = RunControlRequest("reopen", by, await self._context.handover.usable_key(because) or because)
         asked, name = await asyncio.to_thread(self._prepare_retry, place.execution_id, request)
-        start = GraphStart(asked, self._call_timeout_s, self._pause_s, reopen=request)
         work = RevocableWork(append_key(place.execution_id, reopen_key(request)), because)
         for _ in range(_ATTEMPTS):
-            if await self._start(start, name, work):
+            if await self._start(asked, name, work, reopen=request):
                 break
             await asyncio.sleep(_PAUSE_S)  # its end is recorded, but Temporal has not closed the workflow yet
         else:
             raise Unavailable("the execution is still ending", retry_after=1)
         with suppress(Unavailable):  # the workflow records it itself
             await asyncio.to_thread(self._recording.reopened, asked, request)
-        return await self._read_ref(place, seen)
+        return to_ref((await self._runs.read_newest_state(place.execution_id, otherwise=seen)).row)
 
-    async def _start(self, start: GraphStart, name: str, work: RevocableWork) -> bool:
+    async def _start(
+        self, asked: RunRequest, name: str, work: RevocableWork, reopen: RunControlRequest | None = None
+    ) -> bool:
         """Start the workflow; False if it runs already, or is over."""
-        cause = start.reopen.because if start.reopen else start.asked.because
-        starting, tenant_id = self._runs.start(start, name), tenant_of(start.asked.execution_id)
-        by = start.asked.key_id
-        return bool(await self._handover.confirm(starting, work, by=by, because=cause, tenant_id=tenant_id))
-
-    async def _read_ref(self, place: ExecutionLocator, seen: ExecutionView) -> ExecutionRef:
-        """Return the current state, or that of `seen` if it cannot be read: the request was executed in any case."""
-        try:
-            await self._positions.wait("executions")
-            seen = await self.read(place)
-        except Unavailable:
-            pass
-        return to_ref(seen.row)
+        start = GraphStart(asked, self._context.call_timeout_s, self._context.pause_s, reopen=reopen)
+        starting, because = self._client.start(start, name), reopen.because if reopen else asked.because
+        return await self._runs.start(starting, work, run_id=asked.execution_id, by=asked.key_id, because=because)
 
     def _refuse_unexpected_event(self, row: ExecutionRow, name: str) -> None:
         """Refuse an event that no node would ever take."""
@@ -233,35 +184,10 @@ class ExecutionService:
             reason = f"no node of this execution waits for {name}; it waits for {', '.join(names) or 'no event'}"
             raise Invalid(reason, field="name", reason=reason)
 
-    def _store_request(self, order: ExecutionSubmission) -> tuple[RunRequest, str]:
-        """Store the texts of a request; return the request by its ids, and the workflow's name."""
-        workflow = self._commands.load(order.tenant_id, order.workflow_id).workflow
-        if workflow.retired:
-            raise Conflict("the workflow is retired", workflow_id=order.workflow_id)
-        workflow.version(order.version)  # raises if there is no such version
-        version = order.version or len(workflow.versions)
-        definition = self._recording.definition(order.tenant_id, order.workflow_id, version)
-        require_valid_input(definition.input, order.input)
-        unique = derived_hex("execution", order.key) if order.key else None
-        execution_id = run_id("exec", order.tenant_id, unique)
-        store = partial(_store_json, self._content, execution_id)
-        asked = RunRequest(
-            execution_id=execution_id,
-            workflow_id=order.workflow_id,
-            version=version,
-            key_id=order.key_id,
-            because=order.request_id,
-            input_hash=store(order.input),
-            context_hash=store(order.context) if order.context else None,
-            project_id=order.project_id,
-            budget_usd=str(order.budget_usd) if order.budget_usd is not None else None,
-        )
-        return asked, definition.name
-
     def _prepare_retry(self, execution_id: str, request: RunControlRequest) -> tuple[RunRequest, str]:
         """Return the request of an execution that is over and may be resumed, and the workflow's name."""
-        run = runs.load(self._ledger.read(runs.stream(execution_id)))
-        cause = Cause(request.by, request.because, self._now(), tenant_of(execution_id))
+        run = runs.load(self._context.ledger.read(runs.stream(execution_id)))
+        cause = Cause(request.by, request.because, self._context.now(), tenant_of(execution_id))
         runs.reopen(run, RunReopened(execution_id=execution_id, nodes=(), **cause.fields()))
         began = run.start_event
         if began.parent_id is not None:
@@ -269,35 +195,3 @@ class ExecutionService:
                 f"this execution is a node of {began.parent_id}: retry that one", execution_id=began.parent_id
             )
         return request_of(began), began.name
-
-
-def _initial_row(asked: RunRequest, at: datetime) -> ExecutionRow:
-    """Return the row of an execution of which only the request is known: it has no nodes yet."""
-    return ExecutionRow(
-        execution_id=asked.execution_id,
-        tenant_id=tenant_of(asked.execution_id),
-        workflow_id=asked.workflow_id,
-        version=asked.version,
-        name="",
-        status="running",
-        key_id=asked.key_id,
-        project_id=asked.project_id,
-        root_id=asked.root,
-        parent_id=asked.parent_id,
-        input_hash=asked.input_hash,
-        context_hash=asked.context_hash,
-        output_hash=None,
-        budget_usd=Decimal(asked.budget_usd) if asked.budget_usd else None,
-        node=None,
-        code=None,
-        reason=None,
-        nodes=[],
-        held=0,
-        paused=False,
-        started_at=at,
-        ended_at=None,
-    )
-
-
-def _store_json(content: ContentStore, execution_id: str, value: Any) -> str:
-    return content.put(Content(execution_id, orjson.dumps(value).decode()))

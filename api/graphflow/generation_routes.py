@@ -9,9 +9,9 @@ from typing import Annotated, Any, Literal
 from fastapi import APIRouter, Query, Response
 from pydantic import Field
 
-from api.ali.service import Requester
 from api.chat.accepted_work import AcceptedWork
 from api.chat.schemas import ChatUsage, to_usage
+from api.chat.structured_answers import Requester
 from api.graphflow.definition_responses import (
     DefinitionProblem,
     ValidationResult,

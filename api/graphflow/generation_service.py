@@ -3,13 +3,17 @@
 import asyncio
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from functools import partial
 
 from activities.graphflow.validation import problem_details
-from api.ali.service import Requester
-from api.chat.accepted_work import make_retry_error
 from api.chat.errors import failure_of_turn
-from api.chat.service import ChatOutcome, ChatService, Utterance
+from api.chat.service import ChatOutcome, ChatService
+from api.chat.structured_answers import (
+    AnswerLabels,
+    Requester,
+    StructuredAnswer,
+    StructuredAnswers,
+    StructuredQuestion,
+)
 from api.graphflow.definition_service import DefinitionService
 from api.graphflow.generation_context import AllowedNames, NameCatalogue
 from domain.chat.events import TurnAnswered, TurnFailed, TurnProposed, TurnStepped
@@ -18,7 +22,7 @@ from domain.chat.steps import UNUSABLE
 from domain.chat.turns import turn_stream
 from domain.content import Content, ContentStore
 from domain.display_names import fold_name
-from domain.errors import Conflict, Invalid
+from domain.errors import Invalid
 from domain.events import Event
 from domain.graphflow.catalogue.names import name_conflict
 from domain.graphflow.catalogue.ports import WorkflowFilter
@@ -26,9 +30,8 @@ from domain.graphflow.definition.model import Definition
 from domain.graphflow.generation.answer import DESIGN, RequirementTrace, parse_answer
 from domain.graphflow.generation.prompt import generation_prompt, number_requirements
 from domain.graphflow.validation.problems import Problem, Validation
-from domain.ids import derived_id, message_id, random_id
 from domain.ledger import Ledger
-from domain.tenant_ids import qualified, unqualified
+from domain.tenant_ids import unqualified
 from workflows.chat.messages import ChatResult
 
 DESIGNER = "wanda_workflow_orchestrator"
@@ -36,6 +39,7 @@ DESIGNER = "wanda_workflow_orchestrator"
 GENERATION_TIMEOUT_S = 240.0
 """Seconds to wait for a generated workflow, all attempts together."""
 
+_LABELS = AnswerLabels("design", "the generated workflow", "the workflow is still being generated", pause_s=10)
 _MAX_MATCHES = 1_000
 
 
@@ -72,15 +76,12 @@ class WorkflowDesigner:
         content: ContentStore,
         ledger: Ledger,
         naming: NameCatalogue,
-        drawing_s: float = GENERATION_TIMEOUT_S,
+        timeout_s: float = GENERATION_TIMEOUT_S,
     ) -> None:
-        self._conversations = conversations
+        self._answers = StructuredAnswers(conversations, chats, content, _LABELS, timeout_s=timeout_s)
         self._desk = desk
-        self._chats = chats
-        self._content = content
         self._ledger = ledger
         self._naming = naming
-        self._drawing_s = drawing_s
 
     async def design(self, wish: DesignRequest, asker: Requester) -> Design:
         """Generate a workflow. Idempotent by the key.
@@ -93,16 +94,16 @@ class WorkflowDesigner:
             StillWorking: it takes too long or awaits approval; the same key continues it.
             Unavailable: the same without a key; it was cancelled.
         """
-        name = f"session_{derived_id('design', asker.key)}" if asker.key else random_id("session")
-        session_id = qualified(asker.tenant_id, name)
+        session_id = self._answers.session_of(asker)
         await asyncio.to_thread(self._refuse_taken, wish, session_id, asker)
         names = await self._naming.find_names(
             asker.tenant_id, f"{wish.description} {' '.join(wish.requirements)}", len(wish.requirements)
         )
-        utterance = await asyncio.to_thread(self._question, wish, names, session_id, asker)
-        outcome = await self._conversations.send(utterance, timeout_s=self._drawing_s)
-        said, attempts = await self._read_attempts(outcome, asker)
-        text = await asyncio.to_thread(self._text, outcome, said, attempts)
+        answer = await self._answers.ask(_question(wish, names, session_id), session_id, asker)
+        outcome, said = answer.outcome, answer.said
+        attempts = await self._read_attempts(answer)
+        reply = said.reply_hash if said.status == "completed" else None
+        text = await self._answers.read_text(session_id, reply or attempts[-1])
         found = parse_answer(text, names.options)
         if found.definition is None or found.problems or said.status == "failed":
             raise _rejection(found.problems, outcome, len(attempts))
@@ -114,65 +115,45 @@ class WorkflowDesigner:
 
     def _refuse_taken(self, wish: DesignRequest, session_id: str, asker: Requester) -> None:
         """Refuse a name that another workflow has before a model is paid; a repeat may find its own workflow."""
-        if wish.name is None or (asker.key and self._chats.turn_of(session_id, message_id(session_id, asker.key))):
+        if wish.name is None or self._answers.find_turn(session_id, asker):
             return
         found = self._desk.reads.page(WorkflowFilter(asker.tenant_id, "active", wish.name), skip=0, limit=_MAX_MATCHES)
         for seen in found.workflows:
             if fold_name(seen.row.name) == fold_name(wish.name):
                 raise name_conflict(wish.name, seen.row.id)
 
-    async def _read_attempts(self, outcome: ChatOutcome, asker: Requester) -> tuple[ChatResult, list[str]]:
-        """Return the turn's result and the hashes of the model's answers; the last one counts."""
-        said = outcome.said
-        again = partial(make_retry_error, self._conversations, outcome, key=asker.key)
-        if said is None:
-            raise await again(message="the workflow is still being generated", retry_after=10)
-        match said.status:
-            case "awaiting_approval":
-                raise await again(message="the generated workflow awaits approval", retry_after=30)
-            case "rejected":
-                raise Conflict("a person has rejected the generated workflow", approval_id=said.approval_id)
+    async def _read_attempts(self, answer: StructuredAnswer) -> list[str]:
+        """Return the hashes of the model's answers in the turn.
+
+        Raises:
+            UpstreamFailed, TooLarge: there is none.
+        """
+        outcome, said = answer.outcome, answer.said
         events = await asyncio.to_thread(self._ledger.read, turn_stream(outcome.session_id, said.turn))
         attempts = _attempts(events)
-        if said.status == "failed" and not (attempts and _has_given_up(said)):
+        if said.status == "failed" and not attempts:
             raise failure_of_turn(outcome, said)
-        return said, attempts
+        return attempts
 
-    def _text(self, outcome: ChatOutcome, said: ChatResult, attempts: Sequence[str]) -> str:
-        wanted = said.reply_hash if said.status == "completed" and said.reply_hash else attempts[-1]
-        texts = self._content.get(outcome.session_id, [wanted])
-        if wanted not in texts:
-            raise Conflict("the text of the generated workflow was erased")
-        return texts[wanted]
 
-    def _question(self, wish: DesignRequest, names: AllowedNames, session_id: str, asker: Requester) -> Utterance:
-        """Return the turn that generates the workflow, its texts stored."""
-        called = f"\n\nIts name is to be: {wish.name}" if wish.name else ""
-        wanted = Content(session_id, f"{wish.description}{called}")
-        there = Content(session_id, names.text)
-        asked = Content(session_id, number_requirements(wish.requirements)) if wish.requirements else None
-        for text in (wanted, there, asked):
-            if text is not None:
-                self._content.put(text)
-        return Utterance(
-            agent_id=DESIGNER,
-            message=wish.description,
-            key_id=asker.key_id,
-            tenant_id=asker.tenant_id,
-            request_id=asker.request_id,
-            key=asker.key,
-            session_id=session_id,
-            shape=DESIGN.name,
-            options=names.options,
-            tools=(),
-            parts=tuple(
-                generation_prompt(
-                    names_hash=there.hash,
-                    description_hash=wanted.hash,
-                    requirements_hash=asked.hash if asked else None,
-                )
-            ),
-        )
+def _question(wish: DesignRequest, names: AllowedNames, session_id: str) -> StructuredQuestion:
+    called = f"\n\nIts name is to be: {wish.name}" if wish.name else ""
+    wanted = Content(session_id, f"{wish.description}{called}")
+    there = Content(session_id, names.text)
+    asked = Content(session_id, number_requirements(wish.requirements)) if wish.requirements else None
+    parts = generation_prompt(
+        names_hash=there.hash,
+        description_hash=wanted.hash,
+        requirements_hash=asked.hash if asked else None,
+    )
+    return StructuredQuestion(
+        agent_id=DESIGNER,
+        message=wish.description,
+        shape=DESIGN.name,
+        options=names.options,
+        parts=tuple(parts),
+        texts=(wanted, there, asked) if asked else (wanted, there),
+    )
 
 
 def _attempts(events: Iterable[Event]) -> list[str]:
@@ -189,11 +170,6 @@ def _attempts(events: Iterable[Event]) -> list[str]:
             case TurnFailed():
                 is_over = True
     return hashes
-
-
-def _has_given_up(said: ChatResult) -> bool:
-    """Return whether the model answered but could not correct its answer, or no further attempt fits its window."""
-    return said.code in {"PAYLOAD_TOO_LARGE", "UNUSABLE_REPLY"}
 
 
 def _rejection(problems: Sequence[Problem], outcome: ChatOutcome, attempts: int) -> Invalid:

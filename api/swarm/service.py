@@ -1,36 +1,34 @@
 """Swarm service: starts, reads and cancels swarms."""
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from decimal import Decimal
 from functools import partial
 from typing import Any
 
 import orjson
 
-from activities.swarm.activities import SwarmMember, SwarmRunRequest, record_request, request_event
+from activities.swarm.messages import SwarmMember, SwarmRunRequest
+from activities.swarm.request import record_request, request_event
 from api.http.caller import Caller
-from api.http.dependencies import Positions
-from api.http.handover import WorkHandover
+from api.runs.context import RunContext
+from api.runs.run_access import RunAccess, RunKind
 from domain.agents.names import ALI
-from domain.content import Content, ContentStore
-from domain.errors import Conflict, Invalid, NotFound, Unavailable
+from domain.content import Content
+from domain.errors import Invalid, Unavailable
 from domain.ids import derived_hex
-from domain.ledger import Ledger
 from domain.revocations import RevocableWork
 from domain.swarm.aggregate import request_key
 from domain.swarm.events import PinnedSwarmAgent
 from domain.swarm.ports import AgentDirectory, MemberUsage, SwarmReads, SwarmView
 from domain.swarm.projection import seats_of, swarm_of
 from domain.swarm.task import ROUNDS, Mode
-from domain.tenant_ids import run_id, tenant_of
+from domain.tenant_ids import run_id
 from workflows.swarm.client import SwarmClient
 from workflows.swarm.messages import SwarmCancel, SwarmStart
-
-"""The default coordinator, if deployed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,28 +56,15 @@ class SwarmService:
 
     def __init__(
         self,
-        runs: SwarmClient,
+        client: SwarmClient,
         agents: AgentDirectory,
         reads: SwarmReads,
-        *,
-        ledger: Ledger,
-        content: ContentStore,
-        positions: Positions,
-        handover: WorkHandover,
-        now: Callable[[], datetime],
-        call_timeout: timedelta,
-        pause: timedelta,
+        context: RunContext,
     ) -> None:
-        self._runs = runs
+        self._client = client
         self._agents = agents
-        self._reads = reads
-        self._ledger = ledger
-        self._content = content
-        self._positions = positions
-        self._handover = handover
-        self._now = now
-        self._call_timeout_s = call_timeout.total_seconds()
-        self._pause_s = pause.total_seconds()
+        self._context = context
+        self._runs = RunAccess(RunKind("swarm", "swarm", reads.swarm, client.read_input, _initial_view), context)
 
     async def coordinate(self, order: SwarmSubmission) -> SwarmView:
         """Start a swarm; the same idempotency key joins the one that was started first.
@@ -88,36 +73,30 @@ class SwarmService:
             Invalid: an agent is unknown or repeated, or the deadline has passed.
             Unavailable: Temporal or the database cannot be reached; nothing was accepted, and nothing will be done.
         """
-        if order.deadline is not None and order.deadline <= self._now():
+        context = self._context
+        if order.deadline is not None and order.deadline <= context.now():
             raise _invalid("deadline", "is in the past")
         agents = await self._resolve_agents(order)
-        key = await self._handover.usable_key(order.key)
+        key = await context.handover.usable_key(order.key)
         asked = await asyncio.to_thread(self._store_request, replace(order, key=key), agents)
-        starting = self._runs.start(SwarmStart(asked, self._call_timeout_s, self._pause_s))
-        work = RevocableWork(request_key(asked.task_id), order.key)
-        if not await self._handover.confirm(
-            starting, work, by=asked.key_id, because=asked.because, tenant_id=order.tenant_id
+        start = SwarmStart(asked, context.call_timeout_s, context.pause_s)
+        work, by = RevocableWork(request_key(asked.task_id), order.key), asked.key_id
+        initial = self._runs.initial_view(asked)
+        if not await self._runs.start(
+            self._client.start(start), work, run_id=asked.task_id, by=by, because=asked.because
         ):
-            with suppress(Unavailable):  # it runs, even if its state cannot be read now
-                return await self.read(asked.task_id, tenant_id=order.tenant_id)
+            return await self._runs.read_newest_state(asked.task_id, otherwise=initial)
         with suppress(Unavailable):  # the workflow has started, and records the request itself
-            await asyncio.to_thread(record_request, self._ledger, asked, self._now())
-        return _initial_view(asked, self._now())
+            await asyncio.to_thread(record_request, context.ledger, asked, context.now())
+        return initial
 
     async def read(self, task_id: str, *, tenant_id: str) -> SwarmView:
-        """A swarm as its view has it, or as it was asked for while the view has nothing yet.
+        """Return a swarm as its view has it, or as it was requested while the view has nothing yet.
 
         Raises:
             NotFound: there is none in this tenant.
         """
-        seen = await asyncio.to_thread(self._reads.swarm, task_id)
-        if seen is None and tenant_of(task_id) != tenant_id:
-            raise NotFound("there is no such swarm")
-        if seen is None:
-            seen = _initial_view(await self._runs.read_input(task_id), self._now())
-        if seen.row.tenant_id != tenant_id:
-            raise NotFound("there is no such swarm")
-        return seen
+        return await self._runs.read(task_id, tenant_id=tenant_id)
 
     async def cancel(self, task_id: str, *, caller: Caller, request_id: str) -> SwarmView:
         """Stop it. One that was cancelled already stays so.
@@ -129,9 +108,8 @@ class SwarmService:
         seen = await self.read(task_id, tenant_id=caller.tenant_id)
         if seen.row.status == "cancelled":
             return seen
-        if seen.row.ended_at is not None:
-            raise Conflict(f"this swarm is over: {seen.row.status}", task_id=task_id, status=seen.row.status)
-        await self._runs.cancel(task_id, SwarmCancel(by=caller.id, because=request_id))
+        self._runs.refuse_ended(seen, task_id=task_id)
+        await self._client.cancel(task_id, SwarmCancel(by=caller.id, because=request_id))
         return seen
 
     async def _resolve_agents(self, order: SwarmSubmission) -> Mapping[str, PinnedSwarmAgent]:
@@ -139,7 +117,7 @@ class SwarmService:
         names = {*order.agents, order.coordinator or ALI}
         found = await asyncio.to_thread(self._agents.find_deployed, order.tenant_id, names)
         if found.keys() != names:
-            await self._positions.wait("agents")
+            await self._context.positions.wait("agents")
             found = await asyncio.to_thread(self._agents.find_deployed, order.tenant_id, names)
         if order.coordinator and order.coordinator not in found:
             raise _invalid("coordinator", f"there is no agent {order.coordinator}, or it is not deployed")
@@ -156,7 +134,7 @@ class SwarmService:
         """Store the texts of a request and return the request by its ids."""
         unique = derived_hex("swarm", order.key) if order.key else None
         task_id = run_id("task", order.tenant_id, unique)
-        store = partial(Content, task_id)
+        content, store = self._context.content, partial(Content, task_id)
         context = orjson.dumps(order.context).decode() if order.context else None
         coordinator = agents.get(order.coordinator or ALI, agents[order.agents[0]])
         return SwarmRunRequest(
@@ -166,10 +144,10 @@ class SwarmService:
             coordinator=_to_member(coordinator),
             key_id=order.key_id,
             because=order.request_id,
-            task_hash=self._content.put(store(order.task)),
+            task_hash=content.put(store(order.task)),
             rounds=order.rounds,
             require_approval=order.require_approval,
-            context_hash=self._content.put(store(context)) if context else None,
+            context_hash=content.put(store(context)) if context else None,
             deadline=order.deadline.astimezone(UTC).isoformat() if order.deadline else None,
             budget_usd=str(order.budget_usd) if order.budget_usd is not None else None,
             project_id=order.project_id,

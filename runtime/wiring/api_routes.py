@@ -1,7 +1,5 @@
 """Composes the routes of all concepts on the parts of this deployment."""
 
-from datetime import timedelta
-
 from fastapi import APIRouter
 from temporalio.client import Client
 
@@ -12,7 +10,9 @@ from api.agents.model_status import AgentModels
 from api.ali import insight_routes as ali_insights
 from api.ali import routes as ali
 from api.ali.answers import AnswerPresenter
+from api.ali.candidates import CandidateFinder
 from api.ali.service import AliService
+from api.ali.team_service import TeamChooser
 from api.approvals import routes as approvals
 from api.approvals.service import DecisionService
 from api.chat import routes as chat
@@ -26,6 +26,7 @@ from api.graphflow.generation_context import NameCatalogue
 from api.graphflow.generation_service import WorkflowDesigner
 from api.http.dependencies import Positions
 from api.http.handover import WorkHandover
+from api.runs.context import RunContext
 from api.swarm import routes as swarm
 from api.swarm.service import SwarmService
 from domain.agents.commands import AgentCommands
@@ -43,37 +44,35 @@ from workflows.swarm.client import SwarmClient
 
 def make_routers(settings: Settings, parts: Parts, client: Client, live: Positions) -> tuple[APIRouter, ...]:
     """Return all routers of the API besides health and its own description."""
-    handover = WorkHandover(Revocations(parts.ledger), now)
-    conversations = _conversations(settings, parts, client, live, handover)
-    swarms = _swarms(settings, parts, client, live, handover)
+    context = _context(settings, parts, live)
+    conversations = ChatService(ChatClient(client), parts.admission, parts.chats, context)
+    swarms = SwarmService(SwarmClient(client), parts.directory, parts.swarms, context)
     desk = _workflows(parts, live)
     return (
         chat.router(conversations, parts.chats, parts.content),
         chat_turns.router(parts.ledger, now),
-        ali.router(_ali(parts, live, conversations, swarms)),
+        ali.router(_ali(parts, conversations, swarms, live)),
         ali_insights.router(ali_insights.InsightFinder(parts.ali, now, Thresholds())),
         agents.router(parts.agents, parts.toolbox, _models(parts)),
         agent_management.router(_desk(settings, parts, live)),
-        approvals.router(parts.approvals, _decisions(parts, client, handover)),
+        approvals.router(parts.approvals, _decisions(parts, client, context)),
         costs.router(parts.costs, now),
         swarm.router(swarms, parts.swarms, parts.content, now),
         workflows.router(desk),
-        *execution_routers(settings, parts, client, live, handover),
-        workflow_generation.router(_designer(parts, live, conversations, desk), desk),
+        *execution_routers(settings, parts, client, context),
+        workflow_generation.router(_designer(parts, conversations, desk, live), desk),
     )
 
 
-def _conversations(
-    settings: Settings, parts: Parts, client: Client, live: Positions, handover: WorkHandover
-) -> ChatService:
-    return ChatService(
-        ChatClient(client),
-        parts.admission,
-        parts.chats,
-        live,
-        handover=handover,
-        call_timeout=settings.longest_answer,
-        pause=timedelta(seconds=settings.model_pause_s),
+def _context(settings: Settings, parts: Parts, live: Positions) -> RunContext:
+    return RunContext(
+        ledger=parts.ledger,
+        content=parts.content,
+        positions=live,
+        handover=WorkHandover(Revocations(parts.ledger), now),
+        now=now,
+        call_timeout_s=settings.longest_answer.total_seconds(),
+        pause_s=settings.model_pause_s,
     )
 
 
@@ -94,39 +93,24 @@ def _workflows(parts: Parts, live: Positions) -> WorkflowDesk:
     return WorkflowDesk(WorkflowCommands(parts.ledger), parts.workflows, parts.agents, proving, live, now)
 
 
-def _designer(parts: Parts, live: Positions, conversations: ChatService, desk: WorkflowDesk) -> WorkflowDesigner:
+def _designer(parts: Parts, conversations: ChatService, desk: WorkflowDesk, live: Positions) -> WorkflowDesigner:
     tools = (*TOOLS, *(f"{server}__*" for server in sorted(parts.toolbox.servers)))
     naming = NameCatalogue(parts.agents, parts.workflows, parts.toolbox, live, tools)
     return WorkflowDesigner(conversations, desk, parts.chats, content=parts.content, ledger=parts.ledger, naming=naming)
 
 
-def _swarms(settings: Settings, parts: Parts, client: Client, live: Positions, handover: WorkHandover) -> SwarmService:
-    return SwarmService(
-        SwarmClient(client),
-        parts.swarms,
-        parts.swarms,
-        ledger=parts.ledger,
-        content=parts.content,
-        positions=live,
-        handover=handover,
-        now=now,
-        call_timeout=settings.longest_answer,
-        pause=timedelta(seconds=settings.model_pause_s),
-    )
-
-
-def _ali(parts: Parts, live: Positions, conversations: ChatService, swarms: SwarmService) -> ali.AliDependencies:
+def _ali(parts: Parts, conversations: ChatService, swarms: SwarmService, live: Positions) -> ali.AliDependencies:
+    candidates = CandidateFinder(parts.agents, live)
     return ali.AliDependencies(
-        AliService(conversations, parts.agents, parts.chats, parts.content, live),
+        AliService(conversations, candidates, parts.chats, parts.content),
+        TeamChooser(conversations, candidates, parts.chats, parts.content, live),
         AnswerPresenter(parts.tools, parts.content, live),
-        conversations,
         swarms,
-        parts.chats,
         parts.content,
         now,
     )
 
 
-def _decisions(parts: Parts, client: Client, handover: WorkHandover) -> DecisionService:
+def _decisions(parts: Parts, client: Client, context: RunContext) -> DecisionService:
     runs = ApprovalClient(client, notices=parts.webhooks is not None)
-    return DecisionService(runs, parts.ledger, parts.content, parts.instructions, now, handover=handover)
+    return DecisionService(runs, parts.ledger, parts.content, parts.instructions, now, handover=context.handover)

@@ -1,7 +1,5 @@
 """Composes the routes of workflow executions on the parts of this deployment."""
 
-from datetime import timedelta
-
 from fastapi import APIRouter
 from temporalio.client import Client
 
@@ -12,8 +10,7 @@ from activities.graphflow.plans import WorkflowPlans
 from api.graphflow import diagram_routes as workflow_diagrams
 from api.graphflow import execution_routes as workflow_executions
 from api.graphflow.execution_service import ExecutionRecorder, ExecutionService
-from api.http.dependencies import Positions
-from api.http.handover import WorkHandover
+from api.runs.context import RunContext
 from domain.graphflow.catalogue.commands import WorkflowCommands
 from runtime.settings import Settings
 from runtime.wiring.parts import Parts, now
@@ -21,22 +18,14 @@ from workflows.graphflow.client import ExecutionClient
 from workflows.task_queues import WORKFLOW_QUEUE, model_queue
 
 
-def execution_routers(
-    settings: Settings, parts: Parts, client: Client, live: Positions, handover: WorkHandover
-) -> tuple[APIRouter, ...]:
+def execution_routers(settings: Settings, parts: Parts, client: Client, context: RunContext) -> tuple[APIRouter, ...]:
     """Return the routers of executions and of their diagrams."""
     executions = ExecutionService(
         ExecutionClient(client),
         parts.runs,
         WorkflowCommands(parts.ledger),
         _make_recording(settings, parts),
-        ledger=parts.ledger,
-        content=parts.content,
-        positions=live,
-        handover=handover,
-        now=now,
-        call_timeout=settings.longest_answer,
-        pause=timedelta(seconds=settings.model_pause_s),
+        context,
     )
     return (
         workflow_diagrams.router(parts.workflows, executions),
@@ -55,7 +44,7 @@ def _make_recording(settings: Settings, parts: Parts) -> ExecutionRecorder:
     def runs() -> RunActivities:
         # a fresh cache of runs for each call: workers keep appending to them
         graphs = graph_parts(parts.ledger, parts.content, now, plans=plans)
-        return RunActivities(parts.swarms, parts.toolbox, now, parts=graphs, model_queue=queue)
+        return RunActivities(parts.directory, parts.toolbox, now, parts=graphs, model_queue=queue)
 
     async def begin(asked: RunRequest) -> RunStart:
         return await runs().begin_run(asked)

@@ -18,6 +18,7 @@ from adapters.memory.recent_content import RecentContent
 from adapters.no_model import NoModel
 from adapters.openai.model import OpenAIModel
 from adapters.openai.model_catalogue import ProviderCatalogue
+from adapters.postgres.agent_directory import PostgresAgentDirectory
 from adapters.postgres.agents import PostgresAgents
 from adapters.postgres.ali import PostgresAli
 from adapters.postgres.approvals import PostgresApprovals
@@ -85,6 +86,7 @@ class Parts:
     content: PostgresContent
     recent: RecentContent
     agents: PostgresAgents
+    directory: PostgresAgentDirectory
     ali: PostgresAli
     admission: PostgresAdmission
     approvals: PostgresApprovals
@@ -116,6 +118,7 @@ def make_parts(settings: Settings, *, connections: int = 8) -> Parts:
         content=content,
         recent=recent,
         agents=PostgresAgents(database),
+        directory=PostgresAgentDirectory(database),
         ali=PostgresAli(database),
         admission=PostgresAdmission(database, events),
         approvals=PostgresApprovals(database),

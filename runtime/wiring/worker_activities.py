@@ -120,7 +120,7 @@ def _flow_activities(
 
 def _graph_activities(parts: Parts, graphs: GraphParts, client: Client, calls_on: str) -> Activities:
     """Return the activities of workflow executions and their nodes."""
-    runs = RunActivities(parts.swarms, parts.toolbox, now, parts=graphs, model_queue=calls_on)
+    runs = RunActivities(parts.directory, parts.toolbox, now, parts=graphs, model_queue=calls_on)
     nodes = NodeActivities(graphs, parts.toolbox, now)
     return [*runs.all(), *nodes.all(), *RunReconciler(graphs.journal, parts.runs, client, now).all()]
 

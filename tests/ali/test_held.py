@@ -2,17 +2,19 @@
 
 import asyncio
 import json
-from datetime import timedelta
 from typing import Any
 from uuid import uuid4
 
 import httpx
 import pytest
 
-from api.ali.service import AliService, Requester, TeamRequest
+from api.ali.candidates import CandidateFinder
+from api.ali.team_service import TeamChooser, TeamRequest
 from api.chat.service import ChatService
+from api.chat.structured_answers import Requester
 from api.http.dependencies import NoPositions
 from api.http.handover import WorkHandover
+from api.runs.context import RunContext
 from domain.agents.commands import seed
 from domain.agents.names import ALI
 from domain.errors import Unavailable
@@ -140,17 +142,19 @@ async def test_a_choice_that_takes_too_long_is_joined_by_who_asks_again(
     scripted_model.script({"shape": "ali_team_5", "text": TEAM, "delay_s": 1.0})
     parts, key = system.parts, uuid4().hex
     await until(lambda: system.http.get("/api/v1/agents"), lambda it: it.json()["total"] > 2)
-    conversations = ChatService(
-        ChatClient(system.temporal),
-        parts.admission,
-        parts.chats,
-        NoPositions(),
+    context = RunContext(
+        ledger=parts.ledger,
+        content=parts.content,
+        positions=NoPositions(),
         handover=WorkHandover(Revocations(parts.ledger), now),
-        call_timeout=timedelta(seconds=30),
-        pause=timedelta(seconds=1),
+        now=now,
+        call_timeout_s=30,
+        pause_s=1,
     )
+    conversations = ChatService(ChatClient(system.temporal), parts.admission, parts.chats, context)
+    candidates = CandidateFinder(parts.agents, context.positions)
     hurried, patient = (
-        AliService(conversations, parts.agents, parts.chats, parts.content, NoPositions(), choosing_s=seconds)
+        TeamChooser(conversations, candidates, parts.chats, parts.content, context.positions, timeout_s=seconds)
         for seconds in (0.3, 30)
     )
     wish, asker = TeamRequest("Plan the budget.", 5), Requester("anonymous", "default", "req_1", key)

@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 
 from domain.errors import Unavailable
-from runtime.embedded import Ports, TemporalServer
-from runtime.embedded import run_server as serving
+from runtime.embedded.ports import Ports
+from runtime.embedded.server import run_server as serving
+from runtime.embedded.temporal import TemporalServer
 from tests.servers import SEARCH_ATTRIBUTES
 from tests.system import System
 
@@ -72,7 +73,7 @@ def words_lost() -> Iterator[None]:
         raise Unavailable("Temporal's word was lost", retry_after=1)
 
     with impatient(), pytest.MonkeyPatch.context() as patch:
-        for name in ("chat.client", "swarm.client", "graphflow.client", "approvals.update_client"):
+        for name in ("start_options", "chat.client", "approvals.update_client"):
             patch.setattr(f"workflows.{name}.confirmed", confirmed)
         yield
 

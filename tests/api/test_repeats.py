@@ -5,7 +5,7 @@ from uuid import uuid4
 
 import pytest
 
-from api.ali.service import CHOICE_TIMEOUT_S
+from api.ali.team_service import CHOICE_TIMEOUT_S
 from api.app import ApiSettings
 from api.chat.schemas import MAX_WAIT_S
 from api.graphflow.generation_service import GENERATION_TIMEOUT_S

@@ -14,8 +14,17 @@ from temporalio.client import Client, WorkflowHandle
 from temporalio.exceptions import ApplicationError
 from temporalio.worker import Worker
 
-from activities.chat.activities import EndSessionRequest, KnownTurn, OpenSessionRequest, SessionHead, TurnFailure
-from activities.chat.messages import StepRequest, StepResult, Summary, SummaryRequest
+from activities.chat.messages import (
+    EndSessionRequest,
+    KnownTurn,
+    OpenSessionRequest,
+    SessionHead,
+    StepRequest,
+    StepResult,
+    Summary,
+    SummaryRequest,
+    TurnFailure,
+)
 from activities.heartbeat import send_heartbeats
 from activities.interceptor import RefusalInterceptor
 from runtime.sandbox import QuickSandbox

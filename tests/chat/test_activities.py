@@ -13,14 +13,22 @@ from temporalio.exceptions import ApplicationError
 from temporalio.testing import ActivityEnvironment
 
 from activities.chat import history as memory
-from activities.chat.activities import ChatActivities, EndSessionRequest, OpenSessionRequest, TurnFailure, TurnRef
+from activities.chat.activities import ChatActivities
 from activities.chat.history import ChatHistory
-from activities.chat.messages import StepRequest, StepResult, SummaryRequest
+from activities.chat.messages import (
+    EndSessionRequest,
+    OpenSessionRequest,
+    StepRequest,
+    StepResult,
+    SummaryRequest,
+    TurnFailure,
+)
 from activities.chat.model_step import ModelStepActivities
 from activities.chat.summary import SummaryActivities
 from activities.chat.tool_offers import ToolOffers
 from activities.costs.bookkeeping import CostLedger
 from activities.costs.model_call import ModelCalls
+from activities.turn_ref import TurnRef
 from domain.chat import sessions, turns
 from domain.chat.events import SessionSummarised
 from domain.content import Content, content_hash

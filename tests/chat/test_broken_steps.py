@@ -11,9 +11,9 @@ import pytest
 from structlog.testing import capture_logs
 from temporalio.exceptions import ApplicationError
 
-from activities.chat.activities import ChatActivities, OpenSessionRequest
+from activities.chat.activities import ChatActivities
 from activities.chat.history import ChatHistory
-from activities.chat.messages import StepRequest
+from activities.chat.messages import OpenSessionRequest, StepRequest
 from activities.chat.model_step import ModelStepActivities
 from activities.chat.tool_offers import ToolOffers
 from activities.costs.bookkeeping import CostLedger

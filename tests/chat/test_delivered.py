@@ -11,7 +11,7 @@ from temporalio.client import Client
 from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.exceptions import ApplicationError
 
-from activities.chat.activities import EndSessionRequest, KnownTurn, SessionHead
+from activities.chat.messages import EndSessionRequest, KnownTurn, SessionHead
 from tests.chat.stage import AGENT, KEY, Chat, Stage, chat, performing, saying
 from tests.system import new_namespace, until
 from workflows.chat.messages import ChatResult, ChatStart

@@ -12,15 +12,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from activities.chat.activities import (
-    Ancestor,
-    ChatActivities,
-    OpenSessionRequest,
-    SessionHead,
-    TurnRef,
-    turn_started_event,
-)
+from activities.chat.activities import ChatActivities
 from activities.chat.history import ChatHistory
+from activities.chat.messages import Ancestor, OpenSessionRequest, SessionHead
+from activities.chat.turn_events import turn_started_event
+from activities.turn_ref import TurnRef
 from adapters.postgres.projections.rebuild import Rebuild
 from domain.chat.commands import fork as fork_of
 from domain.chat.events import ForkOrigin, TurnAnswered

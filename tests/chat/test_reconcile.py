@@ -9,10 +9,13 @@ import pytest
 import pytest_asyncio
 from temporalio.client import ScheduleActionStartWorkflow
 
-from activities.chat.activities import ChatActivities, OpenSessionRequest, TurnRef, turn_started_event
+from activities.chat.activities import ChatActivities
+from activities.chat.messages import OpenSessionRequest
+from activities.chat.turn_events import turn_started_event
 from activities.costs.bookkeeping import CostLedger
 from activities.costs.joint_append import Companion
 from activities.reconcile.activities import LOST_AFTER, ReconcileActivities
+from activities.turn_ref import TurnRef
 from domain.chat import turns
 from domain.chat.events import TurnHeld
 from domain.chat.views import TurnRow

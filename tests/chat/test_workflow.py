@@ -22,8 +22,7 @@ from temporalio.exceptions import ApplicationError
 from temporalio.service import RPCError, RPCStatusCode
 from temporalio.testing import WorkflowEnvironment
 
-from activities.chat.activities import EndSessionRequest, KnownTurn, SessionHead
-from activities.chat.messages import StepResult, Summary
+from activities.chat.messages import EndSessionRequest, KnownTurn, SessionHead, StepResult, Summary
 from domain.chat.policy import IDLE_TIMEOUT, REMEMBERED_MESSAGES
 from tests.chat.stage import AGENT, KEY, Chat, Stage, chat, performing, saying
 from tests.system import new_namespace, until

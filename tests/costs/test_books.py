@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 from eventsourcing.persistence import StoredEvent
 
-from activities.costs.bookkeeping import CostLedger, Reservation
+from activities.costs.bookkeeping import CostLedger
 from activities.costs.joint_append import Companion
+from activities.costs.reservation import Reservation
 from activities.costs.run_budget import RunBudgets
 from adapters.postgres.ledger.pool import Database
 from adapters.postgres.ledger.recorder import LedgerRecorder

@@ -78,7 +78,7 @@ async def test_ends_that_race_in_two_workers_are_recorded_once_each(shared: Syst
     workers = [nodes_of(shared), nodes_of(shared)]
     ledger = parts.ledger
     first = RunActivities(
-        parts.swarms,
+        parts.directory,
         parts.toolbox,
         now,
         parts=graph_parts(ledger, parts.content, now),

@@ -14,7 +14,7 @@ from uuid import uuid4
 
 from temporalio.client import WorkflowHandle
 
-from activities.chat.activities import EndSessionRequest
+from activities.chat.messages import EndSessionRequest
 from adapters.postgres.migrate import migrate
 from domain.content import Content
 from tests.histories import approvals, graphs, steps, swarms

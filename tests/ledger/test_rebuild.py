@@ -9,8 +9,7 @@ from threading import Thread
 import psycopg
 import pytest
 
-from adapters.postgres.ledger import joint_append as beside
-from adapters.postgres.projections import rebuild
+from adapters.postgres.projections import rebuild, shadow_tables
 from adapters.postgres.projections.rebuild import Rebuild, RebuildReport
 from adapters.postgres.projections.runner import ProjectionRunner
 from domain.errors import Conflict, Unavailable
@@ -192,7 +191,7 @@ def test_a_rebuild_that_dies_in_the_swap_leaves_everything_as_it_was(
     platform.append("a", Spoiled(counter="a", **CAUSE))
     runner(platform.dsn).catch_up()
     before, dead, position = contents(platform), platform.dead(), platform.positions()
-    take_over = beside.swap_in
+    take_over = shadow_tables.swap_in
 
     def die_on_the_second(connection: psycopg.Connection[object], table: str) -> None:
         if table == "toy_marks":
@@ -200,7 +199,7 @@ def test_a_rebuild_that_dies_in_the_swap_leaves_everything_as_it_was(
         take_over(connection, table)
 
     with monkeypatch.context() as patch:
-        patch.setattr(beside, "swap_in", die_on_the_second)
+        patch.setattr(shadow_tables, "swap_in", die_on_the_second)
         with pytest.raises(Unavailable):
             rebuilt(platform)
     assert (contents(platform), platform.dead(), platform.positions()) == (before, dead, position)
@@ -299,7 +298,7 @@ def test_a_long_read_delays_the_swap_of_what_is_folded_in_the_tables(
     platform.count("a", 2)
     spoil_with_a_number(platform)
     runner(platform.dsn).catch_up()
-    take_over, refused = beside.swap_in, [True]
+    take_over, refused = shadow_tables.swap_in, [True]
 
     def give_way_once(connection: psycopg.Connection[object], table: str) -> None:
         if refused:
@@ -308,7 +307,7 @@ def test_a_long_read_delays_the_swap_of_what_is_folded_in_the_tables(
             raise psycopg.errors.LockNotAvailable
         take_over(connection, table)
 
-    monkeypatch.setattr(beside, "swap_in", give_way_once)
+    monkeypatch.setattr(shadow_tables, "swap_in", give_way_once)
     rebuilt(platform)
     runner(platform.dsn).catch_up()
     assert platform.totals() == {"a": 2, "c": 2}

@@ -6,7 +6,8 @@ from datetime import UTC, datetime
 
 import pytest
 
-from activities.swarm.activities import SwarmMember, SwarmRunRequest, record_request
+from activities.swarm.messages import SwarmMember, SwarmRunRequest
+from activities.swarm.request import record_request
 from adapters.postgres.ledger.pool import Database
 from adapters.postgres.ledger.recorder import LedgerRecorder
 from domain.events import Cause

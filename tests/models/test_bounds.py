@@ -15,8 +15,9 @@ from adapters.openai.bounds import (
     mend,
     name_from,
 )
-from adapters.openai.errors import Extras
-from adapters.openai.stream import PartialAnswer, ResponseReader
+from adapters.openai.failure_kind import Extras
+from adapters.openai.partial_answer import PartialAnswer
+from adapters.openai.stream import ResponseReader
 from domain.chat.model_port import ModelFailure, ModelReply
 from tests.models.conftest import asking
 

@@ -13,11 +13,10 @@ from temporalio.client import Client, WorkflowHandle
 from temporalio.exceptions import ApplicationError
 from temporalio.worker import Worker
 
-from activities.chat.activities import TurnFailure
-from activities.chat.messages import StepRequest, StepResult
+from activities.chat.messages import StepRequest, StepResult, TurnFailure
 from activities.heartbeat import send_heartbeats
 from activities.interceptor import RefusalInterceptor
-from activities.swarm.activities import EndSwarmRequest, SwarmMember, SwarmResultParts, SwarmRunRequest, SwarmSettings
+from activities.swarm.messages import EndSwarmRequest, SwarmMember, SwarmResultParts, SwarmRunRequest, SwarmSettings
 from domain.swarm.task import Mode
 from runtime.sandbox import QuickSandbox
 from workflows.message_guard import WellFormedMessages

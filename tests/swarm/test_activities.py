@@ -6,16 +6,16 @@ from typing import Any
 
 import pytest
 
-from activities.swarm.activities import (
+from activities.swarm.activities import SwarmActivities
+from activities.swarm.messages import (
     EndSwarmRequest,
     HeldSwarmResult,
-    SwarmActivities,
     SwarmMember,
     SwarmResultParts,
     SwarmRunRequest,
-    record_request,
     seconds_left,
 )
+from activities.swarm.request import record_request
 from adapters.postgres.ledger.content import PostgresContent
 from adapters.postgres.ledger.pool import Database
 from adapters.postgres.ledger.recorder import LedgerRecorder

@@ -7,7 +7,9 @@ import pytest
 
 from activities.reconcile.activities import LOST_AFTER
 from activities.reconcile.swarms import SwarmReconciler
-from activities.swarm.activities import EndSwarmRequest, SwarmActivities, SwarmMember, SwarmRunRequest, record_request
+from activities.swarm.activities import SwarmActivities
+from activities.swarm.messages import EndSwarmRequest, SwarmMember, SwarmRunRequest
+from activities.swarm.request import record_request
 from domain.chat.events import TurnAnswered
 from domain.chat.turns import turn_stream
 from domain.content import Content

@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from typing import Any
 from uuid import uuid4
 
-from activities.chat.activities import TurnRef
-from activities.tools.activities import ToolRun
+from activities.tools.messages import ToolRun
+from activities.turn_ref import TurnRef
 from domain.chat.model_port import ToolRequest
 from domain.chat.steps import encode_tool_reply
 from domain.content import Content, ContentStore

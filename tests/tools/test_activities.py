@@ -10,7 +10,8 @@ import pytest
 from temporalio.activity import ActivityCancellationDetails
 from temporalio.testing import ActivityEnvironment
 
-from activities.tools.activities import CloseToolRequest, ToolActivities, ToolCallResult, ToolRun
+from activities.tools.activities import ToolActivities
+from activities.tools.messages import CloseToolRequest, ToolCallResult, ToolRun
 from activities.tools.toolbox.registry import JoinedToolbox
 from domain.content import Content
 from domain.errors import NotFound, Unavailable

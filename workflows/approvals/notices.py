@@ -5,13 +5,6 @@ from datetime import datetime
 from activities.approvals.messages import ApprovalRequest, ApprovalState
 from domain.approvals.rules import ANYBODY
 
-_MAX_SUMMARY = 160
-
-
-def truncate_summary(summary: str) -> str:
-    """Truncate a summary to Temporal's limit, which counts bytes."""
-    return summary.encode()[:_MAX_SUMMARY].decode(errors="ignore")
-
 
 def classify_transition(before: ApprovalState, after: ApprovalState) -> str | None:
     """Return the last part of the type of the notice for a change of state, or None if no notice is due."""

@@ -13,7 +13,7 @@ with workflow.unsafe.imports_passed_through():
     from activities.approvals.activities import ApprovalActivities
     from activities.approvals.messages import ApprovalDecision, ApprovalRequest, RequestedApproval
     from workflows.approvals.messages import WithdrawalRequest
-    from workflows.approvals.notices import truncate_summary
+    from workflows.search_attributes import truncate_summary
     from workflows.shielded import finish_shielded
     from workflows.timeouts import LEDGER_RETRY, LEDGER_TIMEOUT
 

@@ -6,7 +6,7 @@ from temporalio import workflow
 from temporalio.exceptions import ApplicationError
 
 with workflow.unsafe.imports_passed_through():
-    from activities.chat.activities import SessionHead
+    from activities.chat.messages import SessionHead
     from workflows.chat.messages import ChatMessage
 
 SESSION_ENDED = "this session has ended"

@@ -18,13 +18,12 @@ from temporalio.common import WorkflowIDConflictPolicy
 from temporalio.exceptions import ApplicationError
 from temporalio.service import RPCError
 
-from activities.chat.activities import EndSessionRequest
+from activities.chat.messages import EndSessionRequest
 from domain.errors import Conflict, DomainError, NotFound, Unavailable
 from workflows.chat.messages import MOVED, ChatMessage, ChatResult, ChatStart
 from workflows.chat.session_state import SessionState, query_state
 from workflows.chat.workflow import ChatWorkflow
-from workflows.search_attributes import build_search_attributes
-from workflows.task_queues import WORKFLOW_QUEUE
+from workflows.start_options import RunLabels, start_options
 from workflows.temporal_rpc import RUN_IS_GONE, confirmed, reachable, unavailable
 
 T = TypeVar("T")
@@ -173,19 +172,19 @@ class ChatClient:
 
 
 def _start_options(start: ChatStart) -> dict[str, Any]:
-    """Return the workflow's id, task queue, and the attributes shown in the Web UI."""
-    return {
-        "id": workflow_id(start.session_id),
-        "task_queue": WORKFLOW_QUEUE,
-        # a session has one open run: a second one would answer from a stale state
-        "id_conflict_policy": WorkflowIDConflictPolicy.USE_EXISTING,
-        "memo": {"request_id": start.because},
-        "search_attributes": build_search_attributes(
-            "chat", of=start.session_id, agent_id=start.agent_id, key_id=start.key_id, project_id=start.project_id
-        ),
-        "static_summary": f"Chat with {start.agent_id}",
-        "static_details": f"session `{start.session_id}`",
-    }
+    labels = RunLabels(
+        kind="chat",
+        of=start.session_id,
+        agent_id=start.agent_id,
+        key_id=start.key_id,
+        request_id=start.because,
+        summary=f"Chat with {start.agent_id}",
+        details=f"session `{start.session_id}`",
+        project_id=start.project_id,
+    )
+    # a session has one open run: a second one would answer from a stale state
+    one_run = {"id_conflict_policy": WorkflowIDConflictPolicy.USE_EXISTING}
+    return start_options(workflow_id(start.session_id), labels) | one_run
 
 
 def _retrieve_exception(handle: "asyncio.Future[Any]") -> None:

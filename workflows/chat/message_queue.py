@@ -7,7 +7,8 @@ from dataclasses import dataclass, replace
 from temporalio import workflow
 
 with workflow.unsafe.imports_passed_through():
-    from activities.chat.activities import KnownTurn, TurnRef
+    from activities.chat.messages import KnownTurn
+    from activities.turn_ref import TurnRef
     from domain.chat import policy
     from workflows.chat.messages import ChatMessage, ChatResult
 

@@ -3,7 +3,8 @@
 from temporalio import workflow
 
 with workflow.unsafe.imports_passed_through():
-    from activities.chat.activities import ChatActivities, EndSessionRequest, OpenSessionRequest, SessionHead
+    from activities.chat.activities import ChatActivities
+    from activities.chat.messages import EndSessionRequest, OpenSessionRequest, SessionHead
     from workflows.chat.messages import ChatStart
     from workflows.timeouts import LEDGER_RETRY, LEDGER_TIMEOUT
 

@@ -3,8 +3,8 @@
 from temporalio import workflow
 
 with workflow.unsafe.imports_passed_through():
-    from activities.chat.activities import TurnRef
     from activities.chat.messages import StepRequest
+    from activities.turn_ref import TurnRef
     from workflows.chat.messages import ChatMessage, ChatResult
     from workflows.turn.types import ConversationMemory, TurnResult
 

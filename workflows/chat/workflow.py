@@ -8,7 +8,8 @@ from temporalio import workflow
 from temporalio.exceptions import ActivityError, ApplicationError, FailureError
 
 with workflow.unsafe.imports_passed_through():
-    from activities.chat.activities import EndSessionRequest, SessionHead, TurnRef
+    from activities.chat.messages import EndSessionRequest, SessionHead
+    from activities.turn_ref import TurnRef
     from domain.chat import policy
     from domain.chat.events import FailureCode
     from workflows.approvals.waiting import ApprovalWaits

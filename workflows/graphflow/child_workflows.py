@@ -8,7 +8,7 @@ from temporalio.workflow import ChildWorkflowCancellationType, ParentClosePolicy
 
 with workflow.unsafe.imports_passed_through():
     from activities.graphflow.messages import AttemptStart, EndNodeRequest, NodeAttempt, RunEnd, RunRequest
-    from activities.swarm.activities import SwarmRunRequest
+    from activities.swarm.messages import SwarmRunRequest
     from workflows.graphflow.cancellation import is_being_stopped, is_cancellation
     from workflows.graphflow.failures import describe_failure
     from workflows.graphflow.messages import GraphStart

@@ -4,28 +4,22 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from functools import partial
 
-from temporalio.client import (
-    Client,
-    WorkflowHandle,
-    WorkflowUpdateFailedError,
-)
+from temporalio.client import Client, WorkflowHandle, WorkflowUpdateFailedError
 from temporalio.client import WorkflowUpdateRPCTimeoutOrCancelledError as UpdateCancelled
-from temporalio.common import WorkflowIDConflictPolicy, WorkflowIDReusePolicy
-from temporalio.exceptions import ApplicationError, WorkflowAlreadyStartedError
+from temporalio.exceptions import ApplicationError
 from temporalio.service import RPCError
 
 from activities.graphflow.messages import RunControlRequest, RunRequest
-from domain.errors import Conflict, NotFound
+from domain.errors import Conflict
 from workflows.graphflow.messages import ExecutionEvent, GraphStart
 from workflows.graphflow.workflow import GraphWorkflow
-from workflows.search_attributes import build_search_attributes
-from workflows.task_queues import WORKFLOW_QUEUE
-from workflows.temporal_rpc import RUN_IS_GONE, confirmed, reachable, start_input
+from workflows.start_options import RunLabels, start_once
+from workflows.temporal_rpc import RUN_IS_GONE, reachable, start_input
 
 PREFIX = "exec_"
 ANSWER_TIMEOUT_S = 12.0
 """Seconds to wait for a worker to take an update; after that it is sent as a signal."""
-_MAX_SUMMARY = 160
+_OVER = "this execution is over"
 
 
 class ExecutionClient:
@@ -39,31 +33,18 @@ class ExecutionClient:
 
         With `reopen` an ended one is started again.
         """
-        asked, again = start.asked, start.reopen is not None
-        policy = WorkflowIDReusePolicy.ALLOW_DUPLICATE if again else WorkflowIDReusePolicy.REJECT_DUPLICATE
-        async with confirmed():
-            try:
-                await self._client.start_workflow(
-                    GraphWorkflow.run,
-                    start,
-                    id=asked.execution_id,
-                    task_queue=WORKFLOW_QUEUE,
-                    id_reuse_policy=policy,
-                    id_conflict_policy=WorkflowIDConflictPolicy.FAIL,
-                    memo={"request_id": start.reopen.because if start.reopen else asked.because},
-                    search_attributes=build_search_attributes(
-                        "graph",
-                        of=asked.execution_id,
-                        agent_id=asked.workflow_id,
-                        key_id=asked.key_id,
-                        project_id=asked.project_id,
-                    ),
-                    static_summary=f"Workflow: {name}"[:_MAX_SUMMARY],
-                    static_details=f"execution `{asked.execution_id}` of `{asked.workflow_id}` v{asked.version}",
-                )
-            except WorkflowAlreadyStartedError:
-                return False
-        return True
+        asked, reopen = start.asked, start.reopen
+        labels = RunLabels(
+            kind="graph",
+            of=asked.execution_id,
+            agent_id=asked.workflow_id,
+            key_id=asked.key_id,
+            request_id=reopen.because if reopen else asked.because,
+            summary=f"Workflow: {name}",
+            details=f"execution `{asked.execution_id}` of `{asked.workflow_id}` v{asked.version}",
+            project_id=asked.project_id,
+        )
+        return await start_once(self._client, GraphWorkflow.run, start, labels, again=reopen is not None)
 
     async def send_request(self, execution_id: str, request: RunControlRequest) -> None:
         """Pause, resume or cancel an execution. Recorded when this returns, unless no worker took it in time.
@@ -97,9 +78,9 @@ class ExecutionClient:
             NotFound: there is no such execution.
         """
         absent = "there is no such execution"
-        if not execution_id.startswith(PREFIX):
-            raise NotFound(absent)
-        start = await start_input(self._client, execution_id, workflow="GraphRun", of=GraphStart, absent=absent)
+        start = await start_input(
+            self._client, execution_id, prefix=PREFIX, workflow="GraphRun", of=GraphStart, absent=absent
+        )
         return start.asked
 
     def _get_handle(self, execution_id: str) -> WorkflowHandle[GraphWorkflow, object]:
@@ -108,34 +89,23 @@ class ExecutionClient:
 
 async def _update_or_signal(update: Awaitable[None], *, otherwise: Callable[[], Awaitable[None]]) -> None:
     """Wait for the update; without an answer in time send the equivalent signal. The workflow executes it once."""
-    with reachable():
+    with reachable(over=Conflict(_OVER)):
         try:
             async with asyncio.timeout(ANSWER_TIMEOUT_S):
                 await update
         except (TimeoutError, UpdateCancelled):
-            await _send_signal(otherwise)
+            await otherwise()
         except WorkflowUpdateFailedError as error:
             raise _map_failure(error) from error
         except RPCError as error:
             if error.status in RUN_IS_GONE:
-                raise Conflict("this execution is over") from error
-            await _send_signal(
-                otherwise
-            )  # the update may have been accepted before the failure; the signal is idempotent
-
-
-async def _send_signal(signal: Callable[[], Awaitable[None]]) -> None:
-    try:
-        await signal()
-    except RPCError as error:
-        if error.status in RUN_IS_GONE:
-            raise Conflict("this execution is over") from error
-        raise
+                raise
+            await otherwise()  # the update may have been accepted before the failure; the signal is idempotent
 
 
 def _map_failure(error: WorkflowUpdateFailedError) -> Exception:
     cause = error.cause
     if isinstance(cause, ApplicationError) and cause.type in {"Conflict", "AcceptedUpdateCompletedWorkflow"}:
         is_told = cause.type == "Conflict"
-        return Conflict(cause.message if is_told else "this execution is over")
+        return Conflict(cause.message if is_told else _OVER)
     return RuntimeError(f"the execution's workflow failed: {cause}")

@@ -14,7 +14,7 @@ with workflow.unsafe.imports_passed_through():
     from activities.graphflow.agent_node import AgentNodeActivities
     from activities.graphflow.messages import AttemptEnd, AttemptStart, EndNodeRequest, NodeAttempt, NodeHold
     from activities.graphflow.node_activities import NodeActivities
-    from activities.tools.activities import CloseToolRequest, ToolRun
+    from activities.tools.messages import CloseToolRequest, ToolRun
     from domain.chat.events import FailureCode
     from workflows.approvals.waiting import ApprovalWaits
     from workflows.graphflow.cancellation import is_cancellation

@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 from temporalio import workflow
 
 with workflow.unsafe.imports_passed_through():
-    from activities.chat.activities import TurnRef
     from activities.chat.messages import StepRequest
-    from activities.swarm.activities import SwarmMember, SwarmRunRequest
+    from activities.swarm.messages import SwarmMember, SwarmRunRequest
+    from activities.turn_ref import TurnRef
     from domain.ids import derived_id, nested_session_id
     from domain.swarm.members import seat
     from domain.swarm.plans import PLANS

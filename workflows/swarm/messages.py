@@ -5,7 +5,7 @@ Fields are added with defaults, never removed: recorded histories hold them.
 
 from dataclasses import dataclass
 
-from activities.swarm.activities import SwarmRunRequest
+from activities.swarm.messages import SwarmRunRequest
 
 
 @dataclass(frozen=True)

@@ -11,13 +11,8 @@ from temporalio.exceptions import FailureError
 
 with workflow.unsafe.imports_passed_through():
     from activities.approvals.messages import ApprovalRequest
-    from activities.swarm.activities import (
-        EndSwarmRequest,
-        HeldSwarmResult,
-        SwarmActivities,
-        SwarmResultParts,
-        seconds_left,
-    )
+    from activities.swarm.activities import SwarmActivities
+    from activities.swarm.messages import EndSwarmRequest, HeldSwarmResult, SwarmResultParts, seconds_left
     from domain.message_parts import MessagePart
     from domain.swarm.events import EndStatus
     from domain.swarm.plans import PLANS, partial_result

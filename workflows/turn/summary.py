@@ -7,9 +7,9 @@ from temporalio import workflow
 from temporalio.exceptions import ActivityError
 
 with workflow.unsafe.imports_passed_through():
-    from activities.chat.activities import TurnRef
     from activities.chat.messages import StepResult, Summary, SummaryRequest
     from activities.chat.summary import SummaryActivities
+    from activities.turn_ref import TurnRef
     from domain.chat import policy
     from workflows.turn.model_calls import call_model
     from workflows.turn.turn import TurnRunner

@@ -7,7 +7,8 @@ from temporalio.common import RetryPolicy
 from temporalio.exceptions import ActivityError, is_cancelled_exception
 
 with workflow.unsafe.imports_passed_through():
-    from activities.tools.activities import CloseToolRequest, ToolActivities, ToolCallResult, ToolRun
+    from activities.tools.activities import ToolActivities
+    from activities.tools.messages import CloseToolRequest, ToolCallResult, ToolRun
     from workflows.task_queues import IO_QUEUE
     from workflows.timeouts import HEARTBEAT_TIMEOUT, LEDGER_RETRY, LEDGER_TIMEOUT
 

@@ -11,7 +11,7 @@ with workflow.unsafe.imports_passed_through():
     from activities.chat.approval_hold import TurnHold, TurnHoldActivities
     from activities.chat.delegation import DelegationActivities
     from activities.chat.messages import RequestedToolCall, StepRequest, StepResult
-    from activities.tools.activities import CloseToolRequest, ToolCallResult, ToolRun
+    from activities.tools.messages import CloseToolRequest, ToolCallResult, ToolRun
     from workflows.approvals.waiting import record_fact
     from workflows.timeouts import LEDGER_RETRY, LEDGER_TIMEOUT
     from workflows.turn.tool_activity import call_tool, close_tool

@@ -12,10 +12,11 @@ from temporalio.exceptions import ActivityError, is_cancelled_exception
 
 with workflow.unsafe.imports_passed_through():
     from activities.approvals.messages import ApprovalDecision, ApprovalRequest
-    from activities.chat.activities import ChatActivities, TurnFailure, TurnRef
+    from activities.chat.activities import ChatActivities
     from activities.chat.approval_hold import TurnHold, TurnHoldActivities, TurnRelease
-    from activities.chat.messages import StepRef, StepRequest, StepResult
+    from activities.chat.messages import StepRef, StepRequest, StepResult, TurnFailure
     from activities.chat.model_step import ModelStepActivities
+    from activities.turn_ref import TurnRef
     from domain.chat.events import FailureCode
     from domain.chat.steps import MOST_CORRECTIONS, MOST_STEPS, UNUSABLE
     from domain.ids import root_of

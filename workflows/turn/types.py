@@ -7,8 +7,7 @@ from temporalio import workflow
 
 with workflow.unsafe.imports_passed_through():
     from activities.approvals.messages import ApprovalDecision
-    from activities.chat.activities import Ancestor
-    from activities.chat.messages import StepResult
+    from activities.chat.messages import Ancestor, StepResult
     from domain.chat.events import FailureCode
     from domain.ids import derived_hex
 

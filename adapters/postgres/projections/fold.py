@@ -4,9 +4,9 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
-from adapters.postgres.ledger import joint_append as beside
 from adapters.postgres.ledger import log
 from adapters.postgres.ledger.log import Connection
+from adapters.postgres.projections import shadow_tables
 from adapters.postgres.projections.rows import LiveRows, RowsInMemory, delete, upsert
 from domain.events import EventRegistry
 from domain.projection import Projection, Row
@@ -93,7 +93,7 @@ class FoldInMemory(Fold):
     def write(self, connection: Connection) -> None:
         for kind, keys in self._rows.changed.items():
             rows = {key: self._rows.get(kind, *key) for key in keys}
-            table = beside.shadow_name(kind.TABLE)
+            table = shadow_tables.shadow_name(kind.TABLE)
             upsert(connection, kind, [row for row in rows.values() if row is not None], table)
             delete(connection, kind, [key for key, row in rows.items() if row is None], table)
 
@@ -119,7 +119,7 @@ class FoldInTables(Fold):
 
     def _try_fold(self, connection: Connection, stored: Sequence[log.StoredRow]) -> str | None:
         """Fold and write these events together; return the error if it is their fault."""
-        rows = LiveRows(connection, beside.shadow_name)
+        rows = LiveRows(connection, shadow_tables.shadow_name)
         try:
             with connection.transaction():
                 for row in stored:

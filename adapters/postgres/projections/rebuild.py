@@ -7,10 +7,10 @@ import psycopg
 import structlog
 from psycopg import sql
 
-from adapters.postgres.ledger import joint_append as beside
 from adapters.postgres.ledger import log
 from adapters.postgres.ledger.log import Connection
 from adapters.postgres.ledger.pool import connect, translate_database_errors
+from adapters.postgres.projections import shadow_tables
 from adapters.postgres.projections.fold import Fold, FoldInMemory, FoldInTables
 from adapters.postgres.projections.leases import lease
 from adapters.postgres.projections.rows import copy_in, digest
@@ -87,11 +87,11 @@ class Rebuild:
 
     def _run(self, connection: Connection, *, compare: bool, swap: bool) -> RebuildReport:
         for kind in self._projection.kinds:
-            beside.create_shadow(connection, kind.TABLE)
+            shadow_tables.create_shadow(connection, kind.TABLE)
         self._fold.fold_to(connection, self._live_position(connection))
         for kind in self._projection.kinds:
-            copy_in(connection, beside.shadow_name(kind.TABLE), kind, self._fold.rows_to_copy(kind))
-            connection.execute(sql.SQL("ANALYZE {}").format(sql.Identifier(beside.shadow_name(kind.TABLE))))
+            copy_in(connection, shadow_tables.shadow_name(kind.TABLE), kind, self._fold.rows_to_copy(kind))
+            connection.execute(sql.SQL("ANALYZE {}").format(sql.Identifier(shadow_tables.shadow_name(kind.TABLE))))
         self._fold.confirm()
         comparisons = self._compare(connection) if compare else ()
         if not swap:
@@ -115,7 +115,7 @@ class Rebuild:
                 Comparison(
                     kind.TABLE,
                     digest(connection, kind.TABLE, kind),
-                    digest(connection, beside.shadow_name(kind.TABLE), kind),
+                    digest(connection, shadow_tables.shadow_name(kind.TABLE), kind),
                 )
                 for kind in self._projection.kinds
             )
@@ -124,7 +124,7 @@ class Rebuild:
 
     def _discard(self, connection: Connection, comparisons: tuple[Comparison, ...]) -> RebuildReport:
         for kind in self._projection.kinds:
-            beside.drop_shadow(connection, kind.TABLE)
+            shadow_tables.drop_shadow(connection, kind.TABLE)
         return self._report(self._fold.stands.position, comparisons)
 
     def _report(self, position: int, comparisons: tuple[Comparison, ...]) -> RebuildReport:
@@ -158,7 +158,7 @@ class Rebuild:
             self._fold.fold_to(connection, position)
             self._fold.write(connection)
             for kind in self._projection.kinds:
-                beside.swap_in(connection, kind.TABLE)
+                shadow_tables.swap_in(connection, kind.TABLE)
             connection.execute("DELETE FROM projection_dead_letters WHERE projection = %s", (name,))
             for at, (stream, error) in self._fold.stands.dead.items():
                 log.set_aside(connection, name, at, stream, error)

@@ -1,0 +1,76 @@
+"""A reserved attempt at a model call, and the event of each of its ends."""
+
+from dataclasses import dataclass
+
+from domain.chat.model_port import ModelFailure, ModelReply, Usage
+from domain.content import content_hash
+from domain.costs.aggregate import CallIntent
+from domain.costs.events import CallCut, CallFailed, CallSettled
+from domain.costs.ports import Price
+from domain.events import Cause, Event
+
+
+@dataclass(frozen=True, slots=True)
+class Reservation:
+    """An attempt that may be made now, and the streams as they were when it was reserved."""
+
+    intent: CallIntent
+    attempt: int
+    call_events: tuple[Event, ...]
+    companion_events: tuple[Event, ...]
+
+    @property
+    def request_id(self) -> str:
+        """The call's id as sent to the provider."""
+        return f"{self.intent.call_id}.{self.attempt}"
+
+
+def settled_event(reservation: Reservation, reply: ModelReply, price: Price, cause: Cause) -> CallSettled:
+    """Build the event of an attempt that was answered."""
+    intent, usage = reservation.intent, reply.usage
+    return CallSettled(
+        call_id=intent.call_id,
+        attempt=reservation.attempt,
+        model=reply.model or intent.model,
+        prompt_tokens=usage.prompt_tokens,
+        completion_tokens=usage.completion_tokens,
+        cached_prompt_tokens=usage.cached_prompt_tokens,
+        estimated=usage.estimated,
+        cost=price.cost,
+        price_version=price.price_version,
+        price_known=price.known,
+        provider_call_id=reply.provider_call_id,
+        reply_hash=content_hash(reply.text),
+        finish=reply.finish,
+        stands=True,
+        **cause.fields(),
+    )
+
+
+def cut_event(reservation: Reservation, failure: ModelFailure, usage: Usage, price: Price, cause: Cause) -> CallCut:
+    """Build the event of an attempt whose answer broke off; it costs what arrived."""
+    return CallCut(
+        call_id=reservation.intent.call_id,
+        attempt=reservation.attempt,
+        prompt_tokens=usage.prompt_tokens,
+        completion_tokens=usage.completion_tokens,
+        estimated=usage.estimated,
+        cost=price.cost,
+        price_version=price.price_version,
+        price_known=price.known,
+        provider_call_id=failure.provider_call_id,
+        error=failure.kind,
+        refused=failure.refused_part,
+        **cause.fields(),
+    )
+
+
+def failed_event(reservation: Reservation, failure: ModelFailure, cause: Cause) -> CallFailed:
+    """Build the event of an attempt that costs nothing."""
+    return CallFailed(
+        call_id=reservation.intent.call_id,
+        attempt=reservation.attempt,
+        error=failure.kind,
+        refused=failure.refused_part,
+        **cause.fields(),
+    )
