@@ -246,6 +246,5 @@ class ChatWorkflow:
         return ChatResult(turn.turn, "failed", code=code, error=message, visit=visit, because=turn.because)
 
     def _update_details(self, doing: str) -> None:
-        workflow.set_current_details(
-            f"**{self._start.agent_id}** · {doing}\n\nsession `{self._start.session_id}` · turn {self._turn}"
-        )
+        place = f"session `{self._start.session_id}` · turn {self._turn}"
+        workflow.set_current_details(f"**{self._start.agent_id}** · {doing}\n\n{place}")
