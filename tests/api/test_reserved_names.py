@@ -16,7 +16,7 @@ ASKING: dict[str, dict[str, Any]] = {
     CHAT: {"agent_id": "ali_chief_of_staff", "message": "Good day."},
     "/api/v1/agents/ali/query": {"query": "Good day?"},
 }
-_DERIVED = re.compile(r'f"([a-z]+[_-])\{(?:derived\(|session_id|self\._intent\()')
+_DERIVED = re.compile(r'f"([a-z]+[_-])\{(?:derived_id\(|derived_hex\(|session_id)')
 _RANDOM = re.compile(r'random_id\("([a-z]+)"\)')
 _NAMED = re.compile(r'^(?:KEY_)?PREFIX = "([a-z]+[_-])"$', re.MULTILINE)
 _IN_KEYS = {"change_", "create_", "deploy_", "generate_", "rating_", "r_"}
