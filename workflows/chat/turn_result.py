@@ -23,7 +23,7 @@ def to_turn_ref(say: ChatMessage, session_id: str, turn: int) -> TurnRef:
     )
 
 
-def thought_of(turn: TurnRef, say: ChatMessage, remembered: ConversationMemory) -> StepRequest:
+def step_request_of(turn: TurnRef, say: ChatMessage, remembered: ConversationMemory) -> StepRequest:
     """Return the turn that a message asks for."""
     return StepRequest(
         turn=turn,

@@ -18,7 +18,7 @@ with workflow.unsafe.imports_passed_through():
     from workflows.chat.message_queue import MessageQueue, QueuedMessage
     from workflows.chat.messages import MOVED, ChatMessage, ChatResult, ChatStart, ChatStatus
     from workflows.chat.session_ledger import load_session_head, record_session_end
-    from workflows.chat.turn_result import thought_of, to_chat_result, to_turn_ref
+    from workflows.chat.turn_result import step_request_of, to_chat_result, to_turn_ref
     from workflows.turn.failures import is_revoked
     from workflows.turn.summary import summarise_if_long
     from workflows.turn.turn import TurnRunner
@@ -201,7 +201,7 @@ class ChatWorkflow:
                 self._drop(waiting, turn)
             return
         self._answering = waiting
-        taken = await self._turns.run(thought_of(turn, say, self._remembered), hold=say.hold)
+        taken = await self._turns.run(step_request_of(turn, say, self._remembered), hold=say.hold)
         self._answering = None
         waiting.said = to_chat_result(turn, say.visit, taken)
         if taken.status == REVOKED:
