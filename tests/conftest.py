@@ -14,6 +14,7 @@ from redis import Redis
 
 from adapters.postgres.migrate import migrate
 from runtime.settings import Settings
+from tests.fuzz_seed import SEED
 from tests.scripted_model import ScriptedModel, start_scripted_model
 from tests.servers import VALKEY_DATABASES, Joined, join
 from tests.system import ADMIN_KEY, System, new_namespace, running, settings_of
@@ -23,6 +24,13 @@ _TEMPLATE_LOCK = 7350001
 
 
 _OUTSIDE = ("CONVERGIO_", "DATABASE_URL", "OPENAI_", "OTEL_", "REDIS_URL", "TEMPORAL_", "WEAVIATE_")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_configure(config: pytest.Config) -> None:
+    """Property tests have the day's seed unless a run names another."""
+    if config.getoption("--hypothesis-seed") is None:
+        config.option.hypothesis_seed = SEED
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

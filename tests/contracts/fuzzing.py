@@ -6,9 +6,7 @@ more operations do not make it longer. The seed is the day's: a run can be repea
 """
 
 import json
-import os
 from collections.abc import Callable
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -26,12 +24,13 @@ from schemathesis.specs.openapi.checks import (
     status_code_conformance,
 )
 
+from tests.fuzz_seed import SEED
+
 BUDGET = 1_000
 """Examples of one mode, over all operations."""
 FEWEST = 6
 MOST = 60
 CORPUS = Path(__file__).with_name("corpus")
-SEED = int(os.environ.get("CONVERGIO_FUZZ_SEED", datetime.now(UTC).date().toordinal()))
 FIRST_ERROR = 400
 CHECKS = [
     not_a_server_error,

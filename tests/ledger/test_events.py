@@ -6,7 +6,7 @@ from decimal import Decimal
 from typing import Any, ClassVar
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
@@ -68,8 +68,16 @@ def test_an_event_is_stored_under_its_name_and_version_and_read_again_the_same()
     assert EventRegistry([Paid]).decode(topic, state) == paid()
 
 
+AMOUNTS = st.decimals(allow_nan=False, allow_infinity=False)
+
+
+def is_storable(amount: Decimal) -> bool:
+    """Zero, or between 1e-30 and 1e30 without its sign."""
+    return not amount or Decimal("1e-30") <= abs(amount) <= Decimal("1e30")
+
+
 @given(
-    amount=st.decimals(allow_nan=False, allow_infinity=False),
+    amount=AMOUNTS.filter(is_storable),
     due=st.datetimes(timezones=st.integers(-840, 840).map(lambda m: timezone(timedelta(minutes=m)))),
     to=st.text(st.characters(exclude_characters="\x00", exclude_categories=["Cs"])),
 )
@@ -79,6 +87,20 @@ def test_whatever_an_event_holds_comes_back_exactly(amount: Decimal, due: dateti
     again = registry.decode(*registry.encode(event))
     assert isinstance(again, Paid)
     assert (str(again.amount), again.due, again.to, again.at) == (str(amount), due, to, AT)
+
+
+@given(
+    amount=st.builds(
+        lambda digits, exponent: Decimal(digits).scaleb(exponent),
+        st.integers(-999, 999).filter(bool),
+        st.integers(-9999, -34) | st.integers(31, 9999),
+    )
+)
+@example(amount=Decimal("9.9e-31"))
+@example(amount=Decimal("-1.1e30"))
+def test_an_amount_that_is_too_small_or_too_large_is_refused(amount: Decimal) -> None:
+    with pytest.raises(Invalid, match="amount is not a storable amount"):
+        EventRegistry.encode(paid(amount=amount))
 
 
 def test_json_that_looks_like_a_type_marker_is_only_json() -> None:
