@@ -27,10 +27,14 @@ DYNAMIC_CONFIG: Mapping[str, object] = {
     "frontend.namespaceCount": 20000,
 }
 CACHES: Mapping[str, object] = {
+    # All together must stay far below HEAP_MIB, or the collector runs all the time once they are full, and a turn takes
+    # half as long again. The sizes are those of serialized objects: in memory they are several times larger.
     # Workflow states in memory: limited by bytes, not to 128,000 of any size.
     "history.cacheSizeBasedLimit": True,
-    "history.hostLevelCacheMaxSizeBytes": 32 * 2**20,
-    "history.eventsCacheMaxSizeBytes": 8 * 2**20,
+    "history.hostLevelCacheMaxSizeBytes": 8 * 2**20,
+    "history.eventsCacheMaxSizeBytes": 2 * 2**20,
+    # Histories for other clusters, of which there are none.
+    "history.xdcCacheMaxSizeBytes": 64 * 2**10,
 }
 HEAP_MIB = 256
 """The Go collector's soft limit, in MiB, without the program and SQLite's own memory."""
