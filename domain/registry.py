@@ -9,10 +9,11 @@ from domain.costs import events as costs
 from domain.events import EventRegistry
 from domain.graphflow.catalogue import events as graphflow
 from domain.swarm import events as swarm
+from domain.talents import events as talents
 from domain.tools import events as tools
 
 
 def event_registry() -> EventRegistry:
     """Return the registry of the events of all concepts."""
-    concepts = (agents, approvals, chat, costs, graphflow, revocations, risk_policy, swarm, tools)
+    concepts = (agents, approvals, chat, costs, graphflow, revocations, risk_policy, swarm, talents, tools)
     return EventRegistry(event for concept in concepts for event in concept.EVENTS)

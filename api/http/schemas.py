@@ -98,6 +98,13 @@ class DeletedResource(View):
     status: Literal["deleted", "deleting"] = "deleted"
 
 
+class DeletedRecord(View):
+    """The response to a DELETE of a record whose id is an integer."""
+
+    id: int
+    status: Literal["deleted"] = "deleted"
+
+
 class ErrorBody(View):
     """An error."""
 

@@ -53,6 +53,7 @@ from domain.ledger import Ledger
 from domain.projection import Projection
 from domain.registry import event_registry
 from domain.swarm.projection import SwarmProjection
+from domain.talents.projection import TalentsProjection
 from domain.tools.projection import ToolsProjection
 from runtime.settings import Settings
 from runtime.wiring.model_provider import Provider, provider
@@ -71,6 +72,7 @@ def projections() -> tuple[Projection, ...]:
         CostsProjection(),
         ExecutionsProjection(),
         SwarmProjection(),
+        TalentsProjection(),
         ToolsProjection(),
         WorkflowsProjection(),
     )

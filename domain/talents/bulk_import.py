@@ -1,0 +1,116 @@
+"""The import of many talents: all of them, or none."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from domain.content import Content
+from domain.csv_tables import RowFault, refuse_faults
+from domain.events import Cause
+from domain.ids import random_id
+from domain.integer_ids import IntegerIds, TenantSecrets
+from domain.ledger import Change, Ledger, retry_on_conflict
+from domain.talents import aggregate, emails
+from domain.talents.aggregate import TalentValues, stream
+from domain.talents.commands import TalentDraft
+
+MOST_ROWS = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class ImportRow:
+    """A row whose fields are valid."""
+
+    number: int
+    draft: TalentDraft
+
+
+@dataclass(frozen=True, slots=True)
+class ImportedTalents:
+    """The consecutive ids of the talents that were created, in the order of the rows."""
+
+    first_id: int
+    count: int
+
+
+class TalentImport:
+    """Creates talents in one append, so that all of them become visible, or none exists."""
+
+    def __init__(self, ledger: Ledger, ids: IntegerIds, secrets: TenantSecrets) -> None:
+        self._ledger = ledger
+        self._ids = ids
+        self._secrets = secrets
+
+    def run(
+        self, rows: Sequence[ImportRow], faults: Sequence[RowFault], cause: Cause, *, key: str | None
+    ) -> ImportedTalents:
+        """Create a talent for each row, unless there are faults already; with a key, a repeat changes nothing.
+
+        Raises:
+            Invalid: a row has a fault, or an e-mail address that another row or talent has.
+            VersionConflict: the addresses were claimed by others again and again meanwhile.
+        """
+        tenant_id, count = cause.tenant_id, len(rows)
+        if not rows:
+            refuse_faults(faults or [RowFault(1, "", "there is no row besides the header")])
+        first_id = self._ids.reserve(tenant_id, "talent", size=count, key=key)
+        secret = self._secrets.secret(tenant_id, emails.PURPOSE)
+        keys = [emails.email_key(secret, row.draft.profile.email) for row in rows]
+        once = f"talent.import:{key or random_id('import')}"
+
+        def write() -> ImportedTalents:
+            if not self._is_done(tenant_id, first_id):
+                claims = self._claims(rows, keys, faults, tenant_id)
+                changes, documents = _changes(rows, keys, claims, first_id, cause)
+                self._ledger.append(*changes, key=once, content=documents)
+            return ImportedTalents(first_id, count)
+
+        return retry_on_conflict(write)
+
+    def _is_done(self, tenant_id: str, first_id: int) -> bool:
+        return bool(self._ledger.read(stream(tenant_id, first_id)))
+
+    def _claims(
+        self, rows: Sequence[ImportRow], keys: Sequence[str], faults: Sequence[RowFault], tenant_id: str
+    ) -> dict[str, int]:
+        """Return the versions of the streams of the addresses, all of which are free.
+
+        Raises:
+            Invalid: there are faults, or an address is not free.
+        """
+        streams = {emails.email_stream(tenant_id, key): row for key, row in zip(keys, rows, strict=True)}
+        claims = self._ledger.read_many(list(streams))
+        owners = {name: emails.owner_of(events) for name, events in claims.items()}
+        taken = [
+            RowFault(streams[name].number, "email", f"talent {owner} has this e-mail address")
+            for name, owner in owners.items()
+            if owner is not None
+        ]
+        refuse_faults([*faults, *_repeated(rows, keys), *taken])
+        return {name: len(events) for name, events in claims.items()}
+
+
+def _repeated(rows: Sequence[ImportRow], keys: Sequence[str]) -> list[RowFault]:
+    """Return a fault for each row with the address of an earlier row."""
+    first: dict[str, int] = {}
+    faults = []
+    for row, key in zip(rows, keys, strict=True):
+        earlier = first.setdefault(key, row.number)
+        if earlier != row.number:
+            faults.append(RowFault(row.number, "email", f"row {earlier} has this e-mail address"))
+    return faults
+
+
+def _changes(
+    rows: Sequence[ImportRow], keys: Sequence[str], claims: dict[str, int], first_id: int, cause: Cause
+) -> tuple[list[Change], list[Content]]:
+    changes, documents = [], []
+    for talent_id, (row, key) in enumerate(zip(rows, keys, strict=True), first_id):
+        own = stream(cause.tenant_id, talent_id)
+        document = row.draft.profile.as_content(own)
+        values = TalentValues(document.hash, key, row.draft.status)
+        events = aggregate.create(talent_id, values, cause)
+        address = emails.email_stream(cause.tenant_id, key)
+        changes.append(Change(own, 0, events))
+        changes.append(emails.claim(talent_id, key, claims.get(address, 0), cause))
+        documents.append(document)
+    return changes, documents

@@ -1,0 +1,100 @@
+"""The past of a talent: its history, and its state at a moment. A deleted talent has one too."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Literal
+
+from domain.content import ContentStore
+from domain.documents import read_documents
+from domain.errors import NotFound
+from domain.events import Event
+from domain.history import events_until
+from domain.ledger import Ledger
+from domain.talents import aggregate
+from domain.talents.aggregate import Talent, evolve_all, stream
+from domain.talents.events import TalentCreated, TalentDeleted, TalentUpdated
+from domain.talents.ports import TalentView
+from domain.talents.profile import profile_of
+
+FIELDS = ("name", "email", "department", "skills", "bio")
+
+
+@dataclass(frozen=True, slots=True)
+class TalentHistoryEntry:
+    """An event of a talent: who did what, when and why.
+
+    `changes` has the new values of the fields that changed; None if their texts were erased.
+    """
+
+    version: int
+    event: Literal["created", "updated", "deleted", "erased"]
+    by: str
+    because: str
+    at: datetime
+    fields: tuple[str, ...]
+    changes: dict[str, Any] | None
+
+
+class TalentPast:
+    """Reads the past of talents from the ledger."""
+
+    def __init__(self, ledger: Ledger, content: ContentStore) -> None:
+        self._ledger = ledger
+        self._content = content
+
+    def history(self, tenant_id: str, talent_id: int) -> list[TalentHistoryEntry]:
+        """Return all events of a talent, oldest first.
+
+        Raises:
+            NotFound: there never was such a talent.
+        """
+        events = self._events(tenant_id, talent_id)
+        hashes = {event.profile_hash for event in events if isinstance(event, TalentCreated | TalentUpdated)}
+        documents = read_documents(self._content, stream(tenant_id, talent_id), hashes)
+        return [_entry(version, event, documents) for version, event in enumerate(events, 1)]
+
+    def state_at(self, tenant_id: str, talent_id: int, moment: datetime) -> TalentView:
+        """Return the talent as it was at the moment.
+
+        Raises:
+            NotFound: it did not exist then, or was deleted.
+        """
+        talent = evolve_all(Talent(), events_until(self._events(tenant_id, talent_id), moment))
+        aggregate.refuse_hidden(talent)
+        if talent.created_at is None or talent.changed_at is None:
+            raise NotFound("there is no such talent")
+        documents = read_documents(self._content, stream(tenant_id, talent_id), [talent.profile_hash])
+        profile = profile_of(documents.get(talent.profile_hash))
+        return TalentView(talent.id, talent.status, talent.created_at, talent.changed_at, talent.changes, profile)
+
+    def _events(self, tenant_id: str, talent_id: int) -> Sequence[Event]:
+        events = self._ledger.read(stream(tenant_id, talent_id))
+        if not events:
+            raise NotFound("there is no such talent")
+        return events
+
+
+def _entry(version: int, event: Event, documents: dict[str, dict[str, Any]]) -> TalentHistoryEntry:
+    match event:
+        case TalentCreated():
+            return _with_values(version, event, "created", (*FIELDS, "status"), documents)
+        case TalentUpdated(fields=fields):
+            return _with_values(version, event, "updated", fields, documents)
+        case TalentDeleted():
+            return TalentHistoryEntry(version, "deleted", event.by, event.because, event.at, (), {})
+        case _:
+            return TalentHistoryEntry(version, "erased", event.by, event.because, event.at, (), {})
+
+
+def _with_values(
+    version: int,
+    event: TalentCreated | TalentUpdated,
+    kind: Literal["created", "updated"],
+    fields: tuple[str, ...],
+    documents: dict[str, dict[str, Any]],
+) -> TalentHistoryEntry:
+    document = documents.get(event.profile_hash)
+    values = None if document is None else {**document, "status": event.status}
+    changes = None if values is None else {name: values[name] for name in fields}
+    return TalentHistoryEntry(version, kind, event.by, event.because, event.at, fields, changes)

@@ -1,0 +1,86 @@
+"""The profile of a talent: name, e-mail address, department, skills and biography."""
+
+import re
+import unicodedata
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, Field
+
+from domain.content import Content
+from domain.documents import fold_text, make_document
+
+Status = Literal["active", "inactive"]
+STATUSES: tuple[Status, ...] = ("active", "inactive")
+MAX_BIO = 10_000
+MAX_SKILLS = 100
+MAX_EMAIL = 254
+
+_LOCAL_MAX = 64
+_ADDRESS = re.compile(r"(?P<local>[^@]+)@(?P<domain>[^@.]+(?:\.[^@.]+)*)")
+_UNSEEN = {"Cc", "Cf", "Cs", "Co", "Cn", "Zs", "Zl", "Zp"}
+"""Unicode categories of characters that cannot be seen: with them, two addresses that look alike would differ."""
+
+
+def _one_line(text: str) -> str:
+    if not text.strip():
+        raise ValueError("must not be blank")
+    if len(text.splitlines()) > 1:
+        raise ValueError("must be one line")
+    return text
+
+
+def _address(text: str) -> str:
+    folded = fold_text(text)
+    if any(unicodedata.category(character) in _UNSEEN for character in folded):
+        raise ValueError("contains a space or an invisible character")
+    found = _ADDRESS.fullmatch(folded)
+    if found is None or len(folded) > MAX_EMAIL or len(found["local"]) > _LOCAL_MAX:
+        raise ValueError("is not an e-mail address")
+    return text
+
+
+def _named_once(skills: tuple[str, ...]) -> tuple[str, ...]:
+    folded = [fold_text(skill) for skill in skills]
+    twice = sorted({skill for skill, each in zip(skills, folded, strict=True) if folded.count(each) > 1})
+    if twice:
+        raise ValueError(f"{', '.join(twice)}: named twice")
+    return skills
+
+
+Name = Annotated[str, Field(min_length=1, max_length=200), AfterValidator(_one_line)]
+Email = Annotated[str, Field(min_length=3, max_length=MAX_EMAIL), AfterValidator(_address)]
+Department = Annotated[str, Field(min_length=1, max_length=120), AfterValidator(_one_line)]
+Skill = Annotated[str, Field(min_length=1, max_length=80), AfterValidator(_one_line)]
+Skills = Annotated[tuple[Skill, ...], Field(max_length=MAX_SKILLS), AfterValidator(_named_once)]
+Bio = Annotated[str, Field(max_length=MAX_BIO)]
+
+
+@dataclass(frozen=True, slots=True)
+class TalentProfile:
+    """The texts about a talent. They are checked where they enter."""
+
+    name: str
+    email: str
+    department: str | None = None
+    skills: Sequence[str] = ()
+    bio: str | None = None
+
+    def as_content(self, owner: str) -> Content:
+        """Return the profile as a document, with its folded forms, by which it is found."""
+        folded = {
+            "department": fold_text(self.department) if self.department else None,
+            "skills": [fold_text(skill) for skill in self.skills],
+            "text": fold_text("\n".join((self.name, self.bio or "", *self.skills))),
+        }
+        return make_document(owner, {**asdict(self), "folded": folded})
+
+
+def profile_of(document: Mapping[str, Any] | None) -> TalentProfile | None:
+    """Return the profile in a stored document; None if it was erased."""
+    if document is None:
+        return None
+    return TalentProfile(
+        document["name"], document["email"], document["department"], tuple(document["skills"]), document["bio"]
+    )
