@@ -14,14 +14,13 @@ from api.http.dependencies import (
     requires,
     set_etag,
 )
-from api.http.schemas import DeletedRecord, Id
+from api.http.schemas import DeletedRecord, Id, RecordHistory
 from api.talents.parameters import PREFIX, AsOf, Text
 from api.talents.schemas import (
     MatchedTalents,
     NewTalent,
     Talent,
     TalentChanges,
-    TalentHistory,
     TalentList,
     TalentQuery,
     to_match,
@@ -100,11 +99,11 @@ def _add_talent_routes(routes: APIRouter, desk: TalentService) -> None:
         return DeletedRecord(id=talent_id)
 
     @routes.get("/{talent_id}/history", dependencies=[requires("read")])
-    def list_talent_history(talent_id: Id, tenant_id: CurrentTenant, page: Paged) -> TalentHistory:
+    def list_talent_history(talent_id: Id, tenant_id: CurrentTenant, page: Paged) -> RecordHistory:
         """Lists the events of a talent, oldest first. A deleted talent has a history too."""
         entries = desk.past.history(tenant_id, talent_id)
         shown = entries[page.skip : page.skip + page.limit]
-        return TalentHistory.model_validate({"data": shown, **page.listing_fields(len(entries))})
+        return RecordHistory.model_validate({"data": shown, **page.listing_fields(len(entries))})
 
 
 def _add_match_route(routes: APIRouter, desk: TalentService) -> None:

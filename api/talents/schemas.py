@@ -1,6 +1,6 @@
 """Request and response models of talents."""
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from pydantic import ConfigDict, Field
 
@@ -74,28 +74,6 @@ class TalentList(Listing):
     """Talents in the order of their ids."""
 
     talents: list[Talent]
-
-
-class TalentHistoryItem(View):
-    """An event of a talent: who did it, when, and in which request.
-
-    `version` is the talent's version from then on, `fields` the names of the fields that changed, `changes` their new
-    values: null if the texts were erased.
-    """
-
-    version: int
-    event: Literal["created", "updated", "deleted", "erased"]
-    by: str
-    because: str
-    at: Timestamp
-    fields: list[str]
-    changes: dict[str, Any] | None
-
-
-class TalentHistory(Listing):
-    """The events of a talent, oldest first."""
-
-    data: list[TalentHistoryItem]
 
 
 class TalentQuery(Body):

@@ -14,7 +14,7 @@ from domain.ledger import Change, Ledger, retry_on_conflict
 from domain.talents import aggregate, emails
 from domain.talents.aggregate import Talent, TalentValues, evolve_all, owner_prefix, stream
 from domain.talents.ports import TalentView
-from domain.talents.profile import TalentProfile, profile_of
+from domain.talents.profile import FIELDS, TalentProfile, profile_of
 
 Check = Callable[[int], None]
 """Refuses if the talent's version is not the one the caller knows."""
@@ -180,8 +180,7 @@ class TalentCommands:
 
 
 def _changed_fields(before: TalentProfile, after: TalentProfile) -> tuple[str, ...]:
-    names = ("name", "email", "department", "skills", "bio")
-    return tuple(name for name in names if getattr(before, name) != getattr(after, name))
+    return tuple(name for name in FIELDS if getattr(before, name) != getattr(after, name))
 
 
 def _to_view(talent: Talent, profile: TalentProfile | None) -> TalentView:

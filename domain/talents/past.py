@@ -1,39 +1,20 @@
 """The past of a talent: its history, and its state at a moment. A deleted talent has one too."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Any, Literal
+from typing import Any
 
 from domain.content import ContentStore
 from domain.documents import read_documents
 from domain.errors import NotFound
 from domain.events import Event
-from domain.history import events_until
+from domain.history import HistoryEntry, events_until, history_entry
 from domain.ledger import Ledger
 from domain.talents import aggregate
 from domain.talents.aggregate import Talent, evolve_all, stream
 from domain.talents.events import TalentCreated, TalentDeleted, TalentUpdated
 from domain.talents.ports import TalentView
-from domain.talents.profile import profile_of
-
-FIELDS = ("name", "email", "department", "skills", "bio")
-
-
-@dataclass(frozen=True, slots=True)
-class TalentHistoryEntry:
-    """An event of a talent: who did what, when and why.
-
-    `changes` has the new values of the fields that changed; None if their texts were erased.
-    """
-
-    version: int
-    event: Literal["created", "updated", "deleted", "erased"]
-    by: str
-    because: str
-    at: datetime
-    fields: tuple[str, ...]
-    changes: dict[str, Any] | None
+from domain.talents.profile import FIELDS, profile_of
 
 
 class TalentPast:
@@ -43,7 +24,7 @@ class TalentPast:
         self._ledger = ledger
         self._content = content
 
-    def history(self, tenant_id: str, talent_id: int) -> list[TalentHistoryEntry]:
+    def history(self, tenant_id: str, talent_id: int) -> list[HistoryEntry]:
         """Return all events of a talent, oldest first.
 
         Raises:
@@ -75,26 +56,15 @@ class TalentPast:
         return events
 
 
-def _entry(version: int, event: Event, documents: dict[str, dict[str, Any]]) -> TalentHistoryEntry:
+def _entry(version: int, event: Event, documents: Mapping[str, dict[str, Any]]) -> HistoryEntry:
     match event:
-        case TalentCreated():
-            return _with_values(version, event, "created", (*FIELDS, "status"), documents)
-        case TalentUpdated(fields=fields):
-            return _with_values(version, event, "updated", fields, documents)
+        case TalentCreated(profile_hash=profile, status=status):
+            values = {**documents.get(profile, {}), "status": status}
+            return history_entry(version, event, "created", (*FIELDS, "status"), values)
+        case TalentUpdated(fields=fields, profile_hash=profile, status=status):
+            values = {**documents.get(profile, {}), "status": status}
+            return history_entry(version, event, "updated", fields, values)
         case TalentDeleted():
-            return TalentHistoryEntry(version, "deleted", event.by, event.because, event.at, (), {})
+            return history_entry(version, event, "deleted")
         case _:
-            return TalentHistoryEntry(version, "erased", event.by, event.because, event.at, (), {})
-
-
-def _with_values(
-    version: int,
-    event: TalentCreated | TalentUpdated,
-    kind: Literal["created", "updated"],
-    fields: tuple[str, ...],
-    documents: dict[str, dict[str, Any]],
-) -> TalentHistoryEntry:
-    document = documents.get(event.profile_hash)
-    values = None if document is None else {**document, "status": event.status}
-    changes = None if values is None else {name: values[name] for name in fields}
-    return TalentHistoryEntry(version, kind, event.by, event.because, event.at, fields, changes)
+            return history_entry(version, event, "erased")

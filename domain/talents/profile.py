@@ -3,13 +3,14 @@
 import re
 import unicodedata
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field
 
 from domain.content import Content
 from domain.documents import fold_text, make_document
+from domain.text_rules import one_line
 
 Status = Literal["active", "inactive"]
 STATUSES: tuple[Status, ...] = ("active", "inactive")
@@ -21,14 +22,6 @@ _LOCAL_MAX = 64
 _ADDRESS = re.compile(r"(?P<local>[^@]+)@(?P<domain>[^@.]+(?:\.[^@.]+)*)")
 _UNSEEN = {"Cc", "Cf", "Cs", "Co", "Cn", "Zs", "Zl", "Zp"}
 """Unicode categories of characters that cannot be seen: with them, two addresses that look alike would differ."""
-
-
-def _one_line(text: str) -> str:
-    if not text.strip():
-        raise ValueError("must not be blank")
-    if len(text.splitlines()) > 1:
-        raise ValueError("must be one line")
-    return text
 
 
 def _address(text: str) -> str:
@@ -49,10 +42,10 @@ def _named_once(skills: tuple[str, ...]) -> tuple[str, ...]:
     return skills
 
 
-Name = Annotated[str, Field(min_length=1, max_length=200), AfterValidator(_one_line)]
+Name = Annotated[str, Field(min_length=1, max_length=200), AfterValidator(one_line)]
 Email = Annotated[str, Field(min_length=3, max_length=MAX_EMAIL), AfterValidator(_address)]
-Department = Annotated[str, Field(min_length=1, max_length=120), AfterValidator(_one_line)]
-Skill = Annotated[str, Field(min_length=1, max_length=80), AfterValidator(_one_line)]
+Department = Annotated[str, Field(min_length=1, max_length=120), AfterValidator(one_line)]
+Skill = Annotated[str, Field(min_length=1, max_length=80), AfterValidator(one_line)]
 Skills = Annotated[tuple[Skill, ...], Field(max_length=MAX_SKILLS), AfterValidator(_named_once)]
 Bio = Annotated[str, Field(max_length=MAX_BIO)]
 
@@ -75,6 +68,9 @@ class TalentProfile:
             "text": fold_text("\n".join((self.name, self.bio or "", *self.skills))),
         }
         return make_document(owner, {**asdict(self), "folded": folded})
+
+
+FIELDS = tuple(field.name for field in fields(TalentProfile))
 
 
 def profile_of(document: Mapping[str, Any] | None) -> TalentProfile | None:

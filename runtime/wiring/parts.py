@@ -42,6 +42,7 @@ from domain.agents.projection import AgentsProjection
 from domain.approvals.projection import ApprovalsProjection
 from domain.approvals.rules import RiskPolicy
 from domain.chat.projection import ChatProjection
+from domain.clients.projection import ClientsProjection
 from domain.costs.projection import CostsProjection
 from domain.events import EventRegistry
 from domain.governance.ports import NoRateLimit
@@ -51,6 +52,7 @@ from domain.graphflow.execution.projection import ExecutionsProjection
 from domain.keys.ports import StoredKey
 from domain.ledger import Ledger
 from domain.projection import Projection
+from domain.projects.projection import ProjectsProjection
 from domain.registry import event_registry
 from domain.swarm.projection import SwarmProjection
 from domain.talents.projection import TalentsProjection
@@ -69,8 +71,10 @@ def projections() -> tuple[Projection, ...]:
         AgentsProjection(),
         ApprovalsProjection(),
         ChatProjection(),
+        ClientsProjection(),
         CostsProjection(),
         ExecutionsProjection(),
+        ProjectsProjection(),
         SwarmProjection(),
         TalentsProjection(),
         ToolsProjection(),

@@ -1,13 +1,24 @@
-"""Composes the routes of talents, clients and projects."""
+"""Composes the routes of talents, clients and projects, and the commands that erase their texts."""
 
 from fastapi import APIRouter
 
+from adapters.postgres.clients import PostgresClients
 from adapters.postgres.integer_ids import PostgresIntegerIds, PostgresTenantSecrets
+from adapters.postgres.project_usage import PostgresProjectUsage
+from adapters.postgres.projects import PostgresProjects
 from adapters.postgres.talents import PostgresTalents
+from api.clients import routes as clients
+from api.clients.service import ClientService
 from api.http.dependencies import Positions
+from api.projects import routes as projects
+from api.projects.service import ProjectService
 from api.talents import routes as talents
 from api.talents import table_routes as talent_tables
 from api.talents.service import TalentService
+from domain.clients.commands import ClientCommands
+from domain.clients.past import ClientPast
+from domain.projects.commands import ProjectCommands
+from domain.projects.past import ProjectPast
 from domain.talents.bulk_import import TalentImport
 from domain.talents.commands import TalentCommands
 from domain.talents.past import TalentPast
@@ -18,15 +29,47 @@ LARGER_BODIES = {talent_tables.IMPORT_PATH: talent_tables.MAX_TABLE}
 
 
 def make_talent_commands(parts: Parts) -> TalentCommands:
-    """Return the commands on talents, among them the one that erases."""
+    """Return the commands on talents."""
     ids, secrets = PostgresIntegerIds(parts.database), PostgresTenantSecrets(parts.database)
     return TalentCommands(parts.ledger, parts.content, ids, secrets, parts.content)
 
 
+def make_client_commands(parts: Parts) -> ClientCommands:
+    """Return the commands on clients."""
+    return ClientCommands(parts.ledger, parts.content, PostgresIntegerIds(parts.database), parts.content)
+
+
+def make_project_commands(parts: Parts) -> ProjectCommands:
+    """Return the commands on projects."""
+    return ProjectCommands(
+        parts.ledger,
+        parts.content,
+        PostgresIntegerIds(parts.database),
+        parts.content,
+        clients=make_client_commands(parts),
+        talents=make_talent_commands(parts),
+    )
+
+
 def people_routers(parts: Parts, live: Positions) -> tuple[APIRouter, ...]:
     """Return the routers of talents, clients and projects."""
+    desk = _talents(parts, live)
+    client_desk = ClientService(
+        make_client_commands(parts), ClientPast(parts.ledger, parts.content), PostgresClients(parts.database), now
+    )
+    project_desk = ProjectService(
+        make_project_commands(parts),
+        ProjectPast(parts.ledger, parts.content),
+        PostgresProjects(parts.database),
+        PostgresProjectUsage(parts.database),
+        now,
+    )
+    return talents.router(desk), talent_tables.router(desk), clients.router(client_desk), projects.router(project_desk)
+
+
+def _talents(parts: Parts, live: Positions) -> TalentService:
     ids, secrets = PostgresIntegerIds(parts.database), PostgresTenantSecrets(parts.database)
-    desk = TalentService(
+    return TalentService(
         make_talent_commands(parts),
         TalentImport(parts.ledger, ids, secrets),
         TalentPast(parts.ledger, parts.content),
@@ -34,4 +77,3 @@ def people_routers(parts: Parts, live: Positions) -> tuple[APIRouter, ...]:
         live,
         now,
     )
-    return talents.router(desk), talent_tables.router(desk)

@@ -297,8 +297,8 @@ async def test_an_erased_talent_leaves_no_text_anywhere(shared: System) -> None:
     assert (await shared.http.get(f"{TALENTS}/{talent['id']}")).status_code == 404
     entries = (await shared.http.get(f"{TALENTS}/{talent['id']}/history")).json()["data"]
     assert [(entry["event"], entry["changes"]) for entry in entries] == [
-        ("created", None),
-        ("updated", None),
+        ("created", {**dict.fromkeys(("name", "email", "department", "skills", "bio")), "status": "active"}),
+        ("updated", {"name": None, "email": None}),
         ("erased", {}),
     ]
     before = (await shared.http.get(f"{TALENTS}/{talent['id']}", params={"as_of": entries[1]["at"]})).json()

@@ -27,7 +27,7 @@ MARK = f"acmes-own-{uuid4().hex[:12]}"
 """Stands in every name and text that acme writes, and so nowhere in what zeta reads."""
 OPERATORS = ("/health", "/metrics", "/docs", "/redoc", "/openapi.json")
 """What is about the platform, and the same for whoever asks."""
-FIGURES = {"/agents/ali/insights", "/cost-management/usage"}
+FIGURES = {"/agents/ali/insights", "/cost-management/usage", "/projects/{project_id}/analytics"}
 """What acme reads that names nothing of its own."""
 TEAM = Path(__file__).parents[1] / "graphflow" / "team.json"
 WAITING = {
@@ -71,6 +71,8 @@ def bodies(name: str) -> dict[str, dict[str, Any] | str]:
         "/talents": {"name": name, "email": f"{name}@example.com", "skills": [name], "bio": name},
         "/talents/match": {"skills": [name]},
         "/talents/import": f"name,email\n{name},imported-{name}@example.com",
+        "/clients": {"name": name},
+        "/projects": {"name": name, "description": name},
         "/workflows": {"name": f"Workflow {name}", "description": name, **WAITING},
         "/workflows/import": json.loads(TEAM.read_text()),
         "/workflows/generate": {"description": name, "name": f"Drawn {name}"},
@@ -106,8 +108,8 @@ class Made:
                     self.ids |= {"session_id": made["session_id"], "turn": "1", "version": "1"}
                 case "/swarm/coordinate":
                     self.ids["task_id"] = made["task_id"]
-                case "/talents":
-                    self.ids["talent_id"] = str(made["id"])
+                case "/talents" | "/clients" | "/projects":
+                    self.ids[f"{path[1:-1]}_id"] = str(made["id"])
                 case "/workflows":
                     self.ids["workflow_id"] = made["id"]
         await self.post(f"/agent-management/{self.ids['agent_id']}/deploy", {})
