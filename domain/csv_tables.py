@@ -14,7 +14,6 @@ from domain.errors import Invalid
 
 _FORMULA = re.compile(r"'*[=+\-@\t\r]")
 _GUARDED = re.compile(r"'+[=+\-@\t\r]")
-_SEPARATOR = re.compile(r"((?:[^;\\]|\\.)*)(?:;|\Z)", re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,8 +106,16 @@ def join_items(items: Iterable[str]) -> str:
 
 def split_items(cell: str) -> list[str]:
     """Return the items in a cell, without spaces around them; empty ones are skipped."""
-    parts = (re.sub(r"\\(.)", r"\1", found[1], flags=re.DOTALL).strip() for found in _SEPARATOR.finditer(cell))
-    return [part for part in parts if part]
+    items, is_escaped = [""], False
+    for character in cell:
+        if is_escaped or character not in {"\\", ";"}:
+            items[-1] += character
+            is_escaped = False
+        elif character == ";":
+            items.append("")
+        else:
+            is_escaped = True
+    return [item.strip() for item in items if item.strip()]
 
 
 def _guard(text: str) -> str:
