@@ -1,5 +1,6 @@
 """Queries of projects. Their texts are joined from the content store, so erased ones are nowhere else."""
 
+from collections.abc import Iterator
 from typing import Any
 
 from adapters.postgres.ledger.pool import Database
@@ -24,6 +25,7 @@ _JOINED = """
       ))
 """
 _PAGE = f"SELECT {_COLUMNS} {_JOINED} ORDER BY r.id OFFSET %(skip)s LIMIT %(limit)s"
+_PORTION = f"SELECT {_COLUMNS} {_JOINED} AND r.id > %(after)s ORDER BY r.id LIMIT 1000"
 _COUNT = f"SELECT count(*) {_JOINED}"
 
 
@@ -34,19 +36,33 @@ class PostgresProjects:
         self._database = database
 
     def page(self, wanted: ProjectFilter, *, skip: int, limit: int) -> ProjectPage:
-        values: dict[str, Any] = {
-            "tenant_id": wanted.tenant_id,
-            "owner": owner_prefix(wanted.tenant_id),
-            "status": wanted.status,
-            "client_id": wanted.client_id,
-            "member_id": wanted.member_id,
-            "terms": [fold_text(term) for term in wanted.terms],
-        }
+        values = _values(wanted)
         with self._database.connection() as connection:
             paged = {**values, "skip": skip, "limit": limit}
             rows = connection.execute(_PAGE.encode(), paged, prepare=True, binary=True).fetchall()
             count = connection.execute(_COUNT.encode(), values, prepare=True).fetchone()
         return ProjectPage([_view(row) for row in rows], count[0] if count else 0)
+
+    def all(self, wanted: ProjectFilter) -> Iterator[ProjectView]:
+        values, after = _values(wanted), 0
+        while rows := self._portion({**values, "after": after}):
+            yield from map(_view, rows)
+            after = rows[-1][0]
+
+    def _portion(self, values: dict[str, Any]) -> list[tuple[Any, ...]]:
+        with self._database.connection() as connection:
+            return connection.execute(_PORTION.encode(), values, prepare=True, binary=True).fetchall()
+
+
+def _values(wanted: ProjectFilter) -> dict[str, Any]:
+    return {
+        "tenant_id": wanted.tenant_id,
+        "owner": owner_prefix(wanted.tenant_id),
+        "status": wanted.status,
+        "client_id": wanted.client_id,
+        "member_id": wanted.member_id,
+        "terms": [fold_text(term) for term in wanted.terms],
+    }
 
 
 def _view(row: tuple[Any, ...]) -> ProjectView:

@@ -1,11 +1,10 @@
 """Routes of clients."""
 
 from asyncio import to_thread
-from typing import Annotated
 
-from fastapi import APIRouter, Query, Response
-from pydantic import AwareDatetime
+from fastapi import APIRouter, Response
 
+from api.clients.parameters import PREFIX, AsOf, Text
 from api.clients.schemas import Client, ClientChanges, ClientList, NewClient, to_client
 from api.clients.service import ClientService
 from api.http.dependencies import (
@@ -22,10 +21,6 @@ from api.http.schemas import DeletedRecord, Id, RecordHistory
 from domain.clients.ports import ClientFilter
 from domain.clients.profile import Status
 
-PREFIX = "/api/v1/clients"
-_Text = Annotated[str | None, Query(min_length=1, max_length=200, pattern=r"^[^\x00]*$")]
-_AsOf = Annotated[AwareDatetime | None, Query(description="Returns the state at this moment.")]
-
 
 def router(desk: ClientService) -> APIRouter:
     """`/api/v1/clients`."""
@@ -38,7 +33,7 @@ def router(desk: ClientService) -> APIRouter:
 def _add_collection_routes(routes: APIRouter, desk: ClientService) -> None:
     @routes.get("", dependencies=[requires("read"), fresh("clients")])
     def list_clients(
-        page: Paged, tenant_id: CurrentTenant, *, status: Status | None = None, q: _Text = None
+        page: Paged, tenant_id: CurrentTenant, *, status: Status | None = None, q: Text = None
     ) -> ClientList:
         """Lists the tenant's clients in the order of their ids; deleted ones are left out.
 
@@ -62,7 +57,7 @@ def _add_collection_routes(routes: APIRouter, desk: ClientService) -> None:
 
 def _add_client_routes(routes: APIRouter, desk: ClientService) -> None:
     @routes.get("/{client_id}", dependencies=[requires("read")])
-    def get_client(client_id: Id, tenant_id: CurrentTenant, response: Response, as_of: _AsOf = None) -> Client:
+    def get_client(client_id: Id, tenant_id: CurrentTenant, response: Response, as_of: AsOf = None) -> Client:
         """Returns a client, as it is or as it was at the moment `as_of`."""
         if as_of is not None:
             return to_client(desk.past.state_at(tenant_id, client_id, as_of))

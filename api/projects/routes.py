@@ -1,11 +1,8 @@
 """Routes of projects."""
 
 from asyncio import to_thread
-from datetime import date
-from typing import Annotated
 
-from fastapi import APIRouter, Query, Response
-from pydantic import AwareDatetime
+from fastapi import APIRouter, Response
 
 from api.http.dependencies import (
     CurrentRequest,
@@ -17,19 +14,12 @@ from api.http.dependencies import (
     requires,
     set_etag,
 )
-from api.http.schemas import MAX_INT, DeletedRecord, Id, RecordHistory
+from api.http.schemas import DeletedRecord, Id, RecordHistory
+from api.projects.parameters import PREFIX, AsOf, FirstDay, LastDay, RecordQuery, Text, ZoneQuery
 from api.projects.schemas import NewProject, Project, ProjectAnalytics, ProjectChanges, ProjectList, to_project
 from api.projects.service import ProjectService
 from domain.projects.ports import ProjectFilter
 from domain.projects.profile import Status
-
-PREFIX = "/api/v1/projects"
-_Text = Annotated[str | None, Query(min_length=1, max_length=200, pattern=r"^[^\x00]*$")]
-_AsOf = Annotated[AwareDatetime | None, Query(description="Returns the state at this moment.")]
-_Zone = Annotated[str, Query(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9_+/-]+$", description="A time zone.")]
-_From = Annotated[date | None, Query(alias="from", description="First day of the daily figures.")]
-_To = Annotated[date | None, Query(alias="to", description="Last day of the daily figures, inclusive.")]
-_Record = Annotated[int | None, Query(ge=1, le=MAX_INT)]
 
 
 def router(desk: ProjectService) -> APIRouter:
@@ -48,9 +38,9 @@ def _add_collection_routes(routes: APIRouter, desk: ProjectService) -> None:
         tenant_id: CurrentTenant,
         *,
         status: Status | None = None,
-        client_id: _Record = None,
-        member_id: _Record = None,
-        q: _Text = None,
+        client_id: RecordQuery = None,
+        member_id: RecordQuery = None,
+        q: Text = None,
     ) -> ProjectList:
         """Lists the tenant's projects in the order of their ids; deleted ones are left out.
 
@@ -74,7 +64,7 @@ def _add_collection_routes(routes: APIRouter, desk: ProjectService) -> None:
 
 def _add_project_routes(routes: APIRouter, desk: ProjectService) -> None:
     @routes.get("/{project_id}", dependencies=[requires("read")])
-    def get_project(project_id: Id, tenant_id: CurrentTenant, response: Response, as_of: _AsOf = None) -> Project:
+    def get_project(project_id: Id, tenant_id: CurrentTenant, response: Response, as_of: AsOf = None) -> Project:
         """Returns a project, as it is or as it was at the moment `as_of`."""
         if as_of is not None:
             return to_project(desk.past.state_at(tenant_id, project_id, as_of))
@@ -111,7 +101,7 @@ def _add_analytics_route(routes: APIRouter, desk: ProjectService) -> None:
 
     @routes.get("/{project_id}/analytics", dependencies=[requires("read"), *views])
     def get_project_analytics(
-        project_id: Id, tenant_id: CurrentTenant, first: _From = None, last: _To = None, tz: _Zone = "UTC"
+        project_id: Id, tenant_id: CurrentTenant, first: FirstDay = None, last: LastDay = None, tz: ZoneQuery = "UTC"
     ) -> ProjectAnalytics:
         """Returns cost, tokens, conversations and runs that are linked to a project, in all and by day.
 

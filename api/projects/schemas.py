@@ -25,8 +25,8 @@ class NewProject(Body):
     status: fields.Status = "planning"
     client_id: fields.RecordId | None = None
     budget_usd: fields.Budget | None = None
-    start_date: date | None = None
-    end_date: date | None = None
+    start_date: fields.Day | None = None
+    end_date: fields.Day | None = None
     members: fields.Members = ()
 
     def draft(self) -> ProjectDraft:
@@ -49,8 +49,8 @@ class ProjectChanges(Body):
     status: fields.Status = Field(default_factory=_absent)
     client_id: fields.RecordId | None = Field(default_factory=_absent)
     budget_usd: fields.Budget | None = Field(default_factory=_absent)
-    start_date: date | None = Field(default_factory=_absent)
-    end_date: date | None = Field(default_factory=_absent)
+    start_date: fields.Day | None = Field(default_factory=_absent)
+    end_date: fields.Day | None = Field(default_factory=_absent)
     members: fields.Members = Field(default_factory=_absent)
 
     def changes(self) -> dict[str, Any]:

@@ -5,10 +5,15 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
 
+from api.http.dependencies import Positions
 from api.http.request_context import RequestContext
+from api.projects.csv_documents import from_csv
 from api.projects.schemas import DailyFigures, ProjectAnalytics, ProjectFigures, to_budget
+from api.tables.csv_tables import ImportResult, finish_import, sent_table
+from domain.bulk_imports import ImportedRecords
 from domain.events import Cause
 from domain.projects import policy
+from domain.projects.bulk_import import ProjectImport
 from domain.projects.commands import ProjectCommands
 from domain.projects.past import ProjectPast
 from domain.projects.ports import ProjectReads, ProjectUsage, ProjectUsageReads, UsagePeriod
@@ -20,6 +25,8 @@ class ProjectService:
 
     commands: ProjectCommands
     past: ProjectPast
+    bulk: ProjectImport
+    positions: Positions
     projects: ProjectReads
     usage: ProjectUsageReads
     now: Callable[[], datetime]
@@ -29,6 +36,19 @@ class ProjectService:
         return Cause(
             by=request.caller.id, because=request.request_id, at=self.now(), tenant_id=request.caller.tenant_id
         )
+
+    async def import_csv(self, request: RequestContext, key: str | None) -> ImportResult:
+        """Create the projects of the request's table, all or none.
+
+        Raises:
+            domain.errors.Invalid: a row is not valid.
+        """
+        sent, cause = sent_table(request, key), self.cause(request)
+
+        def work() -> ImportedRecords:
+            return self.bulk.run(from_csv(sent.text), cause, key=sent.key)
+
+        return await finish_import(work, self.positions, "projects", request)
 
     def analytics(
         self, tenant_id: str, project_id: int, first: date | None, last: date | None, time_zone: str

@@ -114,14 +114,6 @@ class MatchedTalents(View):
     total: int
 
 
-class TalentImportResult(View):
-    """The result of an import: the number of talents, and the first and last of their consecutive ids."""
-
-    imported: int
-    first_id: int
-    last_id: int
-
-
 def to_talent(view: TalentView) -> Talent:
     """Return the response for a talent."""
     profile = view.profile

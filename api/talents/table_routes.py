@@ -1,22 +1,16 @@
 """Routes that export and import talents as CSV tables."""
 
-from collections.abc import Iterator
-from typing import Any
-
 from fastapi import APIRouter, Response
 
 from api.http.dependencies import CurrentRequest, CurrentTenant, IdempotencyKey, fresh, requires
+from api.tables.csv_tables import EXPORTED, IMPORTED, ImportResult, exported
 from api.talents.csv_documents import to_csv
 from api.talents.parameters import PREFIX, Text
-from api.talents.schemas import TalentImportResult
 from api.talents.service import TalentService
 from domain.talents.ports import TalentFilter
 from domain.talents.profile import Status
 
 IMPORT_PATH = f"{PREFIX}/import"
-MAX_TABLE = 10 * 1024 * 1024
-"""Maximum bytes of a table to import."""
-_TABLE: dict[str, Any] = {"content": {"text/csv": {"schema": {"type": "string"}}}}
 
 
 def router(desk: TalentService) -> APIRouter:
@@ -27,7 +21,7 @@ def router(desk: TalentService) -> APIRouter:
         "/export",
         dependencies=[requires("read"), fresh("talents")],
         response_class=Response,
-        responses={200: {"description": "A CSV table.", **_TABLE}},
+        responses=EXPORTED,
     )
     def export_talents(
         tenant_id: CurrentTenant,
@@ -42,24 +36,20 @@ def router(desk: TalentService) -> APIRouter:
         A text that a spreadsheet would take for a formula has an apostrophe before it; an import removes it.
         """
         wanted = TalentFilter(tenant_id, department, skill, status, q.split() if q else ())
-        lines: Iterator[str] = to_csv(desk.talents.all(wanted))
-        headers = {"content-disposition": 'attachment; filename="talents.csv"'}
-        return Response("".join(lines).encode(), media_type="text/csv", headers=headers)
+        return exported(to_csv(desk.talents.all(wanted)), "talents")
 
     @routes.post(
         "/import",
         status_code=201,
         dependencies=[requires("write")],
-        openapi_extra={"requestBody": {"required": True, **_TABLE}},
+        openapi_extra=IMPORTED,
     )
-    async def import_talents(request: CurrentRequest, key: IdempotencyKey) -> TalentImportResult:
+    async def import_talents(request: CurrentRequest, key: IdempotencyKey) -> ImportResult:
         """Creates all talents of a CSV table, or none if a row is not valid; `details.errors` names row and field.
 
         The first row names the columns: name, email, department, skills (separated by semicolons), bio and status, in
         any order; the other columns of an export are ignored. At most 10,000 rows and 10 MiB. Row 1 is the header.
         """
-        done = await desk.import_csv(request, key)
-        last_id = done.first_id + done.count - 1
-        return TalentImportResult(imported=done.count, first_id=done.first_id, last_id=last_id)
+        return await desk.import_csv(request, key)
 
     return routes

@@ -1,6 +1,6 @@
 """Ports of clients: reading them."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
@@ -41,3 +41,7 @@ class ClientReads(Protocol):
     """The clients that are not deleted, as far as the projection has come."""
 
     def page(self, wanted: ClientFilter, *, skip: int, limit: int) -> ClientPage: ...
+
+    def all(self, wanted: ClientFilter) -> Iterator[ClientView]:
+        """Yield all clients that match, in the order of their ids, in portions that are read one after another."""
+        ...

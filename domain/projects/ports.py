@@ -1,6 +1,6 @@
 """Ports of projects: reading them, and the existence of what they name."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
@@ -47,6 +47,10 @@ class ProjectReads(Protocol):
     """The projects that are not deleted, as far as the projection has come."""
 
     def page(self, wanted: ProjectFilter, *, skip: int, limit: int) -> ProjectPage: ...
+
+    def all(self, wanted: ProjectFilter) -> Iterator[ProjectView]:
+        """Yield all projects that match, in the order of their ids, in portions that are read one after another."""
+        ...
 
 
 class KnownRecords(Protocol):

@@ -1,12 +1,13 @@
 """The texts and the plan of a project."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from datetime import date
 from decimal import Decimal
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
 from domain.content import Content
 from domain.documents import fold_text, make_document
@@ -18,6 +19,7 @@ MAX_DESCRIPTION = 10_000
 MAX_MEMBERS = 1_000
 MAX_BUDGET = Decimal(1_000_000_000)
 _MAX_ID = 2**53 - 1
+_ISO_DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
 
 Name = Annotated[str, Field(min_length=1, max_length=200), AfterValidator(one_line)]
 Description = Annotated[str, Field(max_length=MAX_DESCRIPTION)]
@@ -29,6 +31,14 @@ def _once(members: tuple[int, ...]) -> tuple[int, ...]:
     return tuple(dict.fromkeys(members))
 
 
+def _iso_date(value: object) -> object:
+    """Return the value if it is no number: pydantic would take a number for seconds since 1970."""
+    if isinstance(value, date) or (isinstance(value, str) and _ISO_DATE.fullmatch(value)):
+        return value
+    raise ValueError("must be a date such as 2026-11-27")
+
+
+Day = Annotated[date, BeforeValidator(_iso_date)]
 Members = Annotated[tuple[RecordId, ...], Field(max_length=MAX_MEMBERS), AfterValidator(_once)]
 
 

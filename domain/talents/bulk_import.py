@@ -1,8 +1,8 @@
 """The import of many talents: all of them, or none."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
+from domain.bulk_imports import ImportedRecords, ImportRow, ImportTable
 from domain.content import Content
 from domain.csv_tables import RowFault, refuse_faults
 from domain.events import Cause
@@ -13,24 +13,6 @@ from domain.talents import aggregate, emails
 from domain.talents.aggregate import TalentValues, stream
 from domain.talents.commands import TalentDraft
 
-MOST_ROWS = 10_000
-
-
-@dataclass(frozen=True, slots=True)
-class ImportRow:
-    """A row whose fields are valid."""
-
-    number: int
-    draft: TalentDraft
-
-
-@dataclass(frozen=True, slots=True)
-class ImportedTalents:
-    """The consecutive ids of the talents that were created, in the order of the rows."""
-
-    first_id: int
-    count: int
-
 
 class TalentImport:
     """Creates talents in one append, so that all of them become visible, or none exists."""
@@ -40,43 +22,39 @@ class TalentImport:
         self._ids = ids
         self._secrets = secrets
 
-    def run(
-        self, rows: Sequence[ImportRow], faults: Sequence[RowFault], cause: Cause, *, key: str | None
-    ) -> ImportedTalents:
+    def run(self, table: ImportTable[TalentDraft], cause: Cause, *, key: str | None) -> ImportedRecords:
         """Create a talent for each row, unless there are faults already; with a key, a repeat changes nothing.
 
         Raises:
             Invalid: a row has a fault, or an e-mail address that another row or talent has.
             VersionConflict: the addresses were claimed by others again and again meanwhile.
         """
-        tenant_id, count = cause.tenant_id, len(rows)
-        if not rows:
-            refuse_faults(faults or [RowFault(1, "", "there is no row besides the header")])
+        table.refuse_empty()
+        tenant_id, rows, count = cause.tenant_id, table.rows, len(table.rows)
         first_id = self._ids.reserve(tenant_id, "talent", size=count, key=key)
         secret = self._secrets.secret(tenant_id, emails.PURPOSE)
         keys = [emails.email_key(secret, row.draft.profile.email) for row in rows]
         once = f"talent.import:{key or random_id('import')}"
 
-        def write() -> ImportedTalents:
+        def write() -> ImportedRecords:
             if not self._is_done(tenant_id, first_id):
-                claims = self._claims(rows, keys, faults, tenant_id)
+                claims = self._claims(table, keys, tenant_id)
                 changes, documents = _changes(rows, keys, claims, first_id, cause)
                 self._ledger.append(*changes, key=once, content=documents)
-            return ImportedTalents(first_id, count)
+            return ImportedRecords(first_id, count)
 
         return retry_on_conflict(write)
 
     def _is_done(self, tenant_id: str, first_id: int) -> bool:
         return bool(self._ledger.read(stream(tenant_id, first_id)))
 
-    def _claims(
-        self, rows: Sequence[ImportRow], keys: Sequence[str], faults: Sequence[RowFault], tenant_id: str
-    ) -> dict[str, int]:
+    def _claims(self, table: ImportTable[TalentDraft], keys: Sequence[str], tenant_id: str) -> dict[str, int]:
         """Return the versions of the streams of the addresses, all of which are free.
 
         Raises:
             Invalid: there are faults, or an address is not free.
         """
+        rows = table.rows
         streams = {emails.email_stream(tenant_id, key): row for key, row in zip(keys, rows, strict=True)}
         claims = self._ledger.read_many(list(streams))
         owners = {name: emails.owner_of(events) for name, events in claims.items()}
@@ -85,11 +63,11 @@ class TalentImport:
             for name, owner in owners.items()
             if owner is not None
         ]
-        refuse_faults([*faults, *_repeated(rows, keys), *taken])
+        refuse_faults([*table.faults, *_repeated(rows, keys), *taken])
         return {name: len(events) for name, events in claims.items()}
 
 
-def _repeated(rows: Sequence[ImportRow], keys: Sequence[str]) -> list[RowFault]:
+def _repeated(rows: Sequence[ImportRow[TalentDraft]], keys: Sequence[str]) -> list[RowFault]:
     """Return a fault for each row with the address of an earlier row."""
     first: dict[str, int] = {}
     faults = []
@@ -101,7 +79,7 @@ def _repeated(rows: Sequence[ImportRow], keys: Sequence[str]) -> list[RowFault]:
 
 
 def _changes(
-    rows: Sequence[ImportRow], keys: Sequence[str], claims: dict[str, int], first_id: int, cause: Cause
+    rows: Sequence[ImportRow[TalentDraft]], keys: Sequence[str], claims: dict[str, int], first_id: int, cause: Cause
 ) -> tuple[list[Change], list[Content]]:
     changes, documents = [], []
     for talent_id, (row, key) in enumerate(zip(rows, keys, strict=True), first_id):

@@ -8,15 +8,20 @@ from adapters.postgres.project_usage import PostgresProjectUsage
 from adapters.postgres.projects import PostgresProjects
 from adapters.postgres.talents import PostgresTalents
 from api.clients import routes as clients
+from api.clients import table_routes as client_tables
 from api.clients.service import ClientService
 from api.http.dependencies import Positions
 from api.projects import routes as projects
+from api.projects import table_routes as project_tables
 from api.projects.service import ProjectService
+from api.tables.csv_tables import MAX_TABLE
 from api.talents import routes as talents
 from api.talents import table_routes as talent_tables
 from api.talents.service import TalentService
+from domain.clients.bulk_import import ClientImport
 from domain.clients.commands import ClientCommands
 from domain.clients.past import ClientPast
+from domain.projects.bulk_import import ProjectImport
 from domain.projects.commands import ProjectCommands
 from domain.projects.past import ProjectPast
 from domain.talents.bulk_import import TalentImport
@@ -24,8 +29,8 @@ from domain.talents.commands import TalentCommands
 from domain.talents.past import TalentPast
 from runtime.wiring.parts import Parts, now
 
-CSV_BODIES = frozenset({talent_tables.IMPORT_PATH})
-LARGER_BODIES = {talent_tables.IMPORT_PATH: talent_tables.MAX_TABLE}
+CSV_BODIES = frozenset({talent_tables.IMPORT_PATH, client_tables.IMPORT_PATH, project_tables.IMPORT_PATH})
+LARGER_BODIES = dict.fromkeys(CSV_BODIES, MAX_TABLE)
 
 
 def make_talent_commands(parts: Parts) -> TalentCommands:
@@ -53,18 +58,43 @@ def make_project_commands(parts: Parts) -> ProjectCommands:
 
 def people_routers(parts: Parts, live: Positions) -> tuple[APIRouter, ...]:
     """Return the routers of talents, clients and projects."""
-    desk = _talents(parts, live)
-    client_desk = ClientService(
-        make_client_commands(parts), ClientPast(parts.ledger, parts.content), PostgresClients(parts.database), now
+    people, customers, work = _talents(parts, live), _clients(parts, live), _projects(parts, live)
+    return (
+        talents.router(people),
+        talent_tables.router(people),
+        clients.router(customers),
+        client_tables.router(customers),
+        projects.router(work),
+        project_tables.router(work),
     )
-    project_desk = ProjectService(
+
+
+def _clients(parts: Parts, live: Positions) -> ClientService:
+    return ClientService(
+        make_client_commands(parts),
+        ClientPast(parts.ledger, parts.content),
+        ClientImport(parts.ledger, PostgresIntegerIds(parts.database)),
+        live,
+        PostgresClients(parts.database),
+        now,
+    )
+
+
+def _projects(parts: Parts, live: Positions) -> ProjectService:
+    return ProjectService(
         make_project_commands(parts),
         ProjectPast(parts.ledger, parts.content),
+        ProjectImport(
+            parts.ledger,
+            PostgresIntegerIds(parts.database),
+            clients=make_client_commands(parts),
+            talents=make_talent_commands(parts),
+        ),
+        live,
         PostgresProjects(parts.database),
         PostgresProjectUsage(parts.database),
         now,
     )
-    return talents.router(desk), talent_tables.router(desk), clients.router(client_desk), projects.router(project_desk)
 
 
 def _talents(parts: Parts, live: Positions) -> TalentService:
