@@ -20,8 +20,8 @@ class NewClient(Body):
 
     name: fields.Name
     description: fields.Description | None = None
-    contact_name: fields.Line | None = None
-    contact_email: fields.Line | None = None
+    contact_name: fields.Name | None = None
+    contact_email: fields.Email | None = None
     status: fields.Status = "active"
 
     def draft(self) -> ClientDraft:
@@ -41,8 +41,8 @@ class ClientChanges(Body):
 
     name: fields.Name = Field(default_factory=_absent)
     description: fields.Description | None = Field(default_factory=_absent)
-    contact_name: fields.Line | None = Field(default_factory=_absent)
-    contact_email: fields.Line | None = Field(default_factory=_absent)
+    contact_name: fields.Name | None = Field(default_factory=_absent)
+    contact_email: fields.Email | None = Field(default_factory=_absent)
     status: fields.Status = Field(default_factory=_absent)
 
     def changes(self) -> dict[str, Any]:

@@ -1,14 +1,16 @@
 """The import of many clients: all of them, or none."""
 
-from domain.bulk_imports import ImportedRecords, ImportTable
+from domain.bulk_imports import ImportedRecords, ImportRow, ImportTable
 from domain.clients import aggregate
 from domain.clients.aggregate import stream
 from domain.clients.commands import ClientDraft
+from domain.content import Content
 from domain.csv_tables import refuse_faults
 from domain.events import Cause
 from domain.ids import random_id
 from domain.integer_ids import IntegerIds
 from domain.ledger import Change, Ledger
+from domain.repeats import is_repeat
 
 
 class ClientImport:
@@ -27,12 +29,15 @@ class ClientImport:
         table.refuse_empty()
         refuse_faults(table.faults)
         first_id = self._ids.reserve(cause.tenant_id, "client", size=len(table.rows), key=key)
-        if not self._ledger.read(stream(cause.tenant_id, first_id)):
-            changes, documents = [], []
-            for client_id, row in enumerate(table.rows, first_id):
-                own = stream(cause.tenant_id, client_id)
-                document = row.draft.profile.as_content(own)
-                changes.append(Change(own, 0, aggregate.create(client_id, document.hash, row.draft.status, cause)))
-                documents.append(document)
-            self._ledger.append(*changes, key=f"client.import:{key or random_id('import')}", content=documents)
+        once = f"client.import:{key or random_id('import')}"
+        if not is_repeat(self._ledger, _created(first_id, table.rows[0], cause)[0], once):
+            created = [_created(each, row, cause) for each, row in enumerate(table.rows, first_id)]
+            documents = [document for _, document in created]
+            self._ledger.append(*(change for change, _ in created), key=once, content=documents)
         return ImportedRecords(first_id, len(table.rows))
+
+
+def _created(client_id: int, row: ImportRow[ClientDraft], cause: Cause) -> tuple[Change, Content]:
+    own = stream(cause.tenant_id, client_id)
+    document = row.draft.profile.as_content(own)
+    return Change(own, 0, aggregate.create(client_id, document.hash, row.draft.status, cause)), document

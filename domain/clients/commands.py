@@ -15,6 +15,7 @@ from domain.events import Cause, Event
 from domain.ids import random_id
 from domain.integer_ids import IntegerIds
 from domain.ledger import Change, Ledger, retry_on_conflict
+from domain.repeats import is_repeat
 
 Check = Callable[[int], None]
 """Refuses if the client's version is not the one the caller knows."""
@@ -60,13 +61,13 @@ class ClientCommands:
         own, once = stream(cause.tenant_id, client_id), f"client.create:{key or random_id('create')}"
 
         def write() -> ClientView:
-            before = self._load(cause.tenant_id, client_id)
-            if before.changes:
-                return self._view(cause.tenant_id, before)
             document = new.profile.as_content(own)
             events = aggregate.create(client_id, document.hash, new.status, cause)
-            self._ledger.append(Change(own, 0, events), key=once, content=[document])
-            return _to_view(evolve_all(before, events), new.profile)
+            created = Change(own, 0, events)
+            if is_repeat(self._ledger, created, once):
+                return self._view(cause.tenant_id, self._load(cause.tenant_id, client_id))
+            self._ledger.append(created, key=once, content=[document])
+            return _to_view(evolve_all(Client(), events), new.profile)
 
         return retry_on_conflict(write)
 

@@ -8,14 +8,14 @@ from pydantic import AfterValidator, Field
 
 from domain.content import Content
 from domain.documents import fold_text, make_document
-from domain.text_rules import one_line
+from domain.text_rules import MAX_EMAIL, email_address, foldable, one_line
 
 Status = Literal["active", "inactive"]
 MAX_DESCRIPTION = 10_000
 
 Name = Annotated[str, Field(min_length=1, max_length=200), AfterValidator(one_line)]
-Line = Annotated[str, Field(min_length=1, max_length=254), AfterValidator(one_line)]
-Description = Annotated[str, Field(max_length=MAX_DESCRIPTION)]
+Email = Annotated[str, Field(min_length=3, max_length=MAX_EMAIL), AfterValidator(email_address)]
+Description = Annotated[str, Field(max_length=MAX_DESCRIPTION), AfterValidator(foldable)]
 
 
 @dataclass(frozen=True, slots=True)

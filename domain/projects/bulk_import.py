@@ -2,7 +2,8 @@
 
 from collections.abc import Iterator
 
-from domain.bulk_imports import ImportedRecords, ImportTable
+from domain.bulk_imports import ImportedRecords, ImportRow, ImportTable
+from domain.content import Content
 from domain.csv_tables import RowFault, refuse_faults
 from domain.errors import Invalid
 from domain.events import Cause
@@ -13,6 +14,7 @@ from domain.projects import aggregate
 from domain.projects.aggregate import refuse_unknown, stream
 from domain.projects.commands import ProjectDraft
 from domain.projects.ports import KnownRecords
+from domain.repeats import is_repeat
 
 
 class ProjectImport:
@@ -32,25 +34,41 @@ class ProjectImport:
         """
         table.refuse_empty()
         first_id = self._ids.reserve(cause.tenant_id, "project", size=len(table.rows), key=key)
-        if not self._ledger.read(stream(cause.tenant_id, first_id)):
-            refuse_faults([*table.faults, *self._faults(table, cause.tenant_id)])
-            changes, documents = [], []
-            for project_id, row in enumerate(table.rows, first_id):
-                own = stream(cause.tenant_id, project_id)
-                document = row.draft.texts.as_content(own)
-                changes.append(Change(own, 0, aggregate.create(project_id, document.hash, row.draft.plan, cause)))
-                documents.append(document)
-            self._ledger.append(*changes, key=f"project.import:{key or random_id('import')}", content=documents)
+        once = f"project.import:{key or random_id('import')}"
+        faults = [*table.faults, *_date_faults(table)]
+        if faults or not is_repeat(self._ledger, _created(first_id, table.rows[0], cause)[0], once):
+            refuse_faults([*faults, *self._unknown(table, cause.tenant_id)])
+            created = [_created(each, row, cause) for each, row in enumerate(table.rows, first_id)]
+            documents = [document for _, document in created]
+            self._ledger.append(*(change for change, _ in created), key=once, content=documents)
         return ImportedRecords(first_id, len(table.rows))
 
-    def _faults(self, table: ImportTable[ProjectDraft], tenant_id: str) -> Iterator[RowFault]:
+    def _unknown(self, table: ImportTable[ProjectDraft], tenant_id: str) -> Iterator[RowFault]:
+        """Yield a fault for each row that names an unknown client or member."""
         plans = [(row.number, row.draft.plan) for row in table.rows]
         clients = self._clients.existing(tenant_id, list({plan.client_id for _, plan in plans if plan.client_id}))
         talents = self._talents.existing(tenant_id, list({each for _, plan in plans for each in plan.members}))
         for number, plan in plans:
             try:
-                plan.refuse_wrong_dates()
                 refuse_unknown("client_id", [plan.client_id] if plan.client_id else [], clients)
                 refuse_unknown("members", plan.members, talents)
             except Invalid as refused:
-                yield RowFault(number, str(refused.details["field"]), str(refused.details["reason"]))
+                yield _fault(number, refused)
+
+
+def _date_faults(table: ImportTable[ProjectDraft]) -> Iterator[RowFault]:
+    for row in table.rows:
+        try:
+            row.draft.plan.refuse_wrong_dates()
+        except Invalid as refused:
+            yield _fault(row.number, refused)
+
+
+def _fault(number: int, refused: Invalid) -> RowFault:
+    return RowFault(number, str(refused.details["field"]), str(refused.details["reason"]))
+
+
+def _created(project_id: int, row: ImportRow[ProjectDraft], cause: Cause) -> tuple[Change, Content]:
+    own = stream(cause.tenant_id, project_id)
+    document = row.draft.texts.as_content(own)
+    return Change(own, 0, aggregate.create(project_id, document.hash, row.draft.plan, cause)), document

@@ -15,6 +15,7 @@ from domain.projects import aggregate
 from domain.projects.aggregate import Project, evolve_all, refuse_unknown, stream
 from domain.projects.ports import KnownRecords, ProjectView
 from domain.projects.profile import PLAN, TEXTS, ProjectPlan, ProjectTexts, texts_of
+from domain.repeats import is_repeat
 
 Check = Callable[[int], None]
 """Refuses if the project's version is not the one the caller knows."""
@@ -71,13 +72,14 @@ class ProjectCommands:
         own, once = stream(cause.tenant_id, project_id), f"project.create:{key or random_id('create')}"
 
         def write() -> ProjectView:
-            before = self._load(cause.tenant_id, project_id)
-            if before.changes:
-                return _to_view(before, self._texts(cause.tenant_id, before))
             document = new.texts.as_content(own)
             events = aggregate.create(project_id, document.hash, new.plan, cause)
-            self._ledger.append(Change(own, 0, events), key=once, content=[document])
-            return _to_view(evolve_all(before, events), new.texts)
+            created = Change(own, 0, events)
+            if is_repeat(self._ledger, created, once):
+                existing = self._load(cause.tenant_id, project_id)
+                return _to_view(existing, self._texts(cause.tenant_id, existing))
+            self._ledger.append(created, key=once, content=[document])
+            return _to_view(evolve_all(Project(), events), new.texts)
 
         return retry_on_conflict(write)
 

@@ -12,7 +12,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 from domain.content import Content
 from domain.documents import fold_text, make_document
 from domain.errors import Invalid
-from domain.text_rules import one_line
+from domain.text_rules import foldable, one_line
 
 Status = Literal["planning", "active", "on_hold", "completed", "cancelled"]
 MAX_DESCRIPTION = 10_000
@@ -22,7 +22,7 @@ _MAX_ID = 2**53 - 1
 _ISO_DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
 
 Name = Annotated[str, Field(min_length=1, max_length=200), AfterValidator(one_line)]
-Description = Annotated[str, Field(max_length=MAX_DESCRIPTION)]
+Description = Annotated[str, Field(max_length=MAX_DESCRIPTION), AfterValidator(foldable)]
 Budget = Annotated[Decimal, Field(ge=0, le=MAX_BUDGET, decimal_places=6)]
 RecordId = Annotated[int, Field(ge=1, le=_MAX_ID, strict=True)]
 

@@ -9,6 +9,7 @@ from domain.events import Cause
 from domain.ids import random_id
 from domain.integer_ids import IntegerIds, TenantSecrets
 from domain.ledger import Change, Ledger, retry_on_conflict
+from domain.repeats import is_repeat
 from domain.talents import aggregate, emails
 from domain.talents.aggregate import TalentValues, stream
 from domain.talents.commands import TalentDraft
@@ -37,16 +38,13 @@ class TalentImport:
         once = f"talent.import:{key or random_id('import')}"
 
         def write() -> ImportedRecords:
-            if not self._is_done(tenant_id, first_id):
+            if not is_repeat(self._ledger, _created(first_id, rows[0], keys[0], cause)[0], once):
                 claims = self._claims(table, keys, tenant_id)
                 changes, documents = _changes(rows, keys, claims, first_id, cause)
                 self._ledger.append(*changes, key=once, content=documents)
             return ImportedRecords(first_id, count)
 
         return retry_on_conflict(write)
-
-    def _is_done(self, tenant_id: str, first_id: int) -> bool:
-        return bool(self._ledger.read(stream(tenant_id, first_id)))
 
     def _claims(self, table: ImportTable[TalentDraft], keys: Sequence[str], tenant_id: str) -> dict[str, int]:
         """Return the versions of the streams of the addresses, all of which are free.
@@ -83,12 +81,15 @@ def _changes(
 ) -> tuple[list[Change], list[Content]]:
     changes, documents = [], []
     for talent_id, (row, key) in enumerate(zip(rows, keys, strict=True), first_id):
-        own = stream(cause.tenant_id, talent_id)
-        document = row.draft.profile.as_content(own)
-        values = TalentValues(document.hash, key, row.draft.status)
-        events = aggregate.create(talent_id, values, cause)
-        address = emails.email_stream(cause.tenant_id, key)
-        changes.append(Change(own, 0, events))
-        changes.append(emails.claim(talent_id, key, claims.get(address, 0), cause))
+        created, document = _created(talent_id, row, key, cause)
+        expected = claims.get(emails.email_stream(cause.tenant_id, key), 0)
+        changes += [created, emails.claim(talent_id, key, expected, cause)]
         documents.append(document)
     return changes, documents
+
+
+def _created(talent_id: int, row: ImportRow[TalentDraft], key: str, cause: Cause) -> tuple[Change, Content]:
+    own = stream(cause.tenant_id, talent_id)
+    document = row.draft.profile.as_content(own)
+    values = TalentValues(document.hash, key, row.draft.status)
+    return Change(own, 0, aggregate.create(talent_id, values, cause)), document

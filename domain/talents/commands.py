@@ -11,6 +11,7 @@ from domain.events import Cause, Event
 from domain.ids import random_id
 from domain.integer_ids import IntegerIds, TenantSecrets
 from domain.ledger import Change, Ledger, retry_on_conflict
+from domain.repeats import is_repeat
 from domain.talents import aggregate, emails
 from domain.talents.aggregate import Talent, TalentValues, evolve_all, owner_prefix, stream
 from domain.talents.ports import TalentView
@@ -73,15 +74,15 @@ class TalentCommands:
         once = f"talent.create:{key or random_id('create')}"
 
         def write() -> TalentView:
-            before = self._load(tenant_id, talent_id)
-            if before.changes:
-                return self._view(tenant_id, before)
             document = new.profile.as_content(stream(tenant_id, talent_id))
             values = TalentValues(document.hash, self._email_key(tenant_id, new.profile.email), new.status)
             events = aggregate.create(talent_id, values, cause)
-            after = evolve_all(before, events)
-            moved = self._email_changes(before, after, cause)
-            self._ledger.append(Change(stream(tenant_id, talent_id), 0, events), *moved, key=once, content=[document])
+            created = Change(stream(tenant_id, talent_id), 0, events)
+            if is_repeat(self._ledger, created, once):
+                return self._view(tenant_id, self._load(tenant_id, talent_id))
+            after = evolve_all(Talent(), events)
+            moved = self._email_changes(Talent(), after, cause)
+            self._ledger.append(created, *moved, key=once, content=[document])
             return _to_view(after, new.profile)
 
         return retry_on_conflict(write)

@@ -1,7 +1,5 @@
 """The profile of a talent: name, e-mail address, department, skills and biography."""
 
-import re
-import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from typing import Annotated, Any, Literal
@@ -10,28 +8,12 @@ from pydantic import AfterValidator, Field
 
 from domain.content import Content
 from domain.documents import fold_text, make_document
-from domain.text_rules import one_line
+from domain.text_rules import MAX_EMAIL, email_address, foldable, one_line
 
 Status = Literal["active", "inactive"]
 STATUSES: tuple[Status, ...] = ("active", "inactive")
 MAX_BIO = 10_000
 MAX_SKILLS = 100
-MAX_EMAIL = 254
-
-_LOCAL_MAX = 64
-_ADDRESS = re.compile(r"(?P<local>[^@]+)@(?P<domain>[^@.]+(?:\.[^@.]+)*)")
-_UNSEEN = {"Cc", "Cf", "Cs", "Co", "Cn", "Zs", "Zl", "Zp"}
-"""Unicode categories of characters that cannot be seen: with them, two addresses that look alike would differ."""
-
-
-def _address(text: str) -> str:
-    folded = fold_text(text)
-    if any(unicodedata.category(character) in _UNSEEN for character in folded):
-        raise ValueError("contains a space or an invisible character")
-    found = _ADDRESS.fullmatch(folded)
-    if found is None or len(folded) > MAX_EMAIL or len(found["local"]) > _LOCAL_MAX:
-        raise ValueError("is not an e-mail address")
-    return text
 
 
 def _named_once(skills: tuple[str, ...]) -> tuple[str, ...]:
@@ -43,11 +25,11 @@ def _named_once(skills: tuple[str, ...]) -> tuple[str, ...]:
 
 
 Name = Annotated[str, Field(min_length=1, max_length=200), AfterValidator(one_line)]
-Email = Annotated[str, Field(min_length=3, max_length=MAX_EMAIL), AfterValidator(_address)]
+Email = Annotated[str, Field(min_length=3, max_length=MAX_EMAIL), AfterValidator(email_address)]
 Department = Annotated[str, Field(min_length=1, max_length=120), AfterValidator(one_line)]
 Skill = Annotated[str, Field(min_length=1, max_length=80), AfterValidator(one_line)]
 Skills = Annotated[tuple[Skill, ...], Field(max_length=MAX_SKILLS), AfterValidator(_named_once)]
-Bio = Annotated[str, Field(max_length=MAX_BIO)]
+Bio = Annotated[str, Field(max_length=MAX_BIO), AfterValidator(foldable)]
 
 
 @dataclass(frozen=True, slots=True)

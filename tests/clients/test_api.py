@@ -27,7 +27,9 @@ async def made(system: System, headers: dict[str, str] | None = None, **changed:
 
 
 async def test_a_client_is_created_changed_and_deleted(shared: System) -> None:
-    answer = await shared.http.post(CLIENTS, json={"name": "Acme 🏗", "contact_name": "Zoë", "contact_email": "z@a.b"})
+    answer = await shared.http.post(
+        CLIENTS, json={"name": "Acme 🏗", "contact_name": "Zoë", "contact_email": "z@example.com"}
+    )
     client, path = answer.json(), answer.headers["location"]
     assert (path, answer.headers["etag"]) == (f"{CLIENTS}/{client['id']}", '"1"')
     assert (client["name"], client["description"], client["status"]) == ("Acme 🏗", None, "active")
@@ -60,7 +62,7 @@ async def test_clients_are_found_by_status_and_words_in_their_tenant_only(shared
 
 @pytest.mark.parametrize(
     ("field", "value"),
-    [("name", " "), ("name", "a\nb"), ("name", "n" * 201), ("contact_email", "c" * 255), ("status", "x"), ("id", 1)],
+    [("name", " "), ("name", "a\nb"), ("name", "n" * 201), ("contact_email", "nobody"), ("status", "x"), ("id", 1)],
 )
 async def test_what_cannot_be_stored_is_refused_by_the_name_of_its_field(
     shared: System, field: str, value: Any

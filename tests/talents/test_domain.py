@@ -18,6 +18,7 @@ from domain.talents.events import EmailClaimed, EmailReleased
 from domain.talents.matching import TalentNeed, rank, words
 from domain.talents.ports import TalentView
 from domain.talents.profile import TalentProfile, profile_of
+from domain.text_rules import foldable
 
 AT = datetime(2026, 11, 27, 12, tzinfo=UTC)
 CAUSE = Cause("key_1", "req_1", AT, "acme")
@@ -82,6 +83,22 @@ def test_folding_a_folded_text_changes_nothing() -> None:
             chr(chance.choice((chance.randrange(0x20, 0xD7FF), chance.randrange(0xE000, 0x2FFFF)))) for _ in "abc"
         )
         assert fold_text(fold_text(text)) == fold_text(text)
+
+
+def test_texts_that_take_long_to_fold_are_refused() -> None:
+    for text in ("a" + "\u0301" * 31, "\ufdfa" * 100, "\u0344" * 31):
+        with pytest.raises(ValueError, match=r"combining|several"):
+            foldable(text)
+    for text in (
+        "Vi\u1ec7t Nam",
+        "a" + "\u0301" * 30,
+        "\ufdfa",
+        "\u337f" * 9,
+        "ﬃ" * 100,
+        "한국어" * 100,
+        "🧑🏽‍🚀" * 100,
+    ):
+        assert foldable(text) == text
 
 
 def test_documents_of_the_same_texts_have_different_hashes() -> None:
