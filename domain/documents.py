@@ -45,4 +45,6 @@ def fold_text(text: str) -> str:
 
     Folding may undo a composition, so it is normalized before and after.
     """
+    if text.isascii():
+        return text.lower()
     return unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text).casefold())

@@ -76,6 +76,11 @@ def test_emails_that_differ_in_case_or_unicode_form_are_equal(one: str, other: s
     assert email_key(b"secret", one) != email_key(b"other secret", one)
 
 
+def test_folding_ignores_case_in_ascii_too() -> None:
+    every = "".join(map(chr, range(128)))
+    assert fold_text(every) == every.casefold()
+
+
 def test_folding_a_folded_text_changes_nothing() -> None:
     chance = random.Random(7)  # noqa: S311  (test data)
     for _ in range(20_000):

@@ -8,6 +8,8 @@ from uuid import uuid4
 
 import pytest
 
+from adapters.postgres.projections.rebuild import Rebuild
+from domain.talents.projection import TalentsProjection
 from tests.system import OF_ACME, OF_ZETA, System
 from tests.talents.people import TALENTS, an_email, error, imported, made
 
@@ -64,6 +66,9 @@ async def test_ten_thousand_talents_are_imported_at_once(shared: System) -> None
     assert [fault["reason"] for fault in again.json()["error"]["details"]["errors"]] == [
         f"talent {body['first_id'] + n} has this e-mail address" for n in range(3)
     ]
+    rebuild = Rebuild(shared.settings.database_url or "", shared.parts.registry, TalentsProjection())
+    done = await asyncio.to_thread(rebuild.run)
+    assert [(comparison.equal, comparison.rebuilt[0] >= MANY) for comparison in done.comparisons] == [(True, True)]
     started = time.monotonic()
     exported = await shared.http.get(f"{TALENTS}/export", params={"q": mark}, headers=OF_ACME)
     assert exported.headers["content-type"].startswith("text/csv")
