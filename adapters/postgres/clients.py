@@ -7,7 +7,7 @@ from adapters.postgres.ledger.pool import Database
 from domain.clients.aggregate import owner_prefix
 from domain.clients.ports import ClientFilter, ClientPage, ClientView
 from domain.clients.profile import profile_of
-from domain.documents import fold_text, parse_document
+from domain.records.documents import fold_text, parse_document
 
 _COLUMNS = "r.id, r.status, r.created_at, r.updated_at, r.version, c.body"
 _JOINED = """

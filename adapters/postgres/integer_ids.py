@@ -11,7 +11,7 @@ _KEY_BYTES = 32
 
 
 class PostgresIntegerIds:
-    """`domain.integer_ids.IntegerIds` on PostgreSQL."""
+    """`domain.records.integer_ids.IntegerIds` on PostgreSQL."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -23,7 +23,7 @@ class PostgresIntegerIds:
 
 
 class PostgresTenantSecrets:
-    """`domain.integer_ids.TenantSecrets` on PostgreSQL. Nothing is cached: a deleted secret is gone at once."""
+    """`domain.records.integer_ids.TenantSecrets` on PostgreSQL. Nothing is cached: a deleted secret is gone at once."""
 
     def __init__(self, database: Database) -> None:
         self._database = database

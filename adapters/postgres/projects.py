@@ -4,10 +4,10 @@ from collections.abc import Iterator
 from typing import Any
 
 from adapters.postgres.ledger.pool import Database
-from domain.documents import fold_text, parse_document
 from domain.projects.aggregate import owner_prefix
 from domain.projects.ports import ProjectFilter, ProjectPage, ProjectView
 from domain.projects.profile import ProjectPlan, texts_of
+from domain.records.documents import fold_text, parse_document
 
 _COLUMNS = """
     r.id, r.status, r.client_id, r.budget_usd, r.start_date, r.end_date, r.members,

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from adapters.postgres.ledger.pool import Database
-from domain.documents import fold_text, parse_document
+from domain.records.documents import fold_text, parse_document
 from domain.talents.aggregate import owner_prefix
 from domain.talents.ports import TalentFilter, TalentPage, TalentView
 from domain.talents.profile import profile_of

@@ -4,11 +4,11 @@ from collections.abc import Iterable, Iterator
 
 from api.clients.schemas import NewClient
 from api.tables.csv_tables import MADE, parse_table
-from domain.bulk_imports import ImportTable
 from domain.clients.commands import ClientDraft
 from domain.clients.ports import ClientView
 from domain.clients.profile import FIELDS
-from domain.csv_tables import write_csv
+from domain.records.bulk_imports import ImportTable
+from domain.records.csv_tables import write_csv
 
 
 def to_csv(clients: Iterable[ClientView]) -> Iterator[str]:

@@ -8,12 +8,12 @@ from api.clients.csv_documents import from_csv
 from api.http.dependencies import Positions
 from api.http.request_context import RequestContext
 from api.tables.csv_tables import ImportResult, finish_import, sent_table
-from domain.bulk_imports import ImportedRecords
 from domain.clients.bulk_import import ClientImport
 from domain.clients.commands import ClientCommands
 from domain.clients.past import ClientPast
 from domain.clients.ports import ClientReads
 from domain.events import Cause
+from domain.records.bulk_imports import ImportedRecords
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,11 +4,11 @@ from collections.abc import Iterable, Iterator
 
 from api.projects.schemas import NewProject
 from api.tables.csv_tables import MADE, Cells, Values, parse_table
-from domain.bulk_imports import ImportTable
-from domain.csv_tables import join_items, split_items, write_csv
 from domain.projects.commands import ProjectDraft
 from domain.projects.ports import ProjectView
 from domain.projects.profile import PLAN, TEXTS
+from domain.records.bulk_imports import ImportTable
+from domain.records.csv_tables import join_items, split_items, write_csv
 
 _MAX_DIGITS = 16
 

@@ -10,13 +10,13 @@ from api.http.request_context import RequestContext
 from api.projects.csv_documents import from_csv
 from api.projects.schemas import DailyFigures, ProjectAnalytics, ProjectFigures, to_budget
 from api.tables.csv_tables import ImportResult, finish_import, sent_table
-from domain.bulk_imports import ImportedRecords
 from domain.events import Cause
 from domain.projects import policy
 from domain.projects.bulk_import import ProjectImport
 from domain.projects.commands import ProjectCommands
 from domain.projects.past import ProjectPast
 from domain.projects.ports import ProjectReads, ProjectUsage, ProjectUsageReads, UsagePeriod
+from domain.records.bulk_imports import ImportedRecords
 
 
 @dataclass(frozen=True, slots=True)

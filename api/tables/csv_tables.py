@@ -12,8 +12,8 @@ from pydantic import ValidationError
 from api.http.dependencies import Positions
 from api.http.request_context import RequestContext
 from api.http.schemas import Body, View
-from domain.bulk_imports import MOST_ROWS, ImportedRecords, ImportRow, ImportTable
-from domain.csv_tables import RowFault, read_csv
+from domain.records.bulk_imports import MOST_ROWS, ImportedRecords, ImportRow, ImportTable
+from domain.records.csv_tables import RowFault, read_csv
 
 MAX_TABLE = 10 * 1024 * 1024
 """Maximum bytes of a table to import."""

@@ -4,8 +4,8 @@ from collections.abc import Iterable, Iterator
 
 from api.tables.csv_tables import MADE, Cells, Values, parse_table
 from api.talents.schemas import NewTalent
-from domain.bulk_imports import ImportTable
-from domain.csv_tables import join_items, split_items, write_csv
+from domain.records.bulk_imports import ImportTable
+from domain.records.csv_tables import join_items, split_items, write_csv
 from domain.talents.commands import TalentDraft
 from domain.talents.ports import TalentView
 

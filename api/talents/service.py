@@ -8,9 +8,9 @@ from api.http.dependencies import Positions
 from api.http.request_context import RequestContext
 from api.tables.csv_tables import ImportResult, finish_import, sent_table
 from api.talents.csv_documents import from_csv
-from domain.bulk_imports import ImportedRecords
 from domain.errors import Invalid
 from domain.events import Cause
+from domain.records.bulk_imports import ImportedRecords
 from domain.talents.bulk_import import TalentImport
 from domain.talents.commands import TalentCommands
 from domain.talents.matching import TalentMatch, TalentNeed, rank

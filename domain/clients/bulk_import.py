@@ -1,16 +1,16 @@
 """The import of many clients: all of them, or none."""
 
-from domain.bulk_imports import ImportedRecords, ImportRow, ImportTable
 from domain.clients import aggregate
 from domain.clients.aggregate import stream
 from domain.clients.commands import ClientDraft
 from domain.content import Content
-from domain.csv_tables import refuse_faults
 from domain.events import Cause
 from domain.ids import random_id
-from domain.integer_ids import IntegerIds
 from domain.ledger import Change, Ledger
-from domain.repeats import is_repeat
+from domain.records.bulk_imports import ImportedRecords, ImportRow, ImportTable
+from domain.records.csv_tables import refuse_faults
+from domain.records.integer_ids import IntegerIds
+from domain.records.repeats import is_repeat
 
 
 class ClientImport:

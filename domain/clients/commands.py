@@ -9,13 +9,13 @@ from domain.clients.aggregate import Client, evolve_all, stream
 from domain.clients.ports import ClientView
 from domain.clients.profile import FIELDS, ClientProfile, profile_of
 from domain.content import ContentEraser, ContentStore
-from domain.documents import read_documents
 from domain.errors import NotFound
 from domain.events import Cause, Event
 from domain.ids import random_id
-from domain.integer_ids import IntegerIds
 from domain.ledger import Change, Ledger, retry_on_conflict
-from domain.repeats import is_repeat
+from domain.records.documents import read_documents
+from domain.records.integer_ids import IntegerIds
+from domain.records.repeats import is_repeat
 
 Check = Callable[[int], None]
 """Refuses if the client's version is not the one the caller knows."""
@@ -30,7 +30,7 @@ class ClientDraft:
 
 
 class ClientCommands:
-    """What people do to their tenant's clients.
+    """Commands of people on their tenant's clients.
 
     All commands raise `domain.errors.Unavailable` where the ledger cannot be reached.
     """

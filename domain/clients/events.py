@@ -1,4 +1,4 @@
-"""What can happen to a client. Its stream is `client:<id>`, `client~<tenant>:<id>` for tenants other than `default`.
+"""Events of a client. Its stream is `client:<id>`, `client~<tenant>:<id>` for tenants other than `default`.
 
 No event contains a text: `profile_hash` names a content whose owner is the stream's name.
 """

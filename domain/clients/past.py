@@ -10,11 +10,11 @@ from domain.clients.events import ClientCreated, ClientDeleted, ClientUpdated
 from domain.clients.ports import ClientView
 from domain.clients.profile import FIELDS, profile_of
 from domain.content import ContentStore
-from domain.documents import read_documents
 from domain.errors import NotFound
 from domain.events import Event
-from domain.history import HistoryEntry, events_until, history_entry
 from domain.ledger import Ledger
+from domain.records.documents import read_documents
+from domain.records.history import HistoryEntry, events_until, history_entry
 
 
 class ClientPast:

@@ -7,8 +7,8 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, Field
 
 from domain.content import Content
-from domain.documents import fold_text, make_document
-from domain.text_rules import MAX_EMAIL, email_address, foldable, one_line
+from domain.records.documents import fold_text, make_document
+from domain.records.text_rules import MAX_EMAIL, email_address, foldable, one_line
 
 Status = Literal["active", "inactive"]
 MAX_DESCRIPTION = 10_000

@@ -2,19 +2,19 @@
 
 from collections.abc import Iterator
 
-from domain.bulk_imports import ImportedRecords, ImportRow, ImportTable
 from domain.content import Content
-from domain.csv_tables import RowFault, refuse_faults
 from domain.errors import Invalid
 from domain.events import Cause
 from domain.ids import random_id
-from domain.integer_ids import IntegerIds
 from domain.ledger import Change, Ledger
 from domain.projects import aggregate
 from domain.projects.aggregate import refuse_unknown, stream
 from domain.projects.commands import ProjectDraft
 from domain.projects.ports import KnownRecords
-from domain.repeats import is_repeat
+from domain.records.bulk_imports import ImportedRecords, ImportRow, ImportTable
+from domain.records.csv_tables import RowFault, refuse_faults
+from domain.records.integer_ids import IntegerIds
+from domain.records.repeats import is_repeat
 
 
 class ProjectImport:

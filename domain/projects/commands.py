@@ -5,17 +5,17 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from domain.content import ContentEraser, ContentStore
-from domain.documents import read_documents
 from domain.errors import NotFound
 from domain.events import Cause, Event
 from domain.ids import random_id
-from domain.integer_ids import IntegerIds
 from domain.ledger import Change, Ledger, retry_on_conflict
 from domain.projects import aggregate
 from domain.projects.aggregate import Project, evolve_all, refuse_unknown, stream
 from domain.projects.ports import KnownRecords, ProjectView
 from domain.projects.profile import PLAN, TEXTS, ProjectPlan, ProjectTexts, texts_of
-from domain.repeats import is_repeat
+from domain.records.documents import read_documents
+from domain.records.integer_ids import IntegerIds
+from domain.records.repeats import is_repeat
 
 Check = Callable[[int], None]
 """Refuses if the project's version is not the one the caller knows."""
@@ -30,7 +30,7 @@ class ProjectDraft:
 
 
 class ProjectCommands:
-    """What people do to their tenant's projects. `clients` and `talents` are what a project may name.
+    """Commands of people on their tenant's projects. `clients` and `talents` are what a project may name.
 
     All commands raise `domain.errors.Unavailable` where the ledger cannot be reached.
     """

@@ -1,4 +1,4 @@
-"""What can happen to a project. Its stream is `project:<id>`, `project~<tenant>:<id>` outside the tenant `default`.
+"""Events of a project. Its stream is `project:<id>`, `project~<tenant>:<id>` outside the tenant `default`.
 
 No event contains a text: `texts_hash` names a content whose owner is the stream's name.
 """

@@ -5,16 +5,16 @@ from datetime import datetime
 from typing import Any
 
 from domain.content import ContentStore
-from domain.documents import read_documents
 from domain.errors import NotFound
 from domain.events import Event
-from domain.history import HistoryEntry, events_until, history_entry
 from domain.ledger import Ledger
 from domain.projects import aggregate
 from domain.projects.aggregate import Project, evolve_all, stream
 from domain.projects.events import ProjectCreated, ProjectDeleted, ProjectUpdated
 from domain.projects.ports import ProjectView
 from domain.projects.profile import PLAN, TEXTS, ProjectPlan, texts_of
+from domain.records.documents import read_documents
+from domain.records.history import HistoryEntry, events_until, history_entry
 
 
 class ProjectPast:

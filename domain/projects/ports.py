@@ -63,7 +63,7 @@ class KnownRecords(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class ProjectUsage:
-    """What is linked to a project, in all or on one day.
+    """The figures of everything linked to a project, in all or on one day.
 
     The figures of calls have the definitions of the cost ledger; `executions` count those that no other execution
     started, `conversations` chats that no run started, `turns` their turns.

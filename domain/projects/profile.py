@@ -10,9 +10,9 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
 from domain.content import Content
-from domain.documents import fold_text, make_document
 from domain.errors import Invalid
-from domain.text_rules import foldable, one_line
+from domain.records.documents import fold_text, make_document
+from domain.records.text_rules import foldable, one_line
 
 Status = Literal["planning", "active", "on_hold", "completed", "cancelled"]
 MAX_DESCRIPTION = 10_000

@@ -2,14 +2,14 @@
 
 from collections.abc import Sequence
 
-from domain.bulk_imports import ImportedRecords, ImportRow, ImportTable
 from domain.content import Content
-from domain.csv_tables import RowFault, refuse_faults
 from domain.events import Cause
 from domain.ids import random_id
-from domain.integer_ids import IntegerIds, TenantSecrets
 from domain.ledger import Change, Ledger, retry_on_conflict
-from domain.repeats import is_repeat
+from domain.records.bulk_imports import ImportedRecords, ImportRow, ImportTable
+from domain.records.csv_tables import RowFault, refuse_faults
+from domain.records.integer_ids import IntegerIds, TenantSecrets
+from domain.records.repeats import is_repeat
 from domain.talents import aggregate, emails
 from domain.talents.aggregate import TalentValues, stream
 from domain.talents.commands import TalentDraft

@@ -5,13 +5,13 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from domain.content import ContentEraser, ContentStore
-from domain.documents import read_documents
 from domain.errors import NotFound
 from domain.events import Cause, Event
 from domain.ids import random_id
-from domain.integer_ids import IntegerIds, TenantSecrets
 from domain.ledger import Change, Ledger, retry_on_conflict
-from domain.repeats import is_repeat
+from domain.records.documents import read_documents
+from domain.records.integer_ids import IntegerIds, TenantSecrets
+from domain.records.repeats import is_repeat
 from domain.talents import aggregate, emails
 from domain.talents.aggregate import Talent, TalentValues, evolve_all, owner_prefix, stream
 from domain.talents.ports import TalentView
@@ -30,7 +30,7 @@ class TalentDraft:
 
 
 class TalentCommands:
-    """What people do to their tenant's talents.
+    """Commands of people on their tenant's talents.
 
     All commands raise `domain.errors.Unavailable` where the ledger cannot be reached.
     """

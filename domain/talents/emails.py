@@ -7,10 +7,10 @@ keyed hash, so that the address is not in the ledger.
 import hmac
 from collections.abc import Iterable, Mapping, Sequence
 
-from domain.documents import fold_text
 from domain.errors import Conflict
 from domain.events import Cause, Event
 from domain.ledger import Change
+from domain.records.documents import fold_text
 from domain.talents.aggregate import Talent
 from domain.talents.events import EmailClaimed, EmailReleased
 from domain.tenant_ids import stream_prefix

@@ -1,4 +1,4 @@
-"""What can happen to a talent. Its stream is `talent:<id>`, `talent~<tenant>:<id>` for tenants other than `default`.
+"""Events of a talent. Its stream is `talent:<id>`, `talent~<tenant>:<id>` for tenants other than `default`.
 
 No event contains a text about a person: `profile_hash` names a content whose owner is the stream's name, and
 `email_key` is a keyed hash of the e-mail address.

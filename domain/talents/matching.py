@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from domain.documents import fold_text
+from domain.records.documents import fold_text
 from domain.talents.ports import TalentView
 from domain.talents.profile import TalentProfile
 

@@ -5,11 +5,11 @@ from datetime import datetime
 from typing import Any
 
 from domain.content import ContentStore
-from domain.documents import read_documents
 from domain.errors import NotFound
 from domain.events import Event
-from domain.history import HistoryEntry, events_until, history_entry
 from domain.ledger import Ledger
+from domain.records.documents import read_documents
+from domain.records.history import HistoryEntry, events_until, history_entry
 from domain.talents import aggregate
 from domain.talents.aggregate import Talent, evolve_all, stream
 from domain.talents.events import TalentCreated, TalentDeleted, TalentUpdated

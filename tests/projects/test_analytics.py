@@ -1,4 +1,4 @@
-"""What is linked to a project: against the whole system, and on the views."""
+"""Analytics of a project: against the whole system, and on the views."""
 
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal

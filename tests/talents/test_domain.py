@@ -6,11 +6,12 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from domain.content import Content
-from domain.csv_tables import join_items, read_csv, split_items, write_csv
-from domain.documents import fold_text, make_document, parse_document
 from domain.errors import Conflict, Invalid, NotFound
 from domain.events import Cause
-from domain.history import events_until
+from domain.records.csv_tables import join_items, read_csv, split_items, write_csv
+from domain.records.documents import fold_text, make_document, parse_document
+from domain.records.history import events_until
+from domain.records.text_rules import foldable
 from domain.talents import aggregate
 from domain.talents.aggregate import Talent, TalentValues, evolve_all
 from domain.talents.emails import email_key, owner_of, refuse_taken
@@ -18,7 +19,6 @@ from domain.talents.events import EmailClaimed, EmailReleased
 from domain.talents.matching import TalentNeed, rank, words
 from domain.talents.ports import TalentView
 from domain.talents.profile import TalentProfile, profile_of
-from domain.text_rules import foldable
 
 AT = datetime(2026, 11, 27, 12, tzinfo=UTC)
 CAUSE = Cause("key_1", "req_1", AT, "acme")

@@ -33,7 +33,7 @@ async def an_agent(system: System, headers: dict[str, str]) -> str:
 async def result(
     system: System, model: ScriptedModel, headers: dict[str, str], name: str, arguments: dict[str, Any]
 ) -> dict[str, Any]:
-    """What the model of an agent of this tenant gets from a tool."""
+    """The result of a tool that the model of an agent of this tenant gets."""
     model.reset()
     agent_id = await an_agent(system, headers)
     model.script({"wants": name, "role": "user", "calls": [{"name": name, "arguments": arguments}]})

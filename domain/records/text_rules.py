@@ -3,7 +3,7 @@
 import re
 import unicodedata
 
-from domain.documents import fold_text
+from domain.records.documents import fold_text
 
 MAX_EMAIL = 254
 MAX_COMBINING = 30

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
-from domain.csv_tables import RowFault, refuse_faults
+from domain.records.csv_tables import RowFault, refuse_faults
 
 Draft = TypeVar("Draft")
 
