@@ -41,7 +41,7 @@ Lifespan = Callable[[Any], AbstractAsyncContextManager[None]]
 
 @dataclass(frozen=True, slots=True)
 class ApiSettings:
-    """Settings of the web layer; `larger_bodies` in bytes by path."""
+    """Settings of the web layer; `larger_bodies` in bytes by path, `csv_bodies` the paths that take CSV tables."""
 
     version: str
     auth_on: bool = False
@@ -49,6 +49,7 @@ class ApiSettings:
     cors_origins: tuple[str, ...] = ()
     allowed_hosts: tuple[str, ...] = ("localhost", "127.0.0.1", "[::1]")
     larger_bodies: Mapping[str, int] = field(default_factory=dict)
+    csv_bodies: frozenset[str] = frozenset()
     idempotency_wait_s: float = 420.0
 
 
@@ -118,7 +119,7 @@ def _middleware(parts: ApiParts, metrics: WebMetrics) -> list[Middleware]:
         Middleware(TrustedHosts, hosts=settings.allowed_hosts),
         Middleware(CorsPolicy, origins=settings.cors_origins, loopback=settings.loopback),
         Middleware(AccessControl, identity=identity, limiter=limiter),
-        Middleware(RequestBodies, larger=settings.larger_bodies, yaml=parts.yaml),
+        Middleware(RequestBodies, larger=settings.larger_bodies, yaml=parts.yaml, csv=settings.csv_bodies),
         Middleware(Envelope),
         Middleware(Idempotency, answers=parts.answers, wait_s=settings.idempotency_wait_s),
     ]

@@ -48,3 +48,11 @@ class ContentStore(Protocol):
     def get(self, owner: str, hashes: Iterable[str]) -> Mapping[str, str]:
         """Return the stored ones of these texts, by hash; an erased one is absent."""
         ...
+
+
+class ContentEraser(Protocol):
+    """Removes texts for ever."""
+
+    def erase(self, owner: str) -> int:
+        """Remove all texts of an owner, and return their number."""
+        ...

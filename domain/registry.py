@@ -5,14 +5,30 @@ from domain.agents import events as agents
 from domain.approvals import events as approvals
 from domain.approvals import policy_record as risk_policy
 from domain.chat import events as chat
+from domain.clients import events as clients
 from domain.costs import events as costs
 from domain.events import EventRegistry
 from domain.graphflow.catalogue import events as graphflow
+from domain.projects import events as projects
 from domain.swarm import events as swarm
+from domain.talents import events as talents
 from domain.tools import events as tools
 
 
 def event_registry() -> EventRegistry:
     """Return the registry of the events of all concepts."""
-    concepts = (agents, approvals, chat, costs, graphflow, revocations, risk_policy, swarm, tools)
+    concepts = (
+        agents,
+        approvals,
+        chat,
+        clients,
+        costs,
+        graphflow,
+        projects,
+        revocations,
+        risk_policy,
+        swarm,
+        talents,
+        tools,
+    )
     return EventRegistry(event for concept in concepts for event in concept.EVENTS)

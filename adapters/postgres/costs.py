@@ -22,16 +22,21 @@ _USAGE = """
         sum(reserved)::bigint, sum(failed)::bigint, sum(unknown)::bigint, sum(open_cost)
     FROM cost_usage WHERE tenant_id = %s AND day BETWEEN %s AND %s GROUP BY 1 ORDER BY 1
 """
-_CALL_USAGE = """
-    SELECT {name}, sum(cost), sum(total_tokens)::bigint, count(*) FILTER (WHERE state IN ('settled', 'cut')),
-        count(*) FILTER (WHERE state = 'reserved'), count(*) FILTER (WHERE state = 'failed'),
-        count(*) FILTER (WHERE state = 'unknown'),
-        coalesce(sum(worst_case) FILTER (WHERE state IN ('reserved', 'unknown')), 0)
+CALL_FIGURES = """
+    coalesce(sum(cost), 0) AS cost, coalesce(sum(total_tokens), 0)::bigint AS tokens,
+    count(*) FILTER (WHERE state IN ('settled', 'cut')) AS requests,
+    count(*) FILTER (WHERE state = 'reserved') AS reserved, count(*) FILTER (WHERE state = 'failed') AS failed,
+    count(*) FILTER (WHERE state = 'unknown') AS unknown,
+    coalesce(sum(worst_case) FILTER (WHERE state IN ('reserved', 'unknown')), 0) AS open_cost
+"""
+"""The figures of a `UsageGroup` over `cost_calls`, in the order of its fields."""
+_CALL_USAGE = f"""
+    SELECT {{name}}, {CALL_FIGURES}
     FROM cost_calls
     WHERE tenant_id = %s
         AND at >= %s::date::timestamp AT TIME ZONE 'UTC' AND at < (%s::date + 1)::timestamp AT TIME ZONE 'UTC'
     GROUP BY 1 ORDER BY 1
-"""
+"""  # noqa: S608  (columns)
 _COLUMNS = ", ".join(field.name for field in fields(CallRow))
 _BOUNDS = {"since": "at >= %(since)s", "before": "at < %(before)s"}
 _OVERDUE = f"""

@@ -37,7 +37,7 @@ or sum. All tenants can use the built-in agents and workflows; none can change t
 
 Integers beyond 64 bits are parsed as floating-point numbers: send them as text to keep all digits.
 Times are UTC, money is US dollars with up to 6 decimals. Bodies are JSON of 1 MiB at most; workflow definitions may be
-YAML of 128 KiB at most.
+YAML of 128 KiB at most; tables to import are CSV of 10 MiB at most.
 """
 TAGS = (
     "Health", "Monitoring", "Talents", "AI Agents", "Ali Intelligence", "Vector Search", "Cost Management", "Analytics",

@@ -1,9 +1,9 @@
-"""Request bodies: JSON of bounded size and depth, without text that PostgreSQL cannot store; YAML on some paths."""
+"""Request bodies: JSON of bounded size and depth, without text that PostgreSQL cannot store; some are YAML or CSV."""
 
 import asyncio
 import json
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -32,6 +32,7 @@ MAX_YAML = 128 * 1024
 _BODILESS = frozenset({"GET", "HEAD", "OPTIONS"})
 _JSON = re.compile(rb"application/(?:[a-z0-9.+-]+\+)?json\s*(?:;.*)?", re.IGNORECASE)
 _YAML = re.compile(rb"(?:application|text)/(?:[a-z0-9.+-]+\+|x-)?yaml\s*(?:;.*)?", re.IGNORECASE)
+_CSV = re.compile(rb"text/csv\s*(?:;.*)?", re.IGNORECASE)
 _LONG = re.compile(rb"\d{19}")
 _MAX_DIGITS = 20  # including the sign
 _BRACKETS = re.compile(rb'"(?:[^"\\]|\\.)*+"?|[\[{]|[\]}]', re.DOTALL)
@@ -53,14 +54,23 @@ class YamlBodies:
 
 
 class RequestBodies:
-    """Reads each body once, checks it and passes it on as one message. `larger` are other byte limits by path."""
+    """Reads each body once, checks it and passes it on as one message. `larger` are other byte limits by path.
+
+    `csv` are the paths whose body is a CSV table: its text is the request's `json`.
+    """
 
     def __init__(
-        self, app: ASGIApp, *, larger: Mapping[str, int] | None = None, yaml: YamlBodies | None = None
+        self,
+        app: ASGIApp,
+        *,
+        larger: Mapping[str, int] | None = None,
+        yaml: YamlBodies | None = None,
+        csv: Collection[str] = (),
     ) -> None:
         self._app = app
         self._larger = larger or {}
         self._yaml = yaml
+        self._csv = frozenset(csv)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http":
@@ -71,7 +81,7 @@ class RequestBodies:
                 if self._yaml and request.body and self._yaml.is_sent(request):
                     scope = await _as_json(scope, request, self._yaml)
                 if sent := request.body:
-                    request.json = _parse(request)
+                    request.json = _parse_csv(request) if request.path in self._csv else _parse(request)
                     if self._yaml and self._yaml.paths.fullmatch(request.path):
                         await asyncio.to_thread(self._yaml.read_json, sent.decode())
                 receive = _replay(request.body, receive)
@@ -140,11 +150,28 @@ def _content_type(request: RequestContext) -> bytes:
     return request.given.get(b"content-type", b"")
 
 
+def _parse_csv(request: RequestContext) -> str:
+    if not _CSV.fullmatch(_content_type(request)):
+        raise UnsupportedMediaType("send the body as text/csv")
+    _refuse_encoding(request)
+    try:
+        text = request.body.decode()
+    except UnicodeDecodeError:
+        raise Malformed("the body is not UTF-8") from None
+    if "\0" in text:
+        raise Invalid("body: NUL characters are not accepted", field="body", reason="contains a NUL")
+    return text
+
+
+def _refuse_encoding(request: RequestContext) -> None:
+    if request.given.get(b"content-encoding", b"identity").lower() != b"identity":
+        raise UnsupportedMediaType("send the body without a content encoding")
+
+
 def _parse(request: RequestContext) -> Any:
     if not _JSON.fullmatch(_content_type(request)):
         raise UnsupportedMediaType("send the body as application/json")
-    if request.given.get(b"content-encoding", b"identity").lower() != b"identity":
-        raise UnsupportedMediaType("send the body without a content encoding")
+    _refuse_encoding(request)
     body = request.body
     if body.count(b"{") + body.count(b"[") > MAX_DEPTH and _is_too_deep(body):
         raise Invalid(f"the body is nested deeper than {MAX_DEPTH} levels", field="body", reason="nested too deep")

@@ -98,6 +98,35 @@ class DeletedResource(View):
     status: Literal["deleted", "deleting"] = "deleted"
 
 
+class DeletedRecord(View):
+    """The response to a DELETE of a record whose id is an integer."""
+
+    id: int
+    status: Literal["deleted"] = "deleted"
+
+
+class HistoryItem(View):
+    """An event of a record: who did it, when, and in which request.
+
+    `version` is the record's version from then on, `fields` the names of the fields that changed, `changes` their new
+    values: an erased text is null.
+    """
+
+    version: int
+    event: Literal["created", "updated", "deleted", "erased"]
+    by: str
+    because: str
+    at: Timestamp
+    fields: list[str]
+    changes: dict[str, Any]
+
+
+class RecordHistory(Listing):
+    """The events of a record, oldest first."""
+
+    data: list[HistoryItem]
+
+
 class ErrorBody(View):
     """An error."""
 

@@ -32,6 +32,7 @@ from runtime.wiring.parts import (
     make_positions,
     make_rate_limiter,
 )
+from runtime.wiring.people_routes import CSV_BODIES, LARGER_BODIES
 
 CONNECTIONS = 16
 _GRACE_S = 30
@@ -112,4 +113,6 @@ def _api_settings(settings: Settings) -> ApiSettings:
         loopback=settings.loopback,
         cors_origins=settings.cors_origins,
         allowed_hosts=settings.allowed_hosts,
+        larger_bodies=LARGER_BODIES,
+        csv_bodies=CSV_BODIES,
     )

@@ -37,6 +37,7 @@ from domain.revocations import Revocations
 from runtime.settings import Settings
 from runtime.wiring.execution_routes import execution_routers
 from runtime.wiring.parts import Parts, make_model_catalogue, now
+from runtime.wiring.people_routes import people_routers
 from workflows.approvals.update_client import ApprovalClient
 from workflows.chat.client import ChatClient
 from workflows.swarm.client import SwarmClient
@@ -57,6 +58,7 @@ def make_routers(settings: Settings, parts: Parts, client: Client, live: Positio
         agent_management.router(_desk(settings, parts, live)),
         approvals.router(parts.approvals, _decisions(parts, client, context)),
         costs.router(parts.costs, now),
+        *people_routers(parts, live),
         swarm.router(swarms, parts.swarms, parts.content, now),
         workflows.router(desk),
         *execution_routers(settings, parts, client, context),

@@ -42,6 +42,7 @@ from domain.agents.projection import AgentsProjection
 from domain.approvals.projection import ApprovalsProjection
 from domain.approvals.rules import RiskPolicy
 from domain.chat.projection import ChatProjection
+from domain.clients.projection import ClientsProjection
 from domain.costs.projection import CostsProjection
 from domain.events import EventRegistry
 from domain.governance.ports import NoRateLimit
@@ -51,8 +52,10 @@ from domain.graphflow.execution.projection import ExecutionsProjection
 from domain.keys.ports import StoredKey
 from domain.ledger import Ledger
 from domain.projection import Projection
+from domain.projects.projection import ProjectsProjection
 from domain.registry import event_registry
 from domain.swarm.projection import SwarmProjection
+from domain.talents.projection import TalentsProjection
 from domain.tools.projection import ToolsProjection
 from runtime.settings import Settings
 from runtime.wiring.model_provider import Provider, provider
@@ -68,9 +71,12 @@ def projections() -> tuple[Projection, ...]:
         AgentsProjection(),
         ApprovalsProjection(),
         ChatProjection(),
+        ClientsProjection(),
         CostsProjection(),
         ExecutionsProjection(),
+        ProjectsProjection(),
         SwarmProjection(),
+        TalentsProjection(),
         ToolsProjection(),
         WorkflowsProjection(),
     )

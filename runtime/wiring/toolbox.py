@@ -6,12 +6,17 @@ from functools import partial
 
 from activities.tools.toolbox.costs import QueryCosts
 from activities.tools.toolbox.knowledge import SearchKnowledge
+from activities.tools.toolbox.projects import QueryProjects
 from activities.tools.toolbox.registry import JoinedToolbox
+from activities.tools.toolbox.talents import FindTalents
 from activities.tools.toolbox.workflow_tools import DELEGATE, REQUEST_APPROVAL
 from adapters.mcp.config import read_mcp_servers
 from adapters.postgres.costs import PostgresCosts
 from adapters.postgres.ledger.pool import Database
+from adapters.postgres.project_usage import PostgresProjectUsage
 from adapters.postgres.projections.positions import head_and_position
+from adapters.postgres.projects import PostgresProjects
+from adapters.postgres.talents import PostgresTalents
 from adapters.web.fetch import WebFetch
 from domain.tools.ports import NoKnowledge, Tool, ToolSource
 from runtime.settings import Settings
@@ -24,7 +29,8 @@ def make_toolbox(settings: Settings, database: Database, now: Callable[[], datet
         domain.errors.Invalid: the file of MCP servers cannot be used.
     """
     costs = QueryCosts(PostgresCosts(database), partial(head_and_position, database, "costs"), now)
-    tools: list[Tool] = [SearchKnowledge(NoKnowledge()), costs]
+    projects = QueryProjects(PostgresProjects(database), PostgresProjectUsage(database))
+    tools: list[Tool] = [SearchKnowledge(NoKnowledge()), FindTalents(PostgresTalents(database)), projects, costs]
     if settings.web_fetch == "on":
         tools.append(WebFetch())
     return JoinedToolbox(tools, (DELEGATE, REQUEST_APPROVAL), _mcp(settings))

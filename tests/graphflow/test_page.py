@@ -9,6 +9,8 @@ import yaml
 from activities.graphflow.node_end import MOST_OUTPUT
 from activities.tools.toolbox.costs import QueryCosts
 from activities.tools.toolbox.knowledge import SearchKnowledge
+from activities.tools.toolbox.projects import QueryProjects
+from activities.tools.toolbox.talents import FindTalents
 from adapters.web.fetch import WebFetch
 from domain.graphflow.definition import documents
 from domain.graphflow.definition.model import MOST_EDGES, MOST_NODES, MOST_VISITS, NodeFields, definition_schema
@@ -92,7 +94,7 @@ def test_functions_do_what_they_are_there_for(expression: str) -> None:
 
 def test_what_it_says_of_tools_is_what_their_schemas_say() -> None:
     rows = dict(re.findall(r"^\| `(\w+)` \| (.+) \|$", section("Tools of nodes"), re.MULTILINE))
-    for spec in (QueryCosts.spec, SearchKnowledge.spec, WebFetch.spec):
+    for spec in (QueryCosts.spec, FindTalents.spec, QueryProjects.spec, SearchKnowledge.spec, WebFetch.spec):
         properties = spec.parameters["properties"]
         words = {*properties, *(value for one in properties.values() for value in one.get("enum", ()))}
         assert set(re.findall(r"`(\w+)`", rows[spec.name])) == words

@@ -27,7 +27,7 @@ MARK = f"acmes-own-{uuid4().hex[:12]}"
 """Stands in every name and text that acme writes, and so nowhere in what zeta reads."""
 OPERATORS = ("/health", "/metrics", "/docs", "/redoc", "/openapi.json")
 """What is about the platform, and the same for whoever asks."""
-FIGURES = {"/agents/ali/insights", "/cost-management/usage"}
+FIGURES = {"/agents/ali/insights", "/cost-management/usage", "/projects/{project_id}/analytics"}
 """What acme reads that names nothing of its own."""
 TEAM = Path(__file__).parents[1] / "graphflow" / "team.json"
 WAITING = {
@@ -58,7 +58,7 @@ BODIES: dict[tuple[str, str], dict[str, Any]] = {
 MOVING = re.compile(r'"(duration|duration_ms|duration_s|timestamp|request_id|until)":[^,}]*')
 
 
-def bodies(name: str) -> dict[str, dict[str, Any]]:
+def bodies(name: str) -> dict[str, dict[str, Any] | str]:
     """What creates something, by its path; the same for both tenants, so that each could be refused for the other."""
     agent = {"name": f"Agent {name}", "description": name, "capabilities": [name], "system_prompt": name}
     context = {"session_id": f"session-of-{name}", "user_id": name, "project_id": name}
@@ -68,6 +68,13 @@ def bodies(name: str) -> dict[str, dict[str, Any]]:
         "/agents/ali/query": {"query": name, "context": {"project_id": name}},
         "/agents/ali/coordinate": {"task": name, "context": {"note": name}},
         "/swarm/coordinate": {"task": name, "agents": ["amy_cfo", "jony_creative_director"]},
+        "/talents": {"name": name, "email": f"{name}@example.com", "skills": [name], "bio": name},
+        "/talents/match": {"skills": [name]},
+        "/talents/import": f"name,email\n{name},imported-{name}@example.com",
+        "/clients": {"name": name},
+        "/clients/import": f"name\n{name}",
+        "/projects": {"name": name, "description": name},
+        "/projects/import": f"name\n{name}",
         "/workflows": {"name": f"Workflow {name}", "description": name, **WAITING},
         "/workflows/import": json.loads(TEAM.read_text()),
         "/workflows/generate": {"description": name, "name": f"Drawn {name}"},
@@ -85,7 +92,10 @@ class Made:
 
     async def post(self, path: str, body: Any = None, headers: dict[str, str] = OF_ACME) -> httpx.Response:
         query = {"name": f"Imported {MARK}"} if path == "/workflows/import" else {}
-        answer = await self.system.http.post(f"{API}{path}", json=body, headers=headers, params=query)
+        table = isinstance(body, str)
+        sent: dict[str, Any] = {"content": body} if table else {"json": body}
+        media = {"content-type": "text/csv"} if table else {}
+        answer = await self.system.http.post(f"{API}{path}", **sent, headers={**headers, **media}, params=query)
         assert answer.status_code in {200, 201, 202}, f"{path}: {answer.text}"
         return answer
 
@@ -100,6 +110,8 @@ class Made:
                     self.ids |= {"session_id": made["session_id"], "turn": "1", "version": "1"}
                 case "/swarm/coordinate":
                     self.ids["task_id"] = made["task_id"]
+                case "/talents" | "/clients" | "/projects":
+                    self.ids[f"{path[1:-1]}_id"] = str(made["id"])
                 case "/workflows":
                     self.ids["workflow_id"] = made["id"]
         await self.post(f"/agent-management/{self.ids['agent_id']}/deploy", {})
@@ -148,7 +160,7 @@ class Made:
 
     def marks_of(self, text: str) -> list[str]:
         """What in a text is acme's own: its mark, its key, its name in an id, ids of what it has made."""
-        own = {each for name, each in self.ids.items() if name not in {"turn", "version", "session_id"}}
+        own = {each for name, each in self.ids.items() if name != "session_id" and not each.isdecimal()}
         return [word for word in (MARK, "key_acme", "acme~", *sorted(own)) if word in text]
 
     def path(self, template: str) -> str:
@@ -228,6 +240,6 @@ def assert_nothing_of(acme: Made, answer: httpx.Response) -> None:
     if answer.status_code == 404:  # a refusal may repeat what was asked for
         own = [word for word in own if word not in str(answer.request.url)]
     assert not own, f"{answer.request.method} {answer.request.url}: {own} in {answer.text}"
-    body = answer.json()
+    body = answer.json() if answer.headers["content-type"].startswith("application/json") else {}
     if "current_period" in body:
         assert (body["current_period"]["requests"], body["by_agent"]) == (0, [])

@@ -5,6 +5,8 @@ from pathlib import Path
 
 from activities.tools.toolbox.costs import QueryCosts
 from activities.tools.toolbox.knowledge import SearchKnowledge
+from activities.tools.toolbox.projects import QueryProjects
+from activities.tools.toolbox.talents import FindTalents
 from activities.tools.toolbox.workflow_tools import DELEGATE, REQUEST_APPROVAL
 from adapters.mcp import connection as mcp_connection
 from adapters.mcp import tools as mcp_tools
@@ -18,7 +20,15 @@ from workflows.task_queues import IO_QUEUE
 
 TEXT = (ROOT / "docs/tools.md").read_text()
 PAGE = " ".join(TEXT.split())
-BUILT = (SearchKnowledge.spec, QueryCosts.spec, DELEGATE, REQUEST_APPROVAL, web_fetch.WebFetch.spec)
+BUILT = (
+    SearchKnowledge.spec,
+    FindTalents.spec,
+    QueryProjects.spec,
+    QueryCosts.spec,
+    DELEGATE,
+    REQUEST_APPROVAL,
+    web_fetch.WebFetch.spec,
+)
 
 
 def test_every_tool_is_described_and_those_that_nothing_stands_behind_are_named() -> None:

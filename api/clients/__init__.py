@@ -1,0 +1,1 @@
+"""Clients: the organisations and people that a tenant works for."""

@@ -1,0 +1,1 @@
+"""Talents: the people of a tenant, found by skills and texts."""
