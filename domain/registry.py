@@ -8,11 +8,13 @@ from domain.chat import events as chat
 from domain.costs import events as costs
 from domain.events import EventRegistry
 from domain.graphflow.catalogue import events as graphflow
+from domain.keys import events as keys
 from domain.swarm import events as swarm
+from domain.tenants import events as tenants
 from domain.tools import events as tools
 
 
 def event_registry() -> EventRegistry:
     """Return the registry of the events of all concepts."""
-    concepts = (agents, approvals, chat, costs, graphflow, revocations, risk_policy, swarm, tools)
+    concepts = (agents, approvals, chat, costs, graphflow, keys, revocations, risk_policy, swarm, tenants, tools)
     return EventRegistry(event for concept in concepts for event in concept.EVENTS)

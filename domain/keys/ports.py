@@ -1,11 +1,15 @@
-"""What the check of API keys needs of the outside: a place that knows them."""
+"""What the check of API keys needs of the outside, and the reads of keys."""
 
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Literal, Protocol
 
 from domain.tenant_ids import DEFAULT
 
+GrantableScope = Literal["read", "write", "approve", "admin"]
+"""What a key that is created can be allowed to do. `admin` is the operator's: it can name any tenant."""
 Scope = Literal["read", "write", "approve", "admin", "metrics"]
+Status = Literal["active", "expired", "revoked"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,12 +22,80 @@ class StoredKey:
 
 
 class KeyStore(Protocol):
-    """The keys that are in force, by the SHA-256 of each."""
+    """The keys that are in force."""
 
-    async def find(self, key_hash: bytes) -> StoredKey | None:
-        """The key of this hash; None when there is none, or it is revoked.
+    async def find(self, key: str) -> StoredKey | None:
+        """The key of this text; None when there is none, or it is expired or revoked, or its tenant is deleted.
 
         Raises:
             domain.errors.Unavailable: the store cannot be reached.
+        """
+        ...
+
+    async def find_by_id(self, key_id: str) -> StoredKey | None:
+        """The key of this id, for what was made with it before; None as above.
+
+        Raises:
+            domain.errors.Unavailable: the store cannot be reached.
+        """
+        ...
+
+
+class TenantStates(Protocol):
+    """The tenants, as far as keys need them."""
+
+    def is_active(self, tenant_id: str) -> bool:
+        """Return true if the tenant exists and is not deleted, by the ledger and not by a view.
+
+        Raises:
+            domain.errors.Unavailable: the ledger cannot be reached.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class KeyFilter:
+    """The keys of one tenant; None lets all of them through."""
+
+    tenant_id: str
+    status: Status | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ListedKey:
+    """A key as it is shown. `name` is None once it is erased; `last_used_at` is exact to a minute."""
+
+    id: str
+    tenant_id: str
+    name: str | None
+    scopes: list[str]
+    status: Status
+    created_at: datetime
+    created_by: str
+    expires_at: datetime | None
+    rotated_at: datetime | None
+    revoked_at: datetime | None
+    last_used_at: datetime | None
+    version: int
+
+
+@dataclass(frozen=True, slots=True)
+class KeyPage:
+    """A page of keys, newest first; `total` counts all that match the filter."""
+
+    keys: list[ListedKey]
+    total: int
+
+
+class KeyReads(Protocol):
+    """The keys, as far as the projection has come."""
+
+    def page(self, wanted: KeyFilter, *, skip: int, limit: int) -> KeyPage: ...
+
+    def get(self, tenant_id: str, key_id: str) -> ListedKey:
+        """Return a key of the tenant.
+
+        Raises:
+            domain.errors.NotFound: there is none of this id.
         """
         ...

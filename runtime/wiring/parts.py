@@ -49,10 +49,12 @@ from domain.graphflow.catalogue.projection import WorkflowsProjection
 from domain.graphflow.definition.model import Definition
 from domain.graphflow.execution.projection import ExecutionsProjection
 from domain.keys.ports import StoredKey
+from domain.keys.projection import KeysProjection
 from domain.ledger import Ledger
 from domain.projection import Projection
 from domain.registry import event_registry
 from domain.swarm.projection import SwarmProjection
+from domain.tenants.projection import TenantsProjection
 from domain.tools.projection import ToolsProjection
 from runtime.settings import Settings
 from runtime.wiring.model_provider import Provider, provider
@@ -70,7 +72,9 @@ def projections() -> tuple[Projection, ...]:
         ChatProjection(),
         CostsProjection(),
         ExecutionsProjection(),
+        KeysProjection(),
         SwarmProjection(),
+        TenantsProjection(),
         ToolsProjection(),
         WorkflowsProjection(),
     )

@@ -18,14 +18,14 @@ import pytest
 from fastapi.routing import APIRoute
 
 from tests.scripted_model import ScriptedModel
-from tests.system import AGENT, OF_ACME, OF_ZETA, System, until
+from tests.system import ADMIN_KEY, AGENT, OF_ACME, OF_ZETA, System, until
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 API = "/api/v1"
 MARK = f"acmes-own-{uuid4().hex[:12]}"
 """Stands in every name and text that acme writes, and so nowhere in what zeta reads."""
-OPERATORS = ("/health", "/metrics", "/docs", "/redoc", "/openapi.json")
+OPERATORS = ("/health", "/metrics", "/docs", "/redoc", "/openapi.json", "/api/v1/tenants")
 """What is about the platform, and the same for whoever asks."""
 FIGURES = {"/agents/ali/insights", "/cost-management/usage"}
 """What acme reads that names nothing of its own."""
@@ -72,6 +72,7 @@ def bodies(name: str) -> dict[str, dict[str, Any]]:
         "/workflows/import": json.loads(TEAM.read_text()),
         "/workflows/generate": {"description": name, "name": f"Drawn {name}"},
         "/workflows/validate": {"name": name, **WAITING},
+        "/keys": {"name": name, "scopes": ["read"]},
         "/approvals/batch": {"decisions": [{"id": "approval_nobodys", "decision": "approve"}]},
     }
 
@@ -91,6 +92,8 @@ class Made:
 
     async def create(self) -> None:
         """Everything that a caller can make."""
+        for tenant_id in ("acme", "zeta"):
+            await self.post("/tenants", {"id": tenant_id, "name": tenant_id}, headers={"X-API-Key": ADMIN_KEY})
         for path, body in bodies(MARK).items():
             made = (await self.post(path, body)).json()
             match path:
@@ -100,6 +103,8 @@ class Made:
                     self.ids |= {"session_id": made["session_id"], "turn": "1", "version": "1"}
                 case "/swarm/coordinate":
                     self.ids["task_id"] = made["task_id"]
+                case "/keys":
+                    self.ids["key_id"] = made["id"]
                 case "/workflows":
                     self.ids["workflow_id"] = made["id"]
         await self.post(f"/agent-management/{self.ids['agent_id']}/deploy", {})
