@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Annotated, Any, Protocol
 
 from fastapi import Depends, Header, Query, Request, Response
+from starlette.routing import BaseRoute
 
 from api.http.caller import Caller
 from api.http.idempotency import scoped_key
@@ -138,13 +139,31 @@ Paged = Annotated[Page, Depends(_page)]
 IfMatch = Annotated[ExpectedVersion, Depends(_expected_version)]
 
 
+@dataclass(frozen=True, slots=True)
+class DeclaredScope:
+    """The scope that a route requires of its caller; None where a route is open to all."""
+
+    scope: Scope | None
+
+    async def __call__(self) -> None:
+        if self.scope is not None:
+            CURRENT.get().caller.require(self.scope)
+
+
 def requires(scope: Scope) -> Any:
-    """Return a dependency for a route or router that requires a scope of the caller."""
+    """Return a dependency for a route or router that requires a scope of the caller. Every route declares one."""
+    return Depends(DeclaredScope(scope))
 
-    async def check() -> None:
-        CURRENT.get().caller.require(scope)
 
-    return Depends(check)
+def open_to_all() -> Any:
+    """Return a dependency for a route that answers without a key; `api.http.rate_limit` knows its path, too."""
+    return Depends(DeclaredScope(None))
+
+
+def declared_scopes(route: BaseRoute) -> list[Scope | None]:
+    """Return what a route and its router declare: one scope, or None where it is open. Sockets declare one, too."""
+    declared = [each.dependency for each in getattr(route, "dependencies", ())]
+    return [each.scope for each in declared if isinstance(each, DeclaredScope)]
 
 
 def joins_on_repeat() -> Any:

@@ -11,7 +11,6 @@ from uuid import uuid4
 import httpx
 import psycopg
 import pytest
-import pytest_asyncio
 from psycopg.sql import SQL, Identifier
 from structlog.testing import capture_logs
 
@@ -19,10 +18,9 @@ from adapters.postgres.projections.rebuild import Rebuild
 from domain.keys.projection import KeysProjection
 from domain.tenants.projection import TenantsProjection
 from runtime.processes.api import make_app
-from runtime.settings import Settings
 from runtime.wiring.parts import make_parts
 from tests.scripted_model import ScriptedModel
-from tests.system import ADMIN_KEY, AGENT, CHAT, System, running, until
+from tests.system import ADMIN_KEY, AGENT, CHAT, System, until
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -32,13 +30,6 @@ COSTS = "/api/v1/cost-management/usage"
 AS_ADMIN = {"authorization": f"Bearer {ADMIN_KEY}"}
 IN_FORCE_S = 1.0
 """The time within which a revocation is in force everywhere."""
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def guarded(shared_settings: Settings) -> AsyncIterator[System]:
-    """A whole system that requires keys."""
-    async with running(Settings(**{**shared_settings.model_dump(), "auth": "keys"})) as system:
-        yield system
 
 
 @asynccontextmanager
