@@ -11,7 +11,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from api.http import request_context as context
 from api.http.api_keys import KeyAuthenticator
 from api.http.request_context import RequestContext
-from domain.errors import RateLimited, Unauthenticated, Unavailable
+from domain.errors import Forbidden, RateLimited, Unauthenticated, Unavailable
 from domain.governance.ports import FallbackLimiter, RateLimiter, RateLimitVerdict
 from domain.tenant_ids import qualified
 
@@ -33,10 +33,10 @@ class AccessControl:
         await self._app(scope, receive, send)
 
     async def _admit(self, request: RequestContext) -> None:
-        wrong: Unauthenticated | None = None
+        wrong: Unauthenticated | Forbidden | None = None
         try:
             request.caller = await self._identity.authenticate(request.given, open_path=_is_below(request.path, _OPEN))
-        except Unauthenticated as error:
+        except (Unauthenticated, Forbidden) as error:
             wrong = error
         if wrong or not _is_below(request.path, _UNLIMITED):
             await self._limit(request)

@@ -4,8 +4,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal, Protocol
 
+from domain.errors import Unauthenticated
 from domain.tenant_ids import DEFAULT
 
+KEY_REQUIRED = "an API key is required: Authorization: Bearer cvg_… or X-API-Key"
 GrantableScope = Literal["read", "write", "approve", "admin"]
 """What a key that is created can be allowed to do. `admin` is the operator's: it can name any tenant."""
 Scope = Literal["read", "write", "approve", "admin", "metrics"]
@@ -39,6 +41,27 @@ class KeyStore(Protocol):
             domain.errors.Unavailable: the store cannot be reached.
         """
         ...
+
+
+class TokenVerifier(Protocol):
+    """The identity providers whose tokens are accepted."""
+
+    async def verify(self, token: str) -> StoredKey:
+        """Return what the bearer of a token is and may do; the id follows from issuer and subject.
+
+        Raises:
+            domain.errors.Unauthenticated: the token is not valid now, or of no provider that is configured.
+            domain.errors.Forbidden: it is valid, but names no tenant of this platform's.
+            domain.errors.Unavailable: nobody can say whether it is valid.
+        """
+        ...
+
+
+class NoTokens:
+    """The null object of `TokenVerifier`: without identity providers only keys are accepted."""
+
+    async def verify(self, token: str) -> StoredKey:  # noqa: ARG002  (no token is accepted)
+        raise Unauthenticated(KEY_REQUIRED)
 
 
 class TenantStates(Protocol):

@@ -69,7 +69,7 @@ def make_app(settings: Settings, parts: Parts, client: Client, *, known: KeyStor
     if not settings.auth_on:
         parts.risks.refuse_without_keys()
     limiter, live = make_rate_limiter(settings), make_positions(parts)
-    access = make_access(parts, known or keys(settings))
+    access = make_access(settings, parts, known or keys(settings))
 
     @asynccontextmanager
     async def lifespan(_: Any) -> AsyncIterator[None]:
@@ -96,6 +96,7 @@ def make_app(settings: Settings, parts: Parts, client: Client, *, known: KeyStor
             settings=_api_settings(settings),
             answers=make_answer_store(parts),
             keys=access.keys,
+            tokens=access.tokens,
             limiter=limiter,
             limiter_meanwhile=make_fallback_limiter(settings),
             probes=Probes(

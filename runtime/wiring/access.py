@@ -4,9 +4,12 @@ from dataclasses import dataclass
 
 from fastapi import APIRouter
 
+from adapters.files.oidc_issuers import load_issuers
 from adapters.memory.keys import JoinedKeys
+from adapters.oidc.tokens import OidcTokens
 from adapters.postgres.keys.changes import AccessChanges
 from adapters.postgres.keys.store import PostgresKeys
+from adapters.postgres.keys.tenants import LiveTenants
 from adapters.postgres.keys.uses import KeyUses
 from adapters.postgres.keys.views import PostgresKeyViews
 from adapters.postgres.tenants import PostgresTenants
@@ -14,8 +17,9 @@ from api.http.dependencies import Positions
 from api.keys import routes as keys
 from api.tenants import routes as tenants
 from domain.keys.commands import KeyCommands, KeyLookup
-from domain.keys.ports import KeyStore
+from domain.keys.ports import KeyStore, NoTokens
 from domain.tenants.commands import TenantCommands
+from runtime.settings import Settings
 from runtime.wiring.parts import Parts, now
 
 
@@ -24,6 +28,7 @@ class Access:
     """The check of the keys of a process. Start it once the database is open, and close it before."""
 
     keys: KeyStore
+    tokens: OidcTokens | NoTokens
     changes: AccessChanges
     uses: KeyUses
 
@@ -32,14 +37,23 @@ class Access:
 
     async def close(self) -> None:
         self.changes.close()
+        if isinstance(self.tokens, OidcTokens):
+            await self.tokens.aclose()
         await self.uses.finish()
 
 
-def make_access(parts: Parts, named: KeyStore) -> Access:
-    """Return the check of the keys that the settings name, and of those that were created."""
+def make_access(settings: Settings, parts: Parts, named: KeyStore) -> Access:
+    """Return the check of the keys that the settings name, of those that were created, and of tokens."""
     changes, uses = AccessChanges(parts.database.dsn), KeyUses(parts.database)
-    lookup = KeyLookup(parts.ledger, TenantCommands(parts.ledger))
-    return Access(JoinedKeys(named, PostgresKeys(lookup, changes, uses, now)), changes, uses)
+    tenants_there = TenantCommands(parts.ledger)
+    created = PostgresKeys(KeyLookup(parts.ledger, tenants_there), changes, uses, now)
+    return Access(JoinedKeys(named, created), _tokens(settings, LiveTenants(tenants_there, changes)), changes, uses)
+
+
+def _tokens(settings: Settings, there: LiveTenants) -> OidcTokens | NoTokens:
+    given = settings.oidc_issuers
+    issuers = load_issuers(given.get_secret_value() if given else None)
+    return OidcTokens(issuers, there.is_active, now) if issuers else NoTokens()
 
 
 def access_routers(parts: Parts, live: Positions) -> tuple[APIRouter, ...]:
