@@ -21,12 +21,15 @@ class MemoryKeys:
         self._keys = dict(keys)
 
     async def find(self, key: str) -> StoredKey | None:
-        hashed = key_hash(key)
+        return self._find(key_hash(key))
+
+    async def find_by_hash(self, key_id: str, key_hash: bytes) -> StoredKey | None:
+        found = self._find(key_hash)
+        return found if found is not None and found.id == key_id else None
+
+    def _find(self, hashed: bytes) -> StoredKey | None:
         found = [stored for known, stored in self._keys.items() if compare_digest(hashed, known)]
         return found[0] if found else None
-
-    async def find_by_id(self, key_id: str) -> StoredKey | None:
-        return next((stored for stored in self._keys.values() if stored.id == key_id), None)
 
 
 class JoinedKeys:
@@ -41,8 +44,8 @@ class JoinedKeys:
                 return found
         return None
 
-    async def find_by_id(self, key_id: str) -> StoredKey | None:
+    async def find_by_hash(self, key_id: str, key_hash: bytes) -> StoredKey | None:
         for store in self._stores:
-            if (found := await store.find_by_id(key_id)) is not None:
+            if (found := await store.find_by_hash(key_id, key_hash)) is not None:
                 return found
         return None

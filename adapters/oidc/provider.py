@@ -121,8 +121,8 @@ class OidcProvider:
             raise ValueError("the provider's keys are no list, or too many")
         return [key for each in listed if (key := _import(each)) is not None]
 
-    async def fetch(self, method: str, url: object, form: Mapping[str, str] | None = None) -> dict[str, Any]:
-        """Return the JSON object at an address of the provider's.
+    async def fetch(self, method: str, url: object, **sent: Any) -> dict[str, Any]:
+        """Return the JSON object at an address of the provider's; `sent` is the client's, such as a form.
 
         Raises:
             httpx2.HTTPError: it cannot be reached.
@@ -131,7 +131,7 @@ class OidcProvider:
         if not isinstance(url, str) or not is_trusted_url(url):
             raise ValueError(f"the provider names no trustworthy address: {str(url)[:200]}")
         body = bytearray()
-        async with self._client.stream(method, url, data=form) as answer:
+        async with self._client.stream(method, url, **sent) as answer:
             if answer.status_code != httpx2.codes.OK:
                 raise ValueError(f"the provider answered {answer.status_code}")
             async for chunk in answer.aiter_bytes():

@@ -52,12 +52,20 @@ class OidcTokens:
         return able[0] if len(able) == 1 else None
 
     async def verify(self, token: str) -> StoredKey:
-        header, issuer = _peek(token)
+        header, issuer = peek(token)
         provider = self._providers.get(issuer)
         if provider is None:
             raise Unauthenticated("the token is of an issuer that is not configured")
         claims = await self.verified_claims(token, header, provider, provider.issuer.audiences)
-        caller = provider.issuer.caller(claims)
+        return await self.caller(provider.issuer, claims)
+
+    async def caller(self, issuer: OidcIssuer, claims: Mapping[str, Any]) -> StoredKey:
+        """Return what the subject of verified claims is and may do.
+
+        Raises:
+            Forbidden: its tenant is none of this platform's.
+        """
+        caller = issuer.caller(claims)
         if not await self._is_active(caller.tenant_id):
             raise Forbidden("the token's tenant is not one of this platform's")
         return caller
@@ -113,7 +121,7 @@ class _SignatureRules(JWSRegistry):
         return self.algorithms[name]
 
 
-def _peek(token: str) -> tuple[dict[str, Any], str]:
+def peek(token: str) -> tuple[dict[str, Any], str]:
     """Return the header and the issuer that a token claims. Neither is verified.
 
     Raises:

@@ -2,7 +2,7 @@
 
 import re
 from dataclasses import dataclass
-from typing import Annotated, Any, Protocol
+from typing import Annotated, Any, Literal, Protocol
 
 from fastapi import Depends, Header, Query, Request, Response
 from starlette.routing import BaseRoute
@@ -11,7 +11,7 @@ from api.http.caller import Caller
 from api.http.idempotency import scoped_key
 from api.http.request_context import CURRENT, RequestContext, current
 from api.http.schemas import MAX_INT, Pagination
-from domain.errors import PreconditionFailed
+from domain.errors import Forbidden, PreconditionFailed
 from domain.keys.ports import Scope
 
 MAX_PAGE = 1000
@@ -141,13 +141,17 @@ IfMatch = Annotated[ExpectedVersion, Depends(_expected_version)]
 
 @dataclass(frozen=True, slots=True)
 class DeclaredScope:
-    """The scope that a route requires of its caller; None where a route is open to all."""
+    """The scope that a route requires of its caller, or `any`; None where a route is open to all."""
 
-    scope: Scope | None
+    scope: Scope | Literal["any"] | None
 
     async def __call__(self) -> None:
-        if self.scope is not None:
-            CURRENT.get().caller.require(self.scope)
+        caller = CURRENT.get().caller
+        if self.scope == "any":
+            if caller.scopes <= {"metrics"}:
+                raise Forbidden("this needs any scope but metrics")
+        elif self.scope is not None:
+            caller.require(self.scope)
 
 
 def requires(scope: Scope) -> Any:
@@ -160,8 +164,13 @@ def open_to_all() -> Any:
     return Depends(DeclaredScope(None))
 
 
-def declared_scopes(route: BaseRoute) -> list[Scope | None]:
-    """Return what a route and its router declare: one scope, or None where it is open. Sockets declare one, too."""
+def any_caller() -> Any:
+    """Return a dependency for a route that answers every caller who may do more than read figures."""
+    return Depends(DeclaredScope("any"))
+
+
+def declared_scopes(route: BaseRoute) -> list[str | None]:
+    """Return what a route or socket and its router declare: one scope or `any`, or None where it is open."""
     declared = [each.dependency for each in getattr(route, "dependencies", ())]
     return [each.scope for each in declared if isinstance(each, DeclaredScope)]
 

@@ -203,7 +203,8 @@ def _has_retry_after(headers: Iterable[str]) -> bool:
 
 
 def _answer(start: Message, body: Message, request: RequestContext) -> StoredAnswer:
-    headers = tuple((name.decode("latin-1"), value.decode("latin-1")) for name, value in start["headers"])
+    named = ((name.decode("latin-1"), value.decode("latin-1")) for name, value in start["headers"])
+    headers = tuple((name, value) for name, value in named if name.lower() != "set-cookie")  # a cookie is a secret
     text = body.get("body", b"")
     if request.unstored:
         text = orjson.dumps({name: value for name, value in orjson.loads(text).items() if name not in request.unstored})

@@ -17,6 +17,8 @@ from domain.tenant_ids import qualified
 
 _OPEN = ("/health", "/docs", "/redoc", "/openapi.json")
 _UNLIMITED = (*_OPEN, "/metrics")
+LOGINS = frozenset({("POST", "/api/v1/auth/session"), ("GET", "/api/v1/auth/login"), ("GET", "/api/v1/auth/callback")})
+"""What a browser without a session calls to get one."""
 
 
 class AccessControl:
@@ -35,7 +37,8 @@ class AccessControl:
     async def _admit(self, request: RequestContext) -> None:
         wrong: Unauthenticated | Forbidden | None = None
         try:
-            request.caller = await self._identity.authenticate(request.given, open_path=_is_below(request.path, _OPEN))
+            is_open = _is_below(request.path, _OPEN) or (request.method, request.path) in LOGINS
+            request.caller = await self._identity.authenticate(request.given, request.method, open_path=is_open)
         except (Unauthenticated, Forbidden) as error:
             wrong = error
         if wrong or not _is_below(request.path, _UNLIMITED):

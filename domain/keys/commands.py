@@ -150,17 +150,6 @@ class KeyLookup:
         validity = found.end_of(parsed.hash)
         return KeyInForce(found.stored(parsed.id), validity) if validity and self._is_active(found) else None
 
-    def by_id(self, key_id: str) -> KeyInForce | None:
-        """Return the key of this id, whatever its text; None if it is revoked.
-
-        Raises:
-            domain.errors.Unavailable: the ledger cannot be reached.
-        """
-        found = self._load(key_id)
-        if found.created_at is None or found.revoked_at is not None or not self._is_active(found):
-            return None
-        return KeyInForce(found.stored(key_id), Validity(found.expires_at))
-
     def _load(self, key_id: str) -> ApiKey:
         return evolve_all(ApiKey(), self._ledger.read(stream(key_id)))
 

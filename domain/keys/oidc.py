@@ -57,7 +57,8 @@ class OidcIssuer(BaseModel):
 
     `tenant_id` is the tenant of all its tokens; else `tenant_claim` names the claim that has it, by `tenants` if the
     provider's values are not ids of tenants. `scopes` are given to every token; values of `scopes_claim` add to them,
-    by `scopes_by_value` if the provider's values are not names of scopes.
+    by `scopes_by_value` if the provider's values are not names of scopes. People can log in if `client_id` is set, and
+    `redirect_uri`, the address of `/api/v1/auth/callback` as browsers see it.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -75,11 +76,14 @@ class OidcIssuer(BaseModel):
     scopes_by_value: Mapping[str, tuple[GrantableScope, ...]] = Field(default_factory=dict)
     client_id: Annotated[str, Field(min_length=1, max_length=500)] | None = None
     client_secret: SecretStr | None = None
+    redirect_uri: _Url | None = None
 
     @model_validator(mode="after")
-    def _names_one_tenant(self) -> Self:
+    def _is_complete(self) -> Self:
         if (self.tenant_id is None) == (self.tenant_claim is None):
             raise ValueError(f"{self.issuer}: give either tenant_id or tenant_claim")
+        if (self.client_id is None) != (self.redirect_uri is None):
+            raise ValueError(f"{self.issuer}: logins need both client_id and redirect_uri")
         if not self.scopes and self.scopes_claim is None:
             raise ValueError(f"{self.issuer}: give scopes or scopes_claim, or its tokens may do nothing")
         return self

@@ -22,7 +22,7 @@ from runtime import temporal
 from runtime.event_loop import freeze_garbage_collector, uvloop_runner
 from runtime.settings import Settings
 from runtime.wiring import health_probes as probes
-from runtime.wiring.access import make_access
+from runtime.wiring.access import access_routers, make_access
 from runtime.wiring.api_routes import make_routers
 from runtime.wiring.parts import (
     Parts,
@@ -97,13 +97,14 @@ def make_app(settings: Settings, parts: Parts, client: Client, *, known: KeyStor
             answers=make_answer_store(parts),
             keys=access.keys,
             tokens=access.tokens,
+            sessions=access.sessions,
             limiter=limiter,
             limiter_meanwhile=make_fallback_limiter(settings),
             probes=Probes(
                 probes.servers(settings, parts, client), live.states, partial(probes.tool_servers, parts.toolbox)
             ),
             positions=live,
-            routers=make_routers(settings, parts, client, live),
+            routers=(*make_routers(settings, parts, client, live), *access_routers(parts, live, access)),
             lifespan=lifespan,
             yaml=YAML,
         )

@@ -35,7 +35,6 @@ from domain.ali.thresholds import Thresholds
 from domain.graphflow.catalogue.commands import WorkflowCommands
 from domain.revocations import Revocations
 from runtime.settings import Settings
-from runtime.wiring.access import access_routers
 from runtime.wiring.execution_routes import execution_routers
 from runtime.wiring.parts import Parts, make_model_catalogue, now
 from workflows.approvals.update_client import ApprovalClient
@@ -62,7 +61,6 @@ def make_routers(settings: Settings, parts: Parts, client: Client, live: Positio
         workflows.router(desk),
         *execution_routers(settings, parts, client, context),
         workflow_generation.router(_designer(parts, conversations, desk, live), desk),
-        *access_routers(parts, live),
     )
 
 

@@ -25,8 +25,8 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 API = "/api/v1"
 MARK = f"acmes-own-{uuid4().hex[:12]}"
 """Stands in every name and text that acme writes, and so nowhere in what zeta reads."""
-OPERATORS = ("/health", "/metrics", "/docs", "/redoc", "/openapi.json", "/api/v1/tenants")
-"""What is about the platform, and the same for whoever asks."""
+OPERATORS = ("/health", "/metrics", "/docs", "/redoc", "/openapi.json", "/api/v1/tenants", "/api/v1/auth")
+"""What is about the platform, and the same for whoever asks; and what is about the asking browser only."""
 FIGURES = {"/agents/ali/insights", "/cost-management/usage"}
 """What acme reads that names nothing of its own."""
 TEAM = Path(__file__).parents[1] / "graphflow" / "team.json"

@@ -9,9 +9,8 @@ from adapters.postgres.keys.uses import KeyUses
 from domain.errors import Unavailable
 from domain.keys import aggregate as keys
 from domain.keys.commands import KeyInForce, KeyLookup
-from domain.keys.policy import parse_key
+from domain.keys.policy import ParsedKey, parse_key
 from domain.keys.ports import StoredKey
-from domain.tenant_ids import tenant_of
 from domain.tenants import aggregate as tenants
 
 MAX_CACHED = 10_000
@@ -20,8 +19,6 @@ MAX_LOOKUPS = 4
 """Lookups at a time: unknown keys cannot take all connections of the process."""
 MAX_WAITING = 256
 """Lookups that may wait for their turn; further ones are refused."""
-
-_Read = Callable[[], KeyInForce | None]
 
 
 class PostgresKeys:
@@ -38,32 +35,31 @@ class PostgresKeys:
 
     async def find(self, key: str) -> StoredKey | None:
         parsed = parse_key(key)
-        if parsed is None:
-            return None
-        found = await self._find(parsed.hash, parsed.id, lambda: self._lookup.by_text(parsed))
-        if found is None:
-            return None
-        self._uses.note(found.id, self._now())
-        return found
+        return await self._find(parsed) if parsed is not None else None
 
-    async def find_by_id(self, key_id: str) -> StoredKey | None:
-        return await self._find(key_id.encode(), key_id, lambda: self._lookup.by_id(key_id))
+    async def find_by_hash(self, key_id: str, key_hash: bytes) -> StoredKey | None:
+        return await self._find(ParsedKey(key_id, key_hash))
 
-    async def _find(self, name: bytes, key_id: str, read: _Read) -> StoredKey | None:
-        found = self._known.get(name)
+    async def _find(self, parsed: ParsedKey) -> StoredKey | None:
+        found = self._known.get(parsed.hash)
         if found is None:
-            if self._unknown.get(name):
+            if self._unknown.get(parsed.hash):
                 return None
-            found = await self._read_once(name, key_id, read)
-        return found.key if found is not None and found.validity.includes(self._now()) else None
+            found = await self._read_once(parsed)
+        now = self._now()
+        if found is None or not found.validity.includes(now):
+            return None
+        self._uses.note(found.key.id, now)
+        return found.key
 
-    async def _read_once(self, name: bytes, key_id: str, read: _Read) -> KeyInForce | None:
+    async def _read_once(self, parsed: ParsedKey) -> KeyInForce | None:
         """Read from the ledger; whoever asks for the same meanwhile gets the same answer."""
+        name = parsed.hash
         flight = self._flights.get(name)
         if flight is None:
             if len(self._flights) >= MAX_WAITING:
                 raise Unavailable("too many unknown keys at once", retry_after=1)
-            flight = self._flights[name] = asyncio.ensure_future(self._read(name, key_id, read))
+            flight = self._flights[name] = asyncio.ensure_future(self._read(parsed))
             flight.add_done_callback(lambda done: self._end(name, done))
         return await asyncio.shield(flight)
 
@@ -72,13 +68,13 @@ class PostgresKeys:
         if not done.cancelled():
             done.exception()  # it may be that nobody waits any more
 
-    async def _read(self, name: bytes, key_id: str, read: _Read) -> KeyInForce | None:
+    async def _read(self, parsed: ParsedKey) -> KeyInForce | None:
         async with self._slots:
             generation, none = self._known.generation(), self._unknown.generation()
-            found = await asyncio.to_thread(read)
-        streams = (keys.stream(key_id), tenants.stream(tenant_of(key_id)))
+            found = await asyncio.to_thread(self._lookup.by_text, parsed)
+        streams = (keys.stream(parsed.id), tenants.stream(parsed.tenant_id))
         if found is None:
-            self._unknown.put(name, True, streams, none)
+            self._unknown.put(parsed.hash, True, streams, none)
         else:
-            self._known.put(name, found, streams, generation)
+            self._known.put(parsed.hash, found, streams, generation)
         return found
