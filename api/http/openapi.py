@@ -90,7 +90,7 @@ def complete_schema(schema: dict[str, Any], *, auth_on: bool) -> dict[str, Any]:
     components["responses"] = {f"Error{status}": _response(reason) for status, reason in _REASONS.items()}
     components["parameters"] = _parameters()
     components["securitySchemes"] = {
-        "bearer": {"type": "http", "scheme": "bearer", "description": "`cvg_…`"},
+        "bearer": {"type": "http", "scheme": "bearer", "description": "`cvg_…`, or a token of an identity provider"},
         "api_key": {"type": "apiKey", "in": "header", "name": "X-API-Key"},
     }
     _forbid_nul(schema)

@@ -9,7 +9,7 @@ from typing import cast
 from domain.errors import Conflict, Invalid, NotFound
 from domain.events import Cause, Event
 from domain.keys.events import KeyCreated, KeyEvent, KeyRevoked, KeyRotated
-from domain.keys.policy import MAX_KEYS_SECRETS
+from domain.keys.policy import MAX_SECRETS
 from domain.keys.ports import Scope, StoredKey
 
 
@@ -135,7 +135,7 @@ def rotate(key: ApiKey, secret_hash: bytes, overlap_s: int, cause: Cause) -> lis
         raise NotFound("there is no such key")
     if not key.is_in_force(cause.at):
         raise Conflict("the key is revoked or expired: create another one")
-    if overlap_s and sum(secret.is_valid(cause.at) for secret in key.secrets) >= MAX_KEYS_SECRETS:
+    if overlap_s and sum(secret.is_valid(cause.at) for secret in key.secrets) >= MAX_SECRETS:
         raise Conflict("the key has too many texts whose overlap has not ended: rotate it with overlap_s 0")
     until = cause.at + timedelta(seconds=overlap_s)
     return [KeyRotated(secret_hash=secret_hash.hex(), overlap_until=until, **cause.fields())]

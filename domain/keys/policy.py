@@ -16,7 +16,7 @@ SECRET_BYTES = 32
 """The random part of a key: 256 bits."""
 MAX_OVERLAP_S = 7 * 24 * 3600
 """Seconds for which a replaced text may stay valid, at most."""
-MAX_KEYS_SECRETS = 20
+MAX_SECRETS = 20
 """Texts of one key that may be valid at the same time, at most: each rotation with an overlap adds one."""
 SCOPES: tuple[GrantableScope, ...] = get_args(GrantableScope)
 
