@@ -14,7 +14,7 @@ from api.http.api_keys import cookie_of
 from api.http.dependencies import CurrentRequest, open_to_all
 from api.http.request_context import RequestContext
 from api.sessions.service import SessionService, set_cookie, set_session_cookie
-from domain.errors import Unauthenticated
+from domain.errors import Invalid, Unauthenticated
 from domain.keys.ports import LoginAttempt, LoginProviders
 
 PREFIX = "/api/v1/auth"
@@ -65,7 +65,7 @@ def router(service: SessionService, providers: LoginProviders) -> APIRouter:
             or not code
             or not compare_digest((state or "").encode("utf-8", "surrogatepass"), attempt.state.encode())
         ):
-            raise Unauthenticated("the login was not confirmed, or was begun by another browser")
+            raise Unauthenticated("the login was not confirmed, or was begun elsewhere")
         begun = await service.begin(await providers.redeem(attempt, code))
         response = RedirectResponse(path, _SEE_OTHER)
         set_session_cookie(request, response, begun.cookie)
@@ -89,12 +89,13 @@ def _unpack(cookie: str | None) -> tuple[LoginAttempt, str]:
     """Return the attempt that a browser remembers, and where it is to go.
 
     Raises:
-        Unauthenticated: it remembers none.
+        Invalid: it remembers none.
     """
     try:
         fields = _FIELDS.validate_json(urlsafe_b64decode((cookie or "").encode("ascii") + b"=="))
     except (ValueError, TypeError):
-        raise Unauthenticated("no login was begun in this browser, or it took too long") from None
+        reason = "no login was begun in this browser, or it took too long"
+        raise Invalid(reason, field="state", reason=reason) from None
     *given, path = fields
     is_local = path.startswith("/") and not path.startswith(("//", "/\\"))
     return LoginAttempt(*given), path if is_local else "/docs"

@@ -200,7 +200,7 @@ async def test_a_person_logs_in_at_a_real_provider(shared_settings: Settings) ->
             there = await http.get("/api/v1/auth/login", params={"next": "/docs?a=b"})
             assert there.status_code == 303, there.text
             back = await asyncio.to_thread(consent, there.headers["location"], "ada")
-            assert (await other.get(back)).status_code == 401, "the login was begun by another browser"
+            assert (await other.get(back)).status_code == 422, "the login was begun by another browser"
             wrong = back.replace("state=", "state=x")
             assert (await http.get(wrong)).status_code == 401
             answer = await http.get(back)
@@ -210,7 +210,7 @@ async def test_a_person_logs_in_at_a_real_provider(shared_settings: Settings) ->
             assert shown["caller_id"].startswith("oidc_")
             assert shown["scopes"] == ["read"]
             assert await status(http) == 200
-            assert (await http.get(back)).status_code == 401, "a login is finished once"
+            assert (await http.get(back)).status_code == 422, "a login is finished once"
             for path in ("//evil.example", "/\\evil.example", "https://evil.example", "docs"):
                 answer = await http.get("/api/v1/auth/login", params={"next": path})
                 assert answer.status_code == 422, path
