@@ -125,13 +125,15 @@ class OidcProvider:
         """Return the JSON object at an address of the provider's; `sent` is the client's, such as a form.
 
         Raises:
-            httpx2.HTTPError: it cannot be reached.
+            httpx2.HTTPError: it cannot be reached, or fails.
             ValueError: the address cannot be trusted, or the answer is too large, or no JSON object, or not 200.
         """
         if not isinstance(url, str) or not is_trusted_url(url):
             raise ValueError(f"the provider names no trustworthy address: {str(url)[:200]}")
         body = bytearray()
         async with self._client.stream(method, url, **sent) as answer:
+            if answer.is_server_error:
+                answer.raise_for_status()
             if answer.status_code != httpx2.codes.OK:
                 raise ValueError(f"the provider answered {answer.status_code}")
             async for chunk in answer.aiter_bytes():

@@ -1,5 +1,6 @@
 """Authentication: the API key, token or session cookie of a request, and its caller."""
 
+import re
 from collections.abc import Mapping
 from hashlib import sha256
 from hmac import compare_digest
@@ -28,6 +29,7 @@ METRICS = StoredKey("key_metrics", frozenset({"metrics"}))
 COOKIE = "convergio_session"
 SECURE_COOKIE = f"__Host-{COOKIE}"
 """The cookie where it can be `Secure`: no other host of the domain can set one of this name."""
+_COOKIE_TEXT = re.compile(r"[A-Za-z0-9_-]{43}")
 _SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
@@ -90,6 +92,8 @@ class KeyAuthenticator:
         return known
 
     async def _of_session(self, cookie: str) -> StoredKey | None:
+        if not _COOKIE_TEXT.fullmatch(cookie):
+            return None
         session = await self._sessions.find(session_hash(cookie))
         return await caller_of(session, self._keys) if session is not None else None
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from time import time
 from typing import Any
+from urllib.parse import parse_qs
 
 from joserfc import jwk
 from joserfc.jws import JWSRegistry, serialize_compact
@@ -47,6 +48,8 @@ class Issuer:
     description: dict[str, Any] = field(default_factory=dict)
     answer: bytes | None = None
     fetched: int = 0
+    redeemed: list[dict[str, list[str]]] = field(default_factory=list)
+    given: tuple[int, Any] = (400, {"error": "invalid_grant"})
 
     def claims(self, **changes: Any) -> dict[str, Any]:
         now = int(time())
@@ -74,8 +77,16 @@ def serving(issuer: Issuer, port: int = 0) -> Iterator[Issuer]:
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
-            body = issuer.respond(self.path)
-            self.send_response(200)
+            self._send(200, issuer.respond(self.path))
+
+        def do_POST(self) -> None:
+            sent = self.rfile.read(int(self.headers["content-length"])).decode()
+            issuer.redeemed.append({**parse_qs(sent), "authorization": [self.headers.get("authorization", "")]})
+            code, given = issuer.given
+            self._send(code, json.dumps(given).encode())
+
+        def _send(self, code: int, body: bytes) -> None:
+            self.send_response(code)
             self.send_header("content-length", str(len(body)))
             self.end_headers()
             self.wfile.write(body)

@@ -6,11 +6,14 @@ from datetime import datetime
 
 from adapters.postgres.keys.changes import AccessChanges, FollowingCache
 from adapters.postgres.ledger.pool import Database
+from domain.errors import Unavailable
 from domain.keys.ports import BrowserSession, StoredKey
 
 MAX_CACHED = 10_000
 MAX_LOOKUPS = 4
 """Lookups at a time: unknown cookies cannot take all connections of the process."""
+MAX_WAITING = 256
+"""Lookups that may wait for their turn; further ones are refused."""
 
 _FIND = "SELECT caller_id, scopes, tenant_id, expires_at, key_hash FROM browser_sessions WHERE hash = %s"
 _PUT = """
@@ -39,18 +42,28 @@ class PostgresSessions:
         self._now = now
         self._known: FollowingCache[BrowserSession] = FollowingCache(changes, MAX_CACHED)
         self._slots = asyncio.Semaphore(MAX_LOOKUPS)
+        self._waiting = 0
 
     async def find(self, session_hash: bytes) -> BrowserSession | None:
         found = self._known.get(session_hash)
-        if found is None:
+        if found is None and (found := await self._read(session_hash)) is None:
+            return None
+        if self._now() >= found.expires_at or not await self._is_active(found.caller.tenant_id):
+            return None
+        return found
+
+    async def _read(self, session_hash: bytes) -> BrowserSession | None:
+        if self._waiting >= MAX_WAITING:
+            raise Unavailable("too many unknown sessions at once", retry_after=1)
+        self._waiting += 1
+        try:
             async with self._slots:
                 generation = self._known.generation()
                 found = await asyncio.to_thread(self._find, session_hash)
-            if found is None:
-                return None
+        finally:
+            self._waiting -= 1
+        if found is not None:
             self._known.put(session_hash, found, (f"session:{session_hash.hex()}",), generation)
-        if self._now() >= found.expires_at or not await self._is_active(found.caller.tenant_id):
-            return None
         return found
 
     async def put(self, session_hash: bytes, session: BrowserSession) -> None:
