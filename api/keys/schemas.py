@@ -72,7 +72,7 @@ class ShownKey(View):
     """A key with its text, which is shown this once: a repeat of the request has none."""
 
     id: str
-    key: str | None
+    key: str | None = None
     prefix: str
     name: str | None
     scopes: list[str]

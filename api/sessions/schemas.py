@@ -14,10 +14,13 @@ class Login(Body):
 
 
 class CurrentSession(View):
-    """The caller. `csrf_token` and `expires_at` are those of its session, and null for a caller with a key."""
+    """The caller. `csrf_token` and `expires_at` are those of its session, and null for a caller with a key.
+
+    A repeat of a login has no `csrf_token`, and no cookie.
+    """
 
     caller_id: str
     tenant_id: str
     scopes: list[str]
     expires_at: Timestamp | None
-    csrf_token: str | None
+    csrf_token: str | None = None
