@@ -34,7 +34,7 @@ from api.http.routing import LiteralRoutes, methods_of
 from domain.errors import DomainError
 from domain.governance.ports import FallbackLimiter, NoRateLimit, RateLimiter
 from domain.idempotency.ports import AnswerStore
-from domain.keys.ports import KeyStore
+from domain.keys.ports import KeyStore, NoSessions, NoTokens, SessionStore, TokenVerifier
 
 Lifespan = Callable[[Any], AbstractAsyncContextManager[None]]
 
@@ -60,6 +60,8 @@ class ApiParts:
     settings: ApiSettings
     answers: AnswerStore
     keys: KeyStore
+    tokens: TokenVerifier = field(default_factory=NoTokens)
+    sessions: SessionStore = field(default_factory=NoSessions)
     limiter: RateLimiter = field(default_factory=NoRateLimit)
     limiter_meanwhile: FallbackLimiter = field(default_factory=NoRateLimit)
     probes: Probes = field(default_factory=Probes)
@@ -111,7 +113,7 @@ def create_app(parts: ApiParts) -> FastAPI:
 def _middleware(parts: ApiParts, metrics: WebMetrics) -> list[Middleware]:
     """Return the middleware in the order in which a request passes it."""
     settings = parts.settings
-    identity = KeyAuthenticator(parts.keys, required=settings.auth_on)
+    identity = KeyAuthenticator(parts.keys, required=settings.auth_on, tokens=parts.tokens, sessions=parts.sessions)
     limiter = FallbackRateLimiter(parts.limiter, parts.limiter_meanwhile, alone=metrics.rate_limit_alone.inc)
     return [
         Middleware(AccessLog, metrics=metrics),

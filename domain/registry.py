@@ -9,9 +9,11 @@ from domain.clients import events as clients
 from domain.costs import events as costs
 from domain.events import EventRegistry
 from domain.graphflow.catalogue import events as graphflow
+from domain.keys import events as keys
 from domain.projects import events as projects
 from domain.swarm import events as swarm
 from domain.talents import events as talents
+from domain.tenants import events as tenants
 from domain.tools import events as tools
 
 
@@ -24,11 +26,13 @@ def event_registry() -> EventRegistry:
         clients,
         costs,
         graphflow,
+        keys,
         projects,
         revocations,
         risk_policy,
         swarm,
         talents,
+        tenants,
         tools,
     )
     return EventRegistry(event for concept in concepts for event in concept.EVENTS)

@@ -20,6 +20,9 @@ app = typer.Typer(
     help="AI agents that never lose their place.",
 )
 
+keys = typer.Typer(name="key", no_args_is_help=True, help="API keys.")
+app.add_typer(keys)
+
 _USAGE = 2
 DataDir = Annotated[Path | None, typer.Option("--data-dir", help="Where embedded servers keep their state.")]
 
@@ -119,6 +122,24 @@ def demo() -> None:
     from runtime.demo.run import run_demo
 
     raise typer.Exit(run_demo(settings))
+
+
+@keys.command()
+def create(
+    name: Annotated[str, typer.Option(help="What the key is for.")],
+    scopes: Annotated[str, typer.Option(help="Comma-separated: read, write, approve, admin.")] = "read,write",
+    tenant: Annotated[str, typer.Option(help="The tenant that it acts in.")] = "default",
+) -> None:
+    """Create an API key in the database, and print its text, this once."""
+    from domain.errors import DomainError
+
+    settings = _settings_with_servers("key create", "DATABASE_URL")
+    from runtime.key_creation import create_key
+
+    try:
+        typer.echo(create_key(settings, name, tuple(scope.strip() for scope in scopes.split(",")), tenant))
+    except DomainError as refusal:
+        _refuse(refusal.message, code=1)
 
 
 @app.command()

@@ -12,6 +12,7 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from adapters.files.oidc_issuers import load_issuers
 from adapters.files.risk_policy import load_risk_policy
 from domain.errors import Invalid
 
@@ -124,6 +125,7 @@ class Settings(BaseSettings):
     auth: Literal["off", "keys"] | None = Field(None, validation_alias="CONVERGIO_AUTH")
     admin_key: SecretStr | None = Field(None, validation_alias="CONVERGIO_ADMIN_KEY")
     metrics_key: SecretStr | None = Field(None, validation_alias="CONVERGIO_METRICS_KEY")
+    oidc_issuers: SecretStr | None = Field(None, validation_alias="CONVERGIO_OIDC_ISSUERS")
     cors_origins: Annotated[tuple[str, ...], NoDecode] = Field((), validation_alias="CONVERGIO_CORS_ORIGINS")
     allowed_hosts: Annotated[tuple[str, ...], NoDecode] = Field(
         LOOPBACK_NAMES, validation_alias="CONVERGIO_ALLOWED_HOSTS"
@@ -191,6 +193,18 @@ class Settings(BaseSettings):
             raise ValueError(f"binding to {self.host} needs CONVERGIO_AUTH=keys: without it anybody could spend money")
         if not self.loopback and "*" in (*self.cors_origins, *self.allowed_hosts):
             raise ValueError("* as CORS origin or host is allowed only while bound to loopback")
+        return self
+
+    @model_validator(mode="after")
+    def _providers_can_be_used(self) -> Self:
+        if self.oidc_issuers is None:
+            return self
+        if not self.auth_on:
+            raise ValueError("CONVERGIO_OIDC_ISSUERS needs CONVERGIO_AUTH=keys: without it tokens are ignored")
+        try:
+            load_issuers(self.oidc_issuers.get_secret_value())
+        except Invalid as refusal:
+            raise ValueError(f"CONVERGIO_OIDC_ISSUERS: {refusal.message}") from refusal
         return self
 
     @model_validator(mode="after")

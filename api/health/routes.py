@@ -7,7 +7,7 @@ from starlette.responses import JSONResponse
 from api.health.schemas import Alive, Health
 from api.health.service import PROBED_SERVICES, HealthService
 from api.http import request_context as context
-from api.http.dependencies import requires
+from api.http.dependencies import open_to_all, requires
 from api.http.metrics import CONTENT_TYPE, WebMetrics
 
 
@@ -15,18 +15,18 @@ def router(checkup: HealthService, metrics: WebMetrics) -> APIRouter:
     """Build the routes `/health`, `/health/live`, `/health/ready` and `/metrics`."""
     routes = APIRouter()
 
-    @routes.get("/health", tags=["Health"], response_model=Health)
+    @routes.get("/health", tags=["Health"], response_model=Health, dependencies=[open_to_all()])
     async def health(request: Request) -> Health | Response:
         """Reports the health of the platform and of the services it needs. 503 if it is `unhealthy`."""
         found = await checkup.check()
         return found if found.status != "unhealthy" else _unavailable(request, found)
 
-    @routes.get("/health/live", tags=["Health"])
+    @routes.get("/health/live", tags=["Health"], dependencies=[open_to_all()])
     async def live() -> Alive:
         """Reports that this process runs; no other service is queried."""
         return Alive(status="alive")
 
-    @routes.get("/health/ready", tags=["Health"], response_model=Alive)
+    @routes.get("/health/ready", tags=["Health"], response_model=Alive, dependencies=[open_to_all()])
     async def ready(request: Request) -> Alive | Response:
         """Reports that requests can be served: the database and Temporal answer. 503 if they do not."""
         found = await checkup.check()

@@ -2,15 +2,16 @@
 
 import re
 from dataclasses import dataclass
-from typing import Annotated, Any, Protocol
+from typing import Annotated, Any, Literal, Protocol
 
 from fastapi import Depends, Header, Query, Request, Response
+from starlette.routing import BaseRoute
 
 from api.http.caller import Caller
 from api.http.idempotency import scoped_key
 from api.http.request_context import CURRENT, RequestContext, current
 from api.http.schemas import MAX_INT, Pagination
-from domain.errors import PreconditionFailed
+from domain.errors import Forbidden, PreconditionFailed
 from domain.keys.ports import Scope
 
 MAX_PAGE = 1000
@@ -138,13 +139,40 @@ Paged = Annotated[Page, Depends(_page)]
 IfMatch = Annotated[ExpectedVersion, Depends(_expected_version)]
 
 
+@dataclass(frozen=True, slots=True)
+class DeclaredScope:
+    """The scope that a route requires of its caller, or `any`; None where a route is open to all."""
+
+    scope: Scope | Literal["any"] | None
+
+    async def __call__(self) -> None:
+        caller = CURRENT.get().caller
+        if self.scope == "any":
+            if caller.scopes <= {"metrics"}:
+                raise Forbidden("this needs any scope but metrics")
+        elif self.scope is not None:
+            caller.require(self.scope)
+
+
 def requires(scope: Scope) -> Any:
-    """Return a dependency for a route or router that requires a scope of the caller."""
+    """Return a dependency for a route or router that requires a scope of the caller. Every route declares one."""
+    return Depends(DeclaredScope(scope))
 
-    async def check() -> None:
-        CURRENT.get().caller.require(scope)
 
-    return Depends(check)
+def open_to_all() -> Any:
+    """Return a dependency for a route that answers without a key; `api.http.rate_limit` knows its path, too."""
+    return Depends(DeclaredScope(None))
+
+
+def any_caller() -> Any:
+    """Return a dependency for a route that answers every caller who may do more than read figures."""
+    return Depends(DeclaredScope("any"))
+
+
+def declared_scopes(route: BaseRoute) -> list[str | None]:
+    """Return what a route or socket and its router declare: one scope or `any`, or None where it is open."""
+    declared = [each.dependency for each in getattr(route, "dependencies", ())]
+    return [each.scope for each in declared if isinstance(each, DeclaredScope)]
 
 
 def joins_on_repeat() -> Any:

@@ -14,6 +14,8 @@ from fastapi.staticfiles import StaticFiles
 from starlette.responses import Response
 from starlette.routing import Mount
 
+from api.http.dependencies import open_to_all
+
 _ASSETS = "/docs/assets"
 _INLINE = re.compile(r"<script>(.*?)</script>", re.DOTALL)
 
@@ -34,7 +36,7 @@ def router(title: str) -> APIRouter:
         redoc_favicon_url=f"{_ASSETS}/favicon.png",
         with_google_fonts=False,
     )
-    routes = APIRouter()
+    routes = APIRouter(dependencies=[open_to_all()])
     routes.add_api_route("/docs", _page(swagger), include_in_schema=False, response_class=HTMLResponse)
     routes.add_api_route("/redoc", _page(redoc), include_in_schema=False, response_class=HTMLResponse)
     assets = _Assets(directory=str(files("fastapi_offline") / "static"))

@@ -203,10 +203,13 @@ def _has_retry_after(headers: Iterable[str]) -> bool:
 
 
 def _answer(start: Message, body: Message, request: RequestContext) -> StoredAnswer:
-    headers = tuple((name.decode("latin-1"), value.decode("latin-1")) for name, value in start["headers"])
-    return StoredAnswer(
-        start["status"], (*headers, (JOINS_HEADER, "true")) if request.joins else headers, body.get("body", b"")
-    )
+    named = ((name.decode("latin-1"), value.decode("latin-1")) for name, value in start["headers"])
+    headers = tuple((name, value) for name, value in named if name.lower() != "set-cookie")  # a cookie is a secret
+    text = body.get("body", b"")
+    if request.unstored:
+        text = orjson.dumps({name: value for name, value in orjson.loads(text).items() if name not in request.unstored})
+        headers = tuple((name, str(len(text)) if name == "content-length" else value) for name, value in headers)
+    return StoredAnswer(start["status"], (*headers, (JOINS_HEADER, "true")) if request.joins else headers, text)
 
 
 async def _replay(answer: StoredAnswer, request: RequestContext, send: Send) -> None:

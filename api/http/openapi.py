@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from api.http.idempotency import MAX_KEY
+from api.http.rate_limit import LOGINS
 from api.http.schemas import ErrorEnvelope
 
 TAKES_YAML = "x-takes-yaml"
@@ -89,7 +90,7 @@ def complete_schema(schema: dict[str, Any], *, auth_on: bool) -> dict[str, Any]:
     components["responses"] = {f"Error{status}": _response(reason) for status, reason in _REASONS.items()}
     components["parameters"] = _parameters()
     components["securitySchemes"] = {
-        "bearer": {"type": "http", "scheme": "bearer", "description": "`cvg_…`"},
+        "bearer": {"type": "http", "scheme": "bearer", "description": "`cvg_…`, or a token of an identity provider"},
         "api_key": {"type": "apiKey", "in": "header", "name": "X-API-Key"},
     }
     _forbid_nul(schema)
@@ -100,7 +101,7 @@ def complete_schema(schema: dict[str, Any], *, auth_on: bool) -> dict[str, Any]:
         used.update(operation.get("tags", ()))
         if names[operation["summary"]] == 1:
             operation["operationId"] = operation["summary"].lower().replace(" ", "_")
-        if auth_on and path not in _OPEN:
+        if auth_on and path not in _OPEN and (method.upper(), path) not in LOGINS:
             operation["security"] = _KEYS
     schema["tags"] = [{"name": tag} for tag in TAGS if tag in used]
     return schema

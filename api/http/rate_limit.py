@@ -11,12 +11,14 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from api.http import request_context as context
 from api.http.api_keys import KeyAuthenticator
 from api.http.request_context import RequestContext
-from domain.errors import RateLimited, Unauthenticated, Unavailable
+from domain.errors import Forbidden, RateLimited, Unauthenticated, Unavailable
 from domain.governance.ports import FallbackLimiter, RateLimiter, RateLimitVerdict
 from domain.tenant_ids import qualified
 
 _OPEN = ("/health", "/docs", "/redoc", "/openapi.json")
 _UNLIMITED = (*_OPEN, "/metrics")
+LOGINS = frozenset({("POST", "/api/v1/auth/session"), ("GET", "/api/v1/auth/login"), ("GET", "/api/v1/auth/callback")})
+"""What a browser without a session calls to get one."""
 
 
 class AccessControl:
@@ -33,10 +35,11 @@ class AccessControl:
         await self._app(scope, receive, send)
 
     async def _admit(self, request: RequestContext) -> None:
-        wrong: Unauthenticated | None = None
+        wrong: Unauthenticated | Forbidden | None = None
         try:
-            request.caller = await self._identity.authenticate(request.given, open_path=_is_below(request.path, _OPEN))
-        except Unauthenticated as error:
+            is_open = _is_below(request.path, _OPEN) or (request.method, request.path) in LOGINS
+            request.caller = await self._identity.authenticate(request.given, request.method, open_path=is_open)
+        except (Unauthenticated, Forbidden) as error:
             wrong = error
         if wrong or not _is_below(request.path, _UNLIMITED):
             await self._limit(request)

@@ -17,7 +17,8 @@ _VALID_ID = re.compile(rb"[\x21-\x7e]{1,128}")
 class RequestContext:
     """One request. `headers` are added to its response; `body` is the raw body once it is read.
 
-    `joins`: a repeat with the same idempotency key joins the same work and reports its state.
+    `joins`: a repeat with the same idempotency key joins the same work and reports its state. `unstored`: fields of the
+    response that are left out where it is stored for repeats, such as secrets.
     """
 
     __slots__ = (
@@ -32,6 +33,7 @@ class RequestContext:
         "path",
         "request_id",
         "started",
+        "unstored",
     )
 
     def __init__(self, scope: Any) -> None:
@@ -46,6 +48,7 @@ class RequestContext:
         self.body = b""
         self.joins = False
         self.json: Any = None
+        self.unstored: frozenset[str] = frozenset()
         self.started = perf_counter()
 
     def add_header(self, name: str, value: str) -> None:

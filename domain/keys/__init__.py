@@ -1,4 +1,4 @@
-"""API keys: whose each is, and what it may do.
+"""API keys: whose each is, what it may do, until when, and which of its texts are valid.
 
-Only their hashes are kept. A key belongs to a tenant, and so does what is made with it.
+Only hashes of the texts are kept. A key belongs to a tenant, and so does what is made with it.
 """

@@ -22,6 +22,7 @@ from runtime import temporal
 from runtime.event_loop import freeze_garbage_collector, uvloop_runner
 from runtime.settings import Settings
 from runtime.wiring import health_probes as probes
+from runtime.wiring.access import access_routers, make_access
 from runtime.wiring.api_routes import make_routers
 from runtime.wiring.parts import (
     Parts,
@@ -64,11 +65,12 @@ async def _run(settings: Settings) -> None:
 def make_app(settings: Settings, parts: Parts, client: Client, *, known: KeyStore | None = None) -> FastAPI:
     """The API on these parts. It opens them when it starts and closes them when it stops.
 
-    `known` are the keys that it lets in, if not those of the settings.
+    `known` are the keys that it lets in besides created ones, if not those of the settings.
     """
     if not settings.auth_on:
         parts.risks.refuse_without_keys()
     limiter, live = make_rate_limiter(settings), make_positions(parts)
+    access = make_access(settings, parts, known or keys(settings))
 
     @asynccontextmanager
     async def lifespan(_: Any) -> AsyncIterator[None]:
@@ -76,12 +78,14 @@ def make_app(settings: Settings, parts: Parts, client: Client, *, known: KeyStor
         await asyncio.to_thread(policy_record.refuse_other, parts.ledger, parts.risks)
         # after the database is open: it reads the positions
         live.start()
+        access.start()
         if not isinstance(limiter, NoRateLimit):
             await limiter.warm()
         try:
             yield
         finally:
             live.close()
+            await access.close()
             if not isinstance(limiter, NoRateLimit):
                 await limiter.close()
             await parts.toolbox.aclose()
@@ -92,14 +96,16 @@ def make_app(settings: Settings, parts: Parts, client: Client, *, known: KeyStor
         ApiParts(
             settings=_api_settings(settings),
             answers=make_answer_store(parts),
-            keys=known or keys(settings),
+            keys=access.keys,
+            tokens=access.tokens,
+            sessions=access.sessions,
             limiter=limiter,
             limiter_meanwhile=make_fallback_limiter(settings),
             probes=Probes(
                 probes.servers(settings, parts, client), live.states, partial(probes.tool_servers, parts.toolbox)
             ),
             positions=live,
-            routers=make_routers(settings, parts, client, live),
+            routers=(*make_routers(settings, parts, client, live), *access_routers(parts, live, access)),
             lifespan=lifespan,
             yaml=YAML,
         )

@@ -50,12 +50,14 @@ from domain.graphflow.catalogue.projection import WorkflowsProjection
 from domain.graphflow.definition.model import Definition
 from domain.graphflow.execution.projection import ExecutionsProjection
 from domain.keys.ports import StoredKey
+from domain.keys.projection import KeysProjection
 from domain.ledger import Ledger
 from domain.projection import Projection
 from domain.projects.projection import ProjectsProjection
 from domain.registry import event_registry
 from domain.swarm.projection import SwarmProjection
 from domain.talents.projection import TalentsProjection
+from domain.tenants.projection import TenantsProjection
 from domain.tools.projection import ToolsProjection
 from runtime.settings import Settings
 from runtime.wiring.model_provider import Provider, provider
@@ -74,9 +76,11 @@ def projections() -> tuple[Projection, ...]:
         ClientsProjection(),
         CostsProjection(),
         ExecutionsProjection(),
+        KeysProjection(),
         ProjectsProjection(),
         SwarmProjection(),
         TalentsProjection(),
+        TenantsProjection(),
         ToolsProjection(),
         WorkflowsProjection(),
     )

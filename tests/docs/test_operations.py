@@ -54,7 +54,7 @@ def test_times_and_bounds_are_as_in_the_code() -> None:
     assert f"does not confirm within {CONFIRM_S:.0f} s gets 503" in PAGE
     assert policy.MOST_FAILURES == 5
     assert f"five failures of a call, or {TURN_TIMEOUT.total_seconds() / 60:.0f} minutes" in PAGE
-    assert f"an API opens {CONNECTIONS} at most and one that listens, a worker {THREADS}" in PAGE
+    assert f"an API opens {CONNECTIONS} at most and two that listen, a worker {THREADS}" in PAGE
 
 
 def test_the_bounds_before_any_key_are_those_of_the_server() -> None:

@@ -5,8 +5,11 @@ import subprocess
 import sys
 from pathlib import Path
 
+import orjson
+import psycopg
 import pytest
 
+from domain.keys.policy import parse_key
 from tests.servers import ROOT
 
 
@@ -40,8 +43,24 @@ def test_a_wrong_setting_is_named(tmp_path: Path) -> None:
 
 def test_help_lists_every_verb(tmp_path: Path) -> None:
     said = convergio("--help", data_dir=tmp_path).stdout
-    for verb in ("up", "api", "worker", "projections", "migrate", "rebuild", "doctor", "demo", "model"):
+    for verb in ("up", "api", "worker", "projections", "migrate", "rebuild", "doctor", "demo", "model", "key"):
         assert f" {verb} " in said
+
+
+def test_a_key_is_created_where_the_database_is_and_printed_once(database_url: str, tmp_path: Path) -> None:
+    done = convergio("key", "create", "--name", "CI", data_dir=tmp_path, DATABASE_URL=database_url)
+    assert done.returncode == 0, done.stderr
+    parsed = parse_key(done.stdout.strip())
+    assert parsed is not None
+    assert done.stdout.strip() not in done.stderr
+    with psycopg.connect(database_url) as connection:
+        state = connection.execute("SELECT state FROM ledger_events").fetchall()
+    assert len(state) == 1
+    assert orjson.loads(state[0][0])["secret_hash"] == parsed.hash.hex()
+    for words in (("--scopes", "all"), ("--tenant", "nobody"), ("--name", " ")):
+        refused = convergio("key", "create", "--name", "CI", *words, data_dir=tmp_path, DATABASE_URL=database_url)
+        assert (refused.returncode, refused.stdout) == (1, "")
+        assert refused.stderr.count("\n") == 1
 
 
 def test_a_server_that_is_away_is_one_line_not_a_traceback(tmp_path: Path) -> None:

@@ -18,15 +18,15 @@ import pytest
 from fastapi.routing import APIRoute
 
 from tests.scripted_model import ScriptedModel
-from tests.system import AGENT, OF_ACME, OF_ZETA, System, until
+from tests.system import ADMIN_KEY, AGENT, OF_ACME, OF_ZETA, System, until
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 API = "/api/v1"
 MARK = f"acmes-own-{uuid4().hex[:12]}"
 """Stands in every name and text that acme writes, and so nowhere in what zeta reads."""
-OPERATORS = ("/health", "/metrics", "/docs", "/redoc", "/openapi.json")
-"""What is about the platform, and the same for whoever asks."""
+OPERATORS = ("/health", "/metrics", "/docs", "/redoc", "/openapi.json", "/api/v1/tenants", "/api/v1/auth")
+"""What is about the platform, and the same for whoever asks; and what is about the asking browser only."""
 FIGURES = {"/agents/ali/insights", "/cost-management/usage", "/projects/{project_id}/analytics"}
 """What acme reads that names nothing of its own."""
 TEAM = Path(__file__).parents[1] / "graphflow" / "team.json"
@@ -79,6 +79,7 @@ def bodies(name: str) -> dict[str, dict[str, Any] | str]:
         "/workflows/import": json.loads(TEAM.read_text()),
         "/workflows/generate": {"description": name, "name": f"Drawn {name}"},
         "/workflows/validate": {"name": name, **WAITING},
+        "/keys": {"name": name, "scopes": ["read"]},
         "/approvals/batch": {"decisions": [{"id": "approval_nobodys", "decision": "approve"}]},
     }
 
@@ -101,6 +102,8 @@ class Made:
 
     async def create(self) -> None:
         """Everything that a caller can make."""
+        for tenant_id in ("acme", "zeta"):
+            await self.post("/tenants", {"id": tenant_id, "name": tenant_id}, headers={"X-API-Key": ADMIN_KEY})
         for path, body in bodies(MARK).items():
             made = (await self.post(path, body)).json()
             match path:
@@ -112,6 +115,8 @@ class Made:
                     self.ids["task_id"] = made["task_id"]
                 case "/talents" | "/clients" | "/projects":
                     self.ids[f"{path[1:-1]}_id"] = str(made["id"])
+                case "/keys":
+                    self.ids["key_id"] = made["id"]
                 case "/workflows":
                     self.ids["workflow_id"] = made["id"]
         await self.post(f"/agent-management/{self.ids['agent_id']}/deploy", {})

@@ -1,0 +1,1 @@
+"""API keys: their view, the check of each request, and when each was last used."""
