@@ -8,11 +8,12 @@ from domain.chat import events as chat
 from domain.costs import events as costs
 from domain.events import EventRegistry
 from domain.graphflow.catalogue import events as graphflow
+from domain.signatures import events as signatures
 from domain.swarm import events as swarm
 from domain.tools import events as tools
 
 
 def event_registry() -> EventRegistry:
     """Return the registry of the events of all concepts."""
-    concepts = (agents, approvals, chat, costs, graphflow, revocations, risk_policy, swarm, tools)
+    concepts = (agents, approvals, chat, costs, graphflow, revocations, risk_policy, signatures, swarm, tools)
     return EventRegistry(event for concept in concepts for event in concept.EVENTS)

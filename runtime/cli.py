@@ -4,6 +4,7 @@
 
 import os
 import sys
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
@@ -19,6 +20,9 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="AI agents that never lose their place.",
 )
+
+signing_key = typer.Typer(no_args_is_help=True, help="The keys that sign answers.")
+app.add_typer(signing_key, name="signing-key")
 
 _USAGE = 2
 DataDir = Annotated[Path | None, typer.Option("--data-dir", help="Where embedded servers keep their state.")]
@@ -133,6 +137,35 @@ def model(port: Annotated[int, typer.Option(help="Port on loopback.")] = 8081) -
         serve(port, file, context_window=settings.context_window)
     except (UnusableFile, OSError) as refusal:
         _refuse(str(refusal), code=1)
+
+
+@signing_key.command("list")
+def list_signing_keys() -> None:
+    """List the keys that sign answers, oldest first."""
+    from runtime.signing_keys import list_keys
+
+    list_keys(_settings_with_servers("signing-key", "DATABASE_URL"))
+
+
+@signing_key.command("rotate")
+def rotate_signing_key() -> None:
+    """Make a new key, which signs from now on. Earlier signatures stay valid."""
+    from runtime.signing_keys import rotate_key
+
+    rotate_key(_settings_with_servers("signing-key", "DATABASE_URL"))
+
+
+@signing_key.command("revoke")
+def revoke_signing_key(
+    key_id: Annotated[str, typer.Argument(help="As the list names it.")],
+    since: Annotated[
+        datetime | None, typer.Option(help="Signatures from then on are invalid (UTC); in 10 seconds by default.")
+    ] = None,
+) -> None:
+    """Revoke a key: its later signatures are invalid. The key that signs is replaced first."""
+    from runtime.signing_keys import revoke_key
+
+    revoke_key(_settings_with_servers("signing-key", "DATABASE_URL"), key_id, since)
 
 
 def _leave(code: int = 0) -> NoReturn:

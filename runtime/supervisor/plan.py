@@ -6,6 +6,7 @@ from pathlib import Path
 
 from adapters.gguf import UnusableFile, read_model_file
 from adapters.local_model import MODEL_NAME
+from runtime.data_directory import signing_secret
 from runtime.embedded import ModelServer, Ports, PostgresServer, Server, StartFailed, TemporalServer, ValkeyServer
 from runtime.settings import Settings
 from runtime.supervisor.own_processes import ApiProcess, BackgroundProcess
@@ -57,7 +58,7 @@ def make_plan(settings: Settings, *, llm: bool) -> ProcessPlan:
         api=ApiProcess(settings.host, _api_port(settings, chosen)),
         directory=directory,
         ports=chosen.ports,
-        named=_named_by_environment(settings),
+        named={**_named_by_environment(settings), **_signing_key(settings, directory)},
         moved=chosen.moved,
     )
 
@@ -71,6 +72,13 @@ def _named_by_environment(settings: Settings) -> dict[str, str]:
         "OPENAI_BASE_URL": settings.openai_base_url,
     }
     return {name: value for name, value in names.items() if value is not None}
+
+
+def _signing_key(settings: Settings, directory: Path) -> dict[str, str]:
+    """Return the signing secret of an embedded database. One elsewhere may serve several machines: it is set there."""
+    if settings.signing_key is not None:
+        return {"CONVERGIO_SIGNING_KEY": settings.signing_key.get_secret_value()}
+    return {"CONVERGIO_SIGNING_KEY": signing_secret(directory)} if settings.database_url is None else {}
 
 
 class _PortAllocation:

@@ -56,6 +56,7 @@ from domain.swarm.projection import SwarmProjection
 from domain.tools.projection import ToolsProjection
 from runtime.settings import Settings
 from runtime.wiring.model_provider import Provider, provider
+from runtime.wiring.signatures import Signatures, make_signatures
 from runtime.wiring.toolbox import make_toolbox
 
 AGENT_FILES = Path(__file__).parents[2] / "agents"
@@ -101,6 +102,7 @@ class Parts:
     toolbox: JoinedToolbox
     tools: PostgresTools
     risks: RiskPolicy
+    signatures: Signatures
     webhooks: HttpWebhooks | None
     workflows: PostgresWorkflows
 
@@ -111,10 +113,11 @@ def make_parts(settings: Settings, *, connections: int = 8) -> Parts:
     content = PostgresContent(database)
     recent = RecentContent(content)
     named = provider(settings)
+    ledger = Ledger(LedgerRecorder(database, recent.cache), events)
     return Parts(
         registry=events,
         database=database,
-        ledger=Ledger(LedgerRecorder(database, recent.cache), events),
+        ledger=ledger,
         content=content,
         recent=recent,
         agents=PostgresAgents(database),
@@ -133,6 +136,7 @@ def make_parts(settings: Settings, *, connections: int = 8) -> Parts:
         toolbox=make_toolbox(settings, database, now),
         tools=PostgresTools(database),
         risks=load_risk_policy(settings.risk_policy),
+        signatures=make_signatures(settings, ledger, database, now),
         webhooks=_webhooks(settings),
         workflows=PostgresWorkflows(database),
     )
