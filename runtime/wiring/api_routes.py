@@ -49,7 +49,7 @@ def make_routers(settings: Settings, parts: Parts, client: Client, live: Positio
     swarms = SwarmService(SwarmClient(client), parts.directory, parts.swarms, context)
     desk = _workflows(parts, live)
     return (
-        chat.router(conversations, parts.chats, parts.content),
+        chat.router(conversations, parts.chats, parts.settled),
         chat_turns.router(parts.ledger, now),
         ali.router(_ali(parts, conversations, swarms, live)),
         ali_insights.router(ali_insights.InsightFinder(parts.ali, now, Thresholds())),

@@ -31,6 +31,7 @@ from adapters.postgres.ledger.content import PostgresContent
 from adapters.postgres.ledger.pool import Database
 from adapters.postgres.ledger.recorder import LedgerRecorder
 from adapters.postgres.projections.positions import LivePositions
+from adapters.postgres.settled_answers import PostgresSettledAnswers
 from adapters.postgres.swarm import PostgresSwarms
 from adapters.postgres.tools import PostgresTools
 from adapters.postgres.workflows import PostgresWorkflows
@@ -95,6 +96,7 @@ class Parts:
     costs: PostgresCosts
     instructions: PostgresInstructions
     runs: PostgresRuns
+    settled: PostgresSettledAnswers
     swarms: PostgresSwarms
     prices: GenaiPrices
     provider: Provider
@@ -129,6 +131,7 @@ def make_parts(settings: Settings, *, connections: int = 8) -> Parts:
         costs=PostgresCosts(database),
         instructions=PostgresInstructions(database),
         runs=PostgresRuns(database),
+        settled=PostgresSettledAnswers(database, events),
         swarms=PostgresSwarms(database),
         prices=GenaiPrices(settings.prices, named.url, local_model=_local_model(settings)),
         provider=named,
