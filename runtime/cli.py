@@ -6,7 +6,7 @@ import os
 import sys
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+from typing import TYPE_CHECKING, Annotated, Any, Literal, NoReturn
 
 import typer
 
@@ -20,9 +20,6 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="AI agents that never lose their place.",
 )
-
-signing_key = typer.Typer(no_args_is_help=True, help="The keys that sign answers.")
-app.add_typer(signing_key, name="signing-key")
 
 _USAGE = 2
 DataDir = Annotated[Path | None, typer.Option("--data-dir", help="Where embedded servers keep their state.")]
@@ -139,33 +136,41 @@ def model(port: Annotated[int, typer.Option(help="Port on loopback.")] = 8081) -
         _refuse(str(refusal), code=1)
 
 
-@signing_key.command("list")
-def list_signing_keys() -> None:
-    """List the keys that sign answers, oldest first."""
-    from runtime.signing_keys import list_keys
-
-    list_keys(_settings_with_servers("signing-key", "DATABASE_URL"))
-
-
-@signing_key.command("rotate")
-def rotate_signing_key() -> None:
-    """Make a new key, which signs from now on. Earlier signatures stay valid."""
-    from runtime.signing_keys import rotate_key
-
-    rotate_key(_settings_with_servers("signing-key", "DATABASE_URL"))
-
-
-@signing_key.command("revoke")
-def revoke_signing_key(
-    key_id: Annotated[str, typer.Argument(help="As the list names it.")],
+@app.command("signing-key")
+def signing_key(
+    action: Annotated[Literal["list", "rotate", "revoke"], typer.Argument(help="What to do.")],
+    key_id: Annotated[str | None, typer.Argument(help="The key to revoke, as the list names it.")] = None,
     since: Annotated[
-        datetime | None, typer.Option(help="Signatures from then on are invalid (UTC); in 10 seconds by default.")
+        datetime | None, typer.Option(help="Revoke signatures from then on (UTC); from in 10 seconds by default.")
     ] = None,
 ) -> None:
-    """Revoke a key: its later signatures are invalid. The key that signs is replaced first."""
-    from runtime.signing_keys import revoke_key
+    """List the keys that sign answers, make a new one, or revoke one."""
+    settings = _settings_with_servers("signing-key", "DATABASE_URL")
+    if (action == "revoke") != (key_id is not None):
+        _refuse("convergio signing-key revoke needs the id of a key; list and rotate take none")
+    from runtime.signing_keys import run_key_command
 
-    revoke_key(_settings_with_servers("signing-key", "DATABASE_URL"), key_id, since)
+    run_key_command(settings, action, key_id, since)
+
+
+@app.command()
+def verify(
+    export: Annotated[Path, typer.Argument(help="A file of JSON lines, as an export gives it.")],
+    jwks: Annotated[
+        str | None, typer.Option(help="File or URL of the public keys; those of the running system by default.")
+    ] = None,
+    data_dir: DataDir = None,
+) -> None:
+    """Verify an export: names every line and field that is not as it was signed."""
+    from runtime.data_directory import running_in
+    from runtime.verify import SIGNATURES, run_verify
+
+    if jwks is None:
+        run = running_in(_settings("verify", data_dir=data_dir).data_dir)
+        if run is None:
+            _refuse("convergio verify needs --jwks: the public keys, as a file or a URL")
+        jwks = f"{run.url}{SIGNATURES}"
+    raise typer.Exit(run_verify(export, jwks))
 
 
 def _leave(code: int = 0) -> NoReturn:

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import TypeVar
+from typing import Literal, TypeVar
 
 import typer
 
@@ -16,6 +16,18 @@ from runtime.wiring.parts import Parts, make_parts
 T = TypeVar("T")
 
 _BY, _BECAUSE = "platform", "convergio signing-key"
+
+
+def run_key_command(
+    settings: Settings, action: Literal["list", "rotate", "revoke"], key_id: str | None, since: datetime | None
+) -> None:
+    """Run `convergio signing-key ACTION`."""
+    if action == "revoke":
+        revoke_key(settings, key_id or "", since)
+    elif action == "rotate":
+        rotate_key(settings)
+    else:
+        list_keys(settings)
 
 
 def list_keys(settings: Settings) -> None:

@@ -27,6 +27,8 @@ from api.graphflow.generation_service import WorkflowDesigner
 from api.http.dependencies import Positions
 from api.http.handover import WorkHandover
 from api.runs.context import RunContext
+from api.signatures import export_routes as signature_exports
+from api.signatures.export_service import ExportService
 from api.swarm import routes as swarm
 from api.swarm.service import SwarmService
 from domain.agents.commands import AgentCommands
@@ -49,6 +51,7 @@ def make_routers(settings: Settings, parts: Parts, client: Client, live: Positio
     swarms = SwarmService(SwarmClient(client), parts.directory, parts.swarms, context)
     desk = _workflows(parts, live)
     return (
+        signature_exports.router(_exports(parts)),
         chat.router(conversations, parts.chats, parts.settled),
         chat_turns.router(parts.ledger, now),
         ali.router(_ali(parts, conversations, swarms, live)),
@@ -73,6 +76,17 @@ def _context(settings: Settings, parts: Parts, live: Positions) -> RunContext:
         now=now,
         call_timeout_s=settings.longest_answer.total_seconds(),
         pause_s=settings.model_pause_s,
+    )
+
+
+def _exports(parts: Parts) -> ExportService:
+    return ExportService(
+        facts=parts.exports,
+        sessions=parts.chats,
+        swarms=parts.swarms,
+        runs=parts.runs,
+        content=parts.content,
+        signer=parts.signatures.signer,
     )
 
 

@@ -25,6 +25,7 @@ from adapters.postgres.approvals import PostgresApprovals
 from adapters.postgres.chat import PostgresAdmission, PostgresChats
 from adapters.postgres.costs import PostgresCosts
 from adapters.postgres.executions import PostgresRuns
+from adapters.postgres.exports import PostgresExports
 from adapters.postgres.idempotency import PostgresAnswers
 from adapters.postgres.instructions import PostgresInstructions
 from adapters.postgres.ledger.content import PostgresContent
@@ -84,6 +85,7 @@ class Parts:
 
     registry: EventRegistry
     database: Database
+    exports: PostgresExports
     ledger: Ledger
     content: PostgresContent
     recent: RecentContent
@@ -119,6 +121,7 @@ def make_parts(settings: Settings, *, connections: int = 8) -> Parts:
     return Parts(
         registry=events,
         database=database,
+        exports=PostgresExports(database),
         ledger=ledger,
         content=content,
         recent=recent,
