@@ -11,7 +11,7 @@ from joserfc.jwk import KeySet
 TEXTS = {"message": "message_hash", "response": "content_hash", "content": "content_hash"}
 TEXTS |= {"comment": "comment_hash", "input": "input_hash"}
 keys = json.load(open(sys.argv[2]))
-revoked = {key["kid"]: key.get("invalid_from", "9999") for key in keys["keys"]}
+revoked = {key["kid"]: key.get("invalid_from") or "9999" for key in keys["keys"]}
 digest, answers, line, problems = sha256(), {}, {}, []
 for number, raw in enumerate(open(sys.argv[1], "rb"), 1):
     line = json.loads(raw)

@@ -49,6 +49,18 @@ def encode(header: str, statement: Statement, sign: Callable[[bytes], bytes]) ->
     return f"{signed}.{b64(sign(signed.encode()))}"
 
 
+def key_id_of(jws: str) -> str:
+    """Return the id of the key that a signature names.
+
+    Raises:
+        ValueError: it is not a signature of this platform.
+    """
+    parts = _decode(jws)
+    if parts is None:
+        raise ValueError(FAULTS["malformed"])
+    return parts[0]
+
+
 def statement_in(jws: str | None) -> Statement:
     """Return the statement in a signature without verifying it; an empty one if there is none."""
     parts = _decode(jws) if jws else None

@@ -28,7 +28,9 @@ from api.http.dependencies import Positions
 from api.http.handover import WorkHandover
 from api.runs.context import RunContext
 from api.signatures import export_routes as signature_exports
+from api.signatures import routes as signatures
 from api.signatures.export_service import ExportService
+from api.signatures.service import SignatureService
 from api.swarm import routes as swarm
 from api.swarm.service import SwarmService
 from domain.agents.commands import AgentCommands
@@ -39,6 +41,7 @@ from domain.revocations import Revocations
 from runtime.settings import Settings
 from runtime.wiring.execution_routes import execution_routers
 from runtime.wiring.parts import Parts, make_model_catalogue, now
+from runtime.wiring.signatures import verify_signature
 from workflows.approvals.update_client import ApprovalClient
 from workflows.chat.client import ChatClient
 from workflows.swarm.client import SwarmClient
@@ -52,6 +55,7 @@ def make_routers(settings: Settings, parts: Parts, client: Client, live: Positio
     desk = _workflows(parts, live)
     return (
         signature_exports.router(_exports(parts)),
+        signatures.router(_signatures(parts)),
         chat.router(conversations, parts.chats, parts.settled),
         chat_turns.router(parts.ledger, now),
         ali.router(_ali(parts, conversations, swarms, live)),
@@ -77,6 +81,11 @@ def _context(settings: Settings, parts: Parts, live: Positions) -> RunContext:
         call_timeout_s=settings.longest_answer.total_seconds(),
         pause_s=settings.model_pause_s,
     )
+
+
+def _signatures(parts: Parts) -> SignatureService:
+    keys = parts.signatures
+    return SignatureService(parts.agents, keys.reader, keys.signer, verify_signature, now)
 
 
 def _exports(parts: Parts) -> ExportService:

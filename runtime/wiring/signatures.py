@@ -49,6 +49,13 @@ def make_signatures(settings: Settings, ledger: Ledger, database: Database, now:
     return Signatures(reader, SigningKeys(ledger, PostgresEncryptedKeys(database), material, now, reader))
 
 
+def verify_signature(public_key: bytes, signature: bytes, message: bytes) -> bool:
+    """Return True if the Ed25519 signature of the message is by this key."""
+    from adapters.cryptography.key_material import is_valid  # noqa: PLC0415  (the same)
+
+    return is_valid(public_key, signature, message)
+
+
 def _material(secret: bytes) -> KeyMaterial:
     from adapters.cryptography.key_material import Ed25519Material  # noqa: PLC0415  (memory, until it is used)
 

@@ -72,6 +72,9 @@ def bodies(name: str) -> dict[str, dict[str, Any]]:
         "/workflows/import": json.loads(TEAM.read_text()),
         "/workflows/generate": {"description": name, "name": f"Drawn {name}"},
         "/workflows/validate": {"name": name, **WAITING},
+        "/agents/validate": {"agent_id": AGENT, "response": name, "signature": name},
+        "/agent-signatures/sign": {"agent_id": AGENT, "content": name},
+        "/agent-signatures/verify": {"agent_id": AGENT, "content": name, "signature": name},
         "/approvals/batch": {"decisions": [{"id": "approval_nobodys", "decision": "approve"}]},
     }
 
