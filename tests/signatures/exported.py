@@ -3,6 +3,7 @@
 from functools import partial
 from typing import Any
 
+import httpx
 import orjson
 
 from adapters.cryptography.key_material import is_valid
@@ -19,6 +20,15 @@ async def export_of(system: System, path: str) -> list[bytes]:
     assert response.status_code == 200, response.text
     assert response.headers["content-type"].startswith("application/x-ndjson")
     return response.content.splitlines(keepends=True)
+
+
+async def assert_export_verifies(http: httpx.AsyncClient, path: str) -> int:
+    """What the API exports verifies with the keys that it publishes; the number of its lines."""
+    export = (await http.get(f"/api/v1{path}/export")).raise_for_status()
+    keys = (await http.get("/api/v1/agents/signatures")).raise_for_status()
+    report = check(export.content.splitlines(keepends=True), keys.content)
+    assert report.findings == ()
+    return report.lines
 
 
 def jwks_of(system: System) -> bytes:
