@@ -204,12 +204,14 @@ def _settings_with_servers(part: str, *needs: str, data_dir: Path | None = None)
 
     Settings of the environment take precedence, so that a second API can listen next to the first.
     """
-    from runtime.data_directory import running_in
+    from runtime.data_directory import recorded_signing_secret, running_in
 
     settings = _settings(part, data_dir=data_dir)
     if not any((settings.database_url, settings.temporal_address, settings.redis_url)):
         run = running_in(settings.data_dir)
         known = {**(run.environment if run else {})}
+        if run is not None and (secret := recorded_signing_secret(settings.data_dir, run)) is not None:
+            known["CONVERGIO_SIGNING_KEY"] = secret
         for name in settings.model_fields_set:
             known.pop(str(type(settings).model_fields[name].validation_alias), None)
         settings = _settings(part, data_dir=data_dir, **known)

@@ -115,6 +115,12 @@ def signing_secret(directory: Path) -> str:
         return path.read_text()
 
 
+def recorded_signing_secret(directory: Path, run: RunRecord) -> str | None:
+    """Return the CONVERGIO_SIGNING_KEY of the database that runs in this directory; None if none does."""
+    path = directory / _SIGNING_KEY_FILE
+    return path.read_text().strip() if "postgres" in run.children and path.exists() else None
+
+
 def running_in(directory: Path) -> RunRecord | None:
     """Return the record of the processes that run in the directory now; None if none do."""
     run = _read(directory)

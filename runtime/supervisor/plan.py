@@ -16,7 +16,10 @@ POSTGRES_PORT, TEMPORAL_PORT, TEMPORAL_UI_PORT, VALKEY_PORT, MODEL_PORT = 54320,
 
 @dataclass(frozen=True, slots=True)
 class ProcessPlan:
-    """`servers` are embedded, `elsewhere` named by the environment, and `moved` on other ports than the default."""
+    """`servers` are embedded, `elsewhere` named by the environment, and `moved` on other ports than the default.
+
+    `secrets` are the variables of worker and API that are neither displayed nor recorded.
+    """
 
     servers: tuple[Server, ...]
     elsewhere: Mapping[str, str]
@@ -26,6 +29,7 @@ class ProcessPlan:
     ports: Ports
     named: Mapping[str, str]
     moved: Mapping[str, tuple[int, int]] = field(default_factory=dict)
+    secrets: Mapping[str, str] = field(default_factory=dict, repr=False)
 
     def environment(self) -> dict[str, str]:
         """Return the variables of all servers, and the API's address. Known once the servers are prepared."""
@@ -58,7 +62,8 @@ def make_plan(settings: Settings, *, llm: bool) -> ProcessPlan:
         api=ApiProcess(settings.host, _api_port(settings, chosen)),
         directory=directory,
         ports=chosen.ports,
-        named={**_named_by_environment(settings), **_signing_key(settings, directory)},
+        named=_named_by_environment(settings),
+        secrets=_secrets(settings, directory),
         moved=chosen.moved,
     )
 
@@ -74,11 +79,11 @@ def _named_by_environment(settings: Settings) -> dict[str, str]:
     return {name: value for name, value in names.items() if value is not None}
 
 
-def _signing_key(settings: Settings, directory: Path) -> dict[str, str]:
+def _secrets(settings: Settings, directory: Path) -> dict[str, str]:
     """Return the signing secret of an embedded database. One elsewhere may serve several machines: it is set there."""
-    if settings.signing_key is not None:
-        return {"CONVERGIO_SIGNING_KEY": settings.signing_key.get_secret_value()}
-    return {"CONVERGIO_SIGNING_KEY": signing_secret(directory)} if settings.database_url is None else {}
+    if settings.signing_key is not None or settings.database_url is not None:
+        return {}
+    return {"CONVERGIO_SIGNING_KEY": signing_secret(directory)}
 
 
 class _PortAllocation:
