@@ -6,7 +6,7 @@ from domain.approvals.aggregate import Approval
 from domain.approvals.events import ApprovalDecided
 from domain.events import Event
 from domain.signatures.ports import Signer
-from domain.signatures.statements import ApprovalDecisionMade
+from domain.signatures.statements import ApprovalResult
 
 
 def sign_decision(signer: Signer, approval: Approval, events: Sequence[Event]) -> list[Event]:
@@ -18,7 +18,7 @@ def sign_decision(signer: Signer, approval: Approval, events: Sequence[Event]) -
 
 def _with_signature(signer: Signer, approval: Approval, decided: ApprovalDecided) -> ApprovalDecided:
     asked = approval.request
-    made = ApprovalDecisionMade(
+    made = ApprovalResult(
         tenant_id=decided.tenant_id,
         approval_id=decided.approval_id,
         workflow_id=asked.root_id,

@@ -4,7 +4,7 @@ from typing import Any
 
 from adapters.postgres.ledger.pool import Database
 from domain.signatures.export import ExportedFact, TurnPlace, previous_in
-from domain.signatures.statements import AnsweredTurn, ApprovalDecisionMade
+from domain.signatures.statements import AnsweredTurn, ApprovalResult
 
 _TURNS = """
     SELECT t.session_id, t.turn, t.tenant_id, coalesce(t.origin_session_id, t.session_id), t.agent_id, t.agent_version,
@@ -72,4 +72,4 @@ def _to_turn(row: tuple[Any, ...]) -> tuple[TurnPlace, ExportedFact]:
 
 def _to_decision(row: tuple[Any, ...]) -> ExportedFact:
     *fields, signature, content, comment = row
-    return ExportedFact(ApprovalDecisionMade(*fields), {"content": content, "comment": comment}, signature)
+    return ExportedFact(ApprovalResult(*fields), {"content": content, "comment": comment}, signature)

@@ -6,11 +6,11 @@ from api.http.dependencies import CurrentTenant, Paged, fresh, requires
 from api.signatures.schemas import (
     AgentFingerprint,
     AgentSignatures,
+    AgentValidation,
     PublicKey,
     SignedText,
     SignRequest,
     ValidateRequest,
-    ValidationResult,
     VerifiedText,
     VerifyRequest,
 )
@@ -46,7 +46,7 @@ def _add_agent_routes(routes: APIRouter, signatures: SignatureService) -> None:
         )
 
     @routes.post("/agents/validate", tags=["AI Agents"], dependencies=[requires("read")])
-    def validate_agent(body: ValidateRequest, tenant_id: CurrentTenant) -> ValidationResult:
+    def validate_agent(body: ValidateRequest, tenant_id: CurrentTenant) -> AgentValidation:
         """Validates a response by its signature, or a definition by the agent's current one."""
         reasons: list[str] = []
         if body.response is not None or body.signature is not None:
@@ -54,7 +54,7 @@ def _add_agent_routes(routes: APIRouter, signatures: SignatureService) -> None:
             reasons += checked.reasons
         if body.definition is not None:
             reasons += signatures.compare_definition(tenant_id, body.agent_id, body.definition)
-        return ValidationResult(valid=not reasons, reasons=reasons)
+        return AgentValidation(valid=not reasons, reasons=reasons)
 
 
 def _add_text_routes(routes: APIRouter, signatures: SignatureService) -> None:

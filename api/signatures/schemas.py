@@ -104,7 +104,7 @@ class ValidateRequest(Body):
         return self
 
 
-class ValidationResult(View):
+class AgentValidation(View):
     """The result of a validation, and the reasons for which it is not valid."""
 
     valid: bool

@@ -12,14 +12,14 @@ from domain.signatures.jws import statement_in
 from domain.signatures.ports import Signer
 from domain.signatures.statements import (
     AnsweredTurn,
-    ApprovalDecisionMade,
+    ApprovalResult,
     ExecutionResult,
     ExportEnd,
     PreviousAnswer,
     SwarmResult,
 )
 
-SignedFact = AnsweredTurn | SwarmResult | ExecutionResult | ApprovalDecisionMade
+SignedFact = AnsweredTurn | SwarmResult | ExecutionResult | ApprovalResult
 Subject = Literal["session", "swarm", "execution"]
 TEXTS: Mapping[str, Mapping[str, str]] = {
     "turn": {"message": "message_hash", "response": "content_hash"},

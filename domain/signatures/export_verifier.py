@@ -16,7 +16,7 @@ _END = "end"
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class ExportFinding:
     """A deviation of an export from what was signed: line number from 1, field, and the deviation in words."""
 
     line: int
@@ -31,7 +31,7 @@ class Finding:
 class ExportReport:
     """The result of a verification. `erased` counts the lines with an erased text; they are verified by its hash."""
 
-    findings: tuple[Finding, ...]
+    findings: tuple[ExportFinding, ...]
     lines: int
     erased: int
 
@@ -55,31 +55,31 @@ class _Chain:
     turns: dict[int, _ChainedTurn] = field(default_factory=dict)
     last: int = 0
 
-    def check(self, number: int, fields: Mapping[str, Any]) -> Iterator[Finding]:
+    def check(self, number: int, fields: Mapping[str, Any]) -> Iterator[ExportFinding]:
         turn = fields.get("turn")
         if not isinstance(turn, int):
             return
         if turn in self.turns:
-            yield Finding(number, "turn", f"turn {turn} is here twice, first in line {self.turns[turn].line}")
+            yield ExportFinding(number, "turn", f"turn {turn} is here twice, first in line {self.turns[turn].line}")
             return
         if turn < self.last:
-            yield Finding(number, "turn", f"turn {turn} is out of order: it comes after turn {self.last}")
+            yield ExportFinding(number, "turn", f"turn {turn} is out of order: it comes after turn {self.last}")
         at = moment(fields.get("at"))
         self.turns[turn] = _ChainedTurn(number, turn, fields.get("content_hash"), at)
         self.last = max(turn, self.last)
 
-    def check_links(self, links: Mapping[int, tuple[object, object]]) -> Iterator[Finding]:
+    def check_links(self, links: Mapping[int, tuple[object, object]]) -> Iterator[ExportFinding]:
         """Check that each turn follows the last one that had an answer when it was settled."""
         for turn in self.turns.values():
             previous, previous_hash = links[turn.line]
             start = previous if isinstance(previous, int) else 0
             if start and start not in self.turns:
-                yield Finding(turn.line, "previous_turn", f"turn {start}, which it follows, is missing")
+                yield ExportFinding(turn.line, "previous_turn", f"turn {start}, which it follows, is missing")
             elif start and self.turns[start].content_hash != previous_hash:
-                yield Finding(turn.line, "previous_hash", f"it is not the content_hash of turn {start}")
+                yield ExportFinding(turn.line, "previous_hash", f"it is not the content_hash of turn {start}")
             between = [each for each in self.turns.values() if start < each.turn < turn.turn and _precedes(each, turn)]
             if between:
-                yield Finding(turn.line, "previous_turn", f"it does not follow turn {between[-1].turn}")
+                yield ExportFinding(turn.line, "previous_turn", f"it does not follow turn {between[-1].turn}")
 
 
 def _precedes(one: _ChainedTurn, other: _ChainedTurn) -> bool:
@@ -98,7 +98,7 @@ def verify_export(lines: Iterable[bytes], verify: Verify) -> ExportReport:
 class _ExportReader:
     def __init__(self, verify: Verify) -> None:
         self._verify = verify
-        self._findings: list[Finding] = []
+        self._findings: list[ExportFinding] = []
         self._chains: dict[str, _Chain] = {}
         self._links: dict[int, tuple[object, object]] = {}
         self._digest = sha256()
@@ -110,7 +110,7 @@ class _ExportReader:
         for chain in self._chains.values():
             self._findings += chain.check_links(self._links)
         if self._end is None:
-            self._findings.append(Finding(self._count + 1, _END, "the export has no end: lines may be missing"))
+            self._findings.append(ExportFinding(self._count + 1, _END, "the export has no end: lines may be missing"))
         return ExportReport(tuple(sorted(self._findings, key=lambda each: each.line)), self._count, self._erased)
 
     def read_line(self, number: int, raw: bytes) -> None:
@@ -186,7 +186,7 @@ class _ExportReader:
         self._findings += chain.check(number, fields)
 
     def _add(self, number: int, name: str, words: str) -> None:
-        self._findings.append(Finding(number, name, words))
+        self._findings.append(ExportFinding(number, name, words))
 
 
 def _parse(raw: bytes) -> dict[str, Any] | None:

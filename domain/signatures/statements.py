@@ -115,7 +115,7 @@ class ExecutionResult:
 
 
 @dataclass(frozen=True, slots=True)
-class ApprovalDecisionMade:
+class ApprovalResult:
     """The decision on an approval. `content_hash` is the text that was decided about, as the decider edited it."""
 
     tenant_id: str
