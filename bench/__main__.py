@@ -1,8 +1,8 @@
-"""All benchmarks: `python -m bench [chat|graph|intake|ledger|pause|swarm]`, each with options of its own."""
+"""All benchmarks: `python -m bench [chat|graph|intake|ledger|pause|signing|swarm]`, each with options of its own."""
 
 import sys
 
-from bench import chat, graph, intake, ledger, pause, swarm
+from bench import chat, graph, intake, ledger, pause, signing, swarm
 
 ALL = {
     "chat": chat.main,
@@ -10,6 +10,7 @@ ALL = {
     "intake": intake.main,
     "ledger": ledger.main,
     "pause": pause.main,
+    "signing": signing.main,
     "swarm": swarm.main,
 }
 

@@ -78,15 +78,15 @@ async def _measure(
 ) -> dict[tuple[str, int], list[ChatMeasurement]]:
     found: dict[tuple[str, int], list[ChatMeasurement]] = {}
     for target in targets:
-        await _drive(target, 8, 3)  # warm up
+        await drive(target, 8, 3)  # warm up
     for number in sessions:
         for _ in range(rounds):
             for target in targets:
-                found.setdefault((target.name, number), []).append(await _drive(target, number, seconds))
+                found.setdefault((target.name, number), []).append(await drive(target, number, seconds))
     return found
 
 
-async def _drive(target: ChatTarget, sessions: int, seconds: float) -> ChatMeasurement:
+async def drive(target: ChatTarget, sessions: int, seconds: float) -> ChatMeasurement:
     """Run sessions that each send one message after the other. Their first turns, which open them, are not counted."""
     measured = ChatMeasurement()
     connector = aiohttp.TCPConnector(limit=0)

@@ -11,6 +11,7 @@ from domain.events import EventRegistry
 from domain.graphflow.catalogue import events as graphflow
 from domain.keys import events as keys
 from domain.projects import events as projects
+from domain.signatures import events as signatures
 from domain.swarm import events as swarm
 from domain.talents import events as talents
 from domain.tenants import events as tenants
@@ -30,6 +31,7 @@ def event_registry() -> EventRegistry:
         projects,
         revocations,
         risk_policy,
+        signatures,
         swarm,
         talents,
         tenants,

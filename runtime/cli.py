@@ -4,8 +4,9 @@
 
 import os
 import sys
+from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+from typing import TYPE_CHECKING, Annotated, Any, Literal, NoReturn
 
 import typer
 
@@ -156,6 +157,43 @@ def model(port: Annotated[int, typer.Option(help="Port on loopback.")] = 8081) -
         _refuse(str(refusal), code=1)
 
 
+@app.command("signing-key")
+def signing_key(
+    action: Annotated[Literal["list", "rotate", "revoke"], typer.Argument(help="What to do.")],
+    key_id: Annotated[str | None, typer.Argument(help="The key to revoke, as the list names it.")] = None,
+    since: Annotated[
+        datetime | None, typer.Option(help="Revoke signatures from then on (UTC); from in 10 seconds by default.")
+    ] = None,
+) -> None:
+    """List the keys that sign answers, make a new one, or revoke one."""
+    settings = _settings_with_servers("signing-key", "DATABASE_URL")
+    if (action == "revoke") != (key_id is not None):
+        _refuse("convergio signing-key revoke needs the id of a key; list and rotate take none")
+    from runtime.signing_keys import run_key_command
+
+    run_key_command(settings, action, key_id, since)
+
+
+@app.command()
+def verify(
+    export: Annotated[Path, typer.Argument(help="A file of JSON lines, as an export gives it.")],
+    jwks: Annotated[
+        str | None, typer.Option(help="File or URL of the public keys; those of the running system by default.")
+    ] = None,
+    data_dir: DataDir = None,
+) -> None:
+    """Verify an export: names every line and field that is not as it was signed."""
+    from runtime.data_directory import running_in
+    from runtime.verify import SIGNATURES, run_verify
+
+    if jwks is None:
+        run = running_in(_settings("verify", data_dir=data_dir).data_dir)
+        if run is None:
+            _refuse("convergio verify needs --jwks: the public keys, as a file or a URL")
+        jwks = f"{run.url}{SIGNATURES}"
+    raise typer.Exit(run_verify(export, jwks))
+
+
 def _leave(code: int = 0) -> NoReturn:
     """Exit without finalizing the interpreter.
 
@@ -187,12 +225,14 @@ def _settings_with_servers(part: str, *needs: str, data_dir: Path | None = None)
 
     Settings of the environment take precedence, so that a second API can listen next to the first.
     """
-    from runtime.data_directory import running_in
+    from runtime.data_directory import recorded_signing_secret, running_in
 
     settings = _settings(part, data_dir=data_dir)
     if not any((settings.database_url, settings.temporal_address, settings.redis_url)):
         run = running_in(settings.data_dir)
         known = {**(run.environment if run else {})}
+        if run is not None and (secret := recorded_signing_secret(settings.data_dir, run)) is not None:
+            known["CONVERGIO_SIGNING_KEY"] = secret
         for name in settings.model_fields_set:
             known.pop(str(type(settings).model_fields[name].validation_alias), None)
         settings = _settings(part, data_dir=data_dir, **known)

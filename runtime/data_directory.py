@@ -5,10 +5,12 @@ import os
 import signal
 import sys
 import time
+from base64 import b64encode
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from secrets import token_bytes
 
 from pydantic import TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass
@@ -17,6 +19,8 @@ from runtime.supervisor.process import ProcessIdentity
 
 _RUN_FILE = "run.json"
 _LOCK_FILE = "lock"
+_SIGNING_KEY_FILE = "signing-key"
+_SIGNING_KEY_BYTES = 32
 _PRIVATE = 0o077
 _GONE_WITHIN_S = 5.0
 
@@ -94,6 +98,27 @@ def _make_private(directory: Path) -> None:
     is_ours = (directory / _LOCK_FILE).exists() or not any(directory.iterdir())
     if is_ours and directory.stat().st_mode & _PRIVATE:
         directory.chmod(0o700)
+
+
+def signing_secret(directory: Path) -> str:
+    """Return the CONVERGIO_SIGNING_KEY of a database in this directory; made with its first start, and private."""
+    path = directory / _SIGNING_KEY_FILE
+    try:
+        return path.read_text().strip()
+    except FileNotFoundError:
+        new = directory / f"{_SIGNING_KEY_FILE}.new"
+        new.unlink(missing_ok=True)
+        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        new.touch(mode=0o600)
+        new.write_text(b64encode(token_bytes(_SIGNING_KEY_BYTES)).decode())
+        new.replace(path)  # whole or absent: half a key would make the database's keys useless
+        return path.read_text()
+
+
+def recorded_signing_secret(directory: Path, run: RunRecord) -> str | None:
+    """Return the CONVERGIO_SIGNING_KEY of the database that runs in this directory; None if none does."""
+    path = directory / _SIGNING_KEY_FILE
+    return path.read_text().strip() if "postgres" in run.children and path.exists() else None
 
 
 def running_in(directory: Path) -> RunRecord | None:

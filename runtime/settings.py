@@ -18,6 +18,7 @@ from domain.errors import Invalid
 
 LONGEST_ANSWER_S = 6 * 3600.0
 USUAL_ANSWER_S = 600.0
+SIGNING_KEY_BYTES = 32
 _ODD_NAME = re.compile(r"[\s;]")  # another separator than the comma, as a rule
 LOOPBACK_NAMES = ("localhost", "127.0.0.1", "[::1]", "::1")
 
@@ -72,6 +73,14 @@ def _is_webhook_secret(secret: str) -> bool:
     return secret.startswith("whsec_") and len(key) in range(24, 65)
 
 
+def _is_signing_key(secret: str) -> bool:
+    """Return True for the base64 of 32 bytes."""
+    try:
+        return len(b64decode(secret, validate=True)) == SIGNING_KEY_BYTES
+    except ValueError:
+        return False
+
+
 class Settings(BaseSettings):
     """The operator's settings; field by field in `docs/settings.md`."""
 
@@ -116,6 +125,8 @@ class Settings(BaseSettings):
     )
     approval_webhook_secret: SecretStr | None = Field(None, validation_alias="CONVERGIO_APPROVAL_WEBHOOK_SECRET")
 
+    signing_key: SecretStr | None = Field(None, validation_alias="CONVERGIO_SIGNING_KEY")
+
     web_fetch: Literal["on", "off"] = Field("off", validation_alias="CONVERGIO_WEB_FETCH")
     mcp_servers: Path | None = Field(None, validation_alias="CONVERGIO_MCP_SERVERS")
 
@@ -151,6 +162,11 @@ class Settings(BaseSettings):
         if isinstance(value, str):
             return AnswerTimes.parse(value)
         return AnswerTimes.of(value) if isinstance(value, dict) else value
+
+    @property
+    def signing_secret(self) -> bytes | None:
+        """The secret under which the private signing keys are encrypted; None where nothing is signed."""
+        return None if self.signing_key is None else b64decode(self.signing_key.get_secret_value())
 
     @property
     def answer_time(self) -> timedelta:
@@ -194,6 +210,13 @@ class Settings(BaseSettings):
         if not self.loopback and "*" in (*self.cors_origins, *self.allowed_hosts):
             raise ValueError("* as CORS origin or host is allowed only while bound to loopback")
         return self
+
+    @field_validator("signing_key", mode="after")
+    @classmethod
+    def _is_32_bytes(cls, secret: SecretStr | None) -> SecretStr | None:
+        if secret is not None and not _is_signing_key(secret.get_secret_value()):
+            raise ValueError("must be the base64 of 32 random bytes, as from: openssl rand -base64 32")
+        return secret
 
     @model_validator(mode="after")
     def _providers_can_be_used(self) -> Self:

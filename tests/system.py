@@ -1,6 +1,7 @@
 """The whole system in one process, on the run's shared servers: API, worker and projection runner."""
 
 import asyncio
+from base64 import b64encode
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
@@ -35,6 +36,7 @@ T = TypeVar("T")
 CHAT = "/api/v1/agents/chat"
 AGENT = "ali_chief_of_staff"
 ADMIN_KEY = "cvg_the-first-admin-key"
+SIGNING_KEY = b64encode(bytes(range(32))).decode()
 ACME_KEY = "cvg_a-key-of-the-tenant-acme"
 ZETA_KEY = "cvg_a-key-of-the-tenant-zeta"
 OF_ACME = {"X-API-Key": ACME_KEY}
@@ -122,6 +124,7 @@ def settings_of(
             "model": "scripted",
             "model_pause_s": 0.02,
             "rate_limit": "off",
+            "signing_key": SIGNING_KEY,
             **more,
         }
     )

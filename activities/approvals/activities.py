@@ -2,12 +2,14 @@
 
 from asyncio import to_thread
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from datetime import datetime
 from typing import cast
 
 from temporalio import activity
 from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
 
+from activities.approvals.decision_signature import sign_decision
 from activities.approvals.messages import (
     ApprovalCommandResult,
     ApprovalDecision,
@@ -42,6 +44,7 @@ from domain.content import ContentStore, content_hash
 from domain.errors import DomainError, Forbidden, Invalid
 from domain.events import Cause, Event
 from domain.ledger import Ledger
+from domain.signatures.ports import NO_SIGNER, Signer
 
 PLATFORM = "platform"
 
@@ -66,6 +69,7 @@ class ApprovalActivities:
         *,
         start: Callable[[ApprovalStart], Awaitable[None]],
         webhooks: Webhooks | None = None,
+        signer: Signer = NO_SIGNER,
     ) -> None:
         self._ledger = ledger
         self._instructions = instructions
@@ -74,6 +78,7 @@ class ApprovalActivities:
         self._now = now
         self._start = start
         self._webhooks = webhooks
+        self._signer = signer
 
     def all(self) -> list[Callable[..., object]]:
         return [
@@ -208,7 +213,10 @@ class ApprovalActivities:
         return self._apply(withdrawn.approval_id, ApprovalCommand(key, decide, [reason] if reason else []))
 
     def _apply(self, approval_id: str, command: ApprovalCommand) -> ApprovalCommandResult:
-        done = commands.change(self._ledger, approval_id, command)
+        def decide(approval: Approval) -> list[Event]:
+            return sign_decision(self._signer, approval, command.decide(approval))
+
+        done = commands.change(self._ledger, approval_id, replace(command, decide=decide))
         return ApprovalCommandResult(state_of(done.approval), _refusal(done))
 
     def _time(self) -> datetime:

@@ -7,12 +7,14 @@ from functools import partial
 
 from temporalio import activity
 
+from activities.chat.turn_signature import TurnSigner, find_previous_answer
 from activities.turn_ref import TurnRef
-from domain.chat import turns
+from domain.chat import sessions, turns
 from domain.chat.events import TurnFailed, TurnHeld, TurnResumed
 from domain.chat.turns import Turn
 from domain.events import Cause, Event
 from domain.ledger import Change, Ledger, retry_on_conflict
+from domain.signatures.ports import NO_SIGNER, Signer
 from domain.tenant_ids import tenant_of
 
 
@@ -38,8 +40,9 @@ class TurnRelease:
 class TurnHoldActivities:
     """Ledger commands of turns that wait for an approval. All are idempotent."""
 
-    def __init__(self, ledger: Ledger, now: Callable[[], datetime]) -> None:
+    def __init__(self, ledger: Ledger, now: Callable[[], datetime], signer: Signer = NO_SIGNER) -> None:
         self._ledger = ledger
+        self._signer = TurnSigner(signer, partial(find_previous_answer, ledger))
         self._now = now
 
     def all(self) -> list[Callable[..., object]]:
@@ -68,7 +71,11 @@ class TurnHoldActivities:
         ref = release.turn
         if release.reply_hash is None:
             return turns.fail(turn, TurnFailed(code="REJECTED", message=release.reason, **self._fields(ref)))
-        return turns.release(turn, release.approval_id, release.reply_hash, self._cause(ref), session_id=ref.session_id)
+        released = turns.release(
+            turn, release.approval_id, release.reply_hash, self._cause(ref), session_id=ref.session_id
+        )
+        lineage = sessions.load_session(self._ledger.read(sessions.session_stream(ref.session_id))).lineage
+        return self._signer.sign(turn, released, session_id=ref.session_id, lineage=lineage)
 
     def _record(self, ref: TurnRef, key: str, decide: Callable[[Turn], list[Event]]) -> None:
         stream = turns.turn_stream(ref.session_id, ref.turn)

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from activities.chat.turn_signature import find_previous_answer
 from domain.agents.definition import AgentDefinition
 from domain.agents.ports import AgentReads
 from domain.chat.forks import InheritedTurns, session_of_turn
@@ -12,6 +13,7 @@ from domain.content import ContentStore
 from domain.errors import NotFound
 from domain.ids import root_of
 from domain.ledger import Ledger
+from domain.signatures.statements import PreviousAnswer
 
 _MOST_KNOWN = 50_000
 _MOST_DEFINITIONS = 1_000
@@ -106,6 +108,15 @@ class ChatHistory:
     def remember_answer(self, session_id: str, turn: int, message_hash: str, reply_hash: str) -> None:
         """Cache the hashes of a turn that was just answered, so that the next turn need not look them up."""
         self._remember(turn_stream(session_id, turn), (message_hash, reply_hash))
+
+    def previous_answer(
+        self, session_id: str, turn: int, lineage: Sequence[InheritedTurns] = ()
+    ) -> PreviousAnswer | None:
+        """Return the last answered turn before this one; mostly from the cache, as prompts contain it."""
+        place = session_of_turn(session_id, lineage, turn - 1), turn - 1
+        if turn > 1 and (known := self._answered.get(turn_stream(*place))):
+            return PreviousAnswer(turn - 1, known[1])
+        return find_previous_answer(self._ledger, session_id, turn, lineage)
 
     def _with_inherited(
         self, texts: dict[str, str], hashes: set[str], lineage: Sequence[InheritedTurns]

@@ -16,6 +16,7 @@ from activities.chat.reply_store import ReplyTextStore
 from activities.chat.step_context import StepContext
 from activities.chat.tool_offers import ToolOffers
 from activities.chat.turn_events import reply_events, turn_started_event
+from activities.chat.turn_signature import TurnSigner
 from activities.costs.bookkeeping import CostLedger
 from activities.costs.call_request import CallRequest
 from activities.costs.joint_append import NO_JOINT_APPEND, Companion, JointAppend
@@ -34,6 +35,7 @@ from domain.errors import NotFound
 from domain.events import Cause
 from domain.ids import call_id, root_of
 from domain.revocations import attempt_intent
+from domain.signatures.ports import NO_SIGNER, Signer
 from domain.tenant_ids import tenant_of
 
 
@@ -52,6 +54,7 @@ class ModelStepActivities:
         default_model: str,
         max_answer_tokens: int,
         answer_share: int = 4,
+        signer: Signer = NO_SIGNER,
     ) -> None:
         self._memory = memory
         self._prompts = PromptBuilder(memory)
@@ -63,6 +66,7 @@ class ModelStepActivities:
         self._default_model = default_model
         self._max_answer_tokens = max_answer_tokens
         self._answer_share = answer_share
+        self._signer = TurnSigner(signer, memory.previous_answer)
 
     def all(self) -> list[Callable[..., object]]:
         return [self.think]
@@ -125,7 +129,10 @@ class ModelStepActivities:
             price = self._books.price(
                 asking.model, usage.prompt_tokens, usage.completion_tokens, usage.cached_prompt_tokens
             )
-            return Companion(stream, lambda known: reply_events(asking, reply, known, price.cost, self._cause(ref)))
+            return Companion(
+                stream,
+                lambda known: reply_events(asking, reply, known, price.cost, self._cause(ref), signer=self._signer),
+            )
 
         return CallRequest(
             call_id=asking.call_id,

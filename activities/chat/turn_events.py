@@ -5,6 +5,7 @@ from decimal import Decimal
 
 from activities.chat.reply import ParsedReply, parse_reply
 from activities.chat.step_context import StepContext
+from activities.chat.turn_signature import TurnSigner
 from activities.turn_ref import TurnRef
 from domain.chat import turns
 from domain.chat.events import RequestedTool, TurnAnswered, TurnProposed, TurnStarted, TurnStepped
@@ -28,9 +29,9 @@ def turn_started_event(ref: TurnRef, *, model: str, cause: Cause) -> TurnStarted
 
 
 def reply_events(
-    asking: StepContext, reply: ModelReply, known: Sequence[Event], cost: Decimal, cause: Cause
+    asking: StepContext, reply: ModelReply, known: Sequence[Event], cost: Decimal, cause: Cause, *, signer: TurnSigner
 ) -> list[Event]:
-    """Decide the reply's event of the turn: a step, an answer, or one that is held; none for an empty reply."""
+    """Decide the reply's event of the turn: a step, a signed answer, or one that is held; none for an empty reply."""
     if not reply.text:
         return []
     usage, thought = reply.usage, asking.thought
@@ -50,7 +51,8 @@ def reply_events(
         return turns.step(turn, TurnStepped(step=thought.step, tools=_requested_tools(meant), **fields))
     if thought.is_held:
         return turns.propose(turn, TurnProposed(finish=reply.finish, model=model, **fields))
-    return turns.answer(turn, TurnAnswered(finish=reply.finish, model=model, **fields))
+    answered = turns.answer(turn, TurnAnswered(finish=reply.finish, model=model, **fields))
+    return signer.sign(turn, answered, session_id=thought.turn.session_id, lineage=thought.lineage)
 
 
 def _requested_tools(meant: ParsedReply) -> tuple[RequestedTool, ...]:

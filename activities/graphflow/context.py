@@ -13,6 +13,7 @@ from activities.graphflow.outputs import NodeOutputs
 from activities.graphflow.plans import WorkflowPlans
 from domain.content import ContentStore
 from domain.ledger import Ledger
+from domain.signatures.ports import NO_SIGNER, Signer
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,10 +32,15 @@ class GraphParts:
 
 
 def graph_parts(
-    ledger: Ledger, content: ContentStore, now: Callable[[], datetime], *, plans: WorkflowPlans | None = None
+    ledger: Ledger,
+    content: ContentStore,
+    now: Callable[[], datetime],
+    *,
+    plans: WorkflowPlans | None = None,
+    signer: Signer = NO_SIGNER,
 ) -> GraphParts:
     """Build the parts with empty caches; `plans` brings definitions that were read before."""
-    journal, values = RunStreams(ledger), Values(content)
+    journal, values = RunStreams(ledger, signer), Values(content)
     plans = plans or WorkflowPlans(ledger)
     begins = AttemptStartDecider(journal, plans, values, now)
     return GraphParts(

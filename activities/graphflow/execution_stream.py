@@ -12,8 +12,10 @@ from domain.errors import DomainError
 from domain.events import Event
 from domain.graphflow.execution import aggregate as runs
 from domain.graphflow.execution.aggregate import WorkflowRun
-from domain.graphflow.execution.events import NodeBegun, NodeEnded
+from domain.graphflow.execution.events import NodeBegun, NodeEnded, RunEnded, RunStarted
 from domain.ledger import BRIEF_S, MANY_TRIES, Change, Ledger, PendingAppend, retry_on_conflict
+from domain.signatures.ports import NO_SIGNER, Signer
+from domain.signatures.statements import ExecutionResult
 
 RunChanges = tuple[list[Event], list[Content]]
 RunDecision = Callable[[WorkflowRun], RunChanges]
@@ -40,12 +42,23 @@ class RunStreams:
     later one retries.
     """
 
-    def __init__(self, ledger: Ledger) -> None:
+    def __init__(self, ledger: Ledger, signer: Signer = NO_SIGNER) -> None:
         self._ledger = ledger
+        self._signer = signer
         self._known: OrderedDict[str, WorkflowRun] = OrderedDict()
         self._ahead: dict[str, tuple[WorkflowRun, PendingAppend]] = {}
         self._gates = tuple(Lock() for _ in range(_GATES))
         self._lock = Lock()
+
+    def with_signature(self, run: WorkflowRun, events: Sequence[Event]) -> list[Event]:
+        """Return the events decided on a run, with the signature of its end among them."""
+        begun = run.started or next((event for event in events if isinstance(event, RunStarted)), None)
+        return [
+            event.model_copy(update={"signature": self._signer.sign(_result(begun, event).statement())})
+            if isinstance(event, RunEnded) and begun is not None
+            else event
+            for event in events
+        ]
 
     def read(self, execution_id: str, *, seen: int = 0) -> WorkflowRun:
         """Return a run from the cache, at version `seen` or later."""
@@ -154,6 +167,19 @@ def append_key(execution_id: str, key: str) -> str:
     return f"run:{execution_id}:{key}"
 
 
+def _result(begun: RunStarted, ended: RunEnded) -> ExecutionResult:
+    return ExecutionResult(
+        tenant_id=ended.tenant_id,
+        execution_id=ended.execution_id,
+        workflow_id=begun.workflow_id,
+        version=begun.version,
+        status=ended.status,
+        input_hash=begun.input_hash,
+        content_hash=ended.output_hash,
+        at=ended.at,
+    )
+
+
 def _is_completion(event: Event, node: str, visit: int) -> TypeGuard[NodeEnded]:
     return isinstance(event, NodeEnded) and (event.node, event.visit, event.status) == (node, visit, "completed")
 
@@ -197,6 +223,7 @@ class RunWriter:
         # a cached run may be stale: check the ledger before deciding that there is nothing to do
         if not events and not is_read:
             return self.entry(decide, fresh=True)
+        events = self._journal.with_signature(run, events)
         changes = [Change(runs.stream(self._execution_id), run.version, events)] if events else []
         stands = reduce(runs.evolve, events, run)
         underway = PendingAppend() if is_read else PendingAppend(after, lambda: self._queue(stands, underway))

@@ -18,6 +18,8 @@ from domain.errors import NotFound, VersionConflict
 from domain.events import Cause, Event
 from domain.ledger import Change, Ledger, retry_on_conflict
 from domain.message_parts import MessagePart, compose, hashes
+from domain.signatures.ports import NO_SIGNER, Signer
+from domain.signatures.statements import SwarmResult
 from domain.swarm import aggregate
 from domain.swarm.events import SwarmEnded, SwarmHeld
 from domain.swarm.ports import SwarmView
@@ -31,11 +33,20 @@ MOST_RESULT = 400_000
 class SwarmActivities:
     """Ledger commands of swarms. All are idempotent: a repeat changes nothing and returns the current state."""
 
-    def __init__(self, ledger: Ledger, content: ContentStore, now: Callable[[], datetime], *, model_queue: str) -> None:
+    def __init__(
+        self,
+        ledger: Ledger,
+        content: ContentStore,
+        now: Callable[[], datetime],
+        *,
+        model_queue: str,
+        signer: Signer = NO_SIGNER,
+    ) -> None:
         self._ledger = ledger
         self._content = content
         self._now = now
         self._model_queue = model_queue
+        self._signer = signer
 
     def all(self) -> list[Callable[..., object]]:
         return [self.begin_swarm, self.write_result, self.hold_swarm, self.end_swarm]
@@ -88,7 +99,7 @@ class SwarmActivities:
             **self._cause(asked).fields(),
         )
         seen = max(ending.seen, 1)
-        self._record(asked.task_id, lambda swarm: aggregate.end(swarm, event), f"end:{asked.task_id}", texts, seen=seen)
+        self._record_end(event, texts, seen=seen)
         return result_hash
 
     def lose(self, seen: SwarmView) -> None:
@@ -106,7 +117,15 @@ class SwarmActivities:
             reason="the run that worked on it was lost",
             **cause.fields(),
         )
-        self._record(row.task_id, lambda swarm: aggregate.end(swarm, event), f"end:{row.task_id}", texts, seen=1)
+        self._record_end(event, texts, seen=1)
+
+    def _record_end(self, event: SwarmEnded, texts: Sequence[Content], *, seen: int) -> None:
+        """Sign the end and record it, unless another one was recorded."""
+        result = SwarmResult(event.tenant_id, event.task_id, event.status, event.result_hash, event.at)
+        signed = event.model_copy(update={"signature": self._signer.sign(result.statement())})
+        self._record(
+            event.task_id, lambda swarm: aggregate.end(swarm, signed), f"end:{event.task_id}", texts, seen=seen
+        )
 
     def _storable_result(self, task_id: str, result: Sequence[MessagePart]) -> tuple[str | None, list[Content]]:
         """Return the result to store; nothing if a text was erased meanwhile, which is no reason not to end."""

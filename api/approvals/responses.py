@@ -26,6 +26,7 @@ class ApprovalDetails(View):
 
     `escalated` ones are still open. `deciders` are the keys that may decide now, or `*` for all that may approve;
     `agreed` are those that approved, of `quorum` that must. `content` and `comment` are null if absent or erased.
+    `signature` is the compact JWS of the decision.
     """
 
     id: str
@@ -53,6 +54,7 @@ class ApprovalDetails(View):
     comment: str | None
     edited_content: str | None
     version: int
+    signature: str | None
 
 
 class ApprovalStep(View):
@@ -135,6 +137,7 @@ def to_approval(read: ApprovalView) -> ApprovalDetails:
         comment=read.comment,
         edited_content=read.edited,
         version=row.version,
+        signature=row.signature,
     )
 
 

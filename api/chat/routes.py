@@ -23,13 +23,12 @@ from api.http.dependencies import (
 from api.http.request_context import RequestContext
 from api.http.schemas import DeletedResource
 from domain.chat.finish import finish_reason
-from domain.chat.ports import ChatReads
-from domain.content import ContentStore
+from domain.chat.ports import ChatReads, SettledAnswers
 from domain.errors import NotFound, Unavailable
 from domain.tenant_ids import unqualified
 
 
-def router(conversations: ChatService, reads: ChatReads, content: ContentStore) -> APIRouter:
+def router(conversations: ChatService, reads: ChatReads, answers: SettledAnswers) -> APIRouter:
     """Build the routes `/api/v1/agents/chat` and those of its sessions."""
     routes = APIRouter(prefix="/api/v1/agents/chat", tags=["AI Agents"])
 
@@ -44,7 +43,7 @@ def router(conversations: ChatService, reads: ChatReads, content: ContentStore) 
         """Sends a message to an agent and returns its answer: 202 and a `Location` to poll if it takes too long."""
         utterance = _to_utterance(body, caller, request.request_id, key)
         outcome = await conversations.send(utterance, timeout_s=body.timeout_s if body.wait else 0)
-        answer = await _read_answer(outcome, content, request)
+        answer = await _read_answer(outcome, answers, request)
         if answer.status in {"running", "awaiting_approval"}:
             response.status_code = 202
             response.headers["location"] = f"{routes.prefix}/{unqualified(outcome.session_id)}"
@@ -120,7 +119,7 @@ def _unfinished_answer(outcome: ChatOutcome, request: RequestContext) -> ChatAns
     )
 
 
-async def _read_answer(outcome: ChatOutcome, content: ContentStore, request: RequestContext) -> ChatAnswer:
+async def _read_answer(outcome: ChatOutcome, answers: SettledAnswers, request: RequestContext) -> ChatAnswer:
     """Return the response with the answer's text. A failed turn is raised, a rejected one is not.
 
     While the text cannot be read, the status is `running`: the turn was accepted, and paid for.
@@ -134,14 +133,14 @@ async def _read_answer(outcome: ChatOutcome, content: ContentStore, request: Req
     if said.status != "completed" or said.reply_hash is None:
         raise failure_of_turn(outcome, said)
     try:
-        texts = await asyncio.to_thread(content.get, outcome.session_id, [said.reply_hash])
+        answer = await asyncio.to_thread(answers.read, outcome.session_id, said.turn, said.reply_hash)
     except Unavailable:
         return _unfinished_answer(replace(outcome, said=None), request)
     return ChatAnswer(
         session_id=outcome.session_id,
         turn=said.turn,
         agent_id=outcome.agent_id,
-        response=texts.get(said.reply_hash),
+        response=answer.text,
         status="completed",
         model=said.model,
         usage=to_usage(said.prompt_tokens, said.completion_tokens, Decimal(said.cost)),
@@ -149,7 +148,7 @@ async def _read_answer(outcome: ChatOutcome, content: ContentStore, request: Req
         tools_unavailable=said.has_no_tools,
         finish_reason=finish_reason("completed", said.finish),
         approval_id=said.approval_id,
-        signature=None,
+        signature=answer.signature,
         workflow_id=outcome.workflow_id,
         duration_ms=request.elapsed_ms(),
     )

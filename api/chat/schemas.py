@@ -90,7 +90,8 @@ class ChatAnswer(View):
 
     While it is `awaiting_approval`, `approval_id` awaits a decision; a `rejected` one has the reason in `error`.
     `tools_unavailable`: the agent has tools, but its model does not support them. `finish_reason` is the reason for the
-    end of the answer: one that ended by its length limit or by the provider's filter is incomplete.
+    end of the answer: one that ended by its length limit or by the provider's filter is incomplete. `signature` is a
+    compact JWS, verifiable with the keys of `/agents/signatures`; null while there is no answer.
     """
 
     session_id: SessionName
@@ -113,7 +114,7 @@ class ChatAnswer(View):
 class ChatTurn(View):
     """One message and its result. `usage` is the total so far, `finish_reason` the reason for the end of its answer.
 
-    `origin_session_id` is the session from which a fork has the turn.
+    `origin_session_id` is the session from which a fork has the turn. `signature` is the answer's compact JWS.
     """
 
     turn: int
@@ -131,6 +132,7 @@ class ChatTurn(View):
     rating: int | None
     origin_session_id: SessionName | None
     finish_reason: FinishReason | None
+    signature: str | None
 
 
 class SessionOrigin(View):
@@ -215,5 +217,6 @@ def _to_turn(turn: TurnWithTexts) -> ChatTurn:
         approval_id=row.approval_id,
         rating=row.rating,
         origin_session_id=row.origin_session_id,
+        signature=row.signature,
         finish_reason=finish_reason(row.status, row.finish),
     )

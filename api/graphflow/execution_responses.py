@@ -78,7 +78,10 @@ class ExecutionNode(View):
 
 
 class ExecutionStatus(ExecutionSummary):
-    """An execution with its nodes. `current_nodes` are running; `progress`, 0 to 1, is 1 once it has completed."""
+    """An execution with its nodes. `current_nodes` are running; `progress`, 0 to 1, is 1 once it has completed.
+
+    `signature` is the compact JWS of its end and output.
+    """
 
     progress: float
     current_nodes: list[str]
@@ -89,6 +92,7 @@ class ExecutionStatus(ExecutionSummary):
     cost: Money
     budget_usd: Money | None
     parent_id: str | None
+    signature: str | None
 
 
 class ExecutionList(View):
@@ -140,6 +144,7 @@ def to_execution_status(seen: ExecutionView, texts: Mapping[str, str], now: date
         "cost": seen.total.cost,
         "budget_usd": row.budget_usd,
         "parent_id": row.parent_id,
+        "signature": row.signature,
     }
     return ExecutionStatus.model_validate({**_facts(row, now), **own})
 

@@ -68,7 +68,10 @@ class SwarmSummary(View):
 
 
 class SwarmStatus(SwarmSummary):
-    """A swarm. `agents` are its members; `coordinator` has the turns in which it leads them."""
+    """A swarm. `agents` are its members; `coordinator` has the turns in which it leads them.
+
+    `signature` is the compact JWS of its end and result.
+    """
 
     agents: list[SwarmAgent]
     coordinator: SwarmAgent
@@ -76,6 +79,7 @@ class SwarmStatus(SwarmSummary):
     rounds: int
     budget_usd: Money | None
     require_approval: bool
+    signature: str | None
 
 
 class SwarmList(View):
@@ -105,6 +109,7 @@ def status(seen: SwarmView, texts: Mapping[str, str], now: datetime) -> SwarmSta
         "rounds": row.rounds,
         "budget_usd": row.budget_usd,
         "require_approval": row.require_approval,
+        "signature": row.signature,
     }
     return SwarmStatus.model_validate({**_facts(seen, now), **own})
 

@@ -47,7 +47,7 @@ class ApprovalVoted(Event):
 
 
 class ApprovalDecided(Event):
-    """The decision. `content_hash` is the text as the decider edited it."""
+    """The decision. `content_hash` is the text as the decider edited it, `signature` a compact JWS."""
 
     NAME = "approval.decided"
     approval_id: str
@@ -55,6 +55,7 @@ class ApprovalDecided(Event):
     outcome: Literal["approved", "rejected"]
     comment_hash: str | None = None
     content_hash: str | None = None
+    signature: str | None = None
 
 
 class ApprovalDelegated(Event):

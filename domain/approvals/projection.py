@@ -62,6 +62,7 @@ class ApprovalRow:
     comment_hash: str | None
     edited_hash: str | None
     version: int
+    signature: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,8 +131,8 @@ def _apply(row: ApprovalRow, event: Event) -> ApprovalRow:
             row = replace(row, reminders=row.reminders + 1)
         case ApprovalEscalated(deciders=deciders, expires_at=ends, at=at):
             row = replace(row, status="escalated", deciders=list(deciders), expires_at=ends, escalated_at=at)
-        case ApprovalDecided(outcome=outcome, comment_hash=comment, content_hash=edited):
-            row = replace(_with_end(row, event, outcome), comment_hash=comment, edited_hash=edited)
+        case ApprovalDecided(outcome=outcome, comment_hash=comment, content_hash=edited, signature=signature):
+            row = replace(_with_end(row, event, outcome), comment_hash=comment, edited_hash=edited, signature=signature)
         case ApprovalExpired():
             row = _with_end(row, event, "expired")
         case ApprovalWithdrawn(reason_hash=reason):

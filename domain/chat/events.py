@@ -118,7 +118,7 @@ class TurnResumed(Event):
 class TurnAnswered(Event):
     """The agent answered. Tokens and cost are those of the settled replies of all steps.
 
-    With `approval_id` the answer was held, and `reply_hash` is the approved text.
+    With `approval_id` the answer was held, and `reply_hash` is the approved text. `signature` is a compact JWS.
     """
 
     NAME = "chat.turn_answered"
@@ -132,6 +132,7 @@ class TurnAnswered(Event):
     completion_tokens: int
     cost: Decimal
     approval_id: str | None = None
+    signature: str | None = None
 
 
 FailureCode = Literal[

@@ -44,6 +44,26 @@ class TurnWithTexts:
     response: str | None
 
 
+@dataclass(frozen=True, slots=True)
+class SettledAnswer:
+    """An answer's text, None if it was erased, and its signature, None if it has none."""
+
+    text: str | None
+    signature: str | None
+
+
+class SettledAnswers(Protocol):
+    """Answers that were just settled, from the ledger: views may lag behind."""
+
+    def read(self, session_id: str, turn: int, reply_hash: str) -> SettledAnswer:
+        """Return the answer of a turn.
+
+        Raises:
+            domain.errors.Unavailable: it cannot be read now.
+        """
+        ...
+
+
 class ChatReads(Protocol):
     """Sessions and turns, up to the projection's position."""
 

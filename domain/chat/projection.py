@@ -146,6 +146,7 @@ def _new_turn(event: TurnStarted, before: TurnRow | None) -> TurnRow:
         tools=[],
         steps=0,
         origin_session_id=None,
+        signature=None,
     )
 
 
@@ -210,6 +211,7 @@ def _with_answer(turn: TurnRow, event: TurnAnswered) -> TurnRow:
         error=None,
         ended_at=event.at,
         approval_id=event.approval_id or turn.approval_id,
+        signature=event.signature,
     )
 
 

@@ -52,13 +52,15 @@ class Turn:
     error: str | None = None
     steps: int = 0
     approval_id: str | None = None
+    agent_id: str = ""
+    agent_version: int = 0
 
 
 def evolve_turn(turn: Turn, event: Event) -> Turn:
     version = turn.version + 1
     match event:
         case TurnStarted():
-            return Turn(version, "running", turn.visits + 1, event.turn, event.message_id, event.message_hash)
+            return _begin(turn, event, version)
         case TurnStepped():
             return replace(
                 turn,
@@ -77,6 +79,19 @@ def evolve_turn(turn: Turn, event: Event) -> Turn:
             return replace(turn, version=version, status=status, code=event.code, error=event.message)
         case _:
             return replace(turn, version=version)
+
+
+def _begin(turn: Turn, event: TurnStarted, version: int) -> Turn:
+    return Turn(
+        version=version,
+        status="running",
+        visits=turn.visits + 1,
+        number=event.turn,
+        message_id=event.message_id,
+        message_hash=event.message_hash,
+        agent_id=event.agent_id,
+        agent_version=event.agent_version,
+    )
 
 
 def _apply_hold(turn: Turn, event: TurnHeld | TurnResumed) -> Turn:

@@ -43,7 +43,7 @@ class TurnRow:
     `steps` are model calls that did not end it, `tools` the names of the tools called in them, one a call.
     `approval_id` is the approval that it waits or last waited for. A row with `origin_session_id` is a copy that a fork
     inherits from that session: it happened once only, so counts have to leave copies out. Nested sessions have no
-    session row.
+    session row. `signature` is the answer's.
     """
 
     TABLE: ClassVar[str] = "chat_turns"
@@ -73,3 +73,4 @@ class TurnRow:
     tools: list[str]
     steps: int
     origin_session_id: str | None
+    signature: str | None = None

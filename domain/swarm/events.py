@@ -53,7 +53,10 @@ class SwarmHeld(Event):
 
 
 class SwarmEnded(Event):
-    """The swarm has ended. `partial`: the result is incomplete. `code` and `reason`: why it did not complete."""
+    """The swarm has ended. `partial`: the result is incomplete. `code` and `reason`: why it did not complete.
+
+    `signature` is a compact JWS.
+    """
 
     NAME = "swarm.ended"
     task_id: str
@@ -62,6 +65,7 @@ class SwarmEnded(Event):
     partial: bool = False
     code: str | None = None
     reason: str | None = None
+    signature: str | None = None
 
 
 EVENTS: tuple[type[Event], ...] = (SwarmRequested, SwarmHeld, SwarmEnded)

@@ -161,6 +161,7 @@ def _end(swarm: SwarmRow, event: SwarmEnded, rows: Rows) -> None:
             code=event.code,
             reason=event.reason,
             ended_at=event.at,
+            signature=event.signature,
         )
     )
     seats = (*swarm.members, seat(swarm.coordinator, coordinating=True))

@@ -50,6 +50,7 @@ class SwarmRow:
     requested_at: datetime
     started_at: datetime | None
     ended_at: datetime | None
+    signature: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

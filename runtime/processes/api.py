@@ -76,6 +76,7 @@ def make_app(settings: Settings, parts: Parts, client: Client, *, known: KeyStor
     async def lifespan(_: Any) -> AsyncIterator[None]:
         parts.database.open()
         await asyncio.to_thread(policy_record.refuse_other, parts.ledger, parts.risks)
+        await asyncio.to_thread(parts.signatures.prepare)
         # after the database is open: it reads the positions
         live.start()
         access.start()

@@ -105,6 +105,7 @@ async def _run(settings: Settings, queues: Sequence[str] | None) -> None:
     parts.database.open()
     try:
         await asyncio.to_thread(policy_record.refuse_other, parts.ledger, parts.risks)
+        await asyncio.to_thread(parts.signatures.prepare)
         client = await temporal.connect(settings)
         collector = EvictionCollector(cached_runs(settings.run_cache_mb))
         running = make_workers(settings, client, parts, queues, collector.count_run)

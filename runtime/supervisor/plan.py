@@ -6,6 +6,7 @@ from pathlib import Path
 
 from adapters.gguf import UnusableFile, read_model_file
 from adapters.local_model import MODEL_NAME
+from runtime.data_directory import signing_secret
 from runtime.embedded import ModelServer, Ports, PostgresServer, Server, StartFailed, TemporalServer, ValkeyServer
 from runtime.settings import Settings
 from runtime.supervisor.own_processes import ApiProcess, BackgroundProcess
@@ -15,7 +16,10 @@ POSTGRES_PORT, TEMPORAL_PORT, TEMPORAL_UI_PORT, VALKEY_PORT, MODEL_PORT = 54320,
 
 @dataclass(frozen=True, slots=True)
 class ProcessPlan:
-    """`servers` are embedded, `elsewhere` named by the environment, and `moved` on other ports than the default."""
+    """`servers` are embedded, `elsewhere` named by the environment, and `moved` on other ports than the default.
+
+    `secrets` are the variables of worker and API that are neither displayed nor recorded.
+    """
 
     servers: tuple[Server, ...]
     elsewhere: Mapping[str, str]
@@ -25,6 +29,7 @@ class ProcessPlan:
     ports: Ports
     named: Mapping[str, str]
     moved: Mapping[str, tuple[int, int]] = field(default_factory=dict)
+    secrets: Mapping[str, str] = field(default_factory=dict, repr=False)
 
     def environment(self) -> dict[str, str]:
         """Return the variables of all servers, and the API's address. Known once the servers are prepared."""
@@ -58,6 +63,7 @@ def make_plan(settings: Settings, *, llm: bool) -> ProcessPlan:
         directory=directory,
         ports=chosen.ports,
         named=_named_by_environment(settings),
+        secrets=_secrets(settings, directory),
         moved=chosen.moved,
     )
 
@@ -71,6 +77,13 @@ def _named_by_environment(settings: Settings) -> dict[str, str]:
         "OPENAI_BASE_URL": settings.openai_base_url,
     }
     return {name: value for name, value in names.items() if value is not None}
+
+
+def _secrets(settings: Settings, directory: Path) -> dict[str, str]:
+    """Return the signing secret of an embedded database. One elsewhere may serve several machines: it is set there."""
+    if settings.signing_key is not None or settings.database_url is not None:
+        return {}
+    return {"CONVERGIO_SIGNING_KEY": signing_secret(directory)}
 
 
 class _PortAllocation:

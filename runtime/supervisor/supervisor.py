@@ -5,7 +5,7 @@ import os
 import signal
 import sys
 from asyncio.subprocess import DEVNULL, PIPE, STDOUT
-from collections.abc import Coroutine, Iterable
+from collections.abc import Coroutine, Iterable, Mapping
 from itertools import filterfalse
 from pathlib import Path
 from typing import Any
@@ -23,6 +23,7 @@ from runtime.supervisor.relay import LogRelay
 from runtime.supervisor.script import part_command
 from runtime.welcome import welcome
 
+_SIGNING = frozenset({"worker", "api"})
 _STOP_WITHIN_S = {"api": 35.0, "worker": 65.0, "projections": 10.0}  # the first two finish running work
 _SERVER_STOP_WITHIN_S = {"postgres": 30.0}  # it writes a checkpoint; the others lose nothing when they are killed
 _OTHERS_STOP_WITHIN_S = 10.0
@@ -152,12 +153,16 @@ class Supervisor:
             _rotate(log_file)
         return SupervisedProcess(
             server,
-            environment={} if to_file else self._plan.environment(),
+            environment={} if to_file else {**self._plan.environment(), **self._secrets(server)},
             born=self._held.record_child,
             show=self._relay,
             log_file=log_file,
             first_attempts=_FIRST_ATTEMPTS if to_file else 1,
         )
+
+    def _secrets(self, server: Server) -> Mapping[str, str]:
+        """Return the secrets of a part: those that sign have them, and no other."""
+        return self._plan.secrets if server.name in _SIGNING else {}
 
     async def _migrate(self) -> None:
         command = part_command("migrate")

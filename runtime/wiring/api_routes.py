@@ -27,6 +27,10 @@ from api.graphflow.generation_service import WorkflowDesigner
 from api.http.dependencies import Positions
 from api.http.handover import WorkHandover
 from api.runs.context import RunContext
+from api.signatures import export_routes as signature_exports
+from api.signatures import routes as signatures
+from api.signatures.export_service import ExportService
+from api.signatures.service import SignatureService
 from api.swarm import routes as swarm
 from api.swarm.service import SwarmService
 from domain.agents.commands import AgentCommands
@@ -38,6 +42,7 @@ from runtime.settings import Settings
 from runtime.wiring.execution_routes import execution_routers
 from runtime.wiring.parts import Parts, make_model_catalogue, now
 from runtime.wiring.people_routes import people_routers
+from runtime.wiring.signatures import verify_signature
 from workflows.approvals.update_client import ApprovalClient
 from workflows.chat.client import ChatClient
 from workflows.swarm.client import SwarmClient
@@ -50,7 +55,9 @@ def make_routers(settings: Settings, parts: Parts, client: Client, live: Positio
     swarms = SwarmService(SwarmClient(client), parts.directory, parts.swarms, context)
     desk = _workflows(parts, live)
     return (
-        chat.router(conversations, parts.chats, parts.content),
+        signature_exports.router(_exports(parts)),
+        signatures.router(_signatures(parts)),
+        chat.router(conversations, parts.chats, parts.settled),
         chat_turns.router(parts.ledger, now),
         ali.router(_ali(parts, conversations, swarms, live)),
         ali_insights.router(ali_insights.InsightFinder(parts.ali, now, Thresholds())),
@@ -75,6 +82,22 @@ def _context(settings: Settings, parts: Parts, live: Positions) -> RunContext:
         now=now,
         call_timeout_s=settings.longest_answer.total_seconds(),
         pause_s=settings.model_pause_s,
+    )
+
+
+def _signatures(parts: Parts) -> SignatureService:
+    keys = parts.signatures
+    return SignatureService(parts.agents, keys.reader, keys.signer, verify_signature, now)
+
+
+def _exports(parts: Parts) -> ExportService:
+    return ExportService(
+        facts=parts.exports,
+        sessions=parts.chats,
+        swarms=parts.swarms,
+        runs=parts.runs,
+        content=parts.content,
+        signer=parts.signatures.signer,
     )
 
 

@@ -43,7 +43,7 @@ def _make_recording(settings: Settings, parts: Parts) -> ExecutionRecorder:
 
     def runs() -> RunActivities:
         # a fresh cache of runs for each call: workers keep appending to them
-        graphs = graph_parts(parts.ledger, parts.content, now, plans=plans)
+        graphs = graph_parts(parts.ledger, parts.content, now, plans=plans, signer=parts.signatures.signer)
         return RunActivities(parts.directory, parts.toolbox, now, parts=graphs, model_queue=queue)
 
     async def begin(asked: RunRequest) -> RunStart:

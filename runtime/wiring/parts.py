@@ -25,12 +25,14 @@ from adapters.postgres.approvals import PostgresApprovals
 from adapters.postgres.chat import PostgresAdmission, PostgresChats
 from adapters.postgres.costs import PostgresCosts
 from adapters.postgres.executions import PostgresRuns
+from adapters.postgres.exports import PostgresExports
 from adapters.postgres.idempotency import PostgresAnswers
 from adapters.postgres.instructions import PostgresInstructions
 from adapters.postgres.ledger.content import PostgresContent
 from adapters.postgres.ledger.pool import Database
 from adapters.postgres.ledger.recorder import LedgerRecorder
 from adapters.postgres.projections.positions import LivePositions
+from adapters.postgres.settled_answers import PostgresSettledAnswers
 from adapters.postgres.swarm import PostgresSwarms
 from adapters.postgres.tools import PostgresTools
 from adapters.postgres.workflows import PostgresWorkflows
@@ -61,6 +63,7 @@ from domain.tenants.projection import TenantsProjection
 from domain.tools.projection import ToolsProjection
 from runtime.settings import Settings
 from runtime.wiring.model_provider import Provider, provider
+from runtime.wiring.signatures import Signatures, make_signatures
 from runtime.wiring.toolbox import make_toolbox
 
 AGENT_FILES = Path(__file__).parents[2] / "agents"
@@ -92,6 +95,7 @@ class Parts:
 
     registry: EventRegistry
     database: Database
+    exports: PostgresExports
     ledger: Ledger
     content: PostgresContent
     recent: RecentContent
@@ -104,6 +108,7 @@ class Parts:
     costs: PostgresCosts
     instructions: PostgresInstructions
     runs: PostgresRuns
+    settled: PostgresSettledAnswers
     swarms: PostgresSwarms
     prices: GenaiPrices
     provider: Provider
@@ -111,6 +116,7 @@ class Parts:
     toolbox: JoinedToolbox
     tools: PostgresTools
     risks: RiskPolicy
+    signatures: Signatures
     webhooks: HttpWebhooks | None
     workflows: PostgresWorkflows
 
@@ -121,10 +127,12 @@ def make_parts(settings: Settings, *, connections: int = 8) -> Parts:
     content = PostgresContent(database)
     recent = RecentContent(content)
     named = provider(settings)
+    ledger = Ledger(LedgerRecorder(database, recent.cache), events)
     return Parts(
         registry=events,
         database=database,
-        ledger=Ledger(LedgerRecorder(database, recent.cache), events),
+        exports=PostgresExports(database),
+        ledger=ledger,
         content=content,
         recent=recent,
         agents=PostgresAgents(database),
@@ -136,6 +144,7 @@ def make_parts(settings: Settings, *, connections: int = 8) -> Parts:
         costs=PostgresCosts(database),
         instructions=PostgresInstructions(database),
         runs=PostgresRuns(database),
+        settled=PostgresSettledAnswers(database, events),
         swarms=PostgresSwarms(database),
         prices=GenaiPrices(settings.prices, named.url, local_model=_local_model(settings)),
         provider=named,
@@ -143,6 +152,7 @@ def make_parts(settings: Settings, *, connections: int = 8) -> Parts:
         toolbox=make_toolbox(settings, database, now),
         tools=PostgresTools(database),
         risks=load_risk_policy(settings.risk_policy),
+        signatures=make_signatures(settings, ledger, database, now),
         webhooks=_webhooks(settings),
         workflows=PostgresWorkflows(database),
     )

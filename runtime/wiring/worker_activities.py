@@ -57,7 +57,7 @@ def worker_options(
     """
     own = model_queue(parts.provider.name)
     books = CostLedger(parts.ledger, parts.prices, now)
-    graphs = graph_parts(parts.ledger, parts.recent, now)
+    graphs = graph_parts(parts.ledger, parts.recent, now, signer=parts.signatures.signer)
     model = model_activities(settings, parts, graphs, books)
     flow = _flow_activities(
         parts, graphs, client, books, calls_on=WORKFLOW_QUEUE if settings.model_queue == "shared" else own
@@ -95,7 +95,7 @@ def _flow_activities(
 ) -> Activities:
     """Return the short activities on the ledger. Model calls go to the queue `calls_on`."""
     chat = ChatActivities(parts.ledger, now, model_queue=calls_on)
-    swarm = SwarmActivities(parts.ledger, parts.content, now, model_queue=calls_on)
+    swarm = SwarmActivities(parts.ledger, parts.content, now, model_queue=calls_on, signer=parts.signatures.signer)
     reconcile = ReconcileActivities(books, chat, costs=parts.costs, chats=parts.chats, client=client, now=now)
     approvals = ApprovalActivities(
         parts.ledger,
@@ -105,10 +105,11 @@ def _flow_activities(
         now,
         start=partial(start_approval, client),
         webhooks=parts.webhooks,
+        signer=parts.signatures.signer,
     )
     return [
         *chat.all(),
-        *TurnHoldActivities(parts.ledger, now).all(),
+        *TurnHoldActivities(parts.ledger, now, parts.signatures.signer).all(),
         *DelegationActivities(parts.content, parts.agents).all(),
         *approvals.all(),
         *swarm.all(),
@@ -139,6 +140,7 @@ def model_activities(settings: Settings, parts: Parts, graphs: GraphParts, books
         default_model=parts.model.default,
         max_answer_tokens=parts.provider.max_answer_tokens,
         answer_share=parts.provider.answer_share,
+        signer=parts.signatures.signer,
     )
     summarising = SummaryActivities(memory, calls, now, default_model=parts.model.default)
     return [*thinking.all(), *summarising.all(), *AgentNodeActivities(thinking, graphs).all()]

@@ -8,6 +8,7 @@ import pytest
 from tests.chaos.books import assert_books_agree, name
 from tests.chaos.conftest import Say
 from tests.chaos.whole import Whole, moment, within
+from tests.signatures.exported import assert_export_verifies
 
 pytestmark = pytest.mark.prove
 
@@ -33,6 +34,7 @@ async def test_a_caller_gets_the_answer_though_the_worker_is_killed_in_the_call(
         f" {moment(calls[-1]['ended_at']) - killed:.1f} s; books: unknown, settled"
     )
     assert took <= AGAIN_WITHIN_S
+    assert await assert_export_verifies(system.http, f"/agents/chat/{response.json()['session_id']}") == 1
 
 
 async def test_a_settled_call_is_not_made_again_though_its_answer_was_never_reported(
@@ -49,4 +51,5 @@ async def test_a_settled_call_is_not_made_again_though_its_answer_was_never_repo
     assert_books_agree([call], [entry])
     assert call["state"] == "settled"
     assert moment(call["ended_at"]) <= killed
+    assert await assert_export_verifies(system.http, f"/agents/chat/{response.json()['session_id']}") == 1
     measured("worker killed between settlement and report: one call on the bill, answered from the ledger")

@@ -178,6 +178,8 @@ def test_an_answered_turn_knows_its_answer_and_what_it_cost() -> None:
         status="completed",
         visits=1,
         number=3,
+        agent_id="ada",
+        agent_version=2,
         message_id="m1",
         message_hash="said",
         reply_hash="reply",

@@ -14,6 +14,7 @@ SHELL = {
     "POSTGRES_PASSWORD": "letters4and5digits",
     "GRAFANA_PASSWORD": "seen-by-grafana",
     "OPENAI_API_KEY": "sk-model",
+    "CONVERGIO_SIGNING_KEY": "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=",
 }
 """What an operator must set."""
 

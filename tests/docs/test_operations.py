@@ -26,8 +26,10 @@ PAGE = " ".join((ROOT / "docs/operations.md").read_text().split())
 
 def test_every_verb_is_named_and_no_other() -> None:
     verbs = {command.name or command.callback.__name__ for command in app.registered_commands if command.callback}
-    assert set(re.findall(r"\| `convergio (\w+)` \| (?!HTTP|workflows,|keeps|the local model, unless)", PAGE)) == verbs
-    assert set(re.findall(r"`convergio ([a-z]+)", PAGE)) == verbs
+    assert (
+        set(re.findall(r"\| `convergio ([\w-]+)` \| (?!HTTP|workflows,|keeps|the local model, unless)", PAGE)) == verbs
+    )
+    assert set(re.findall(r"`convergio ([a-z-]+)", PAGE)) == verbs
 
 
 def test_ports_are_those_of_the_plan() -> None:

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
+import psutil
 import psycopg
 import pytest
 from redis import Redis
@@ -60,6 +61,20 @@ def test_the_doctor_finds_the_running_servers_and_nothing_wrong(up: Up) -> None:
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout
     assert "projection costs" in done.stdout
+
+
+def test_answers_are_signed_under_a_secret_that_is_nowhere_displayed(up: Up) -> None:
+    secret = (up.directory / "signing-key").read_text()
+    environment = {**os.environ, "CONVERGIO_DATA_DIR": str(up.directory)}
+    command = [sys.executable, "-m", "runtime.cli", "signing-key", "list"]
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
+    assert done.stdout.endswith("  signs\n"), done.stderr
+    assert secret not in up.output
+    assert secret not in (up.directory / "run.json").read_text()
+    holders = {
+        name for name, mark in up.run().children.items() if secret in psutil.Process(mark.pid).environ().values()
+    }
+    assert holders == {"worker", "api"}
 
 
 def test_each_part_is_a_session_of_its_own(up: Up) -> None:

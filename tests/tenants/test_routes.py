@@ -80,6 +80,9 @@ def bodies(name: str) -> dict[str, dict[str, Any] | str]:
         "/workflows/generate": {"description": name, "name": f"Drawn {name}"},
         "/workflows/validate": {"name": name, **WAITING},
         "/keys": {"name": name, "scopes": ["read"]},
+        "/agents/validate": {"agent_id": AGENT, "response": name, "signature": name},
+        "/agent-signatures/sign": {"agent_id": AGENT, "content": name},
+        "/agent-signatures/verify": {"agent_id": AGENT, "content": name, "signature": name},
         "/approvals/batch": {"decisions": [{"id": "approval_nobodys", "decision": "approve"}]},
     }
 

@@ -179,7 +179,10 @@ class RunReopened(Event):
 
 
 class RunEnded(Event):
-    """The run has ended. `node`, `code` and `reason`: why it did not complete. `state` is its schedule's."""
+    """The run has ended. `node`, `code` and `reason`: why it did not complete. `state` is its schedule's.
+
+    `signature` is a compact JWS.
+    """
 
     NAME = "graphflow.run_ended"
 
@@ -191,6 +194,7 @@ class RunEnded(Event):
     reason: str | None = None
     skipped: tuple[str, ...] = ()
     state: dict[str, Any] | None = None
+    signature: str | None = None
 
 
 RUN_EVENTS: tuple[type[Event], ...] = (

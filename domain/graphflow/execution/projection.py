@@ -169,7 +169,7 @@ def _skip(execution_id: str, skipped: Iterable[str], at: datetime, rows: Rows) -
 def _reopen(event: RunReopened, rows: Rows) -> None:
     run = _run(rows, event.execution_id)
     again = replace(run, ended_at=None, code=None, reason=None, node=None, output_hash=None, held=0, paused=False)
-    rows.put(replace(again, status="running"))
+    rows.put(replace(again, status="running", signature=None))
     for node in event.nodes:
         row = _row(rows, event.execution_id, node)
         rows.put(replace(row, status="running", code=None, error=None, ended_at=None))
@@ -194,6 +194,7 @@ def _end(event: RunEnded, rows: Rows) -> None:
             held=0,
             paused=False,
             ended_at=event.at,
+            signature=event.signature,
         )
     )
 

@@ -43,6 +43,7 @@ class ExecutionRow:
     paused: bool
     started_at: datetime
     ended_at: datetime | None
+    signature: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,1 @@
+"""Signatures: what is settled is signed in the process that settles it."""

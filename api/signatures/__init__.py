@@ -1,0 +1,1 @@
+"""Signatures: public keys, signing, verification and exports."""
