@@ -17,7 +17,8 @@ _VALID_ID = re.compile(rb"[\x21-\x7e]{1,128}")
 class RequestContext:
     """One request. `headers` are added to its response; `body` is the raw body once it is read.
 
-    `joins`: a repeat with the same idempotency key joins the same work and reports its state.
+    `joins`: a repeat with the same idempotency key joins the same work and reports its state. `rounded`: the body had
+    an integer beyond 64 bits, which was replaced by the nearest floating-point number.
     """
 
     __slots__ = (
@@ -31,6 +32,7 @@ class RequestContext:
         "method",
         "path",
         "request_id",
+        "rounded",
         "started",
     )
 
@@ -45,6 +47,7 @@ class RequestContext:
         self.headers: list[Header] = []
         self.body = b""
         self.joins = False
+        self.rounded = False
         self.json: Any = None
         self.started = perf_counter()
 

@@ -18,6 +18,7 @@ from api.approvals.service import DecisionService
 from api.chat import routes as chat
 from api.chat import turn_routes as chat_turns
 from api.chat.service import ChatService
+from api.components import routes as components
 from api.costs import routes as costs
 from api.graphflow import definition_routes as workflows
 from api.graphflow import generation_routes as workflow_generation
@@ -32,6 +33,7 @@ from api.swarm.service import SwarmService
 from domain.agents.commands import AgentCommands
 from domain.agents.tools import TOOLS
 from domain.ali.thresholds import Thresholds
+from domain.components.commands import ComponentCommands
 from domain.graphflow.catalogue.commands import WorkflowCommands
 from domain.revocations import Revocations
 from runtime.settings import Settings
@@ -56,6 +58,7 @@ def make_routers(settings: Settings, parts: Parts, client: Client, live: Positio
         agents.router(parts.agents, parts.toolbox, _models(parts)),
         agent_management.router(_desk(settings, parts, live)),
         approvals.router(parts.approvals, _decisions(parts, client, context)),
+        components.router(_components(parts, live)),
         costs.router(parts.costs, now),
         swarm.router(swarms, parts.swarms, parts.content, now),
         workflows.router(desk),
@@ -83,6 +86,11 @@ def _models(parts: Parts) -> AgentModels:
 def _desk(settings: Settings, parts: Parts, live: Positions) -> agent_management.AgentManagement:
     commands = AgentCommands(parts.ledger, parts.agents, parts.toolbox.servers)
     return agent_management.AgentManagement(commands, parts.agents, make_model_catalogue(settings, parts), live, now)
+
+
+def _components(parts: Parts, live: Positions) -> components.ComponentRouteServices:
+    commands = ComponentCommands(parts.ledger)
+    return components.ComponentRouteServices(commands, parts.components, parts.content, live, now)
 
 
 def _workflows(parts: Parts, live: Positions) -> WorkflowDesk:

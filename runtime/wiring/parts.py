@@ -23,6 +23,7 @@ from adapters.postgres.agents import PostgresAgents
 from adapters.postgres.ali import PostgresAli
 from adapters.postgres.approvals import PostgresApprovals
 from adapters.postgres.chat import PostgresAdmission, PostgresChats
+from adapters.postgres.components import PostgresComponents
 from adapters.postgres.costs import PostgresCosts
 from adapters.postgres.executions import PostgresRuns
 from adapters.postgres.idempotency import PostgresAnswers
@@ -42,6 +43,7 @@ from domain.agents.projection import AgentsProjection
 from domain.approvals.projection import ApprovalsProjection
 from domain.approvals.rules import RiskPolicy
 from domain.chat.projection import ChatProjection
+from domain.components.projection import ComponentsProjection
 from domain.costs.projection import CostsProjection
 from domain.events import EventRegistry
 from domain.governance.ports import NoRateLimit
@@ -68,6 +70,7 @@ def projections() -> tuple[Projection, ...]:
         AgentsProjection(),
         ApprovalsProjection(),
         ChatProjection(),
+        ComponentsProjection(),
         CostsProjection(),
         ExecutionsProjection(),
         SwarmProjection(),
@@ -91,6 +94,7 @@ class Parts:
     admission: PostgresAdmission
     approvals: PostgresApprovals
     chats: PostgresChats
+    components: PostgresComponents
     costs: PostgresCosts
     instructions: PostgresInstructions
     runs: PostgresRuns
@@ -123,6 +127,7 @@ def make_parts(settings: Settings, *, connections: int = 8) -> Parts:
         admission=PostgresAdmission(database, events),
         approvals=PostgresApprovals(database),
         chats=PostgresChats(database),
+        components=PostgresComponents(database),
         costs=PostgresCosts(database),
         instructions=PostgresInstructions(database),
         runs=PostgresRuns(database),

@@ -72,6 +72,7 @@ def bodies(name: str) -> dict[str, dict[str, Any]]:
         "/workflows/import": json.loads(TEAM.read_text()),
         "/workflows/generate": {"description": name, "name": f"Drawn {name}"},
         "/workflows/validate": {"name": name, **WAITING},
+        "/serialization/save": {"component_id": name, "component_type": "memory", "state": {"text": name}},
         "/approvals/batch": {"decisions": [{"id": "approval_nobodys", "decision": "approve"}]},
     }
 
@@ -100,6 +101,8 @@ class Made:
                     self.ids |= {"session_id": made["session_id"], "turn": "1", "version": "1"}
                 case "/swarm/coordinate":
                     self.ids["task_id"] = made["task_id"]
+                case "/serialization/save":
+                    self.ids["component_id"] = made["component_id"]
                 case "/workflows":
                     self.ids["workflow_id"] = made["id"]
         await self.post(f"/agent-management/{self.ids['agent_id']}/deploy", {})
