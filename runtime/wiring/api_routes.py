@@ -15,6 +15,7 @@ from api.ali.service import AliService
 from api.ali.team_service import TeamChooser
 from api.approvals import routes as approvals
 from api.approvals.service import DecisionService
+from api.audit import routes as audit
 from api.chat import routes as chat
 from api.chat import turn_routes as chat_turns
 from api.chat.service import ChatService
@@ -58,6 +59,7 @@ def make_routers(settings: Settings, parts: Parts, client: Client, live: Positio
         agents.router(parts.agents, parts.toolbox, _models(parts)),
         agent_management.router(_desk(settings, parts, live)),
         approvals.router(parts.approvals, _decisions(parts, client, context)),
+        audit.router(parts.audit),
         components.router(_components(parts, live)),
         costs.router(parts.costs, now),
         swarm.router(swarms, parts.swarms, parts.content, now),

@@ -22,6 +22,7 @@ from adapters.postgres.agent_directory import PostgresAgentDirectory
 from adapters.postgres.agents import PostgresAgents
 from adapters.postgres.ali import PostgresAli
 from adapters.postgres.approvals import PostgresApprovals
+from adapters.postgres.audit import PostgresAudit
 from adapters.postgres.chat import PostgresAdmission, PostgresChats
 from adapters.postgres.components import PostgresComponents
 from adapters.postgres.costs import PostgresCosts
@@ -42,6 +43,7 @@ from domain.agents.definition import AgentDefinition
 from domain.agents.projection import AgentsProjection
 from domain.approvals.projection import ApprovalsProjection
 from domain.approvals.rules import RiskPolicy
+from domain.audit.projection import AuditProjection
 from domain.chat.projection import ChatProjection
 from domain.components.projection import ComponentsProjection
 from domain.costs.projection import CostsProjection
@@ -69,6 +71,7 @@ def projections() -> tuple[Projection, ...]:
     return (
         AgentsProjection(),
         ApprovalsProjection(),
+        AuditProjection(),
         ChatProjection(),
         ComponentsProjection(),
         CostsProjection(),
@@ -93,6 +96,7 @@ class Parts:
     ali: PostgresAli
     admission: PostgresAdmission
     approvals: PostgresApprovals
+    audit: PostgresAudit
     chats: PostgresChats
     components: PostgresComponents
     costs: PostgresCosts
@@ -126,6 +130,7 @@ def make_parts(settings: Settings, *, connections: int = 8) -> Parts:
         ali=PostgresAli(database),
         admission=PostgresAdmission(database, events),
         approvals=PostgresApprovals(database),
+        audit=PostgresAudit(database),
         chats=PostgresChats(database),
         components=PostgresComponents(database),
         costs=PostgresCosts(database),
