@@ -27,7 +27,6 @@ from api.graphflow.definition_service import DefinitionService as WorkflowDesk
 from api.graphflow.generation_context import NameCatalogue
 from api.graphflow.generation_service import WorkflowDesigner
 from api.http.dependencies import Positions
-from api.http.handover import WorkHandover
 from api.runs.context import RunContext
 from api.swarm import routes as swarm
 from api.swarm.service import SwarmService
@@ -36,20 +35,18 @@ from domain.agents.tools import TOOLS
 from domain.ali.thresholds import Thresholds
 from domain.components.commands import ComponentCommands
 from domain.graphflow.catalogue.commands import WorkflowCommands
-from domain.revocations import Revocations
 from runtime.settings import Settings
 from runtime.wiring.execution_routes import execution_routers
 from runtime.wiring.parts import Parts, make_model_catalogue, now
+from runtime.wiring.run_services import make_run_services
+from runtime.wiring.schedules import schedule_router
 from workflows.approvals.update_client import ApprovalClient
-from workflows.chat.client import ChatClient
-from workflows.swarm.client import SwarmClient
 
 
 def make_routers(settings: Settings, parts: Parts, client: Client, live: Positions) -> tuple[APIRouter, ...]:
     """Return all routers of the API besides health and its own description."""
-    context = _context(settings, parts, live)
-    conversations = ChatService(ChatClient(client), parts.admission, parts.chats, context)
-    swarms = SwarmService(SwarmClient(client), parts.directory, parts.swarms, context)
+    services = make_run_services(settings, parts, client, live)
+    context, conversations, swarms = services.context, services.chats, services.swarms
     desk = _workflows(parts, live)
     return (
         chat.router(conversations, parts.chats, parts.content),
@@ -64,20 +61,9 @@ def make_routers(settings: Settings, parts: Parts, client: Client, live: Positio
         costs.router(parts.costs, now),
         swarm.router(swarms, parts.swarms, parts.content, now),
         workflows.router(desk),
-        *execution_routers(settings, parts, client, context),
+        *execution_routers(parts, services.executions),
+        schedule_router(parts, client, services),
         workflow_generation.router(_designer(parts, conversations, desk, live), desk),
-    )
-
-
-def _context(settings: Settings, parts: Parts, live: Positions) -> RunContext:
-    return RunContext(
-        ledger=parts.ledger,
-        content=parts.content,
-        positions=live,
-        handover=WorkHandover(Revocations(parts.ledger), now),
-        now=now,
-        call_timeout_s=settings.longest_answer.total_seconds(),
-        pause_s=settings.model_pause_s,
     )
 
 

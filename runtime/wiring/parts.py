@@ -33,6 +33,7 @@ from adapters.postgres.ledger.content import PostgresContent
 from adapters.postgres.ledger.pool import Database
 from adapters.postgres.ledger.recorder import LedgerRecorder
 from adapters.postgres.projections.positions import LivePositions
+from adapters.postgres.schedules import PostgresSchedules
 from adapters.postgres.swarm import PostgresSwarms
 from adapters.postgres.tools import PostgresTools
 from adapters.postgres.workflows import PostgresWorkflows
@@ -56,6 +57,7 @@ from domain.keys.ports import StoredKey
 from domain.ledger import Ledger
 from domain.projection import Projection
 from domain.registry import event_registry
+from domain.schedules.projection import SchedulesProjection
 from domain.swarm.projection import SwarmProjection
 from domain.tools.projection import ToolsProjection
 from runtime.settings import Settings
@@ -76,6 +78,7 @@ def projections() -> tuple[Projection, ...]:
         ComponentsProjection(),
         CostsProjection(),
         ExecutionsProjection(),
+        SchedulesProjection(),
         SwarmProjection(),
         ToolsProjection(),
         WorkflowsProjection(),
@@ -102,6 +105,7 @@ class Parts:
     costs: PostgresCosts
     instructions: PostgresInstructions
     runs: PostgresRuns
+    schedules: PostgresSchedules
     swarms: PostgresSwarms
     prices: GenaiPrices
     provider: Provider
@@ -136,6 +140,7 @@ def make_parts(settings: Settings, *, connections: int = 8) -> Parts:
         costs=PostgresCosts(database),
         instructions=PostgresInstructions(database),
         runs=PostgresRuns(database),
+        schedules=PostgresSchedules(database),
         swarms=PostgresSwarms(database),
         prices=GenaiPrices(settings.prices, named.url, local_model=_local_model(settings)),
         provider=named,

@@ -72,6 +72,11 @@ def bodies(name: str) -> dict[str, dict[str, Any]]:
         "/workflows/import": json.loads(TEAM.read_text()),
         "/workflows/generate": {"description": name, "name": f"Drawn {name}"},
         "/workflows/validate": {"name": name, **WAITING},
+        "/schedules": {
+            "name": name,
+            "target": {"kind": "chat", "agent_id": AGENT, "message": name},
+            "cron": "0 0 1 1 *",
+        },
         "/serialization/save": {"component_id": name, "component_type": "memory", "state": {"text": name}},
         "/approvals/batch": {"decisions": [{"id": "approval_nobodys", "decision": "approve"}]},
     }
@@ -101,6 +106,8 @@ class Made:
                     self.ids |= {"session_id": made["session_id"], "turn": "1", "version": "1"}
                 case "/swarm/coordinate":
                     self.ids["task_id"] = made["task_id"]
+                case "/schedules":
+                    self.ids["schedule_id"] = made["id"]
                 case "/serialization/save":
                     self.ids["component_id"] = made["component_id"]
                 case "/workflows":
@@ -114,6 +121,7 @@ class Made:
             f"/workflows/{self.ids['workflow_id']}/execute", {"input": {"request": MARK}, "context": {"a": MARK}}
         )
         self.ids["execution_id"] = run.json()["execution_id"]
+        await self.post(f"/schedules/{self.ids['schedule_id']}/trigger")
         await self._settled()
 
     async def _settled(self) -> None:
