@@ -49,8 +49,7 @@ async def exists(client: Client, schedule_id: str) -> bool:
     try:
         await client.get_schedule_handle(schedule_id).describe()
     except RPCError as error:
-        assert error.status is RPCStatusCode.NOT_FOUND
-        return False
+        return error.status is not RPCStatusCode.NOT_FOUND
     return True
 
 
