@@ -21,6 +21,7 @@ _CONDITIONS = {
         (SELECT at FROM audit WHERE position = %(before)s AND tenant_id = %(tenant_id)s), %(before)s
     )""",
 }
+_ORDER = "ORDER BY at DESC, position DESC"
 _HEAD = "SELECT coalesce(max(position), 0) FROM audit"
 
 
@@ -32,7 +33,9 @@ class PostgresAudit:
 
     def page(self, wanted: AuditFilter, *, skip: int, limit: int) -> AuditPage:
         where = _where(wanted)
-        counted = f"SELECT count(*) FROM (SELECT FROM audit {where} LIMIT {MOST_COUNTED}) AS counted"  # noqa: S608  (conditions of this module)
+        # in the order of an index: otherwise the planner reads the table where it believes that most rows match
+        matching = f"SELECT FROM audit {where} {_ORDER} LIMIT {MOST_COUNTED}"
+        counted = f"SELECT count(*) FROM ({matching}) AS counted"  # noqa: S608  (the same)
         parameters = {**asdict(wanted), "skip": skip, "limit": limit}
         with self._database.connection() as connection:
             rows = connection.execute(_select(where).encode(), parameters, prepare=True)
@@ -65,4 +68,4 @@ def _where(wanted: AuditFilter) -> str:
 
 
 def _select(where: str) -> str:
-    return f"SELECT {_COLUMNS} FROM audit {where} ORDER BY at DESC, position DESC OFFSET %(skip)s LIMIT %(limit)s"  # noqa: S608  (conditions of this module)
+    return f"SELECT {_COLUMNS} FROM audit {where} {_ORDER} OFFSET %(skip)s LIMIT %(limit)s"  # noqa: S608  (conditions of this module)

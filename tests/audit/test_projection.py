@@ -105,9 +105,9 @@ def test_a_page_is_read_from_an_index_in_its_order(
 
     monkeypatch.setattr(psycopg.Connection, "execute", explain)
     filled.page(wanted, skip=0, limit=100)
-    page, _ = asked
-    assert "Seq Scan" not in page
-    assert "Sort" not in page, page
+    page, total = asked
+    assert "Seq Scan" not in page + total
+    assert "Sort" not in page + total, page + total
 
 
 def test_pages_by_position_hold_each_entry_once_also_where_times_are_equal(filled: PostgresAudit) -> None:
