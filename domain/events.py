@@ -29,7 +29,8 @@ class Event(BaseModel):
 
     `NAME` and `VERSION` are how it is stored, so a class may move or be renamed. `UPCASTS[v]` turns the stored
     fields of version v into those of v + 1. `by` is the key or person that caused it, `because` the request or
-    workflow it came from, `at` when it was decided (UTC), `tenant_id` whose it is.
+    workflow it came from, `at` when it was decided (UTC), `tenant_id` whose it is. `IS_CLAIM` is true of an event that
+    only claims or releases a name: its stream is named by a text, so the audit does not list it.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -37,6 +38,7 @@ class Event(BaseModel):
     NAME: ClassVar[str]
     VERSION: ClassVar[int] = 1
     UPCASTS: ClassVar[Mapping[int, Callable[[dict[str, Any]], dict[str, Any]]]] = {}
+    IS_CLAIM: ClassVar[bool] = False
 
     by: str
     because: str

@@ -6,11 +6,13 @@ from domain.approvals import events as approvals
 from domain.approvals import policy_record as risk_policy
 from domain.chat import events as chat
 from domain.clients import events as clients
+from domain.components import events as components
 from domain.costs import events as costs
 from domain.events import EventRegistry
 from domain.graphflow.catalogue import events as graphflow
 from domain.keys import events as keys
 from domain.projects import events as projects
+from domain.schedules import events as schedules
 from domain.signatures import events as signatures
 from domain.swarm import events as swarm
 from domain.talents import events as talents
@@ -25,12 +27,14 @@ def event_registry() -> EventRegistry:
         approvals,
         chat,
         clients,
+        components,
         costs,
         graphflow,
         keys,
         projects,
         revocations,
         risk_policy,
+        schedules,
         signatures,
         swarm,
         talents,

@@ -29,12 +29,13 @@ MOST = 500
 
 @dataclass(frozen=True)
 class ReconcileResult:
-    """The number of calls recorded as unknown, and of turns, swarms and executions recorded as failed."""
+    """The number of calls recorded as unknown, of turns, swarms and executions as failed, and of schedules settled."""
 
     calls: int = 0
     turns: int = 0
     swarms: int = 0
     executions: int = 0
+    schedules: int = 0
 
 
 class ReconcileActivities:

@@ -83,7 +83,7 @@ class ChatService:
             Conflict: the session is with another agent, or has ended.
             Unavailable: Temporal or the database cannot be reached; nothing was accepted, and nothing will be done.
         """
-        session_id = qualified(utterance.tenant_id, utterance.session_id or _new_session(utterance.key))
+        session_id = qualified(utterance.tenant_id, utterance.session_id or new_session_id(utterance.key))
         message = Content(session_id, utterance.message)
         door = await self._admit(utterance, message)
         key = await self._context.handover.usable_key(utterance.key)
@@ -220,6 +220,6 @@ def _required_risk(of_agent: str | None, *, is_asked: bool) -> str | None:
     return None if highest == "none" else highest
 
 
-def _new_session(key: str | None) -> str:
+def new_session_id(key: str | None) -> str:
     """Return a session id: the same for the same idempotency key."""
     return f"session_{derived_id('session', key)}" if key else random_id("session")

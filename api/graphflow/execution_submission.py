@@ -65,8 +65,7 @@ class SubmissionStore:
         version = order.version or len(workflow.versions)
         definition = self._definition(order.tenant_id, order.workflow_id, version)
         require_valid_input(definition.input, order.input)
-        unique = derived_hex("execution", order.key) if order.key else None
-        execution_id = run_id("exec", order.tenant_id, unique)
+        execution_id = execution_id_of(order.tenant_id, order.key)
         put = partial(store_json, self._content, execution_id)
         asked = RunRequest(
             execution_id=execution_id,
@@ -80,6 +79,11 @@ class SubmissionStore:
             budget_usd=str(order.budget_usd) if order.budget_usd is not None else None,
         )
         return asked, definition.name
+
+
+def execution_id_of(tenant_id: str, key: str | None) -> str:
+    """Return the id of the execution that is started under a key, or a new one without a key."""
+    return run_id("exec", tenant_id, derived_hex("execution", key) if key else None)
 
 
 def initial_view(asked: RunRequest, at: datetime) -> ExecutionView:

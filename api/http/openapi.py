@@ -44,6 +44,7 @@ TAGS = (
     "Health", "Monitoring", "Talents", "AI Agents", "Ali Intelligence", "Vector Search", "Cost Management", "Analytics",
     "Workflows", "Projects & Clients", "Agent Management", "Swarm Coordination", "Approvals", "Agent Signatures",
     "Component Serialization", "Governance", "Telemetry", "User Keys", "Agent Ecosystem", "Admin",
+    "Audit", "Schedules",
 )  # fmt: skip
 
 _REASONS = {

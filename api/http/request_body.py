@@ -5,6 +5,7 @@ import json
 import re
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import orjson
@@ -181,7 +182,7 @@ def _parse(request: RequestContext) -> Any:
         raise Malformed(f"the body is not valid JSON: {error.msg} at character {error.pos}") from error
     if _LONG.search(body):
         # JSON parsers differ on integers beyond 64 bits, and most serialisers refuse them: they are replaced here.
-        value = json.loads(body, parse_int=_parse_integer)
+        value = json.loads(body, parse_int=partial(_parse_integer, request))
         request.body = orjson.dumps(value)
     if b"\\u0000" in body and (where := _find_nul(value)) is not None:
         raise Invalid(
@@ -190,10 +191,13 @@ def _parse(request: RequestContext) -> Any:
     return value
 
 
-def _parse_integer(digits: str) -> int | float:
+def _parse_integer(request: RequestContext, digits: str) -> int | float:
     """Return an integer, or the nearest floating-point number if it does not fit 64 bits."""
     number = int(digits) if len(digits) <= _MAX_DIGITS else None  # parsing more is quadratic
-    return number if number is not None and -MAX_INT - 1 <= number <= MAX_INT else float(digits)
+    if number is not None and -MAX_INT - 1 <= number <= MAX_INT:
+        return number
+    request.rounded = True
+    return float(digits)
 
 
 def _is_too_deep(body: bytes) -> bool:

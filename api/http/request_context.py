@@ -18,7 +18,8 @@ class RequestContext:
     """One request. `headers` are added to its response; `body` is the raw body once it is read.
 
     `joins`: a repeat with the same idempotency key joins the same work and reports its state. `unstored`: fields of the
-    response that are left out where it is stored for repeats, such as secrets.
+    response that are left out where it is stored for repeats, such as secrets. `rounded`: the body had an integer
+    beyond 64 bits, which was replaced by the nearest floating-point number.
     """
 
     __slots__ = (
@@ -32,6 +33,7 @@ class RequestContext:
         "method",
         "path",
         "request_id",
+        "rounded",
         "started",
         "unstored",
     )
@@ -47,6 +49,7 @@ class RequestContext:
         self.headers: list[Header] = []
         self.body = b""
         self.joins = False
+        self.rounded = False
         self.json: Any = None
         self.unstored: frozenset[str] = frozenset()
         self.started = perf_counter()

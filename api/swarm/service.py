@@ -132,8 +132,7 @@ class SwarmService:
 
     def _store_request(self, order: SwarmSubmission, agents: Mapping[str, PinnedSwarmAgent]) -> SwarmRunRequest:
         """Store the texts of a request and return the request by its ids."""
-        unique = derived_hex("swarm", order.key) if order.key else None
-        task_id = run_id("task", order.tenant_id, unique)
+        task_id = task_id_of(order.tenant_id, order.key)
         content, store = self._context.content, partial(Content, task_id)
         context = orjson.dumps(order.context).decode() if order.context else None
         coordinator = agents.get(order.coordinator or ALI, agents[order.agents[0]])
@@ -152,6 +151,11 @@ class SwarmService:
             budget_usd=str(order.budget_usd) if order.budget_usd is not None else None,
             project_id=order.project_id,
         )
+
+
+def task_id_of(tenant_id: str, key: str | None) -> str:
+    """Return the id of the swarm that is started under a key, or a new one without a key."""
+    return run_id("task", tenant_id, derived_hex("swarm", key) if key else None)
 
 
 def _to_member(agent: PinnedSwarmAgent) -> SwarmMember:

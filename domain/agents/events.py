@@ -32,6 +32,7 @@ class NameClaimed(Event):
     """The agent owns a name, id or alias. Its stream is `agent_name:<kind>:<folded name>`: one owner at a time."""
 
     NAME = "agent.name_claimed"
+    IS_CLAIM = True
 
     agent_id: str
 
@@ -40,6 +41,7 @@ class NameReleased(Event):
     """The agent no longer owns the name; another one may claim it."""
 
     NAME = "agent.name_released"
+    IS_CLAIM = True
 
     agent_id: str
 

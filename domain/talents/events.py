@@ -50,6 +50,7 @@ class EmailClaimed(Event):
     """The talent owns the e-mail address. The stream is `talent_email:<email_key>`: one owner at a time."""
 
     NAME = "talent.email_claimed"
+    IS_CLAIM = True
 
     talent_id: int
 
@@ -58,6 +59,7 @@ class EmailReleased(Event):
     """The talent no longer owns the e-mail address; another one may claim it."""
 
     NAME = "talent.email_released"
+    IS_CLAIM = True
 
     talent_id: int
 

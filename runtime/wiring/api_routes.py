@@ -15,9 +15,11 @@ from api.ali.service import AliService
 from api.ali.team_service import TeamChooser
 from api.approvals import routes as approvals
 from api.approvals.service import DecisionService
+from api.audit import routes as audit
 from api.chat import routes as chat
 from api.chat import turn_routes as chat_turns
 from api.chat.service import ChatService
+from api.components import routes as components
 from api.costs import routes as costs
 from api.graphflow import definition_routes as workflows
 from api.graphflow import generation_routes as workflow_generation
@@ -25,7 +27,6 @@ from api.graphflow.definition_service import DefinitionService as WorkflowDesk
 from api.graphflow.generation_context import NameCatalogue
 from api.graphflow.generation_service import WorkflowDesigner
 from api.http.dependencies import Positions
-from api.http.handover import WorkHandover
 from api.runs.context import RunContext
 from api.signatures import export_routes as signature_exports
 from api.signatures import routes as signatures
@@ -36,23 +37,22 @@ from api.swarm.service import SwarmService
 from domain.agents.commands import AgentCommands
 from domain.agents.tools import TOOLS
 from domain.ali.thresholds import Thresholds
+from domain.components.commands import ComponentCommands
 from domain.graphflow.catalogue.commands import WorkflowCommands
-from domain.revocations import Revocations
 from runtime.settings import Settings
 from runtime.wiring.execution_routes import execution_routers
 from runtime.wiring.parts import Parts, make_model_catalogue, now
 from runtime.wiring.people_routes import people_routers
+from runtime.wiring.run_services import make_run_services
+from runtime.wiring.schedules import schedule_router
 from runtime.wiring.signatures import verify_signature
 from workflows.approvals.update_client import ApprovalClient
-from workflows.chat.client import ChatClient
-from workflows.swarm.client import SwarmClient
 
 
 def make_routers(settings: Settings, parts: Parts, client: Client, live: Positions) -> tuple[APIRouter, ...]:
     """Return all routers of the API besides health and its own description."""
-    context = _context(settings, parts, live)
-    conversations = ChatService(ChatClient(client), parts.admission, parts.chats, context)
-    swarms = SwarmService(SwarmClient(client), parts.directory, parts.swarms, context)
+    services = make_run_services(settings, parts, client, live)
+    context, conversations, swarms = services.context, services.chats, services.swarms
     desk = _workflows(parts, live)
     return (
         signature_exports.router(_exports(parts)),
@@ -64,24 +64,15 @@ def make_routers(settings: Settings, parts: Parts, client: Client, live: Positio
         agents.router(parts.agents, parts.toolbox, _models(parts)),
         agent_management.router(_desk(settings, parts, live)),
         approvals.router(parts.approvals, _decisions(parts, client, context)),
+        audit.router(parts.audit),
+        components.router(_components(parts, live)),
         costs.router(parts.costs, now),
         *people_routers(parts, live),
         swarm.router(swarms, parts.swarms, parts.content, now),
         workflows.router(desk),
-        *execution_routers(settings, parts, client, context),
+        *execution_routers(parts, services.executions),
+        schedule_router(parts, client, services),
         workflow_generation.router(_designer(parts, conversations, desk, live), desk),
-    )
-
-
-def _context(settings: Settings, parts: Parts, live: Positions) -> RunContext:
-    return RunContext(
-        ledger=parts.ledger,
-        content=parts.content,
-        positions=live,
-        handover=WorkHandover(Revocations(parts.ledger), now),
-        now=now,
-        call_timeout_s=settings.longest_answer.total_seconds(),
-        pause_s=settings.model_pause_s,
     )
 
 
@@ -108,6 +99,11 @@ def _models(parts: Parts) -> AgentModels:
 def _desk(settings: Settings, parts: Parts, live: Positions) -> agent_management.AgentManagement:
     commands = AgentCommands(parts.ledger, parts.agents, parts.toolbox.servers)
     return agent_management.AgentManagement(commands, parts.agents, make_model_catalogue(settings, parts), live, now)
+
+
+def _components(parts: Parts, live: Positions) -> components.ComponentRouteServices:
+    commands = ComponentCommands(parts.ledger)
+    return components.ComponentRouteServices(commands, parts.components, parts.content, live, now)
 
 
 def _workflows(parts: Parts, live: Positions) -> WorkflowDesk:

@@ -22,7 +22,9 @@ from adapters.postgres.agent_directory import PostgresAgentDirectory
 from adapters.postgres.agents import PostgresAgents
 from adapters.postgres.ali import PostgresAli
 from adapters.postgres.approvals import PostgresApprovals
+from adapters.postgres.audit import PostgresAudit
 from adapters.postgres.chat import PostgresAdmission, PostgresChats
+from adapters.postgres.components import PostgresComponents
 from adapters.postgres.costs import PostgresCosts
 from adapters.postgres.executions import PostgresRuns
 from adapters.postgres.exports import PostgresExports
@@ -32,6 +34,7 @@ from adapters.postgres.ledger.content import PostgresContent
 from adapters.postgres.ledger.pool import Database
 from adapters.postgres.ledger.recorder import LedgerRecorder
 from adapters.postgres.projections.positions import LivePositions
+from adapters.postgres.schedules import PostgresSchedules
 from adapters.postgres.settled_answers import PostgresSettledAnswers
 from adapters.postgres.swarm import PostgresSwarms
 from adapters.postgres.tools import PostgresTools
@@ -43,8 +46,10 @@ from domain.agents.definition import AgentDefinition
 from domain.agents.projection import AgentsProjection
 from domain.approvals.projection import ApprovalsProjection
 from domain.approvals.rules import RiskPolicy
+from domain.audit.projection import AuditProjection
 from domain.chat.projection import ChatProjection
 from domain.clients.projection import ClientsProjection
+from domain.components.projection import ComponentsProjection
 from domain.costs.projection import CostsProjection
 from domain.events import EventRegistry
 from domain.governance.ports import NoRateLimit
@@ -57,6 +62,7 @@ from domain.ledger import Ledger
 from domain.projection import Projection
 from domain.projects.projection import ProjectsProjection
 from domain.registry import event_registry
+from domain.schedules.projection import SchedulesProjection
 from domain.swarm.projection import SwarmProjection
 from domain.talents.projection import TalentsProjection
 from domain.tenants.projection import TenantsProjection
@@ -75,12 +81,15 @@ def projections() -> tuple[Projection, ...]:
     return (
         AgentsProjection(),
         ApprovalsProjection(),
+        AuditProjection(),
         ChatProjection(),
         ClientsProjection(),
+        ComponentsProjection(),
         CostsProjection(),
         ExecutionsProjection(),
         KeysProjection(),
         ProjectsProjection(),
+        SchedulesProjection(),
         SwarmProjection(),
         TalentsProjection(),
         TenantsProjection(),
@@ -104,11 +113,14 @@ class Parts:
     ali: PostgresAli
     admission: PostgresAdmission
     approvals: PostgresApprovals
+    audit: PostgresAudit
     chats: PostgresChats
+    components: PostgresComponents
     costs: PostgresCosts
     instructions: PostgresInstructions
     runs: PostgresRuns
     settled: PostgresSettledAnswers
+    schedules: PostgresSchedules
     swarms: PostgresSwarms
     prices: GenaiPrices
     provider: Provider
@@ -140,11 +152,14 @@ def make_parts(settings: Settings, *, connections: int = 8) -> Parts:
         ali=PostgresAli(database),
         admission=PostgresAdmission(database, events),
         approvals=PostgresApprovals(database),
+        audit=PostgresAudit(database),
         chats=PostgresChats(database),
+        components=PostgresComponents(database),
         costs=PostgresCosts(database),
         instructions=PostgresInstructions(database),
         runs=PostgresRuns(database),
         settled=PostgresSettledAnswers(database, events),
+        schedules=PostgresSchedules(database),
         swarms=PostgresSwarms(database),
         prices=GenaiPrices(settings.prices, named.url, local_model=_local_model(settings)),
         provider=named,

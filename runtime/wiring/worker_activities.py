@@ -31,12 +31,14 @@ from runtime.memory import cached_runs
 from runtime.sandbox import QuickSandbox
 from runtime.settings import Settings
 from runtime.wiring.parts import Parts, now
+from runtime.wiring.schedules import schedule_activities
 from workflows.approvals.start import start_approval
 from workflows.approvals.workflow import ApprovalWorkflow
 from workflows.chat.workflow import ChatWorkflow
 from workflows.graphflow.map_node import GraphItemsWorkflow
 from workflows.graphflow.workflow import GraphWorkflow
 from workflows.reconcile.workflow import ReconcileWorkflow
+from workflows.schedules.workflow import ScheduleFiringWorkflow
 from workflows.swarm.workflow import SwarmWorkflow
 from workflows.task_queues import IO_QUEUE, WORKFLOW_QUEUE, model_queue
 
@@ -72,9 +74,10 @@ def worker_options(
                 GraphItemsWorkflow,
                 GraphWorkflow,
                 ReconcileWorkflow,
+                ScheduleFiringWorkflow,
                 SwarmWorkflow,
             ],
-            "activities": [*flow, *model],
+            "activities": [*flow, *model, *schedule_activities(settings, parts, client)],
             "activity_executor": ThreadPoolExecutor(flow_slots + LOCAL_AT_ONCE, "ledger"),
             "max_concurrent_activities": flow_slots,
             "max_concurrent_local_activities": LOCAL_AT_ONCE,

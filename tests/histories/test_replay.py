@@ -18,6 +18,7 @@ from workflows.chat.workflow import ChatWorkflow
 from workflows.graphflow.map_node import GraphItemsWorkflow
 from workflows.graphflow.workflow import GraphWorkflow
 from workflows.reconcile.workflow import ReconcileWorkflow
+from workflows.schedules.workflow import ScheduleFiringWorkflow
 from workflows.swarm.workflow import SwarmWorkflow
 
 HISTORIES = sorted(Path(__file__).parent.glob("*.json"))
@@ -26,7 +27,15 @@ MOST_BYTES = 256 * 1024
 
 async def replay(text: str) -> None:
     replayer = Replayer(
-        workflows=[ChatWorkflow, ApprovalWorkflow, GraphItemsWorkflow, GraphWorkflow, ReconcileWorkflow, SwarmWorkflow],
+        workflows=[
+            ChatWorkflow,
+            ApprovalWorkflow,
+            GraphItemsWorkflow,
+            GraphWorkflow,
+            ReconcileWorkflow,
+            ScheduleFiringWorkflow,
+            SwarmWorkflow,
+        ],
         workflow_runner=QuickSandbox(),
         data_converter=pydantic_data_converter,
     )

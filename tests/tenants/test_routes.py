@@ -57,6 +57,20 @@ BODIES: dict[tuple[str, str], dict[str, Any]] = {
 }
 MOVING = re.compile(r'"(duration|duration_ms|duration_s|timestamp|request_id|until)":[^,}]*')
 
+IDS = {
+    "/agent-management/create": ("agent_id", "id"),
+    "/agents/chat": ("session_id", "session_id"),
+    "/clients": ("client_id", "id"),
+    "/keys": ("key_id", "id"),
+    "/projects": ("project_id", "id"),
+    "/schedules": ("schedule_id", "id"),
+    "/serialization/save": ("component_id", "component_id"),
+    "/swarm/coordinate": ("task_id", "task_id"),
+    "/talents": ("talent_id", "id"),
+    "/workflows": ("workflow_id", "id"),
+}
+"""The name in paths of what each POST creates, and the key of its id in the answer."""
+
 
 def bodies(name: str) -> dict[str, dict[str, Any] | str]:
     """What creates something, by its path; the same for both tenants, so that each could be refused for the other."""
@@ -83,6 +97,12 @@ def bodies(name: str) -> dict[str, dict[str, Any] | str]:
         "/agents/validate": {"agent_id": AGENT, "response": name, "signature": name},
         "/agent-signatures/sign": {"agent_id": AGENT, "content": name},
         "/agent-signatures/verify": {"agent_id": AGENT, "content": name, "signature": name},
+        "/schedules": {
+            "name": name,
+            "target": {"kind": "chat", "agent_id": AGENT, "message": name},
+            "cron": "0 0 1 1 *",
+        },
+        "/serialization/save": {"component_id": name, "component_type": "memory", "state": {"text": name}},
         "/approvals/batch": {"decisions": [{"id": "approval_nobodys", "decision": "approve"}]},
     }
 
@@ -109,19 +129,10 @@ class Made:
             await self.post("/tenants", {"id": tenant_id, "name": tenant_id}, headers={"X-API-Key": ADMIN_KEY})
         for path, body in bodies(MARK).items():
             made = (await self.post(path, body)).json()
-            match path:
-                case "/agent-management/create":
-                    self.ids["agent_id"] = made["id"]
-                case "/agents/chat":
-                    self.ids |= {"session_id": made["session_id"], "turn": "1", "version": "1"}
-                case "/swarm/coordinate":
-                    self.ids["task_id"] = made["task_id"]
-                case "/talents" | "/clients" | "/projects":
-                    self.ids[f"{path[1:-1]}_id"] = str(made["id"])
-                case "/keys":
-                    self.ids["key_id"] = made["id"]
-                case "/workflows":
-                    self.ids["workflow_id"] = made["id"]
+            if path in IDS:
+                name, key = IDS[path]
+                self.ids[name] = str(made[key])
+        self.ids |= {"turn": "1", "version": "1"}
         await self.post(f"/agent-management/{self.ids['agent_id']}/deploy", {})
         await self.post(f"/agents/chat/{self.ids['session_id']}/turns/1/rating", {"rating": 5, "comment": MARK})
         await self.post(f"/agents/chat/{self.ids['session_id']}/fork", {"turn": 1})
@@ -131,6 +142,7 @@ class Made:
             f"/workflows/{self.ids['workflow_id']}/execute", {"input": {"request": MARK}, "context": {"a": MARK}}
         )
         self.ids["execution_id"] = run.json()["execution_id"]
+        await self.post(f"/schedules/{self.ids['schedule_id']}/trigger")
         await self._settled()
 
     async def _settled(self) -> None:

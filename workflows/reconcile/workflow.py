@@ -1,4 +1,4 @@
-"""Reconciliation, each minute: overdue reservations become unknown; turns, swarms and executions that are lost fail."""
+"""Reconciliation, each minute: overdue reservations, lost turns, swarms and executions, and schedules that differ."""
 
 from datetime import timedelta
 
@@ -19,6 +19,7 @@ from temporalio.common import SearchAttributePair, TypedSearchAttributes
 with workflow.unsafe.imports_passed_through():
     from activities.reconcile.activities import ReconcileActivities, ReconcileResult
     from activities.reconcile.executions import RunReconciler
+    from activities.reconcile.schedules import ScheduleReconciler
     from activities.reconcile.swarms import SwarmReconciler
     from workflows.search_attributes import KIND_ATTRIBUTE
     from workflows.task_queues import WORKFLOW_QUEUE
@@ -33,7 +34,7 @@ class ReconcileWorkflow:
 
     @workflow.run
     async def run(self) -> ReconcileResult:
-        """Reconcile model calls first, then turns, swarms and executions."""
+        """Reconcile model calls first, then turns, swarms, executions and schedules."""
         calls = await workflow.execute_activity_method(
             ReconcileActivities.reconcile_calls,
             start_to_close_timeout=timedelta(seconds=50),
@@ -47,7 +48,11 @@ class ReconcileWorkflow:
             summary="turns whose workflow is lost",
         )
         return ReconcileResult(
-            calls.calls, turns.turns, await self._reconcile_swarms(), await self._reconcile_executions()
+            calls.calls,
+            turns.turns,
+            await self._reconcile_swarms(),
+            await self._reconcile_executions(),
+            await self._reconcile_schedules(),
         )
 
     async def _reconcile_swarms(self) -> int:
@@ -68,6 +73,16 @@ class ReconcileWorkflow:
             start_to_close_timeout=timedelta(seconds=50),
             schedule_to_close_timeout=timedelta(minutes=5),
             summary="executions whose workflow is lost",
+        )
+
+    async def _reconcile_schedules(self) -> int:
+        if not workflow.patched("schedules"):
+            return 0
+        return await workflow.execute_activity_method(
+            ScheduleReconciler.reconcile_schedules,
+            start_to_close_timeout=timedelta(seconds=50),
+            schedule_to_close_timeout=timedelta(minutes=5),
+            summary="schedules that Temporal has otherwise",
         )
 
 

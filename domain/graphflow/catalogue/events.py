@@ -36,6 +36,7 @@ class WorkflowNameClaimed(Event):
     """The workflow owns a name. Its stream is `workflow_name:<folded name>`: one owner at a time."""
 
     NAME = "graphflow.name_claimed"
+    IS_CLAIM = True
 
     workflow_id: str
 
@@ -44,6 +45,7 @@ class WorkflowNameReleased(Event):
     """The workflow no longer owns the name; another one may claim it."""
 
     NAME = "graphflow.name_released"
+    IS_CLAIM = True
 
     workflow_id: str
 

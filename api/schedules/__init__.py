@@ -1,0 +1,1 @@
+"""Schedules: their routes, and the start of their work."""

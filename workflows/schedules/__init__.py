@@ -1,0 +1,1 @@
+"""Firings of schedules, and the schedules in Temporal that cause them."""
