@@ -18,7 +18,8 @@ from runtime.event_loop import freeze_garbage_collector
 from runtime.seeding import seed_ledger
 from runtime.settings import Settings
 from runtime.supervisor.readiness import announce_ready
-from runtime.wiring.parts import make_parts, projections
+from runtime.wiring.parts import make_parts
+from runtime.wiring.projections import projections
 
 
 def run_migrations(settings: Settings) -> None:

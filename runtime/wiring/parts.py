@@ -27,7 +27,6 @@ from adapters.postgres.chat import PostgresAdmission, PostgresChats
 from adapters.postgres.components import PostgresComponents
 from adapters.postgres.costs import PostgresCosts
 from adapters.postgres.executions import PostgresRuns
-from adapters.postgres.exports import PostgresExports
 from adapters.postgres.idempotency import PostgresAnswers
 from adapters.postgres.instructions import PostgresInstructions
 from adapters.postgres.ledger.content import PostgresContent
@@ -35,7 +34,8 @@ from adapters.postgres.ledger.pool import Database
 from adapters.postgres.ledger.recorder import LedgerRecorder
 from adapters.postgres.projections.positions import LivePositions
 from adapters.postgres.schedules import PostgresSchedules
-from adapters.postgres.settled_answers import PostgresSettledAnswers
+from adapters.postgres.signatures.exports import PostgresExports
+from adapters.postgres.signatures.settled_answers import PostgresSettledAnswers
 from adapters.postgres.swarm import PostgresSwarms
 from adapters.postgres.tools import PostgresTools
 from adapters.postgres.workflows import PostgresWorkflows
@@ -43,30 +43,13 @@ from adapters.redis.rate_limit import RedisRateLimit
 from adapters.web.webhooks import HttpWebhooks
 from api.http.api_keys import ADMIN, METRICS, key_hash
 from domain.agents.definition import AgentDefinition
-from domain.agents.projection import AgentsProjection
-from domain.approvals.projection import ApprovalsProjection
 from domain.approvals.rules import RiskPolicy
-from domain.audit.projection import AuditProjection
-from domain.chat.projection import ChatProjection
-from domain.clients.projection import ClientsProjection
-from domain.components.projection import ComponentsProjection
-from domain.costs.projection import CostsProjection
 from domain.events import EventRegistry
 from domain.governance.ports import NoRateLimit
-from domain.graphflow.catalogue.projection import WorkflowsProjection
 from domain.graphflow.definition.model import Definition
-from domain.graphflow.execution.projection import ExecutionsProjection
 from domain.keys.ports import StoredKey
-from domain.keys.projection import KeysProjection
 from domain.ledger import Ledger
-from domain.projection import Projection
-from domain.projects.projection import ProjectsProjection
 from domain.registry import event_registry
-from domain.schedules.projection import SchedulesProjection
-from domain.swarm.projection import SwarmProjection
-from domain.talents.projection import TalentsProjection
-from domain.tenants.projection import TenantsProjection
-from domain.tools.projection import ToolsProjection
 from runtime.settings import Settings
 from runtime.wiring.model_provider import Provider, provider
 from runtime.wiring.signatures import Signatures, make_signatures
@@ -74,28 +57,6 @@ from runtime.wiring.toolbox import make_toolbox
 
 AGENT_FILES = Path(__file__).parents[2] / "agents"
 WORKFLOW_FILES = Path(__file__).parents[2] / "domain/graphflow/readymade"
-
-
-def projections() -> tuple[Projection, ...]:
-    """Return all projections."""
-    return (
-        AgentsProjection(),
-        ApprovalsProjection(),
-        AuditProjection(),
-        ChatProjection(),
-        ClientsProjection(),
-        ComponentsProjection(),
-        CostsProjection(),
-        ExecutionsProjection(),
-        KeysProjection(),
-        ProjectsProjection(),
-        SchedulesProjection(),
-        SwarmProjection(),
-        TalentsProjection(),
-        TenantsProjection(),
-        ToolsProjection(),
-        WorkflowsProjection(),
-    )
 
 
 @dataclass(frozen=True, slots=True)
