@@ -49,7 +49,7 @@ class ClientCommands:
         """
         return self._view(tenant_id, self._visible(tenant_id, client_id))
 
-    def existing(self, tenant_id: str, client_ids: Sequence[int]) -> set[int]:
+    def find_existing(self, tenant_id: str, client_ids: Sequence[int]) -> set[int]:
         """Return those of the ids that are clients of the tenant and not deleted."""
         streams = {stream(tenant_id, client_id): client_id for client_id in client_ids}
         known = self._ledger.read_many(list(streams)) if streams else {}

@@ -148,7 +148,7 @@ class KeyLookup:
         """
         found = self._load(parsed.id)
         validity = found.end_of(parsed.hash)
-        return KeyInForce(found.stored(parsed.id), validity) if validity and self._is_active(found) else None
+        return KeyInForce(found.as_stored_key(parsed.id), validity) if validity and self._is_active(found) else None
 
     def _load(self, key_id: str) -> ApiKey:
         return evolve_all(ApiKey(), self._ledger.read(stream(key_id)))

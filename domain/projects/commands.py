@@ -146,9 +146,9 @@ class ProjectCommands:
     def _refuse_unknown(self, tenant_id: str, before: ProjectPlan, after: ProjectPlan) -> None:
         if after.client_id is not None and after.client_id != before.client_id:
             wanted = [after.client_id]
-            refuse_unknown("client_id", wanted, self._clients.existing(tenant_id, wanted))
+            refuse_unknown("client_id", wanted, self._clients.find_existing(tenant_id, wanted))
         if joining := [member for member in after.members if member not in set(before.members)]:
-            refuse_unknown("members", joining, self._talents.existing(tenant_id, joining))
+            refuse_unknown("members", joining, self._talents.find_existing(tenant_id, joining))
 
     def _append(self, before: Project, project_id: int, events: Sequence[Event], cause: Cause, key: str) -> None:
         self._ledger.append(Change(stream(cause.tenant_id, project_id), before.changes, events), key=key)

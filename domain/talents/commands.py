@@ -57,7 +57,7 @@ class TalentCommands:
         """
         return self._view(tenant_id, self._visible(tenant_id, talent_id))
 
-    def existing(self, tenant_id: str, talent_ids: Sequence[int]) -> set[int]:
+    def find_existing(self, tenant_id: str, talent_ids: Sequence[int]) -> set[int]:
         """Return those of the ids that are talents of the tenant and not deleted."""
         streams = {stream(tenant_id, talent_id): talent_id for talent_id in talent_ids}
         known = self._ledger.read_many(list(streams)) if streams else {}
