@@ -28,7 +28,8 @@ from runtime.processes.api import make_app
 from runtime.processes.worker import make_workers, run_until_stopped
 from runtime.seeding import seed_ledger
 from runtime.settings import Settings
-from runtime.wiring.parts import Parts, agent_files, keys, make_parts, projections
+from runtime.wiring.parts import Parts, agent_files, keys, make_parts
+from runtime.wiring.projections import projections
 from workflows.reconcile.workflow import SCHEDULE_ID
 
 T = TypeVar("T")

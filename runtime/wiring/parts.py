@@ -43,30 +43,13 @@ from adapters.redis.rate_limit import RedisRateLimit
 from adapters.web.webhooks import HttpWebhooks
 from api.http.api_keys import ADMIN, METRICS, key_hash
 from domain.agents.definition import AgentDefinition
-from domain.agents.projection import AgentsProjection
-from domain.approvals.projection import ApprovalsProjection
 from domain.approvals.rules import RiskPolicy
-from domain.audit.projection import AuditProjection
-from domain.chat.projection import ChatProjection
-from domain.clients.projection import ClientsProjection
-from domain.components.projection import ComponentsProjection
-from domain.costs.projection import CostsProjection
 from domain.events import EventRegistry
 from domain.governance.ports import NoRateLimit
-from domain.graphflow.catalogue.projection import WorkflowsProjection
 from domain.graphflow.definition.model import Definition
-from domain.graphflow.execution.projection import ExecutionsProjection
 from domain.keys.ports import StoredKey
-from domain.keys.projection import KeysProjection
 from domain.ledger import Ledger
-from domain.projection import Projection
-from domain.projects.projection import ProjectsProjection
 from domain.registry import event_registry
-from domain.schedules.projection import SchedulesProjection
-from domain.swarm.projection import SwarmProjection
-from domain.talents.projection import TalentsProjection
-from domain.tenants.projection import TenantsProjection
-from domain.tools.projection import ToolsProjection
 from runtime.settings import Settings
 from runtime.wiring.model_provider import Provider, provider
 from runtime.wiring.signatures import Signatures, make_signatures
@@ -74,28 +57,6 @@ from runtime.wiring.toolbox import make_toolbox
 
 AGENT_FILES = Path(__file__).parents[2] / "agents"
 WORKFLOW_FILES = Path(__file__).parents[2] / "domain/graphflow/readymade"
-
-
-def projections() -> tuple[Projection, ...]:
-    """Return all projections."""
-    return (
-        AgentsProjection(),
-        ApprovalsProjection(),
-        AuditProjection(),
-        ChatProjection(),
-        ClientsProjection(),
-        ComponentsProjection(),
-        CostsProjection(),
-        ExecutionsProjection(),
-        KeysProjection(),
-        ProjectsProjection(),
-        SchedulesProjection(),
-        SwarmProjection(),
-        TalentsProjection(),
-        TenantsProjection(),
-        ToolsProjection(),
-        WorkflowsProjection(),
-    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ from runtime.processes.api import CONNECTIONS
 from runtime.processes.worker import GRACE, THREADS
 from runtime.settings import Settings
 from runtime.supervisor import plan
-from runtime.wiring.parts import projections
+from runtime.wiring.projections import projections
 from tests.servers import ROOT
 from workflows.chat.client import ACCEPT_TIMEOUT_S, RESPONSE_TIMEOUT_S
 from workflows.search_attributes import ALL_ATTRIBUTES

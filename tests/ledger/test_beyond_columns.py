@@ -16,7 +16,7 @@ from domain.ids import random_id
 from domain.ledger import Change, Ledger
 from domain.projection import Projection
 from domain.registry import event_registry
-from runtime.wiring.parts import projections
+from runtime.wiring.projections import projections
 from tests.chat import test_projection as chat
 from tests.costs import test_projection as costs
 

@@ -11,7 +11,7 @@ from adapters.postgres.migrate import applied_migrations, known_migrations, migr
 from adapters.postgres.projections.rows import columns
 from domain.errors import Conflict, Unavailable
 from domain.projection import Row
-from runtime.wiring.parts import projections
+from runtime.wiring.projections import projections
 
 
 def test_a_new_database_gets_every_migration_once(empty_database_url: str) -> None:

@@ -4,7 +4,7 @@ import json
 from typing import Any
 
 from adapters.postgres.projections.rebuild import Rebuild
-from runtime.wiring.parts import projections
+from runtime.wiring.projections import projections
 from tests.scripted_model import ScriptedModel
 from tests.system import AGENT, OF_ACME, OF_ZETA, System, until
 from workflows.search_attributes import TENANT

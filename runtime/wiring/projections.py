@@ -1,0 +1,41 @@
+"""The projections of this platform, which need no other part of it: their process is small."""
+
+from domain.agents.projection import AgentsProjection
+from domain.approvals.projection import ApprovalsProjection
+from domain.audit.projection import AuditProjection
+from domain.chat.projection import ChatProjection
+from domain.clients.projection import ClientsProjection
+from domain.components.projection import ComponentsProjection
+from domain.costs.projection import CostsProjection
+from domain.graphflow.catalogue.projection import WorkflowsProjection
+from domain.graphflow.execution.projection import ExecutionsProjection
+from domain.keys.projection import KeysProjection
+from domain.projection import Projection
+from domain.projects.projection import ProjectsProjection
+from domain.schedules.projection import SchedulesProjection
+from domain.swarm.projection import SwarmProjection
+from domain.talents.projection import TalentsProjection
+from domain.tenants.projection import TenantsProjection
+from domain.tools.projection import ToolsProjection
+
+
+def projections() -> tuple[Projection, ...]:
+    """Return all projections."""
+    return (
+        AgentsProjection(),
+        ApprovalsProjection(),
+        AuditProjection(),
+        ChatProjection(),
+        ClientsProjection(),
+        ComponentsProjection(),
+        CostsProjection(),
+        ExecutionsProjection(),
+        KeysProjection(),
+        ProjectsProjection(),
+        SchedulesProjection(),
+        SwarmProjection(),
+        TalentsProjection(),
+        TenantsProjection(),
+        ToolsProjection(),
+        WorkflowsProjection(),
+    )
