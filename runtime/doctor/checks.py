@@ -100,7 +100,9 @@ def _authentication(settings: Settings, connection: Connection[Any]) -> Finding:
     active, keys, tenants = connection.execute(_CALLERS).fetchone() or (0, 0, 0)
     known = f"{active} of {keys} created keys valid, {tenants} tenants with default"
     if not settings.auth_on:
-        return Finding("authentication", "absent", f"off: everybody on this machine may do everything; {known}")
+        return Finding(
+            "authentication", "absent", f"off in this environment: callers on this machine need no key; {known}"
+        )
     tokens = "and tokens" if settings.oidc_issuers else "no tokens"
     return Finding("authentication", "ok", f"keys, {tokens} of identity providers; {known}")
 

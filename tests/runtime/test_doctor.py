@@ -79,7 +79,7 @@ def test_the_mode_of_authentication_and_the_numbers_of_keys_and_tenants_are_said
     settings: Settings, database_url: str
 ) -> None:
     off = found(settings)["authentication"]
-    assert off.detail.startswith("off: ")
+    assert off.detail.startswith("off in this environment: ")
     assert off.detail.endswith("; 0 of 0 created keys valid, 1 tenants with default")
     create_key(settings, "One", ["read"], "default")
     ProjectionRunner(database_url, event_registry(), [KeysProjection(), TenantsProjection()]).catch_up()
