@@ -2,16 +2,22 @@
 
 # ruff: noqa: PLC0415  (that is the reason)
 
-import os
-import sys
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal, NoReturn
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from runtime.command_settings import (
+    leave,
+    read_settings,
+    read_settings_with_servers,
+    refuse,
+    refuse_rules_without_keys,
+)
+
 if TYPE_CHECKING:
-    from runtime.settings import Settings
+    pass
 
 app = typer.Typer(
     name="convergio",
@@ -41,26 +47,26 @@ def up(
     from runtime.embedded import StartFailed
     from runtime.supervisor.supervisor import up as run
 
-    settings = _settings("up", host=host, port=port, data_dir=data_dir)
-    _refuse_rules_without_keys(settings)
+    settings = read_settings("up", host=host, port=port, data_dir=data_dir)
+    refuse_rules_without_keys(settings)
     try:
         code = run(settings, llm=not no_llm)
     except (AlreadyRunning, StartFailed) as refusal:
-        _refuse(str(refusal), code=1)
+        refuse(str(refusal), code=1)
     except OSError as error:
-        _refuse(f"cannot use {settings.data_dir}: {error}", code=1)
+        refuse(f"cannot use {settings.data_dir}: {error}", code=1)
     raise typer.Exit(code)
 
 
 @app.command()
 def api() -> None:
     """Serve the API against the servers named by the environment."""
-    settings = _settings_with_servers("api", "DATABASE_URL", "TEMPORAL_ADDRESS", "REDIS_URL")
-    _refuse_rules_without_keys(settings)
+    settings = read_settings_with_servers("api", "DATABASE_URL", "TEMPORAL_ADDRESS", "REDIS_URL")
+    refuse_rules_without_keys(settings)
     from runtime.processes.api import run_api
 
     run_api(settings)
-    _leave()
+    leave()
 
 
 @app.command()
@@ -68,17 +74,17 @@ def worker(
     queues: Annotated[str | None, typer.Option(help="Task queues to work on, comma-separated; all by default.")] = None,
 ) -> None:
     """Run workflows and activities."""
-    settings = _settings_with_servers("worker", "DATABASE_URL", "TEMPORAL_ADDRESS", "REDIS_URL")
+    settings = read_settings_with_servers("worker", "DATABASE_URL", "TEMPORAL_ADDRESS", "REDIS_URL")
     from runtime.processes.worker import run_worker
 
     run_worker(settings, tuple(name.strip() for name in queues.split(",")) if queues else None)
-    _leave()
+    leave()
 
 
 @app.command()
 def projections() -> None:
     """Keep the views up to date with the ledger."""
-    settings = _settings_with_servers("projections", "DATABASE_URL")
+    settings = read_settings_with_servers("projections", "DATABASE_URL")
     from runtime.processes.projections import run_projections
 
     run_projections(settings)
@@ -87,11 +93,11 @@ def projections() -> None:
 @app.command()
 def migrate() -> None:
     """Create or update tables, search attributes, retention and schedules. Safe to repeat."""
-    settings = _settings_with_servers("migrate", "DATABASE_URL", "TEMPORAL_ADDRESS")
+    settings = read_settings_with_servers("migrate", "DATABASE_URL", "TEMPORAL_ADDRESS")
     from runtime.upkeep import run_migrations
 
     run_migrations(settings)
-    _leave()
+    leave()
 
 
 @app.command()
@@ -101,7 +107,7 @@ def rebuild(
     check: Annotated[bool, typer.Option("--check", help="Only compare with the live view.")] = False,
 ) -> None:
     """Rebuild a view from the ledger, next to the live one, and swap."""
-    settings = _settings_with_servers("rebuild", "DATABASE_URL")
+    settings = read_settings_with_servers("rebuild", "DATABASE_URL")
     from runtime.processes.projections import run_rebuild
 
     run_rebuild(settings, projection, check=check)
@@ -110,16 +116,16 @@ def rebuild(
 @app.command()
 def doctor(data_dir: DataDir = None) -> None:
     """Check every server and every view, and report what is wrong."""
-    settings = _settings_with_servers("doctor", data_dir=data_dir)
+    settings = read_settings_with_servers("doctor", data_dir=data_dir)
     from runtime.doctor.report import examine
 
-    _leave(examine(settings))
+    leave(examine(settings))
 
 
 @app.command()
 def demo() -> None:
     """A guided minute: a chat whose worker is killed in mid-answer, and a cost ledger that still adds up."""
-    settings = _settings("demo")
+    settings = read_settings("demo")
     from runtime.demo.run import run_demo
 
     raise typer.Exit(run_demo(settings))
@@ -134,19 +140,19 @@ def create(
     """Create an API key in the database, and print its text, this once."""
     from domain.errors import DomainError
 
-    settings = _settings_with_servers("key create", "DATABASE_URL")
+    settings = read_settings_with_servers("key create", "DATABASE_URL")
     from runtime.key_creation import create_key
 
     try:
         typer.echo(create_key(settings, name, tuple(scope.strip() for scope in scopes.split(",")), tenant))
     except DomainError as refusal:
-        _refuse(refusal.message, code=1)
+        refuse(refusal.message, code=1)
 
 
 @app.command()
 def model(port: Annotated[int, typer.Option(help="Port on loopback.")] = 8081) -> None:
     """Serve the local model."""
-    settings = _settings("model")
+    settings = read_settings("model")
     from adapters.gguf import UnusableFile, read_model_file
     from adapters.local_model import model_file, serve
 
@@ -154,7 +160,7 @@ def model(port: Annotated[int, typer.Option(help="Port on loopback.")] = 8081) -
         file = read_model_file(settings.local_model or model_file())
         serve(port, file, context_window=settings.context_window)
     except (UnusableFile, OSError) as refusal:
-        _refuse(str(refusal), code=1)
+        refuse(str(refusal), code=1)
 
 
 @app.command("signing-key")
@@ -166,9 +172,9 @@ def signing_key(
     ] = None,
 ) -> None:
     """List the keys that sign answers, make a new one, or revoke one."""
-    settings = _settings_with_servers("signing-key", "DATABASE_URL")
+    settings = read_settings_with_servers("signing-key", "DATABASE_URL")
     if (action == "revoke") != (key_id is not None):
-        _refuse("convergio signing-key revoke needs the id of a key; list and rotate take none")
+        refuse("convergio signing-key revoke needs the id of a key; list and rotate take none")
     from runtime.signing_keys import run_key_command
 
     run_key_command(settings, action, key_id, since)
@@ -187,84 +193,11 @@ def verify(
     from runtime.verify import SIGNATURES, run_verify
 
     if jwks is None:
-        run = running_in(_settings("verify", data_dir=data_dir).data_dir)
+        run = running_in(read_settings("verify", data_dir=data_dir).data_dir)
         if run is None:
-            _refuse("convergio verify needs --jwks: the public keys, as a file or a URL")
+            refuse("convergio verify needs --jwks: the public keys, as a file or a URL")
         jwks = f"{run.url}{SIGNATURES}"
     raise typer.Exit(run_verify(export, jwks))
-
-
-def _leave(code: int = 0) -> NoReturn:
-    """Exit without finalizing the interpreter.
-
-    The threads of the Temporal client may still report to Python while it finalizes, and then it aborts: a completed
-    migration would count as failed.
-    """
-    sys.stdout.flush()
-    sys.stderr.flush()
-    os._exit(code)
-
-
-def _settings(part: str, **given: Any) -> "Settings":
-    """Read the environment, with the options that were `given`, and configure logging."""
-    from pydantic import ValidationError
-
-    from runtime.logs import configure_logging
-    from runtime.settings import Settings
-
-    try:
-        settings = Settings(**{name: value for name, value in given.items() if value is not None})
-    except ValidationError as error:
-        _refuse("\n".join(_sentence(fault["loc"], fault["msg"]) for fault in error.errors()))
-    configure_logging(settings.log_level, part)
-    return settings
-
-
-def _settings_with_servers(part: str, *needs: str, data_dir: Path | None = None) -> "Settings":
-    """Return the settings, with the servers of a running `convergio up` where the environment names none.
-
-    Settings of the environment take precedence, so that a second API can listen next to the first.
-    """
-    from runtime.data_directory import recorded_signing_secret, running_in
-
-    settings = _settings(part, data_dir=data_dir)
-    if not any((settings.database_url, settings.temporal_address, settings.redis_url)):
-        run = running_in(settings.data_dir)
-        known = {**(run.environment if run else {})}
-        if run is not None and (secret := recorded_signing_secret(settings.data_dir, run)) is not None:
-            known["CONVERGIO_SIGNING_KEY"] = secret
-        for name in settings.model_fields_set:
-            known.pop(str(type(settings).model_fields[name].validation_alias), None)
-        settings = _settings(part, data_dir=data_dir, **known)
-    missing = [name for name in needs if getattr(settings, name.lower()) is None]
-    if missing:
-        _refuse(f"convergio {part} needs {' and '.join(missing)}: name the servers, or run everything: convergio up")
-    return settings
-
-
-def _refuse_rules_without_keys(settings: "Settings") -> None:
-    """Refuse to start with approval rules that cannot be enforced without authentication."""
-    from adapters.files.risk_policy import load_risk_policy
-    from domain.errors import Invalid
-
-    if settings.auth_on:
-        return
-    try:
-        load_risk_policy(settings.risk_policy).refuse_without_keys()
-    except Invalid as refusal:
-        _refuse(f"CONVERGIO_RISK_POLICY: {refusal.message}")
-
-
-def _sentence(place: tuple[int | str, ...], message: str) -> str:
-    words = message.removeprefix("Value error, ")
-    return f"{place[0]}: {words}" if place else words
-
-
-def _refuse(message: str, code: int = _USAGE) -> NoReturn:
-    from runtime.redaction import without_passwords
-
-    typer.echo(without_passwords(message), err=True)
-    raise typer.Exit(code)
 
 
 if __name__ == "__main__":

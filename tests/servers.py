@@ -23,6 +23,8 @@ from runtime.embedded import Ports, PostgresServer, Server, StartFailed, Tempora
 ROOT = Path(__file__).parents[1]
 SEARCH_ATTRIBUTES = ("ConvergioKind", "AgentId", "ProjectId", "ApiKeyId", "TenantId")
 VALKEY_DATABASES = 10_000
+TEMPORAL_HEAP_MIB = 2048
+"""Enough for a namespace of each test that asks for one, all on one server."""
 _START_TIMEOUT_S = 60.0
 
 
@@ -116,6 +118,7 @@ def _server(kind: str, directory: Path) -> Server:
                 http_port=ports.pick(),
                 ui_port=None,
                 search_attributes=SEARCH_ATTRIBUTES,
+                heap_mib=TEMPORAL_HEAP_MIB,
             )
         case "valkey":
             return ValkeyServer(directory, ports.pick(), databases=VALKEY_DATABASES)

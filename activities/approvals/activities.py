@@ -2,14 +2,13 @@
 
 from asyncio import to_thread
 from collections.abc import Awaitable, Callable
-from dataclasses import replace
 from datetime import datetime
 from typing import cast
 
 from temporalio import activity
 from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
 
-from activities.approvals.decision_signature import sign_decision
+from activities.approvals.decision_signature import with_signature
 from activities.approvals.messages import (
     ApprovalCommandResult,
     ApprovalDecision,
@@ -213,10 +212,7 @@ class ApprovalActivities:
         return self._apply(withdrawn.approval_id, ApprovalCommand(key, decide, [reason] if reason else []))
 
     def _apply(self, approval_id: str, command: ApprovalCommand) -> ApprovalCommandResult:
-        def decide(approval: Approval) -> list[Event]:
-            return sign_decision(self._signer, approval, command.decide(approval))
-
-        done = commands.change(self._ledger, approval_id, replace(command, decide=decide))
+        done = commands.change(self._ledger, approval_id, with_signature(self._signer, command))
         return ApprovalCommandResult(state_of(done.approval), _refusal(done))
 
     def _time(self) -> datetime:

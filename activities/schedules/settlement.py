@@ -43,7 +43,7 @@ class ScheduleSettlement:
         there = dict(await self._timers.states())
         differing: list[str] = []
         after = ""
-        while rows := await to_thread(reads.known, after, _PAGE):
+        while rows := await to_thread(reads.list_all, after, _PAGE):
             after = rows[-1].schedule_id
             for row in rows:
                 state = there.pop(row.schedule_id, None)

@@ -59,7 +59,7 @@ class PostgresSchedules:
             found = connection.execute(_COUNT, (tenant_id,), prepare=True).fetchone()
         return found[0] if found else 0
 
-    def known(self, after: str, limit: int) -> list[ScheduleRow]:
+    def list_all(self, after: str, limit: int) -> list[ScheduleRow]:
         with self._database.connection() as connection:
             rows = connection.execute(_KNOWN.encode(), (after, limit), prepare=True)
             return [ScheduleRow(*row) for row in rows]

@@ -6,7 +6,7 @@ from api.clients.csv_documents import to_csv
 from api.clients.parameters import PREFIX, Text
 from api.clients.service import ClientService
 from api.http.dependencies import CurrentRequest, CurrentTenant, IdempotencyKey, fresh, requires
-from api.tables.csv_tables import EXPORTED, IMPORTED, ImportResult, exported
+from api.tables.csv_tables import EXPORTED, IMPORTED, ImportResult, csv_response
 from domain.clients.ports import ClientFilter
 from domain.clients.profile import Status
 
@@ -29,7 +29,7 @@ def router(desk: ClientService) -> APIRouter:
         A text that a spreadsheet would take for a formula has an apostrophe before it; an import removes it.
         """
         wanted = ClientFilter(tenant_id, status, q.split() if q else ())
-        return exported(to_csv(desk.clients.all(wanted)), "clients")
+        return csv_response(to_csv(desk.clients.all(wanted)), "clients")
 
     @routes.post("/import", status_code=201, dependencies=[requires("write")], openapi_extra=IMPORTED)
     async def import_clients(request: CurrentRequest, key: IdempotencyKey) -> ImportResult:

@@ -6,7 +6,7 @@ from api.http.dependencies import CurrentRequest, CurrentTenant, IdempotencyKey,
 from api.projects.csv_documents import to_csv
 from api.projects.parameters import PREFIX, RecordQuery, Text
 from api.projects.service import ProjectService
-from api.tables.csv_tables import EXPORTED, IMPORTED, ImportResult, exported
+from api.tables.csv_tables import EXPORTED, IMPORTED, ImportResult, csv_response
 from domain.projects.ports import ProjectFilter
 from domain.projects.profile import Status
 
@@ -36,7 +36,7 @@ def router(desk: ProjectService) -> APIRouter:
         A text that a spreadsheet would take for a formula has an apostrophe before it; an import removes it.
         """
         wanted = ProjectFilter(tenant_id, status, client_id, member_id, q.split() if q else ())
-        return exported(to_csv(desk.projects.all(wanted)), "projects")
+        return csv_response(to_csv(desk.projects.all(wanted)), "projects")
 
     @routes.post("/import", status_code=201, dependencies=[requires("write")], openapi_extra=IMPORTED)
     async def import_projects(request: CurrentRequest, key: IdempotencyKey) -> ImportResult:

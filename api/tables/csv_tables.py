@@ -91,7 +91,7 @@ def _fault(row: int, fault: Mapping[str, Any]) -> RowFault:
     return RowFault(row, str(location[0]) if location else "", fault["msg"][:500])
 
 
-def exported(lines: Iterable[str], name: str) -> Response:
+def csv_response(lines: Iterable[str], name: str) -> Response:
     """Return the table as a file of this name."""
     headers = {"content-disposition": f'attachment; filename="{name}.csv"'}
     return Response("".join(lines).encode(), media_type="text/csv", headers=headers)

@@ -3,7 +3,7 @@
 from fastapi import APIRouter, Response
 
 from api.http.dependencies import CurrentRequest, CurrentTenant, IdempotencyKey, fresh, requires
-from api.tables.csv_tables import EXPORTED, IMPORTED, ImportResult, exported
+from api.tables.csv_tables import EXPORTED, IMPORTED, ImportResult, csv_response
 from api.talents.csv_documents import to_csv
 from api.talents.parameters import PREFIX, Text
 from api.talents.service import TalentService
@@ -36,7 +36,7 @@ def router(desk: TalentService) -> APIRouter:
         A text that a spreadsheet would take for a formula has an apostrophe before it; an import removes it.
         """
         wanted = TalentFilter(tenant_id, department, skill, status, q.split() if q else ())
-        return exported(to_csv(desk.talents.all(wanted)), "talents")
+        return csv_response(to_csv(desk.talents.all(wanted)), "talents")
 
     @routes.post(
         "/import",

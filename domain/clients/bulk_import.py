@@ -30,14 +30,14 @@ class ClientImport:
         refuse_faults(table.faults)
         first_id = self._ids.reserve(cause.tenant_id, "client", size=len(table.rows), key=key)
         once = f"client.import:{key or random_id('import')}"
-        if not is_repeat(self._ledger, _created(first_id, table.rows[0], cause)[0], once):
-            created = [_created(each, row, cause) for each, row in enumerate(table.rows, first_id)]
+        if not is_repeat(self._ledger, _creation(first_id, table.rows[0], cause)[0], once):
+            created = [_creation(each, row, cause) for each, row in enumerate(table.rows, first_id)]
             documents = [document for _, document in created]
             self._ledger.append(*(change for change, _ in created), key=once, content=documents)
         return ImportedRecords(first_id, len(table.rows))
 
 
-def _created(client_id: int, row: ImportRow[ClientDraft], cause: Cause) -> tuple[Change, Content]:
+def _creation(client_id: int, row: ImportRow[ClientDraft], cause: Cause) -> tuple[Change, Content]:
     own = stream(cause.tenant_id, client_id)
     document = row.draft.profile.as_content(own)
     return Change(own, 0, aggregate.create(client_id, document.hash, row.draft.status, cause)), document

@@ -49,7 +49,7 @@ class ClientCommands:
         """
         return self._view(tenant_id, self._visible(tenant_id, client_id))
 
-    def existing(self, tenant_id: str, client_ids: Sequence[int]) -> set[int]:
+    def find_existing(self, tenant_id: str, client_ids: Sequence[int]) -> set[int]:
         """Return those of the ids that are clients of the tenant and not deleted."""
         streams = {stream(tenant_id, client_id): client_id for client_id in client_ids}
         known = self._ledger.read_many(list(streams)) if streams else {}
@@ -67,7 +67,7 @@ class ClientCommands:
             if is_repeat(self._ledger, created, once):
                 return self._view(cause.tenant_id, self._load(cause.tenant_id, client_id))
             self._ledger.append(created, key=once, content=[document])
-            return _to_view(evolve_all(Client(), events), new.profile)
+            return to_view(evolve_all(Client(), events), new.profile)
 
         return retry_on_conflict(write)
 
@@ -93,7 +93,7 @@ class ClientCommands:
             events = aggregate.update(before, document.hash, status, fields, cause)
             if events:
                 self._ledger.append(Change(own, before.changes, events), key=once, content=[document])
-            return _to_view(evolve_all(before, events), changed)
+            return to_view(evolve_all(before, events), changed)
 
         return retry_on_conflict(write)
 
@@ -140,14 +140,19 @@ class ClientCommands:
         return client
 
     def _view(self, tenant_id: str, client: Client) -> ClientView:
-        return _to_view(client, self._profile(tenant_id, client))
+        return to_view(client, self._profile(tenant_id, client))
 
     def _profile(self, tenant_id: str, client: Client) -> ClientProfile | None:
         owner = stream(tenant_id, client.id)
         return profile_of(read_documents(self._content, owner, [client.profile_hash]).get(client.profile_hash))
 
 
-def _to_view(client: Client, profile: ClientProfile | None) -> ClientView:
+def to_view(client: Client, profile: ClientProfile | None) -> ClientView:
+    """Return the client as readers see it.
+
+    Raises:
+        NotFound: it was never created.
+    """
     if client.created_at is None or client.changed_at is None:
         raise NotFound("there is no such client")
     return ClientView(client.id, client.status, client.created_at, client.changed_at, client.changes, profile)

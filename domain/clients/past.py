@@ -1,70 +1,42 @@
 """The past of a client: its history, and its state at a moment. A deleted client has one too."""
 
-from collections.abc import Mapping, Sequence
-from datetime import datetime
-from typing import Any
+from collections.abc import Sequence
 
-from domain.clients import aggregate
-from domain.clients.aggregate import Client, evolve_all, stream
+from domain.clients.aggregate import Client, evolve_all, refuse_hidden, stream
+from domain.clients.commands import to_view
 from domain.clients.events import ClientCreated, ClientDeleted, ClientUpdated
 from domain.clients.ports import ClientView
 from domain.clients.profile import FIELDS, profile_of
-from domain.content import ContentStore
-from domain.errors import NotFound
 from domain.events import Event
-from domain.ledger import Ledger
-from domain.records.documents import read_documents
-from domain.records.history import HistoryEntry, events_until, history_entry
+from domain.records.history import HistoryEntry, history_entry
+from domain.records.past import Documents, RecordPast
 
 
-class ClientPast:
+class ClientPast(RecordPast[ClientView]):
     """Reads the past of clients from the ledger."""
 
-    def __init__(self, ledger: Ledger, content: ContentStore) -> None:
-        self._ledger = ledger
-        self._content = content
+    noun = "client"
 
-    def history(self, tenant_id: str, client_id: int) -> list[HistoryEntry]:
-        """Return all events of a client, oldest first.
+    def _stream(self, tenant_id: str, record_id: int) -> str:
+        return stream(tenant_id, record_id)
 
-        Raises:
-            NotFound: there never was such a client.
-        """
-        events = self._events(tenant_id, client_id)
-        hashes = {event.profile_hash for event in events if isinstance(event, ClientCreated | ClientUpdated)}
-        documents = read_documents(self._content, stream(tenant_id, client_id), hashes)
-        return [_entry(version, event, documents) for version, event in enumerate(events, 1)]
+    def _texts_hash(self, event: Event) -> str | None:
+        return event.profile_hash if isinstance(event, ClientCreated | ClientUpdated) else None
 
-    def state_at(self, tenant_id: str, client_id: int, moment: datetime) -> ClientView:
-        """Return the client as it was at the moment.
+    def _view(self, events: Sequence[Event], documents: Documents) -> ClientView:
+        client = evolve_all(Client(), events)
+        refuse_hidden(client)
+        return to_view(client, profile_of(documents.get(client.profile_hash)))
 
-        Raises:
-            NotFound: it did not exist then, or was deleted.
-        """
-        client = evolve_all(Client(), events_until(self._events(tenant_id, client_id), moment))
-        aggregate.refuse_hidden(client)
-        if client.created_at is None or client.changed_at is None:
-            raise NotFound("there is no such client")
-        documents = read_documents(self._content, stream(tenant_id, client_id), [client.profile_hash])
-        profile = profile_of(documents.get(client.profile_hash))
-        return ClientView(client.id, client.status, client.created_at, client.changed_at, client.changes, profile)
-
-    def _events(self, tenant_id: str, client_id: int) -> Sequence[Event]:
-        events = self._ledger.read(stream(tenant_id, client_id))
-        if not events:
-            raise NotFound("there is no such client")
-        return events
-
-
-def _entry(version: int, event: Event, documents: Mapping[str, dict[str, Any]]) -> HistoryEntry:
-    match event:
-        case ClientCreated(profile_hash=profile, status=status):
-            values = {**documents.get(profile, {}), "status": status}
-            return history_entry(version, event, "created", (*FIELDS, "status"), values)
-        case ClientUpdated(fields=fields, profile_hash=profile, status=status):
-            values = {**documents.get(profile, {}), "status": status}
-            return history_entry(version, event, "updated", fields, values)
-        case ClientDeleted():
-            return history_entry(version, event, "deleted")
-        case _:
-            return history_entry(version, event, "erased")
+    def _entry(self, version: int, event: Event, documents: Documents) -> HistoryEntry:
+        match event:
+            case ClientCreated(profile_hash=profile, status=status):
+                values = {**documents.get(profile, {}), "status": status}
+                return history_entry(version, event, "created", (*FIELDS, "status"), values)
+            case ClientUpdated(fields=fields, profile_hash=profile, status=status):
+                values = {**documents.get(profile, {}), "status": status}
+                return history_entry(version, event, "updated", fields, values)
+            case ClientDeleted():
+                return history_entry(version, event, "deleted")
+            case _:
+                return history_entry(version, event, "erased")

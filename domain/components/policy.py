@@ -34,8 +34,8 @@ def to_texts(state: Any, metadata: dict[str, Any]) -> StateTexts:
     Raises:
         TooLarge: a limit is exceeded.
     """
-    stored = _bounded("state", state, MAX_STATE)
-    return StateTexts(stored, _bounded("metadata", metadata, MAX_METADATA), checksum_of(state))
+    stored = _encode_bounded("state", state, MAX_STATE)
+    return StateTexts(stored, _encode_bounded("metadata", metadata, MAX_METADATA), checksum_of(state))
 
 
 def checksum_of(state: Any) -> str:
@@ -43,7 +43,7 @@ def checksum_of(state: Any) -> str:
     return sha256(canonical_json(state).encode()).hexdigest()
 
 
-def _bounded(field: str, value: Any, limit: int) -> str:
+def _encode_bounded(field: str, value: Any, limit: int) -> str:
     stored = orjson.dumps(value)
     if len(stored) > limit:
         raise TooLarge(f"{field} exceeds {limit} bytes", field=field, limit=limit)

@@ -45,7 +45,7 @@ class ApiKey:
     def _is_expired(self, at: datetime) -> bool:
         return self.expires_at is not None and at >= self.expires_at
 
-    def stored(self, key_id: str) -> StoredKey:
+    def as_stored_key(self, key_id: str) -> StoredKey:
         """Return what a caller with this key is and may do."""
         return StoredKey(key_id, frozenset(cast("tuple[Scope, ...]", self.scopes)), self.tenant_id)
 

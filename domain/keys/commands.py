@@ -148,7 +148,7 @@ class KeyLookup:
         """
         found = self._load(parsed.id)
         validity = found.end_of(parsed.hash)
-        return KeyInForce(found.stored(parsed.id), validity) if validity and self._is_active(found) else None
+        return KeyInForce(found.as_stored_key(parsed.id), validity) if validity and self._is_active(found) else None
 
     def refuse_ended(self, caller_id: str, tenant_id: str, at: datetime) -> None:
         """Return if a caller whose work begins without a request may still act in the tenant.

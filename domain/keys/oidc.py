@@ -41,13 +41,13 @@ def _is_loopback(host: str) -> bool:
         return host == "localhost"
 
 
-def _trusted(url: str) -> str:
+def _check_url(url: str) -> str:
     if not is_trusted_url(url):
         raise ValueError("must be https, or http on loopback")
     return url
 
 
-_Url = Annotated[str, Field(max_length=2000), AfterValidator(_trusted)]
+_Url = Annotated[str, Field(max_length=2000), AfterValidator(_check_url)]
 _Tenant = Annotated[str, Field(pattern=TENANT_ID)]
 _Claim = Annotated[str, Field(min_length=1, max_length=200)]
 

@@ -36,9 +36,9 @@ class ProjectImport:
         first_id = self._ids.reserve(cause.tenant_id, "project", size=len(table.rows), key=key)
         once = f"project.import:{key or random_id('import')}"
         faults = [*table.faults, *_date_faults(table)]
-        if faults or not is_repeat(self._ledger, _created(first_id, table.rows[0], cause)[0], once):
+        if faults or not is_repeat(self._ledger, _creation(first_id, table.rows[0], cause)[0], once):
             refuse_faults([*faults, *self._unknown(table, cause.tenant_id)])
-            created = [_created(each, row, cause) for each, row in enumerate(table.rows, first_id)]
+            created = [_creation(each, row, cause) for each, row in enumerate(table.rows, first_id)]
             documents = [document for _, document in created]
             self._ledger.append(*(change for change, _ in created), key=once, content=documents)
         return ImportedRecords(first_id, len(table.rows))
@@ -46,8 +46,8 @@ class ProjectImport:
     def _unknown(self, table: ImportTable[ProjectDraft], tenant_id: str) -> Iterator[RowFault]:
         """Yield a fault for each row that names an unknown client or member."""
         plans = [(row.number, row.draft.plan) for row in table.rows]
-        clients = self._clients.existing(tenant_id, list({plan.client_id for _, plan in plans if plan.client_id}))
-        talents = self._talents.existing(tenant_id, list({each for _, plan in plans for each in plan.members}))
+        clients = self._clients.find_existing(tenant_id, list({plan.client_id for _, plan in plans if plan.client_id}))
+        talents = self._talents.find_existing(tenant_id, list({each for _, plan in plans for each in plan.members}))
         for number, plan in plans:
             try:
                 refuse_unknown("client_id", [plan.client_id] if plan.client_id else [], clients)
@@ -68,7 +68,7 @@ def _fault(number: int, refused: Invalid) -> RowFault:
     return RowFault(number, str(refused.details["field"]), str(refused.details["reason"]))
 
 
-def _created(project_id: int, row: ImportRow[ProjectDraft], cause: Cause) -> tuple[Change, Content]:
+def _creation(project_id: int, row: ImportRow[ProjectDraft], cause: Cause) -> tuple[Change, Content]:
     own = stream(cause.tenant_id, project_id)
     document = row.draft.texts.as_content(own)
     return Change(own, 0, aggregate.create(project_id, document.hash, row.draft.plan, cause)), document

@@ -59,7 +59,7 @@ class ProjectCommands:
             NotFound: there is none of this id, or it is deleted.
         """
         project = self._visible(tenant_id, project_id)
-        return _to_view(project, self._texts(tenant_id, project))
+        return to_view(project, self._texts(tenant_id, project))
 
     def create(self, new: ProjectDraft, cause: Cause, *, key: str | None) -> ProjectView:
         """Create a project; with a key, a repeat returns the project that was created.
@@ -77,9 +77,9 @@ class ProjectCommands:
             created = Change(own, 0, events)
             if is_repeat(self._ledger, created, once):
                 existing = self._load(cause.tenant_id, project_id)
-                return _to_view(existing, self._texts(cause.tenant_id, existing))
+                return to_view(existing, self._texts(cause.tenant_id, existing))
             self._ledger.append(created, key=once, content=[document])
-            return _to_view(evolve_all(Project(), events), new.texts)
+            return to_view(evolve_all(Project(), events), new.texts)
 
         return retry_on_conflict(write)
 
@@ -108,7 +108,7 @@ class ProjectCommands:
             events = aggregate.update(before, document.hash, plan, fields, cause)
             if events:
                 self._ledger.append(Change(own, before.changes, events), key=once, content=[document])
-            return _to_view(evolve_all(before, events), changed)
+            return to_view(evolve_all(before, events), changed)
 
         return retry_on_conflict(write)
 
@@ -146,9 +146,9 @@ class ProjectCommands:
     def _refuse_unknown(self, tenant_id: str, before: ProjectPlan, after: ProjectPlan) -> None:
         if after.client_id is not None and after.client_id != before.client_id:
             wanted = [after.client_id]
-            refuse_unknown("client_id", wanted, self._clients.existing(tenant_id, wanted))
+            refuse_unknown("client_id", wanted, self._clients.find_existing(tenant_id, wanted))
         if joining := [member for member in after.members if member not in set(before.members)]:
-            refuse_unknown("members", joining, self._talents.existing(tenant_id, joining))
+            refuse_unknown("members", joining, self._talents.find_existing(tenant_id, joining))
 
     def _append(self, before: Project, project_id: int, events: Sequence[Event], cause: Cause, key: str) -> None:
         self._ledger.append(Change(stream(cause.tenant_id, project_id), before.changes, events), key=key)
@@ -170,7 +170,12 @@ def _differences(names: Sequence[str], before: object, after: object) -> tuple[s
     return tuple(name for name in names if getattr(before, name) != getattr(after, name))
 
 
-def _to_view(project: Project, texts: ProjectTexts | None) -> ProjectView:
+def to_view(project: Project, texts: ProjectTexts | None) -> ProjectView:
+    """Return the project as readers see it.
+
+    Raises:
+        NotFound: it was never created.
+    """
     if project.created_at is None or project.changed_at is None:
         raise NotFound("there is no such project")
     return ProjectView(project.id, project.plan, project.created_at, project.changed_at, project.changes, texts)

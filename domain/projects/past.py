@@ -1,71 +1,44 @@
 """The past of a project: its history, and its state at a moment. A deleted project has one too."""
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime
 from typing import Any
 
-from domain.content import ContentStore
-from domain.errors import NotFound
 from domain.events import Event
-from domain.ledger import Ledger
-from domain.projects import aggregate
-from domain.projects.aggregate import Project, evolve_all, stream
+from domain.projects.aggregate import Project, evolve_all, refuse_hidden, stream
+from domain.projects.commands import to_view
 from domain.projects.events import ProjectCreated, ProjectDeleted, ProjectUpdated
 from domain.projects.ports import ProjectView
 from domain.projects.profile import PLAN, TEXTS, ProjectPlan, texts_of
-from domain.records.documents import read_documents
-from domain.records.history import HistoryEntry, events_until, history_entry
+from domain.records.history import HistoryEntry, history_entry
+from domain.records.past import Documents, RecordPast
 
 
-class ProjectPast:
+class ProjectPast(RecordPast[ProjectView]):
     """Reads the past of projects from the ledger."""
 
-    def __init__(self, ledger: Ledger, content: ContentStore) -> None:
-        self._ledger = ledger
-        self._content = content
+    noun = "project"
 
-    def history(self, tenant_id: str, project_id: int) -> list[HistoryEntry]:
-        """Return all events of a project, oldest first.
+    def _stream(self, tenant_id: str, record_id: int) -> str:
+        return stream(tenant_id, record_id)
 
-        Raises:
-            NotFound: there never was such a project.
-        """
-        events = self._events(tenant_id, project_id)
-        hashes = {event.texts_hash for event in events if isinstance(event, ProjectCreated | ProjectUpdated)}
-        documents = read_documents(self._content, stream(tenant_id, project_id), hashes)
-        return [_entry(version, event, documents) for version, event in enumerate(events, 1)]
+    def _texts_hash(self, event: Event) -> str | None:
+        return event.texts_hash if isinstance(event, ProjectCreated | ProjectUpdated) else None
 
-    def state_at(self, tenant_id: str, project_id: int, moment: datetime) -> ProjectView:
-        """Return the project as it was at the moment.
+    def _view(self, events: Sequence[Event], documents: Documents) -> ProjectView:
+        project = evolve_all(Project(), events)
+        refuse_hidden(project)
+        return to_view(project, texts_of(documents.get(project.texts_hash)))
 
-        Raises:
-            NotFound: it did not exist then, or was deleted.
-        """
-        project = evolve_all(Project(), events_until(self._events(tenant_id, project_id), moment))
-        aggregate.refuse_hidden(project)
-        if project.created_at is None or project.changed_at is None:
-            raise NotFound("there is no such project")
-        documents = read_documents(self._content, stream(tenant_id, project_id), [project.texts_hash])
-        texts = texts_of(documents.get(project.texts_hash))
-        return ProjectView(project.id, project.plan, project.created_at, project.changed_at, project.changes, texts)
-
-    def _events(self, tenant_id: str, project_id: int) -> Sequence[Event]:
-        events = self._ledger.read(stream(tenant_id, project_id))
-        if not events:
-            raise NotFound("there is no such project")
-        return events
-
-
-def _entry(version: int, event: Event, documents: Mapping[str, dict[str, Any]]) -> HistoryEntry:
-    match event:
-        case ProjectCreated(texts_hash=texts, plan=plan):
-            return history_entry(version, event, "created", (*TEXTS, *PLAN), _values(documents.get(texts), plan))
-        case ProjectUpdated(fields=fields, texts_hash=texts, plan=plan):
-            return history_entry(version, event, "updated", fields, _values(documents.get(texts), plan))
-        case ProjectDeleted():
-            return history_entry(version, event, "deleted")
-        case _:
-            return history_entry(version, event, "erased")
+    def _entry(self, version: int, event: Event, documents: Documents) -> HistoryEntry:
+        match event:
+            case ProjectCreated(texts_hash=texts, plan=plan):
+                return history_entry(version, event, "created", (*TEXTS, *PLAN), _values(documents.get(texts), plan))
+            case ProjectUpdated(fields=fields, texts_hash=texts, plan=plan):
+                return history_entry(version, event, "updated", fields, _values(documents.get(texts), plan))
+            case ProjectDeleted():
+                return history_entry(version, event, "deleted")
+            case _:
+                return history_entry(version, event, "erased")
 
 
 def _values(document: Mapping[str, Any] | None, plan: ProjectPlan) -> dict[str, Any]:

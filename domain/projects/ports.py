@@ -56,7 +56,7 @@ class ProjectReads(Protocol):
 class KnownRecords(Protocol):
     """The records of a kind, such as clients."""
 
-    def existing(self, tenant_id: str, ids: Sequence[int], /) -> set[int]:
+    def find_existing(self, tenant_id: str, ids: Sequence[int], /) -> set[int]:
         """Return those of the ids that the tenant has and that are not deleted."""
         ...
 

@@ -62,7 +62,7 @@ class ScheduleReads(Protocol):
         """Return the number of schedules of a tenant."""
         ...
 
-    def known(self, after: str, limit: int) -> list[ScheduleRow]:
+    def list_all(self, after: str, limit: int) -> list[ScheduleRow]:
         """Return schedules of all tenants that were not deleted, in the order of their ids, after this one."""
         ...
 

@@ -96,10 +96,10 @@ class SchedulesProjection:
             case ScheduleFired() as event:
                 rows.put(_new_firing(event))
             case ScheduledRunAccepted(run_kind=kind, run_id=run_id, target_id=target_id) as event:
-                row = replace(_firing(event.firing_id, rows), status="accepted", run_kind=kind, run_id=run_id)
+                row = replace(_get_firing(event.firing_id, rows), status="accepted", run_kind=kind, run_id=run_id)
                 rows.put(replace(row, target_id=target_id))
             case ScheduledRunRefused(code=code, reason_hash=reason) as event:
-                row = _firing(event.firing_id, rows)
+                row = _get_firing(event.firing_id, rows)
                 rows.put(replace(row, status="refused", code=code, reason_hash=reason))
 
 
@@ -183,7 +183,7 @@ def _schedule(schedule_id: str, rows: Rows) -> ScheduleRow:
     return row
 
 
-def _firing(firing_id: str, rows: Rows) -> FiringRow:
+def _get_firing(firing_id: str, rows: Rows) -> FiringRow:
     row = rows.get(FiringRow, firing_id)
     if row is None:
         raise NotFound(f"firing {firing_id} never began")

@@ -38,7 +38,7 @@ class TalentImport:
         once = f"talent.import:{key or random_id('import')}"
 
         def write() -> ImportedRecords:
-            if not is_repeat(self._ledger, _created(first_id, rows[0], keys[0], cause)[0], once):
+            if not is_repeat(self._ledger, _creation(first_id, rows[0], keys[0], cause)[0], once):
                 claims = self._claims(table, keys, tenant_id)
                 changes, documents = _changes(rows, keys, claims, first_id, cause)
                 self._ledger.append(*changes, key=once, content=documents)
@@ -61,11 +61,11 @@ class TalentImport:
             for name, owner in owners.items()
             if owner is not None
         ]
-        refuse_faults([*table.faults, *_repeated(rows, keys), *taken])
+        refuse_faults([*table.faults, *_find_repeats(rows, keys), *taken])
         return {name: len(events) for name, events in claims.items()}
 
 
-def _repeated(rows: Sequence[ImportRow[TalentDraft]], keys: Sequence[str]) -> list[RowFault]:
+def _find_repeats(rows: Sequence[ImportRow[TalentDraft]], keys: Sequence[str]) -> list[RowFault]:
     """Return a fault for each row with the address of an earlier row."""
     first: dict[str, int] = {}
     faults = []
@@ -81,14 +81,14 @@ def _changes(
 ) -> tuple[list[Change], list[Content]]:
     changes, documents = [], []
     for talent_id, (row, key) in enumerate(zip(rows, keys, strict=True), first_id):
-        created, document = _created(talent_id, row, key, cause)
+        created, document = _creation(talent_id, row, key, cause)
         expected = claims.get(emails.email_stream(cause.tenant_id, key), 0)
         changes += [created, emails.claim(talent_id, key, expected, cause)]
         documents.append(document)
     return changes, documents
 
 
-def _created(talent_id: int, row: ImportRow[TalentDraft], key: str, cause: Cause) -> tuple[Change, Content]:
+def _creation(talent_id: int, row: ImportRow[TalentDraft], key: str, cause: Cause) -> tuple[Change, Content]:
     own = stream(cause.tenant_id, talent_id)
     document = row.draft.profile.as_content(own)
     values = TalentValues(document.hash, key, row.draft.status)

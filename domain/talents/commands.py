@@ -57,7 +57,7 @@ class TalentCommands:
         """
         return self._view(tenant_id, self._visible(tenant_id, talent_id))
 
-    def existing(self, tenant_id: str, talent_ids: Sequence[int]) -> set[int]:
+    def find_existing(self, tenant_id: str, talent_ids: Sequence[int]) -> set[int]:
         """Return those of the ids that are talents of the tenant and not deleted."""
         streams = {stream(tenant_id, talent_id): talent_id for talent_id in talent_ids}
         known = self._ledger.read_many(list(streams)) if streams else {}
@@ -83,7 +83,7 @@ class TalentCommands:
             after = evolve_all(Talent(), events)
             moved = self._email_changes(Talent(), after, cause)
             self._ledger.append(created, *moved, key=once, content=[document])
-            return _to_view(after, new.profile)
+            return to_view(after, new.profile)
 
         return retry_on_conflict(write)
 
@@ -106,7 +106,7 @@ class TalentCommands:
             changed = replace(profile, **{name: value for name, value in changes.items() if name != "status"})
             fields = _changed_fields(profile, changed) + (("status",) if status != before.status else ())
             if not fields:
-                return _to_view(before, profile)
+                return to_view(before, profile)
             document = changed.as_content(stream(tenant_id, talent_id))
             values = TalentValues(document.hash, self._email_key(tenant_id, changed.email), status)
             events = aggregate.update(before, values, fields, cause)
@@ -114,7 +114,7 @@ class TalentCommands:
             moved = self._email_changes(before, after, cause)
             change = Change(stream(tenant_id, talent_id), before.changes, events)
             self._ledger.append(change, *moved, key=once, content=[document])
-            return _to_view(after, changed)
+            return to_view(after, changed)
 
         return retry_on_conflict(write)
 
@@ -173,7 +173,7 @@ class TalentCommands:
         return emails.email_changes(before, after, claims, cause)
 
     def _view(self, tenant_id: str, talent: Talent) -> TalentView:
-        return _to_view(talent, self._profile(tenant_id, talent))
+        return to_view(talent, self._profile(tenant_id, talent))
 
     def _profile(self, tenant_id: str, talent: Talent) -> TalentProfile | None:
         owner = f"{owner_prefix(tenant_id)}{talent.id}"
@@ -184,7 +184,12 @@ def _changed_fields(before: TalentProfile, after: TalentProfile) -> tuple[str, .
     return tuple(name for name in FIELDS if getattr(before, name) != getattr(after, name))
 
 
-def _to_view(talent: Talent, profile: TalentProfile | None) -> TalentView:
+def to_view(talent: Talent, profile: TalentProfile | None) -> TalentView:
+    """Return the talent as readers see it.
+
+    Raises:
+        NotFound: it was never created.
+    """
     if talent.created_at is None or talent.changed_at is None:
         raise NotFound("there is no such talent")
     return TalentView(talent.id, talent.status, talent.created_at, talent.changed_at, talent.changes, profile)

@@ -61,8 +61,12 @@ class TemporalServer:
         http_port: int,
         ui_port: int | None,
         search_attributes: tuple[str, ...] = (),
+        heap_mib: int = HEAP_MIB,
     ) -> None:
-        """Set up the server; `ui_port` None disables the Web UI. `search_attributes` are for test servers."""
+        """Set up the server; `ui_port` None disables the Web UI. `search_attributes` are for test servers.
+
+        `heap_mib` is a soft limit that must be well above what is in use: the collector runs without a pause at it.
+        """
         self._file = directory.absolute() / "temporal.db"
         self._port = port
         self._http_port = http_port
@@ -70,6 +74,7 @@ class TemporalServer:
         self._http_host = f"{secrets.token_hex(16)}.invalid"
         self._inner_ui = (_hidden_address(), ui_port if sys.platform == "linux" else _free_port()) if ui_port else None
         self._search_attributes = search_attributes
+        self._heap_mib = heap_mib
 
     @property
     def address(self) -> str:
@@ -111,7 +116,7 @@ class TemporalServer:
         for name in self._search_attributes:
             flags += ["--search-attribute", f"{name}=Keyword"]
         return ProcessCommand(
-            (str(temporal_program()), "server", "start-dev", *flags), {"GOMEMLIMIT": f"{HEAP_MIB}MiB"}
+            (str(temporal_program()), "server", "start-dev", *flags), {"GOMEMLIMIT": f"{self._heap_mib}MiB"}
         )
 
     def _ui_flags(self, host: str, port: int) -> list[str]:

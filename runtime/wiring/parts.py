@@ -27,7 +27,6 @@ from adapters.postgres.chat import PostgresAdmission, PostgresChats
 from adapters.postgres.components import PostgresComponents
 from adapters.postgres.costs import PostgresCosts
 from adapters.postgres.executions import PostgresRuns
-from adapters.postgres.exports import PostgresExports
 from adapters.postgres.idempotency import PostgresAnswers
 from adapters.postgres.instructions import PostgresInstructions
 from adapters.postgres.ledger.content import PostgresContent
@@ -35,7 +34,8 @@ from adapters.postgres.ledger.pool import Database
 from adapters.postgres.ledger.recorder import LedgerRecorder
 from adapters.postgres.projections.positions import LivePositions
 from adapters.postgres.schedules import PostgresSchedules
-from adapters.postgres.settled_answers import PostgresSettledAnswers
+from adapters.postgres.signatures.exports import PostgresExports
+from adapters.postgres.signatures.settled_answers import PostgresSettledAnswers
 from adapters.postgres.swarm import PostgresSwarms
 from adapters.postgres.tools import PostgresTools
 from adapters.postgres.workflows import PostgresWorkflows

@@ -2,11 +2,11 @@
 
 from fastapi import APIRouter
 
-from adapters.postgres.clients import PostgresClients
-from adapters.postgres.integer_ids import PostgresIntegerIds, PostgresTenantSecrets
-from adapters.postgres.project_usage import PostgresProjectUsage
-from adapters.postgres.projects import PostgresProjects
-from adapters.postgres.talents import PostgresTalents
+from adapters.postgres.records.clients import PostgresClients
+from adapters.postgres.records.integer_ids import PostgresIntegerIds, PostgresTenantSecrets
+from adapters.postgres.records.project_usage import PostgresProjectUsage
+from adapters.postgres.records.projects import PostgresProjects
+from adapters.postgres.records.talents import PostgresTalents
 from api.clients import routes as clients
 from api.clients import table_routes as client_tables
 from api.clients.service import ClientService

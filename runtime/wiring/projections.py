@@ -1,4 +1,4 @@
-"""The projections of this platform, which need no other part of it: their process is small."""
+"""All projections of this release."""
 
 from domain.agents.projection import AgentsProjection
 from domain.approvals.projection import ApprovalsProjection

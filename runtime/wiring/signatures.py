@@ -9,7 +9,7 @@ import structlog
 
 from activities.signatures.signing_keys import KeyRingReader, SigningKeys, refuse_unsigned
 from adapters.postgres.ledger.pool import Database
-from adapters.postgres.signing_keys import PostgresEncryptedKeys
+from adapters.postgres.signatures.signing_keys import PostgresEncryptedKeys
 from domain.ledger import Ledger
 from domain.signatures.ports import NO_SIGNER, KeyMaterial, Signer
 from runtime.settings import Settings

@@ -13,10 +13,10 @@ from activities.tools.toolbox.workflow_tools import DELEGATE, REQUEST_APPROVAL
 from adapters.mcp.config import read_mcp_servers
 from adapters.postgres.costs import PostgresCosts
 from adapters.postgres.ledger.pool import Database
-from adapters.postgres.project_usage import PostgresProjectUsage
 from adapters.postgres.projections.positions import head_and_position
-from adapters.postgres.projects import PostgresProjects
-from adapters.postgres.talents import PostgresTalents
+from adapters.postgres.records.project_usage import PostgresProjectUsage
+from adapters.postgres.records.projects import PostgresProjects
+from adapters.postgres.records.talents import PostgresTalents
 from adapters.web.fetch import WebFetch
 from domain.tools.ports import NoKnowledge, Tool, ToolSource
 from runtime.settings import Settings

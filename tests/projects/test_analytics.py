@@ -9,8 +9,8 @@ import pytest
 
 from adapters.postgres.ledger.pool import Database
 from adapters.postgres.ledger.recorder import LedgerRecorder
-from adapters.postgres.project_usage import PostgresProjectUsage
 from adapters.postgres.projections.runner import ProjectionRunner
+from adapters.postgres.records.project_usage import PostgresProjectUsage
 from domain.costs.projection import CostsProjection
 from domain.errors import Invalid
 from domain.ledger import Change, Ledger

@@ -127,12 +127,12 @@ def test_the_views_show_what_happened_and_a_rebuild_gives_the_same(database_url:
     newest, oldest = reads.firings(ID, skip=0, limit=10).firings
     assert (newest.row.status, newest.row.code, newest.reason) == ("refused", "NOT_FOUND", "there is no agent ada")
     assert (oldest.row.status, oldest.row.run_id, oldest.reason) == ("accepted", "acme~s", None)
-    assert (reads.count("acme"), reads.count("zeta"), len(reads.known("", 10))) == (1, 0, 1)
+    assert (reads.count("acme"), reads.count("zeta"), len(reads.list_all("", 10))) == (1, 0, 1)
     assert all(each.equal for each in Rebuild(database_url, registry, SchedulesProjection()).run().comparisons)
     commands.delete(ID, CAUSE, check=lambda _: None)
     ProjectionRunner(database_url, registry, [SchedulesProjection()]).catch_up()
     assert reads.page(ScheduleFilter("acme"), skip=0, limit=10).total == 0
-    assert (reads.count("acme"), reads.known("", 10)) == (0, [])
+    assert (reads.count("acme"), reads.list_all("", 10)) == (0, [])
     with pytest.raises(NotFound):
         commands.load("acme", ID)
 

@@ -10,7 +10,7 @@ from activities.signatures.signing_keys import KeyRingReader, SigningKeys
 from adapters.cryptography.key_material import Ed25519Material, is_valid
 from adapters.postgres.ledger.pool import Database
 from adapters.postgres.ledger.recorder import LedgerRecorder
-from adapters.postgres.signing_keys import PostgresEncryptedKeys
+from adapters.postgres.signatures.signing_keys import PostgresEncryptedKeys
 from domain.ledger import Ledger
 from domain.registry import event_registry
 from domain.signatures import jws

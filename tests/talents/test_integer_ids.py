@@ -5,8 +5,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from adapters.postgres.integer_ids import PostgresIntegerIds, PostgresTenantSecrets
 from adapters.postgres.ledger.pool import Database
+from adapters.postgres.records.integer_ids import PostgresIntegerIds, PostgresTenantSecrets
 
 
 @pytest.fixture

@@ -38,6 +38,7 @@ OTHERS = """
     SELECT topic, originator_id FROM ledger_events
     WHERE convert_from(state, 'UTF8')::jsonb ->> 'tenant_id' <> 'acme'
         AND convert_from(state, 'UTF8')::jsonb ->> 'by' <> 'seed' AND topic NOT LIKE 'risk_policy.%'
+        AND topic NOT LIKE 'signatures.key_%'
 """
 
 

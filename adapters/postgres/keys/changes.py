@@ -42,21 +42,21 @@ class AccessChanges:
         self._current_until = 0.0
         self._followers: list[_Follower] = []
         self._stop = Flag()
-        self._mouth: socket.socket | None = None
+        self._waker: socket.socket | None = None
         self._thread: Thread | None = None
         self._log = structlog.get_logger("keys")
 
     def start(self) -> None:
         """Start listening in a thread. Until the connection is open nothing is current."""
-        ears, self._mouth = socket.socketpair()
-        self._thread = Thread(target=self._listen, args=(ears,), name="access-changes", daemon=True)
+        wakeup, self._waker = socket.socketpair()
+        self._thread = Thread(target=self._listen, args=(wakeup,), name="access-changes", daemon=True)
         self._thread.start()
 
     def close(self) -> None:
         """Stop listening. From then on nothing is current."""
         self._stop.set()
-        if self._mouth is not None and self._thread is not None:
-            self._mouth.close()
+        if self._waker is not None and self._thread is not None:
+            self._waker.close()
             self._thread.join()
         self._current_until = 0.0
 
@@ -68,32 +68,32 @@ class AccessChanges:
         """Let a cache hear of every change. Not after the start."""
         self._followers.append(cache)
 
-    def _listen(self, ears: socket.socket) -> None:
-        with ears:
+    def _listen(self, wakeup: socket.socket) -> None:
+        with wakeup:
             while not self._stop.is_set():
                 try:
                     with connect(self._dsn) as connection:
-                        self._follow(connection, ears)
+                        self._follow(connection, wakeup)
                 except (Unavailable, psycopg.Error) as error:
                     self._current_until = 0.0
                     self._log.warning("cannot listen for changes of keys", error=str(error), retry_in_s=_PAUSE_S)
                     self._stop.wait(_PAUSE_S)
 
-    def _follow(self, connection: Connection, ears: socket.socket) -> None:
-        connection.add_notify_handler(lambda notice: self._tell(notice.payload))
+    def _follow(self, connection: Connection, wakeup: socket.socket) -> None:
+        connection.add_notify_handler(lambda notice: self._notify(notice.payload))
         connection.execute(f"LISTEN {CHANNEL}")
         for cache in self._followers:  # changes may have been missed while nobody listened
             cache.clear()
         with DefaultSelector() as selector:
             selector.register(connection.fileno(), EVENT_READ)
-            selector.register(ears, EVENT_READ)
+            selector.register(wakeup, EVENT_READ)
             while not self._stop.is_set():
                 asked_at = self._clock()
                 connection.execute("SELECT", prepare=True)  # its answer comes after all notices of earlier commits
                 self._current_until = asked_at + CURRENT_S
                 selector.select(_PING_S)
 
-    def _tell(self, stream: str) -> None:
+    def _notify(self, stream: str) -> None:
         for cache in self._followers:
             cache.drop(stream)
 

@@ -68,14 +68,14 @@ class PostgresProjectUsage:
 
     def daily(self, tenant_id: str, project_id: str, period: UsagePeriod) -> list[DailyProjectUsage]:
         values = {"tenant_id": tenant_id, "project_id": project_id, "first": period.first, "last": period.last}
-        rows = self._rows(_DAILY.encode(), {**values, "time_zone": self._known(period.time_zone)})
+        rows = self._rows(_DAILY.encode(), {**values, "time_zone": self._check_time_zone(period.time_zone)})
         return [DailyProjectUsage(day, ProjectUsage(*figures)) for day, *figures in rows]
 
     def today(self, moment: datetime, time_zone: str) -> date:
-        [[day]] = self._rows(_TODAY, (moment, self._known(time_zone)))
+        [[day]] = self._rows(_TODAY, (moment, self._check_time_zone(time_zone)))
         return date.fromisoformat(str(day))
 
-    def _known(self, time_zone: str) -> str:
+    def _check_time_zone(self, time_zone: str) -> str:
         """Return the name if the database has the time zone. It would take other names for offsets."""
         if time_zone not in self._zones:
             self._zones = frozenset({_UTC, *(name for (name,) in self._rows(_ZONES, ()))})

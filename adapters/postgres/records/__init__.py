@@ -1,0 +1,1 @@
+"""Views of talents, clients and projects, and the counters of their ids."""
