@@ -85,7 +85,7 @@ def worker(
 def projections() -> None:
     """Keep the views up to date with the ledger."""
     settings = read_settings_with_servers("projections", "DATABASE_URL")
-    from runtime.upkeep import run_projections
+    from runtime.processes.projections import run_projections
 
     run_projections(settings)
 
@@ -108,7 +108,7 @@ def rebuild(
 ) -> None:
     """Rebuild a view from the ledger, next to the live one, and swap."""
     settings = read_settings_with_servers("rebuild", "DATABASE_URL")
-    from runtime.upkeep import run_rebuild
+    from runtime.processes.projections import run_rebuild
 
     run_rebuild(settings, projection, check=check)
 

@@ -1,25 +1,14 @@
-"""Migrations, projections and rebuilds."""
+"""Migrations."""
 
 import asyncio
-import signal
-from threading import Event as Flag
 
 import structlog
-import typer
-from rich.console import Console
-from rich.table import Table
 
 from adapters.postgres.migrate import migrate
-from adapters.postgres.projections.rebuild import Rebuild, RebuildReport
-from adapters.postgres.projections.runner import ProjectionRunner
-from domain.registry import event_registry
 from runtime import temporal
-from runtime.event_loop import freeze_garbage_collector
 from runtime.seeding import seed_ledger
 from runtime.settings import Settings
-from runtime.supervisor.readiness import announce_ready
 from runtime.wiring.parts import make_parts
-from runtime.wiring.projections import projections
 
 
 def run_migrations(settings: Settings) -> None:
@@ -48,41 +37,3 @@ def run_migrations(settings: Settings) -> None:
 
 async def _register(settings: Settings) -> None:
     await temporal.register(await temporal.connect(settings))
-
-
-def run_projections(settings: Settings) -> None:
-    """Run the process `convergio projections`."""
-    stop = Flag()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: stop.set())
-    runner = ProjectionRunner(settings.database_url or "", event_registry(), projections())
-    freeze_garbage_collector()
-    announce_ready(settings.ready_file)
-    runner.run(stop)
-
-
-def run_rebuild(settings: Settings, name: str | None, *, check: bool) -> None:
-    """Run `convergio rebuild`: all projections, or the named one."""
-    wanted = [projection for projection in projections() if name in {None, projection.name}]
-    if not wanted:
-        raise typer.BadParameter(f"no such projection; there are {', '.join(p.name for p in projections())}")
-    rebuilt = [Rebuild(settings.database_url or "", event_registry(), p).run(swap=not check) for p in wanted]
-    _show(rebuilt)
-    if check and not all(comparison.equal for one in rebuilt for comparison in one.comparisons):
-        raise typer.Exit(1)
-
-
-def _show(rebuilt: list[RebuildReport]) -> None:
-    table = Table("projection", "events", "at position", "set aside", "table", "rows", "equal to live", box=None)
-    for one in rebuilt:
-        for comparison in one.comparisons:
-            table.add_row(
-                one.projection,
-                str(one.events),
-                str(one.position),
-                str(one.set_aside),
-                comparison.table,
-                str(comparison.rebuilt[0]),
-                "yes" if comparison.equal else "no",
-            )
-    Console(width=120).print(table)

@@ -102,6 +102,14 @@ class SigningKeys:
             )
         return key.key_id
 
+    def opens(self, key: SigningKey) -> bool:
+        """Return true if the secret of this process opens this key. Nothing is made.
+
+        Raises:
+            domain.errors.Unavailable: the database cannot be reached.
+        """
+        return self._open(key) is not None
+
     def rotate(self, by: str, because: str) -> SigningKey:
         """Make a new key, which signs from now on. Earlier ones stay valid."""
         return retry_on_conflict(lambda: self._make(self._reader.ring(fresh=True), by, because))

@@ -44,7 +44,12 @@ class AliDependencies:
 def router(parts: AliDependencies) -> APIRouter:
     """Build the routes `/api/v1/agents/ali/query` and `/coordinate`."""
     routes = APIRouter(prefix="/api/v1/agents/ali", tags=["Ali Intelligence"])
+    _add_query_routes(routes, parts)
+    _add_coordination_route(routes, parts)
+    return routes
 
+
+def _add_query_routes(routes: APIRouter, parts: AliDependencies) -> None:
     @routes.post(
         "/query",
         responses={202: {"model": QueryAnswer, "description": "Accepted; poll `Location`."}},
@@ -70,6 +75,8 @@ def router(parts: AliDependencies) -> APIRouter:
         """Returns an answer of Ali in the caller's tenant, or its state."""
         return await _present(parts, await parts.ali.read(session_id, turn), request)
 
+
+def _add_coordination_route(routes: APIRouter, parts: AliDependencies) -> None:
     @routes.post(
         "/coordinate",
         status_code=202,
@@ -91,8 +98,6 @@ def router(parts: AliDependencies) -> APIRouter:
         seen = await parts.swarms.coordinate(_swarm_submission(body, choice, asker))
         response.headers["location"] = f"/api/v1/swarm/status/{seen.row.task_id}"
         return await _present_coordination(parts, seen, choice)
-
-    return routes
 
 
 def _requester(context: QueryContext | TaskContext, request: RequestContext, key: str | None) -> Requester:

@@ -2,11 +2,16 @@
 
 import csv
 from collections.abc import Iterable, Iterator
+from dataclasses import asdict
 from io import StringIO
-from typing import Literal
+from typing import Any, Literal
 
 from api.audit.schemas import AuditEntry
+from domain.audit.ports import AuditFilter
 from domain.audit.projection import AuditRow
+from domain.signatures.audit_export import audit_lines
+from domain.signatures.ports import Signer
+from domain.signatures.statements import AuditSelection
 
 Format = Literal["json", "csv", "jsonl"]
 MEDIA_TYPES: dict[Format, str] = {"csv": "text/csv; charset=utf-8", "jsonl": "application/x-ndjson"}
@@ -22,14 +27,18 @@ def to_csv(batches: Iterable[list[AuditRow]]) -> Iterator[str]:
         yield _lines([_to_cells(row) for row in batch])
 
 
-def to_json_lines(batches: Iterable[list[AuditRow]]) -> Iterator[str]:
-    """Yield one JSON object a line."""
-    for batch in batches:
-        yield "".join(f"{AuditEntry.model_validate(row).model_dump_json()}\n" for row in batch)
+def to_json_lines(batches: Iterable[list[AuditRow]], wanted: AuditFilter, signer: Signer) -> Iterator[bytes]:
+    """Yield one JSON object a line, and the end, which signs them and the filter."""
+    entries = ([_to_entry(row) for row in batch] for batch in batches)
+    return audit_lines(entries, AuditSelection(**asdict(wanted)), signer)
+
+
+def _to_entry(row: AuditRow) -> dict[str, Any]:
+    return AuditEntry.model_validate(row).model_dump(mode="json")
 
 
 def _to_cells(row: AuditRow) -> list[object]:
-    entry = AuditEntry.model_validate(row).model_dump(mode="json")
+    entry = _to_entry(row)
     return [_guard(value) if isinstance(value := entry[name], str) else value for name in _COLUMNS]
 
 

@@ -13,6 +13,7 @@ from api.audit.schemas import AuditEntries
 from api.http.dependencies import MAX_PAGE, CurrentTenant, Page, fresh, requires
 from api.http.schemas import MAX_INT
 from domain.audit.ports import MOST_COUNTED, AuditFilter, AuditReads
+from domain.signatures.ports import Signer
 
 _TEXT = {"min_length": 1, "max_length": 300, "pattern": r"^[^\x00]*$"}
 _EXPORTS: dict[int | str, dict[str, Any]] = {
@@ -60,7 +61,7 @@ async def _query(
     return AuditQuery(AuditFilter(tenant_id, by, kind, subject, since, until, before), Page(skip, limit))
 
 
-def router(reads: AuditReads) -> APIRouter:
+def router(reads: AuditReads, signer: Signer) -> APIRouter:
     """Build the route `/api/v1/audit`."""
     routes = APIRouter(prefix="/api/v1/audit", tags=["Audit"])
 
@@ -73,15 +74,21 @@ def router(reads: AuditReads) -> APIRouter:
     def list_audit(
         query: Annotated[AuditQuery, Depends(_query)],
         as_format: Annotated[
-            Format, Query(alias="format", description="`csv` and `jsonl` stream all entries, without pages.")
+            Format,
+            Query(
+                alias="format",
+                description="`csv` and `jsonl` stream all entries, without pages. The last line of `jsonl` signs all "
+                "others and the filter; `csv` is not signed.",
+            ),
         ] = "json",
     ) -> Any:
         """Returns who did what, when and why in the caller's tenant, newest first. It holds no texts."""
         if as_format == "json":
             return _to_page(reads, query)
-        write = to_csv if as_format == "csv" else to_json_lines
+        found = reads.export(query.wanted)
+        lines = to_csv(found) if as_format == "csv" else to_json_lines(found, query.wanted, signer)
         disposition = {"content-disposition": f'attachment; filename="audit.{as_format}"'}
-        return StreamingResponse(write(reads.export(query.wanted)), 200, disposition, MEDIA_TYPES[as_format])
+        return StreamingResponse(lines, 200, disposition, MEDIA_TYPES[as_format])
 
     return routes
 

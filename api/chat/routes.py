@@ -31,7 +31,12 @@ from domain.tenant_ids import unqualified
 def router(conversations: ChatService, reads: ChatReads, answers: SettledAnswers) -> APIRouter:
     """Build the routes `/api/v1/agents/chat` and those of its sessions."""
     routes = APIRouter(prefix="/api/v1/agents/chat", tags=["AI Agents"])
+    _add_message_route(routes, conversations, answers)
+    _add_session_routes(routes, conversations, reads)
+    return routes
 
+
+def _add_message_route(routes: APIRouter, conversations: ChatService, answers: SettledAnswers) -> None:
     @routes.post(
         "",
         responses={202: {"model": ChatAnswer, "description": "Accepted; poll `Location`."}},
@@ -49,6 +54,8 @@ def router(conversations: ChatService, reads: ChatReads, answers: SettledAnswers
             response.headers["location"] = f"{routes.prefix}/{unqualified(outcome.session_id)}"
         return answer
 
+
+def _add_session_routes(routes: APIRouter, conversations: ChatService, reads: ChatReads) -> None:
     @routes.get("/{session_id}", dependencies=[requires("read"), fresh("chat")])
     async def get_session(session_id: SessionId, page: Paged) -> ChatSession:
         """Returns a session of the caller's tenant and its turns."""
@@ -76,8 +83,6 @@ def router(conversations: ChatService, reads: ChatReads, answers: SettledAnswers
         response.status_code = 202
         response.headers["location"] = f"{routes.prefix}/{name}"
         return DeletedResource(id=name, status="deleting")
-
-    return routes
 
 
 def _to_utterance(body: ChatRequest, caller: Caller, request_id: str, key: str | None) -> Utterance:

@@ -54,7 +54,8 @@ def router(desk: DefinitionService) -> APIRouter:
     """Build the routes `/api/v1/workflows`, except those of executions."""
     routes = APIRouter(prefix=PREFIX, tags=["Workflows"])
     _add_catalogue_routes(routes, desk)
-    _add_write_routes(routes, desk)
+    _add_creation_routes(routes, desk)
+    _add_change_routes(routes, desk)
     _add_validation_routes(routes, desk)
     _add_version_routes(routes, desk)
     return routes
@@ -83,7 +84,7 @@ def _add_catalogue_routes(routes: APIRouter, desk: DefinitionService) -> None:
         return to_workflow_detail(seen, desk.reads.version(tenant_id, workflow_id, seen.row.version))
 
 
-def _add_write_routes(routes: APIRouter, desk: DefinitionService) -> None:
+def _add_creation_routes(routes: APIRouter, desk: DefinitionService) -> None:
     @routes.post("", status_code=201, dependencies=[requires("write")], openapi_extra=_YAML)
     async def create_workflow(
         body: DefinitionBody, request: CurrentRequest, key: IdempotencyKey, response: Response, note: _Note = None
@@ -113,6 +114,8 @@ def _add_write_routes(routes: APIRouter, desk: DefinitionService) -> None:
             {**dict(to_written_workflow(made.standing, made.validation)), "notes": found.notes}
         )
 
+
+def _add_change_routes(routes: APIRouter, desk: DefinitionService) -> None:
     @routes.put("/{workflow_id}", dependencies=[requires("write")], openapi_extra=_YAML)
     async def change_workflow(
         workflow_id: WorkflowId,

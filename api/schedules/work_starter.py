@@ -1,7 +1,9 @@
 """Starts the work of firings with the services that the routes call, so that it is accepted or refused alike."""
 
 import asyncio
+from collections.abc import Callable
 from contextlib import suppress
+from datetime import datetime
 
 from pydantic import ValidationError
 
@@ -17,7 +19,7 @@ from domain.chat.ports import ChatReads
 from domain.errors import DomainError, NotFound, Unavailable
 from domain.graphflow.execution.ports import RunReads
 from domain.ids import message_id
-from domain.schedules.ports import RefusedWork, ScheduledWork, StartedWork
+from domain.schedules.ports import CallerAccess, RefusedWork, ScheduledWork, StartedWork
 from domain.swarm.ports import SwarmReads
 from domain.tenant_ids import qualified
 
@@ -34,7 +36,9 @@ class ServiceWorkStarter:
         chat_reads: ChatReads,
         swarm_reads: SwarmReads,
         run_reads: RunReads,
+        callers: CallerAccess,
         context: RunContext,
+        now: Callable[[], datetime],
     ) -> None:
         self._chats = chats
         self._swarms = swarms
@@ -42,7 +46,9 @@ class ServiceWorkStarter:
         self._chat_reads = chat_reads
         self._swarm_reads = swarm_reads
         self._run_reads = run_reads
+        self._callers = callers
         self._context = context
+        self._now = now
 
     async def start(self, work: ScheduledWork) -> StartedWork | RefusedWork:
         """Start the work, or join it if this key has started it.
@@ -55,6 +61,7 @@ class ServiceWorkStarter:
         except ValidationError:
             return RefusedWork("VALIDATION_ERROR", "this release does not accept what the schedule starts")
         try:
+            await asyncio.to_thread(self._callers.refuse_ended, work.key_id, work.tenant_id, self._now())
             return await self._start(work, target)
         except Unavailable:
             raise

@@ -1,7 +1,7 @@
 """Routes of swarms."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from datetime import datetime
 from decimal import Decimal
 from typing import Annotated
@@ -33,6 +33,7 @@ MAX_TASK = 100_000
 """Maximum characters of a task."""
 _MAX_USD = 1_000_000
 
+_Present = Callable[[SwarmView], Awaitable[SwarmStatus]]
 _TaskId = Annotated[str, Path(max_length=128, pattern=r"^[A-Za-z0-9._~-]+$")]
 _AgentName = Annotated[str, Field(min_length=1, max_length=64)]
 
@@ -79,6 +80,13 @@ def router(swarms: SwarmService, reads: SwarmReads, content: ContentStore, now: 
         texts = await asyncio.to_thread(content.get, seen.row.task_id, wanted) if wanted else {}
         return status(seen, texts, now())
 
+    _add_coordination_routes(routes, swarms, present)
+    _add_list_route(routes, reads, now)
+    _add_cancel_route(routes, swarms, present)
+    return routes
+
+
+def _add_coordination_routes(routes: APIRouter, swarms: SwarmService, present: _Present) -> None:
     @routes.post(
         "/coordinate",
         status_code=202,
@@ -100,6 +108,8 @@ def router(swarms: SwarmService, reads: SwarmReads, content: ContentStore, now: 
         """Returns the progress of a swarm of the caller's tenant, the work of each agent, and its result."""
         return await present(await swarms.read(task_id, tenant_id=tenant_id))
 
+
+def _add_list_route(routes: APIRouter, reads: SwarmReads, now: Callable[[], datetime]) -> None:
     @routes.get("", dependencies=[requires("read"), fresh("swarm"), fresh("costs")])
     def list_swarms(
         page: Paged,
@@ -114,6 +124,8 @@ def router(swarms: SwarmService, reads: SwarmReads, content: ContentStore, now: 
             {"data": [summary(seen, now()) for seen in found.swarms], "pagination": page.pagination(found.total)}
         )
 
+
+def _add_cancel_route(routes: APIRouter, swarms: SwarmService, present: _Present) -> None:
     @routes.post(
         "/{task_id}/cancel",
         status_code=202,
@@ -126,8 +138,6 @@ def router(swarms: SwarmService, reads: SwarmReads, content: ContentStore, now: 
         seen = await swarms.cancel(task_id, caller=caller, request_id=request.request_id)
         response.headers["location"] = f"{routes.prefix}/status/{task_id}"
         return await present(seen)
-
-    return routes
 
 
 def _to_submission(body: CoordinateRequest, caller: Caller, request_id: str, key: str | None) -> SwarmSubmission:

@@ -6,7 +6,7 @@ from datetime import datetime
 from secrets import token_bytes
 
 from domain.content import Content, ContentStore
-from domain.errors import Invalid, NotFound
+from domain.errors import Invalid, NotFound, Unauthenticated
 from domain.events import Cause
 from domain.ids import derived_hex, random_id
 from domain.keys.aggregate import ApiKey, Validity, create, evolve_all, revoke, rotate, stream
@@ -149,6 +149,22 @@ class KeyLookup:
         found = self._load(parsed.id)
         validity = found.end_of(parsed.hash)
         return KeyInForce(found.as_stored_key(parsed.id), validity) if validity and self._is_active(found) else None
+
+    def refuse_ended(self, caller_id: str, tenant_id: str, at: datetime) -> None:
+        """Return if a caller whose work begins without a request may still act in the tenant.
+
+        Ids of no stored key pass: nobody, a key of the settings, and a subject of an identity provider, which cannot be
+        asked about it.
+
+        Raises:
+            Unauthenticated: the key is revoked or expired, or the tenant was deleted.
+            domain.errors.Unavailable: the ledger cannot be reached.
+        """
+        found = self._load(caller_id)
+        if found.created_at is not None and not found.is_in_force(at):
+            raise Unauthenticated(f"the key {caller_id} is {'expired' if found.revoked_at is None else 'revoked'}")
+        if self._tenants.is_deleted(tenant_id):
+            raise Unauthenticated(f"the tenant {tenant_id} was deleted")
 
     def _load(self, key_id: str) -> ApiKey:
         return evolve_all(ApiKey(), self._ledger.read(stream(key_id)))

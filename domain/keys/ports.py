@@ -172,6 +172,14 @@ class TenantStates(Protocol):
         """
         ...
 
+    def is_deleted(self, tenant_id: str) -> bool:
+        """Return true if the tenant was deleted, as above.
+
+        Raises:
+            domain.errors.Unavailable: the ledger cannot be reached.
+        """
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class KeyFilter:

@@ -137,6 +137,19 @@ class RefusedWork:
     reason: str
 
 
+class CallerAccess(Protocol):
+    """The callers that work is done as."""
+
+    def refuse_ended(self, caller_id: str, tenant_id: str, at: datetime) -> None:
+        """Return if the caller may still act in the tenant.
+
+        Raises:
+            domain.errors.Unauthenticated: its key is revoked or expired, or the tenant was deleted.
+            domain.errors.Unavailable: the ledger cannot be reached.
+        """
+        ...
+
+
 class WorkStarter(Protocol):
     """Starts work as the API does, with the same acceptance."""
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import orjson
 
+from domain.signatures.audit_export import AuditOrder
 from domain.signatures.export import TEXTS, encode_line, moment
 from domain.signatures.jws import FAULTS, Verification
 
@@ -105,6 +106,7 @@ class _ExportReader:
         self._count = 0
         self._erased = 0
         self._end: int | None = None
+        self._audit: AuditOrder | None = None
 
     def report(self) -> ExportReport:
         for chain in self._chains.values():
@@ -129,6 +131,11 @@ class _ExportReader:
         self._count += 1
         if fields is None:
             return
+        if self._audit is None and self._count == 1 and _is_entry(fields):
+            self._audit = AuditOrder()
+        if self._audit is not None:
+            self._findings += (ExportFinding(number, *deviation) for deviation in self._audit.check(fields))
+            return
         if not isinstance(kind, str) or kind not in TEXTS:
             self._add(number, "kind", "there is no such kind of line")
             return
@@ -140,6 +147,8 @@ class _ExportReader:
     def _read_end(self, number: int, fields: Mapping[str, Any]) -> None:
         before = len(self._findings)
         signed = {**fields, **self._check_signature(number, fields, more=())}
+        if self._count and (signed.get("of") == "audit") is not (self._audit is not None):
+            self._add(number, "of", f"it is the end of another export, of {_short(signed.get('of'))}")
         if signed.get("lines") != self._count:
             self._add(number, "lines", f"{signed.get('lines')} lines were exported, and {self._count} are here")
         elif signed.get("digest") != self._digest.hexdigest() and not before:
@@ -196,6 +205,11 @@ def _parse(raw: bytes) -> dict[str, Any] | None:
     except orjson.JSONDecodeError:
         return None
     return fields if isinstance(fields, dict) and encode_line(fields) + b"\n" == raw else None
+
+
+def _is_entry(fields: Mapping[str, Any]) -> bool:
+    """Return True for an entry of the audit, which is all that an export of it has: events have names with a dot."""
+    return "signature" not in fields and "." in str(fields.get("kind"))
 
 
 def _short(value: object) -> str:

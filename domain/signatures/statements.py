@@ -186,3 +186,39 @@ class ExportEnd:
             "digest": self.digest,
             "at": self.at,
         }
+
+
+@dataclass(frozen=True, slots=True)
+class AuditSelection:
+    """The filter that chose the entries of an exported audit; None lets all of them through."""
+
+    tenant_id: str
+    by: str | None = None
+    kind: str | None = None
+    subject: str | None = None
+    since: datetime | None = None
+    until: datetime | None = None
+    before: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class AuditEnd:
+    """The end of an exported audit, as `ExportEnd` is of others. A part of an audit cannot pass for the whole of it."""
+
+    selection: AuditSelection
+    lines: int
+    digest: str
+    at: str | None
+
+    def statement(self) -> Statement:
+        chosen = self.selection
+        end = ExportEnd(chosen.tenant_id, "audit", chosen.tenant_id, self.lines, self.digest, self.at)
+        return {
+            **end.statement(),
+            "filter_by": chosen.by,
+            "filter_kind": chosen.kind,
+            "filter_subject": chosen.subject,
+            "filter_from": timestamp(chosen.since) if chosen.since else None,
+            "filter_to": timestamp(chosen.until) if chosen.until else None,
+            "filter_before": chosen.before,
+        }

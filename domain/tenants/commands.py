@@ -24,6 +24,10 @@ class TenantCommands:
         """Return true if the tenant exists and is not deleted; `default` always is."""
         return tenant_id == DEFAULT or self._load(tenant_id).is_active
 
+    def is_deleted(self, tenant_id: str) -> bool:
+        """Return true if the tenant was deleted."""
+        return self._load(tenant_id).deleted_at is not None
+
     def create(self, tenant_id: str, name: str, cause: Cause, *, key: str | None) -> Tenant:
         """Create a tenant. The cause acts in it.
 

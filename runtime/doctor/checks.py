@@ -15,11 +15,16 @@ from temporalio.api.workflowservice.v1 import DescribeTaskQueueRequest, GetSyste
 from temporalio.client import Client
 from temporalio.service import RPCError
 
-from adapters.postgres.ledger.pool import connect
+from adapters.postgres.ledger.pool import Database, connect
+from adapters.postgres.ledger.recorder import LedgerRecorder
 from adapters.postgres.migrate import applied_migrations, known_migrations
 from domain.errors import Unavailable
+from domain.ledger import Ledger
+from domain.registry import event_registry
 from runtime import temporal
 from runtime.settings import Settings
+from runtime.wiring.parts import now
+from runtime.wiring.signatures import make_signatures
 from workflows import task_queues as queues
 
 _PATIENCE_S = 3.0
@@ -31,6 +36,11 @@ _BEHIND = """
     FROM projection_positions AS p ORDER BY projection
 """
 _LARGE_LAG = 1000
+_CALLERS = """
+    SELECT count(*) FILTER (WHERE revoked_at IS NULL AND (expires_at IS NULL OR expires_at > now())), count(*),
+        (SELECT count(*) + 1 FROM tenants WHERE deleted_at IS NULL)
+    FROM api_keys
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,23 +54,25 @@ class Finding:
 
 def all_findings(settings: Settings) -> Iterator[Finding]:
     """Run all checks, one server after the other."""
-    yield from _database(settings.database_url)
+    yield from _database(settings)
     yield from asyncio.run(_temporal(settings))
     yield _valkey(settings.redis_url)
     yield _model(settings)
 
 
-def _database(url: str | None) -> Iterator[Finding]:
-    if url is None:
+def _database(settings: Settings) -> Iterator[Finding]:
+    if settings.database_url is None:
         yield Finding("PostgreSQL", "wrong", "DATABASE_URL is not set, and no convergio up runs here")
         return
     try:
-        with connect(url) as connection:
+        with connect(settings.database_url) as connection:
             yield _versions(connection)
-            missing = [name for name in known_migrations() if name not in applied_migrations(url)]
+            missing = [name for name in known_migrations() if name not in applied_migrations(settings.database_url)]
             yield _finding("migrations", not missing, f"missing: {', '.join(missing)}" if missing else "current")
             if not missing:
                 yield from _projections(connection)
+                yield _authentication(settings, connection)
+                yield _signing(settings)
     except Unavailable as error:
         yield Finding("PostgreSQL", "wrong", f"{error.message}: {_first_line(error.__cause__)}")
 
@@ -81,6 +93,37 @@ def _projections(connection: Connection[Any]) -> Iterator[Finding]:
         good = behind <= _LARGE_LAG and not dead
         set_aside = f", {dead} events set aside" if dead else ""
         yield _finding(f"projection {name}", good, f"at {position} of {head}, {behind} behind{set_aside}")
+
+
+def _authentication(settings: Settings, connection: Connection[Any]) -> Finding:
+    """Return who may call; `off` is no fault where only this machine can call."""
+    active, keys, tenants = connection.execute(_CALLERS).fetchone() or (0, 0, 0)
+    known = f"{active} of {keys} created keys valid, {tenants} tenants with default"
+    if not settings.auth_on:
+        return Finding(
+            "authentication", "absent", f"off in this environment: callers on this machine need no key; {known}"
+        )
+    tokens = "and tokens" if settings.oidc_issuers else "no tokens"
+    return Finding("authentication", "ok", f"keys, {tokens} of identity providers; {known}")
+
+
+def _signing(settings: Settings) -> Finding:
+    database = Database(settings.database_url or "", size=1)
+    database.open()
+    try:
+        signatures = make_signatures(settings, Ledger(LedgerRecorder(database), event_registry()), database, now)
+        ring = signatures.reader.ring(fresh=True)
+        if signatures.keys is None:
+            state: Literal["wrong", "absent"] = "wrong" if ring.keys else "absent"
+            others = ", though this deployment signs: no process starts" if ring.keys else ""
+            return Finding("signatures", state, f"answers are not signed: CONVERGIO_SIGNING_KEY is not set{others}")
+        if ring.current is None:
+            return Finding("signatures", "ok", "the first process that starts makes the key that signs")
+        opens = signatures.keys.opens(ring.current)
+        fault = "" if opens else ", which CONVERGIO_SIGNING_KEY does not open"
+        return _finding("signatures", opens, f"answers are signed by {ring.current.key_id}{fault}")
+    finally:
+        database.close()
 
 
 async def _temporal(settings: Settings) -> list[Finding]:

@@ -64,7 +64,7 @@ def make_routers(settings: Settings, parts: Parts, client: Client, live: Positio
         agents.router(parts.agents, parts.toolbox, _models(parts)),
         agent_management.router(_desk(settings, parts, live)),
         approvals.router(parts.approvals, _decisions(parts, client, context)),
-        audit.router(parts.audit),
+        audit.router(parts.audit, parts.signatures.signer),
         components.router(_components(parts, live)),
         costs.router(parts.costs, now),
         *people_routers(parts, live),

@@ -11,7 +11,9 @@ from activities.schedules.settlement import ScheduleSettlement
 from api.schedules import routes
 from api.schedules.service import ScheduleService
 from api.schedules.work_starter import ServiceWorkStarter
+from domain.keys.commands import KeyLookup
 from domain.schedules.commands import ScheduleCommands
+from domain.tenants.commands import TenantCommands
 from runtime.settings import Settings
 from runtime.wiring.parts import Parts, now
 from runtime.wiring.run_services import PolledPositions, RunServices, make_run_services
@@ -36,18 +38,24 @@ def schedule_router(parts: Parts, client: Client, services: RunServices) -> APIR
 
 def schedule_activities(settings: Settings, parts: Parts, client: Client) -> list[Callable[..., object]]:
     """Return the activities of firings, and the one that reconciles schedules."""
+    settlement = ScheduleSettlement(parts.ledger, TemporalTimers(client))
+    return [
+        *ScheduleActivities(parts.ledger, parts.content, work_starter(settings, parts, client), now).all(),
+        *ScheduleReconciler(settlement, parts.schedules).all(),
+    ]
+
+
+def work_starter(settings: Settings, parts: Parts, client: Client) -> ServiceWorkStarter:
+    """Return what starts the work of firings."""
     services = make_run_services(settings, parts, client, PolledPositions(parts.database))
-    starter = ServiceWorkStarter(
+    return ServiceWorkStarter(
         services.chats,
         services.swarms,
         services.executions,
         chat_reads=parts.chats,
         swarm_reads=parts.swarms,
         run_reads=parts.runs,
+        callers=KeyLookup(parts.ledger, TenantCommands(parts.ledger)),
         context=services.context,
+        now=now,
     )
-    settlement = ScheduleSettlement(parts.ledger, TemporalTimers(client))
-    return [
-        *ScheduleActivities(parts.ledger, parts.content, starter, now).all(),
-        *ScheduleReconciler(settlement, parts.schedules).all(),
-    ]

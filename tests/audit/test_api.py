@@ -16,6 +16,7 @@ from api.http.api_keys import key_hash
 from domain.audit.ports import AuditFilter, AuditPage
 from domain.audit.projection import AuditRow
 from domain.keys.ports import StoredKey
+from domain.signatures.ports import NO_SIGNER
 from tests.api.toy import SECRET, WITH_ADMIN, Toy, client, parts, refused
 from tests.system import ACME_KEY, ADMIN_KEY, OF_ACME, OF_ZETA, System
 
@@ -95,7 +96,7 @@ async def test_a_spreadsheet_computes_nothing_of_an_export(shared: System) -> No
     assert exported.headers["content-disposition"] == 'attachment; filename="audit.csv"'
     rows = list(csv.DictReader(exported.text.splitlines()))
     assert [row["because"] for row in rows] == ['a,"b";c', "'@SUM(A1)", "'-2", "'+1+1", '\'=HYPERLINK("http://evil/")']
-    lines = (await read(shared, format="jsonl", subject=subject)).text.splitlines()
+    *lines, _ = (await read(shared, format="jsonl", subject=subject)).text.splitlines()
     assert [json.loads(line)["because"] for line in lines][-1] == '=HYPERLINK("http://evil/")'
     assert json.loads(lines[0]) == (await read(shared, subject=subject)).json()["data"][0]
 
@@ -142,7 +143,9 @@ class _NoAudit:
 async def test_it_needs_the_scope_admin() -> None:
     limited = StoredKey("key_limited", frozenset({"read", "write", "approve"}))
     known = {**WITH_ADMIN, key_hash(ACME_KEY): limited}
-    app = create_app(replace(parts(Toy(), auth_on=True, keys=known), routers=(audit_routes.router(_NoAudit()),)))
+    app = create_app(
+        replace(parts(Toy(), auth_on=True, keys=known), routers=(audit_routes.router(_NoAudit(), NO_SIGNER),))
+    )
     async with client(app) as api:
         assert (await api.get(PATH, headers={"x-api-key": SECRET})).status_code == 200
         for form in ("json", "csv", "jsonl"):

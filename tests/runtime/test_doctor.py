@@ -1,12 +1,21 @@
 """The doctor sees what is there and what is not."""
 
+from base64 import b64encode
+
 import psycopg
 import pytest
+from pydantic import SecretStr
 
+from adapters.postgres.projections.runner import ProjectionRunner
+from domain.keys.projection import KeysProjection
+from domain.registry import event_registry
+from domain.tenants.projection import TenantsProjection
 from runtime.doctor.checks import Finding, all_findings
 from runtime.doctor.report import examine
+from runtime.key_creation import create_key
 from runtime.settings import Settings
 from tests.scripted_model import ScriptedModel
+from tests.signatures.keys import SECRET, deployment_on
 
 
 def found(settings: Settings) -> dict[str, Finding]:
@@ -28,6 +37,8 @@ def test_what_answers_is_fine_and_what_never_ran_is_wrong(settings: Settings) ->
         "PostgreSQL": "ok",
         "migrations": "ok",
         "projections": "wrong",
+        "authentication": "absent",
+        "signatures": "absent",
         "Temporal": "ok",
         "search attributes": "ok",
         "workers": "wrong",
@@ -46,6 +57,37 @@ def test_a_projection_shows_how_far_it_is_and_what_it_set_aside(settings: Settin
     assert found(settings)["projection chats"] == Finding("projection chats", "ok", "at 0 of 0, 0 behind")
     assert found(settings)["projection costs"].state == "wrong"
     assert "1 events set aside" in found(settings)["projection costs"].detail
+
+
+def test_the_signing_key_is_named_once_a_process_has_made_it_and_nothing_is_made_by_looking(
+    settings: Settings, database_url: str
+) -> None:
+    signing = settings.model_copy(update={"signing_key": SecretStr(b64encode(SECRET).decode())})
+    for _ in range(2):
+        assert "the first process" in found(signing)["signatures"].detail
+    with deployment_on(database_url) as deployment:
+        key_id = deployment.process().prepare()
+    assert found(signing)["signatures"] == Finding("signatures", "ok", f"answers are signed by {key_id}")
+    other = settings.model_copy(update={"signing_key": SecretStr(b64encode(bytes(32)).decode())})
+    assert found(other)["signatures"].state == "wrong"
+    assert "does not open" in found(other)["signatures"].detail
+    assert found(settings)["signatures"].state == "wrong"
+    assert "no process starts" in found(settings)["signatures"].detail
+
+
+def test_the_mode_of_authentication_and_the_numbers_of_keys_and_tenants_are_said(
+    settings: Settings, database_url: str
+) -> None:
+    off = found(settings)["authentication"]
+    assert off.detail.startswith("off in this environment: ")
+    assert off.detail.endswith("; 0 of 0 created keys valid, 1 tenants with default")
+    create_key(settings, "One", ["read"], "default")
+    ProjectionRunner(database_url, event_registry(), [KeysProjection(), TenantsProjection()]).catch_up()
+    on = settings.model_copy(update={"auth": "keys"})
+    expected = "keys, no tokens of identity providers; 1 of 1 created keys valid, 1 tenants with default"
+    assert found(on)["authentication"] == Finding("authentication", "ok", expected)
+    on = on.model_copy(update={"oidc_issuers": SecretStr("issuers.yaml")})
+    assert "and tokens" in found(on)["authentication"].detail
 
 
 def test_missing_migrations_are_named(settings: Settings, empty_database_url: str) -> None:

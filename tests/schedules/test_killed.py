@@ -19,7 +19,7 @@ from runtime.settings import Settings
 from tests.schedules.stage import call, chat, fired, make
 from tests.scripted_model import ScriptedModel
 from tests.servers import ROOT
-from tests.system import AGENT, System, running, until
+from tests.system import AGENT, SIGNING_KEY, System, running, until
 
 SWARM = {"kind": "swarm", "task": "Plan.", "agents": ["amy_cfo"]}
 _COUNT = "SELECT count(*) FROM ledger_events WHERE topic LIKE %s"
@@ -37,6 +37,7 @@ async def worker(settings: Settings) -> AsyncIterator[Process]:
         "REDIS_URL": settings.redis_url,
         "OPENAI_BASE_URL": settings.openai_base_url,
         "CONVERGIO_MODEL": "scripted",
+        "CONVERGIO_SIGNING_KEY": SIGNING_KEY,
     }
     environment = {**os.environ, **{name: str(value) for name, value in servers.items()}}
     command = [sys.executable, "-m", "runtime.cli", "worker"]
