@@ -51,6 +51,7 @@ from domain.chat.projection import ChatProjection
 from domain.clients.projection import ClientsProjection
 from domain.components.projection import ComponentsProjection
 from domain.costs.projection import CostsProjection
+from domain.erasures.projection import ErasuresProjection
 from domain.events import EventRegistry
 from domain.governance.ports import NoRateLimit
 from domain.graphflow.catalogue.projection import WorkflowsProjection
@@ -86,6 +87,7 @@ def projections() -> tuple[Projection, ...]:
         ClientsProjection(),
         ComponentsProjection(),
         CostsProjection(),
+        ErasuresProjection(),
         ExecutionsProjection(),
         KeysProjection(),
         ProjectsProjection(),
