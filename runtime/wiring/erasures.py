@@ -17,6 +17,7 @@ from adapters.postgres.integer_ids import PostgresTenantSecrets
 from api.erasures import routes
 from api.erasures.service import ErasureService
 from api.http.dependencies import Positions
+from domain.content import NoEraser
 from domain.erasures.commands import ErasureCommands
 from domain.schedules.commands import ScheduleCommands
 from domain.tenants.commands import TenantCommands
@@ -50,7 +51,7 @@ def erasure_activities(parts: Parts, client: Client) -> list[Callable[..., objec
         parts.ledger,
         ScheduleCommands(parts.ledger),
         ScheduleSettlement(parts.ledger, TemporalTimers(client)),
-        make_talent_commands(parts),
+        make_talent_commands(parts, NoEraser()),
         TenantCommands(parts.ledger),
     )
     subjects = SubjectCloser(search, runs, commands, fresh=PolledPositions(parts.database).wait)

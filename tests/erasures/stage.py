@@ -52,7 +52,9 @@ def in_tables(system: System, mark: str) -> list[str]:
                 holds = SQL("position(convert_to({}, 'UTF8') IN {}) > 0").format(Literal(mark), Identifier(column))
             else:
                 holds = SQL("position({} IN {}::text) > 0").format(Literal(mark), Identifier(column))
-            rows = connection.execute(SQL("SELECT count(*) FROM {} WHERE ").format(Identifier(table)) + holds).fetchone()
+            rows = connection.execute(
+                SQL("SELECT count(*) FROM {} WHERE ").format(Identifier(table)) + holds
+            ).fetchone()
             if rows and rows[0]:
                 found.append(f"{table}.{column}: {rows[0]}")
     return found

@@ -153,9 +153,7 @@ async def test_what_is_no_subject_is_refused(
     assert answer.status_code == status, answer.text
 
 
-async def test_another_tenants_session_and_erasure_are_not_found(
-    shared: System, scripted_model: ScriptedModel
-) -> None:
+async def test_another_tenants_session_and_erasure_are_not_found(shared: System, scripted_model: ScriptedModel) -> None:
     session_id, _ = marked()
     await shared.say("Hello.", session_id)
     done = await erased(shared, "session", session_id)
