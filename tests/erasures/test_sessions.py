@@ -1,16 +1,24 @@
 """A session is erased with its forks: nothing is left of its texts, and all that was counted and signed stays."""
 
 import asyncio
+from datetime import UTC, datetime
 from uuid import uuid4
 
 import psycopg
 import pytest
 
+from activities.reconcile.erasures import ErasureReconciler
+from adapters.postgres.erasures.views import PostgresErasures
 from domain.content import Content
-from tests.erasures.stage import ERASURES, erased, figures, places
+from domain.erasures.commands import ErasureCommands
+from domain.events import Cause
+from domain.ids import random_id
+from domain.tenant_ids import DEFAULT
+from tests.erasures.stage import ERASURES, completed, erased, figures, places
 from tests.scripted_model import ScriptedModel
 from tests.signatures.exported import check, export_of, jwks_of
 from tests.system import CHAT, OF_ACME, System, until
+from workflows.erasures.client import ErasureClient
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -97,6 +105,22 @@ async def test_an_erasure_waits_for_writes_that_did_not_see_its_mark(
         await asyncio.sleep(1)
         await writer.commit()
         await asked
+    assert await places(shared, mark) == []
+
+
+async def test_an_erasure_that_temporal_did_not_get_is_started_later(
+    shared: System, scripted_model: ScriptedModel
+) -> None:
+    session_id, mark = marked()
+    await shared.say(mark, session_id)
+    cause = Cause("anonymous", "req_1", datetime.now(UTC), DEFAULT)
+    requested = ErasureCommands(shared.parts.ledger).request
+    await asyncio.to_thread(requested, erasure_id := random_id("erasure"), "session", session_id, cause)
+    await until(lambda: shared.http.get(f"{ERASURES}/{erasure_id}"), lambda answer: answer.status_code == 200)
+    reconciler = ErasureReconciler(PostgresErasures(shared.parts.database), ErasureClient(shared.temporal).start)
+    assert await reconciler.reconcile_erasures() == 1
+    assert await reconciler.reconcile_erasures() == 0
+    await completed(shared, f"{ERASURES}/{erasure_id}")
     assert await places(shared, mark) == []
 
 
