@@ -177,6 +177,16 @@ async def test_what_is_no_subject_is_refused(
     assert answer.status_code == status, answer.text
 
 
+@pytest.mark.parametrize("said", ['"\\ud800"', '"a\\u0000b"', "1e999", '"' + "x" * 200_000 + '"'])
+async def test_an_id_that_nothing_can_store_is_refused(
+    shared: System, scripted_model: ScriptedModel, said: str
+) -> None:
+    for kind in ("session", "user", "talent", "tenant"):
+        body = f'{{"kind": "{kind}", "id": {said}}}'
+        answer = await shared.http.post(ERASURES, content=body, headers={"content-type": "application/json"})
+        assert answer.status_code in {400, 422}, answer.text
+
+
 async def test_another_tenants_session_and_erasure_are_not_found(shared: System, scripted_model: ScriptedModel) -> None:
     session_id, _ = marked()
     await shared.say("Hello.", session_id)
