@@ -56,3 +56,10 @@ class ContentEraser(Protocol):
     def erase(self, owner: str) -> int:
         """Remove all texts of an owner, and return their number."""
         ...
+
+
+class NoEraser:
+    """The null object of `ContentEraser`, for whoever removes the texts in a later step."""
+
+    def erase(self, owner: str) -> int:  # noqa: ARG002  (nothing is removed yet)
+        return 0

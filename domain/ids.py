@@ -13,6 +13,8 @@ RESERVED = (
     "cvg_",
     "decision_",
     "document_",
+    "erasure-",
+    "erasure_",
     "event_",
     "exec_",
     "firing-",

@@ -8,6 +8,7 @@ from domain.chat import events as chat
 from domain.clients import events as clients
 from domain.components import events as components
 from domain.costs import events as costs
+from domain.erasures import events as erasures
 from domain.events import EventRegistry
 from domain.graphflow.catalogue import events as graphflow
 from domain.keys import events as keys
@@ -29,6 +30,7 @@ def event_registry() -> EventRegistry:
         clients,
         components,
         costs,
+        erasures,
         graphflow,
         keys,
         projects,

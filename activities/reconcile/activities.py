@@ -29,13 +29,17 @@ MOST = 500
 
 @dataclass(frozen=True)
 class ReconcileResult:
-    """The number of calls recorded as unknown, of turns, swarms and executions as failed, and of schedules settled."""
+    """The number of calls recorded as unknown, and of turns, swarms and executions as failed.
+
+    `schedules` were settled, `erasures` started again.
+    """
 
     calls: int = 0
     turns: int = 0
     swarms: int = 0
     executions: int = 0
     schedules: int = 0
+    erasures: int = 0
 
 
 class ReconcileActivities:

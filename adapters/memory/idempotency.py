@@ -27,7 +27,14 @@ class MemoryAnswers:
         self._clock = clock
         self._rows: dict[bytes, _Entry] = {}
 
-    async def claim(self, key: bytes, fingerprint: bytes, holder: str) -> ClaimResult:
+    async def claim(
+        self,
+        key: bytes,
+        fingerprint: bytes,
+        holder: str,
+        *,
+        tenant_id: str | None = None,  # noqa: ARG002  (one process has nothing to erase)
+    ) -> ClaimResult:
         now, row = self._clock(), self._rows.get(key)
         if row is not None and row.expires_at >= now:
             if row.fingerprint != fingerprint:

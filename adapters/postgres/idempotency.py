@@ -12,12 +12,12 @@ from domain.idempotency.ports import ACCEPTED, KEPT_S, LEASE_S, ClaimResult, Sto
 
 # The key is claimed if its row is new or expired, or if its holder stopped renewing the lease during the work.
 _CLAIM = """
-    INSERT INTO http_idempotency AS kept (key, fingerprint, holder, lease_until, expires_at)
+    INSERT INTO http_idempotency AS kept (key, fingerprint, holder, lease_until, expires_at, tenant_id)
     VALUES (%(key)s, %(fingerprint)s, %(holder)s,
-            now() + make_interval(secs => %(lease)s), now() + make_interval(secs => %(kept)s))
+            now() + make_interval(secs => %(lease)s), now() + make_interval(secs => %(kept)s), %(tenant_id)s)
     ON CONFLICT (key) DO UPDATE SET
         fingerprint = excluded.fingerprint, holder = excluded.holder, lease_until = excluded.lease_until,
-        expires_at = excluded.expires_at, status = NULL, headers = NULL, body = NULL
+        expires_at = excluded.expires_at, tenant_id = excluded.tenant_id, status = NULL, headers = NULL, body = NULL
     WHERE kept.expires_at < now()
        OR (kept.status IS NULL AND kept.lease_until < now() AND kept.fingerprint = excluded.fingerprint)
     RETURNING true
@@ -50,8 +50,8 @@ class PostgresAnswers:
         self._kept_s = kept_s
         self._sweep_at = time.monotonic() + _SWEEP_EVERY_S
 
-    async def claim(self, key: bytes, fingerprint: bytes, holder: str) -> ClaimResult:
-        return await asyncio.to_thread(self._claim, key, fingerprint, holder)
+    async def claim(self, key: bytes, fingerprint: bytes, holder: str, *, tenant_id: str | None = None) -> ClaimResult:
+        return await asyncio.to_thread(self._claim, key, fingerprint, holder, tenant_id)
 
     async def renew(self, key: bytes, holder: str) -> None:
         await asyncio.to_thread(self._run, _RENEW, (self._lease_s, key, holder))
@@ -71,13 +71,14 @@ class PostgresAnswers:
         with self._database.connection() as connection:
             connection.execute(statement, values)
 
-    def _claim(self, key: bytes, fingerprint: bytes, holder: str) -> ClaimResult:
+    def _claim(self, key: bytes, fingerprint: bytes, holder: str, tenant_id: str | None) -> ClaimResult:
         wanted = {
             "key": key,
             "fingerprint": fingerprint,
             "holder": holder,
             "lease": self._lease_s,
             "kept": self._kept_s,
+            "tenant_id": tenant_id,
         }
         with self._database.connection() as connection:
             self._sweep_if_due(connection)

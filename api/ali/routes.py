@@ -130,6 +130,7 @@ def _swarm_submission(body: AliTask, choice: TeamChoice, asker: Requester) -> Sw
         coordinator=team.coordinator,
         deadline=body.deadline,
         context=_extra_context(body.context),
+        user_id=asker.user_id,
         project_id=asker.project_id,
         budget_usd=body.budget_usd,
         require_approval=body.require_approval,

@@ -86,6 +86,7 @@ class ChatService:
         session_id = qualified(utterance.tenant_id, utterance.session_id or new_session_id(utterance.key))
         message = Content(session_id, utterance.message)
         door = await self._admit(utterance, message)
+        await self._context.link_user(utterance.tenant_id, utterance.user_id, session_id)
         key = await self._context.handover.usable_key(utterance.key)
         say = await self._build_message(replace(utterance, key=key), session_id, message.hash, door)
         told = partial(self._send, utterance, session_id, timeout_s=timeout_s, is_known=door.session.version > 0)
@@ -183,7 +184,6 @@ class ChatService:
             agent_id=say.agent_id,
             key_id=say.key_id,
             because=say.because,
-            user_id=utterance.user_id,
             project_id=utterance.project_id,
             call_timeout_s=self._context.call_timeout_s,
             pause_s=self._context.pause_s,

@@ -84,6 +84,7 @@ class ExecutionService:
         """
         key = await self._context.handover.usable_key(order.key)
         asked, name = await asyncio.to_thread(self._submissions.store, replace(order, key=key))
+        await self._context.link_user(order.tenant_id, order.context.get("user_id"), asked.execution_id)
         work = RevocableWork(append_key(asked.execution_id, START_KEY), order.key)
         initial = self._runs.initial_view(asked)
         if not await self._start(asked, name, work):

@@ -21,7 +21,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from api.http import request_context as context
 from api.http.request_context import RequestContext
 from domain.errors import Conflict, Invalid, Unavailable
-from domain.idempotency.ports import JOINS_HEADER, LEASE_S, AnswerStore, StoredAnswer
+from domain.idempotency.ports import JOINS_HEADER, LEASE_S, AnswerStore, ClaimResult, StoredAnswer
 from domain.tenant_ids import qualified
 
 MAX_KEY = 255
@@ -61,7 +61,7 @@ class Idempotency:
     async def _handle_once(self, scope: Scope, receive: Receive, send: Send) -> None:
         request = context.from_scope(scope)
         key = sha256(b"\x1f".join(_key_parts(request))).digest()
-        claim = _Claim(self._answers, key)
+        claim = _Claim(self._answers, key, request.caller.tenant_id)
         kept = await self._acquire(claim, _fingerprint(request, scope["query_string"]))
         if kept is None:
             async with claim:
@@ -77,7 +77,7 @@ class Idempotency:
         """Return the stored response, or None once the key is claimed by this request."""
         loop, pause = asyncio.get_running_loop(), _FIRST_POLL_S
         give_up_at = loop.time() + self._wait_s
-        while (outcome := await self._answers.claim(claim.key, fingerprint, claim.holder)) == "busy":
+        while (outcome := await claim.take(fingerprint)) == "busy":
             if loop.time() + pause > give_up_at:
                 raise Unavailable("the first request with this key is still being processed", retry_after=5)
             await asyncio.sleep(pause)
@@ -90,8 +90,9 @@ class Idempotency:
 class _Claim:
     """A claimed key. It is renewed while the request is processed, and released after, unless a response was stored."""
 
-    def __init__(self, answers: AnswerStore, key: bytes) -> None:
+    def __init__(self, answers: AnswerStore, key: bytes, tenant_id: str) -> None:
         self._answers = answers
+        self._tenant_id = tenant_id
         self._renewal: asyncio.Task[None] | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._kept = False
@@ -111,6 +112,10 @@ class _Claim:
         # after a cancellation the work may go on: only the expiry of the lease frees the key
         if not self._kept and not isinstance(raised[1], asyncio.CancelledError):
             await self._try(self._answers.release(self.key, self.holder))
+
+    async def take(self, fingerprint: bytes) -> ClaimResult:
+        """Claim the key for a body with this fingerprint."""
+        return await self._answers.claim(self.key, fingerprint, self.holder, tenant_id=self._tenant_id)
 
     async def keep(self, answer: StoredAnswer) -> None:
         """Store the response. The client gets it even if that fails: the work has been done."""

@@ -159,6 +159,7 @@ def _to_swarm(work: ScheduledWork, target: SwarmTarget) -> SwarmSubmission:
         mode=target.coordination_mode,
         coordinator=target.coordinator,
         context=context.model_dump(mode="json", exclude={"user_id", "project_id"}),
+        user_id=context.user_id,
         project_id=_project(context.project_id),
         rounds=target.rounds,
         budget_usd=target.budget_usd,

@@ -152,6 +152,7 @@ def _to_submission(body: CoordinateRequest, caller: Caller, request_id: str, key
         coordinator=body.coordinator,
         deadline=body.deadline,
         context=context.model_dump(mode="json", exclude={"user_id", "project_id"}),
+        user_id=context.user_id,
         project_id=str(context.project_id) if context.project_id is not None else None,
         rounds=body.rounds,
         budget_usd=body.budget_usd,

@@ -44,6 +44,7 @@ class SwarmSubmission:
     coordinator: str | None = None
     deadline: datetime | None = None
     context: Mapping[str, Any] = field(default_factory=dict)
+    user_id: str | None = None
     project_id: str | None = None
     rounds: int = ROUNDS
     budget_usd: Decimal | None = None
@@ -79,6 +80,7 @@ class SwarmService:
         agents = await self._resolve_agents(order)
         key = await context.handover.usable_key(order.key)
         asked = await asyncio.to_thread(self._store_request, replace(order, key=key), agents)
+        await context.link_user(order.tenant_id, order.user_id, asked.task_id)
         start = SwarmStart(asked, context.call_timeout_s, context.pause_s)
         work, by = RevocableWork(request_key(asked.task_id), order.key), asked.key_id
         initial = self._runs.initial_view(asked)

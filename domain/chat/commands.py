@@ -41,6 +41,22 @@ def fork(ledger: Ledger, session_id: str, turn: int, fork_id: str, cause: Cause)
     return opening
 
 
+def erase(ledger: Ledger, session_id: str, cause: Cause) -> None:
+    """End a session because its texts are erased. A repeat changes nothing.
+
+    Raises:
+        domain.errors.Unavailable: the ledger cannot be reached.
+    """
+
+    def write() -> None:
+        session = sessions.load_session(ledger.read(sessions.session_stream(session_id)))
+        if events := sessions.erase_session(session, session_id, cause):
+            change = Change(sessions.session_stream(session_id), session.version, events)
+            ledger.append(change, key=f"erase:{session_id}:{session.version}")
+
+    retry_on_conflict(write)
+
+
 def rate(ledger: Ledger, rating: TurnRating, cause: Cause, *, key: str) -> None:
     """Say how good an answer is; the latest word counts.
 

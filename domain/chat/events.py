@@ -38,6 +38,13 @@ class SessionEnded(Event):
     session_id: str
 
 
+class SessionErased(Event):
+    """All texts of the session were erased, and it takes no more messages."""
+
+    NAME = "chat.session_erased"
+    session_id: str
+
+
 class TurnStarted(Event):
     """The agent started to work on a message. A failed turn may start again, on the same message."""
 
@@ -182,6 +189,7 @@ class SessionSummarised(Event):
 EVENTS: tuple[type[Event], ...] = (
     SessionOpened,
     SessionEnded,
+    SessionErased,
     TurnStarted,
     TurnStepped,
     TurnProposed,

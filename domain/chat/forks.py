@@ -48,10 +48,12 @@ def fork_opening(
 
     Raises:
         NotFound: the session is another tenant's, or has no such turn.
-        Conflict: a turn is not over yet.
+        Conflict: a turn is not over yet, or the session was erased.
     """
     if session.tenant_id != cause.tenant_id:
         raise NotFound("there is no such session")
+    if session.erased:
+        raise Conflict("the texts of this session were erased")
     if not 1 <= turn <= last:
         raise NotFound(f"the session has no turn {turn}")
     if open_turns := [each.number for each in turns if each.status not in ENDED_STATUSES]:

@@ -6,6 +6,7 @@ from decimal import Decimal
 
 from domain.chat.events import (
     SessionEnded,
+    SessionErased,
     SessionOpened,
     TurnAnswered,
     TurnFailed,
@@ -45,7 +46,7 @@ class ChatProjection:
 
     def touches(self, recorded: RecordedEvent) -> Iterable[tuple[type[Row], Key]]:
         match recorded.event:
-            case SessionOpened() | SessionEnded() as event:
+            case SessionOpened() | SessionEnded() | SessionErased() as event:
                 yield SessionRow, (event.session_id,)
                 if isinstance(event, SessionOpened):
                     yield from ((TurnRow, place) for place in _stored_places(event))
@@ -63,6 +64,10 @@ class ChatProjection:
             case SessionEnded() as event:
                 session = _session(rows, event.session_id)
                 rows.put(replace(session, status="ended", last_at=event.at, ended_at=event.at))
+            case SessionErased() as event:
+                session = _session(rows, event.session_id)
+                ended_at = session.ended_at or event.at
+                rows.put(replace(session, status="ended", user_id=None, last_at=event.at, ended_at=ended_at))
             case TurnRated() as event:
                 rows.put(replace(_turn(rows, event), rating=event.rating))
             case TurnStarted() as event:

@@ -7,6 +7,7 @@ from functools import reduce
 from domain.chat.events import (
     ForkOrigin,
     SessionEnded,
+    SessionErased,
     SessionOpened,
     SessionSummarised,
 )
@@ -25,13 +26,17 @@ def summary_stream(session_id: str, upto: int) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """The owner, agent and end of a session. `lineage` names the sessions of a fork's first turns."""
+    """The owner, agent and end of a session. `lineage` names the sessions of a fork's first turns.
+
+    An erased session has ended, too.
+    """
 
     version: int = 0
     agent_id: str = ""
     key_id: str = ""
     tenant_id: str = DEFAULT
     ended: bool = False
+    erased: bool = False
     lineage: tuple[ForkOrigin, ...] = ()
 
 
@@ -49,6 +54,8 @@ def evolve_session(session: Session, event: Event) -> Session:
             )
         case SessionEnded():
             return replace(session, version=version, ended=True)
+        case SessionErased():
+            return replace(session, version=version, ended=True, erased=True)
         case _:
             return replace(session, version=version)
 
@@ -104,6 +111,16 @@ def end_session(session: Session, session_id: str, cause: Cause) -> list[Event]:
     if session.version == 0 or session.tenant_id != cause.tenant_id:
         raise NotFound("there is no such session")
     return [] if session.ended else [SessionEnded(session_id=session_id, **cause.fields())]
+
+
+def erase_session(session: Session, session_id: str, cause: Cause) -> list[Event]:
+    """End it because its texts are erased; nothing if they were before.
+
+    One that was never opened is opened as well, so that a message on its way cannot open it.
+    """
+    opening = SessionOpening(session_id, agent_id="", key_id=cause.by, workflow_id=f"chat-{session_id}")
+    opened = open_session(session, opening, cause)
+    return [] if session.erased else [*opened, SessionErased(session_id=session_id, **cause.fields())]
 
 
 def summarise(session_id: str, upto: int, summary_hash: str, cause: Cause) -> list[Event]:

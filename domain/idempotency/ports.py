@@ -38,8 +38,11 @@ class AnswerStore(Protocol):
     Every method raises `domain.errors.Unavailable` when the store cannot be reached.
     """
 
-    async def claim(self, key: bytes, fingerprint: bytes, holder: str) -> ClaimResult:
-        """Claim `key` (32 bytes) for a body with this fingerprint. Never waits for another holder."""
+    async def claim(self, key: bytes, fingerprint: bytes, holder: str, *, tenant_id: str | None = None) -> ClaimResult:
+        """Claim `key` (32 bytes) for a body with this fingerprint. Never waits for another holder.
+
+        `tenant_id` is whose texts the answer may hold: an erasure finds it by that.
+        """
         ...
 
     async def renew(self, key: bytes, holder: str) -> None:

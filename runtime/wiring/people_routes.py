@@ -21,6 +21,7 @@ from api.talents.service import TalentService
 from domain.clients.bulk_import import ClientImport
 from domain.clients.commands import ClientCommands
 from domain.clients.past import ClientPast
+from domain.content import ContentEraser
 from domain.projects.bulk_import import ProjectImport
 from domain.projects.commands import ProjectCommands
 from domain.projects.past import ProjectPast
@@ -33,10 +34,10 @@ CSV_BODIES = frozenset({talent_tables.IMPORT_PATH, client_tables.IMPORT_PATH, pr
 LARGER_BODIES = dict.fromkeys(CSV_BODIES, MAX_TABLE)
 
 
-def make_talent_commands(parts: Parts) -> TalentCommands:
-    """Return the commands on talents."""
+def make_talent_commands(parts: Parts, eraser: ContentEraser | None = None) -> TalentCommands:
+    """Return the commands on talents. Texts are removed by `eraser`, at once without one."""
     ids, secrets = PostgresIntegerIds(parts.database), PostgresTenantSecrets(parts.database)
-    return TalentCommands(parts.ledger, parts.content, ids, secrets, parts.content)
+    return TalentCommands(parts.ledger, parts.content, ids, secrets, eraser or parts.content)
 
 
 def make_client_commands(parts: Parts) -> ClientCommands:

@@ -7,6 +7,7 @@ from domain.chat.projection import ChatProjection
 from domain.clients.projection import ClientsProjection
 from domain.components.projection import ComponentsProjection
 from domain.costs.projection import CostsProjection
+from domain.erasures.projection import ErasuresProjection
 from domain.graphflow.catalogue.projection import WorkflowsProjection
 from domain.graphflow.execution.projection import ExecutionsProjection
 from domain.keys.projection import KeysProjection
@@ -29,6 +30,7 @@ def projections() -> tuple[Projection, ...]:
         ClientsProjection(),
         ComponentsProjection(),
         CostsProjection(),
+        ErasuresProjection(),
         ExecutionsProjection(),
         KeysProjection(),
         ProjectsProjection(),

@@ -9,8 +9,10 @@ from activities.graphflow.context import graph_parts
 from activities.graphflow.execution_activities import RunActivities
 from activities.graphflow.messages import RunControlRequest, RunRequest, RunStart
 from activities.graphflow.plans import WorkflowPlans
+from adapters.postgres.erasures.links import PostgresUserLinks
 from adapters.postgres.ledger.pool import Database
 from adapters.postgres.projections.positions import MAX_WAIT_S, head_and_position
+from adapters.postgres.records.integer_ids import PostgresTenantSecrets
 from api.chat.service import ChatService
 from api.graphflow.execution_service import ExecutionRecorder, ExecutionService
 from api.http.dependencies import Positions
@@ -66,6 +68,7 @@ def make_run_context(settings: Settings, parts: Parts, positions: Positions) -> 
         now=now,
         call_timeout_s=settings.longest_answer.total_seconds(),
         pause_s=settings.model_pause_s,
+        users=PostgresUserLinks(parts.database, PostgresTenantSecrets(parts.database)),
     )
 
 

@@ -30,11 +30,13 @@ from domain.approvals import policy_record
 from runtime.memory import cached_runs
 from runtime.sandbox import QuickSandbox
 from runtime.settings import Settings
+from runtime.wiring.erasures import erasure_activities
 from runtime.wiring.parts import Parts, now
 from runtime.wiring.schedules import schedule_activities
 from workflows.approvals.start import start_approval
 from workflows.approvals.workflow import ApprovalWorkflow
 from workflows.chat.workflow import ChatWorkflow
+from workflows.erasures.workflow import ErasureWorkflow
 from workflows.graphflow.map_node import GraphItemsWorkflow
 from workflows.graphflow.workflow import GraphWorkflow
 from workflows.reconcile.workflow import ReconcileWorkflow
@@ -71,13 +73,19 @@ def worker_options(
             "workflows": [
                 ChatWorkflow,
                 ApprovalWorkflow,
+                ErasureWorkflow,
                 GraphItemsWorkflow,
                 GraphWorkflow,
                 ReconcileWorkflow,
                 ScheduleFiringWorkflow,
                 SwarmWorkflow,
             ],
-            "activities": [*flow, *model, *schedule_activities(settings, parts, client)],
+            "activities": [
+                *flow,
+                *model,
+                *schedule_activities(settings, parts, client),
+                *erasure_activities(parts, client),
+            ],
             "activity_executor": ThreadPoolExecutor(flow_slots + LOCAL_AT_ONCE, "ledger"),
             "max_concurrent_activities": flow_slots,
             "max_concurrent_local_activities": LOCAL_AT_ONCE,

@@ -439,7 +439,7 @@ def unanswered(address: str, key: str) -> None:
 class Away:
     """A store that cannot be reached."""
 
-    async def claim(self, key: bytes, fingerprint: bytes, holder: str) -> str:
+    async def claim(self, key: bytes, fingerprint: bytes, holder: str, *, tenant_id: str | None = None) -> str:
         raise Unavailable("the database cannot be reached", retry_after=2)
 
 

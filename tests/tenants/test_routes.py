@@ -61,6 +61,7 @@ IDS = {
     "/agent-management/create": ("agent_id", "id"),
     "/agents/chat": ("session_id", "session_id"),
     "/clients": ("client_id", "id"),
+    "/erasures": ("erasure_id", "id"),
     "/keys": ("key_id", "id"),
     "/projects": ("project_id", "id"),
     "/schedules": ("schedule_id", "id"),
@@ -86,6 +87,7 @@ def bodies(name: str) -> dict[str, dict[str, Any] | str]:
         "/talents/match": {"skills": [name]},
         "/talents/import": f"name,email\n{name},imported-{name}@example.com",
         "/clients": {"name": name},
+        "/erasures": {"kind": "user", "id": f"nobody-of-{name}"},
         "/clients/import": f"name\n{name}",
         "/projects": {"name": name, "description": name},
         "/projects/import": f"name\n{name}",
@@ -153,6 +155,11 @@ class Made:
             return [each["task_id"] for each in listed if each["status"] in {"pending", "running"}]
 
         await until(unended, lambda left: not left, seconds=60)
+        await until(
+            lambda: self.system.http.get(f"{API}/erasures/{self.ids['erasure_id']}", headers=OF_ACME),
+            lambda answer: answer.json()["status"] == "completed",
+            seconds=60,
+        )
         path = f"{API}/workflows/{self.ids['workflow_id']}/status"
         await until(
             lambda: self.system.http.get(path, headers=OF_ACME),

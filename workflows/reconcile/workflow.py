@@ -1,4 +1,4 @@
-"""Reconciliation, each minute: overdue reservations, lost turns, swarms and executions, and schedules that differ."""
+"""Reconciliation, each minute: overdue reservations, lost turns, swarms, executions and erasures, and schedules."""
 
 from datetime import timedelta
 
@@ -18,6 +18,7 @@ from temporalio.common import SearchAttributePair, TypedSearchAttributes
 
 with workflow.unsafe.imports_passed_through():
     from activities.reconcile.activities import ReconcileActivities, ReconcileResult
+    from activities.reconcile.erasures import ErasureReconciler
     from activities.reconcile.executions import RunReconciler
     from activities.reconcile.schedules import ScheduleReconciler
     from activities.reconcile.swarms import SwarmReconciler
@@ -34,7 +35,7 @@ class ReconcileWorkflow:
 
     @workflow.run
     async def run(self) -> ReconcileResult:
-        """Reconcile model calls first, then turns, swarms, executions and schedules."""
+        """Reconcile model calls first, then turns, swarms, executions, schedules and erasures."""
         calls = await workflow.execute_activity_method(
             ReconcileActivities.reconcile_calls,
             start_to_close_timeout=timedelta(seconds=50),
@@ -53,6 +54,7 @@ class ReconcileWorkflow:
             await self._reconcile_swarms(),
             await self._reconcile_executions(),
             await self._reconcile_schedules(),
+            await self._reconcile_erasures(),
         )
 
     async def _reconcile_swarms(self) -> int:
@@ -83,6 +85,16 @@ class ReconcileWorkflow:
             start_to_close_timeout=timedelta(seconds=50),
             schedule_to_close_timeout=timedelta(minutes=5),
             summary="schedules that Temporal has otherwise",
+        )
+
+    async def _reconcile_erasures(self) -> int:
+        if not workflow.patched("erasures"):
+            return 0
+        return await workflow.execute_activity_method(
+            ErasureReconciler.reconcile_erasures,
+            start_to_close_timeout=timedelta(seconds=50),
+            schedule_to_close_timeout=timedelta(minutes=5),
+            summary="erasures that do not run",
         )
 
 
