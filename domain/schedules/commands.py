@@ -7,7 +7,7 @@ from domain.content import Content
 from domain.errors import NotFound
 from domain.events import Cause, Event
 from domain.ids import random_id
-from domain.ledger import Change, Ledger, retry_on_conflict
+from domain.ledger import BRIEF_S, MANY_TRIES, Change, Ledger, retry_on_conflict
 from domain.schedules import aggregate
 from domain.schedules.aggregate import ScheduleState
 from domain.schedules.definition import ScheduleDefinition
@@ -115,4 +115,4 @@ class ScheduleCommands:
                 after = aggregate.evolve(after, event)
             return after
 
-        return retry_on_conflict(write)
+        return retry_on_conflict(write, tries=MANY_TRIES, pause_s=BRIEF_S)
