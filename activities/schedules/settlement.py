@@ -56,5 +56,5 @@ class ScheduleSettlement:
             structlog.get_logger("schedules").info("schedules settled", schedules=differing[:_MOST_ROUNDS])
         return len(differing)
 
-    def _load(self, schedule_id: str) -> aggregate.ScheduleState:
+    def _load(self, schedule_id: str) -> aggregate.ScheduleRecord:
         return aggregate.load(self._ledger.read(aggregate.stream(schedule_id)))

@@ -81,7 +81,7 @@ def router(reads: AuditReads, signer: Signer) -> APIRouter:
                 "others and the filter; `csv` is not signed.",
             ),
         ] = "json",
-    ) -> Any:
+    ) -> AuditEntries | StreamingResponse:
         """Returns who did what, when and why in the caller's tenant, newest first. It holds no texts."""
         if as_format == "json":
             return _to_page(reads, query)

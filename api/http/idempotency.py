@@ -26,10 +26,8 @@ from domain.tenant_ids import qualified
 
 MAX_KEY = 255
 """Maximum characters of a key."""
-
 RENEW_S = LEASE_S / 3
 """Interval in seconds at which a claim is renewed while its request is processed."""
-
 _VALID_KEY = re.compile(rb"[\x21-\x7e]{1,%d}" % MAX_KEY)
 _FIRST_POLL_S, _LAST_POLL_S = 0.02, 0.5
 _CONFLICT = 409

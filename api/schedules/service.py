@@ -20,7 +20,7 @@ from domain.errors import Conflict, Unavailable
 from domain.events import Cause
 from domain.ids import derived_hex
 from domain.revocations import RevocableWork
-from domain.schedules.aggregate import ScheduleState
+from domain.schedules.aggregate import ScheduleRecord
 from domain.schedules.commands import ScheduleCommands
 from domain.schedules.definition import ScheduleDefinition
 from domain.schedules.firing import begin_key
@@ -44,7 +44,7 @@ class ScheduleWithTexts:
     """
 
     schedule_id: str
-    state: ScheduleState
+    state: ScheduleRecord
     name: str | None
     target: Mapping[str, Any] | None
     forecast: TimerForecast | None
@@ -191,7 +191,7 @@ class ScheduleService:
         await self._handover.confirm(starting, work, by=cause.by, because=cause.because, tenant_id=tenant_id)
         return firing_id
 
-    async def _finish(self, schedule_id: str, state: ScheduleState) -> ScheduleWithTexts:
+    async def _finish(self, schedule_id: str, state: ScheduleRecord) -> ScheduleWithTexts:
         is_settled = await self._settle(schedule_id)
         await self._positions.wait("schedules")
         return await self._with_texts(schedule_id, state, in_force=is_settled)
@@ -206,7 +206,7 @@ class ScheduleService:
             return False
         return True
 
-    async def _with_texts(self, schedule_id: str, state: ScheduleState, *, in_force: bool) -> ScheduleWithTexts:
+    async def _with_texts(self, schedule_id: str, state: ScheduleRecord, *, in_force: bool) -> ScheduleWithTexts:
         definition = state.current
         hashes = [each for each in (definition.target_hash, definition.name_hash) if each is not None]
         texts = await asyncio.to_thread(self._content.get, schedule_id, hashes)

@@ -43,7 +43,7 @@ class TenantManagement:
         """Return the cause of a change: the caller, the request and the time, in the tenant that changes."""
         return Cause(by=request.caller.id, because=request.request_id, at=self.now(), tenant_id=tenant_id)
 
-    async def finish(self, request: RequestContext, response: Response, tenant: aggregate.Tenant) -> None:
+    async def finish(self, request: RequestContext, response: Response, tenant: aggregate.TenantRecord) -> None:
         """Finish the response once the view has the change."""
         set_etag(response, tenant.changes)
         if not await self.positions.wait("tenants"):

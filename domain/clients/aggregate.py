@@ -11,7 +11,7 @@ from domain.tenant_ids import stream_prefix
 
 
 @dataclass(frozen=True, slots=True)
-class Client:
+class ClientRecord:
     """`changes` counts the events, the last of which happened at `changed_at`; it is the client's version."""
 
     id: int = 0
@@ -38,7 +38,7 @@ def stream(tenant_id: str, client_id: int) -> str:
     return f"{owner_prefix(tenant_id)}{client_id}"
 
 
-def evolve(client: Client, event: Event) -> Client:
+def evolve(client: ClientRecord, event: Event) -> ClientRecord:
     client = replace(client, changes=client.changes + 1, changed_at=event.at)
     match event:
         case ClientCreated(client_id=client_id, profile_hash=profile, status=status, at=at):
@@ -53,7 +53,7 @@ def evolve(client: Client, event: Event) -> Client:
             return client
 
 
-def evolve_all(client: Client, events: Iterable[Event]) -> Client:
+def evolve_all(client: ClientRecord, events: Iterable[Event]) -> ClientRecord:
     for event in events:
         client = evolve(client, event)
     return client
@@ -64,7 +64,9 @@ def create(client_id: int, profile_hash: str, status: str, cause: Cause) -> list
     return [ClientCreated(client_id=client_id, profile_hash=profile_hash, status=status, **cause.fields())]
 
 
-def update(client: Client, profile_hash: str, status: str, fields: tuple[str, ...], cause: Cause) -> list[ClientEvent]:
+def update(
+    client: ClientRecord, profile_hash: str, status: str, fields: tuple[str, ...], cause: Cause
+) -> list[ClientEvent]:
     """Give these fields other values; nothing if none differs.
 
     Raises:
@@ -77,7 +79,7 @@ def update(client: Client, profile_hash: str, status: str, fields: tuple[str, ..
     return [ClientUpdated(client_id=client.id, fields=fields, **values, **cause.fields())]
 
 
-def delete(client: Client, cause: Cause) -> list[ClientEvent]:
+def delete(client: ClientRecord, cause: Cause) -> list[ClientEvent]:
     """Hide the client.
 
     Raises:
@@ -87,7 +89,7 @@ def delete(client: Client, cause: Cause) -> list[ClientEvent]:
     return [ClientDeleted(client_id=client.id, **cause.fields())]
 
 
-def erase(client: Client, cause: Cause) -> list[ClientEvent]:
+def erase(client: ClientRecord, cause: Cause) -> list[ClientEvent]:
     """Record that all texts are removed; nothing if that is recorded already.
 
     Raises:
@@ -98,7 +100,7 @@ def erase(client: Client, cause: Cause) -> list[ClientEvent]:
     return [] if client.erased else [ClientErased(client_id=client.id, **cause.fields())]
 
 
-def refuse_hidden(client: Client) -> None:
+def refuse_hidden(client: ClientRecord) -> None:
     """Return if the client can be seen.
 
     Raises:

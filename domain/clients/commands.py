@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from domain.clients import aggregate
-from domain.clients.aggregate import Client, evolve_all, stream
+from domain.clients.aggregate import ClientRecord, evolve_all, stream
 from domain.clients.ports import ClientView
 from domain.clients.profile import FIELDS, ClientProfile, profile_of
 from domain.content import ContentEraser, ContentStore
@@ -53,7 +53,7 @@ class ClientCommands:
         """Return those of the ids that are clients of the tenant and not deleted."""
         streams = {stream(tenant_id, client_id): client_id for client_id in client_ids}
         known = self._ledger.read_many(list(streams)) if streams else {}
-        return {streams[name] for name, events in known.items() if evolve_all(Client(), events).is_visible}
+        return {streams[name] for name, events in known.items() if evolve_all(ClientRecord(), events).is_visible}
 
     def create(self, new: ClientDraft, cause: Cause, *, key: str | None) -> ClientView:
         """Create a client; with a key, a repeat returns the client that was created."""
@@ -67,7 +67,7 @@ class ClientCommands:
             if is_repeat(self._ledger, created, once):
                 return self._view(cause.tenant_id, self._load(cause.tenant_id, client_id))
             self._ledger.append(created, key=once, content=[document])
-            return to_view(evolve_all(Client(), events), new.profile)
+            return to_view(evolve_all(ClientRecord(), events), new.profile)
 
         return retry_on_conflict(write)
 
@@ -128,26 +128,26 @@ class ClientCommands:
         # after the event: an update that was decided before it cannot be recorded any more, and so stores no text
         self._eraser.erase(stream(cause.tenant_id, client_id))
 
-    def _append(self, before: Client, client_id: int, events: Sequence[Event], cause: Cause, key: str) -> None:
+    def _append(self, before: ClientRecord, client_id: int, events: Sequence[Event], cause: Cause, key: str) -> None:
         self._ledger.append(Change(stream(cause.tenant_id, client_id), before.changes, events), key=key)
 
-    def _load(self, tenant_id: str, client_id: int) -> Client:
-        return evolve_all(Client(), self._ledger.read(stream(tenant_id, client_id)))
+    def _load(self, tenant_id: str, client_id: int) -> ClientRecord:
+        return evolve_all(ClientRecord(), self._ledger.read(stream(tenant_id, client_id)))
 
-    def _visible(self, tenant_id: str, client_id: int) -> Client:
+    def _visible(self, tenant_id: str, client_id: int) -> ClientRecord:
         client = self._load(tenant_id, client_id)
         aggregate.refuse_hidden(client)
         return client
 
-    def _view(self, tenant_id: str, client: Client) -> ClientView:
+    def _view(self, tenant_id: str, client: ClientRecord) -> ClientView:
         return to_view(client, self._profile(tenant_id, client))
 
-    def _profile(self, tenant_id: str, client: Client) -> ClientProfile | None:
+    def _profile(self, tenant_id: str, client: ClientRecord) -> ClientProfile | None:
         owner = stream(tenant_id, client.id)
         return profile_of(read_documents(self._content, owner, [client.profile_hash]).get(client.profile_hash))
 
 
-def to_view(client: Client, profile: ClientProfile | None) -> ClientView:
+def to_view(client: ClientRecord, profile: ClientProfile | None) -> ClientView:
     """Return the client as readers see it.
 
     Raises:

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from domain.clients.aggregate import Client, evolve_all, refuse_hidden, stream
+from domain.clients.aggregate import ClientRecord, evolve_all, refuse_hidden, stream
 from domain.clients.commands import to_view
 from domain.clients.events import ClientCreated, ClientDeleted, ClientUpdated
 from domain.clients.ports import ClientView
@@ -24,7 +24,7 @@ class ClientPast(RecordPast[ClientView]):
         return event.profile_hash if isinstance(event, ClientCreated | ClientUpdated) else None
 
     def _view(self, events: Sequence[Event], documents: Documents) -> ClientView:
-        client = evolve_all(Client(), events)
+        client = evolve_all(ClientRecord(), events)
         refuse_hidden(client)
         return to_view(client, profile_of(documents.get(client.profile_hash)))
 

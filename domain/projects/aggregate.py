@@ -14,7 +14,7 @@ _SHOWN = 20
 
 
 @dataclass(frozen=True, slots=True)
-class Project:
+class ProjectRecord:
     """`changes` counts the events, the last of which happened at `changed_at`; it is the project's version."""
 
     id: int = 0
@@ -41,7 +41,7 @@ def stream(tenant_id: str, project_id: int) -> str:
     return f"{owner_prefix(tenant_id)}{project_id}"
 
 
-def evolve(project: Project, event: Event) -> Project:
+def evolve(project: ProjectRecord, event: Event) -> ProjectRecord:
     project = replace(project, changes=project.changes + 1, changed_at=event.at)
     match event:
         case ProjectCreated(project_id=project_id, texts_hash=texts, plan=plan, at=at):
@@ -56,7 +56,7 @@ def evolve(project: Project, event: Event) -> Project:
             return project
 
 
-def evolve_all(project: Project, events: Iterable[Event]) -> Project:
+def evolve_all(project: ProjectRecord, events: Iterable[Event]) -> ProjectRecord:
     for event in events:
         project = evolve(project, event)
     return project
@@ -73,7 +73,7 @@ def create(project_id: int, texts_hash: str, plan: ProjectPlan, cause: Cause) ->
 
 
 def update(
-    project: Project, texts_hash: str, plan: ProjectPlan, fields: tuple[str, ...], cause: Cause
+    project: ProjectRecord, texts_hash: str, plan: ProjectPlan, fields: tuple[str, ...], cause: Cause
 ) -> list[ProjectEvent]:
     """Give these fields other values; nothing if none differs.
 
@@ -88,7 +88,7 @@ def update(
     return [ProjectUpdated(project_id=project.id, fields=fields, texts_hash=texts_hash, plan=plan, **cause.fields())]
 
 
-def delete(project: Project, cause: Cause) -> list[ProjectEvent]:
+def delete(project: ProjectRecord, cause: Cause) -> list[ProjectEvent]:
     """Hide the project.
 
     Raises:
@@ -98,7 +98,7 @@ def delete(project: Project, cause: Cause) -> list[ProjectEvent]:
     return [ProjectDeleted(project_id=project.id, **cause.fields())]
 
 
-def erase(project: Project, cause: Cause) -> list[ProjectEvent]:
+def erase(project: ProjectRecord, cause: Cause) -> list[ProjectEvent]:
     """Record that all texts are removed; nothing if that is recorded already.
 
     Raises:
@@ -109,7 +109,7 @@ def erase(project: Project, cause: Cause) -> list[ProjectEvent]:
     return [] if project.erased else [ProjectErased(project_id=project.id, **cause.fields())]
 
 
-def refuse_hidden(project: Project) -> None:
+def refuse_hidden(project: ProjectRecord) -> None:
     """Return if the project can be seen.
 
     Raises:

@@ -10,7 +10,7 @@ from domain.events import Cause, Event
 from domain.ids import random_id
 from domain.ledger import Change, Ledger, retry_on_conflict
 from domain.projects import aggregate
-from domain.projects.aggregate import Project, evolve_all, refuse_unknown, stream
+from domain.projects.aggregate import ProjectRecord, evolve_all, refuse_unknown, stream
 from domain.projects.ports import KnownRecords, ProjectView
 from domain.projects.profile import PLAN, TEXTS, ProjectPlan, ProjectTexts, texts_of
 from domain.records.documents import read_documents
@@ -79,7 +79,7 @@ class ProjectCommands:
                 existing = self._load(cause.tenant_id, project_id)
                 return to_view(existing, self._texts(cause.tenant_id, existing))
             self._ledger.append(created, key=once, content=[document])
-            return to_view(evolve_all(Project(), events), new.texts)
+            return to_view(evolve_all(ProjectRecord(), events), new.texts)
 
         return retry_on_conflict(write)
 
@@ -150,18 +150,18 @@ class ProjectCommands:
         if joining := [member for member in after.members if member not in set(before.members)]:
             refuse_unknown("members", joining, self._talents.find_existing(tenant_id, joining))
 
-    def _append(self, before: Project, project_id: int, events: Sequence[Event], cause: Cause, key: str) -> None:
+    def _append(self, before: ProjectRecord, project_id: int, events: Sequence[Event], cause: Cause, key: str) -> None:
         self._ledger.append(Change(stream(cause.tenant_id, project_id), before.changes, events), key=key)
 
-    def _load(self, tenant_id: str, project_id: int) -> Project:
-        return evolve_all(Project(), self._ledger.read(stream(tenant_id, project_id)))
+    def _load(self, tenant_id: str, project_id: int) -> ProjectRecord:
+        return evolve_all(ProjectRecord(), self._ledger.read(stream(tenant_id, project_id)))
 
-    def _visible(self, tenant_id: str, project_id: int) -> Project:
+    def _visible(self, tenant_id: str, project_id: int) -> ProjectRecord:
         project = self._load(tenant_id, project_id)
         aggregate.refuse_hidden(project)
         return project
 
-    def _texts(self, tenant_id: str, project: Project) -> ProjectTexts | None:
+    def _texts(self, tenant_id: str, project: ProjectRecord) -> ProjectTexts | None:
         owner = stream(tenant_id, project.id)
         return texts_of(read_documents(self._content, owner, [project.texts_hash]).get(project.texts_hash))
 
@@ -170,7 +170,7 @@ def _differences(names: Sequence[str], before: object, after: object) -> tuple[s
     return tuple(name for name in names if getattr(before, name) != getattr(after, name))
 
 
-def to_view(project: Project, texts: ProjectTexts | None) -> ProjectView:
+def to_view(project: ProjectRecord, texts: ProjectTexts | None) -> ProjectView:
     """Return the project as readers see it.
 
     Raises:

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from domain.events import Event
-from domain.projects.aggregate import Project, evolve_all, refuse_hidden, stream
+from domain.projects.aggregate import ProjectRecord, evolve_all, refuse_hidden, stream
 from domain.projects.commands import to_view
 from domain.projects.events import ProjectCreated, ProjectDeleted, ProjectUpdated
 from domain.projects.ports import ProjectView
@@ -25,7 +25,7 @@ class ProjectPast(RecordPast[ProjectView]):
         return event.texts_hash if isinstance(event, ProjectCreated | ProjectUpdated) else None
 
     def _view(self, events: Sequence[Event], documents: Documents) -> ProjectView:
-        project = evolve_all(Project(), events)
+        project = evolve_all(ProjectRecord(), events)
         refuse_hidden(project)
         return to_view(project, texts_of(documents.get(project.texts_hash)))
 

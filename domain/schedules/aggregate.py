@@ -20,7 +20,7 @@ PREFIX = "schedule_"
 
 
 @dataclass(frozen=True, slots=True)
-class ScheduleState:
+class ScheduleRecord:
     """A schedule. `revision` counts its events; `maker` is whoever defined it last."""
 
     definition: ScheduleDefinition | None = None
@@ -56,7 +56,7 @@ def stream(schedule_id: str) -> str:
     return f"schedule:{schedule_id}"
 
 
-def evolve(schedule: ScheduleState, event: Event) -> ScheduleState:
+def evolve(schedule: ScheduleRecord, event: Event) -> ScheduleRecord:
     schedule = replace(schedule, revision=schedule.revision + 1, changed_at=event.at)
     match event:
         case ScheduleCreated(definition=definition, by=by, at=at):
@@ -73,8 +73,8 @@ def evolve(schedule: ScheduleState, event: Event) -> ScheduleState:
             return schedule
 
 
-def load(events: Iterable[Event]) -> ScheduleState:
-    return reduce(evolve, events, ScheduleState())
+def load(events: Iterable[Event]) -> ScheduleRecord:
+    return reduce(evolve, events, ScheduleRecord())
 
 
 def create(schedule_id: str, definition: ScheduleDefinition, cause: Cause, *, paused: bool) -> list[Event]:
@@ -83,7 +83,7 @@ def create(schedule_id: str, definition: ScheduleDefinition, cause: Cause, *, pa
     return [created, SchedulePaused(schedule_id=schedule_id, **cause.fields())] if paused else [created]
 
 
-def change(schedule: ScheduleState, schedule_id: str, definition: ScheduleDefinition, cause: Cause) -> list[Event]:
+def change(schedule: ScheduleRecord, schedule_id: str, definition: ScheduleDefinition, cause: Cause) -> list[Event]:
     """Define the schedule anew; nothing if nothing differs.
 
     Raises:
@@ -94,7 +94,7 @@ def change(schedule: ScheduleState, schedule_id: str, definition: ScheduleDefini
     return [ScheduleChanged(schedule_id=schedule_id, definition=definition, **cause.fields())]
 
 
-def pause(schedule: ScheduleState, schedule_id: str, cause: Cause) -> list[Event]:
+def pause(schedule: ScheduleRecord, schedule_id: str, cause: Cause) -> list[Event]:
     """Pause the schedule, unless it is paused.
 
     Raises:
@@ -104,7 +104,7 @@ def pause(schedule: ScheduleState, schedule_id: str, cause: Cause) -> list[Event
     return [] if schedule.paused else [SchedulePaused(schedule_id=schedule_id, **cause.fields())]
 
 
-def resume(schedule: ScheduleState, schedule_id: str, cause: Cause) -> list[Event]:
+def resume(schedule: ScheduleRecord, schedule_id: str, cause: Cause) -> list[Event]:
     """Resume the schedule, if it is paused.
 
     Raises:
@@ -114,7 +114,7 @@ def resume(schedule: ScheduleState, schedule_id: str, cause: Cause) -> list[Even
     return [ScheduleResumed(schedule_id=schedule_id, **cause.fields())] if schedule.paused else []
 
 
-def delete(schedule: ScheduleState, schedule_id: str, cause: Cause) -> list[Event]:
+def delete(schedule: ScheduleRecord, schedule_id: str, cause: Cause) -> list[Event]:
     """Delete the schedule.
 
     Raises:

@@ -9,7 +9,7 @@ from domain.events import Cause, Event
 from domain.ids import random_id
 from domain.ledger import BRIEF_S, MANY_TRIES, Change, Ledger, retry_on_conflict
 from domain.schedules import aggregate
-from domain.schedules.aggregate import ScheduleState
+from domain.schedules.aggregate import ScheduleRecord
 from domain.schedules.definition import ScheduleDefinition
 from domain.tenant_ids import tenant_of
 
@@ -27,7 +27,7 @@ class ScheduleCommands:
     def __init__(self, ledger: Ledger) -> None:
         self._ledger = ledger
 
-    def load(self, tenant_id: str, schedule_id: str) -> ScheduleState:
+    def load(self, tenant_id: str, schedule_id: str) -> ScheduleRecord:
         """Return the schedule of this tenant.
 
         Raises:
@@ -47,7 +47,7 @@ class ScheduleCommands:
         *,
         paused: bool,
         texts: Sequence[Content],
-    ) -> ScheduleState:
+    ) -> ScheduleRecord:
         """Create a schedule; one of this id that exists already is returned as it is."""
         events = aggregate.create(schedule_id, definition, cause, paused=paused)
         change = Change(aggregate.stream(schedule_id), 0, events)
@@ -56,19 +56,19 @@ class ScheduleCommands:
 
     def change(
         self, schedule_id: str, redefine: Redefine, cause: Cause, *, check: Check, texts: Sequence[Content]
-    ) -> ScheduleState:
+    ) -> ScheduleRecord:
         """Define a schedule anew, from its current definition.
 
         Raises:
             NotFound: there is no such schedule.
         """
 
-        def decide(schedule: ScheduleState) -> list[Event]:
+        def decide(schedule: ScheduleRecord) -> list[Event]:
             return aggregate.change(schedule, schedule_id, redefine(schedule.current), cause)
 
         return self._write(schedule_id, decide, cause, check=check, texts=texts)
 
-    def pause(self, schedule_id: str, cause: Cause) -> ScheduleState:
+    def pause(self, schedule_id: str, cause: Cause) -> ScheduleRecord:
         """Pause a schedule.
 
         Raises:
@@ -76,7 +76,7 @@ class ScheduleCommands:
         """
         return self._write(schedule_id, partial(aggregate.pause, schedule_id=schedule_id, cause=cause), cause)
 
-    def resume(self, schedule_id: str, cause: Cause) -> ScheduleState:
+    def resume(self, schedule_id: str, cause: Cause) -> ScheduleRecord:
         """Resume a schedule.
 
         Raises:
@@ -96,13 +96,13 @@ class ScheduleCommands:
     def _write(
         self,
         schedule_id: str,
-        decide: Callable[[ScheduleState], Sequence[Event]],
+        decide: Callable[[ScheduleRecord], Sequence[Event]],
         cause: Cause,
         *,
         check: Check = lambda _: None,
         texts: Sequence[Content] = (),
-    ) -> ScheduleState:
-        def write() -> ScheduleState:
+    ) -> ScheduleRecord:
+        def write() -> ScheduleRecord:
             schedule = self.load(cause.tenant_id, schedule_id)
             check(schedule.revision)
             events = decide(schedule)

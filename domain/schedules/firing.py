@@ -7,7 +7,7 @@ from functools import reduce
 
 from domain.events import Cause, Event
 from domain.ids import derived_hex
-from domain.schedules.aggregate import ScheduleState
+from domain.schedules.aggregate import ScheduleRecord
 from domain.schedules.events import ScheduledRunAccepted, ScheduledRunRefused, ScheduleFired, Trigger
 from domain.tenant_ids import run_id, tenant_of
 
@@ -16,7 +16,7 @@ Outcome = ScheduledRunAccepted | ScheduledRunRefused
 
 
 @dataclass(frozen=True, slots=True)
-class Firing:
+class FiringRecord:
     """A firing, `version` events long."""
 
     begun: ScheduleFired | None = None
@@ -38,7 +38,7 @@ def scheduled_firing_id(schedule_id: str, scheduled_at: datetime) -> str:
     return run_id("firing", tenant_of(schedule_id), derived_hex("firing", schedule_id, scheduled_at.isoformat()))
 
 
-def evolve(firing: Firing, event: Event) -> Firing:
+def evolve(firing: FiringRecord, event: Event) -> FiringRecord:
     match event:
         case ScheduleFired():
             return replace(firing, begun=event, version=firing.version + 1)
@@ -48,12 +48,18 @@ def evolve(firing: Firing, event: Event) -> Firing:
             return replace(firing, version=firing.version + 1)
 
 
-def load(events: Iterable[Event]) -> Firing:
-    return reduce(evolve, events, Firing())
+def load(events: Iterable[Event]) -> FiringRecord:
+    return reduce(evolve, events, FiringRecord())
 
 
 def begin(
-    schedule: ScheduleState, schedule_id: str, firing_id: str, cause: Cause, *, scheduled_at: datetime, trigger: Trigger
+    schedule: ScheduleRecord,
+    schedule_id: str,
+    firing_id: str,
+    cause: Cause,
+    *,
+    scheduled_at: datetime,
+    trigger: Trigger,
 ) -> ScheduleFired | None:
     """Begin a firing; None where the schedule does not fire: it was deleted, or is paused and not triggered by hand."""
     if schedule.definition is None or schedule.deleted or (schedule.paused and trigger == "schedule"):

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal, Protocol
 
-from domain.schedules.aggregate import ScheduleState
+from domain.schedules.aggregate import ScheduleRecord
 from domain.schedules.definition import TargetKind
 from domain.schedules.projection import FiringRow, ScheduleRow
 
@@ -94,7 +94,7 @@ class ScheduleTimers(Protocol):
     All methods raise `domain.errors.Unavailable` where Temporal cannot be reached.
     """
 
-    async def put(self, schedule_id: str, schedule: ScheduleState) -> None:
+    async def put(self, schedule_id: str, schedule: ScheduleRecord) -> None:
         """Create it, or make it be like this."""
         ...
 

@@ -11,7 +11,7 @@ from domain.tenant_ids import stream_prefix
 
 
 @dataclass(frozen=True, slots=True)
-class Talent:
+class TalentRecord:
     """`changes` counts the events, the last of which happened at `changed_at`; it is the talent's version."""
 
     id: int = 0
@@ -48,7 +48,7 @@ def stream(tenant_id: str, talent_id: int) -> str:
     return f"{owner_prefix(tenant_id)}{talent_id}"
 
 
-def evolve(talent: Talent, event: Event) -> Talent:
+def evolve(talent: TalentRecord, event: Event) -> TalentRecord:
     talent = replace(talent, changes=talent.changes + 1, changed_at=event.at)
     match event:
         case TalentCreated(talent_id=talent_id, profile_hash=profile, email_key=email, status=status, at=at):
@@ -63,7 +63,7 @@ def evolve(talent: Talent, event: Event) -> Talent:
             return talent
 
 
-def evolve_all(talent: Talent, events: Iterable[Event]) -> Talent:
+def evolve_all(talent: TalentRecord, events: Iterable[Event]) -> TalentRecord:
     for event in events:
         talent = evolve(talent, event)
     return talent
@@ -82,7 +82,7 @@ def create(talent_id: int, values: TalentValues, cause: Cause) -> list[TalentEve
     ]
 
 
-def update(talent: Talent, values: TalentValues, fields: tuple[str, ...], cause: Cause) -> list[TalentEvent]:
+def update(talent: TalentRecord, values: TalentValues, fields: tuple[str, ...], cause: Cause) -> list[TalentEvent]:
     """Give these fields other values; nothing if none differs.
 
     Raises:
@@ -103,7 +103,7 @@ def update(talent: Talent, values: TalentValues, fields: tuple[str, ...], cause:
     ]
 
 
-def delete(talent: Talent, cause: Cause) -> list[TalentEvent]:
+def delete(talent: TalentRecord, cause: Cause) -> list[TalentEvent]:
     """Hide the talent.
 
     Raises:
@@ -113,7 +113,7 @@ def delete(talent: Talent, cause: Cause) -> list[TalentEvent]:
     return [TalentDeleted(talent_id=talent.id, **cause.fields())]
 
 
-def erase(talent: Talent, cause: Cause) -> list[TalentEvent]:
+def erase(talent: TalentRecord, cause: Cause) -> list[TalentEvent]:
     """Record that all texts are removed; nothing if that is recorded already.
 
     Raises:
@@ -124,7 +124,7 @@ def erase(talent: Talent, cause: Cause) -> list[TalentEvent]:
     return [] if talent.erased else [TalentErased(talent_id=talent.id, **cause.fields())]
 
 
-def refuse_hidden(talent: Talent) -> None:
+def refuse_hidden(talent: TalentRecord) -> None:
     """Return if the talent can be seen.
 
     Raises:

@@ -13,7 +13,7 @@ from domain.records.documents import read_documents
 from domain.records.integer_ids import IntegerIds, TenantSecrets
 from domain.records.repeats import is_repeat
 from domain.talents import aggregate, emails
-from domain.talents.aggregate import Talent, TalentValues, evolve_all, owner_prefix, stream
+from domain.talents.aggregate import TalentRecord, TalentValues, evolve_all, owner_prefix, stream
 from domain.talents.ports import TalentView
 from domain.talents.profile import FIELDS, TalentProfile, profile_of
 
@@ -61,7 +61,7 @@ class TalentCommands:
         """Return those of the ids that are talents of the tenant and not deleted."""
         streams = {stream(tenant_id, talent_id): talent_id for talent_id in talent_ids}
         known = self._ledger.read_many(list(streams)) if streams else {}
-        return {streams[name] for name, events in known.items() if evolve_all(Talent(), events).is_visible}
+        return {streams[name] for name, events in known.items() if evolve_all(TalentRecord(), events).is_visible}
 
     def create(self, new: TalentDraft, cause: Cause, *, key: str | None) -> TalentView:
         """Create a talent; with a key, a repeat returns the talent that was created.
@@ -80,8 +80,8 @@ class TalentCommands:
             created = Change(stream(tenant_id, talent_id), 0, events)
             if is_repeat(self._ledger, created, once):
                 return self._view(tenant_id, self._load(tenant_id, talent_id))
-            after = evolve_all(Talent(), events)
-            moved = self._email_changes(Talent(), after, cause)
+            after = evolve_all(TalentRecord(), events)
+            moved = self._email_changes(TalentRecord(), after, cause)
             self._ledger.append(created, *moved, key=once, content=[document])
             return to_view(after, new.profile)
 
@@ -149,14 +149,14 @@ class TalentCommands:
         # after the event: an update that was decided before it cannot be recorded any more, and so stores no text
         self._eraser.erase(stream(cause.tenant_id, talent_id))
 
-    def _append(self, before: Talent, talent_id: int, events: Sequence[Event], cause: Cause, key: str) -> None:
+    def _append(self, before: TalentRecord, talent_id: int, events: Sequence[Event], cause: Cause, key: str) -> None:
         moved = self._email_changes(before, evolve_all(before, events), cause)
         self._ledger.append(Change(stream(cause.tenant_id, talent_id), before.changes, events), *moved, key=key)
 
-    def _load(self, tenant_id: str, talent_id: int) -> Talent:
-        return evolve_all(Talent(), self._ledger.read(stream(tenant_id, talent_id)))
+    def _load(self, tenant_id: str, talent_id: int) -> TalentRecord:
+        return evolve_all(TalentRecord(), self._ledger.read(stream(tenant_id, talent_id)))
 
-    def _visible(self, tenant_id: str, talent_id: int) -> Talent:
+    def _visible(self, tenant_id: str, talent_id: int) -> TalentRecord:
         talent = self._load(tenant_id, talent_id)
         aggregate.refuse_hidden(talent)
         return talent
@@ -164,7 +164,7 @@ class TalentCommands:
     def _email_key(self, tenant_id: str, email: str) -> str:
         return emails.email_key(self._secrets.secret(tenant_id, emails.PURPOSE), email)
 
-    def _email_changes(self, before: Talent, after: Talent, cause: Cause) -> list[Change]:
+    def _email_changes(self, before: TalentRecord, after: TalentRecord, cause: Cause) -> list[Change]:
         had, has = emails.owned_key(before), emails.owned_key(after)
         keys = [key for key in (had, has) if key is not None and had != has]
         claims = self._ledger.read_many([emails.email_stream(cause.tenant_id, key) for key in keys]) if keys else {}
@@ -172,10 +172,10 @@ class TalentCommands:
             emails.refuse_taken(after.id, claims.get(emails.email_stream(cause.tenant_id, has), ()))
         return emails.email_changes(before, after, claims, cause)
 
-    def _view(self, tenant_id: str, talent: Talent) -> TalentView:
+    def _view(self, tenant_id: str, talent: TalentRecord) -> TalentView:
         return to_view(talent, self._profile(tenant_id, talent))
 
-    def _profile(self, tenant_id: str, talent: Talent) -> TalentProfile | None:
+    def _profile(self, tenant_id: str, talent: TalentRecord) -> TalentProfile | None:
         owner = f"{owner_prefix(tenant_id)}{talent.id}"
         return profile_of(read_documents(self._content, owner, [talent.profile_hash]).get(talent.profile_hash))
 
@@ -184,7 +184,7 @@ def _changed_fields(before: TalentProfile, after: TalentProfile) -> tuple[str, .
     return tuple(name for name in FIELDS if getattr(before, name) != getattr(after, name))
 
 
-def to_view(talent: Talent, profile: TalentProfile | None) -> TalentView:
+def to_view(talent: TalentRecord, profile: TalentProfile | None) -> TalentView:
     """Return the talent as readers see it.
 
     Raises:

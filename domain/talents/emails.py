@@ -11,7 +11,7 @@ from domain.errors import Conflict
 from domain.events import Cause, Event
 from domain.ledger import Change
 from domain.records.documents import fold_text
-from domain.talents.aggregate import Talent
+from domain.talents.aggregate import TalentRecord
 from domain.talents.events import EmailClaimed, EmailReleased
 from domain.tenant_ids import stream_prefix
 
@@ -51,7 +51,7 @@ def refuse_taken(talent_id: int, claims: Iterable[Event]) -> None:
         raise Conflict("another talent has this e-mail address", field="email", talent_id=owner)
 
 
-def owned_key(talent: Talent) -> str | None:
+def owned_key(talent: TalentRecord) -> str | None:
     """Return the key of the address that the talent owns; None if it owns none."""
     return talent.email_key if talent.is_visible else None
 
@@ -62,7 +62,9 @@ def claim(talent_id: int, key: str, expected: int, cause: Cause) -> Change:
     return Change(email_stream(cause.tenant_id, key), expected, [event])
 
 
-def email_changes(before: Talent, after: Talent, claims: Mapping[str, Sequence[Event]], cause: Cause) -> list[Change]:
+def email_changes(
+    before: TalentRecord, after: TalentRecord, claims: Mapping[str, Sequence[Event]], cause: Cause
+) -> list[Change]:
     """Return the changes to the streams of addresses: a new one is claimed, the former one released.
 
     `claims` has the events of both streams.

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from domain.events import Event
 from domain.records.history import HistoryEntry, history_entry
 from domain.records.past import Documents, RecordPast
-from domain.talents.aggregate import Talent, evolve_all, refuse_hidden, stream
+from domain.talents.aggregate import TalentRecord, evolve_all, refuse_hidden, stream
 from domain.talents.commands import to_view
 from domain.talents.events import TalentCreated, TalentDeleted, TalentUpdated
 from domain.talents.ports import TalentView
@@ -24,7 +24,7 @@ class TalentPast(RecordPast[TalentView]):
         return event.profile_hash if isinstance(event, TalentCreated | TalentUpdated) else None
 
     def _view(self, events: Sequence[Event], documents: Documents) -> TalentView:
-        talent = evolve_all(Talent(), events)
+        talent = evolve_all(TalentRecord(), events)
         refuse_hidden(talent)
         return to_view(talent, profile_of(documents.get(talent.profile_hash)))
 

@@ -11,7 +11,7 @@ from domain.tenants.events import TenantCreated, TenantDeleted, TenantEvent
 
 
 @dataclass(frozen=True, slots=True)
-class Tenant:
+class TenantRecord:
     """`changes` counts the events."""
 
     created_at: datetime | None = None
@@ -33,7 +33,7 @@ def name_owner(tenant_id: str) -> str:
     return run_id("tenant", tenant_id, "name")
 
 
-def evolve(tenant: Tenant, event: Event) -> Tenant:
+def evolve(tenant: TenantRecord, event: Event) -> TenantRecord:
     tenant = replace(tenant, changes=tenant.changes + 1)
     match event:
         case TenantCreated(name_hash=name_hash, at=at):
@@ -44,13 +44,13 @@ def evolve(tenant: Tenant, event: Event) -> Tenant:
             return tenant
 
 
-def evolve_all(tenant: Tenant, events: Iterable[Event]) -> Tenant:
+def evolve_all(tenant: TenantRecord, events: Iterable[Event]) -> TenantRecord:
     for event in events:
         tenant = evolve(tenant, event)
     return tenant
 
 
-def create(tenant: Tenant, tenant_id: str, name_hash: str, cause: Cause) -> list[TenantEvent]:
+def create(tenant: TenantRecord, tenant_id: str, name_hash: str, cause: Cause) -> list[TenantEvent]:
     """Create a tenant.
 
     Raises:
@@ -68,7 +68,7 @@ def create(tenant: Tenant, tenant_id: str, name_hash: str, cause: Cause) -> list
     return [TenantCreated(name_hash=name_hash, **cause.fields())]
 
 
-def delete(tenant: Tenant, tenant_id: str, cause: Cause) -> list[TenantEvent]:
+def delete(tenant: TenantRecord, tenant_id: str, cause: Cause) -> list[TenantEvent]:
     """Delete the tenant; nothing if it is deleted already.
 
     Raises:

@@ -8,7 +8,7 @@ from domain.events import Cause
 from domain.ids import random_id
 from domain.ledger import Change, Ledger, retry_on_conflict
 from domain.tenant_ids import DEFAULT
-from domain.tenants.aggregate import Tenant, create, delete, evolve_all, name_owner, stream
+from domain.tenants.aggregate import TenantRecord, create, delete, evolve_all, name_owner, stream
 
 Check = Callable[[int], None]
 """Refuses if the tenant's version is not the one the caller knows."""
@@ -28,7 +28,7 @@ class TenantCommands:
         """Return true if the tenant was deleted."""
         return self._load(tenant_id).deleted_at is not None
 
-    def create(self, tenant_id: str, name: str, cause: Cause, *, key: str | None) -> Tenant:
+    def create(self, tenant_id: str, name: str, cause: Cause, *, key: str | None) -> TenantRecord:
         """Create a tenant. The cause acts in it.
 
         Raises:
@@ -36,7 +36,7 @@ class TenantCommands:
             Conflict: the id is taken, or was.
         """
         content = Content(name_owner(tenant_id), name)
-        events = create(Tenant(), tenant_id, content.hash, cause)
+        events = create(TenantRecord(), tenant_id, content.hash, cause)
         once = f"tenant.create:{key or random_id('create')}"
 
         try:  # the append comes first: a repeat is known by its key, and not refused for what it did itself
@@ -46,7 +46,7 @@ class TenantCommands:
             raise
         return self._load(tenant_id)
 
-    def delete(self, tenant_id: str, cause: Cause, *, check: Check) -> Tenant:
+    def delete(self, tenant_id: str, cause: Cause, *, check: Check) -> TenantRecord:
         """Delete the tenant: its keys are no longer valid. What was made in it stays.
 
         Raises:
@@ -54,7 +54,7 @@ class TenantCommands:
             Conflict: it is the tenant `default`.
         """
 
-        def write() -> Tenant:
+        def write() -> TenantRecord:
             tenant = self._load(tenant_id)
             events = delete(tenant, tenant_id, cause)
             check(tenant.changes)
@@ -65,5 +65,5 @@ class TenantCommands:
 
         return retry_on_conflict(write)
 
-    def _load(self, tenant_id: str) -> Tenant:
-        return evolve_all(Tenant(), self._ledger.read(stream(tenant_id)))
+    def _load(self, tenant_id: str) -> TenantRecord:
+        return evolve_all(TenantRecord(), self._ledger.read(stream(tenant_id)))

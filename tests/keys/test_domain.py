@@ -11,7 +11,7 @@ from domain.keys.aggregate import ApiKey
 from domain.keys.events import KeyEvent
 from domain.keys.policy import key_hash, key_prefix, key_text, parse_key, refuse_more_scopes
 from domain.tenants import aggregate as tenants
-from domain.tenants.aggregate import Tenant
+from domain.tenants.aggregate import TenantRecord
 
 AT = datetime(2026, 11, 28, 12, tzinfo=UTC)
 CAUSE = Cause("key_admin", "req_1", AT, "acme")
@@ -125,7 +125,7 @@ def test_nobody_grants_a_scope_that_they_do_not_have() -> None:
 
 
 def test_an_id_of_a_tenant_is_given_once() -> None:
-    tenant = tenants.evolve_all(Tenant(), tenants.create(Tenant(), "acme", "0" * 64, CAUSE))
+    tenant = tenants.evolve_all(TenantRecord(), tenants.create(TenantRecord(), "acme", "0" * 64, CAUSE))
     assert tenant.is_active
     with pytest.raises(Conflict, match="already"):
         tenants.create(tenant, "acme", "0" * 64, CAUSE)
@@ -138,10 +138,10 @@ def test_an_id_of_a_tenant_is_given_once() -> None:
 
 def test_the_tenant_default_is_neither_created_nor_deleted() -> None:
     with pytest.raises(Conflict, match="already"):
-        tenants.create(Tenant(), "default", "0" * 64, CAUSE)
+        tenants.create(TenantRecord(), "default", "0" * 64, CAUSE)
     with pytest.raises(Conflict, match="cannot be deleted"):
-        tenants.delete(Tenant(), "default", CAUSE)
+        tenants.delete(TenantRecord(), "default", CAUSE)
     with pytest.raises(NotFound):
-        tenants.delete(Tenant(), "acme", CAUSE)
+        tenants.delete(TenantRecord(), "acme", CAUSE)
     with pytest.raises(Invalid, match="tenant's id"):
-        tenants.create(Tenant(), "No Such", "0" * 64, CAUSE)
+        tenants.create(TenantRecord(), "No Such", "0" * 64, CAUSE)

@@ -31,11 +31,11 @@ ID = "schedule_acme~1"
 DAILY = ScheduleDefinition(target_kind="chat", target_id="ada", target_hash="0" * 64, cron="0 8 * * *")
 
 
-def made(*, paused: bool = False) -> aggregate.ScheduleState:
+def made(*, paused: bool = False) -> aggregate.ScheduleRecord:
     return aggregate.load(aggregate.create(ID, DAILY, CAUSE, paused=paused))
 
 
-def fire(schedule: aggregate.ScheduleState, trigger: str = "schedule") -> ScheduleFired | None:
+def fire(schedule: aggregate.ScheduleRecord, trigger: str = "schedule") -> ScheduleFired | None:
     return firing.begin(schedule, ID, "firing_acme~1", CAUSE, scheduled_at=AT, trigger=trigger)  # type: ignore[arg-type]
 
 

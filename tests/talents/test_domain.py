@@ -13,7 +13,7 @@ from domain.records.documents import fold_text, make_document, parse_document
 from domain.records.history import events_until
 from domain.records.text_rules import foldable
 from domain.talents import aggregate
-from domain.talents.aggregate import Talent, TalentValues, evolve_all
+from domain.talents.aggregate import TalentRecord, TalentValues, evolve_all
 from domain.talents.emails import email_key, owner_of, refuse_taken
 from domain.talents.events import EmailClaimed, EmailReleased
 from domain.talents.matching import TalentNeed, rank, words
@@ -27,7 +27,7 @@ OTHER = TalentValues("other", "email", "inactive")
 
 
 def test_a_talent_is_created_updated_and_deleted() -> None:
-    talent = evolve_all(Talent(), aggregate.create(7, VALUES, CAUSE))
+    talent = evolve_all(TalentRecord(), aggregate.create(7, VALUES, CAUSE))
     assert (talent.id, talent.changes, talent.is_visible, talent.created_at) == (7, 1, True, AT)
     talent = evolve_all(talent, aggregate.update(talent, OTHER, ("status",), CAUSE))
     assert (talent.status, talent.profile_hash, talent.changes) == ("inactive", "other", 2)
@@ -40,13 +40,13 @@ def test_a_talent_is_created_updated_and_deleted() -> None:
 
 
 def test_a_deleted_talent_can_be_erased_once() -> None:
-    talent = evolve_all(Talent(), aggregate.create(7, VALUES, CAUSE))
+    talent = evolve_all(TalentRecord(), aggregate.create(7, VALUES, CAUSE))
     talent = evolve_all(talent, aggregate.delete(talent, CAUSE))
     erased = evolve_all(talent, aggregate.erase(talent, CAUSE))
     assert erased.erased
     assert aggregate.erase(erased, CAUSE) == []
     with pytest.raises(NotFound):
-        aggregate.erase(Talent(), CAUSE)
+        aggregate.erase(TalentRecord(), CAUSE)
 
 
 def test_an_email_has_one_owner_at_a_time() -> None:

@@ -20,7 +20,7 @@ from temporalio.client import (
 from temporalio.client import ScheduleState as TimerSettings
 from temporalio.service import RPCError, RPCStatusCode
 
-from domain.schedules.aggregate import PREFIX, ScheduleState
+from domain.schedules.aggregate import PREFIX, ScheduleRecord
 from domain.schedules.cron import parse_cron
 from domain.schedules.definition import Overlap, ScheduleDefinition
 from domain.schedules.ports import TimerForecast, TimerState
@@ -47,7 +47,7 @@ class TemporalTimers:
     def __init__(self, client: Client) -> None:
         self._client = client
 
-    async def put(self, schedule_id: str, schedule: ScheduleState) -> None:
+    async def put(self, schedule_id: str, schedule: ScheduleRecord) -> None:
         """Create the schedule, or make it be like this."""
         wanted = _to_temporal(schedule_id, schedule)
         with reachable():
@@ -100,7 +100,7 @@ class TemporalTimers:
             _revision(state.note), times, info.num_actions_skipped_overlap, info.num_actions_missed_catchup_window
         )
 
-    async def trigger(self, start: FiringStart, firing_id: str, schedule: ScheduleState) -> bool:
+    async def trigger(self, start: FiringStart, firing_id: str, schedule: ScheduleRecord) -> bool:
         """Start a firing by hand; False when it exists already."""
         labels = RunLabels(
             kind="schedule",
@@ -114,7 +114,7 @@ class TemporalTimers:
         return await start_once(self._client, ScheduleFiringWorkflow.run, start, labels)
 
 
-def _to_temporal(schedule_id: str, schedule: ScheduleState) -> Schedule:
+def _to_temporal(schedule_id: str, schedule: ScheduleRecord) -> Schedule:
     definition = schedule.current
     attributes = build_search_attributes(
         "schedule",
