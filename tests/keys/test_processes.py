@@ -13,7 +13,7 @@ import httpx
 import pytest
 
 from tests.servers import ROOT
-from tests.system import ADMIN_KEY, System, until
+from tests.system import ADMIN_KEY, SIGNING_KEY, System, until
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -35,6 +35,7 @@ async def api_process(system: System, port: int, log: Path) -> AsyncIterator[htt
         "CONVERGIO_AUTH": "keys",
         "CONVERGIO_ADMIN_KEY": ADMIN_KEY,
         "CONVERGIO_RATE_LIMIT": "off",
+        "CONVERGIO_SIGNING_KEY": SIGNING_KEY,
         "CONVERGIO_LOG_LEVEL": "debug",
     }
     with log.open("wb") as output:
