@@ -82,21 +82,22 @@ class LivePositions:
         self._waiters: dict[str, set[_Waiter]] = {}
         self._lock = Lock()
         self._stop = Flag()
-        self._ears, self._mouth = socket.socketpair()
-        self._thread = Thread(target=self._listen, name="positions", daemon=True)
+        self._waker: socket.socket | None = None
+        self._thread: Thread | None = None
         self._log = structlog.get_logger("positions")
 
     def start(self) -> None:
         """Start listening in a thread. Waits work before the connection is open."""
+        wakeup, self._waker = socket.socketpair()
+        self._thread = Thread(target=self._listen, args=(wakeup,), name="positions", daemon=True)
         self._thread.start()
 
     def close(self) -> None:
         """Stop listening. Pending waits time out."""
         self._stop.set()
-        self._mouth.close()
-        if self._thread.ident is not None:
+        if self._waker is not None and self._thread is not None:
+            self._waker.close()
             self._thread.join()
-        self._ears.close()
 
     async def wait(self, projection: str) -> bool:
         """Wait until the projection has all events recorded so far, 1 s at most. False if it has not by then.
@@ -143,23 +144,24 @@ class LivePositions:
             for row in range(result.ntuples)
         ]
 
-    def _listen(self) -> None:
-        while not self._stop.is_set():
-            try:
-                with connect(self._dsn) as connection:
-                    self._follow(connection)
-            except (Unavailable, psycopg.Error) as error:
-                self._log.warning("cannot listen for projections", error=str(error), retry_in_s=_PAUSE_S)
-                self._stop.wait(_PAUSE_S)
+    def _listen(self, wakeup: socket.socket) -> None:
+        with wakeup:
+            while not self._stop.is_set():
+                try:
+                    with connect(self._dsn) as connection:
+                        self._follow(connection, wakeup)
+                except (Unavailable, psycopg.Error) as error:
+                    self._log.warning("cannot listen for projections", error=str(error), retry_in_s=_PAUSE_S)
+                    self._stop.wait(_PAUSE_S)
 
-    def _follow(self, connection: Connection) -> None:
+    def _follow(self, connection: Connection, wakeup: socket.socket) -> None:
         connection.execute("LISTEN projected")
         self._notify_waiters(
             dict(connection.execute(_POSITIONS).fetchall())
         )  # notifications missed while not listening
         with DefaultSelector() as selector:
             selector.register(connection.fileno(), EVENT_READ)
-            selector.register(self._ears, EVENT_READ)
+            selector.register(wakeup, EVENT_READ)
             while not self._stop.is_set():
                 for notice in connection.notifies(timeout=0):
                     self._notify_waiters(orjson.loads(notice.payload))
