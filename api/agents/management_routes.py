@@ -58,9 +58,7 @@ class AgentManagement:
 
     def cause(self, request: RequestContext) -> Cause:
         """Return the cause of a change: the caller, the request and the time."""
-        return Cause(
-            by=request.caller.id, because=request.request_id, at=self.now(), tenant_id=request.caller.tenant_id
-        )
+        return request.cause(self.now())
 
     async def require_known_model(self, model: str | None) -> None:
         """Return if the model exists or none is given.
@@ -80,23 +78,23 @@ class AgentManagement:
             request.add_header("X-Convergio-Stale", "true")
 
 
-def router(desk: AgentManagement) -> APIRouter:
+def router(service: AgentManagement) -> APIRouter:
     """`/api/v1/agent-management`."""
     routes = APIRouter(prefix=PREFIX, tags=["Agent Management"], dependencies=[fresh("agents")])
-    _add_definition_routes(routes, desk)
-    _add_deployment_routes(routes, desk)
-    _add_read_routes(routes, desk)
+    _add_definition_routes(routes, service)
+    _add_deployment_routes(routes, service)
+    _add_read_routes(routes, service)
     return routes
 
 
-def _add_definition_routes(routes: APIRouter, desk: AgentManagement) -> None:
+def _add_definition_routes(routes: APIRouter, service: AgentManagement) -> None:
     @routes.post("/create", status_code=201, dependencies=[requires("write")])
     async def create(body: NewAgent, request: CurrentRequest, key: IdempotencyKey, response: Response) -> ManagedAgent:
         """Creates an agent, or recreates a deleted one. It cannot be used before it is deployed."""
-        await desk.require_known_model(body.model)
+        await service.require_known_model(body.model)
         definition, once = body.definition(), f"agent.create:{key or random_id('create')}"
-        agent = await asyncio.to_thread(desk.commands.create, definition, desk.cause(request), key=once)
-        await desk.finish_response(request, response, agent)
+        agent = await asyncio.to_thread(service.commands.create, definition, service.cause(request), key=once)
+        await service.finish_response(request, response, agent)
         response.headers["location"] = f"{PREFIX}/{agent.versions[-1].definition.id}"
         return to_managed_agent(agent)
 
@@ -105,46 +103,48 @@ def _add_definition_routes(routes: APIRouter, desk: AgentManagement) -> None:
         agent_id: _Id, body: AgentChanges, request: CurrentRequest, expected: IfMatch, response: Response
     ) -> ManagedAgent:
         """Writes a new version with the given fields changed. New work uses it once it is deployed."""
-        await desk.require_known_model(body.model)
-        changes, cause = body.changes(), desk.cause(request)
-        agent = await asyncio.to_thread(desk.commands.update, agent_id, changes, cause, check=expected.check)
-        await desk.finish_response(request, response, agent)
+        await service.require_known_model(body.model)
+        changes, cause = body.changes(), service.cause(request)
+        agent = await asyncio.to_thread(service.commands.update, agent_id, changes, cause, check=expected.check)
+        await service.finish_response(request, response, agent)
         return to_managed_agent(agent)
 
 
-def _add_deployment_routes(routes: APIRouter, desk: AgentManagement) -> None:
+def _add_deployment_routes(routes: APIRouter, service: AgentManagement) -> None:
     @routes.post("/{agent_id}/deploy", dependencies=[requires("write")])
     async def deploy(
         agent_id: _Id, request: CurrentRequest, key: IdempotencyKey, response: Response, body: Deployment = NEWEST
     ) -> DeployedAgent:
         """Deploys a version for new work: the newest, or an older one to roll back. No restart is needed."""
-        once, cause = f"agent.deploy:{key or random_id('deploy')}", desk.cause(request)
-        agent = await asyncio.to_thread(desk.commands.deploy, agent_id, body.version, body.environment, cause, key=once)
-        await desk.finish_response(request, response, agent)
+        once, cause = f"agent.deploy:{key or random_id('deploy')}", service.cause(request)
+        agent = await asyncio.to_thread(
+            service.commands.deploy, agent_id, body.version, body.environment, cause, key=once
+        )
+        await service.finish_response(request, response, agent)
         return to_deployed_agent(agent_id, agent)
 
     @routes.delete("/{agent_id}", dependencies=[requires("write")])
     async def retire(agent_id: _Id, request: CurrentRequest, expected: IfMatch, response: Response) -> DeletedResource:
         """Retires an agent: no new work uses it; running work keeps its version. Its names become free."""
-        cause = desk.cause(request)
-        agent = await asyncio.to_thread(desk.commands.retire, agent_id, cause, check=expected.check)
-        await desk.finish_response(request, response, agent)
+        cause = service.cause(request)
+        agent = await asyncio.to_thread(service.commands.retire, agent_id, cause, check=expected.check)
+        await service.finish_response(request, response, agent)
         return DeletedResource(id=agent_id)
 
 
-def _add_read_routes(routes: APIRouter, desk: AgentManagement) -> None:
+def _add_read_routes(routes: APIRouter, service: AgentManagement) -> None:
     @routes.get("/{agent_id}", dependencies=[requires("read")])
     async def get_agent(agent_id: _Id, tenant_id: CurrentTenant, response: Response) -> ManagedAgent:
         """Returns an agent as its newest version describes it, deployed or not."""
-        agent = await asyncio.to_thread(desk.commands.load, tenant_id, agent_id)
+        agent = await asyncio.to_thread(service.commands.load, tenant_id, agent_id)
         set_etag(response, agent.changes)
         return to_managed_agent(agent)
 
     @routes.get("/{agent_id}/versions", dependencies=[requires("read")])
     def list_versions(agent_id: _Id, tenant_id: CurrentTenant, page: Paged) -> AgentVersions:
         """Lists all versions of an agent, newest first."""
-        agent = desk.agents.get(tenant_id, agent_id)
-        found = desk.agents.versions(tenant_id, agent.id, skip=page.skip, limit=page.limit)
+        agent = service.agents.get(tenant_id, agent_id)
+        found = service.agents.versions(tenant_id, agent.id, skip=page.skip, limit=page.limit)
         return AgentVersions.model_validate(
             {
                 "data": [to_agent_version(agent, row) for row in found.versions],
@@ -157,5 +157,5 @@ def _add_read_routes(routes: APIRouter, desk: AgentManagement) -> None:
         agent_id: _Id, tenant_id: CurrentTenant, version: Annotated[int, Path(ge=1, le=MAX_INT)]
     ) -> AgentVersion:
         """Returns one version of an agent."""
-        agent = desk.agents.get(tenant_id, agent_id)
-        return to_agent_version(agent, desk.agents.version(tenant_id, agent.id, version))
+        agent = service.agents.get(tenant_id, agent_id)
+        return to_agent_version(agent, service.agents.version(tenant_id, agent.id, version))

@@ -62,7 +62,7 @@ def router(ledger: Ledger, now: Callable[[], datetime]) -> APIRouter:
     routes = APIRouter(prefix=PREFIX, tags=["AI Agents"], dependencies=[requires("write")])
 
     def cause(request: RequestContext) -> Cause:
-        return Cause(by=request.caller.id, because=request.request_id, at=now(), tenant_id=request.caller.tenant_id)
+        return request.cause(now())
 
     @routes.post("/{session_id}/fork", status_code=201)
     async def fork(

@@ -29,9 +29,7 @@ class ClientService:
 
     def cause(self, request: RequestContext) -> Cause:
         """Return the cause of a change: the caller, the request and the time."""
-        return Cause(
-            by=request.caller.id, because=request.request_id, at=self.now(), tenant_id=request.caller.tenant_id
-        )
+        return request.cause(self.now())
 
     async def import_csv(self, request: RequestContext, key: str | None) -> ImportResult:
         """Create the clients of the request's table, all or none.

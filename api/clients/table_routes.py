@@ -13,7 +13,7 @@ from domain.clients.profile import Status
 IMPORT_PATH = f"{PREFIX}/import"
 
 
-def router(desk: ClientService) -> APIRouter:
+def router(service: ClientService) -> APIRouter:
     """`/api/v1/clients/export` and `/api/v1/clients/import`."""
     routes = APIRouter(prefix=PREFIX, tags=["Projects & Clients"])
 
@@ -29,7 +29,7 @@ def router(desk: ClientService) -> APIRouter:
         A text that a spreadsheet would take for a formula has an apostrophe before it; an import removes it.
         """
         wanted = ClientFilter(tenant_id, status, q.split() if q else ())
-        return csv_response(to_csv(desk.clients.all(wanted)), "clients")
+        return csv_response(to_csv(service.clients.all(wanted)), "clients")
 
     @routes.post("/import", status_code=201, dependencies=[requires("write")], openapi_extra=IMPORTED)
     async def import_clients(request: CurrentRequest, key: IdempotencyKey) -> ImportResult:
@@ -38,6 +38,6 @@ def router(desk: ClientService) -> APIRouter:
         The first row names the columns: name, description, contact_name, contact_email and status, in any order; the
         other columns of an export are ignored. At most 10,000 rows and 10 MiB. Row 1 is the header.
         """
-        return await desk.import_csv(request, key)
+        return await service.import_csv(request, key)
 
     return routes

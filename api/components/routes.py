@@ -57,8 +57,7 @@ class ComponentRouteServices:
 
     def cause(self, request: RequestContext) -> Cause:
         """Return the cause of a change: the caller, the request and the time."""
-        caller = request.caller
-        return Cause(by=caller.id, because=request.request_id, at=self.now(), tenant_id=caller.tenant_id)
+        return request.cause(self.now())
 
     async def finish_response(self, request: RequestContext) -> None:
         """Wait until the view has the change, so that the caller's next read sees it."""
@@ -96,15 +95,15 @@ class ComponentRouteServices:
         )
 
 
-def router(desk: ComponentRouteServices) -> APIRouter:
+def router(service: ComponentRouteServices) -> APIRouter:
     """Build the routes `/api/v1/serialization`."""
     routes = APIRouter(prefix=PREFIX, tags=["Component Serialization"])
-    _add_write_routes(routes, desk)
-    _add_read_routes(routes, desk)
+    _add_write_routes(routes, service)
+    _add_read_routes(routes, service)
     return routes
 
 
-def _add_write_routes(routes: APIRouter, desk: ComponentRouteServices) -> None:
+def _add_write_routes(routes: APIRouter, service: ComponentRouteServices) -> None:
     @routes.post("/save", status_code=201, dependencies=[requires("write")])
     async def save_component(
         body: SaveRequest, request: CurrentRequest, key: IdempotencyKey, response: Response
@@ -113,8 +112,8 @@ def _add_write_routes(routes: APIRouter, desk: ComponentRouteServices) -> None:
         if request.rounded:
             reason = "contains an integer beyond 64 bits, which cannot be kept exactly: send it as a string"
             raise Invalid(f"body: {reason}", field="body", reason=reason)
-        saved = await asyncio.to_thread(desk.save, body, desk.cause(request), key)
-        await desk.finish_response(request)
+        saved = await asyncio.to_thread(service.save, body, service.cause(request), key)
+        await service.finish_response(request)
         set_etag(response, saved.component_version)
         response.headers["location"] = f"{PREFIX}/{saved.component_id}"
         return ComponentVersion.model_validate(to_version_row(saved))
@@ -122,13 +121,13 @@ def _add_write_routes(routes: APIRouter, desk: ComponentRouteServices) -> None:
     @routes.delete("/{component_id}", dependencies=[requires("write")])
     async def delete_component(component_id: _Id, request: CurrentRequest, expected: IfMatch) -> DeletedResource:
         """Deletes a component with all its versions. The next save under its id counts on."""
-        cause = desk.cause(request)
-        await asyncio.to_thread(desk.commands.delete, component_id, cause, check=expected.check)
-        await desk.finish_response(request)
+        cause = service.cause(request)
+        await asyncio.to_thread(service.commands.delete, component_id, cause, check=expected.check)
+        await service.finish_response(request)
         return DeletedResource(id=component_id)
 
 
-def _add_read_routes(routes: APIRouter, desk: ComponentRouteServices) -> None:
+def _add_read_routes(routes: APIRouter, service: ComponentRouteServices) -> None:
     viewing = [requires("read"), fresh("components")]
 
     @routes.get("", dependencies=viewing)
@@ -138,7 +137,7 @@ def _add_read_routes(routes: APIRouter, desk: ComponentRouteServices) -> None:
         component_type: Annotated[str | None, Query(pattern=COMPONENT_TYPE)] = None,
     ) -> ComponentVersions:
         """Lists the components of the caller's tenant, each by its newest version, without their states."""
-        return _to_list(desk.reads.newest(tenant_id, component_type, skip=page.skip, limit=page.limit), page)
+        return _to_list(service.reads.newest(tenant_id, component_type, skip=page.skip, limit=page.limit), page)
 
     @routes.get("/{component_id}", dependencies=viewing)
     def load_component(
@@ -148,14 +147,14 @@ def _add_read_routes(routes: APIRouter, desk: ComponentRouteServices) -> None:
         version: Annotated[int | None, Query(ge=1, le=MAX_INT, description="The newest by default.")] = None,
     ) -> ComponentState:
         """Returns the state of a component as it was saved."""
-        state = desk.read(tenant_id, component_id, version)
+        state = service.read(tenant_id, component_id, version)
         set_etag(response, state.version)
         return state
 
     @routes.get("/{component_id}/versions", dependencies=viewing)
     def list_component_versions(component_id: _Id, tenant_id: CurrentTenant, page: Paged) -> ComponentVersions:
         """Lists the versions of a component, newest first, without their states."""
-        found = desk.reads.versions(tenant_id, component_id, skip=page.skip, limit=page.limit)
+        found = service.reads.versions(tenant_id, component_id, skip=page.skip, limit=page.limit)
         if not found.total:
             raise NotFound(f"there is no component {component_id}")
         return _to_list(found, page)

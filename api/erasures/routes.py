@@ -13,7 +13,6 @@ from domain.erasures.aggregate import Erasure as RequestedErasure
 from domain.erasures.events import Kind
 from domain.erasures.ports import ErasureFilter
 from domain.erasures.projection import ErasureRow, Status
-from domain.events import Cause
 from domain.tenant_ids import unqualified
 
 PREFIX = "/api/v1/erasures"
@@ -32,8 +31,7 @@ def router(erasures: ErasureService, now: Callable[[], datetime]) -> APIRouter:
 
         What still runs is stopped. Figures stay, and signatures verify. A second erasure changes nothing.
         """
-        caller = request.caller
-        cause = Cause(by=caller.id, because=request.request_id, at=now(), tenant_id=caller.tenant_id)
+        cause = request.cause(now())
         erasure = await erasures.request(body.kind, body.id, cause, key=key)
         response.headers["location"] = f"{PREFIX}/{erasure.asked.erasure_id}"
         return _of_request(erasure)

@@ -50,18 +50,18 @@ _StandIn = Annotated[
 ]
 
 
-def router(desk: DefinitionService) -> APIRouter:
+def router(service: DefinitionService) -> APIRouter:
     """Build the routes `/api/v1/workflows`, except those of executions."""
     routes = APIRouter(prefix=PREFIX, tags=["Workflows"])
-    _add_catalogue_routes(routes, desk)
-    _add_creation_routes(routes, desk)
-    _add_change_routes(routes, desk)
-    _add_validation_routes(routes, desk)
-    _add_version_routes(routes, desk)
+    _add_catalogue_routes(routes, service)
+    _add_creation_routes(routes, service)
+    _add_change_routes(routes, service)
+    _add_validation_routes(routes, service)
+    _add_version_routes(routes, service)
     return routes
 
 
-def _add_catalogue_routes(routes: APIRouter, desk: DefinitionService) -> None:
+def _add_catalogue_routes(routes: APIRouter, service: DefinitionService) -> None:
     reading = [requires("read"), fresh("workflows")]
 
     @routes.get("", dependencies=reading)
@@ -72,26 +72,26 @@ def _add_catalogue_routes(routes: APIRouter, desk: DefinitionService) -> None:
 
         Retired ones are listed only on request.
         """
-        found = desk.reads.page(WorkflowFilter(tenant_id, status, q), skip=page.skip, limit=page.limit)
+        found = service.reads.page(WorkflowFilter(tenant_id, status, q), skip=page.skip, limit=page.limit)
         shown = [to_workflow_summary(seen) for seen in found.workflows]
         return WorkflowList.model_validate({"workflows": shown, **page.listing_fields(found.total)})
 
     @routes.get("/{workflow_id}", dependencies=reading)
     def get_workflow(workflow_id: WorkflowId, tenant_id: CurrentTenant, response: Response) -> WorkflowDetail:
         """Returns one workflow with its newest definition."""
-        seen = desk.reads.get(tenant_id, workflow_id)
+        seen = service.reads.get(tenant_id, workflow_id)
         set_etag(response, seen.row.changes)
-        return to_workflow_detail(seen, desk.reads.version(tenant_id, workflow_id, seen.row.version))
+        return to_workflow_detail(seen, service.reads.version(tenant_id, workflow_id, seen.row.version))
 
 
-def _add_creation_routes(routes: APIRouter, desk: DefinitionService) -> None:
+def _add_creation_routes(routes: APIRouter, service: DefinitionService) -> None:
     @routes.post("", status_code=201, dependencies=[requires("write")], openapi_extra=_YAML)
     async def create_workflow(
         body: DefinitionBody, request: CurrentRequest, key: IdempotencyKey, response: Response, note: _Note = None
     ) -> WrittenWorkflow:
         """Creates a workflow. Its id is derived from its name; one that cannot run is refused with all problems."""
-        made = await desk.create(body, desk.cause(request), key=key, note=note)
-        await desk.finish_response(request, response, made.standing)
+        made = await service.create(body, service.cause(request), key=key, note=note)
+        await service.finish_response(request, response, made.standing)
         response.headers["location"] = f"{PREFIX}/{made.standing.workflow_id}"
         return to_written_workflow(made.standing, made.validation)
 
@@ -106,16 +106,16 @@ def _add_creation_routes(routes: APIRouter, desk: DefinitionService) -> None:
         name: _Name = None,
     ) -> ImportedWorkflow:
         """Creates a workflow from an AutoGen GraphFlow component. Parts that cannot be converted are listed."""
-        found = await desk.convert_component(request.caller.tenant_id, body, stand_in, name)
-        made = await desk.create(found.definition, desk.cause(request), key=key, note="imported from AutoGen")
-        await desk.finish_response(request, response, made.standing)
+        found = await service.convert_component(request.caller.tenant_id, body, stand_in, name)
+        made = await service.create(found.definition, service.cause(request), key=key, note="imported from AutoGen")
+        await service.finish_response(request, response, made.standing)
         response.headers["location"] = f"{PREFIX}/{made.standing.workflow_id}"
         return ImportedWorkflow.model_validate(
             {**dict(to_written_workflow(made.standing, made.validation)), "notes": found.notes}
         )
 
 
-def _add_change_routes(routes: APIRouter, desk: DefinitionService) -> None:
+def _add_change_routes(routes: APIRouter, service: DefinitionService) -> None:
     @routes.put("/{workflow_id}", dependencies=[requires("write")], openapi_extra=_YAML)
     async def change_workflow(
         workflow_id: WorkflowId,
@@ -127,8 +127,8 @@ def _add_change_routes(routes: APIRouter, desk: DefinitionService) -> None:
         note: _Note = None,
     ) -> WrittenWorkflow:
         """Writes a new version with the given fields changed. New executions use it; running ones keep theirs."""
-        made = await desk.change(workflow_id, body, desk.cause(request), expected=expected, note=note)
-        await desk.finish_response(request, response, made.standing)
+        made = await service.change(workflow_id, body, service.cause(request), expected=expected, note=note)
+        await service.finish_response(request, response, made.standing)
         return to_written_workflow(made.standing, made.validation)
 
     @routes.delete("/{workflow_id}", dependencies=[requires("write")])
@@ -136,39 +136,39 @@ def _add_change_routes(routes: APIRouter, desk: DefinitionService) -> None:
         workflow_id: WorkflowId, request: CurrentRequest, expected: IfMatch, response: Response
     ) -> DeletedResource:
         """Retires a workflow: it cannot be started any more, running executions go on, and its name becomes free."""
-        cause = desk.cause(request)
-        standing = await asyncio.to_thread(desk.commands.retire, workflow_id, cause, check=expected.check)
-        await desk.finish_response(request, response, standing)
+        cause = service.cause(request)
+        standing = await asyncio.to_thread(service.commands.retire, workflow_id, cause, check=expected.check)
+        await service.finish_response(request, response, standing)
         return DeletedResource(id=workflow_id)
 
 
-def _add_validation_routes(routes: APIRouter, desk: DefinitionService) -> None:
+def _add_validation_routes(routes: APIRouter, service: DefinitionService) -> None:
     @routes.post("/validate", dependencies=[requires("read")], openapi_extra=_YAML)
     async def validate_definition(body: DocumentBody, tenant_id: CurrentTenant) -> ValidationResult:
         """Validates a definition: its problems with their places and fixes, and the upper bounds of an execution."""
-        return to_validation_result(await desk.validate_document(tenant_id, body))
+        return to_validation_result(await service.validate_document(tenant_id, body))
 
     @routes.post("/{workflow_id}/validate", dependencies=[requires("read")])
     async def validate_workflow(
         workflow_id: WorkflowId, tenant_id: CurrentTenant, version: _Version = None
     ) -> ValidationResult:
         """Validates a version against the current state: an agent that it names may have been retired."""
-        standing = await asyncio.to_thread(desk.commands.load, tenant_id, workflow_id)
+        standing = await asyncio.to_thread(service.commands.load, tenant_id, workflow_id)
         definition = standing.workflow.version(version).definition
-        return to_validation_result(await desk.validate(tenant_id, definition, itself=workflow_id))
+        return to_validation_result(await service.validate(tenant_id, definition, itself=workflow_id))
 
 
-def _add_version_routes(routes: APIRouter, desk: DefinitionService) -> None:
+def _add_version_routes(routes: APIRouter, service: DefinitionService) -> None:
     reading = [requires("read"), fresh("workflows")]
 
     @routes.get("/{workflow_id}/versions", dependencies=reading)
     def list_workflow_versions(workflow_id: WorkflowId, tenant_id: CurrentTenant, page: Paged) -> WorkflowVersions:
         """Lists all versions of a workflow, newest first."""
-        desk.reads.get(tenant_id, workflow_id)
-        found = desk.reads.versions(tenant_id, workflow_id, skip=page.skip, limit=page.limit)
+        service.reads.get(tenant_id, workflow_id)
+        found = service.reads.versions(tenant_id, workflow_id, skip=page.skip, limit=page.limit)
         return WorkflowVersions.model_validate({"data": found.versions, "pagination": page.pagination(found.total)})
 
     @routes.get("/{workflow_id}/versions/{version}", dependencies=reading)
     def get_workflow_version(workflow_id: WorkflowId, tenant_id: CurrentTenant, version: _Number) -> WorkflowVersion:
         """Returns one version of a workflow."""
-        return WorkflowVersion.model_validate(desk.reads.version(tenant_id, workflow_id, version))
+        return WorkflowVersion.model_validate(service.reads.version(tenant_id, workflow_id, version))

@@ -50,9 +50,7 @@ class DefinitionService:
 
     def cause(self, request: RequestContext) -> Cause:
         """Return the cause of a change: the caller, the request and the time."""
-        return Cause(
-            by=request.caller.id, because=request.request_id, at=self.now(), tenant_id=request.caller.tenant_id
-        )
+        return request.cause(self.now())
 
     async def create(
         self, definition: Definition, cause: Cause, *, key: str | None, note: str | None

@@ -91,18 +91,18 @@ class ExecutionRouteServices:
         return to_execution_status(seen, texts, self.now())
 
 
-def router(desk: ExecutionRouteServices) -> APIRouter:
+def router(service: ExecutionRouteServices) -> APIRouter:
     """Build the routes of executions below `/api/v1/workflows/{workflow_id}`."""
     routes = APIRouter(prefix=f"{PREFIX}/{{workflow_id}}", tags=["Workflows"])
-    _add_start_route(routes, desk)
-    _add_read_routes(routes, desk)
+    _add_start_route(routes, service)
+    _add_read_routes(routes, service)
     for verb, does in _CONTROL_DESCRIPTIONS.items():
-        _add_control_route(routes, desk, verb, does)
-    _add_continuation_routes(routes, desk)
+        _add_control_route(routes, service, verb, does)
+    _add_continuation_routes(routes, service)
     return routes
 
 
-def _add_start_route(routes: APIRouter, desk: ExecutionRouteServices) -> None:
+def _add_start_route(routes: APIRouter, service: ExecutionRouteServices) -> None:
     @routes.post("/execute", status_code=202, dependencies=[requires("write"), joins_on_repeat()])
     async def execute_workflow(
         workflow_id: WorkflowId,
@@ -113,12 +113,12 @@ def _add_start_route(routes: APIRouter, desk: ExecutionRouteServices) -> None:
     ) -> ExecutionRef:
         """Starts an execution: 202 and a `Location` to poll. It keeps the version that it began with."""
         order = _to_submission(workflow_id, body, request.caller, request.request_id, key)
-        begun = await desk.executions.execute(order)
+        begun = await service.executions.execute(order)
         response.headers["location"] = _location(workflow_id, begun.execution_id)
         return begun
 
 
-def _add_read_routes(routes: APIRouter, desk: ExecutionRouteServices) -> None:
+def _add_read_routes(routes: APIRouter, service: ExecutionRouteServices) -> None:
     reading = [requires("read"), fresh("executions"), fresh("costs")]
 
     @routes.get("/status", dependencies=reading)
@@ -127,8 +127,10 @@ def _add_read_routes(routes: APIRouter, desk: ExecutionRouteServices) -> None:
     ) -> ExecutionStatus:
         """Returns an execution of the caller's tenant: every node with its attempts, output and cost."""
         if execution_id is None:
-            return await desk.present(await desk.executions.read_newest(tenant_id, workflow_id))
-        return await desk.present(await desk.executions.read(ExecutionLocator(workflow_id, execution_id, tenant_id)))
+            return await service.present(await service.executions.read_newest(tenant_id, workflow_id))
+        return await service.present(
+            await service.executions.read(ExecutionLocator(workflow_id, execution_id, tenant_id))
+        )
 
     @routes.get("/executions", dependencies=reading[:2])
     def list_executions(
@@ -138,10 +140,10 @@ def _add_read_routes(routes: APIRouter, desk: ExecutionRouteServices) -> None:
         with_status: Annotated[Standing | None, Query(alias="status")] = None,
     ) -> ExecutionList:
         """Lists the executions of a workflow in the caller's tenant, newest first."""
-        found = desk.reads.page(RunFilter(tenant_id, workflow_id, with_status), skip=page.skip, limit=page.limit)
+        found = service.reads.page(RunFilter(tenant_id, workflow_id, with_status), skip=page.skip, limit=page.limit)
         return ExecutionList.model_validate(
             {
-                "data": [to_execution_summary(row, desk.now()) for row in found.runs],
+                "data": [to_execution_summary(row, service.now()) for row in found.runs],
                 "pagination": page.pagination(found.total),
             }
         )
@@ -154,7 +156,7 @@ _CONTROL_DESCRIPTIONS: dict[Verb, str] = {
 }
 
 
-def _add_control_route(routes: APIRouter, desk: ExecutionRouteServices, verb: Verb, does: str) -> None:
+def _add_control_route(routes: APIRouter, service: ExecutionRouteServices, verb: Verb, does: str) -> None:
     async def tell(
         workflow_id: WorkflowId,
         execution_id: _ExecutionId,
@@ -165,7 +167,7 @@ def _add_control_route(routes: APIRouter, desk: ExecutionRouteServices, verb: Ve
         place = ExecutionLocator(workflow_id, execution_id, request.caller.tenant_id)
         response.headers["location"] = _location(workflow_id, execution_id)
         asking = RunControlRequest(verb, request.caller.id, _unique_request_id(request.request_id, key))
-        return await desk.executions.control(place, asking)
+        return await service.executions.control(place, asking)
 
     routes.post(
         f"/executions/{{execution_id}}/{verb}",
@@ -177,7 +179,7 @@ def _add_control_route(routes: APIRouter, desk: ExecutionRouteServices, verb: Ve
     )(tell)
 
 
-def _add_continuation_routes(routes: APIRouter, desk: ExecutionRouteServices) -> None:
+def _add_continuation_routes(routes: APIRouter, service: ExecutionRouteServices) -> None:
     telling = [requires("write"), fresh("executions")]
 
     @routes.post("/executions/{execution_id}/retry", status_code=202, dependencies=telling)
@@ -191,7 +193,7 @@ def _add_continuation_routes(routes: APIRouter, desk: ExecutionRouteServices) ->
         """Resumes an execution that failed, was rejected or was cancelled, from where it stopped."""
         place = ExecutionLocator(workflow_id, execution_id, request.caller.tenant_id)
         response.headers["location"] = _location(workflow_id, execution_id)
-        return await desk.executions.retry(place, request.caller.id, _unique_request_id(request.request_id, key))
+        return await service.executions.retry(place, request.caller.id, _unique_request_id(request.request_id, key))
 
     @routes.post("/executions/{execution_id}/events", status_code=202, dependencies=telling)
     async def signal_event(
@@ -205,7 +207,7 @@ def _add_continuation_routes(routes: APIRouter, desk: ExecutionRouteServices) ->
     ) -> DeliveredEvent:
         """Delivers an event to an execution: to the node that waits for it, or to the first one that will."""
         place = ExecutionLocator(workflow_id, execution_id, tenant_id)
-        event_id = await desk.executions.deliver_event(place, body.name, body.payload, key)
+        event_id = await service.executions.deliver_event(place, body.name, body.payload, key)
         response.headers["location"] = _location(workflow_id, execution_id)
         return DeliveredEvent(execution_id=execution_id, event_id=event_id, name=body.name)
 

@@ -116,7 +116,7 @@ class GeneratedWorkflow(View):
     rehearsal: RehearsalResult | None = None
 
 
-def router(designer: WorkflowDesigner, desk: DefinitionService) -> APIRouter:
+def router(designer: WorkflowDesigner, service: DefinitionService) -> APIRouter:
     """Build the route `/api/v1/workflows/generate`."""
     routes = APIRouter(prefix=PREFIX, tags=["Workflows"])
 
@@ -146,8 +146,8 @@ def router(designer: WorkflowDesigner, desk: DefinitionService) -> APIRouter:
         if dry_run:
             response.status_code = 200
             return await _rehearse(wish, design)
-        made = await _create_workflow(desk, wish, design, request, key)
-        await desk.finish_response(request, response, made.standing)
+        made = await _create_workflow(service, wish, design, request, key)
+        await service.finish_response(request, response, made.standing)
         response.headers["location"] = f"{PREFIX}/{made.standing.workflow_id}"
         kept = dict(to_written_workflow(made.standing, made.validation))
         return GeneratedWorkflow.model_validate({**_describe_design(wish, design), **kept})
@@ -160,7 +160,7 @@ def _strip_name(name: str | None) -> str | None:
 
 
 async def _create_workflow(
-    desk: DefinitionService, wish: DesignRequest, design: Design, request: RequestContext, key: str | None
+    service: DefinitionService, wish: DesignRequest, design: Design, request: RequestContext, key: str | None
 ) -> WrittenDefinition:
     """Create the workflow; if a name that the model chose is taken, a number is appended."""
     once = key or random_id("generate")
@@ -169,8 +169,8 @@ async def _create_workflow(
         called = name if number == 1 else f"{name[:115]} {number}"
         definition = design.definition.model_copy(update={"name": called})
         try:
-            cause, note = desk.cause(request), "generated from a description"
-            return await desk.create(definition, cause, key=f"{once}:{number}", note=note)
+            cause, note = service.cause(request), "generated from a description"
+            return await service.create(definition, cause, key=f"{once}:{number}", note=note)
         except Conflict as error:
             if wish.name is not None or error.details.get("field") != "name" or number == _MAX_SAME_NAME:
                 raise

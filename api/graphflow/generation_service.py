@@ -70,7 +70,7 @@ class WorkflowDesigner:
     def __init__(
         self,
         conversations: ChatService,
-        desk: DefinitionService,
+        service: DefinitionService,
         chats: ChatReads,
         *,
         content: ContentStore,
@@ -79,7 +79,7 @@ class WorkflowDesigner:
         timeout_s: float = GENERATION_TIMEOUT_S,
     ) -> None:
         self._answers = StructuredAnswers(conversations, chats, content, _LABELS, timeout_s=timeout_s)
-        self._desk = desk
+        self._desk = service
         self._ledger = ledger
         self._naming = naming
 

@@ -2,11 +2,13 @@
 
 import re
 from contextvars import ContextVar
+from datetime import datetime
 from time import perf_counter
 from typing import Any, cast
 from uuid import uuid4
 
 from api.http.caller import ANONYMOUS, Caller
+from domain.events import Cause
 
 Header = tuple[bytes, bytes]
 
@@ -53,6 +55,10 @@ class RequestContext:
         self.json: Any = None
         self.unstored: frozenset[str] = frozenset()
         self.started = perf_counter()
+
+    def cause(self, at: datetime, tenant_id: str | None = None) -> Cause:
+        """Return the cause of a change by this request: the caller, in its tenant if no other one is named."""
+        return Cause(self.caller.id, self.request_id, at, self.caller.tenant_id if tenant_id is None else tenant_id)
 
     def add_header(self, name: str, value: str) -> None:
         """Add a header to the response."""

@@ -65,7 +65,7 @@ class KeyManagement:
 
     def cause(self, request: RequestContext, tenant_id: str) -> Cause:
         """Return the cause of a change: the caller, the request and the time, in the key's tenant."""
-        return Cause(by=request.caller.id, because=request.request_id, at=self.now(), tenant_id=tenant_id)
+        return request.cause(self.now(), tenant_id)
 
     async def show(self, request: RequestContext, response: Response, change: KeyChange) -> ShownKey:
         """Return a key with its text, which no store of responses keeps, once the view has the change."""
@@ -82,15 +82,15 @@ class KeyManagement:
             request.add_header("X-Convergio-Stale", "true")
 
 
-def router(desk: KeyManagement) -> APIRouter:
+def router(service: KeyManagement) -> APIRouter:
     """`/api/v1/keys`. Every route requires `admin`, the scope of operators."""
     routes = APIRouter(prefix=PREFIX, tags=["User Keys"], dependencies=[requires("admin")])
-    _add_commands(routes, desk)
-    _add_reads(routes, desk)
+    _add_commands(routes, service)
+    _add_reads(routes, service)
     return routes
 
 
-def _add_commands(routes: APIRouter, desk: KeyManagement) -> None:
+def _add_commands(routes: APIRouter, service: KeyManagement) -> None:
     @routes.post("", status_code=201)
     async def create_key(body: NewKey, request: CurrentRequest, key: IdempotencyKey, response: Response) -> ShownKey:
         """Creates an API key. Its text is shown once, valid at once, and stored as a hash only.
@@ -98,10 +98,10 @@ def _add_commands(routes: APIRouter, desk: KeyManagement) -> None:
         `tenant_id` may name any tenant. A repeat under the same `Idempotency-Key` omits `key`.
         """
         caller = request.caller
-        cause = desk.cause(request, body.tenant_id or caller.tenant_id)
+        cause = service.cause(request, body.tenant_id or caller.tenant_id)
         wanted = WantedKey(body.name, body.scopes, body.expires_at)
-        change = await asyncio.to_thread(desk.commands.create, wanted, caller.scopes, cause, key=key)
-        return await desk.show(request, response, change)
+        change = await asyncio.to_thread(service.commands.create, wanted, caller.scopes, cause, key=key)
+        return await service.show(request, response, change)
 
     @routes.post("/{key_id}/rotate", status_code=201)
     async def rotate_key(
@@ -118,32 +118,32 @@ def _add_commands(routes: APIRouter, desk: KeyManagement) -> None:
         All that was made with the key stays with it, and so does its rate limit. Only callers with all scopes of the
         key may rotate it. A revoked or expired key is a `409`.
         """
-        scopes, cause = request.caller.scopes, desk.cause(request, tenant_id)
-        change = await asyncio.to_thread(desk.commands.rotate, key_id, body.overlap_s, scopes, cause, key=key)
-        return await desk.show(request, response, change)
+        scopes, cause = request.caller.scopes, service.cause(request, tenant_id)
+        change = await asyncio.to_thread(service.commands.rotate, key_id, body.overlap_s, scopes, cause, key=key)
+        return await service.show(request, response, change)
 
     @routes.delete("/{key_id}")
     async def revoke_key(
         key_id: _Id, request: CurrentRequest, tenant_id: NamedTenant, expected: IfMatch, response: Response
     ) -> DeletedResource:
         """Revokes a key: within a second no process accepts it any more. It stays listed as `revoked`."""
-        cause = desk.cause(request, tenant_id)
-        change = await asyncio.to_thread(desk.commands.revoke, key_id, cause, check=expected.check)
+        cause = service.cause(request, tenant_id)
+        change = await asyncio.to_thread(service.commands.revoke, key_id, cause, check=expected.check)
         set_etag(response, change.key.changes)
-        await desk.catch_up(request)
+        await service.catch_up(request)
         return DeletedResource(id=key_id)
 
 
-def _add_reads(routes: APIRouter, desk: KeyManagement) -> None:
+def _add_reads(routes: APIRouter, service: KeyManagement) -> None:
     @routes.get("", dependencies=[fresh("keys")])
     def list_keys(tenant_id: NamedTenant, page: Paged, status: Annotated[Status | None, Query()] = None) -> Keys:
         """Lists the keys of a tenant without their texts, newest first; `tenant_id` may name any tenant."""
-        found = desk.keys.page(KeyFilter(tenant_id, status), skip=page.skip, limit=page.limit)
+        found = service.keys.page(KeyFilter(tenant_id, status), skip=page.skip, limit=page.limit)
         return Keys(data=[to_key(key) for key in found.keys], pagination=page.pagination(found.total))
 
     @routes.get("/{key_id}", dependencies=[fresh("keys")])
     def get_key(key_id: _Id, tenant_id: NamedTenant, response: Response) -> Key:
         """Returns a key without its text."""
-        found = desk.keys.get(tenant_id, key_id)
+        found = service.keys.get(tenant_id, key_id)
         set_etag(response, found.version)
         return to_key(found)

@@ -22,16 +22,16 @@ from domain.projects.ports import ProjectFilter
 from domain.projects.profile import Status
 
 
-def router(desk: ProjectService) -> APIRouter:
+def router(service: ProjectService) -> APIRouter:
     """`/api/v1/projects`."""
     routes = APIRouter(prefix=PREFIX, tags=["Projects & Clients"])
-    _add_collection_routes(routes, desk)
-    _add_project_routes(routes, desk)
-    _add_analytics_route(routes, desk)
+    _add_collection_routes(routes, service)
+    _add_project_routes(routes, service)
+    _add_analytics_route(routes, service)
     return routes
 
 
-def _add_collection_routes(routes: APIRouter, desk: ProjectService) -> None:
+def _add_collection_routes(routes: APIRouter, service: ProjectService) -> None:
     @routes.get("", dependencies=[requires("read"), fresh("projects")])
     def list_projects(
         page: Paged,
@@ -47,7 +47,7 @@ def _add_collection_routes(routes: APIRouter, desk: ProjectService) -> None:
         `member_id` is the id of a talent. Every word of `q` occurs in name or description; case does not matter.
         """
         wanted = ProjectFilter(tenant_id, status, client_id, member_id, q.split() if q else ())
-        found = desk.projects.page(wanted, skip=page.skip, limit=page.limit)
+        found = service.projects.page(wanted, skip=page.skip, limit=page.limit)
         shown = [to_project(project) for project in found.projects]
         return ProjectList.model_validate({"data": shown, **page.listing_fields(found.total)})
 
@@ -56,19 +56,19 @@ def _add_collection_routes(routes: APIRouter, desk: ProjectService) -> None:
         body: NewProject, request: CurrentRequest, key: IdempotencyKey, response: Response
     ) -> Project:
         """Creates a project. An unknown client or member is a `422`."""
-        project = await to_thread(desk.commands.create, body.draft(), desk.cause(request), key=key)
+        project = await to_thread(service.commands.create, body.draft(), service.cause(request), key=key)
         set_etag(response, project.version)
         response.headers["location"] = f"{PREFIX}/{project.id}"
         return to_project(project)
 
 
-def _add_project_routes(routes: APIRouter, desk: ProjectService) -> None:
+def _add_project_routes(routes: APIRouter, service: ProjectService) -> None:
     @routes.get("/{project_id}", dependencies=[requires("read")])
     def get_project(project_id: Id, tenant_id: CurrentTenant, response: Response, as_of: AsOf = None) -> Project:
         """Returns a project, as it is or as it was at the moment `as_of`."""
         if as_of is not None:
-            return to_project(desk.past.state_at(tenant_id, project_id, as_of))
-        project = desk.commands.get(tenant_id, project_id)
+            return to_project(service.past.state_at(tenant_id, project_id, as_of))
+        project = service.commands.get(tenant_id, project_id)
         set_etag(response, project.version)
         return to_project(project)
 
@@ -77,26 +77,26 @@ def _add_project_routes(routes: APIRouter, desk: ProjectService) -> None:
         project_id: Id, body: ProjectChanges, request: CurrentRequest, expected: IfMatch, response: Response
     ) -> Project:
         """Changes the given fields of a project. An unknown client or new member is a `422`."""
-        cause, changes = desk.cause(request), body.changes()
-        project = await to_thread(desk.commands.update, project_id, changes, cause, check=expected.check)
+        cause, changes = service.cause(request), body.changes()
+        project = await to_thread(service.commands.update, project_id, changes, cause, check=expected.check)
         set_etag(response, project.version)
         return to_project(project)
 
     @routes.delete("/{project_id}", dependencies=[requires("write")])
     async def delete_project(project_id: Id, request: CurrentRequest, expected: IfMatch) -> DeletedRecord:
         """Deletes a project: it is hidden, and its history remains. Calls and runs that name it are kept."""
-        await to_thread(desk.commands.delete, project_id, desk.cause(request), check=expected.check)
+        await to_thread(service.commands.delete, project_id, service.cause(request), check=expected.check)
         return DeletedRecord(id=project_id)
 
     @routes.get("/{project_id}/history", dependencies=[requires("read")])
     def list_project_history(project_id: Id, tenant_id: CurrentTenant, page: Paged) -> RecordHistory:
         """Lists the events of a project, oldest first. A deleted project has a history too."""
-        entries = desk.past.history(tenant_id, project_id)
+        entries = service.past.history(tenant_id, project_id)
         shown = entries[page.skip : page.skip + page.limit]
         return RecordHistory.model_validate({"data": shown, **page.listing_fields(len(entries))})
 
 
-def _add_analytics_route(routes: APIRouter, desk: ProjectService) -> None:
+def _add_analytics_route(routes: APIRouter, service: ProjectService) -> None:
     views = [fresh(view) for view in ("costs", "chat", "executions", "swarm")]
 
     @routes.get("/{project_id}/analytics", dependencies=[requires("read"), *views])
@@ -109,4 +109,4 @@ def _add_analytics_route(routes: APIRouter, desk: ProjectService) -> None:
         definitions of `/cost-management/usage`. Days are those of the time zone `tz`, such as `Europe/Berlin`: the last
         30 by default, 366 at most.
         """
-        return desk.analytics(tenant_id, project_id, first, last, tz)
+        return service.analytics(tenant_id, project_id, first, last, tz)

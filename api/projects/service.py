@@ -33,9 +33,7 @@ class ProjectService:
 
     def cause(self, request: RequestContext) -> Cause:
         """Return the cause of a change: the caller, the request and the time."""
-        return Cause(
-            by=request.caller.id, because=request.request_id, at=self.now(), tenant_id=request.caller.tenant_id
-        )
+        return request.cause(self.now())
 
     async def import_csv(self, request: RequestContext, key: str | None) -> ImportResult:
         """Create the projects of the request's table, all or none.

@@ -13,7 +13,7 @@ from domain.projects.profile import Status
 IMPORT_PATH = f"{PREFIX}/import"
 
 
-def router(desk: ProjectService) -> APIRouter:
+def router(service: ProjectService) -> APIRouter:
     """`/api/v1/projects/export` and `/api/v1/projects/import`."""
     routes = APIRouter(prefix=PREFIX, tags=["Projects & Clients"])
 
@@ -36,7 +36,7 @@ def router(desk: ProjectService) -> APIRouter:
         A text that a spreadsheet would take for a formula has an apostrophe before it; an import removes it.
         """
         wanted = ProjectFilter(tenant_id, status, client_id, member_id, q.split() if q else ())
-        return csv_response(to_csv(desk.projects.all(wanted)), "projects")
+        return csv_response(to_csv(service.projects.all(wanted)), "projects")
 
     @routes.post("/import", status_code=201, dependencies=[requires("write")], openapi_extra=IMPORTED)
     async def import_projects(request: CurrentRequest, key: IdempotencyKey) -> ImportResult:
@@ -46,6 +46,6 @@ def router(desk: ProjectService) -> APIRouter:
         members (ids separated by semicolons), in any order; the other columns of an export are ignored. At most 10,000
         rows and 10 MiB. Row 1 is the header.
         """
-        return await desk.import_csv(request, key)
+        return await service.import_csv(request, key)
 
     return routes

@@ -51,26 +51,25 @@ class ScheduleRouteServices:
 
     def cause(self, request: RequestContext) -> Cause:
         """Return the cause of a change: the caller, the request and the time."""
-        caller = request.caller
-        return Cause(by=caller.id, because=request.request_id, at=self.now(), tenant_id=caller.tenant_id)
+        return request.cause(self.now())
 
 
-def router(desk: ScheduleRouteServices) -> APIRouter:
+def router(service: ScheduleRouteServices) -> APIRouter:
     """Build the routes `/api/v1/schedules`."""
     routes = APIRouter(prefix=PREFIX, tags=["Schedules"])
-    _add_definition_routes(routes, desk)
-    _add_control_routes(routes, desk)
-    _add_read_routes(routes, desk)
+    _add_definition_routes(routes, service)
+    _add_control_routes(routes, service)
+    _add_read_routes(routes, service)
     return routes
 
 
-def _add_definition_routes(routes: APIRouter, desk: ScheduleRouteServices) -> None:
+def _add_definition_routes(routes: APIRouter, service: ScheduleRouteServices) -> None:
     @routes.post("", status_code=201, dependencies=[requires("write"), fresh("schedules")])
     async def create_schedule(
         body: NewSchedule, request: CurrentRequest, key: IdempotencyKey, response: Response
     ) -> ScheduleDetails:
         """Creates a schedule that starts a chat message, a swarm or a workflow, as its maker."""
-        found = await desk.schedules.create(body, desk.cause(request), key)
+        found = await service.schedules.create(body, service.cause(request), key)
         response.headers["location"] = f"{PREFIX}/{found.schedule_id}"
         return _to_details(found, response)
 
@@ -79,38 +78,38 @@ def _add_definition_routes(routes: APIRouter, desk: ScheduleRouteServices) -> No
         schedule_id: _Id, body: ScheduleChanges, request: CurrentRequest, expected: IfMatch, response: Response
     ) -> ScheduleDetails:
         """Changes the given fields of a schedule. It acts as the caller from then on."""
-        found = await desk.schedules.change(schedule_id, body, desk.cause(request), expected)
+        found = await service.schedules.change(schedule_id, body, service.cause(request), expected)
         return _to_details(found, response)
 
     @routes.delete("/{schedule_id}", dependencies=[requires("write")])
     async def delete_schedule(schedule_id: _Id, request: CurrentRequest, expected: IfMatch) -> DeletedResource:
         """Deletes a schedule: it fires no more. What it has started goes on."""
-        await desk.schedules.delete(schedule_id, desk.cause(request), expected)
+        await service.schedules.delete(schedule_id, service.cause(request), expected)
         return DeletedResource(id=schedule_id)
 
 
-def _add_control_routes(routes: APIRouter, desk: ScheduleRouteServices) -> None:
+def _add_control_routes(routes: APIRouter, service: ScheduleRouteServices) -> None:
     @routes.post("/{schedule_id}/pause", dependencies=[requires("write")])
     async def pause_schedule(schedule_id: _Id, request: CurrentRequest, response: Response) -> ScheduleDetails:
         """Pauses a schedule: it fires only by hand. Times that pass meanwhile are not made up for."""
-        return _to_details(await desk.schedules.pause(schedule_id, desk.cause(request)), response)
+        return _to_details(await service.schedules.pause(schedule_id, service.cause(request)), response)
 
     @routes.post("/{schedule_id}/resume", dependencies=[requires("write")])
     async def resume_schedule(schedule_id: _Id, request: CurrentRequest, response: Response) -> ScheduleDetails:
         """Resumes a paused schedule."""
-        return _to_details(await desk.schedules.resume(schedule_id, desk.cause(request)), response)
+        return _to_details(await service.schedules.resume(schedule_id, service.cause(request)), response)
 
     @routes.post("/{schedule_id}/trigger", status_code=202, dependencies=[requires("write"), joins_on_repeat()])
     async def trigger_schedule(
         schedule_id: _Id, request: CurrentRequest, key: IdempotencyKey, response: Response
     ) -> TriggeredFiring:
         """Starts a firing now, paused or not, whatever runs already: 202 and the history to poll."""
-        firing_id = await desk.schedules.trigger(schedule_id, desk.cause(request), key)
+        firing_id = await service.schedules.trigger(schedule_id, service.cause(request), key)
         response.headers["location"] = f"{PREFIX}/{schedule_id}/history"
         return TriggeredFiring(id=firing_id, schedule_id=schedule_id)
 
 
-def _add_read_routes(routes: APIRouter, desk: ScheduleRouteServices) -> None:
+def _add_read_routes(routes: APIRouter, service: ScheduleRouteServices) -> None:
     viewing = [requires("read"), fresh("schedules")]
 
     @routes.get("", dependencies=viewing)
@@ -121,7 +120,9 @@ def _add_read_routes(routes: APIRouter, desk: ScheduleRouteServices) -> None:
         target_kind: TargetKind | None = None,
     ) -> ScheduleList:
         """Lists the schedules of the caller's tenant, newest first."""
-        found = desk.reads.page(ScheduleFilter(tenant_id, with_status, target_kind), skip=page.skip, limit=page.limit)
+        found = service.reads.page(
+            ScheduleFilter(tenant_id, with_status, target_kind), skip=page.skip, limit=page.limit
+        )
         return ScheduleList.model_validate(
             {"data": [_to_summary(each) for each in found.schedules], "pagination": page.pagination(found.total)}
         )
@@ -129,12 +130,12 @@ def _add_read_routes(routes: APIRouter, desk: ScheduleRouteServices) -> None:
     @routes.get("/{schedule_id}", dependencies=[requires("read")])
     async def get_schedule(schedule_id: _Id, tenant_id: CurrentTenant, response: Response) -> ScheduleDetails:
         """Returns a schedule and its next times."""
-        return _to_details(await desk.schedules.read(tenant_id, schedule_id), response)
+        return _to_details(await service.schedules.read(tenant_id, schedule_id), response)
 
     @routes.get("/{schedule_id}/history", dependencies=viewing)
     async def list_firings(schedule_id: _Id, tenant_id: CurrentTenant, page: Paged) -> FiringList:
         """Lists the firings of a schedule, newest first, each with its run or the reason why it was refused."""
-        found = await desk.schedules.firings(tenant_id, schedule_id, skip=page.skip, limit=page.limit)
+        found = await service.schedules.firings(tenant_id, schedule_id, skip=page.skip, limit=page.limit)
         return FiringList.model_validate(
             {"data": [to_firing(each) for each in found.firings], "pagination": page.pagination(found.total)}
         )

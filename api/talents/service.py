@@ -31,9 +31,7 @@ class TalentService:
 
     def cause(self, request: RequestContext) -> Cause:
         """Return the cause of a change: the caller, the request and the time."""
-        return Cause(
-            by=request.caller.id, because=request.request_id, at=self.now(), tenant_id=request.caller.tenant_id
-        )
+        return request.cause(self.now())
 
     def match(self, tenant_id: str, need: TalentNeed, department: str | None, limit: int) -> list[TalentMatch]:
         """Return the active talents that fit best.

@@ -13,7 +13,7 @@ from domain.talents.profile import Status
 IMPORT_PATH = f"{PREFIX}/import"
 
 
-def router(desk: TalentService) -> APIRouter:
+def router(service: TalentService) -> APIRouter:
     """`/api/v1/talents/export` and `/api/v1/talents/import`."""
     routes = APIRouter(prefix=PREFIX, tags=["Talents"])
 
@@ -36,7 +36,7 @@ def router(desk: TalentService) -> APIRouter:
         A text that a spreadsheet would take for a formula has an apostrophe before it; an import removes it.
         """
         wanted = TalentFilter(tenant_id, department, skill, status, q.split() if q else ())
-        return csv_response(to_csv(desk.talents.all(wanted)), "talents")
+        return csv_response(to_csv(service.talents.all(wanted)), "talents")
 
     @routes.post(
         "/import",
@@ -50,6 +50,6 @@ def router(desk: TalentService) -> APIRouter:
         The first row names the columns: name, email, department, skills (separated by semicolons), bio and status, in
         any order; the other columns of an export are ignored. At most 10,000 rows and 10 MiB. Row 1 is the header.
         """
-        return await desk.import_csv(request, key)
+        return await service.import_csv(request, key)
 
     return routes

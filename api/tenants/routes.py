@@ -41,7 +41,7 @@ class TenantManagement:
 
     def cause(self, request: RequestContext, tenant_id: str) -> Cause:
         """Return the cause of a change: the caller, the request and the time, in the tenant that changes."""
-        return Cause(by=request.caller.id, because=request.request_id, at=self.now(), tenant_id=tenant_id)
+        return request.cause(self.now(), tenant_id)
 
     async def finish(self, request: RequestContext, response: Response, tenant: aggregate.TenantRecord) -> None:
         """Finish the response once the view has the change."""
@@ -50,7 +50,7 @@ class TenantManagement:
             request.add_header("X-Convergio-Stale", "true")
 
 
-def router(desk: TenantManagement) -> APIRouter:
+def router(service: TenantManagement) -> APIRouter:
     """`/api/v1/tenants`. Every route requires `admin`, the scope of operators."""
     routes = APIRouter(prefix=PREFIX, tags=["Admin"], dependencies=[requires("admin")])
 
@@ -59,9 +59,9 @@ def router(desk: TenantManagement) -> APIRouter:
         body: NewTenant, request: CurrentRequest, key: IdempotencyKey, response: Response
     ) -> Tenant:
         """Creates a tenant. Its id cannot be changed, and is not given again after it was deleted."""
-        cause = desk.cause(request, body.id)
-        tenant = await asyncio.to_thread(desk.commands.create, body.id, body.name, cause, key=key)
-        await desk.finish(request, response, tenant)
+        cause = service.cause(request, body.id)
+        tenant = await asyncio.to_thread(service.commands.create, body.id, body.name, cause, key=key)
+        await service.finish(request, response, tenant)
         response.headers["location"] = f"{PREFIX}/{body.id}"
         return Tenant(
             id=body.id,
@@ -80,25 +80,25 @@ def router(desk: TenantManagement) -> APIRouter:
 
         What was made in the tenant is not erased, and work that is under way goes on.
         """
-        cause = desk.cause(request, tenant_id)
-        tenant = await asyncio.to_thread(desk.commands.delete, tenant_id, cause, check=expected.check)
-        await desk.finish(request, response, tenant)
+        cause = service.cause(request, tenant_id)
+        tenant = await asyncio.to_thread(service.commands.delete, tenant_id, cause, check=expected.check)
+        await service.finish(request, response, tenant)
         return DeletedResource(id=tenant_id)
 
-    _add_reads(routes, desk)
+    _add_reads(routes, service)
     return routes
 
 
-def _add_reads(routes: APIRouter, desk: TenantManagement) -> None:
+def _add_reads(routes: APIRouter, service: TenantManagement) -> None:
     @routes.get("", dependencies=[fresh("tenants")])
     def list_tenants(page: Paged, status: Annotated[Status | None, Query()] = None) -> Tenants:
         """Lists all tenants, deleted ones included, in the order of their ids."""
-        found = desk.tenants.page(status, skip=page.skip, limit=page.limit)
+        found = service.tenants.page(status, skip=page.skip, limit=page.limit)
         return Tenants.model_validate({"data": found.tenants, "pagination": page.pagination(found.total)})
 
     @routes.get("/{tenant_id}", dependencies=[fresh("tenants")])
     def get_tenant(tenant_id: _Id, response: Response) -> Tenant:
         """Returns one tenant."""
-        found = desk.tenants.get(tenant_id)
+        found = service.tenants.get(tenant_id)
         set_etag(response, found.version)
         return Tenant.model_validate(found)
