@@ -13,6 +13,7 @@ from domain.events import EventRegistry
 from domain.graphflow.catalogue import events as graphflow
 from domain.keys import events as keys
 from domain.projects import events as projects
+from domain.retention import events as retention
 from domain.schedules import events as schedules
 from domain.signatures import events as signatures
 from domain.swarm import events as swarm
@@ -34,6 +35,7 @@ def event_registry() -> EventRegistry:
         graphflow,
         keys,
         projects,
+        retention,
         revocations,
         risk_policy,
         schedules,

@@ -12,7 +12,7 @@ from temporalio.service import RetryConfig, TLSConfig
 
 from runtime.converter import data_converter
 from runtime.settings import Settings
-from workflows.reconcile.workflow import ensure_schedule
+from workflows.platform_schedules import ensure_schedules
 from workflows.search_attributes import ALL_ATTRIBUTES
 
 RETENTION = timedelta(hours=720)
@@ -44,7 +44,7 @@ async def register(client: Client) -> None:
             namespace=client.namespace, config=NamespaceConfig(workflow_execution_retention_ttl=retention)
         )
     )
-    await ensure_schedule(client)
+    await ensure_schedules(client)
 
 
 async def missing_attributes(client: Client) -> list[str]:

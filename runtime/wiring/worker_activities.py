@@ -36,6 +36,7 @@ from runtime.wiring.schedules import schedule_activities
 from workflows.approvals.start import start_approval
 from workflows.approvals.workflow import ApprovalWorkflow
 from workflows.chat.workflow import ChatWorkflow
+from workflows.erasures.retention import RetentionWorkflow
 from workflows.erasures.workflow import ErasureWorkflow
 from workflows.graphflow.map_node import GraphItemsWorkflow
 from workflows.graphflow.workflow import GraphWorkflow
@@ -77,6 +78,7 @@ def worker_options(
                 GraphItemsWorkflow,
                 GraphWorkflow,
                 ReconcileWorkflow,
+                RetentionWorkflow,
                 ScheduleFiringWorkflow,
                 SwarmWorkflow,
             ],
@@ -84,7 +86,7 @@ def worker_options(
                 *flow,
                 *model,
                 *schedule_activities(settings, parts, client),
-                *erasure_activities(parts, client),
+                *erasure_activities(settings, parts, client),
             ],
             "activity_executor": ThreadPoolExecutor(flow_slots + LOCAL_AT_ONCE, "ledger"),
             "max_concurrent_activities": flow_slots,
