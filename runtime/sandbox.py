@@ -15,10 +15,10 @@ class QuickSandbox(SandboxedWorkflowRunner):
     worker's CPU time. Only converters, codecs and external stores that depend on the context need the answer; those in
     use do not.
 
-    Nor are their activations interrupted. One that has not yielded within two seconds of wall time fails its task, which
-    Temporal retries. The SDK also raises an error in its thread, wherever that stands: in the middle of the event loop,
-    the run can never be evicted, and its worker does not stop. On a busy machine two seconds pass without any fault of
-    the workflow's; left alone, the activation ends and the run is evicted. Workflow code has no unbounded loop.
+    Nor are their activations interrupted. One that has not yielded within two seconds of wall time fails its task,
+    which Temporal retries. The SDK also raises an error in its thread, wherever that stands: in the middle of the event
+    loop, the run can never be evicted, and its worker does not stop. On a busy machine two seconds pass without any
+    fault of the workflow's; left alone, the activation ends and the run is evicted. Workflow code has no unbounded loop.
     """
 
     _run_made: Callable[[], None]
