@@ -18,7 +18,8 @@ class QuickSandbox(SandboxedWorkflowRunner):
     Nor are their activations interrupted. One that has not yielded within two seconds of wall time fails its task,
     which Temporal retries. The SDK also raises an error in its thread, wherever that stands: in the middle of the event
     loop, the run can never be evicted, and its worker does not stop. On a busy machine two seconds pass without any
-    fault of the workflow's; left alone, the activation ends and the run is evicted. Workflow code has no unbounded loop.
+    fault of the workflow's; left alone, the activation ends and the run is evicted. Workflow code has no unbounded
+    loop.
     """
 
     _run_made: Callable[[], None]
