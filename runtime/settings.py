@@ -145,6 +145,9 @@ class Settings(BaseSettings):
     rate_limit: Annotated[RateLimit | None, NoDecode] = Field(
         RateLimit((100, 60)), validation_alias="CONVERGIO_RATE_LIMIT"
     )
+    otlp_endpoint: str | None = Field(
+        None, pattern=r"^https?://[^\s/]+", validation_alias="OTEL_EXPORTER_OTLP_ENDPOINT"
+    )
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", validation_alias="CONVERGIO_LOG_LEVEL")
 
     @field_validator("cors_origins", "allowed_hosts", mode="before")

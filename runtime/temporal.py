@@ -11,6 +11,7 @@ from temporalio.client import Client
 from temporalio.service import RetryConfig, TLSConfig
 
 from runtime.converter import data_converter
+from runtime.observability import client_interceptors
 from runtime.settings import Settings
 from workflows.platform_schedules import ensure_schedules
 from workflows.search_attributes import ALL_ATTRIBUTES
@@ -30,6 +31,7 @@ async def connect(settings: Settings, *, lazy: bool = False) -> Client:
         api_key=key.get_secret_value() if key else None,
         tls=_tls(settings),
         lazy=lazy,
+        interceptors=client_interceptors(settings),
         retry_config=RetryConfig(max_elapsed_time_millis=_GIVE_UP_MS),
     )
 

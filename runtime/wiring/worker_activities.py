@@ -33,6 +33,7 @@ from runtime.settings import Settings
 from runtime.wiring.erasures import erasure_activities
 from runtime.wiring.parts import Parts, now
 from runtime.wiring.schedules import schedule_activities
+from runtime.wiring.tracing import traced_model, traced_toolbox
 from workflows.approvals.start import start_approval
 from workflows.approvals.workflow import ApprovalWorkflow
 from workflows.chat.workflow import ChatWorkflow
@@ -67,7 +68,7 @@ def worker_options(
     flow = _flow_activities(
         parts, graphs, client, books, calls_on=WORKFLOW_QUEUE if settings.model_queue == "shared" else own
     )
-    tools = ToolActivities(parts.ledger, parts.content, parts.toolbox, now).all()
+    tools = ToolActivities(parts.ledger, parts.content, traced_toolbox(settings, parts), now).all()
     flow_slots = settings.model_concurrency + SHORT_AT_ONCE
     return {
         WORKFLOW_QUEUE: {
@@ -142,7 +143,9 @@ def _graph_activities(parts: Parts, graphs: GraphParts, client: Client, calls_on
 def model_activities(settings: Settings, parts: Parts, graphs: GraphParts, books: CostLedger) -> Activities:
     """Return the activities that call a model."""
     memory = ChatHistory(parts.ledger, parts.content, parts.agents, recent=parts.recent)
-    calls = ModelCalls(books, parts.model, now, timeout=settings.answer_time, timeouts=settings.answer_times)
+    calls = ModelCalls(
+        books, traced_model(settings, parts), now, timeout=settings.answer_time, timeouts=settings.answer_times
+    )
     thinking = ModelStepActivities(
         memory,
         parts.recent,
