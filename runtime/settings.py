@@ -148,6 +148,7 @@ class Settings(BaseSettings):
     otlp_endpoint: str | None = Field(
         None, pattern=r"^https?://[^\s/]+", validation_alias="OTEL_EXPORTER_OTLP_ENDPOINT"
     )
+    otlp_headers: SecretStr | None = Field(None, validation_alias="OTEL_EXPORTER_OTLP_HEADERS")
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", validation_alias="CONVERGIO_LOG_LEVEL")
 
     @field_validator("cors_origins", "allowed_hosts", mode="before")
