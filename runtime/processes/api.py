@@ -34,6 +34,7 @@ from runtime.wiring.parts import (
     make_rate_limiter,
 )
 from runtime.wiring.people_routes import CSV_BODIES, LARGER_BODIES
+from runtime.wiring.telemetry import make_telemetry
 
 CONNECTIONS = 16
 _GRACE_S = 30
@@ -70,7 +71,7 @@ def make_app(settings: Settings, parts: Parts, client: Client, *, known: KeyStor
     if not settings.auth_on:
         parts.risks.refuse_without_keys()
     limiter, live = make_rate_limiter(settings), make_positions(parts)
-    access = make_access(settings, parts, known or keys(settings))
+    access, telemetry = make_access(settings, parts, known or keys(settings)), make_telemetry(settings)
 
     @asynccontextmanager
     async def lifespan(_: Any) -> AsyncIterator[None]:
@@ -80,11 +81,13 @@ def make_app(settings: Settings, parts: Parts, client: Client, *, known: KeyStor
         # after the database is open: it reads the positions
         live.start()
         access.start()
+        telemetry.start()
         if not isinstance(limiter, NoRateLimit):
             await limiter.warm()
         try:
             yield
         finally:
+            await asyncio.to_thread(telemetry.close)
             live.close()
             await access.close()
             if not isinstance(limiter, NoRateLimit):
@@ -106,7 +109,11 @@ def make_app(settings: Settings, parts: Parts, client: Client, *, known: KeyStor
                 probes.servers(settings, parts, client), live.states, partial(probes.tool_servers, parts.toolbox)
             ),
             positions=live,
-            routers=(*make_routers(settings, parts, client, live), *access_routers(parts, live, access)),
+            routers=(
+                *make_routers(settings, parts, client, live),
+                *access_routers(parts, live, access),
+                telemetry.router,
+            ),
             lifespan=lifespan,
             yaml=YAML,
         )
