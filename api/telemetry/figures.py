@@ -3,7 +3,7 @@
 from api.http.dependencies import Page
 from api.telemetry.schemas import DistributionView, TelemetryFigures, TelemetryGroup, TelemetryMetrics, TelemetryPoint
 from domain.telemetry.ports import TelemetryFilter, TelemetrySums
-from domain.telemetry.rollup import NO_EVENTS, Distribution, Sums
+from domain.telemetry.sums import NO_EVENTS, Distribution, Sums
 from domain.telemetry.window import Window
 
 

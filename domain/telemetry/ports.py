@@ -6,7 +6,7 @@ from datetime import date, datetime
 from typing import Protocol
 
 from domain.telemetry.event import TelemetryEvent
-from domain.telemetry.rollup import Sums
+from domain.telemetry.sums import Sums
 from domain.telemetry.window import TimeRange
 
 

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from domain.errors import Invalid
 from domain.telemetry import window as windows
 from domain.telemetry.event import NO_AGENT, TelemetryEvent, key_of_id, key_of_request, key_of_source
-from domain.telemetry.rollup import roll_up
 from domain.telemetry.sketch import RELATIVE_ERROR, SMALLEST, Sketch, quantile, sketch_of
+from domain.telemetry.sums import Distribution, Sums
 
 NOW = datetime(2026, 11, 28, 10, 30, 15, tzinfo=UTC)
 
@@ -59,29 +59,11 @@ def test_sketches_add_up_to_the_sketch_of_all_values() -> None:
     assert Sketch(sorted(counts), [counts[bucket] for bucket in sorted(counts)]) == sketch_of(values)
 
 
-def test_a_rollup_counts_the_events_of_one_minute_type_and_agent() -> None:
-    late = NOW + timedelta(minutes=1)
-    found = roll_up(
-        [
-            event(success=True, duration_ms=10.0, tokens_used=5),
-            event(success=False, duration_ms=30.0),
-            event(),
-            event(agent_id="amy"),
-            event(event_type="other"),
-            event(late),
-        ]
-    )
-    assert [(each.at.minute, each.event_type, each.agent_id, each.sums.events) for each in found] == [
-        (30, "answer", "", 3),
-        (30, "answer", "amy", 1),
-        (30, "other", "", 1),
-        (31, "answer", "", 1),
-    ]
-    sums = found[0].sums
-    assert (sums.succeeded, sums.failed, sums.success_rate) == (1, 1, 0.5)
-    assert (sums.durations.count, sums.durations.total, sums.durations.largest) == (2, 40.0, 30.0)
-    assert sums.durations.quantile(0.99) == 30.0, "no quantile exceeds the largest value"
-    assert found[1].sums.success_rate is None
+def test_no_quantile_exceeds_the_largest_value_and_a_rate_counts_events_that_tell() -> None:
+    found = Distribution(2, 40.0, 30.0, sketch_of([10.0, 30.0]))
+    assert (found.mean, found.quantile(0.99)) == (20.0, 30.0)
+    assert (Distribution().mean, Distribution().quantile(0.5)) == (None, None)
+    assert (Sums(5, succeeded=1, failed=3).success_rate, Sums(5).success_rate) == (0.25, None)
 
 
 def test_ids_of_events_sources_and_requests_are_different_keys() -> None:

@@ -18,7 +18,8 @@ from domain.errors import Forbidden
 from domain.telemetry import window as windows
 from domain.telemetry.event import TelemetryEvent, key_of_id
 from domain.telemetry.ports import TelemetryFilter, TelemetrySums
-from domain.telemetry.rollup import sums_of
+from domain.telemetry.sketch import bucket_of, sketch_of
+from domain.telemetry.sums import Distribution, Sums
 from domain.tenants.aggregate import name_owner
 from tests.telemetry.test_domain import NOW, event
 
@@ -40,6 +41,18 @@ def store(database: Database) -> PostgresTelemetryStore:
 
 def named(name: str, at: datetime = NOW, **more: object) -> TelemetryEvent:
     return event(at, key=key_of_id(name), **more)
+
+
+def sums_of(events: list[TelemetryEvent]) -> Sums:
+    """The figures of events, from the events themselves."""
+    told = [each.success for each in events if each.success is not None]
+    durations = [each.duration_ms for each in events if each.duration_ms is not None]
+    tokens = [each.tokens_used for each in events if each.tokens_used is not None]
+    return Sums(len(events), sum(told), len(told) - sum(told), distribution(durations), distribution(tokens))
+
+
+def distribution(values: list[float] | list[int]) -> Distribution:
+    return Distribution(len(values), sum(values), max(values), sketch_of(values)) if values else Distribution()
 
 
 def read(database: Database, span: windows.TimeRange, **more: str) -> TelemetrySums:
@@ -103,6 +116,21 @@ def test_requests_with_the_same_events_at_once_record_each_of_them_once(
     assert (sum(counts), sum(late), rows(database)) == (300, 50, 350)
     span = windows.between(NOW, NOW + timedelta(days=1), None, NOW + timedelta(days=1))
     assert read(database, span).totals.events == 350
+
+
+def test_the_database_finds_the_bucket_of_a_value_as_the_domain_does(database: Database) -> None:
+    values = [0.0, 0.001, 0.0011, 0.5, 1.0, 2.0, 1234.0, 1e6, 123456789.5, 1e12]
+    with database.connection() as connection:
+        found = connection.execute("SELECT telemetry_bucket(v) FROM unnest(%s::float8[]) AS v", (values,)).fetchall()
+    assert [bucket for (bucket,) in found] == [bucket_of(value) for value in values]
+
+
+def test_texts_are_stored_as_they_were_sent(store: PostgresTelemetryStore, database: Database) -> None:
+    odd = ['a"b', "a\\b", "{a,b}", "null", "NULL", "ä→😀", " ", "\x7f", "'; --", "%s"]
+    store.record(TENANT, [event(event_type=text, agent_id=text, metadata=text) for text in odd], NOW)
+    with database.connection() as connection:
+        found = connection.execute("SELECT event_type, agent_id, metadata FROM telemetry_events").fetchall()
+    assert sorted(found) == sorted((text, text, text) for text in odd)
 
 
 def test_merging_changes_no_figure(store: PostgresTelemetryStore, database: Database) -> None:

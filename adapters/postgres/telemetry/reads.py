@@ -7,8 +7,8 @@ from typing import Any
 from adapters.postgres.ledger.pool import Connection, Database
 from adapters.postgres.telemetry.rollup_sql import sum_up
 from domain.telemetry.ports import GroupSums, TelemetryFilter, TelemetrySums
-from domain.telemetry.rollup import NO_EVENTS, Distribution, Sums
 from domain.telemetry.sketch import Sketch
+from domain.telemetry.sums import NO_EVENTS, Distribution, Sums
 from domain.telemetry.window import Interval, TimeRange
 
 _UNITS: dict[Interval, str] = {"1m": "minute", "1h": "hour", "1d": "day"}

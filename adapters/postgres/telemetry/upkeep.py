@@ -3,10 +3,9 @@
 from datetime import date, datetime, timedelta
 
 from adapters.postgres.ledger.pool import Connection, Database, connect, translate_database_errors
-from adapters.postgres.telemetry.rollup_sql import SUMS, sum_up
+from adapters.postgres.telemetry.rollup_sql import KEY, SUMS, sum_up
 from domain.telemetry.window import floor
 
-_KEY = ("tenant_id", "at", "event_type", "agent_id")
 _BATCH = 20_000
 """Rollups that are merged in one transaction."""
 _DETAIL = timedelta(hours=1)
@@ -23,7 +22,7 @@ _DROP = "SELECT drop_telemetry_before(%s)"
 
 def _merge(resolution: int, unit: str, name: str, taken: str = "taken") -> str:
     """Return CTEs that add the rows of `taken` to those of a resolution, which they replace."""
-    keys = ", ".join(_KEY)
+    keys = ", ".join(KEY)
     return f"""
         {name}_taken AS (
             SELECT tenant_id, date_trunc('{unit}', at) AS at, event_type, agent_id, {", ".join(SUMS)} FROM {taken}
@@ -31,12 +30,12 @@ def _merge(resolution: int, unit: str, name: str, taken: str = "taken") -> str:
             DELETE FROM telemetry_rollups AS r USING (SELECT DISTINCT {keys} FROM {name}_taken) AS k
             WHERE r.resolution = {resolution} AND r.merged AND r.tenant_id = k.tenant_id AND r.at = k.at
               AND r.event_type = k.event_type AND r.agent_id = k.agent_id
-            RETURNING {", ".join(f"r.{column}" for column in (*_KEY, *SUMS))}
+            RETURNING {", ".join(f"r.{column}" for column in (*KEY, *SUMS))}
         ), {name}_both AS MATERIALIZED (
             SELECT {_ROLLUP} FROM {name}_taken UNION ALL SELECT {_ROLLUP} FROM {name}_before
         ), {name}_written AS (
             INSERT INTO telemetry_rollups (resolution, merged, {_ROLLUP})
-            SELECT {resolution}, true, {_ROLLUP} FROM ({sum_up(f"{name}_both", _KEY)}) AS summed
+            SELECT {resolution}, true, {_ROLLUP} FROM ({sum_up(f"{name}_both", KEY)}) AS summed
         )
     """  # noqa: S608  (column names)
 
