@@ -49,7 +49,7 @@ $$;
 
 -- The bucket of a value in a sketch with a relative error of 1 % (`domain/telemetry/sketch.py`): ceil(log(value) to the
 -- base 1.01 / 0.99), and that of zero for all up to 0.001.
-CREATE FUNCTION telemetry_bucket(value double precision) RETURNS smallint LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
+CREATE FUNCTION telemetry_bucket(value double precision) RETURNS smallint LANGUAGE sql IMMUTABLE PARALLEL SAFE
 RETURN CASE WHEN value <= 0.001 THEN -32768 ELSE ceil(ln(value) / ln(1.01 / 0.99::double precision)) END::smallint;
 
 -- Sums of events: of a minute (`resolution` 1), as they were written or merged into one; of an hour (60), and of a day

@@ -7,20 +7,9 @@ SUMS = (
     "durations", "duration_total", "duration_largest", "duration_buckets", "duration_counts",
     "tokens", "token_total", "token_largest", "token_buckets", "token_counts",
 )  # fmt: skip
-"""The columns of a rollup besides its key."""
+"""The columns of a rollup besides its key. The buckets of a sketch may repeat: their counts add up."""
 
 KEY = ("tenant_id", "at", "event_type", "agent_id")
-ROLLUP_OF_ROW = """
-    1 AS events, (success IS TRUE)::int AS succeeded, (success IS FALSE)::int AS failed,
-    num_nonnulls(duration_ms) AS durations, coalesce(duration_ms, 0) AS duration_total,
-    duration_ms AS duration_largest,
-    CASE WHEN duration_ms IS NULL THEN '{}' ELSE ARRAY[telemetry_bucket(duration_ms)] END AS duration_buckets,
-    CASE WHEN duration_ms IS NULL THEN '{}' ELSE ARRAY[1] END AS duration_counts,
-    num_nonnulls(tokens_used) AS tokens, coalesce(tokens_used, 0) AS token_total, tokens_used AS token_largest,
-    CASE WHEN tokens_used IS NULL THEN '{}' ELSE ARRAY[telemetry_bucket(tokens_used)] END AS token_buckets,
-    CASE WHEN tokens_used IS NULL THEN '{}' ELSE ARRAY[1] END AS token_counts
-"""
-"""The columns `SUMS` of a single event."""
 
 
 def sum_up(source: str, keys: Sequence[str]) -> str:

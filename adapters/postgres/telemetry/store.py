@@ -6,12 +6,17 @@ from datetime import UTC, date, datetime, time, timedelta
 import orjson
 
 from adapters.postgres.ledger.pool import Connection, Database
-from adapters.postgres.telemetry.rollup_sql import KEY, ROLLUP_OF_ROW, SUMS, sum_up
+from adapters.postgres.telemetry.rollup_sql import KEY, SUMS
 from domain.errors import Forbidden
 from domain.telemetry.event import TelemetryEvent
 from domain.tenants.aggregate import name_owner
 
 _COLUMNS = "day, at, tenant_id, key, event_type, agent_id, duration_ms, tokens_used, success, metadata"
+_FIGURES = """
+    count({name}), coalesce(sum({name}), 0), max({name}),
+    coalesce(array_agg(telemetry_bucket({name})) FILTER (WHERE {name} IS NOT NULL), '{{}}'),
+    array_fill(1::bigint, ARRAY[count({name})::int])
+"""
 # In the order of the keys: requests with the same events wait for each other, and never in a circle.
 _RECORD = f"""
     WITH sent AS (
@@ -26,12 +31,14 @@ _RECORD = f"""
         SELECT {_COLUMNS} FROM sent WHERE key IS NULL OR is_timed OR NOT EXISTS (
             SELECT FROM telemetry_events AS e
             WHERE e.tenant_id = %(tenant_id)s AND e.key = sent.key AND e.day = %(day_before)s)
-        ORDER BY key, day ON CONFLICT DO NOTHING RETURNING *
-    ), rows AS MATERIALIZED (
-        SELECT tenant_id, date_trunc('minute', at) AS at, event_type, agent_id, {ROLLUP_OF_ROW} FROM new
+        ORDER BY key, day ON CONFLICT DO NOTHING
+        RETURNING date_trunc('minute', at) AS minute, event_type, agent_id, duration_ms, tokens_used, success
     ), rolled_up AS (
         INSERT INTO telemetry_rollups (resolution, merged, {", ".join((*KEY, *SUMS))})
-        SELECT 1, false, {", ".join((*KEY, *SUMS))} FROM ({sum_up("rows", KEY)}) AS summed
+        SELECT 1, false, %(tenant_id)s, minute, event_type, agent_id,
+               count(*), count(*) FILTER (WHERE success), count(*) FILTER (WHERE NOT success),
+               {_FIGURES.format(name="duration_ms")}, {_FIGURES.format(name="tokens_used")}
+        FROM new GROUP BY minute, event_type, agent_id
     )
     SELECT count(*) FROM new
 """  # noqa: S608  (column names)
