@@ -4,10 +4,12 @@ from api.http.dependencies import Page
 from api.telemetry.schemas import DistributionView, TelemetryFigures, TelemetryGroup, TelemetryMetrics, TelemetryPoint
 from domain.telemetry.ports import TelemetryFilter, TelemetrySums
 from domain.telemetry.sums import NO_EVENTS, Distribution, Sums
-from domain.telemetry.window import Window
+from domain.telemetry.window import TelemetryWindow
 
 
-def to_metrics(found: TelemetrySums, wanted: TelemetryFilter, window: Window | None, page: Page) -> TelemetryMetrics:
+def to_metrics(
+    found: TelemetrySums, wanted: TelemetryFilter, window: TelemetryWindow | None, page: Page
+) -> TelemetryMetrics:
     """Return the answer to a query."""
     span = wanted.span
     return TelemetryMetrics(

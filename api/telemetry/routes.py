@@ -16,9 +16,9 @@ from api.telemetry.schemas import (
     MOST_EVENTS,
     AcceptedTelemetry,
     CloudEventBody,
-    Name,
     TelemetryEventBody,
     TelemetryMetrics,
+    TelemetryName,
 )
 from api.telemetry.service import TelemetryIntake
 from domain.errors import Invalid
@@ -52,7 +52,7 @@ class TelemetryQuery:
     """The parameters of a query: the filter, and the window that was named."""
 
     wanted: TelemetryFilter
-    window: windows.Window | None
+    window: windows.TelemetryWindow | None
 
 
 def router(intake: TelemetryIntake, reads: TelemetryReads, now: Callable[[], datetime]) -> APIRouter:
@@ -62,10 +62,13 @@ def router(intake: TelemetryIntake, reads: TelemetryReads, now: Callable[[], dat
     async def query(
         tenant_id: CurrentTenant,
         *,
-        event_type: Annotated[Name | None, Query(alias="type", description="Only events of this type.")] = None,
-        agent_id: Annotated[Name | None, Query(description="Only events of this agent.")] = None,
+        event_type: Annotated[
+            TelemetryName | None, Query(alias="type", description="Only events of this type.")
+        ] = None,
+        agent_id: Annotated[TelemetryName | None, Query(description="Only events of this agent.")] = None,
         window: Annotated[
-            windows.Window | None, Query(description="The last hour, hours or days; `24h` unless `from` is given.")
+            windows.TelemetryWindow | None,
+            Query(description="The last hour, hours or days; `24h` unless `from` is given."),
         ] = None,
         since: Annotated[_Moment | None, Query(alias="from", description="Included; instead of `window`.")] = None,
         until: Annotated[_Moment | None, Query(alias="to", description="Not included; needs `from`.")] = None,
@@ -99,7 +102,7 @@ def router(intake: TelemetryIntake, reads: TelemetryReads, now: Callable[[], dat
 
 
 def _span(
-    window: windows.Window | None,
+    window: windows.TelemetryWindow | None,
     since: datetime | None,
     until: datetime | None,
     interval: windows.Interval | None,
@@ -114,5 +117,5 @@ def _span(
     return windows.between(since, until, interval, now)
 
 
-def _named(window: windows.Window | None, since: datetime | None) -> windows.Window | None:
+def _named(window: windows.TelemetryWindow | None, since: datetime | None) -> windows.TelemetryWindow | None:
     return None if since is not None else window or "24h"

@@ -14,14 +14,16 @@ MAX_DURATION_MS = 1e12
 MAX_TOKENS = 10**12
 
 _NAME = r"^[^\x00-\x1f\x7f]+$"
-Name = Annotated[str, Field(min_length=1, max_length=200, pattern=_NAME)]
+TelemetryName = Annotated[str, Field(min_length=1, max_length=200, pattern=_NAME)]
 
 
 class TelemetryEventBody(Body):
     """One event. All of its fields but `event_type` are optional."""
 
-    event_type: Name
-    agent_id: Annotated[Name | None, Field(description="Any name: the agent need not be one of this platform.")] = None
+    event_type: TelemetryName
+    agent_id: Annotated[
+        TelemetryName | None, Field(description="Any name: the agent need not be one of this platform.")
+    ] = None
     duration_ms: Annotated[float | None, Field(ge=0, le=MAX_DURATION_MS)] = None
     tokens_used: Annotated[int | None, Field(ge=0, le=MAX_TOKENS)] = None
     success: bool | None = None
@@ -32,7 +34,7 @@ class TelemetryEventBody(Body):
         AwareDatetime | None,
         Field(description="When it happened: at most 7 days ago, at most 5 minutes ahead. By default its arrival."),
     ] = None
-    event_id: Annotated[Name | None, Field(description="Tells a repeat, which is not counted again.")] = None
+    event_id: Annotated[TelemetryName | None, Field(description="Tells a repeat, which is not counted again.")] = None
 
 
 class CloudEventBody(BaseModel):
@@ -41,10 +43,10 @@ class CloudEventBody(BaseModel):
     model_config = ConfigDict(extra="allow", frozen=True, allow_inf_nan=False)
 
     specversion: Literal["1.0"]
-    id: Name
+    id: TelemetryName
     source: Annotated[str, Field(min_length=1, max_length=500, pattern=_NAME)]
-    type: Name
-    subject: Name | None = None
+    type: TelemetryName
+    subject: TelemetryName | None = None
     time: AwareDatetime | None = None
     datacontenttype: Annotated[str | None, Field(min_length=1, max_length=200, pattern=_NAME)] = None
     dataschema: Annotated[str | None, Field(min_length=1, max_length=500, pattern=_NAME)] = None

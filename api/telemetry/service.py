@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from time import monotonic
 
 from api.http.request_context import RequestContext
+from api.telemetry.metrics import IntakeMetrics
 from api.telemetry.parsing import Reception, parse_events
 from api.telemetry.schemas import AcceptedTelemetry
 from domain.errors import RateLimited
@@ -25,8 +26,11 @@ _RETRY_AFTER_S = 1
 class TelemetryIntake:
     """Records the events of requests. `oldest` is the age that an event may have."""
 
-    def __init__(self, store: TelemetryStore, now: Callable[[], datetime], *, oldest: timedelta) -> None:
+    def __init__(
+        self, store: TelemetryStore, metrics: IntakeMetrics, now: Callable[[], datetime], *, oldest: timedelta
+    ) -> None:
         self._store = store
+        self._metrics = metrics
         self._now = now
         self._oldest = oldest
         self._threads = ThreadPoolExecutor(THREADS, "telemetry")
@@ -43,8 +47,10 @@ class TelemetryIntake:
         """
         size = len(request.body)
         if self._pending >= MOST_PENDING or self._pending_bytes + size > MOST_PENDING_BYTES:
+            self._metrics.refused.inc()
             raise _busy()
         self._pending += 1
+        self._metrics.pending.inc()
         self._pending_bytes += size
         loop = asyncio.get_running_loop()
         task = self._threads.submit(self._record, request, key, monotonic())
@@ -58,14 +64,17 @@ class TelemetryIntake:
 
     def _release(self, size: int) -> None:
         self._pending -= 1
+        self._metrics.pending.dec()
         self._pending_bytes -= size
 
     def _record(self, request: RequestContext, key: str | None, arrived: float) -> AcceptedTelemetry:
         if monotonic() - arrived > MAX_WAIT_S:
+            self._metrics.refused.inc()
             raise _busy()
         received = self._now()
         events = parse_events(request, Reception(received, self._oldest, key))
         new = self._store.record(request.caller.tenant_id, events, received)
+        self._metrics.count(accepted=new, duplicates=len(events) - new)
         return AcceptedTelemetry(accepted=new, duplicates=len(events) - new)
 
 

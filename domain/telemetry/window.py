@@ -6,10 +6,10 @@ from typing import Literal
 
 from domain.errors import Invalid
 
-Window = Literal["1h", "24h", "7d", "30d"]
+TelemetryWindow = Literal["1h", "24h", "7d", "30d"]
 Interval = Literal["1m", "1h", "1d"]
 
-WINDOWS: dict[Window, timedelta] = {
+WINDOWS: dict[TelemetryWindow, timedelta] = {
     "1h": timedelta(hours=1),
     "24h": timedelta(hours=24),
     "7d": timedelta(days=7),
@@ -57,7 +57,7 @@ def floor(moment: datetime, interval: Interval) -> datetime:
             return moment.replace(hour=0, minute=0, second=0, microsecond=0)
 
 
-def recent(window: Window, interval: Interval | None, now: datetime) -> TimeRange:
+def recent(window: TelemetryWindow, interval: Interval | None, now: datetime) -> TimeRange:
     """Return the range of the last hour, to the minute, or of the last hours or days, to the hour.
 
     Raises:

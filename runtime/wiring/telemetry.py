@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from fastapi import APIRouter
+from prometheus_client import CollectorRegistry
 
 from activities.reconcile.telemetry import TelemetryKeeper
 from adapters.postgres.ledger.pool import Database
@@ -12,6 +13,7 @@ from adapters.postgres.telemetry.reads import PostgresTelemetryReads
 from adapters.postgres.telemetry.store import PostgresTelemetryStore
 from adapters.postgres.telemetry.upkeep import PostgresTelemetryUpkeep
 from api.telemetry import routes
+from api.telemetry.metrics import IntakeMetrics
 from api.telemetry.service import THREADS, TelemetryIntake
 from runtime.settings import Settings
 from runtime.wiring.parts import Parts, now
@@ -38,11 +40,11 @@ class Telemetry:
         self.database.close()
 
 
-def make_telemetry(settings: Settings) -> Telemetry:
+def make_telemetry(settings: Settings, registry: CollectorRegistry) -> Telemetry:
     """Return the intake and the routes of telemetry. Start it before use, and close it."""
     database = Database(settings.database_url or "", size=THREADS + _READERS)
     oldest = min(OLDEST, timedelta(days=settings.telemetry_retention_days - 1))
-    intake = TelemetryIntake(PostgresTelemetryStore(database), now, oldest=oldest)
+    intake = TelemetryIntake(PostgresTelemetryStore(database), IntakeMetrics(registry), now, oldest=oldest)
     return Telemetry(database, intake, routes.router(intake, PostgresTelemetryReads(database), now))
 
 

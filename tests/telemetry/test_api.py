@@ -8,10 +8,12 @@ from uuid import uuid4
 
 import httpx
 import pytest
+from prometheus_client import CollectorRegistry
 
 from adapters.postgres.telemetry.store import PostgresTelemetryStore
 from api.http.request_context import RequestContext
 from api.telemetry import service
+from api.telemetry.metrics import IntakeMetrics
 from api.telemetry.service import TelemetryIntake
 from domain.errors import RateLimited, Unavailable
 from tests.system import OF_ACME, OF_ZETA, System
@@ -301,7 +303,9 @@ def request_of(body: Any) -> RequestContext:
 async def test_more_than_can_wait_is_refused_and_not_recorded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(service, "MOST_PENDING", 5)
     store = SlowStore()
-    intake = TelemetryIntake(store, lambda: datetime.now(UTC), oldest=timedelta(days=7))
+    intake = TelemetryIntake(
+        store, IntakeMetrics(CollectorRegistry()), lambda: datetime.now(UTC), oldest=timedelta(days=7)
+    )
     tasks = [asyncio.create_task(intake.accept(request_of({"event_type": "a"}), None)) for _ in range(8)]
     done, pending = await asyncio.wait(tasks, timeout=0.5)
     assert len(done) == 3
@@ -316,7 +320,9 @@ async def test_more_than_can_wait_is_refused_and_not_recorded(monkeypatch: pytes
 async def test_a_request_that_waits_too_long_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(service, "MAX_WAIT_S", 0.1)
     store = SlowStore()
-    intake = TelemetryIntake(store, lambda: datetime.now(UTC), oldest=timedelta(days=7))
+    intake = TelemetryIntake(
+        store, IntakeMetrics(CollectorRegistry()), lambda: datetime.now(UTC), oldest=timedelta(days=7)
+    )
     tasks = [asyncio.create_task(intake.accept(request_of({"event_type": "a"}), None)) for _ in range(3)]
     await asyncio.sleep(0.3)
     store.free.set()

@@ -76,7 +76,7 @@ def test_ids_of_events_sources_and_requests_are_different_keys() -> None:
     [("1h", (28, 9, 30), "1m", 61), ("24h", (27, 10, 0), "1h", 25), ("7d", (21, 10, 0), "1d", 8)],
 )
 def test_a_window_begins_on_a_whole_minute_or_hour(
-    window: windows.Window, start: tuple[int, int, int], interval: str, points: int
+    window: windows.TelemetryWindow, start: tuple[int, int, int], interval: str, points: int
 ) -> None:
     span = windows.recent(window, None, NOW)
     assert span.start == datetime(2026, 11, *start, tzinfo=UTC)

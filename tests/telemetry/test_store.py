@@ -160,7 +160,7 @@ def test_merging_changes_no_figure(store: PostgresTelemetryStore, database: Data
 @pytest.mark.parametrize("merged", [False, True])
 @pytest.mark.parametrize("window", ["1h", "24h", "7d", "30d"])
 def test_the_figures_are_those_of_the_events_of_the_window(
-    store: PostgresTelemetryStore, database: Database, window: windows.Window, *, merged: bool
+    store: PostgresTelemetryStore, database: Database, window: windows.TelemetryWindow, *, merged: bool
 ) -> None:
     sent = month_of_events()
     store.record(TENANT, sent, NOW)
