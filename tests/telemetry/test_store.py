@@ -1,9 +1,12 @@
 """Events and rollups in PostgreSQL: each event is counted once, whatever is merged, repeated or interrupted."""
 
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, date, datetime, timedelta
 from functools import partial
+from threading import Event as Flag
+from threading import Thread
 
 import psycopg
 import pytest
@@ -14,7 +17,7 @@ from adapters.postgres.telemetry.reads import PostgresTelemetryReads
 from adapters.postgres.telemetry.store import PostgresTelemetryStore
 from adapters.postgres.telemetry.upkeep import PostgresTelemetryUpkeep
 from domain.erasures.ports import Owner
-from domain.errors import Forbidden
+from domain.errors import Forbidden, Unavailable
 from domain.telemetry import window as windows
 from domain.telemetry.event import TelemetryEvent, key_of_id
 from domain.telemetry.ports import TelemetryFilter, TelemetrySums
@@ -194,6 +197,60 @@ def test_a_request_that_fails_is_neither_recorded_nor_counted(
     with database.connection() as connection:
         connection.execute("ALTER TABLE telemetry_rollups DROP CONSTRAINT broken")
     assert store.record(TENANT, [named("b"), named("c")], NOW) == 2
+
+
+def test_connections_that_die_leave_nothing_half_counted(store: PostgresTelemetryStore, database: Database) -> None:
+    stop, known, lost = Flag(), [0], [0]
+
+    def write() -> None:
+        while not stop.is_set():
+            try:
+                known[0] += store.record(TENANT, [event(duration_ms=1.0) for _ in range(200)], NOW)
+            except Unavailable:
+                lost[0] += 200
+
+    writer = Thread(target=write)
+    writer.start()
+    for _ in range(15):
+        time.sleep(0.1)
+        with psycopg.connect(database.dsn, autocommit=True) as connection:
+            connection.execute(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+                " WHERE datname = current_database() AND pid <> pg_backend_pid()"
+            )
+    stop.set()
+    writer.join()
+    assert lost[0] > 0
+    assert known[0] > 0
+    there = rows(database)
+    assert there % 200 == 0
+    assert known[0] <= there <= known[0] + lost[0]
+    assert read(database, windows.recent("1h", None, NOW)).totals.events == there
+
+
+def test_readers_count_each_event_once_while_rollups_are_written_and_merged(
+    store: PostgresTelemetryStore, database: Database
+) -> None:
+    stop, upkeep = Flag(), PostgresTelemetryUpkeep(database)
+    later, span = NOW + timedelta(hours=5), windows.recent("24h", None, NOW + timedelta(hours=5))
+
+    def merge() -> None:
+        while not stop.is_set():
+            upkeep.merge_rollups(later)
+
+    merger = Thread(target=merge)
+    merger.start()
+    try:
+        for number in range(1, 61):
+            moments = [NOW + timedelta(minutes=each) for each in (0, number % 7, number)]
+            store.record(TENANT, [event(at, tokens_used=1) for at in moments], later)
+            found = read(database, span)
+            assert found.totals.events == found.totals.tokens.total == 3 * number
+            assert sum(each.sums.events for each in found.groups) == 3 * number
+    finally:
+        stop.set()
+        merger.join()
+    assert rows(database, b"SELECT sum(events) FROM telemetry_rollups WHERE resolution = 1440") <= 180
 
 
 def test_days_past_retention_are_dropped_with_their_figures(store: PostgresTelemetryStore, database: Database) -> None:
