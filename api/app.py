@@ -17,6 +17,7 @@ from starlette.responses import Response
 from api.chat.accepted_work import StillWorking
 from api.chat.accepted_work import respond_accepted as still_working
 from api.health import routes as health
+from api.health.platform_metrics import PlatformMetrics
 from api.health.service import HealthService, Probes
 from api.http import docs, openapi
 from api.http import request_context as context
@@ -111,7 +112,9 @@ def create_app(parts: ApiParts) -> FastAPI:
     app.auth_on = parts.settings.auth_on
     app.state.positions = parts.positions
     checkup = HealthService(parts.probes, version=parts.settings.version)
-    for router in (health.router(checkup, metrics), docs.router(openapi.TITLE), *parts.routers):
+    platform = PlatformMetrics(parts.probes, checkup)
+    parts.registry.register(platform)
+    for router in (health.router(checkup, metrics, platform), docs.router(openapi.TITLE), *parts.routers):
         # include_router would match every request twice against every route of the router
         app.router.routes.extend(router.routes)
     app.router.routes.insert(0, LiteralRoutes(app.router.routes))

@@ -1,8 +1,8 @@
-"""All benchmarks: `python -m bench [chat|graph|intake|ledger|pause|signing|swarm]`, each with options of its own."""
+"""All benchmarks: `python -m bench [chat|graph|intake|ledger|pause|signing|swarm|telemetry]`, each with own options."""
 
 import sys
 
-from bench import chat, graph, intake, ledger, pause, signing, swarm
+from bench import chat, graph, intake, ledger, pause, signing, swarm, telemetry
 
 ALL = {
     "chat": chat.main,
@@ -12,6 +12,7 @@ ALL = {
     "pause": pause.main,
     "signing": signing.main,
     "swarm": swarm.main,
+    "telemetry": telemetry.main,
 }
 
 if __name__ == "__main__":

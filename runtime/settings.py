@@ -134,6 +134,8 @@ class Settings(BaseSettings):
     ready_file: Path | None = Field(None, validation_alias="CONVERGIO_READY_FILE")
     deployment_version: str | None = Field(None, validation_alias="CONVERGIO_DEPLOYMENT_VERSION")
 
+    telemetry_retention_days: int = Field(30, ge=2, le=3660, validation_alias="CONVERGIO_TELEMETRY_RETENTION_DAYS")
+
     auth: Literal["off", "keys"] | None = Field(None, validation_alias="CONVERGIO_AUTH")
     admin_key: SecretStr | None = Field(None, validation_alias="CONVERGIO_ADMIN_KEY")
     metrics_key: SecretStr | None = Field(None, validation_alias="CONVERGIO_METRICS_KEY")

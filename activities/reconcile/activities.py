@@ -31,7 +31,7 @@ MOST = 500
 class ReconcileResult:
     """The number of calls recorded as unknown, and of turns, swarms and executions as failed.
 
-    `schedules` were settled, `erasures` started again.
+    `schedules` were settled, `erasures` started again, and rollups of `telemetry` merged.
     """
 
     calls: int = 0
@@ -40,6 +40,7 @@ class ReconcileResult:
     executions: int = 0
     schedules: int = 0
     erasures: int = 0
+    telemetry: int = 0
 
 
 class ReconcileActivities:

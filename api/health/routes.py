@@ -4,6 +4,7 @@ from fastapi import APIRouter, Response
 from starlette.requests import Request
 from starlette.responses import JSONResponse
 
+from api.health.platform_metrics import PlatformMetrics
 from api.health.schemas import Alive, Health
 from api.health.service import PROBED_SERVICES, HealthService
 from api.http import request_context as context
@@ -11,7 +12,7 @@ from api.http.dependencies import open_to_all, requires
 from api.http.metrics import CONTENT_TYPE, WebMetrics
 
 
-def router(checkup: HealthService, metrics: WebMetrics) -> APIRouter:
+def router(checkup: HealthService, metrics: WebMetrics, platform: PlatformMetrics) -> APIRouter:
     """Build the routes `/health`, `/health/live`, `/health/ready` and `/metrics`."""
     routes = APIRouter()
 
@@ -34,7 +35,11 @@ def router(checkup: HealthService, metrics: WebMetrics) -> APIRouter:
 
     @routes.get("/metrics", tags=["Monitoring"], response_class=_PrometheusText, dependencies=[requires("metrics")])
     async def figures() -> Response:
-        """Returns the metrics of this process in the Prometheus text format. The scope `metrics` suffices."""
+        """Returns the metrics of this process and of the platform in the Prometheus text format.
+
+        The scope `metrics` suffices. What is about the platform is the same in every process.
+        """
+        await platform.refresh()
         return Response(metrics.text(), media_type=CONTENT_TYPE)
 
     return routes

@@ -10,6 +10,7 @@ import structlog
 
 from api.health.schemas import Health, ProjectionState, Status, ToolServerState
 from api.http.errors import now
+from domain.health.figures import FiguresProbe, QueuesProbe, no_figures, no_queues
 from domain.health.ports import (
     Probe,
     ProjectionHealth,
@@ -35,6 +36,8 @@ class Probes:
     servers: Mapping[str, Probe] = field(default_factory=dict)
     projections: ProjectionsProbe = no_projections
     tool_servers: ToolServersProbe = no_tool_servers
+    figures: FiguresProbe = no_figures
+    queues: QueuesProbe = no_queues
 
 
 class HealthService:

@@ -19,6 +19,9 @@ SINGLE = frozenset(
     }
 )
 
+SINGLE_PREFIX = b"ce-"
+"""What the attributes of a CloudEvent begin with."""
+
 
 class SingleHeaders:
     """Refuses requests that repeat such a header, even with the same value."""
@@ -43,7 +46,7 @@ def _refuse_repeated(scope: Scope) -> None:
 def _find_repeated(scope: Scope) -> str | None:
     seen = set()
     for name, _ in scope["headers"]:
-        if name in SINGLE:
+        if name in SINGLE or name.startswith(SINGLE_PREFIX):
             if name in seen:
                 return str(name.decode("latin-1"))
             seen.add(name)

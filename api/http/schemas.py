@@ -25,7 +25,7 @@ def _utc(moment: datetime) -> str:
     return moment.astimezone(UTC).isoformat().replace("+00:00", "Z")
 
 
-def _to_utc(moment: datetime) -> datetime:
+def to_utc(moment: datetime) -> datetime:
     """Return the moment in UTC.
 
     Raises:
@@ -44,7 +44,7 @@ Timestamp = Annotated[AwareDatetime, PlainSerializer(_utc, return_type=str, when
 """A moment in UTC, RFC 3339 with `Z`."""
 
 Deadline = Annotated[
-    AwareDatetime, AfterValidator(_to_utc), Field(description="Work done by then is the partial result.")
+    AwareDatetime, AfterValidator(to_utc), Field(description="Work done by then is the partial result.")
 ]
 """A deadline, in UTC."""
 

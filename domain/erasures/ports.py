@@ -157,6 +157,10 @@ class ErasedOwners(Protocol):
         """Remove a tenant's secrets, its links of users, and its sessions of browsers."""
         ...
 
+    def remove_telemetry(self, tenant_id: str) -> None:
+        """Remove a tenant's telemetry, once no write from before its mark is open."""
+        ...
+
     def count_histories(self, erasure_id: str, owner: str, number: int) -> None:
         """Count workflow runs that were deleted for an owner."""
         ...

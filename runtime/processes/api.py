@@ -3,17 +3,16 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from functools import partial
 from importlib.metadata import version
 from typing import Any
 
 import uvicorn
 from fastapi import FastAPI
+from prometheus_client import CollectorRegistry
 from temporalio.client import Client
 
 from api.app import ApiParts, ApiSettings, create_app
 from api.graphflow.definition_requests import YAML
-from api.health.service import Probes
 from api.http.server import BoundedHttpProtocol
 from domain.approvals import policy_record
 from domain.governance.ports import NoRateLimit
@@ -34,6 +33,7 @@ from runtime.wiring.parts import (
     make_rate_limiter,
 )
 from runtime.wiring.people_routes import CSV_BODIES, LARGER_BODIES
+from runtime.wiring.telemetry import make_telemetry
 
 CONNECTIONS = 16
 _GRACE_S = 30
@@ -69,8 +69,8 @@ def make_app(settings: Settings, parts: Parts, client: Client, *, known: KeyStor
     """
     if not settings.auth_on:
         parts.risks.refuse_without_keys()
-    limiter, live = make_rate_limiter(settings), make_positions(parts)
-    access = make_access(settings, parts, known or keys(settings))
+    limiter, live, registry = make_rate_limiter(settings), make_positions(parts), CollectorRegistry()
+    access, telemetry = make_access(settings, parts, known or keys(settings)), make_telemetry(settings, registry)
 
     @asynccontextmanager
     async def lifespan(_: Any) -> AsyncIterator[None]:
@@ -80,11 +80,13 @@ def make_app(settings: Settings, parts: Parts, client: Client, *, known: KeyStor
         # after the database is open: it reads the positions
         live.start()
         access.start()
+        telemetry.start()
         if not isinstance(limiter, NoRateLimit):
             await limiter.warm()
         try:
             yield
         finally:
+            await asyncio.to_thread(telemetry.close)
             live.close()
             await access.close()
             if not isinstance(limiter, NoRateLimit):
@@ -102,11 +104,14 @@ def make_app(settings: Settings, parts: Parts, client: Client, *, known: KeyStor
             sessions=access.sessions,
             limiter=limiter,
             limiter_meanwhile=make_fallback_limiter(settings),
-            probes=Probes(
-                probes.servers(settings, parts, client), live.states, partial(probes.tool_servers, parts.toolbox)
-            ),
+            probes=probes.make_probes(settings, parts, client, live),
             positions=live,
-            routers=(*make_routers(settings, parts, client, live), *access_routers(parts, live, access)),
+            routers=(
+                *make_routers(settings, parts, client, live),
+                *access_routers(parts, live, access),
+                telemetry.router,
+            ),
+            registry=registry,
             lifespan=lifespan,
             yaml=YAML,
         )

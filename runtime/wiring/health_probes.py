@@ -3,17 +3,43 @@
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import timedelta
+from functools import partial
 
 from redis.asyncio import Redis
+from temporalio.api.enums.v1 import TaskQueueType
+from temporalio.api.taskqueue.v1 import TaskQueue
+from temporalio.api.workflowservice.v1 import DescribeTaskQueueRequest
 from temporalio.client import Client
 
 from activities.tools.toolbox.registry import JoinedToolbox
 from adapters.postgres.ledger.pool import Database
+from adapters.postgres.platform_figures import PostgresPlatformFigures
+from adapters.postgres.projections.positions import LivePositions
+from api.health.service import Probes
+from domain.health.figures import QueueState
 from domain.health.ports import Probe, ToolServerHealth
 from runtime.settings import Settings
 from runtime.wiring.parts import Parts
+from workflows.task_queues import IO_QUEUE, WORKFLOW_QUEUE, model_queue
 
 _PATIENCE = timedelta(seconds=2)
+_KINDS = {
+    "workflow": TaskQueueType.TASK_QUEUE_TYPE_WORKFLOW,
+    "activity": TaskQueueType.TASK_QUEUE_TYPE_ACTIVITY,
+}
+
+
+def make_probes(settings: Settings, parts: Parts, client: Client, live: LivePositions) -> Probes:
+    """Return all probes of an API process."""
+    figures = PostgresPlatformFigures(parts.database)
+    queues = (WORKFLOW_QUEUE, IO_QUEUE, model_queue(parts.provider.name))
+    return Probes(
+        servers(settings, parts, client),
+        live.states,
+        partial(tool_servers, parts.toolbox),
+        partial(asyncio.to_thread, figures.read),
+        partial(task_queues, client, queues),
+    )
 
 
 def servers(settings: Settings, parts: Parts, client: Client) -> Mapping[str, Probe]:
@@ -29,6 +55,25 @@ def servers(settings: Settings, parts: Parts, client: Client) -> Mapping[str, Pr
     if parts.provider.url is not None:
         found["llm"] = parts.model.probe
     return found
+
+
+async def task_queues(client: Client, queues: Sequence[str]) -> Sequence[QueueState]:
+    """Return the state of task queues, by name and kind of tasks."""
+    asked = [_describe(client, queue, kind) for queue in queues for kind in _KINDS]
+    return await asyncio.gather(*asked)
+
+
+async def _describe(client: Client, queue: str, kind: str) -> QueueState:
+    request = DescribeTaskQueueRequest(
+        namespace=client.namespace,
+        task_queue=TaskQueue(name=queue),
+        task_queue_type=_KINDS[kind],
+        report_stats=True,
+    )
+    found = await client.workflow_service.describe_task_queue(request, timeout=_PATIENCE)
+    stats = found.stats
+    oldest = stats.approximate_backlog_age.ToTimedelta().total_seconds() if stats.approximate_backlog_count else 0.0
+    return QueueState(queue, kind, stats.approximate_backlog_count, oldest, len(found.pollers))
 
 
 async def tool_servers(toolbox: JoinedToolbox) -> Sequence[ToolServerHealth]:

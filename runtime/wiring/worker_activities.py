@@ -33,6 +33,7 @@ from runtime.settings import Settings
 from runtime.wiring.erasures import erasure_activities
 from runtime.wiring.parts import Parts, now
 from runtime.wiring.schedules import schedule_activities
+from runtime.wiring.telemetry import telemetry_activities
 from runtime.wiring.tracing import traced_model, traced_toolbox
 from workflows.approvals.start import start_approval
 from workflows.approvals.workflow import ApprovalWorkflow
@@ -88,6 +89,7 @@ def worker_options(
                 *model,
                 *schedule_activities(settings, parts, client),
                 *erasure_activities(settings, parts, client),
+                *telemetry_activities(settings, parts),
             ],
             "activity_executor": ThreadPoolExecutor(flow_slots + LOCAL_AT_ONCE, "ledger"),
             "max_concurrent_activities": flow_slots,

@@ -30,6 +30,9 @@ async def make(system: System, mark: str, headers: dict[str, str]) -> str:
     target = {"kind": "chat", "agent_id": AGENT, "message": mark}
     await post("/schedules", {"name": mark, "target": target, "cron": "0 0 1 1 *"})
     await post("/serialization/save", {"component_id": "c", "component_type": "memory", "state": {"text": mark}})
+    event = {"event_type": mark, "agent_id": mark, "metadata": {"text": mark}, "event_id": mark}
+    measured = await system.http.post("/telemetry/events", json=event, headers=headers)
+    assert measured.json()["accepted"] == 1
     swarm = await post("/swarm/coordinate", {"task": mark, "agents": ["amy_cfo"]})
     await until(
         lambda: system.http.get(f"{API}/swarm/status/{swarm['task_id']}", headers=headers),
@@ -55,11 +58,13 @@ async def test_a_tenant_is_erased_and_another_one_is_untouched(system: System, s
     await make(system, kept, OF_ZETA)
     before, texts = figures(system), [found for found in in_tables(system, kept) if found.startswith("content")]
     assert len(in_tables(system, gone)) >= 2
+    assert {"telemetry_events.metadata: 1", "telemetry_rollups.event_type: 1"} <= set(in_tables(system, gone))
     done = await erased(system, "tenant", "acme")
     assert done["removed"]["owners"] >= 10
     assert await places(system, gone) == []
     assert figures(system) == before
     assert [found for found in in_tables(system, kept) if found.startswith("content")] == texts
+    assert "telemetry_rollups.event_type: 1" in in_tables(system, kept)
     assert "acme" not in secrets(system)
     assert "zeta" in secrets(system)
     session = (await system.http.get(f"{CHAT}/s1", headers=OF_ZETA)).json()

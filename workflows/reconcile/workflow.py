@@ -1,4 +1,4 @@
-"""Reconciliation, each minute: overdue reservations, lost turns, swarms, executions and erasures, and schedules."""
+"""Reconciliation, each minute: overdue reservations, lost turns, swarms, executions, erasures, schedules; telemetry."""
 
 from datetime import timedelta
 
@@ -10,6 +10,7 @@ with workflow.unsafe.imports_passed_through():
     from activities.reconcile.executions import RunReconciler
     from activities.reconcile.schedules import ScheduleReconciler
     from activities.reconcile.swarms import SwarmReconciler
+    from activities.reconcile.telemetry import TelemetryKeeper
 
 SCHEDULE_ID = "convergio-reconcile"
 
@@ -20,7 +21,7 @@ class ReconcileWorkflow:
 
     @workflow.run
     async def run(self) -> ReconcileResult:
-        """Reconcile model calls first, then turns, swarms, executions, schedules and erasures."""
+        """Reconcile model calls first, then turns, swarms, executions, schedules and erasures; telemetry is last."""
         calls = await workflow.execute_activity_method(
             ReconcileActivities.reconcile_calls,
             start_to_close_timeout=timedelta(seconds=50),
@@ -40,6 +41,7 @@ class ReconcileWorkflow:
             await self._reconcile_executions(),
             await self._reconcile_schedules(),
             await self._reconcile_erasures(),
+            await self._keep_telemetry(),
         )
 
     async def _reconcile_swarms(self) -> int:
@@ -80,4 +82,14 @@ class ReconcileWorkflow:
             start_to_close_timeout=timedelta(seconds=50),
             schedule_to_close_timeout=timedelta(minutes=5),
             summary="erasures that do not run",
+        )
+
+    async def _keep_telemetry(self) -> int:
+        if not workflow.patched("telemetry"):
+            return 0
+        return await workflow.execute_activity_method(
+            TelemetryKeeper.keep_telemetry,
+            start_to_close_timeout=timedelta(seconds=50),
+            schedule_to_close_timeout=timedelta(seconds=50),  # the next reconciliation tries again
+            summary="rollups and partitions of telemetry",
         )

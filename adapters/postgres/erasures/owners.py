@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Sequence
 
 from adapters.postgres.ledger.pool import Database, connect, translate_database_errors
+from adapters.postgres.telemetry.upkeep import LOCK_MERGES
 from domain.erasures.aggregate import ErasureCounts
 from domain.erasures.ports import Owner
 
@@ -35,6 +36,14 @@ _REMOVE_TENANT = (
     "DELETE FROM user_links WHERE tenant_id = %s",
     "DELETE FROM browser_sessions WHERE tenant_id = %s",
     "DELETE FROM approval_instructions WHERE tenant_id = %s",
+)
+_AWAIT_TELEMETRY = (
+    "SET LOCAL lock_timeout = '2s'",
+    "LOCK TABLE telemetry_events, telemetry_rollups IN SHARE MODE",
+)
+_REMOVE_TELEMETRY = (
+    "DELETE FROM telemetry_events WHERE tenant_id = %s",
+    "DELETE FROM telemetry_rollups WHERE tenant_id = %s",
 )
 _COUNT = "UPDATE erased_owners SET histories = histories + %s WHERE erasure_id = %s AND owner = %s"
 _COUNTS = """
@@ -81,6 +90,16 @@ class PostgresErasedOwners:
         with self._database.connection() as connection, connection.transaction():
             for statement in _REMOVE_TENANT:
                 connection.execute(statement, (tenant_id,))
+
+    def remove_telemetry(self, tenant_id: str) -> None:
+        with translate_database_errors(), connect(self._database.dsn) as connection:
+            with connection.transaction():
+                for statement in _AWAIT_TELEMETRY:
+                    connection.execute(statement)
+            with connection.transaction():
+                connection.execute(LOCK_MERGES)
+                for statement in _REMOVE_TELEMETRY:
+                    connection.execute(statement, (tenant_id,))
 
     def count_histories(self, erasure_id: str, owner: str, number: int) -> None:
         with self._database.connection() as connection:

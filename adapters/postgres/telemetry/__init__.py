@@ -1,0 +1,1 @@
+"""Telemetry in PostgreSQL: events in partitions by day, their rollups, and the upkeep of both."""

@@ -1,0 +1,1 @@
+"""Telemetry: events in, figures out."""

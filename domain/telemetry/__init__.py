@@ -1,0 +1,1 @@
+"""Telemetry: what callers measure, as events that are counted and summed up, apart from the ledger."""
