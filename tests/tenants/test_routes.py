@@ -27,7 +27,14 @@ MARK = f"acmes-own-{uuid4().hex[:12]}"
 """Stands in every name and text that acme writes, and so nowhere in what zeta reads."""
 OPERATORS = ("/health", "/metrics", "/docs", "/redoc", "/openapi.json", "/api/v1/tenants", "/api/v1/auth")
 """What is about the platform, and the same for whoever asks; and what is about the asking browser only."""
-FIGURES = {"/agents/ali/insights", "/cost-management/usage", "/projects/{project_id}/analytics"}
+ECOSYSTEM = "/ecosystem"
+FIGURES = {
+    "/agents/ali/insights",
+    "/analytics/dashboard",
+    "/analytics/usage",
+    "/cost-management/usage",
+    "/projects/{project_id}/analytics",
+}
 """What acme reads that names nothing of its own."""
 TEAM = Path(__file__).parents[1] / "graphflow" / "team.json"
 WAITING = {
@@ -55,7 +62,7 @@ BODIES: dict[tuple[str, str], dict[str, Any]] = {
     ("POST", "/workflows/{workflow_id}/execute"): {"input": {}},
     ("POST", "/workflows/{workflow_id}/executions/{execution_id}/events"): {"name": "go", "payload": "theirs"},
 }
-MOVING = re.compile(r'"(duration|duration_ms|duration_s|timestamp|request_id|until)":[^,}]*')
+MOVING = re.compile(r'"(duration|duration_ms|duration_s|timestamp|request_id|since|until)":[^,}]*')
 
 IDS = {
     "/agent-management/create": ("agent_id", "id"),
@@ -192,15 +199,18 @@ class Made:
 
     def path(self, template: str) -> str:
         """The template with acme's ids; the test fails where it has a parameter that nobody has made anything for."""
-        return API + re.sub(r"\{(\w+)\}", lambda found: self.ids[found[1]], template)
+        prefix = "" if template.startswith(ECOSYSTEM) else API
+        return prefix + re.sub(r"\{(\w+)\}", lambda found: self.ids[found[1]], template)
 
 
 def routes(system: System) -> Iterator[tuple[str, str]]:
-    """Methods and templates of all routes below `/api/v1`; there are no others but the operators'."""
+    """Methods and templates of all routes below `/api/v1`, and the ecosystem's; the others are the operators'."""
     for route in system.app.routes:
         if not isinstance(route, APIRoute) or route.path.startswith(OPERATORS):
             continue
-        assert route.path.startswith(f"{API}/"), f"{route.path} belongs to nobody: is it the operators' or a tenant's?"
+        assert route.path.startswith((f"{API}/", f"{ECOSYSTEM}/")), (
+            f"{route.path} belongs to nobody: is it the operators' or a tenant's?"
+        )
         for method in sorted(route.methods):
             yield method, route.path.removeprefix(API)
 
