@@ -24,6 +24,8 @@ _TIMES = f"""
     avg({SECONDS}) FILTER (WHERE {IS_TIMED}) AS average,
     percentile_cont(ARRAY[0.5, 0.95, 0.99]) WITHIN GROUP (ORDER BY {SECONDS}) FILTER (WHERE {IS_TIMED}) AS percentiles
 """
+_CHATS = f"chat_sessions WHERE tenant_id = %(tenant_id)s AND {OF_CONVERSATION} AND {within('opened_at')}"
+_CALLS = f"cost_calls WHERE tenant_id = %(tenant_id)s AND {within('at')}"
 _TURNS = f"chat_turns WHERE tenant_id = %(tenant_id)s AND {OWN_TURN} AND {within('at')}"
 _RATINGS = f"turn_ratings WHERE tenant_id = %(tenant_id)s AND {within('at')}"
 _QUALITY = f"""
@@ -32,10 +34,9 @@ _QUALITY = f"""
 """  # noqa: S608  (the definitions of figures)
 _AGENTS = f"""
     WITH calls AS (
-        SELECT agent_id, {CALL_FIGURES} FROM cost_calls WHERE tenant_id = %(tenant_id)s AND {within("at")} GROUP BY 1
+        SELECT agent_id, {CALL_FIGURES} FROM {_CALLS} GROUP BY 1
     ), chats AS (
-        SELECT agent_id, count(*) AS chats FROM chat_sessions
-        WHERE tenant_id = %(tenant_id)s AND {OF_CONVERSATION} AND {within("opened_at")} GROUP BY 1
+        SELECT agent_id, count(*) AS chats FROM {_CHATS} GROUP BY 1
     ), turns AS (
         SELECT agent_id, count(*) FILTER (WHERE {OF_CONVERSATION}) AS turns, {TURN_OUTCOMES}, {_TIMES}
         FROM {_TURNS} GROUP BY 1
@@ -47,6 +48,11 @@ _AGENTS = f"""
         coalesce(ratings, 0), rating
     FROM calls FULL JOIN chats USING (agent_id) FULL JOIN turns USING (agent_id) FULL JOIN ratings USING (agent_id)
     ORDER BY agent_id COLLATE "C"
+"""  # noqa: S608  (the same)
+_COUNT = f"""
+    SELECT count(*) FROM (
+        {" UNION ".join(f"SELECT DISTINCT agent_id FROM {rows}" for rows in (_CALLS, _CHATS, _TURNS, _RATINGS))}
+    ) AS agents
 """  # noqa: S608  (the same)
 
 
@@ -67,6 +73,10 @@ class PostgresAnalytics:
     def quality(self, tenant_id: str, period: UsagePeriod) -> TurnQuality:
         [row] = self._rows(_QUALITY.encode(), tenant_id, period)
         return _to_quality(row)
+
+    def count_agents(self, tenant_id: str, period: UsagePeriod) -> int:
+        [[count]] = self._rows(_COUNT.encode(), tenant_id, period)
+        return int(count)
 
     def agents(self, tenant_id: str, period: UsagePeriod) -> list[AgentFigures]:
         rows = self._rows(_AGENTS.encode(), tenant_id, period)

@@ -44,7 +44,7 @@ class AnalyticsService:
         metrics = DashboardMetrics(
             total_conversations=total.conversations,
             active_agents=self.agents.page(AgentFilter(tenant_id, "active"), skip=0, limit=1).total,
-            agents_used=len(self.reads.agents(tenant_id, period)),
+            agents_used=self.reads.count_agents(tenant_id, period),
             cost=total.cost,
             tokens=total.tokens,
             requests=total.requests,

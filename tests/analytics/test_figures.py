@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from itertools import pairwise
+from zoneinfo import ZoneInfo
 
 import pytest
 
@@ -101,6 +102,37 @@ def test_days_are_those_of_the_time_zone_without_gaps(
     assert sum_usage(reads.daily("acme", WEEK)).requests == 0
     with pytest.raises(Invalid):
         reads.daily("default", UsagePeriod(WEEK.first, WEEK.last, "Mars/Base"))
+
+
+@pytest.mark.parametrize(
+    "case",
+    [
+        # clocks go back from 01:00 to 00:00: the day has two midnights, and begins at the first one
+        ("Atlantic/Azores", "2026-10-24", ["10-24T23:59", "10-25T00:00", "10-25T00:30", "10-26T00:59"], [1, 3, 0]),
+        # clocks go forward from 00:00 to 01:00: the day has no midnight
+        ("Africa/Cairo", "2026-04-23", ["04-23T21:59", "04-23T22:00", "04-24T20:59", "04-24T21:00"], [1, 2, 1]),
+        # a whole day does not exist
+        ("Pacific/Apia", "2011-12-29", ["12-30T09:59", "12-30T10:00"], [1, 0, 1]),
+        ("Asia/Kathmandu", "2026-10-24", ["10-24T18:14", "10-24T18:15"], [1, 1, 0]),
+    ],
+)
+def test_each_moment_is_on_one_day(
+    ledger: Ledger, reads: PostgresAnalytics, database_url: str, case: tuple[str, str, list[str], list[int]]
+) -> None:
+    time_zone, first, moments, counts = case
+    start = date.fromisoformat(first)
+    for moment in moments:
+        at = datetime.fromisoformat(f"{start.year}-{moment}:00+00:00")
+        ledger.append(Change(f"call:{moment}", 0, [reserved(moment, at=at), settled(moment)]), key=moment)
+        day = at.astimezone(ZoneInfo(time_zone)).date()
+        assert counts[(day - start).days] > 0
+    project(database_url)
+    found = reads.daily("default", UsagePeriod(start, start + timedelta(days=2), time_zone))
+    assert [each.usage.requests for each in found] == counts
+    for each, count in zip(found, counts, strict=True):
+        alone = UsagePeriod(each.day, each.day, time_zone)
+        assert [one.usage.requests for one in reads.daily("default", alone)] == [count]
+        assert sum(agent.requests for agent in reads.agents("default", alone)) == count
 
 
 def test_percentiles_are_exact(ledger: Ledger, reads: PostgresAnalytics, database_url: str) -> None:

@@ -23,12 +23,23 @@ TURN_OUTCOMES = f"count(*) FILTER (WHERE {COMPLETED}) AS completed, count(*) FIL
 """Over `chat_turns`."""
 
 
+def day_start(day: str) -> str:
+    """Return the moment at which a day (a date) begins in the time zone of a `UsagePeriod`.
+
+    Where clocks go back over midnight there are two midnights, and the database takes the second one: an hour of the
+    day would be lost.
+    """
+    midnight = f"({day})::timestamp"
+    hour = "interval '1 hour'"
+    return f"least({midnight} AT TIME ZONE %(time_zone)s, ({midnight} - {hour}) AT TIME ZONE %(time_zone)s + {hour})"
+
+
 def within(at: str) -> str:
     """Return the condition that a moment is in a `UsagePeriod`. The bounds are moments, so that an index serves them.
 
     Its parameters are `first`, `last`, `time_zone` and `since`.
     """
     return f"""
-        {at} >= coalesce(%(since)s::timestamptz, %(first)s::date::timestamp AT TIME ZONE %(time_zone)s)
-        AND {at} < (%(last)s::date + 1)::timestamp AT TIME ZONE %(time_zone)s
+        {at} >= coalesce(%(since)s::timestamptz, {day_start("%(first)s::date")})
+        AND {at} < {day_start("%(last)s::date + 1")}
     """

@@ -1,6 +1,6 @@
 """Statements that sum the usage of a scope, in all and by day."""
 
-from adapters.postgres.figures.definitions import CALL_FIGURES, OF_CONVERSATION, OWN_TURN, within
+from adapters.postgres.figures.definitions import CALL_FIGURES, OF_CONVERSATION, OWN_TURN, day_start, within
 
 _FROM = {
     "calls": ("cost_calls", "{of}", CALL_FIGURES, "cost_calls.at"),
@@ -15,6 +15,7 @@ _FROM = {
     "tasks": ("swarms", "{of}", "count(*) AS tasks", "swarms.requested_at"),
 }
 """Of each table: its rows, its figures, and when a row happened."""
+_DAYS = "generate_series(%(first)s::date::timestamp, %(last)s::date::timestamp, interval '1 day')"
 
 
 def _scope(table: str, *, of_project: bool) -> str:
@@ -36,10 +37,11 @@ def _count(name: str, *, of_project: bool) -> str:
 
 
 def _by_day(name: str, *, of_project: bool) -> str:
+    """Return a query of figures by the number of the day. A search among days is faster than a time zone's rules."""
     _, _, figures, at = _FROM[name]
     return f"""
-        SELECT ({at} AT TIME ZONE %(time_zone)s)::date AS day, {figures} FROM {_rows(name, of_project=of_project)}
-        AND {within(at)} GROUP BY 1
+        SELECT width_bucket({at}, (SELECT starts FROM days)) AS day, {figures}
+        FROM {_rows(name, of_project=of_project)} AND {within(at)} GROUP BY 1
     """  # noqa: S608  (the constants above)
 
 
@@ -53,12 +55,12 @@ def total_statement(*, of_project: bool) -> str:
 def daily_statement(*, of_project: bool) -> str:
     """Return the query of a period's days without gaps: the day, and the fields of `UsageFigures`."""
     parts = ",\n".join(f"{name} AS ({_by_day(name, of_project=of_project)})" for name in _FROM)
-    joins = " ".join(f"LEFT JOIN {name} ON {name}.day = each::date" for name in _FROM)
+    joins = " ".join(f"LEFT JOIN {name} ON {name}.day = number" for name in _FROM)
     return f"""
-        WITH {parts}
+        WITH days AS (SELECT array_agg({day_start("day")} ORDER BY day) AS starts FROM {_DAYS} AS day), {parts}
         SELECT each::date, coalesce(cost, 0), coalesce(tokens, 0), coalesce(requests, 0), coalesce(reserved, 0),
             coalesce(failed, 0), coalesce(unknown, 0), coalesce(open_cost, 0),
             coalesce(chats, 0), coalesce(turns, 0), coalesce(runs, 0), coalesce(tasks, 0)
-        FROM generate_series(%(first)s::date::timestamp, %(last)s::date::timestamp, interval '1 day') AS each {joins}
+        FROM {_DAYS} WITH ORDINALITY AS all_days (each, number) {joins}
         ORDER BY 1
     """  # noqa: S608  (the constants above)
