@@ -87,11 +87,13 @@ async def test_the_edges_of_the_calendar_are_days_too(shared: System, path: str,
         (f"{ANALYTICS}/dashboard", lambda body: body["trends"]["daily_usage"], {}),
         (f"{ANALYTICS}/agents", lambda body: body["data"], {"limit": "3"}),
         (f"{ANALYTICS}/usage", lambda body: body["daily"], {"window": "7d"}),
+        ("/api/v1/projects/{project_id}/analytics", lambda body: body["daily"], {}),
         (f"{COSTS}/usage", lambda body: body["groups"], {"group_by": "session"}),
         (f"{COSTS}/ledger", lambda body: body["data"], {"limit": "7"}),
     ],
 )
 async def test_every_table_is_there_as_csv(day: Day, path: str, table: Any, query: dict[str, str]) -> None:
+    path = path.format(**day.ids)
     rows = table(await day.get(path, **query))
     answer = await day.system.http.get(path, params={**query, "format": "csv"}, headers=day.headers)
     assert answer.status_code == 200, answer.text
