@@ -42,7 +42,7 @@ ACME_KEY = "cvg_a-key-of-the-tenant-acme"
 ZETA_KEY = "cvg_a-key-of-the-tenant-zeta"
 OF_ACME = {"X-API-Key": ACME_KEY}
 OF_ZETA = {"X-API-Key": ZETA_KEY}
-_TENANTS = {
+TENANT_KEYS = {
     key_hash(ACME_KEY): StoredKey("key_acme", ALL_SCOPES, "acme"),
     key_hash(ZETA_KEY): StoredKey("key_zeta", ALL_SCOPES, "zeta"),
 }
@@ -146,7 +146,7 @@ async def running(
         stack.enter_context(_projecting(settings, parts))
         if working:
             await stack.enter_async_context(_working(settings, client, queues))
-        app = make_app(settings, parts, client, known=keys(settings, _TENANTS))
+        app = make_app(settings, parts, client, known=keys(settings, TENANT_KEYS))
         await stack.enter_async_context(app.router.lifespan_context(app))
         transport = httpx.ASGITransport(app, raise_app_exceptions=False)
         http = await stack.enter_async_context(

@@ -40,6 +40,7 @@ from domain.ali.thresholds import Thresholds
 from domain.components.commands import ComponentCommands
 from domain.graphflow.catalogue.commands import WorkflowCommands
 from runtime.settings import Settings
+from runtime.wiring.analytics import analytics_routers
 from runtime.wiring.erasures import erasure_router, retention_router
 from runtime.wiring.execution_routes import execution_routers
 from runtime.wiring.parts import Parts, make_model_catalogue, now
@@ -64,6 +65,7 @@ def make_routers(settings: Settings, parts: Parts, client: Client, live: Positio
         ali_insights.router(ali_insights.InsightFinder(parts.ali, now, Thresholds())),
         agents.router(parts.agents, parts.toolbox, _models(parts)),
         agent_management.router(_desk(settings, parts, live)),
+        *analytics_routers(parts),
         approvals.router(parts.approvals, _decisions(parts, client, context)),
         audit.router(parts.audit, parts.signatures.signer),
         components.router(_components(parts, live)),

@@ -1,6 +1,7 @@
 """All projections of this release."""
 
 from domain.agents.projection import AgentsProjection
+from domain.analytics.projection import RatingsProjection
 from domain.approvals.projection import ApprovalsProjection
 from domain.audit.projection import AuditProjection
 from domain.chat.projection import ChatProjection
@@ -34,6 +35,7 @@ def projections() -> tuple[Projection, ...]:
         ExecutionsProjection(),
         KeysProjection(),
         ProjectsProjection(),
+        RatingsProjection(),
         SchedulesProjection(),
         SwarmProjection(),
         TalentsProjection(),

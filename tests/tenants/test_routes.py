@@ -27,10 +27,16 @@ MARK = f"acmes-own-{uuid4().hex[:12]}"
 """Stands in every name and text that acme writes, and so nowhere in what zeta reads."""
 OPERATORS = ("/health", "/metrics", "/docs", "/redoc", "/openapi.json", "/api/v1/tenants", "/api/v1/auth")
 """What is about the platform, and the same for whoever asks; and what is about the asking browser only."""
-ROOTS = ("/telemetry/",)
+ROOTS = ("/telemetry/", "/ecosystem/")
 """Paths of tenants' routes that are not below `/api/v1`."""
 RANGE = re.compile(r'"(from|to|at)":"[^"]*"')
-FIGURES = {"/agents/ali/insights", "/cost-management/usage", "/projects/{project_id}/analytics"}
+FIGURES = {
+    "/agents/ali/insights",
+    "/analytics/dashboard",
+    "/analytics/usage",
+    "/cost-management/usage",
+    "/projects/{project_id}/analytics",
+}
 """What acme reads that names nothing of its own."""
 TEAM = Path(__file__).parents[1] / "graphflow" / "team.json"
 WAITING = {
@@ -58,7 +64,7 @@ BODIES: dict[tuple[str, str], dict[str, Any]] = {
     ("POST", "/workflows/{workflow_id}/execute"): {"input": {}},
     ("POST", "/workflows/{workflow_id}/executions/{execution_id}/events"): {"name": "go", "payload": "theirs"},
 }
-MOVING = re.compile(r'"(duration|duration_ms|duration_s|timestamp|request_id|until)":[^,}]*')
+MOVING = re.compile(r'"(duration|duration_ms|duration_s|timestamp|request_id|since|until)":[^,}]*')
 
 IDS = {
     "/agent-management/create": ("agent_id", "id"),
