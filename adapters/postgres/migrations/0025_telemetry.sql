@@ -54,9 +54,12 @@ RETURN CASE WHEN value <= 0.001 THEN -32768 ELSE ceil(ln(value) / ln(1.01 / 0.99
 
 -- Sums of events: of a minute (`resolution` 1), as they were written or merged into one; of an hour (60), and of a day
 -- (1440). An event is counted in minutes, or in one hour and one day. Rows of the same key add up, so none is unique.
+-- Merged rows have margins, so that sums over all agents or types read few rows: `margin` is 0 for a type and an agent, 1
+-- for a type and all agents, 2 for an agent and all types, 3 for all; what is all is ''. Rows as written have margin 0.
 CREATE TABLE telemetry_rollups (
     tenant_id text COLLATE "C" NOT NULL,
     resolution smallint NOT NULL,
+    margin smallint NOT NULL,
     at timestamptz NOT NULL,
     event_type text COLLATE "C" NOT NULL,
     agent_id text COLLATE "C" NOT NULL,
@@ -75,7 +78,7 @@ CREATE TABLE telemetry_rollups (
     token_buckets smallint[] NOT NULL,
     token_counts bigint[] NOT NULL
 );
-CREATE INDEX telemetry_rollups_at ON telemetry_rollups (tenant_id, resolution, at);
+CREATE INDEX telemetry_rollups_at ON telemetry_rollups (tenant_id, resolution, margin, at);
 -- Across tenants: what is to be merged.
 CREATE INDEX telemetry_rollups_written ON telemetry_rollups (at) WHERE NOT merged;
 CREATE INDEX telemetry_rollups_minutes ON telemetry_rollups (at) WHERE merged AND resolution = 1;

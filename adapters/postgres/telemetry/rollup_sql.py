@@ -9,7 +9,7 @@ SUMS = (
 )  # fmt: skip
 """The columns of a rollup besides its key. The buckets of a sketch may repeat: their counts add up."""
 
-KEY = ("tenant_id", "at", "event_type", "agent_id")
+KEY = ("tenant_id", "margin", "at", "event_type", "agent_id")
 
 
 def sum_up(source: str, keys: Sequence[str]) -> str:

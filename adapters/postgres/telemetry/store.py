@@ -35,7 +35,7 @@ _RECORD = f"""
         RETURNING date_trunc('minute', at) AS minute, event_type, agent_id, duration_ms, tokens_used, success
     ), rolled_up AS (
         INSERT INTO telemetry_rollups (resolution, merged, {", ".join((*KEY, *SUMS))})
-        SELECT 1, false, %(tenant_id)s, minute, event_type, agent_id,
+        SELECT 1, false, %(tenant_id)s, 0, minute, event_type, agent_id,
                count(*), count(*) FILTER (WHERE success), count(*) FILTER (WHERE NOT success),
                {_FIGURES.format(name="duration_ms")}, {_FIGURES.format(name="tokens_used")}
         FROM new GROUP BY minute, event_type, agent_id

@@ -10,48 +10,55 @@ _BATCH = 20_000
 """Rollups that are merged in one transaction."""
 _DETAIL = timedelta(hours=1)
 """The time for which minutes are kept beyond the hour that they are in."""
-_TAKE_WRITTEN = "NOT merged AND at < %(before)s ORDER BY at"
-_TAKE_MINUTES = "merged AND resolution = 1 AND at < %(before)s ORDER BY at"
-_ROLLUP = f"tenant_id, at, event_type, agent_id, {', '.join(SUMS)}"
+_KEYS, _SUMS = ", ".join(KEY), ", ".join(SUMS)
 LOCK_MERGES = b"SELECT pg_advisory_xact_lock(7152353)"
 """Keeps rollups from being merged until the end of the transaction, which waits for a merge that is under way."""
 _LOCK = b"SELECT pg_try_advisory_xact_lock(7152353)"
 _CREATE = "SELECT create_telemetry_partition(d::date) FROM generate_series(%s::date, %s::date, '1 day') AS d"
 _DROP = "SELECT drop_telemetry_before(%s)"
+_TAKE = f"""
+    WITH taken AS MATERIALIZED (
+        DELETE FROM telemetry_rollups WHERE ctid = ANY (ARRAY(
+            SELECT ctid FROM telemetry_rollups WHERE {{condition}} ORDER BY at LIMIT {_BATCH} FOR UPDATE
+        )) RETURNING {_KEYS}, {_SUMS}
+    )
+"""  # noqa: S608  (column names)
+# First by type and agent: from then on there are few rows, of which the margins are made.
+_MARGINS = f"""
+    margins AS MATERIALIZED (
+        SELECT tenant_id, m.margin, at, CASE WHEN m.margin < 2 THEN event_type ELSE '' END AS event_type,
+               CASE WHEN m.margin IN (0, 2) THEN agent_id ELSE '' END AS agent_id, {_SUMS}
+        FROM ({sum_up("taken", KEY)}) AS summed, generate_series(0, 3) AS m (margin)
+    )
+"""  # noqa: S608  (the same)
 
 
-def _merge(resolution: int, unit: str, name: str, taken: str = "taken") -> str:
+def _merge(resolution: int, unit: str, name: str, taken: str) -> str:
     """Return CTEs that add the rows of `taken` to those of a resolution, which they replace."""
-    keys = ", ".join(KEY)
     return f"""
         {name}_taken AS (
-            SELECT tenant_id, date_trunc('{unit}', at) AS at, event_type, agent_id, {", ".join(SUMS)} FROM {taken}
+            SELECT tenant_id, margin, date_trunc('{unit}', at) AS at, event_type, agent_id, {_SUMS} FROM {taken}
         ), {name}_before AS (
-            DELETE FROM telemetry_rollups AS r USING (SELECT DISTINCT {keys} FROM {name}_taken) AS k
-            WHERE r.resolution = {resolution} AND r.merged AND r.tenant_id = k.tenant_id AND r.at = k.at
-              AND r.event_type = k.event_type AND r.agent_id = k.agent_id
+            DELETE FROM telemetry_rollups AS r USING (SELECT DISTINCT {_KEYS} FROM {name}_taken) AS k
+            WHERE r.resolution = {resolution} AND r.merged AND {" AND ".join(f"r.{each} = k.{each}" for each in KEY)}
             RETURNING {", ".join(f"r.{column}" for column in (*KEY, *SUMS))}
         ), {name}_both AS MATERIALIZED (
-            SELECT {_ROLLUP} FROM {name}_taken UNION ALL SELECT {_ROLLUP} FROM {name}_before
+            SELECT {_KEYS}, {_SUMS} FROM {name}_taken UNION ALL SELECT {_KEYS}, {_SUMS} FROM {name}_before
         ), {name}_written AS (
-            INSERT INTO telemetry_rollups (resolution, merged, {_ROLLUP})
-            SELECT {resolution}, true, {_ROLLUP} FROM ({sum_up(f"{name}_both", KEY)}) AS summed
+            INSERT INTO telemetry_rollups (resolution, merged, {_KEYS}, {_SUMS})
+            SELECT {resolution}, true, {_KEYS}, {_SUMS} FROM ({sum_up(f"{name}_both", KEY)}) AS summed
         )
-    """  # noqa: S608  (column names)
-
-
-def _statement(condition: str, *merges: str) -> str:
-    return f"""
-        WITH taken AS MATERIALIZED (
-            DELETE FROM telemetry_rollups WHERE ctid = ANY (ARRAY(
-                SELECT ctid FROM telemetry_rollups WHERE {condition} LIMIT {_BATCH} FOR UPDATE
-            )) RETURNING {_ROLLUP}
-        ), {", ".join(merges)} SELECT count(*) FROM taken
     """  # noqa: S608  (the same)
 
 
-_MERGE_WRITTEN = _statement(_TAKE_WRITTEN, _merge(1, "minute", "minutes"))
-_MERGE_MINUTES = _statement(_TAKE_MINUTES, _merge(60, "hour", "hours"), _merge(1440, "day", "days"))
+_MERGE_WRITTEN = f"""
+    {_TAKE.format(condition="NOT merged AND at < %(before)s")}, {_MARGINS},
+    {_merge(1, "minute", "minutes", "margins")} SELECT count(*) FROM taken
+"""  # noqa: S608  (the same)
+_MERGE_MINUTES = f"""
+    {_TAKE.format(condition="merged AND resolution = 1 AND at < %(before)s")},
+    {_merge(60, "hour", "hours", "taken")}, {_merge(1440, "day", "days", "taken")} SELECT count(*) FROM taken
+"""  # noqa: S608  (the same)
 
 
 class PostgresTelemetryUpkeep:
