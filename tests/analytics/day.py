@@ -83,12 +83,14 @@ class Day:
         await self.post(f"{CHAT}/{fork}/turns/1/rating", {"rating": 5})
 
     async def _fail(self) -> None:
-        """Turns that the provider refuses, and one that succeeds at the second attempt."""
+        """Turns that the provider refuses, and two that succeed at the second attempt."""
         session = f"fails-{self.mark}"
         for _ in range(4):
             answer = await self.say("Spoil it.", session, agent_id=AVA)
             assert answer.status_code == 502, answer.text
-        assert (await self.say("[[fail 503 1]] Try it.", session, agent_id=AVA)).status_code == 200
+        for text in ("Try it, [[fail 503 1]]", "Say more, [[tokens 90]] [[cut 2 1]]"):  # once for each text
+            said = await self.say(f"{self.mark} {text}", session, agent_id=AVA)
+            assert said.status_code == 200, said.text
 
     async def _decide(self) -> None:
         """Answers that wait: one is approved, one rejected, two are left."""

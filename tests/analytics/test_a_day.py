@@ -47,6 +47,7 @@ async def test_the_day_had_everything(facts: Facts) -> None:
     quality = facts.quality(always)
     assert (quality["ratings"], quality["user_satisfaction"]) == (3, 4.0)
     assert quality["turns_failed"] >= 5
+    assert {call.state for call in facts.calls.values()} >= {"settled", "cut", "failed", "unknown"}
     outcomes = {turn.outcome for turn in facts.turns.values()}
     assert outcomes >= {"completed", "failed", "rejected", "cancelled", None}
     assert any(turn.was_held for turn in facts.turns.values())
