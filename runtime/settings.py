@@ -144,6 +144,9 @@ class Settings(BaseSettings):
     rate_limit: Annotated[RateLimit | None, NoDecode] = Field(
         RateLimit((100, 60)), validation_alias="CONVERGIO_RATE_LIMIT"
     )
+    slo_availability: float = Field(99.9, gt=0, lt=100, validation_alias="CONVERGIO_SLO_AVAILABILITY")
+    slo_response_time_s: float = Field(2.0, gt=0, le=3600, validation_alias="CONVERGIO_SLO_RESPONSE_TIME_S")
+    slo_error_rate: float = Field(1.0, gt=0, lt=100, validation_alias="CONVERGIO_SLO_ERROR_RATE")
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", validation_alias="CONVERGIO_LOG_LEVEL")
 
     @field_validator("cors_origins", "allowed_hosts", mode="before")

@@ -31,7 +31,7 @@ MOST = 500
 class ReconcileResult:
     """The number of calls recorded as unknown, and of turns, swarms and executions as failed.
 
-    `schedules` were settled, `erasures` started again.
+    `schedules` were settled, `erasures` and `runbooks` started again, `alerts` opened or closed.
     """
 
     calls: int = 0
@@ -40,6 +40,8 @@ class ReconcileResult:
     executions: int = 0
     schedules: int = 0
     erasures: int = 0
+    runbooks: int = 0
+    alerts: int = 0
 
 
 class ReconcileActivities:

@@ -11,6 +11,7 @@ import uvicorn
 from fastapi import FastAPI
 from temporalio.client import Client
 
+from adapters.postgres.operations.request_counts import PostgresRequestRecorder
 from api.app import ApiParts, ApiSettings, create_app
 from api.graphflow.definition_requests import YAML
 from api.health.service import Probes
@@ -71,6 +72,7 @@ def make_app(settings: Settings, parts: Parts, client: Client, *, known: KeyStor
         parts.risks.refuse_without_keys()
     limiter, live = make_rate_limiter(settings), make_positions(parts)
     access = make_access(settings, parts, known or keys(settings))
+    requests = PostgresRequestRecorder(parts.database)
 
     @asynccontextmanager
     async def lifespan(_: Any) -> AsyncIterator[None]:
@@ -80,12 +82,14 @@ def make_app(settings: Settings, parts: Parts, client: Client, *, known: KeyStor
         # after the database is open: it reads the positions
         live.start()
         access.start()
+        requests.start()
         if not isinstance(limiter, NoRateLimit):
             await limiter.warm()
         try:
             yield
         finally:
             live.close()
+            await requests.close()
             await access.close()
             if not isinstance(limiter, NoRateLimit):
                 await limiter.close()
@@ -106,6 +110,7 @@ def make_app(settings: Settings, parts: Parts, client: Client, *, known: KeyStor
                 probes.servers(settings, parts, client), live.states, partial(probes.tool_servers, parts.toolbox)
             ),
             positions=live,
+            requests=requests,
             routers=(*make_routers(settings, parts, client, live), *access_routers(parts, live, access)),
             lifespan=lifespan,
             yaml=YAML,

@@ -42,6 +42,7 @@ from domain.graphflow.catalogue.commands import WorkflowCommands
 from runtime.settings import Settings
 from runtime.wiring.erasures import erasure_router
 from runtime.wiring.execution_routes import execution_routers
+from runtime.wiring.governance import governance_routers
 from runtime.wiring.parts import Parts, make_model_catalogue, now
 from runtime.wiring.people_routes import people_routers
 from runtime.wiring.run_services import make_run_services
@@ -69,6 +70,7 @@ def make_routers(settings: Settings, parts: Parts, client: Client, live: Positio
         components.router(_components(parts, live)),
         costs.router(parts.costs, now),
         erasure_router(parts, client, live),
+        *governance_routers(settings, parts, client, services.runbooks),
         *people_routers(parts, live),
         swarm.router(swarms, parts.swarms, parts.content, now),
         workflows.router(desk),

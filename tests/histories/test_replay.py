@@ -19,6 +19,7 @@ from workflows.erasures.workflow import ErasureWorkflow
 from workflows.graphflow.map_node import GraphItemsWorkflow
 from workflows.graphflow.workflow import GraphWorkflow
 from workflows.reconcile.workflow import ReconcileWorkflow
+from workflows.runbooks.workflow import RunbookWorkflow
 from workflows.schedules.workflow import ScheduleFiringWorkflow
 from workflows.swarm.workflow import SwarmWorkflow
 
@@ -35,6 +36,7 @@ async def replay(text: str) -> None:
             GraphItemsWorkflow,
             GraphWorkflow,
             ReconcileWorkflow,
+            RunbookWorkflow,
             ScheduleFiringWorkflow,
             SwarmWorkflow,
         ],
