@@ -20,9 +20,17 @@ class DrainWatch:
         self._log = structlog.get_logger("worker")
 
     async def wait_until_requested(self) -> None:
-        """Return once this worker was told to drain. While the database is away nothing is told."""
+        """Return once this worker was told to drain. While the database is away nothing is told.
+
+        An identity is a process id and a host: an earlier process of this identity may have been drained, as in a
+        container that is started again. That is forgotten first.
+        """
+        is_forgotten = False
         while True:
             try:
+                if not is_forgotten:
+                    await to_thread(self._drains.forget, self._identity)
+                    is_forgotten = True
                 if await to_thread(self._drains.find, self._identity) is not None:
                     self._log.warning("draining: no new work is taken", identity=self._identity)
                     return

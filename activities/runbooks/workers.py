@@ -2,24 +2,28 @@
 
 import asyncio
 from asyncio import to_thread
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from datetime import datetime, timedelta
 from time import monotonic
 
 from temporalio import activity
 
 from activities.runbooks.steps import StepContext, StepHandler, StepResult
 from domain.errors import Conflict, NotFound, Unavailable
-from domain.runbooks.ports import TaskQueues, WorkerDrains
+from domain.runbooks.ports import QueueState, TaskQueues, WorkerDrains
 
 _LOOK_S = 0.5
+_LONGEST_POLL = timedelta(seconds=75)
+"""Time from one poll of a worker to the next: one takes a minute at most."""
 
 
 class WorkerSteps:
     """Drains a worker: it is told in the database, where each worker looks every second (`runtime/worker_drain.py`)."""
 
-    def __init__(self, queues: TaskQueues, drains: WorkerDrains) -> None:
+    def __init__(self, queues: TaskQueues, drains: WorkerDrains, now: Callable[[], datetime]) -> None:
         self._queues = queues
         self._drains = drains
+        self._now = now
 
     def handlers(self) -> Mapping[tuple[str, str], StepHandler]:
         return {
@@ -35,15 +39,22 @@ class WorkerSteps:
             NotFound: no worker of this identity polls.
         """
         worker = str(context.parameters["worker"])
-        polled = [state for state in await self._queues.states() if any(p.worker == worker for p in state.pollers)]
+        pollers = {(state.queue, state.kind): self._polling(state) for state in await self._queues.states()}
+        polled = {place: workers for place, workers in pollers.items() if worker in workers}
         if not polled:
             raise NotFound(f"no worker polls as {worker}: GET /admin/system/info lists them")
-        alone = [state for state in polled if all(p.worker == worker for p in state.pollers)]
         return {
             "worker": worker,
-            "queues": sorted({state.queue for state in polled}),
-            "queues_without_another_worker": sorted({state.queue for state in alone}),
+            "queues": sorted({queue for queue, _ in polled}),
+            "queues_without_another_worker": sorted(
+                {queue for (queue, _), workers in polled.items() if workers == {worker}}
+            ),
         }
+
+    def _polling(self, state: QueueState) -> set[str]:
+        """Return the workers that poll a queue now: Temporal lists those that are gone for some minutes."""
+        since = self._now() - _LONGEST_POLL
+        return {each.worker for each in state.pollers if each.last_seen_at is None or each.last_seen_at > since}
 
     async def drain(self, context: StepContext) -> StepResult:
         """Tell the worker to stop polling."""

@@ -163,6 +163,10 @@ class WorkerDrains(Protocol):
 
     def find(self, worker: str) -> WorkerDrain | None: ...
 
+    def forget(self, worker: str) -> None:
+        """Forget that a worker was told to stop: one of the same identity starts now."""
+        ...
+
     def mark_drained(self, worker: str) -> None:
         """Record that a worker polls no more, and that its work has ended."""
         ...

@@ -71,7 +71,7 @@ def runbook_activities(settings: Settings, parts: Parts, client: Client) -> list
             notices=parts.webhooks is not None,
         ),
         SigningKeySteps(parts.signatures.reader, parts.signatures.keys, now),
-        WorkerSteps(make_task_queues(parts, client), PostgresWorkerDrains(parts.database)),
+        WorkerSteps(make_task_queues(parts, client), PostgresWorkerDrains(parts.database), now),
     )
     return [
         *RunbookActivities(parts.ledger, parts.content, groups, now).all(),

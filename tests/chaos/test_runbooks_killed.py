@@ -8,7 +8,7 @@ import socket
 import sys
 import time
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -273,8 +273,9 @@ def request_overdue(system: Whole) -> None:
 
 @asynccontextmanager
 async def another_worker(system: Whole) -> AsyncIterator[asyncio.subprocess.Process]:
-    """A worker beside the system's own, in the same environment."""
-    servers = {**system.environment, "OPENAI_BASE_URL": system.model.url, "CONVERGIO_MODEL": "scripted"}
+    """A worker beside the system's own. It finds the servers, and the secret to sign with, in the data directory."""
+    own = {"CONVERGIO_DATA_DIR": str(system.up.directory), "CONVERGIO_MODEL": "scripted"}
+    servers = {**own, "OPENAI_BASE_URL": system.model.url}
     command = [sys.executable, "-m", "runtime.cli", "worker"]
     quiet = asyncio.subprocess.DEVNULL
     process = await asyncio.create_subprocess_exec(
@@ -283,5 +284,6 @@ async def another_worker(system: Whole) -> AsyncIterator[asyncio.subprocess.Proc
     try:
         yield process
     finally:
-        process.kill()
+        with suppress(ProcessLookupError):
+            process.kill()
         await process.wait()

@@ -7,6 +7,8 @@ _REQUEST = "INSERT INTO worker_drains (worker, run_id) VALUES (%s, %s) ON CONFLI
 _FIND = "SELECT worker, run_id, requested_at, drained_at FROM worker_drains WHERE worker = %s"
 _DRAINED = "UPDATE worker_drains SET drained_at = now() WHERE worker = %s AND drained_at IS NULL"
 
+_FORGET = "DELETE FROM worker_drains WHERE worker = %s"
+
 
 class PostgresWorkerDrains:
     """`domain.runbooks.ports.WorkerDrains` on PostgreSQL."""
@@ -22,6 +24,10 @@ class PostgresWorkerDrains:
         with self._database.connection() as connection:
             row = connection.execute(_FIND, (worker,), prepare=True).fetchone()
         return WorkerDrain(*row) if row else None
+
+    def forget(self, worker: str) -> None:
+        with self._database.connection() as connection:
+            connection.execute(_FORGET, (worker,), prepare=True)
 
     def mark_drained(self, worker: str) -> None:
         with self._database.connection() as connection:
