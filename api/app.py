@@ -7,6 +7,7 @@ from typing import Any
 
 from fastapi import APIRouter, FastAPI
 from fastapi.exceptions import RequestValidationError
+from fastapi.telemetry import TelemetryConfig
 from prometheus_client import CollectorRegistry
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
@@ -19,7 +20,7 @@ from api.health import routes as health
 from api.health.service import HealthService, Probes
 from api.http import docs, openapi
 from api.http import request_context as context
-from api.http.access_log import AccessLog
+from api.http.access_log import UNTRACED, AccessLog
 from api.http.api_keys import KeyAuthenticator
 from api.http.dependencies import NoPositions, Positions
 from api.http.envelope import Envelope
@@ -37,6 +38,15 @@ from domain.idempotency.ports import AnswerStore
 from domain.keys.ports import KeyStore, NoSessions, NoTokens, SessionStore, TokenVerifier
 
 Lifespan = Callable[[Any], AbstractAsyncContextManager[None]]
+
+_TELEMETRY: TelemetryConfig = {
+    "auto_configure": False,
+    "exclude": lambda scope: scope.get("path", "").startswith(UNTRACED),
+    "logs": False,  # the access log says it, and no exception's text leaves the process
+    "metrics": False,
+    "operation_spans": False,
+}
+"""Each request has one span while the process has a tracer provider."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +107,7 @@ def create_app(parts: ApiParts) -> FastAPI:
         redirect_slashes=False,
         lifespan=parts.lifespan,
         middleware=_middleware(parts, metrics),
+        telemetry=_TELEMETRY,
     )
     app.auth_on = parts.settings.auth_on
     app.state.positions = parts.positions

@@ -14,6 +14,7 @@ from domain.governance import events as governance
 from domain.graphflow.catalogue import events as graphflow
 from domain.keys import events as keys
 from domain.projects import events as projects
+from domain.retention import events as retention
 from domain.runbooks import events as runbooks
 from domain.schedules import events as schedules
 from domain.signatures import events as signatures
@@ -37,6 +38,7 @@ def event_registry() -> EventRegistry:
         graphflow,
         keys,
         projects,
+        retention,
         revocations,
         risk_policy,
         runbooks,

@@ -30,7 +30,7 @@ from runtime.seeding import seed_ledger
 from runtime.settings import Settings
 from runtime.wiring.parts import Parts, agent_files, keys, make_parts
 from runtime.wiring.projections import projections
-from workflows.reconcile.workflow import SCHEDULE_ID
+from workflows.platform_schedules import SCHEDULES
 
 T = TypeVar("T")
 
@@ -107,7 +107,8 @@ async def new_namespace(address: str) -> str:
     ours = await temporal.connect(Settings(temporal_address=address, temporal_namespace=name))
     await temporal.register(ours)
     # Hundreds of namespaces that each wake up every minute, to the end of the run, would slow the server down for all.
-    await ours.get_schedule_handle(SCHEDULE_ID).delete()
+    for each in SCHEDULES:
+        await ours.get_schedule_handle(each.schedule_id).delete()
     return name
 
 
@@ -124,6 +125,7 @@ def settings_of(
             "openai_base_url": model_url,
             "model": "scripted",
             "model_pause_s": 0.02,
+            "text_cache_s": 1.0,
             "rate_limit": "off",
             "signing_key": SIGNING_KEY,
             **more,

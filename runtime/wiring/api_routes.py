@@ -40,7 +40,7 @@ from domain.ali.thresholds import Thresholds
 from domain.components.commands import ComponentCommands
 from domain.graphflow.catalogue.commands import WorkflowCommands
 from runtime.settings import Settings
-from runtime.wiring.erasures import erasure_router
+from runtime.wiring.erasures import erasure_router, retention_router
 from runtime.wiring.execution_routes import execution_routers
 from runtime.wiring.governance import governance_routers
 from runtime.wiring.parts import Parts, make_model_catalogue, now
@@ -69,9 +69,10 @@ def make_routers(settings: Settings, parts: Parts, client: Client, live: Positio
         audit.router(parts.audit, parts.signatures.signer),
         components.router(_components(parts, live)),
         costs.router(parts.costs, now),
-        erasure_router(parts, client, live),
+        erasure_router(settings, parts, client, live),
         *governance_routers(settings, parts, client, services.runbooks),
         *people_routers(parts, live),
+        retention_router(parts),
         swarm.router(swarms, parts.swarms, parts.content, now),
         workflows.router(desk),
         *execution_routers(parts, services.executions),

@@ -35,9 +35,11 @@ from runtime.wiring.governance import objective_activities
 from runtime.wiring.parts import Parts, now
 from runtime.wiring.runbooks import runbook_activities
 from runtime.wiring.schedules import schedule_activities
+from runtime.wiring.tracing import traced_model, traced_toolbox
 from workflows.approvals.start import start_approval
 from workflows.approvals.workflow import ApprovalWorkflow
 from workflows.chat.workflow import ChatWorkflow
+from workflows.erasures.retention import RetentionWorkflow
 from workflows.erasures.workflow import ErasureWorkflow
 from workflows.graphflow.map_node import GraphItemsWorkflow
 from workflows.graphflow.workflow import GraphWorkflow
@@ -69,7 +71,7 @@ def worker_options(
     flow = _flow_activities(
         parts, graphs, client, books, calls_on=WORKFLOW_QUEUE if settings.model_queue == "shared" else own
     )
-    tools = ToolActivities(parts.ledger, parts.content, parts.toolbox, now).all()
+    tools = ToolActivities(parts.ledger, parts.content, traced_toolbox(settings, parts), now).all()
     flow_slots = settings.model_concurrency + SHORT_AT_ONCE
     return {
         WORKFLOW_QUEUE: {
@@ -80,6 +82,7 @@ def worker_options(
                 GraphItemsWorkflow,
                 GraphWorkflow,
                 ReconcileWorkflow,
+                RetentionWorkflow,
                 RunbookWorkflow,
                 ScheduleFiringWorkflow,
                 SwarmWorkflow,
@@ -88,7 +91,7 @@ def worker_options(
                 *flow,
                 *model,
                 *schedule_activities(settings, parts, client),
-                *erasure_activities(parts, client),
+                *erasure_activities(settings, parts, client),
                 *runbook_activities(settings, parts, client),
                 *objective_activities(settings, parts),
             ],
@@ -146,7 +149,9 @@ def _graph_activities(parts: Parts, graphs: GraphParts, client: Client, calls_on
 def model_activities(settings: Settings, parts: Parts, graphs: GraphParts, books: CostLedger) -> Activities:
     """Return the activities that call a model."""
     memory = ChatHistory(parts.ledger, parts.content, parts.agents, recent=parts.recent)
-    calls = ModelCalls(books, parts.model, now, timeout=settings.answer_time, timeouts=settings.answer_times)
+    calls = ModelCalls(
+        books, traced_model(settings, parts), now, timeout=settings.answer_time, timeouts=settings.answer_times
+    )
     thinking = ModelStepActivities(
         memory,
         parts.recent,

@@ -15,6 +15,7 @@ from runtime.sandbox import QuickSandbox
 from tests.histories.record import SCENES
 from workflows.approvals.workflow import ApprovalWorkflow
 from workflows.chat.workflow import ChatWorkflow
+from workflows.erasures.retention import RetentionWorkflow
 from workflows.erasures.workflow import ErasureWorkflow
 from workflows.graphflow.map_node import GraphItemsWorkflow
 from workflows.graphflow.workflow import GraphWorkflow
@@ -36,6 +37,7 @@ async def replay(text: str) -> None:
             GraphItemsWorkflow,
             GraphWorkflow,
             ReconcileWorkflow,
+            RetentionWorkflow,
             RunbookWorkflow,
             ScheduleFiringWorkflow,
             SwarmWorkflow,

@@ -3,18 +3,6 @@
 from datetime import timedelta
 
 from temporalio import workflow
-from temporalio.client import (
-    Client,
-    Schedule,
-    ScheduleActionStartWorkflow,
-    ScheduleAlreadyRunningError,
-    ScheduleIntervalSpec,
-    ScheduleOverlapPolicy,
-    SchedulePolicy,
-    ScheduleSpec,
-    ScheduleUpdate,
-)
-from temporalio.common import SearchAttributePair, TypedSearchAttributes
 
 with workflow.unsafe.imports_passed_through():
     from activities.governance.objectives import ObjectiveActivities
@@ -24,11 +12,8 @@ with workflow.unsafe.imports_passed_through():
     from activities.reconcile.runbooks import RunbookReconciler
     from activities.reconcile.schedules import ScheduleReconciler
     from activities.reconcile.swarms import SwarmReconciler
-    from workflows.search_attributes import KIND_ATTRIBUTE
-    from workflows.task_queues import WORKFLOW_QUEUE
 
 SCHEDULE_ID = "convergio-reconcile"
-INTERVAL = timedelta(minutes=1)
 
 
 @workflow.defn(name="Reconcile")
@@ -120,22 +105,3 @@ class ReconcileWorkflow:
             schedule_to_close_timeout=timedelta(minutes=5),
             summary="service level objectives",
         )
-
-
-async def ensure_schedule(client: Client) -> None:
-    """Create or update the schedule that reconciles each minute. Idempotent."""
-    schedule = Schedule(
-        action=ScheduleActionStartWorkflow(
-            ReconcileWorkflow.run,
-            id="reconcile",
-            task_queue=WORKFLOW_QUEUE,
-            static_summary="Reconcile the ledger after crashes",
-            typed_search_attributes=TypedSearchAttributes([SearchAttributePair(KIND_ATTRIBUTE, "reconcile")]),
-        ),
-        spec=ScheduleSpec(intervals=[ScheduleIntervalSpec(every=INTERVAL)]),
-        policy=SchedulePolicy(overlap=ScheduleOverlapPolicy.SKIP, catchup_window=timedelta(minutes=1)),
-    )
-    try:
-        await client.create_schedule(SCHEDULE_ID, schedule)
-    except ScheduleAlreadyRunningError:
-        await client.get_schedule_handle(SCHEDULE_ID).update(lambda _: ScheduleUpdate(schedule))
