@@ -34,7 +34,7 @@ from api.http.rate_limit import AccessControl, FallbackRateLimiter
 from api.http.request_body import RequestBodies, YamlBodies
 from api.http.routing import LiteralRoutes, methods_of
 from domain.errors import DomainError
-from domain.governance.ports import FallbackLimiter, NoRateLimit, RateLimiter
+from domain.governance.ports import NO_RECORDER, FallbackLimiter, NoRateLimit, RateLimiter, RequestRecorder
 from domain.idempotency.ports import AnswerStore
 from domain.keys.ports import KeyStore, NoSessions, NoTokens, SessionStore, TokenVerifier
 
@@ -77,6 +77,7 @@ class ApiParts:
     limiter_meanwhile: FallbackLimiter = field(default_factory=NoRateLimit)
     probes: Probes = field(default_factory=Probes)
     positions: Positions = field(default_factory=NoPositions)
+    requests: RequestRecorder = NO_RECORDER
     routers: tuple[APIRouter, ...] = ()
     registry: CollectorRegistry = field(default_factory=CollectorRegistry)
     lifespan: Lifespan | None = None
@@ -130,7 +131,7 @@ def _middleware(parts: ApiParts, metrics: WebMetrics) -> list[Middleware]:
     identity = KeyAuthenticator(parts.keys, required=settings.auth_on, tokens=parts.tokens, sessions=parts.sessions)
     limiter = FallbackRateLimiter(parts.limiter, parts.limiter_meanwhile, alone=metrics.rate_limit_alone.inc)
     return [
-        Middleware(AccessLog, metrics=metrics),
+        Middleware(AccessLog, metrics=metrics, requests=parts.requests),
         Middleware(SingleHeaders),
         Middleware(TrustedHosts, hosts=settings.allowed_hosts),
         Middleware(CorsPolicy, origins=settings.cors_origins, loopback=settings.loopback),

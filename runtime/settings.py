@@ -147,6 +147,9 @@ class Settings(BaseSettings):
     rate_limit: Annotated[RateLimit | None, NoDecode] = Field(
         RateLimit((100, 60)), validation_alias="CONVERGIO_RATE_LIMIT"
     )
+    slo_availability: float = Field(99.9, gt=0, lt=100, validation_alias="CONVERGIO_SLO_AVAILABILITY")
+    slo_response_time_s: float = Field(2.0, gt=0, le=3600, validation_alias="CONVERGIO_SLO_RESPONSE_TIME_S")
+    slo_error_rate: float = Field(1.0, gt=0, lt=100, validation_alias="CONVERGIO_SLO_ERROR_RATE")
     otlp_endpoint: str | None = Field(
         None, pattern=r"^https?://[^\s/]+", validation_alias="OTEL_EXPORTER_OTLP_ENDPOINT"
     )

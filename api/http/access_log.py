@@ -12,6 +12,7 @@ from structlog.contextvars import bind_contextvars, reset_contextvars
 from api.http.errors import Failure, to_failure
 from api.http.metrics import WebMetrics
 from api.http.request_context import CURRENT, Header, RequestContext
+from domain.governance.ports import NO_RECORDER, RequestRecorder
 
 UNMATCHED = "unmatched"
 _CLIENT_CLOSED = 499
@@ -32,9 +33,10 @@ UNTRACED = ("/health", "/metrics")
 class AccessLog:
     """Wraps the whole web layer: each request gets exactly one response, which is counted and logged."""
 
-    def __init__(self, app: ASGIApp, *, metrics: WebMetrics) -> None:
+    def __init__(self, app: ASGIApp, *, metrics: WebMetrics, requests: RequestRecorder = NO_RECORDER) -> None:
         self._app = app
         self._metrics = metrics
+        self._requests = requests
         self._log = structlog.get_logger("convergio.api")
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -76,6 +78,7 @@ class AccessLog:
         seconds = perf_counter() - context.started
         route = _route(scope)
         self._metrics.count_response(route, context.method, status, seconds)
+        self._requests.note(route, context.method, status, seconds, context.caller.tenant_id)
         say = self._log.debug if context.path.startswith(UNTRACED) else self._log.info
         say(
             "request",

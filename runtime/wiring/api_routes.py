@@ -43,6 +43,7 @@ from runtime.settings import Settings
 from runtime.wiring.analytics import analytics_routers
 from runtime.wiring.erasures import erasure_router, retention_router
 from runtime.wiring.execution_routes import execution_routers
+from runtime.wiring.governance import governance_routers
 from runtime.wiring.parts import Parts, make_model_catalogue, now
 from runtime.wiring.people_routes import people_routers
 from runtime.wiring.run_services import make_run_services
@@ -71,6 +72,7 @@ def make_routers(settings: Settings, parts: Parts, client: Client, live: Positio
         components.router(_components(parts, live)),
         costs.router(parts.costs, now),
         erasure_router(settings, parts, client, live),
+        *governance_routers(settings, parts, client, services.runbooks),
         *people_routers(parts, live),
         retention_router(parts),
         swarm.router(swarms, parts.swarms, parts.content, now),

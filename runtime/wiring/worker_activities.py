@@ -31,7 +31,9 @@ from runtime.memory import cached_runs
 from runtime.sandbox import QuickSandbox
 from runtime.settings import Settings
 from runtime.wiring.erasures import erasure_activities
+from runtime.wiring.governance import objective_activities
 from runtime.wiring.parts import Parts, now
+from runtime.wiring.runbooks import runbook_activities
 from runtime.wiring.schedules import schedule_activities
 from runtime.wiring.telemetry import telemetry_activities
 from runtime.wiring.tracing import traced_model, traced_toolbox
@@ -43,6 +45,7 @@ from workflows.erasures.workflow import ErasureWorkflow
 from workflows.graphflow.map_node import GraphItemsWorkflow
 from workflows.graphflow.workflow import GraphWorkflow
 from workflows.reconcile.workflow import ReconcileWorkflow
+from workflows.runbooks.workflow import RunbookWorkflow
 from workflows.schedules.workflow import ScheduleFiringWorkflow
 from workflows.swarm.workflow import SwarmWorkflow
 from workflows.task_queues import IO_QUEUE, WORKFLOW_QUEUE, model_queue
@@ -81,6 +84,7 @@ def worker_options(
                 GraphWorkflow,
                 ReconcileWorkflow,
                 RetentionWorkflow,
+                RunbookWorkflow,
                 ScheduleFiringWorkflow,
                 SwarmWorkflow,
             ],
@@ -89,6 +93,8 @@ def worker_options(
                 *model,
                 *schedule_activities(settings, parts, client),
                 *erasure_activities(settings, parts, client),
+                *runbook_activities(settings, parts, client),
+                *objective_activities(settings, parts),
                 *telemetry_activities(settings, parts),
             ],
             "activity_executor": ThreadPoolExecutor(flow_slots + LOCAL_AT_ONCE, "ledger"),

@@ -20,6 +20,7 @@ from workflows.erasures.workflow import ErasureWorkflow
 from workflows.graphflow.map_node import GraphItemsWorkflow
 from workflows.graphflow.workflow import GraphWorkflow
 from workflows.reconcile.workflow import ReconcileWorkflow
+from workflows.runbooks.workflow import RunbookWorkflow
 from workflows.schedules.workflow import ScheduleFiringWorkflow
 from workflows.swarm.workflow import SwarmWorkflow
 
@@ -37,6 +38,7 @@ async def replay(text: str) -> None:
             GraphWorkflow,
             ReconcileWorkflow,
             RetentionWorkflow,
+            RunbookWorkflow,
             ScheduleFiringWorkflow,
             SwarmWorkflow,
         ],

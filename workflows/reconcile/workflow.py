@@ -5,9 +5,11 @@ from datetime import timedelta
 from temporalio import workflow
 
 with workflow.unsafe.imports_passed_through():
+    from activities.governance.objectives import ObjectiveActivities
     from activities.reconcile.activities import ReconcileActivities, ReconcileResult
     from activities.reconcile.erasures import ErasureReconciler
     from activities.reconcile.executions import RunReconciler
+    from activities.reconcile.runbooks import RunbookReconciler
     from activities.reconcile.schedules import ScheduleReconciler
     from activities.reconcile.swarms import SwarmReconciler
     from activities.reconcile.telemetry import TelemetryKeeper
@@ -41,6 +43,8 @@ class ReconcileWorkflow:
             await self._reconcile_executions(),
             await self._reconcile_schedules(),
             await self._reconcile_erasures(),
+            await self._reconcile_runbooks(),
+            await self._evaluate_objectives(),
             await self._keep_telemetry(),
         )
 
@@ -82,6 +86,26 @@ class ReconcileWorkflow:
             start_to_close_timeout=timedelta(seconds=50),
             schedule_to_close_timeout=timedelta(minutes=5),
             summary="erasures that do not run",
+        )
+
+    async def _reconcile_runbooks(self) -> int:
+        if not workflow.patched("runbooks"):
+            return 0
+        return await workflow.execute_activity_method(
+            RunbookReconciler.reconcile_runbooks,
+            start_to_close_timeout=timedelta(seconds=50),
+            schedule_to_close_timeout=timedelta(minutes=5),
+            summary="runbooks that do not run",
+        )
+
+    async def _evaluate_objectives(self) -> int:
+        if not workflow.patched("objectives"):
+            return 0
+        return await workflow.execute_activity_method(
+            ObjectiveActivities.evaluate_objectives,
+            start_to_close_timeout=timedelta(seconds=50),
+            schedule_to_close_timeout=timedelta(minutes=5),
+            summary="service level objectives",
         )
 
     async def _keep_telemetry(self) -> int:
