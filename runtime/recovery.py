@@ -1,6 +1,7 @@
 """`convergio reconcile`: the ledger and Temporal are compared, after a restoration before anything runs on them."""
 
 import asyncio
+import time
 from collections import Counter
 from dataclasses import asdict
 
@@ -68,6 +69,7 @@ async def _reconcile(settings: Settings, parts: Parts) -> list[SettledItem]:
     restore = await asyncio.to_thread(restores.pending)
     if restore is None:
         return await make_comparison(parts, client).settle()
+    began = time.monotonic()
     runner = ProjectionRunner(settings.database_url or "", parts.registry, projections())
     await asyncio.to_thread(runner.catch_up)  # the settlement reads the views
     items = [] if _may_resume(restore) else await make_settlement(settings, parts, client).settle(restore)
@@ -77,6 +79,7 @@ async def _reconcile(settings: Settings, parts: Parts) -> list[SettledItem]:
         "restored system reconciled",
         moment=restore.moment.isoformat(),
         resumed=_may_resume(restore),
+        took_s=round(time.monotonic() - began, 1),
         **Counter(f"{item.kind}s {item.outcome}" for item in items),
     )
     return items
