@@ -44,12 +44,16 @@ class Runs:
         return sum(map(len, (self.idle, self.held, self.chats, self.swarms, self.executions)))
 
 
-async def hold_runs(system: Whole) -> Runs:
-    """Sessions that are idle, and runs of each kind that wait for a person."""
-    runs = Runs()
+async def define_graph(system: Whole) -> str:
+    """The workflow of two steps and a person; its id."""
     made = await system.http.post(WORKFLOWS, json=GRAPH)
     assert made.status_code == httpx.codes.CREATED, made.text
-    runs.workflow_id = str(made.json()["id"])
+    return str(made.json()["id"])
+
+
+async def hold_runs(system: Whole) -> Runs:
+    """Sessions that are idle, and runs of each kind that wait for a person."""
+    runs = Runs(workflow_id=await define_graph(system))
     runs.idle = await _all(_said(system, f"Number {number}.") for number in range(IDLE))
     runs.held = await _all(_said(system, f"May I? {n}", require_approval=True) for n in range(HELD_CHATS))
     runs.swarms = await _all(

@@ -1,7 +1,9 @@
 """Two hundred runs, a backup, more work, everything destroyed: what is restored is right, and pays nothing again."""
 
 import asyncio
+import os
 import shutil
+import sys
 import time
 from collections import Counter
 from pathlib import Path
@@ -12,14 +14,16 @@ import orjson
 import psycopg
 import pytest
 
-from runtime.backup.manifest import Manifest, read_manifest
+from runtime.backup.backup import PARTIAL
+from runtime.backup.manifest import DATABASE, Manifest, read_manifest
 from tests.chaos.books import assert_books_agree, name
 from tests.chaos.conftest import Say
-from tests.chaos.restored import Runs, begin_runs, hold_runs, statuses
+from tests.chaos.restored import Runs, begin_runs, define_graph, hold_runs, statuses
 from tests.chaos.swarms import APPROVALS
-from tests.chaos.whole import Whole, eventually, kill_everything, whole
+from tests.chaos.whole import Whole, eventually, kill_everything, soon, whole
 from tests.runtime.test_cli import convergio
 from tests.scripted_model import start_scripted_model
+from tests.servers import ROOT
 
 pytestmark = pytest.mark.prove
 
@@ -76,14 +80,64 @@ async def test_a_destroyed_system_comes_back_as_of_its_backup_and_pays_nothing_a
     )
 
 
+async def test_a_system_that_moves_goes_on_where_it_was_and_finds_what_was_settled(
+    tmp_path: Path, measured: Say
+) -> None:
+    """Restored with `--resume`: as after a kill of everything at the moment of the backup."""
+    data, backup = tmp_path / "data", tmp_path / "backup"
+    with start_scripted_model(bill=tmp_path / "bill.jsonl") as model:
+        async with whole(tmp_path, model) as first:
+            runs = Runs(workflow_id=await define_graph(first))
+            await begin_runs(first, runs)
+            await _backed_up_under_load(first, backup)
+            await kill_everything(first)
+        moment, before = read_manifest(backup), model.bill()
+        shutil.rmtree(data)
+        done = convergio("restore", str(backup), "--resume", data_dir=data)
+        assert done.returncode == 0, done.stderr
+        async with whole(tmp_path, model) as second:
+            assert _report(second) == []
+
+            async def all_there() -> bool:
+                found = await statuses(second, runs)
+                ended = [found.get(run) == "completed" for run in (*runs.chats, *runs.swarms)]
+                return all([*ended, *(found.get(run) == HELD for run in runs.executions)])
+
+            await eventually(all_there, DECIDED_S)
+            books = assert_books_are_the_bill_up_to_the_backup(await second.ended_calls(), model.bill(), moment)
+    again = len(model_calls(before) & model_calls(model.bill()[len(before) :]))
+    measured(
+        f"{runs.count} runs moved in progress, each completed or held; calls as (ledger, bill) {dict(books)};"
+        f" {again} calls were in progress at the backup and made again, none that was settled"
+    )
+
+
+def model_calls(bill: list[Item]) -> set[str]:
+    """The calls of a bill, whichever their attempts."""
+    return {str(entry["request_id"]).rpartition(".")[0] for entry in bill}
+
+
 async def _backed_up_under_load(system: Whole, backup: Path) -> float:
     """Back up while calls are settled; the seconds it took."""
+    await _interrupted_backup(system, backup)
     settled = sum(entry["state"] == "finished" for entry in system.model.bill())
     began = time.monotonic()
     await system.command("backup", str(backup))
     took = time.monotonic() - began
     assert sum(entry["state"] == "finished" for entry in system.model.bill()) > settled, "nothing was settled meanwhile"
     return took
+
+
+async def _interrupted_backup(system: Whole, backup: Path) -> None:
+    """A backup that is killed in the middle is none; the next one of its name takes its place."""
+    command = [sys.executable, "-m", "runtime.cli", "backup", str(backup)]
+    process = await asyncio.create_subprocess_exec(*command, cwd=ROOT, env={**os.environ, **system.environment})
+    partial = backup.with_name(backup.name + PARTIAL)
+    await soon((partial / DATABASE).exists, 30)
+    process.kill()
+    await process.wait()
+    refused = convergio("restore", str(partial), data_dir=backup.with_name("elsewhere"))
+    assert (refused.returncode, "not a whole backup" in refused.stderr) == (1, True)
 
 
 async def _more_work(system: Whole, runs: Runs) -> list[str]:
