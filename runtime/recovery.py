@@ -93,7 +93,7 @@ def _may_resume(restore: Restore) -> bool:
 def _show(items: list[SettledItem]) -> None:
     console = Console(width=_WIDTH)
     if not items:
-        console.print("Nothing to settle: the ledger and Temporal agree.")
+        console.print("Nothing to settle.")
         return
     table = Table("kind", "id", "outcome", "reason", box=None)
     for item in items:

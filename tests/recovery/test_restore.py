@@ -13,7 +13,7 @@ from runtime.backup.listing import list_backups
 from runtime.backup.manifest import SIGNING_KEY, TEMPORAL, read_manifest
 from tests.chaos.books import assert_books_agree
 from tests.chaos.swarms import APPROVALS
-from tests.chaos.whole import CHAT, Whole, eventually, kill_everything, soon, whole
+from tests.chaos.whole import CHAT, RESTORED_S, Whole, eventually, kill_everything, soon, whole
 from tests.runtime.test_cli import convergio
 from tests.scripted_model import start_scripted_model
 
@@ -41,7 +41,8 @@ async def test_a_destroyed_system_is_restored_as_it_was_and_pays_nothing_again(t
         assert restored.returncode == 0, restored.stderr
         assert (data / "signing-key").read_text() == secret
         paid = len(model.bill())
-        async with whole(tmp_path, model, CONVERGIO_BACKUP_DIR=str(tmp_path / "scheduled")) as second:
+        scheduled = str(tmp_path / "scheduled")
+        async with whole(tmp_path, model, ready_s=RESTORED_S, CONVERGIO_BACKUP_DIR=scheduled) as second:
             report = reconciled(second)
             assert (f"{held['session_id']}#1", "waits") in report
             assert (f"{running}#1", "failed") in report
