@@ -71,7 +71,7 @@ class RecoverySettlement:
     async def settle(self, restore: Restore) -> list[SettledItem]:
         """Settle everything that was open at the backup's moment. No worker may run. Returns each thing by its name."""
         reason = f"its run was lost with everything after the backup of {restore.moment:%Y-%m-%d %H:%M:%S} UTC"
-        await self._forget_timers()
+        forgotten = await self._forget_timers()
         runs = await self._runs.read()
         plan = await to_thread(self._plan, runs, restore)
         recorded = await to_thread(self._reads.open_work.recorded, [run.workflow_id for run in plan.terminate])
@@ -80,13 +80,21 @@ class RecoverySettlement:
         items += [SettledItem(each.kind, each.id, "waits", "it waits for people") for each in plan.waiting]
         items += _terminated(plan, runs, recorded)
         items += [await self._refuse(firing, reason) for firing in await to_thread(self._reads.open_work.firings)]
-        settled = await self._commands.schedules.settle_all(self._reads.schedules)
-        return [*items, *([SettledItem("schedule", f"{settled} schedules", "settled")] if settled else [])]
+        return [*items, *await self._settle_schedules(forgotten)]
 
-    async def _forget_timers(self) -> None:
-        """Remove all timers of schedules; they are made anew later. A restored one would catch up on missed times."""
-        for schedule_id in await self._commands.timers.states():
+    async def _forget_timers(self) -> list[str]:
+        """Remove all timers of schedules, and return their ids. A restored one would catch up on missed times."""
+        known = list(await self._commands.timers.states())
+        for schedule_id in known:
             await self._commands.timers.remove(schedule_id)
+        return known
+
+    async def _settle_schedules(self, forgotten: Iterable[str]) -> list[SettledItem]:
+        """Make the timers of all schedules of the ledger anew. Temporal's list may still show removed ones."""
+        for schedule_id in forgotten:
+            await self._commands.schedules.settle(schedule_id)
+        await self._commands.schedules.settle_all(self._reads.schedules)
+        return [SettledItem("schedule", schedule_id, "settled", "made anew") for schedule_id in forgotten]
 
     def _plan(self, runs: Sequence[TemporalRun], restore: Restore) -> RecoveryPlan:
         reads = self._reads.open_work

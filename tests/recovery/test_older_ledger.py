@@ -11,6 +11,7 @@ from runtime.backup.backup import make_backup
 from runtime.backup.restore import restore_backup
 from runtime.recovery import reconcile
 from runtime.settings import Settings
+from tests.schedules.stage import call, chat, history, make
 from tests.scripted_model import ScriptedModel
 from tests.system import System, running
 
@@ -72,6 +73,26 @@ async def test_a_killed_reconciliation_is_repeated_and_a_worker_does_not_start_b
     assert named(await reconcile(restored)) == set()
     async with running(restored) as second:
         assert (await second.say("Go on.", session)).json()["turn"] == 2
+
+
+async def test_a_firing_that_had_not_begun_does_not_begin_its_work_and_its_schedule_fires_at_its_next_times(
+    system_settings: Settings, scripted_model: ScriptedModel, empty_database_url: str, tmp_path: Path
+) -> None:
+    async with running(system_settings):
+        pass  # the registry is seeded, and its view has the agents
+    async with running(system_settings, working=False) as first:
+        made = await make(first, chat(), every_s=3600)
+        firing = (await call(first, made, "trigger")).json()["id"]
+        make_backup(system_settings, tmp_path / "backup")
+    restored = system_settings.model_copy(update={"database_url": empty_database_url, "data_dir": tmp_path / "new"})
+    restore_backup(restored, tmp_path / "backup")
+    outcomes = {item.id: (item.kind, item.outcome) for item in await reconcile(restored)}
+    assert outcomes == {firing: ("run", "terminated"), made["id"]: ("schedule", "settled")}
+    async with running(restored) as second:
+        described = await second.temporal.get_schedule_handle(made["id"]).describe()
+        assert described.info.next_action_times
+        assert await history(second, made) == []
+    assert scripted_model.bill() == []
 
 
 def named(items: list[SettledItem]) -> set[str]:
