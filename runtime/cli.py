@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from runtime.backup import verbs
 from runtime.command_settings import (
     leave,
     read_settings,
@@ -29,6 +30,8 @@ app = typer.Typer(
 
 keys = typer.Typer(name="key", no_args_is_help=True, help="API keys.")
 app.add_typer(keys)
+for verb in (verbs.backup, verbs.restore, verbs.reconcile):
+    app.command()(verb)
 
 _USAGE = 2
 DataDir = Annotated[Path | None, typer.Option("--data-dir", help="Where embedded servers keep their state.")]

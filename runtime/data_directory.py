@@ -19,6 +19,7 @@ from runtime.supervisor.process import ProcessIdentity
 
 _RUN_FILE = "run.json"
 _LOCK_FILE = "lock"
+_RESTORED_FILE = "restored"
 _SIGNING_KEY_FILE = "signing-key"
 _SIGNING_KEY_BYTES = 32
 _PRIVATE = 0o077
@@ -100,9 +101,14 @@ def _make_private(directory: Path) -> None:
         directory.chmod(0o700)
 
 
+def signing_key_file(directory: Path) -> Path:
+    """Return the file of the secret; there is none before the first start, nor for a database elsewhere."""
+    return directory / _SIGNING_KEY_FILE
+
+
 def signing_secret(directory: Path) -> str:
     """Return the CONVERGIO_SIGNING_KEY of a database in this directory; made with its first start, and private."""
-    path = directory / _SIGNING_KEY_FILE
+    path = signing_key_file(directory)
     try:
         return path.read_text().strip()
     except FileNotFoundError:
@@ -117,8 +123,23 @@ def signing_secret(directory: Path) -> str:
 
 def recorded_signing_secret(directory: Path, run: RunRecord) -> str | None:
     """Return the CONVERGIO_SIGNING_KEY of the database that runs in this directory; None if none does."""
-    path = directory / _SIGNING_KEY_FILE
+    path = signing_key_file(directory)
     return path.read_text().strip() if "postgres" in run.children and path.exists() else None
+
+
+def mark_restored(directory: Path) -> None:
+    """Note that the directory was restored: the next start reconciles it first."""
+    (directory / _RESTORED_FILE).touch(mode=0o600)
+
+
+def is_restored(directory: Path) -> bool:
+    """Return True if the directory was restored and not reconciled since."""
+    return (directory / _RESTORED_FILE).exists()
+
+
+def forget_restored(directory: Path) -> None:
+    """Remove the note of a restoration that was reconciled."""
+    (directory / _RESTORED_FILE).unlink(missing_ok=True)
 
 
 def running_in(directory: Path) -> RunRecord | None:

@@ -131,6 +131,10 @@ class Settings(BaseSettings):
     web_fetch: Literal["on", "off"] = Field("off", validation_alias="CONVERGIO_WEB_FETCH")
     mcp_servers: Path | None = Field(None, validation_alias="CONVERGIO_MCP_SERVERS")
 
+    backup_dir: Path | None = Field(None, validation_alias="CONVERGIO_BACKUP_DIR")
+    backup_every_h: float = Field(24.0, gt=0, le=24 * 366, validation_alias="CONVERGIO_BACKUP_EVERY_H")
+    backup_keep: int = Field(7, ge=1, le=10_000, validation_alias="CONVERGIO_BACKUP_KEEP")
+
     ready_file: Path | None = Field(None, validation_alias="CONVERGIO_READY_FILE")
     deployment_version: str | None = Field(None, validation_alias="CONVERGIO_DEPLOYMENT_VERSION")
 

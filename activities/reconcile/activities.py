@@ -13,6 +13,7 @@ from activities.chat.activities import ChatActivities
 from activities.chat.messages import TurnFailure
 from activities.costs.bookkeeping import CostLedger
 from activities.turn_ref import TurnRef
+from domain.chat.events import FailureCode
 from domain.chat.ports import ChatReads
 from domain.chat.views import TurnRow
 from domain.costs.policy import OVERDUE
@@ -72,13 +73,24 @@ class ReconcileActivities:
     @activity.defn(name="reconcile_calls", no_thread_cancel_exception=True)
     def reconcile_calls(self) -> ReconcileResult:
         """Record reservations past their deadline as unknown."""
+        return ReconcileResult(calls=len(self.lose_calls()))
+
+    def lose_calls(self) -> list[str]:
+        """Do so, and return their request ids."""
         overdue = self._costs.overdue_calls(self._now() - OVERDUE, MOST)
-        lost = [self._books.lose_overdue(row.call_id, row.attempt, because="reconcile") for row in overdue]
-        return ReconcileResult(calls=sum(lost))
+        return [
+            f"{row.call_id}.{row.attempt}"
+            for row in overdue
+            if self._books.lose_overdue(row.call_id, row.attempt, because="reconcile")
+        ]
 
     @activity.defn(name="reconcile_turns")
     async def reconcile_turns(self) -> ReconcileResult:
         """Fail turns that run or wait for an approval by the ledger, and have no workflow in Temporal."""
+        return ReconcileResult(turns=len(await self.lose_turns()))
+
+    async def lose_turns(self) -> list[TurnRow]:
+        """Do so, and return them."""
         rows = await to_thread(self._chats.overdue_turns, self._now() - LOST_AFTER, MOST)
         began: dict[str, datetime | None] = {}
         for workflow_id in {run for row in rows for run in _runs_of(row)}:
@@ -86,8 +98,8 @@ class ReconcileActivities:
         lost = [row for row in rows if not _is_worked_on(row, began)]
         for row in lost:
             # idempotent: a turn that ended meanwhile is not failed
-            await to_thread(self._chat.fail_turn, _lost_turn_failure(row))
-        return ReconcileResult(turns=len(lost))
+            await to_thread(self._chat.fail_turn, lost_turn_failure(row))
+        return lost
 
     async def _start_time(self, workflow_id: str) -> datetime | None:
         """Return the start time of the workflow's open execution; None if none is open."""
@@ -112,7 +124,10 @@ def _is_worked_on(row: TurnRow, began: Mapping[str, datetime | None]) -> bool:
     return any(named) or (chat is not None and chat <= row.at + _SKEW)
 
 
-def _lost_turn_failure(row: TurnRow) -> TurnFailure:
+def lost_turn_failure(
+    row: TurnRow, *, code: FailureCode = "INTERNAL_ERROR", reason: str = "the run that worked on it was lost"
+) -> TurnFailure:
+    """Return the failure of a turn that nothing works on any more."""
     ref = TurnRef(
         session_id=row.session_id,
         turn=row.turn,
@@ -123,4 +138,4 @@ def _lost_turn_failure(row: TurnRow) -> TurnFailure:
         key_id="platform",
         because="reconcile",
     )
-    return TurnFailure(ref, "INTERNAL_ERROR", "the run that worked on it was lost")
+    return TurnFailure(ref, code, reason)

@@ -32,20 +32,26 @@ class RunReconciler:
     @activity.defn(name="reconcile_runs")
     async def reconcile_runs(self) -> int:
         """End runs that are open by the ledger and not by Temporal. Returns their number."""
+        return len(await self.lose_runs())
+
+    async def lose_runs(self) -> list[str]:
+        """Do so, and return their ids."""
         rows = await to_thread(self._reads.open_runs, self._now() - LOST_AFTER, MOST)
         lost = [row for row in rows if not await self._is_running(row.execution_id)]
         for row in lost:
-            await to_thread(self._lose, row)
-        return len(lost)
+            await to_thread(self.lose, row)
+        return [row.execution_id for row in lost]
 
-    def _lose(self, row: ExecutionRow) -> None:
+    def lose(
+        self, row: ExecutionRow, *, code: str = "INTERNAL_ERROR", reason: str = "the run that worked on it was lost"
+    ) -> None:
         """End a run as failed. A reopened run that has made no progress since can be reopened again."""
         known = self._journal.read(row.execution_id)
         event = RunEnded(
             execution_id=row.execution_id,
             status="failed",
-            code="INTERNAL_ERROR",
-            reason="the run that worked on it was lost",
+            code=code,
+            reason=reason,
             state=dict(known.stood) if known.stood and not known.moved else None,
             **Cause("platform", "reconcile", self._now(), row.tenant_id).fields(),
         )

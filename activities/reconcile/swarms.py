@@ -28,13 +28,17 @@ class SwarmReconciler:
     @activity.defn(name="reconcile_swarms")
     async def reconcile_swarms(self) -> int:
         """End swarms that are open by the ledger and not by Temporal. Returns their number."""
+        return len(await self.lose_swarms())
+
+    async def lose_swarms(self) -> list[str]:
+        """Do so, and return their ids."""
         rows = await to_thread(self._reads.open_swarms, self._now() - LOST_AFTER, MOST)
         lost = [row.task_id for row in rows if not await self._is_running(row.task_id)]
         for task_id in lost:
             seen = await to_thread(self._reads.swarm, task_id)
             if seen is not None:
                 await to_thread(self._swarms.lose, seen)
-        return len(lost)
+        return lost
 
     async def _is_running(self, task_id: str) -> bool:
         try:

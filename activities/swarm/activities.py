@@ -102,7 +102,13 @@ class SwarmActivities:
         self._record_end(event, texts, seen=seen)
         return result_hash
 
-    def lose(self, seen: SwarmView) -> None:
+    def lose(
+        self,
+        seen: SwarmView,
+        *,
+        code: str = "INTERNAL_ERROR",
+        reason: str = "the run that worked on it was lost",
+    ) -> None:
         """Record a swarm whose workflow is lost. The members' contributions are kept unless they need an approval."""
         row = seen.row
         cause = Cause("platform", "reconcile", self._now(), row.tenant_id)
@@ -113,8 +119,8 @@ class SwarmActivities:
             status="failed",
             result_hash=result_hash,
             partial=result_hash is not None,
-            code="INTERNAL_ERROR",
-            reason="the run that worked on it was lost",
+            code=code,
+            reason=reason,
             **cause.fields(),
         )
         self._record_end(event, texts, seen=1)

@@ -14,6 +14,7 @@ _FAILURES: Mapping[str, type[DomainError]] = {
     "BUDGET_EXCEEDED": OverBudget,
     "SERVICE_UNAVAILABLE": Unavailable,
     "CANCELLED": Conflict,
+    "RUN_LOST": Unavailable,
     "CONFLICT": Conflict,
 }
 

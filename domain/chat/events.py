@@ -150,13 +150,14 @@ FailureCode = Literal[
     "INTERNAL_ERROR",
     "REJECTED",  # a person rejected it
     "CANCELLED",  # its run was stopped
+    "RUN_LOST",  # its run was lost with the data after a backup; a 503 over HTTP
     "CONFLICT",  # the session takes no such message
     "UNUSABLE_REPLY",  # the model answered in a form that cannot be used; a 502 over HTTP
 ]
 
 
 class TurnFailed(Event):
-    """The turn has no answer: a code of the API's list (or `REJECTED`, `CANCELLED`, `CONFLICT`) and a message."""
+    """The turn has no answer: a code of the API's list, or `REJECTED`, `CANCELLED`, `RUN_LOST`, with a message."""
 
     NAME = "chat.turn_failed"
     session_id: str

@@ -67,7 +67,7 @@ class TemporalServer:
 
         `heap_mib` is a soft limit that must be well above what is in use: the collector runs without a pause at it.
         """
-        self._file = directory.absolute() / "temporal.db"
+        self._file = store_file(directory.absolute())
         self._port = port
         self._http_port = http_port
         self._ui_port = ui_port
@@ -125,6 +125,11 @@ class TemporalServer:
     def is_ready(self, pid: int) -> bool:
         del pid  # the port is reserved for this server
         return answers_http(self._http_port, "/api/v1/namespaces/default", name=self._http_host)
+
+
+def store_file(directory: Path) -> Path:
+    """Return the file below the server's directory that holds all its state."""
+    return directory / "temporal.db"
 
 
 def _hidden_address() -> str:

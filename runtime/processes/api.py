@@ -20,6 +20,7 @@ from domain.governance.ports import NoRateLimit
 from domain.keys.ports import KeyStore
 from runtime import temporal
 from runtime.event_loop import freeze_garbage_collector, uvloop_runner
+from runtime.recovery import refuse_unreconciled
 from runtime.settings import Settings
 from runtime.wiring import health_probes as probes
 from runtime.wiring.access import access_routers, make_access
@@ -77,6 +78,7 @@ def make_app(settings: Settings, parts: Parts, client: Client, *, known: KeyStor
     @asynccontextmanager
     async def lifespan(_: Any) -> AsyncIterator[None]:
         parts.database.open()
+        await asyncio.to_thread(refuse_unreconciled, parts.database)
         await asyncio.to_thread(policy_record.refuse_other, parts.ledger, parts.risks)
         await asyncio.to_thread(parts.signatures.prepare)
         # after the database is open: it reads the positions

@@ -18,6 +18,7 @@ from domain.errors import Invalid
 from runtime import temporal
 from runtime.event_loop import freeze_garbage_collector, stop_on_signals, uvloop_runner
 from runtime.memory import EvictionCollector, cached_runs
+from runtime.recovery import refuse_unreconciled
 from runtime.settings import Settings
 from runtime.supervisor.readiness import announce_ready
 from runtime.wiring.parts import Parts, make_parts
@@ -133,6 +134,7 @@ async def _run(settings: Settings, queues: Sequence[str] | None) -> None:
     parts = make_parts(settings, connections=THREADS)
     parts.database.open()
     try:
+        await asyncio.to_thread(refuse_unreconciled, parts.database)
         await asyncio.to_thread(policy_record.refuse_other, parts.ledger, parts.risks)
         await asyncio.to_thread(parts.signatures.prepare)
         client = await temporal.connect(settings)

@@ -13,10 +13,11 @@ from typing import Any
 import structlog
 
 from adapters.web.guarded_proxy import GuardedProxy
-from runtime.data_directory import DataDirectory, lock_directory
+from runtime.data_directory import DataDirectory, forget_restored, is_restored, lock_directory
 from runtime.embedded import ModelServer, Server, StartFailed, TemporalServer
 from runtime.settings import Settings
 from runtime.steady_output import NonBlockingStream
+from runtime.supervisor.backups import keep_backing_up
 from runtime.supervisor.child import SupervisedProcess
 from runtime.supervisor.plan import ProcessPlan, make_plan
 from runtime.supervisor.relay import LogRelay
@@ -118,8 +119,12 @@ class Supervisor:
         await self._bring_up(filterfalse(_is_slow, self._plan.servers), to_files=True)
         await self._guard_web_ui()
         self._held.announce(self._plan.api.url, self._plan.environment())
-        await self._migrate()
+        await self._run_step("migrate")
+        await self._reconcile_restored()
         await self._bring_up([*self._plan.parts, self._plan.api], to_files=False)
+        backups = asyncio.create_task(keep_backing_up(self._settings, self._run_command))
+        backups.add_done_callback(self._on_keeper_end)
+        self._keepers.append(backups)
 
     async def _guard_web_ui(self) -> None:
         for server in self._plan.servers:
@@ -164,11 +169,23 @@ class Supervisor:
         """Return the secrets of a part: those that sign have them, and no other."""
         return self._plan.secrets if server.name in _SIGNING else {}
 
-    async def _migrate(self) -> None:
-        command = part_command("migrate")
+    async def _reconcile_restored(self) -> None:
+        """Settle a restored system, before anything can run on stores that go on from an older moment."""
+        if is_restored(self._held.directory):
+            await self._run_step("reconcile", **self._plan.secrets)
+            forget_restored(self._held.directory)
+
+    async def _run_step(self, *words: str, **secrets: str) -> None:
+        """Run a command of ours to its end, before the parts are started."""
+        if not await self._run_command(*words, **secrets):
+            raise StartFailed(f"convergio {words[0]} failed")
+
+    async def _run_command(self, *words: str, **secrets: str) -> bool:
+        """Run a command of ours to its end, and relay its output. Returns True if it succeeded."""
+        command = part_command(*words)
         process = await asyncio.create_subprocess_exec(
             *command.tethered_argv(),
-            env={**command.full_environment(), **self._plan.environment()},
+            env={**command.full_environment(), **self._plan.environment(), **secrets},
             stdin=DEVNULL,
             stdout=PIPE,
             stderr=STDOUT,
@@ -176,9 +193,8 @@ class Supervisor:
         )
         output, _ = await process.communicate()
         for line in output.splitlines():
-            self._relay("migrate", line)
-        if process.returncode != 0:
-            raise StartFailed(f"the migration ended with code {process.returncode}")
+            self._relay(words[0], line)
+        return process.returncode == 0
 
     async def _shut_down(self) -> None:
         """Stop the API first, then the worker, the projections, and the servers together."""

@@ -27,6 +27,8 @@ BOOKS = "/api/v1/cost-management"
 AGENT = "ali_chief_of_staff"
 CALLER_WAITS_S = 120.0
 CATCH_UP_S = 30.0
+READY_S, RESTORED_S = 60.0, 180.0
+"""Limits on a start, and on one that reconciles a restored system first."""
 GIVEN_UP_S = 300.0
 _SETTLED = "SELECT count(*) FROM ledger_events WHERE topic LIKE 'costs.call_settled%'"
 
@@ -176,11 +178,13 @@ class Whole:
 
 
 @asynccontextmanager
-async def whole(directory: Path, model: ScriptedModel, port: int = 0, **variables: str) -> AsyncIterator[Whole]:
+async def whole(
+    directory: Path, model: ScriptedModel, port: int = 0, *, ready_s: float = READY_S, **variables: str
+) -> AsyncIterator[Whole]:
     """The system from start to stop, on `directory / "data"`; there may be one from before."""
     settings = {"OPENAI_BASE_URL": model.url, "CONVERGIO_MODEL": "scripted", "CONVERGIO_RATE_LIMIT": "off", **variables}
     with start_up(directory / "data", "--port", str(port), **settings) as up:
-        await asyncio.to_thread(up.wait_until_ready)
+        await asyncio.to_thread(up.wait_until_ready, ready_s)
         async with httpx.AsyncClient(base_url=up.run().url, timeout=CALLER_WAITS_S + 30) as http:
             yield Whole(up, model, http)
 

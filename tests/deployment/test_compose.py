@@ -25,8 +25,14 @@ from tests.servers import ROOT
 
 SETTINGS = {str(field.validation_alias): name for name, field in Settings.model_fields.items()}
 
-NOT_IN_CONTAINERS = {"CONVERGIO_DATA_DIR", "CONVERGIO_LOCAL_MODEL"}
-"""Of embedded servers, of which there are none."""
+NOT_IN_CONTAINERS = {
+    "CONVERGIO_BACKUP_DIR",
+    "CONVERGIO_BACKUP_EVERY_H",
+    "CONVERGIO_BACKUP_KEEP",
+    "CONVERGIO_DATA_DIR",
+    "CONVERGIO_LOCAL_MODEL",
+}
+"""Of embedded servers and of their supervisor, of which there are none."""
 
 OF_THE_API = {
     "CONVERGIO_ADMIN_KEY",

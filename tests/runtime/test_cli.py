@@ -45,6 +45,8 @@ def test_help_lists_every_verb(tmp_path: Path) -> None:
     said = convergio("--help", data_dir=tmp_path).stdout
     for verb in ("up", "api", "worker", "projections", "migrate", "rebuild", "doctor", "demo", "model", "key"):
         assert f" {verb} " in said
+    for verb in ("backup", "restore", "reconcile"):
+        assert f" {verb} " in said
 
 
 def test_a_key_is_created_where_the_database_is_and_printed_once(database_url: str, tmp_path: Path) -> None:

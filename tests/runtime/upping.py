@@ -38,8 +38,8 @@ class Up:
     def kill(self, part: str) -> None:
         os.kill(self.pid(part), signal.SIGKILL)
 
-    def wait_until_ready(self) -> None:
-        until(lambda: "convergio is ready" in self.output or self.process.poll() is not None, _START_S)
+    def wait_until_ready(self, seconds: float = _START_S) -> None:
+        until(lambda: "convergio is ready" in self.output or self.process.poll() is not None, seconds)
         assert self.process.poll() is None, self.output
 
     def wait_until_reborn(self, part: str, dead: int) -> None:

@@ -1,0 +1,27 @@
+"""Backups in one directory, named by their times: the newest are kept, older ones are removed."""
+
+import shutil
+from datetime import UTC, datetime
+from pathlib import Path
+
+from runtime.backup.backup import make_backup
+from runtime.backup.listing import StoredBackup, list_backups
+from runtime.settings import Settings
+
+_NAME = "convergio-%Y%m%dT%H%M%SZ"
+
+
+def make_kept_backup(settings: Settings, directory: Path, *, keep: int) -> tuple[StoredBackup, list[Path]]:
+    """Make a backup in `directory`, named by its time, and remove all but the newest `keep` of the whole ones there.
+
+    Returns the backup and the removed ones. It is what the schedule of `convergio up` runs.
+
+    Raises:
+        BackupError: it cannot be made; then none is removed.
+    """
+    path = directory / datetime.now(UTC).strftime(_NAME)
+    manifest = make_backup(settings, path)
+    removed = [backup.path for backup in list_backups(directory)[: -max(keep, 1)]]
+    for old in removed:
+        shutil.rmtree(old)
+    return StoredBackup(path, manifest), removed
