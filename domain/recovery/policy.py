@@ -12,6 +12,8 @@ from typing import Literal
 APPROVAL_TYPE, FIRING_TYPE, RUNBOOK_TYPE = "Approval", "ScheduleFiring", "Runbook"
 WORK_TYPES = frozenset({"AgentChat", "GraphItems", "GraphRun", "Swarm", RUNBOOK_TYPE})
 """The workflows that call models, or start those that do, and those that wait for approvals."""
+LEFT_ALONE = frozenset({"Erasure", "Reconcile", "Retention"})
+"""The workflows that go on as after a crash: they call no model and start nothing that does."""
 _HARMLESS: Mapping[str, frozenset[str]] = {
     APPROVAL_TYPE: frozenset({"deliver_webhook", "await_request"}),
     FIRING_TYPE: frozenset({"is_run_over"}),

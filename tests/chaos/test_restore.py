@@ -42,6 +42,7 @@ async def test_a_destroyed_system_comes_back_as_of_its_backup_and_pays_nothing_a
     with start_scripted_model(bill=tmp_path / "bill.jsonl") as model:
         async with whole(tmp_path, model) as first:
             runs = await hold_runs(first)
+            await _interrupted_backup(first, backup)
             await begin_runs(first, runs)
             took = await _backed_up_under_load(first, backup)
             decided = await _more_work(first, runs)
@@ -121,7 +122,6 @@ def model_calls(bill: list[Item]) -> set[str]:
 
 async def _backed_up_under_load(system: Whole, backup: Path) -> float:
     """Back up while calls are settled; the seconds it took."""
-    await _interrupted_backup(system, backup)
     settled = sum(entry["state"] == "finished" for entry in system.model.bill())
     began = time.monotonic()
     await system.command("backup", str(backup))

@@ -1,6 +1,18 @@
 """What goes on after a restoration, and what does not."""
 
-from domain.recovery.policy import OpenApproval, OpenWork, TemporalRun, plan_recovery
+import re
+
+from domain.recovery.policy import (
+    APPROVAL_TYPE,
+    FIRING_TYPE,
+    LEFT_ALONE,
+    WORK_TYPES,
+    OpenApproval,
+    OpenWork,
+    TemporalRun,
+    plan_recovery,
+)
+from tests.servers import ROOT
 
 CHAT = TemporalRun("chat-s", "r1", "chat-s", "AgentChat")
 APPROVAL = TemporalRun("approval_1", "r2", "approval_1", "Approval")
@@ -86,5 +98,12 @@ def test_a_firing_that_has_not_begun_its_work_does_not_begin_it_and_one_that_wat
 
 
 def test_erasures_and_reconciliation_are_left_alone() -> None:
-    others = [woken(TemporalRun(name, "r", name, name)) for name in ("Erasure", "Reconcile")]
+    others = [woken(TemporalRun(name, "r", name, name)) for name in sorted(LEFT_ALONE)]
     assert plan_recovery(others, [], [], same_moment=False).terminate == ()
+
+
+def test_every_workflow_is_known_to_the_rules() -> None:
+    sources = [path.read_text() for path in (ROOT / "workflows").rglob("*.py")]
+    types = {name for text in sources for name in re.findall(r'workflow\.defn\(name="(\w+)"', text)}
+    assert types
+    assert types <= WORK_TYPES | LEFT_ALONE | {APPROVAL_TYPE, FIRING_TYPE}
