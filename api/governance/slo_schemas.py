@@ -57,7 +57,7 @@ class ClassFigures(View):
     """
 
     name: Literal["read", "write", "model", "stream"]
-    requests: int
+    http_requests: int
     failed: int
     response_time_p95: float | None
 
@@ -79,13 +79,16 @@ class SloAlert(View):
 
 
 class SloReport(View):
-    """Service level objectives: of the whole deployment for operators (`admin`), else of the caller's tenant."""
+    """Service level objectives: of the whole deployment for operators (`admin`), else of the caller's tenant.
+
+    `http_requests` and `ended_turns` are those that the figures are of.
+    """
 
     slo_metrics: SloMetrics
     alerts: list[SloAlert]
     scope: Literal["deployment", "tenant"]
-    requests: int
-    turns: int
+    http_requests: int
+    ended_turns: int
     objectives: list[Objective]
     classes: list[ClassFigures]
 

@@ -76,14 +76,14 @@ class SloService:
             slo_metrics=self._metrics(period),
             alerts=self._open_alerts(windows) if is_operator else self._tenant_alerts(windows),
             scope="deployment" if is_operator else "tenant",
-            requests=period.ratio("availability", self._objectives)[1],
-            turns=period.turns,
+            http_requests=period.ratio("availability", self._objectives)[1],
+            ended_turns=period.turns,
             objectives=[self._objective(indicator, windows) for indicator in indicators],
             classes=[
                 ClassFigures.model_validate(
                     {
                         "name": name,
-                        "requests": counts.requests,
+                        "http_requests": counts.requests,
                         "failed": counts.failed,
                         "response_time_p95": _rounded(percentile(counts.buckets, 0.95)),
                     }

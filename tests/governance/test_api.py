@@ -45,16 +45,16 @@ async def test_figures_are_those_of_the_requests_and_turns_that_were_made(
     scripted_model.script({"contains": "refused", "status": 401})
     assert (await system.say("Be refused.")).status_code == 502
     await system.http.get("/health")
-    found = await until(lambda: slo(system), lambda found: found["requests"] >= 26, seconds=20)  # type: ignore[operator]
+    found = await until(lambda: slo(system), lambda found: found["http_requests"] >= 26, seconds=20)  # type: ignore[operator]
     # 20 reads, 3 that found nothing, two messages, and the reading of the figures itself
     classes = {each["name"]: each for each in found["classes"]}  # type: ignore[attr-defined]
-    assert classes["model"]["requests"] == 2
+    assert classes["model"]["http_requests"] == 2
     assert classes["model"]["failed"] == 1
     assert classes["read"]["failed"] == 0
-    assert found["turns"] == 2
+    assert found["ended_turns"] == 2
     metrics = dict(found["slo_metrics"])  # type: ignore[call-overload]
     assert metrics["error_rate"] == 50.0
-    assert metrics["availability"] == round(100 * (1 - 1 / int(found["requests"])), 6)  # type: ignore[call-overload]
+    assert metrics["availability"] == round(100 * (1 - 1 / int(found["http_requests"])), 6)  # type: ignore[call-overload]
     assert 0 < metrics["response_time_p95"] < 2
     objectives = {each["indicator"]: each for each in found["objectives"]}  # type: ignore[attr-defined]
     assert objectives["error_rate"]["bad"] == 1
@@ -67,10 +67,10 @@ async def test_a_caller_without_admin_sees_the_figures_of_its_tenant_only(guarde
     reader = {"X-API-Key": made.raise_for_status().json()["key"]}
     for _ in range(7):
         await guarded.http.get("/api/v1/talents", headers=OF_ZETA)
-    operator = await until(lambda: slo(guarded, **ADMIN), lambda found: found["requests"] >= 7, seconds=20)  # type: ignore[operator]
+    operator = await until(lambda: slo(guarded, **ADMIN), lambda found: found["http_requests"] >= 7, seconds=20)  # type: ignore[operator]
     own = await slo(guarded, **reader)
     assert (operator["scope"], own["scope"]) == ("deployment", "tenant")
-    assert int(own["requests"]) < 7  # type: ignore[call-overload]
+    assert int(own["http_requests"]) < 7  # type: ignore[call-overload]
     for path in ("/api/v1/governance/slo/alerts", "/api/v1/governance/runbooks", "/admin/system/info"):
         assert (await guarded.http.get(path, headers=reader)).status_code == 403
 
