@@ -57,7 +57,7 @@ class Turn:
 
 @dataclass
 class Facts:
-    """What has happened to one tenant."""
+    """All that has happened to one tenant."""
 
     tenant_id: str
     calls: dict[tuple[str, int], Call] = field(default_factory=dict)
@@ -233,7 +233,7 @@ def read_facts(ledger: Ledger, tenant_id: str) -> Facts:
 
 
 def on_day(day: date, time_zone: str = "UTC") -> Span:
-    """Whether a moment is on this day of the time zone."""
+    """Return a span that holds this day of the time zone."""
     zone = ZoneInfo(time_zone)
     return lambda moment: moment.astimezone(zone).date() == day
 

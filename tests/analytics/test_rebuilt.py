@@ -25,7 +25,7 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 OF_ADMIN = {"X-API-Key": ADMIN_KEY}
 _MOMENTS = "as_of|detected_at|duration|duration_ms|duration_s|last_used_at|request_id|since|timestamp|to|until"
 CLOCK = re.compile(rf'"({_MOMENTS})":[^,}}]*')
-"""What depends on the moment of the request."""
+"""Fields that depend on the moment of the request."""
 QUERIES = (
     "/analytics/dashboard?window=7d&tz=Asia/Kathmandu",
     "/analytics/agents?format=csv",

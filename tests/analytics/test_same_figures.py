@@ -119,7 +119,7 @@ async def _runs(day: Day, shown: Shown) -> None:
 
 
 async def _tools(day: Day, shown: Shown) -> None:
-    """What agents are told, by their tools."""
+    """Add the answers that agents get from their tools."""
 
     async def ask(name: str, **arguments: object) -> dict[str, Any]:
         tool = await day.system.parts.toolbox.tool(name)

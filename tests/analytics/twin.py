@@ -93,7 +93,7 @@ def digests(url: str) -> dict[str, tuple[int, str]]:
 
 
 async def is_caught_up(system: System) -> bool:
-    """Whether all views of the system have all events."""
+    """Return True if all views of the system have all events."""
     head = await asyncio.to_thread(system.parts.ledger.head)
     with psycopg.connect(system.settings.database_url or "") as connection:
         at = dict(connection.execute("SELECT projection, position FROM projection_positions").fetchall())
