@@ -7,6 +7,7 @@ from typing import Any
 
 from fastapi import APIRouter, FastAPI
 from fastapi.exceptions import RequestValidationError
+from fastapi.telemetry import TelemetryConfig
 from prometheus_client import CollectorRegistry
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
@@ -20,7 +21,7 @@ from api.health.platform_metrics import PlatformMetrics
 from api.health.service import HealthService, Probes
 from api.http import docs, openapi
 from api.http import request_context as context
-from api.http.access_log import AccessLog
+from api.http.access_log import UNTRACED, AccessLog
 from api.http.api_keys import KeyAuthenticator
 from api.http.dependencies import NoPositions, Positions
 from api.http.envelope import Envelope
@@ -33,11 +34,20 @@ from api.http.rate_limit import AccessControl, FallbackRateLimiter
 from api.http.request_body import RequestBodies, YamlBodies
 from api.http.routing import LiteralRoutes, methods_of
 from domain.errors import DomainError
-from domain.governance.ports import FallbackLimiter, NoRateLimit, RateLimiter
+from domain.governance.ports import NO_RECORDER, FallbackLimiter, NoRateLimit, RateLimiter, RequestRecorder
 from domain.idempotency.ports import AnswerStore
 from domain.keys.ports import KeyStore, NoSessions, NoTokens, SessionStore, TokenVerifier
 
 Lifespan = Callable[[Any], AbstractAsyncContextManager[None]]
+
+_TELEMETRY: TelemetryConfig = {
+    "auto_configure": False,
+    "exclude": lambda scope: scope.get("path", "").startswith(UNTRACED),
+    "logs": False,  # the access log says it, and no exception's text leaves the process
+    "metrics": False,
+    "operation_spans": False,
+}
+"""Each request has one span while the process has a tracer provider."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +77,7 @@ class ApiParts:
     limiter_meanwhile: FallbackLimiter = field(default_factory=NoRateLimit)
     probes: Probes = field(default_factory=Probes)
     positions: Positions = field(default_factory=NoPositions)
+    requests: RequestRecorder = NO_RECORDER
     routers: tuple[APIRouter, ...] = ()
     registry: CollectorRegistry = field(default_factory=CollectorRegistry)
     lifespan: Lifespan | None = None
@@ -97,6 +108,7 @@ def create_app(parts: ApiParts) -> FastAPI:
         redirect_slashes=False,
         lifespan=parts.lifespan,
         middleware=_middleware(parts, metrics),
+        telemetry=_TELEMETRY,
     )
     app.auth_on = parts.settings.auth_on
     app.state.positions = parts.positions
@@ -119,7 +131,7 @@ def _middleware(parts: ApiParts, metrics: WebMetrics) -> list[Middleware]:
     identity = KeyAuthenticator(parts.keys, required=settings.auth_on, tokens=parts.tokens, sessions=parts.sessions)
     limiter = FallbackRateLimiter(parts.limiter, parts.limiter_meanwhile, alone=metrics.rate_limit_alone.inc)
     return [
-        Middleware(AccessLog, metrics=metrics),
+        Middleware(AccessLog, metrics=metrics, requests=parts.requests),
         Middleware(SingleHeaders),
         Middleware(TrustedHosts, hosts=settings.allowed_hosts),
         Middleware(CorsPolicy, origins=settings.cors_origins, loopback=settings.loopback),

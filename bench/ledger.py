@@ -40,8 +40,10 @@ from adapters.postgres.migrate import migrate
 from adapters.postgres.projections.positions import LivePositions
 from adapters.postgres.projections.rebuild import Rebuild
 from adapters.postgres.projections.runner import ProjectionRunner
-from domain.chat.events import SessionOpened, TurnAnswered, TurnStarted
+from domain.analytics.projection import RatingsProjection
+from domain.chat.events import SessionOpened, TurnAnswered, TurnRated, TurnStarted
 from domain.chat.projection import ChatProjection
+from domain.chat.ratings import stream as rating_stream
 from domain.chat.sessions import session_stream
 from domain.chat.turns import turn_stream
 from domain.costs import aggregate as costs
@@ -234,7 +236,7 @@ def _positions(database: Database) -> Iterator[LivePositions]:
 def _empty(connection: log.Connection) -> None:
     connection.execute("TRUNCATE ledger_events RESTART IDENTITY")
     connection.execute("TRUNCATE ledger_keys, projection_positions, projection_dead_letters")
-    connection.execute("TRUNCATE chat_sessions, chat_turns, cost_calls, cost_usage")
+    connection.execute("TRUNCATE chat_sessions, chat_turns, cost_calls, cost_usage, turn_ratings")
 
 
 def _wait_until_projected(ears: log.Connection, position: int) -> None:
@@ -268,13 +270,13 @@ def _rebuilds(database: Database, events: int) -> None:
         _empty(connection)
         copied = _measure_seconds(lambda: _copy(connection, events))
         read = _measure_seconds(lambda: _read(connection))
-        names = ["chat", "costs"]
+        names = ["chat", "costs", "ratings"]
         log.register(connection, names)
         log.advance(connection, names, events)
     table = Table("", "s", "events/s", "a million takes s", title=f"Rebuilding from {events:,} events")
     _rate(table, "writing them by COPY", copied, events)
     _rate(table, "only reading them", read, events)
-    projections: list[Projection] = [ChatProjection(), CostsProjection()]
+    projections: list[Projection] = [ChatProjection(), CostsProjection(), RatingsProjection()]
     for projection in projections:
         anew = Rebuild(database.dsn, event_registry(), projection)
         _rate(
@@ -292,7 +294,7 @@ def _rebuilds(database: Database, events: int) -> None:
             raise SystemExit(f"{projection.name} differs: {done.comparisons}")
     CONSOLE.print(table)
     CONSOLE.print(
-        "both views byte-equal to the live tables;", f"memory {psutil.Process().memory_info().rss / 2**20:,.0f} MiB"
+        "all views byte-equal to the live tables;", f"memory {psutil.Process().memory_info().rss / 2**20:,.0f} MiB"
     )
 
 
@@ -323,7 +325,7 @@ def _copy(connection: log.Connection, events: int) -> None:
 
 
 def _history(events: int) -> Iterator[tuple[str, int, Event]]:
-    """Write sessions of ten turns, each with its model call, like the system."""
+    """Write sessions of ten turns, each with its model call, like the system; the last turn is rated."""
     written, number = 0, 0
     while True:
         number += 1
@@ -343,12 +345,18 @@ def _conversation(session: str, at: datetime) -> Iterator[tuple[str, int, Event]
         yield turn_stream(session, turn), 1, _turn_started(session, turn, call_id, now)
         yield costs.stream(call_id), 2, _call_settled(turn, call_id, now)
         yield turn_stream(session, turn), 2, _turn_answered(session, turn, call_id, now)
+    yield rating_stream(session, TURNS_PER_SESSION), 1, _turn_rated(session, TURNS_PER_SESSION, at)
 
 
 def _session_opened(session: str, at: datetime) -> tuple[str, SessionOpened]:
     return session, SessionOpened(
         session_id=session, agent_id=_agent(session), key_id=_key(session), workflow_id=f"chat-{session}", **_cause(at)
     )
+
+
+def _turn_rated(session: str, turn: int, at: datetime) -> TurnRated:
+    rating = 1 + sum(session.encode()) % 5
+    return TurnRated(session_id=session, turn=turn, agent_id=_agent(session), rating=rating, **_cause(at))
 
 
 def _agent(session: str) -> str:

@@ -10,9 +10,12 @@ from domain.components import events as components
 from domain.costs import events as costs
 from domain.erasures import events as erasures
 from domain.events import EventRegistry
+from domain.governance import events as governance
 from domain.graphflow.catalogue import events as graphflow
 from domain.keys import events as keys
 from domain.projects import events as projects
+from domain.retention import events as retention
+from domain.runbooks import events as runbooks
 from domain.schedules import events as schedules
 from domain.signatures import events as signatures
 from domain.swarm import events as swarm
@@ -31,11 +34,14 @@ def event_registry() -> EventRegistry:
         components,
         costs,
         erasures,
+        governance,
         graphflow,
         keys,
         projects,
+        retention,
         revocations,
         risk_policy,
+        runbooks,
         schedules,
         signatures,
         swarm,

@@ -31,13 +31,14 @@ def read_settings(part: str, **given: Any) -> "Settings":
     from pydantic import ValidationError
 
     from runtime.logs import configure_logging
+    from runtime.observability import start_observability
     from runtime.settings import Settings
 
     try:
         settings = Settings(**{name: value for name, value in given.items() if value is not None})
     except ValidationError as error:
         refuse("\n".join(_sentence(fault["loc"], fault["msg"]) for fault in error.errors()))
-    configure_logging(settings.log_level, part)
+    configure_logging(settings.log_level, part, processors=start_observability(settings, part))
     return settings
 
 

@@ -3,6 +3,7 @@
 import json
 import logging
 import sys
+from collections.abc import Sequence
 from datetime import datetime
 from types import TracebackType
 from typing import Any, TextIO
@@ -23,10 +24,13 @@ _PART_WIDTH = 11
 _EVENT_WIDTH = 28
 
 
-def configure_logging(level: str, part: str, stream: TextIO | None = None) -> None:
+def configure_logging(
+    level: str, part: str, stream: TextIO | None = None, processors: Sequence[Processor] = ()
+) -> None:
     """Write all log events of structlog and the standard library to `stream` (standard error), marked with `part`.
 
-    `level` is `debug`, `info`, `warning` or `error`. A broken or blocked standard error does not stop the process.
+    `level` is `debug`, `info`, `warning` or `error`; `processors` see each event before it is rendered. A broken or
+    blocked standard error does not stop the process.
     """
     stream = stream or make_non_blocking(sys.stderr)
     shared: list[Processor] = [
@@ -34,6 +38,7 @@ def configure_logging(level: str, part: str, stream: TextIO | None = None) -> No
         structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
         _PartAdder(part),
+        *processors,
     ]
     structlog.configure(
         processors=[*shared, *renderers(stream)],

@@ -1,4 +1,4 @@
-"""The sandbox of workflow code, without the SDK's support for context-dependent codecs."""
+"""The sandbox of workflow code, without context-dependent codecs and without interrupted activations."""
 
 from collections.abc import Callable
 
@@ -14,6 +14,12 @@ class QuickSandbox(SandboxedWorkflowRunner):
     The SDK asks several times for each payload, each time by running a statement inside the sandbox: a fifth of a
     worker's CPU time. Only converters, codecs and external stores that depend on the context need the answer; those in
     use do not.
+
+    Nor are their activations interrupted. One that has not yielded within two seconds of wall time fails its task,
+    which Temporal retries. The SDK also raises an error in its thread, wherever that stands: in the middle of the event
+    loop, the run can never be evicted, and its worker does not stop. On a busy machine two seconds pass without any
+    fault of the workflow's; left alone, the activation ends and the run is evicted. Workflow code has no unbounded
+    loop.
     """
 
     _run_made: Callable[[], None]
@@ -28,8 +34,13 @@ class QuickSandbox(SandboxedWorkflowRunner):
         self._run_made()
         instance.get_serialization_context = _no_context  # type: ignore[method-assign, assignment]
         instance.get_external_store_context = _no_context  # type: ignore[method-assign, assignment]
+        instance.get_thread_id = _no_thread  # type: ignore[method-assign]
         return instance
 
 
 def _no_context(_command_info: object) -> None:
     """Return None: the same converter serves every payload."""
+
+
+def _no_thread() -> None:
+    """Return None: there is no thread to interrupt."""

@@ -117,6 +117,7 @@ class Settings(BaseSettings):
     )
     model_pause_s: float = Field(1.0, gt=0, le=30, validation_alias="CONVERGIO_MODEL_PAUSE_S")
     prices: Path | None = Field(None, validation_alias="CONVERGIO_PRICES")
+    text_cache_s: float = Field(10.0, gt=0, le=600, validation_alias="CONVERGIO_TEXT_CACHE_S")
     run_cache_mb: int = Field(100, ge=5, le=100_000, validation_alias="CONVERGIO_RUN_CACHE_MB")
 
     risk_policy: Path | None = Field(None, validation_alias="CONVERGIO_RISK_POLICY")
@@ -146,6 +147,13 @@ class Settings(BaseSettings):
     rate_limit: Annotated[RateLimit | None, NoDecode] = Field(
         RateLimit((100, 60)), validation_alias="CONVERGIO_RATE_LIMIT"
     )
+    slo_availability: float = Field(99.9, gt=0, lt=100, validation_alias="CONVERGIO_SLO_AVAILABILITY")
+    slo_response_time_s: float = Field(2.0, gt=0, le=3600, validation_alias="CONVERGIO_SLO_RESPONSE_TIME_S")
+    slo_error_rate: float = Field(1.0, gt=0, lt=100, validation_alias="CONVERGIO_SLO_ERROR_RATE")
+    otlp_endpoint: str | None = Field(
+        None, pattern=r"^https?://[^\s/]+", validation_alias="OTEL_EXPORTER_OTLP_ENDPOINT"
+    )
+    otlp_headers: SecretStr | None = Field(None, validation_alias="OTEL_EXPORTER_OTLP_HEADERS")
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", validation_alias="CONVERGIO_LOG_LEVEL")
 
     @field_validator("cors_origins", "allowed_hosts", mode="before")

@@ -11,8 +11,9 @@ from temporalio.client import Client
 from temporalio.service import RetryConfig, TLSConfig
 
 from runtime.converter import data_converter
+from runtime.observability import client_interceptors
 from runtime.settings import Settings
-from workflows.reconcile.workflow import ensure_schedule
+from workflows.platform_schedules import ensure_schedules
 from workflows.search_attributes import ALL_ATTRIBUTES
 
 RETENTION = timedelta(hours=720)
@@ -30,6 +31,7 @@ async def connect(settings: Settings, *, lazy: bool = False) -> Client:
         api_key=key.get_secret_value() if key else None,
         tls=_tls(settings),
         lazy=lazy,
+        interceptors=client_interceptors(settings),
         retry_config=RetryConfig(max_elapsed_time_millis=_GIVE_UP_MS),
     )
 
@@ -44,7 +46,7 @@ async def register(client: Client) -> None:
             namespace=client.namespace, config=NamespaceConfig(workflow_execution_retention_ttl=retention)
         )
     )
-    await ensure_schedule(client)
+    await ensure_schedules(client)
 
 
 async def missing_attributes(client: Client) -> list[str]:

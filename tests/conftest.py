@@ -9,6 +9,7 @@ from uuid import uuid4
 import psycopg
 import pytest
 import pytest_asyncio
+from hypothesis import HealthCheck, settings
 from psycopg.sql import SQL, Identifier
 from redis import Redis
 
@@ -28,7 +29,9 @@ _OUTSIDE = ("CONVERGIO_", "DATABASE_URL", "OPENAI_", "OTEL_", "REDIS_URL", "TEMP
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_configure(config: pytest.Config) -> None:
-    """Property tests have the day's seed unless a run names another."""
+    """Property tests have the day's seed unless a run names another, and are not judged by the clock."""
+    settings.register_profile("any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+    settings.load_profile("any machine")
     if config.getoption("--hypothesis-seed") is None:
         config.option.hypothesis_seed = SEED
 

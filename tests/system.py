@@ -30,7 +30,7 @@ from runtime.seeding import seed_ledger
 from runtime.settings import Settings
 from runtime.wiring.parts import Parts, agent_files, keys, make_parts
 from runtime.wiring.projections import projections
-from workflows.reconcile.workflow import SCHEDULE_ID
+from workflows.platform_schedules import SCHEDULES
 
 T = TypeVar("T")
 
@@ -42,7 +42,7 @@ ACME_KEY = "cvg_a-key-of-the-tenant-acme"
 ZETA_KEY = "cvg_a-key-of-the-tenant-zeta"
 OF_ACME = {"X-API-Key": ACME_KEY}
 OF_ZETA = {"X-API-Key": ZETA_KEY}
-_TENANTS = {
+TENANT_KEYS = {
     key_hash(ACME_KEY): StoredKey("key_acme", ALL_SCOPES, "acme"),
     key_hash(ZETA_KEY): StoredKey("key_zeta", ALL_SCOPES, "zeta"),
 }
@@ -107,7 +107,8 @@ async def new_namespace(address: str) -> str:
     ours = await temporal.connect(Settings(temporal_address=address, temporal_namespace=name))
     await temporal.register(ours)
     # Hundreds of namespaces that each wake up every minute, to the end of the run, would slow the server down for all.
-    await ours.get_schedule_handle(SCHEDULE_ID).delete()
+    for each in SCHEDULES:
+        await ours.get_schedule_handle(each.schedule_id).delete()
     return name
 
 
@@ -124,6 +125,7 @@ def settings_of(
             "openai_base_url": model_url,
             "model": "scripted",
             "model_pause_s": 0.02,
+            "text_cache_s": 1.0,
             "rate_limit": "off",
             "signing_key": SIGNING_KEY,
             **more,
@@ -144,7 +146,7 @@ async def running(
         stack.enter_context(_projecting(settings, parts))
         if working:
             await stack.enter_async_context(_working(settings, client, queues))
-        app = make_app(settings, parts, client, known=keys(settings, _TENANTS))
+        app = make_app(settings, parts, client, known=keys(settings, TENANT_KEYS))
         await stack.enter_async_context(app.router.lifespan_context(app))
         transport = httpx.ASGITransport(app, raise_app_exceptions=False)
         http = await stack.enter_async_context(

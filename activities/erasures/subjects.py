@@ -9,7 +9,7 @@ from activities.erasures.runs import RunEraser
 from activities.schedules.settlement import ScheduleSettlement
 from domain.chat import commands as chats
 from domain.erasures.events import ErasureRequested
-from domain.erasures.ports import Owner, OwnerSearch
+from domain.erasures.ports import Expiry, Owner, OwnerSearch
 from domain.errors import NotFound
 from domain.events import Cause
 from domain.ledger import Ledger
@@ -78,6 +78,10 @@ class SubjectCloser:
                 return [Owner(talent_aggregate.stream(request.tenant_id, talent_id), "record")]
             case "tenant":
                 return await self._with_inside(await to_thread(self._search.of_tenant, request.subject))
+            case "expired":
+                expiry = Expiry.parse(request.subject)
+                found = await to_thread(self._search.of_expired, request.tenant_id, expiry, request.erasure_id)
+                return await self._with_inside(found)
 
     async def _with_inside(self, owners: Sequence[Owner]) -> list[Owner]:
         """Add the runs that the owners' runs have started."""

@@ -31,7 +31,8 @@ MOST = 500
 class ReconcileResult:
     """The number of calls recorded as unknown, and of turns, swarms and executions as failed.
 
-    `schedules` were settled, `erasures` started again, and rollups of `telemetry` merged.
+    `schedules` were settled, `erasures` and `runbooks` started again, `alerts` opened or closed, and rollups of
+    `telemetry` merged.
     """
 
     calls: int = 0
@@ -40,6 +41,8 @@ class ReconcileResult:
     executions: int = 0
     schedules: int = 0
     erasures: int = 0
+    runbooks: int = 0
+    alerts: int = 0
     telemetry: int = 0
 
 

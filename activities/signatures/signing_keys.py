@@ -114,6 +114,17 @@ class SigningKeys:
         """Make a new key, which signs from now on. Earlier ones stay valid."""
         return retry_on_conflict(lambda: self._make(self._reader.ring(fresh=True), by, because))
 
+    def rotate_once(self, by: str, because: str) -> SigningKey:
+        """Make a new key, unless one was made for this cause already: then return that one."""
+
+        def write() -> SigningKey:
+            ring = self._reader.ring(fresh=True)
+            made = key_ring.made_because(self._ledger.read(STREAM), because)
+            known = ring.find(made) if made is not None else None
+            return known if known is not None else self._make(ring, by, because)
+
+        return retry_on_conflict(write)
+
     def revoke(self, key_id: str, by: str, because: str, invalid_from: datetime | None = None) -> SigningKey:
         """Revoke a key, by default from when every process has learnt of it. The current one is replaced first.
 

@@ -7,8 +7,6 @@ from threading import Lock
 
 from domain.content import Content, ContentStore
 
-TTL_S = 10.0
-"""Seconds for which a text is cached; an erased one may be read here for as long."""
 MAX_CHARACTERS = 8_000_000
 """Maximum characters of all cached texts."""
 MAX_TEXT = 200_000
@@ -16,10 +14,14 @@ MAX_TEXT = 200_000
 
 
 class RecentContent:
-    """A cache in front of another `domain.content.ContentStore`. Thread-safe."""
+    """A cache in front of another `domain.content.ContentStore`. Thread-safe.
 
-    def __init__(self, store: ContentStore, clock: Callable[[], float] = time.monotonic) -> None:
+    A text is cached for `ttl_s` seconds; an erased one may be read here for as long.
+    """
+
+    def __init__(self, store: ContentStore, ttl_s: float, clock: Callable[[], float] = time.monotonic) -> None:
         self._store = store
+        self._ttl_s = ttl_s
         self._clock = clock
         self._kept: OrderedDict[tuple[str, str], tuple[str, float]] = OrderedDict()
         self._characters = 0
@@ -47,7 +49,7 @@ class RecentContent:
         self._add([(content.owner, content.hash, content.text) for content in contents])
 
     def _add(self, texts: Sequence[tuple[str, str, str]]) -> None:
-        until = self._clock() + TTL_S
+        until = self._clock() + self._ttl_s
         with self._lock:
             for owner, text_hash, text in texts:
                 if len(text) <= MAX_TEXT and (owner, text_hash) not in self._kept:

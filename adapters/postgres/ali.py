@@ -3,6 +3,7 @@
 from datetime import UTC, date, datetime, time
 from typing import Any
 
+from adapters.postgres.figures.definitions import COMPLETED, FAILED, IS_TIMED, OWN_TURN, SECONDS, TURN_OUTCOMES
 from adapters.postgres.ledger.log import Connection
 from adapters.postgres.ledger.pool import Database
 from domain.ali.ports import DayCost, DayTurns, Facts, RunningRun, UsualDuration, WaitingApproval
@@ -12,14 +13,12 @@ _COSTS = """
     SELECT day, agent_id, sum(cost) FROM cost_usage
     WHERE tenant_id = %s AND day >= %s GROUP BY 1, 2 HAVING sum(cost) > 0
 """
-_TURNS = """
-    SELECT (at AT TIME ZONE 'UTC')::date, agent_id,
-        count(*) FILTER (WHERE status = 'completed'), count(*) FILTER (WHERE status = 'failed')
+_TURNS = f"""
+    SELECT (at AT TIME ZONE 'UTC')::date, agent_id, {TURN_OUTCOMES}
     FROM chat_turns
-    WHERE tenant_id = %s AND at >= %s AND origin_session_id IS NULL AND status IN ('completed', 'failed')
-        AND code IS DISTINCT FROM 'CANCELLED'
+    WHERE tenant_id = %s AND at >= %s AND {OWN_TURN} AND ({COMPLETED} OR {FAILED})
     GROUP BY 1, 2
-"""
+"""  # noqa: S608  (the definitions of figures)
 _APPROVALS = """
     SELECT id, risk, created_at, expires_at FROM approvals
     WHERE tenant_id = %s AND status IN ('pending', 'escalated') ORDER BY created_at, id LIMIT %s
@@ -33,11 +32,10 @@ _RUNNING_SWARMS = """
     WHERE tenant_id = %s AND status IN ('pending', 'running') AND approval_id IS NULL
     ORDER BY requested_at, task_id LIMIT %s
 """
-_USUAL_TURNS = """
-    SELECT 'turn', count(*), percentile_cont(0.95) WITHIN GROUP (ORDER BY extract(epoch FROM ended_at - at))
-    FROM chat_turns
-    WHERE tenant_id = %s AND at >= %s AND status = 'completed' AND origin_session_id IS NULL AND approval_id IS NULL
-"""
+_USUAL_TURNS = f"""
+    SELECT 'turn', count(*), percentile_cont(0.95) WITHIN GROUP (ORDER BY {SECONDS})
+    FROM chat_turns WHERE tenant_id = %s AND at >= %s AND {OWN_TURN} AND {IS_TIMED}
+"""  # noqa: S608  (the same)
 _USUAL_SWARMS = """
     SELECT 'swarm', count(*), percentile_cont(0.95) WITHIN GROUP (ORDER BY extract(epoch FROM ended_at - started_at))
     FROM swarms WHERE tenant_id = %s AND started_at >= %s AND status = 'completed' AND approval_id IS NULL

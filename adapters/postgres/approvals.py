@@ -1,6 +1,7 @@
 """Queries of approvals."""
 
 from dataclasses import fields
+from datetime import datetime
 from typing import Any
 
 from adapters.postgres.ledger.pool import Database
@@ -26,6 +27,11 @@ _HISTORY = f"""
     WHERE a.tenant_id = %s AND s.approval_id = %s ORDER BY s.step
 """  # noqa: S608  (the same)
 _COUNTS = "SELECT status, risk, count(*), min(created_at) FROM approvals GROUP BY 1, 2 ORDER BY 1, 2"
+_OVERDUE = """
+    SELECT id FROM approvals WHERE status IN ('pending', 'escalated') AND expires_at < %s
+    ORDER BY expires_at, id LIMIT %s
+"""
+_COUNT_OVERDUE = "SELECT count(*) FROM approvals WHERE status IN ('pending', 'escalated') AND expires_at < %s"
 _CONDITIONS = {
     "status": "a.status = ANY(%(status)s)",
     "assigned_to": "%(assigned_to)s = ANY(a.deciders)",
@@ -66,6 +72,16 @@ class PostgresApprovals:
         with self._database.connection() as connection:
             rows = connection.execute(_HISTORY.encode(), (tenant_id, approval_id), prepare=True).fetchall()
         return [ApprovalStepView(ApprovalStepRow(*row[:-2]), row[-2], row[-1]) for row in rows]
+
+    def overdue(self, at: datetime, limit: int) -> list[str]:
+        """Return the ids of open approvals of all tenants that expire before `at`, the longest overdue first."""
+        with self._database.connection() as connection:
+            return [row[0] for row in connection.execute(_OVERDUE, (at, limit), prepare=True)]
+
+    def count_overdue(self, at: datetime) -> int:
+        with self._database.connection() as connection:
+            row = connection.execute(_COUNT_OVERDUE, (at,), prepare=True).fetchone()
+        return int(row[0]) if row else 0
 
     def counts(self) -> list[ApprovalCount]:
         with self._database.connection() as connection:

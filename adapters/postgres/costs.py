@@ -4,6 +4,7 @@ from dataclasses import fields
 from datetime import date, datetime
 from typing import Any
 
+from adapters.postgres.figures.definitions import CALL_FIGURES
 from adapters.postgres.ledger.pool import Database
 from domain.costs.ports import CallFilter, CallPage, GroupBy, RefusedPart, UsageGroup
 from domain.costs.projection import CallRow
@@ -22,14 +23,6 @@ _USAGE = """
         sum(reserved)::bigint, sum(failed)::bigint, sum(unknown)::bigint, sum(open_cost)
     FROM cost_usage WHERE tenant_id = %s AND day BETWEEN %s AND %s GROUP BY 1 ORDER BY 1
 """
-CALL_FIGURES = """
-    coalesce(sum(cost), 0) AS cost, coalesce(sum(total_tokens), 0)::bigint AS tokens,
-    count(*) FILTER (WHERE state IN ('settled', 'cut')) AS requests,
-    count(*) FILTER (WHERE state = 'reserved') AS reserved, count(*) FILTER (WHERE state = 'failed') AS failed,
-    count(*) FILTER (WHERE state = 'unknown') AS unknown,
-    coalesce(sum(worst_case) FILTER (WHERE state IN ('reserved', 'unknown')), 0) AS open_cost
-"""
-"""The figures of a `UsageGroup` over `cost_calls`, in the order of its fields."""
 _CALL_USAGE = f"""
     SELECT {{name}}, {CALL_FIGURES}
     FROM cost_calls

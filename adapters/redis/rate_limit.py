@@ -30,6 +30,7 @@ redis.call('SET', KEYS[1], string.format('%.17g', taken), 'PX', math.ceil((taken
 return {1, math.floor(-over / cost), math.ceil(taken / 1000000), 0}
 """
 
+BUCKET_PREFIX = "convergio:rate:"
 _TIMEOUT_S = 2.0
 _TIMEOUT_UNKNOWN_S = 0.5
 _TIMEOUT_AFTER_FAILURE_S = 0.1
@@ -47,7 +48,7 @@ class RedisRateLimit:
     server is recognised at once by its closed connections.
     """
 
-    def __init__(self, client: Redis, *, requests: int, seconds: int, prefix: str = "convergio:rate:") -> None:
+    def __init__(self, client: Redis, *, requests: int, seconds: int, prefix: str = BUCKET_PREFIX) -> None:
         self._client = client
         self._take = client.register_script(_TAKE)
         self._limit = requests

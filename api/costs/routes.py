@@ -6,11 +6,12 @@ from decimal import Decimal
 from functools import partial
 from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Query, Response
 from pydantic import AwareDatetime
 
 from api.http.dependencies import CurrentTenant, Page, Paged, fresh, requires
 from api.http.schemas import Money, Pagination, SessionName, Timestamp, View
+from api.tables.figures import CSV_TOO, FormatQuery, to_table
 from domain.costs import policy
 from domain.costs.ports import CallFilter, CallPage, CostReads, GroupBy, UsageGroup
 from domain.tenant_ids import qualified
@@ -133,7 +134,7 @@ def router(costs: CostReads, now: Callable[[], datetime]) -> APIRouter:
         prefix="/api/v1/cost-management", tags=["Cost Management"], dependencies=[requires("read"), fresh("costs")]
     )
 
-    @routes.get("/usage")
+    @routes.get("/usage", response_model=CostUsage, responses=CSV_TOO)
     def usage(
         tenant_id: CurrentTenant,
         *,
@@ -141,12 +142,20 @@ def router(costs: CostReads, now: Callable[[], datetime]) -> APIRouter:
         first: _From = None,
         last: _To = None,
         group_by: GroupBy | None = None,
-    ) -> CostUsage:
-        """Returns cost, tokens and requests of the caller's tenant in a period: total, by agent, model and day."""
-        days = policy.period(period, first, last, now().astimezone(UTC).date())
-        return _usage(partial(costs.usage, tenant_id, *days), days, group_by)
+        as_format: FormatQuery = "json",
+    ) -> CostUsage | Response:
+        """Returns cost, tokens and requests of the caller's tenant in a period: total, by agent, model and day.
 
-    @routes.get("/ledger")
+        As CSV it is the table of `group_by`, or of agents if that was not given.
+        """
+        days = policy.period(period, first, last, now().astimezone(UTC).date())
+        by = partial(costs.usage, tenant_id, *days)
+        if as_format == "csv":
+            groups = [GroupUsage(name=group.name, **_figures(group)) for group in by(group_by or "agent")]
+            return to_table(GroupUsage, groups, "cost_usage", ("name",))
+        return _usage(by, days, group_by)
+
+    @routes.get("/ledger", response_model=CostLedgerPage, responses=CSV_TOO)
     def ledger(
         page: Paged,
         tenant_id: CurrentTenant,
@@ -161,12 +170,14 @@ def router(costs: CostReads, now: Callable[[], datetime]) -> APIRouter:
         call_id: _Name = None,
         since: Annotated[AwareDatetime | None, Query(description="Reserved at or after this moment.")] = None,
         before: Annotated[AwareDatetime | None, Query(description="Reserved before this moment.")] = None,
-    ) -> CostLedgerPage:
-        """Lists every attempt at a model call of the caller's tenant, newest first."""
+        as_format: FormatQuery = "json",
+    ) -> CostLedgerPage | Response:
+        """Lists every attempt at a model call of the caller's tenant, newest first. As CSV it is the same page."""
         session = qualified(tenant_id, session_id) if session_id else None
         names = (state, kind, model, agent_id, session, workflow_id, key_id, call_id)
         wanted = CallFilter(tenant_id, *names, since, before)
-        return _calls(costs.calls(wanted, skip=page.skip, limit=page.limit), page)
+        found = _calls(costs.calls(wanted, skip=page.skip, limit=page.limit), page)
+        return to_table(CostLedgerEntry, found.data, "cost_ledger") if as_format == "csv" else found
 
     return routes
 

@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from api.http.schemas import Body, Pagination, Timestamp, View
-from domain.erasures.events import Kind
+from domain.erasures.events import Kind, RequestedKind
 
 
 class NewErasure(Body):
@@ -14,7 +14,7 @@ class NewErasure(Body):
     `id` is that of a session or talent of the caller's tenant, a `context.user_id`, or the id of a tenant.
     """
 
-    kind: Kind
+    kind: RequestedKind
     id: Annotated[str, Field(min_length=1, max_length=128, pattern=r"^[^\x00]+$")]
 
 

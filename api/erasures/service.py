@@ -9,7 +9,7 @@ from domain.chat.sessions import session_stream
 from domain.erasures import aggregate, users
 from domain.erasures.aggregate import Erasure
 from domain.erasures.commands import ErasureCommands
-from domain.erasures.events import Kind
+from domain.erasures.events import RequestedKind
 from domain.erasures.ports import ErasureFilter, ErasurePage, ErasureReads, OwnerSearch
 from domain.erasures.projection import ErasureRow, ErasuresProjection
 from domain.errors import Conflict, Invalid, NotFound, Unavailable
@@ -48,7 +48,7 @@ class ErasureService:
         self._secrets = secrets
         self._positions = positions
 
-    async def request(self, kind: Kind, subject_id: str, cause: Cause, *, key: str | None) -> Erasure:
+    async def request(self, kind: RequestedKind, subject_id: str, cause: Cause, *, key: str | None) -> Erasure:
         """Record the request and start its workflow; one that cannot be started now is started within a minute.
 
         Raises:
@@ -79,7 +79,7 @@ class ErasureService:
             raise NotFound("there is no such erasure")
         return found
 
-    def _subject(self, kind: Kind, subject_id: str, tenant_id: str) -> str:
+    def _subject(self, kind: RequestedKind, subject_id: str, tenant_id: str) -> str:
         """Return the id by which the ledger knows the subject.
 
         Raises:
@@ -110,6 +110,6 @@ class ErasureService:
             self._require(session_stream(session_id), "session")
         return session_id
 
-    def _require(self, stream: str, kind: Kind) -> None:
+    def _require(self, stream: str, kind: RequestedKind) -> None:
         if self._ledger.read_latest(stream)[0] == 0:
             raise NotFound(f"there is no such {kind}")

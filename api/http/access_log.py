@@ -4,6 +4,7 @@ from time import perf_counter
 from typing import Any
 
 import structlog
+from opentelemetry.trace import get_current_span
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from structlog.contextvars import bind_contextvars, reset_contextvars
@@ -11,6 +12,7 @@ from structlog.contextvars import bind_contextvars, reset_contextvars
 from api.http.errors import Failure, to_failure
 from api.http.metrics import WebMetrics
 from api.http.request_context import CURRENT, Header, RequestContext
+from domain.governance.ports import NO_RECORDER, RequestRecorder
 
 UNMATCHED = "unmatched"
 _CLIENT_CLOSED = 499
@@ -24,15 +26,17 @@ _UNLESS_GIVEN: tuple[Header, ...] = (
     (b"cache-control", b"no-store"),
 )
 _HTTPS: Header = (b"strict-transport-security", b"max-age=31536000")
-_QUIET = ("/health", "/metrics")
+UNTRACED = ("/health", "/metrics")
+"""Paths of probes, whose requests have no span and are logged at debug level."""
 
 
 class AccessLog:
     """Wraps the whole web layer: each request gets exactly one response, which is counted and logged."""
 
-    def __init__(self, app: ASGIApp, *, metrics: WebMetrics) -> None:
+    def __init__(self, app: ASGIApp, *, metrics: WebMetrics, requests: RequestRecorder = NO_RECORDER) -> None:
         self._app = app
         self._metrics = metrics
+        self._requests = requests
         self._log = structlog.get_logger("convergio.api")
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -45,7 +49,7 @@ class AccessLog:
         scope["convergio"] = context
         mine = CURRENT.set(context)
         bound = bind_contextvars(request_id=context.request_id)
-        exchange = _Exchange(context, send, https=scope["scheme"] == "https")
+        exchange = _Exchange(scope, context, send)
         self._metrics.in_flight.inc()
         try:
             await self._answer(scope, receive, exchange)
@@ -74,7 +78,8 @@ class AccessLog:
         seconds = perf_counter() - context.started
         route = _route(scope)
         self._metrics.count_response(route, context.method, status, seconds)
-        say = self._log.debug if context.path.startswith(_QUIET) else self._log.info
+        self._requests.note(route, context.method, status, seconds, context.caller.tenant_id)
+        say = self._log.debug if context.path.startswith(UNTRACED) else self._log.info
         say(
             "request",
             method=context.method,
@@ -90,17 +95,18 @@ class AccessLog:
 class _Exchange:
     """Adds the headers common to all responses, and remembers the status."""
 
-    __slots__ = ("_https", "_send", "context", "status")
+    __slots__ = ("_scope", "_send", "context", "status")
 
-    def __init__(self, context: RequestContext, send: Send, *, https: bool) -> None:
+    def __init__(self, scope: Scope, context: RequestContext, send: Send) -> None:
         self.context = context
         self.status = _CLIENT_CLOSED
+        self._scope = scope
         self._send = send
-        self._https = https
 
     async def send(self, message: Message) -> None:
         if message["type"] == "http.response.start":
             self.status = message["status"]
+            _describe_span(self.context, _route(self._scope))
             message["headers"] = self._headers(message["headers"])
         elif self.context.method == "HEAD":
             message = {**message, "body": b""}
@@ -114,7 +120,7 @@ class _Exchange:
         names = {name for name, _ in given}
         headers = [*given, *_ALWAYS, (b"x-request-id", self.context.request_id.encode("ascii")), *self.context.headers]
         headers += [header for header in _UNLESS_GIVEN if header[0] not in names]
-        if self._https:
+        if self._scope["scheme"] == "https":
             headers.append(_HTTPS)
         return headers
 
@@ -126,6 +132,14 @@ def failure_messages(failure: Failure, request_id: str) -> tuple[Message, Messag
     headers += [(name.encode("latin-1"), value.encode("latin-1")) for name, value in failure.headers]
     start = {"type": "http.response.start", "status": failure.status, "headers": headers}
     return start, {"type": "http.response.body", "body": body}
+
+
+def _describe_span(context: RequestContext, route: str) -> None:
+    """Name the request's span by its route, which FastAPI does for routes of its own router only."""
+    span = get_current_span()
+    if span.is_recording():
+        span.update_name(context.method if route == UNMATCHED else f"{context.method} {route}")
+        span.set_attributes({"http.route": route, "convergio.request_id": context.request_id})
 
 
 def _route(scope: Scope) -> str:

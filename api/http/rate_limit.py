@@ -10,6 +10,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from api.http import request_context as context
 from api.http.api_keys import KeyAuthenticator
+from api.http.caller import Caller
 from api.http.request_context import RequestContext
 from domain.errors import Forbidden, RateLimited, Unauthenticated, Unavailable
 from domain.governance.ports import FallbackLimiter, RateLimiter, RateLimitVerdict
@@ -47,9 +48,7 @@ class AccessControl:
             raise wrong
 
     async def _limit(self, request: RequestContext) -> None:
-        caller = request.caller
-        bucket = qualified(caller.tenant_id, caller.key_id) if caller.key_id else f"client:{_network(request.client)}"
-        verdict = await self._limiter.take(bucket)
+        verdict = await self._limiter.take(bucket_of(request.caller, request.client))
         if verdict is None:
             return
         request.headers += (
@@ -60,6 +59,11 @@ class AccessControl:
         if not verdict.allowed:
             wait = max(1, verdict.retry_after)
             raise RateLimited(f"too many requests; try again in {wait} s", retry_after=wait, limit=verdict.limit)
+
+
+def bucket_of(caller: Caller, client: str) -> str:
+    """Return the name of a caller's bucket: its key's, else that of its address."""
+    return qualified(caller.tenant_id, caller.key_id) if caller.key_id else f"client:{_network(client)}"
 
 
 class FallbackRateLimiter:

@@ -21,6 +21,10 @@ def _money(amount: Decimal) -> float:
     return float(amount.quantize(_MICRO))
 
 
+def _round_measure(value: float) -> float:
+    return round(value, 6)
+
+
 def _utc(moment: datetime) -> str:
     return moment.astimezone(UTC).isoformat().replace("+00:00", "Z")
 
@@ -39,6 +43,9 @@ def to_utc(moment: datetime) -> datetime:
 
 Money = Annotated[Decimal, PlainSerializer(_money, return_type=float, when_used="json")]
 """US dollars: exact internally, a JSON number with up to 6 decimals in responses."""
+
+Measure = Annotated[float, PlainSerializer(_round_measure, return_type=float, when_used="json")]
+"""A share, a mean or a duration: a JSON number with up to 6 decimals in responses."""
 
 Timestamp = Annotated[AwareDatetime, PlainSerializer(_utc, return_type=str, when_used="json")]
 """A moment in UTC, RFC 3339 with `Z`."""

@@ -16,8 +16,17 @@ from api.http.dependencies import (
 )
 from api.http.schemas import DeletedRecord, Id, RecordHistory
 from api.projects.parameters import PREFIX, AsOf, FirstDay, LastDay, RecordQuery, Text, ZoneQuery
-from api.projects.schemas import NewProject, Project, ProjectAnalytics, ProjectChanges, ProjectList, to_project
+from api.projects.schemas import (
+    DailyFigures,
+    NewProject,
+    Project,
+    ProjectAnalytics,
+    ProjectChanges,
+    ProjectList,
+    to_project,
+)
 from api.projects.service import ProjectService
+from api.tables.figures import CSV_TOO, FormatQuery, to_table
 from domain.projects.ports import ProjectFilter
 from domain.projects.profile import Status
 
@@ -99,14 +108,26 @@ def _add_project_routes(routes: APIRouter, service: ProjectService) -> None:
 def _add_analytics_route(routes: APIRouter, service: ProjectService) -> None:
     views = [fresh(view) for view in ("costs", "chat", "executions", "swarm")]
 
-    @routes.get("/{project_id}/analytics", dependencies=[requires("read"), *views])
+    @routes.get(
+        "/{project_id}/analytics",
+        dependencies=[requires("read"), *views],
+        response_model=ProjectAnalytics,
+        responses=CSV_TOO,
+    )
     def get_project_analytics(
-        project_id: Id, tenant_id: CurrentTenant, first: FirstDay = None, last: LastDay = None, tz: ZoneQuery = "UTC"
-    ) -> ProjectAnalytics:
+        project_id: Id,
+        tenant_id: CurrentTenant,
+        *,
+        first: FirstDay = None,
+        last: LastDay = None,
+        tz: ZoneQuery = "UTC",
+        as_format: FormatQuery = "json",
+    ) -> ProjectAnalytics | Response:
         """Returns cost, tokens, conversations and runs that are linked to a project, in all and by day.
 
         Linked is what was started with `context.project_id`: the project's id as a number or a text. Costs have the
         definitions of `/cost-management/usage`. Days are those of the time zone `tz`, such as `Europe/Berlin`: the last
-        30 by default, 366 at most.
+        30 by default, 366 at most. As CSV it is the table of days.
         """
-        return service.analytics(tenant_id, project_id, first, last, tz)
+        found = service.analytics(tenant_id, project_id, first, last, tz)
+        return to_table(DailyFigures, found.daily, "project_usage", ("date",)) if as_format == "csv" else found

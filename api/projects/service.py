@@ -11,12 +11,12 @@ from api.projects.csv_documents import from_csv
 from api.projects.schemas import DailyFigures, ProjectAnalytics, ProjectFigures, to_budget
 from api.tables.csv_tables import ImportResult, finish_import, sent_table
 from domain.events import Cause
-from domain.projects import policy
 from domain.projects.bulk_import import ProjectImport
 from domain.projects.commands import ProjectCommands
 from domain.projects.past import ProjectPast
-from domain.projects.ports import ProjectReads, ProjectUsage, ProjectUsageReads, UsagePeriod
+from domain.projects.ports import ProjectReads, ProjectUsageReads
 from domain.records.bulk_imports import ImportedRecords
+from domain.usage import UsageFigures, UsagePeriod, usage_days
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +58,7 @@ class ProjectService:
             domain.errors.Invalid: the time zone is unknown, or the period is not valid.
         """
         project, name = self.commands.get(tenant_id, project_id), str(project_id)
-        days = policy.usage_days(first, last, self.usage.today(self.now(), time_zone))
+        days = usage_days(first, last, self.usage.today(self.now(), time_zone))
         total = self.usage.total(tenant_id, name)
         daily = self.usage.daily(tenant_id, name, UsagePeriod(*days, time_zone))
         return ProjectAnalytics(
@@ -72,5 +72,5 @@ class ProjectService:
         )
 
 
-def _figures(usage: ProjectUsage) -> dict[str, Any]:
+def _figures(usage: UsageFigures) -> dict[str, Any]:
     return {name: getattr(usage, name) for name in ProjectFigures.model_fields}

@@ -1,5 +1,6 @@
 """Routes of schedules."""
 
+import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
@@ -32,6 +33,7 @@ from api.schedules.schemas import (
 )
 from api.schedules.service import ScheduleService, ScheduleWithTexts
 from domain.events import Cause
+from domain.schedules.commands import ScheduleCommands
 from domain.schedules.definition import ScheduleDefinition, TargetKind
 from domain.schedules.ports import NamedSchedule, ScheduleFilter, ScheduleReads
 
@@ -46,12 +48,23 @@ class ScheduleRouteServices:
     """The services that the routes call."""
 
     schedules: ScheduleService
+    commands: ScheduleCommands
     reads: ScheduleReads
     now: Callable[[], datetime]
 
     def cause(self, request: RequestContext) -> Cause:
         """Return the cause of a change: the caller, the request and the time."""
         return request.cause(self.now())
+
+    async def refuse_others(self, schedule_id: str, request: RequestContext) -> None:
+        """Return if the caller may change what the schedule does: of a runbook, only an operator.
+
+        Raises:
+            NotFound: there is no such schedule.
+            Forbidden: the caller is no operator.
+        """
+        found = await asyncio.to_thread(self.commands.load, request.caller.tenant_id, schedule_id)
+        _require_operator(found.current.target_kind, request)
 
 
 def router(service: ScheduleRouteServices) -> APIRouter:
@@ -68,7 +81,8 @@ def _add_definition_routes(routes: APIRouter, service: ScheduleRouteServices) ->
     async def create_schedule(
         body: NewSchedule, request: CurrentRequest, key: IdempotencyKey, response: Response
     ) -> ScheduleDetails:
-        """Creates a schedule that starts a chat message, a swarm or a workflow, as its maker."""
+        """Creates a schedule that starts a chat message, a swarm or a workflow as its maker; for `admin`, a runbook."""
+        _require_operator(body.target.kind, request)
         found = await service.schedules.create(body, service.cause(request), key)
         response.headers["location"] = f"{PREFIX}/{found.schedule_id}"
         return _to_details(found, response)
@@ -78,12 +92,16 @@ def _add_definition_routes(routes: APIRouter, service: ScheduleRouteServices) ->
         schedule_id: _Id, body: ScheduleChanges, request: CurrentRequest, expected: IfMatch, response: Response
     ) -> ScheduleDetails:
         """Changes the given fields of a schedule. It acts as the caller from then on."""
+        await service.refuse_others(schedule_id, request)
+        if body.target is not None:
+            _require_operator(body.target.kind, request)
         found = await service.schedules.change(schedule_id, body, service.cause(request), expected)
         return _to_details(found, response)
 
     @routes.delete("/{schedule_id}", dependencies=[requires("write")])
     async def delete_schedule(schedule_id: _Id, request: CurrentRequest, expected: IfMatch) -> DeletedResource:
         """Deletes a schedule: it fires no more. What it has started goes on."""
+        await service.refuse_others(schedule_id, request)
         await service.schedules.delete(schedule_id, service.cause(request), expected)
         return DeletedResource(id=schedule_id)
 
@@ -92,11 +110,13 @@ def _add_control_routes(routes: APIRouter, service: ScheduleRouteServices) -> No
     @routes.post("/{schedule_id}/pause", dependencies=[requires("write")])
     async def pause_schedule(schedule_id: _Id, request: CurrentRequest, response: Response) -> ScheduleDetails:
         """Pauses a schedule: it fires only by hand. Times that pass meanwhile are not made up for."""
+        await service.refuse_others(schedule_id, request)
         return _to_details(await service.schedules.pause(schedule_id, service.cause(request)), response)
 
     @routes.post("/{schedule_id}/resume", dependencies=[requires("write")])
     async def resume_schedule(schedule_id: _Id, request: CurrentRequest, response: Response) -> ScheduleDetails:
         """Resumes a paused schedule."""
+        await service.refuse_others(schedule_id, request)
         return _to_details(await service.schedules.resume(schedule_id, service.cause(request)), response)
 
     @routes.post("/{schedule_id}/trigger", status_code=202, dependencies=[requires("write"), joins_on_repeat()])
@@ -104,6 +124,7 @@ def _add_control_routes(routes: APIRouter, service: ScheduleRouteServices) -> No
         schedule_id: _Id, request: CurrentRequest, key: IdempotencyKey, response: Response
     ) -> TriggeredFiring:
         """Starts a firing now, paused or not, whatever runs already: 202 and the history to poll."""
+        await service.refuse_others(schedule_id, request)
         firing_id = await service.schedules.trigger(schedule_id, service.cause(request), key)
         response.headers["location"] = f"{PREFIX}/{schedule_id}/history"
         return TriggeredFiring(id=firing_id, schedule_id=schedule_id)
@@ -139,6 +160,11 @@ def _add_read_routes(routes: APIRouter, service: ScheduleRouteServices) -> None:
         return FiringList.model_validate(
             {"data": [to_firing(each) for each in found.firings], "pagination": page.pagination(found.total)}
         )
+
+
+def _require_operator(kind: TargetKind, request: RequestContext) -> None:
+    if kind == "runbook":
+        request.caller.require("admin")
 
 
 def _to_summary(found: NamedSchedule) -> dict[str, Any]:

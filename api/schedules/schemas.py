@@ -204,5 +204,6 @@ def _to_run(kind: str, run_id: str, target_id: str | None) -> Mapping[str, str]:
         "chat": f"/api/v1/agents/chat/{name}",
         "swarm": f"/api/v1/swarm/status/{name}",
         "workflow": f"/api/v1/workflows/{target_id}/status?execution_id={name}",
+        "runbook": f"/api/v1/governance/runbooks/runs/{name}",
     }
     return {"kind": kind, "id": name, "location": locations[kind]}

@@ -14,7 +14,7 @@ from activities.schedules.settlement import ScheduleSettlement
 from api.http.dependencies import ExpectedVersion, Positions
 from api.http.handover import WorkHandover
 from api.schedules.schemas import NewSchedule, ScheduleChanges
-from api.schedules.targets import ChatTarget, SwarmTarget, WorkflowTarget, target_id_of
+from api.schedules.targets import AnyTarget, target_id_of
 from domain.content import Content, ContentStore
 from domain.errors import Conflict, Unavailable
 from domain.events import Cause
@@ -229,7 +229,7 @@ class ScheduleService:
             return None
 
 
-def _target_text(schedule_id: str, target: ChatTarget | SwarmTarget | WorkflowTarget) -> Content:
+def _target_text(schedule_id: str, target: AnyTarget) -> Content:
     body = target.model_dump(mode="json", exclude_defaults=True)
     return Content(schedule_id, orjson.dumps({"kind": target.kind, **body}).decode())
 

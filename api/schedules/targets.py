@@ -1,12 +1,14 @@
 """What a schedule starts: the bodies of the API's own requests, without what makes no sense at every time."""
 
 from decimal import Decimal
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import ConfigDict, Field, JsonValue, TypeAdapter
+from pydantic import ConfigDict, Field, JsonValue, TypeAdapter, model_validator
 
 from api.chat.schemas import MAX_MESSAGE, ChatContext
 from api.http.schemas import MAX_INT, MAX_TEXT, Body, Money
+from domain.errors import Invalid, NotFound
+from domain.runbooks.catalogue import find_runbook
 from domain.swarm.task import MOST_MEMBERS, MOST_ROUNDS, ROUNDS, Mode
 
 _MAX_USD = 1_000_000
@@ -60,16 +62,36 @@ class WorkflowTarget(Body):
     budget_usd: _Budget = None
 
 
-Target = Annotated[ChatTarget | SwarmTarget | WorkflowTarget, Field(discriminator="kind")]
-TARGETS: TypeAdapter[ChatTarget | SwarmTarget | WorkflowTarget] = TypeAdapter(Target)
+class RunbookTarget(Body):
+    """A run of a runbook, which only operators (`admin`) may schedule. One that needs an approval waits for it."""
+
+    kind: Literal["runbook"]
+    runbook_id: Annotated[str, Field(max_length=64, pattern=r"^[a-z-]+$")]
+    parameters: Annotated[dict[str, JsonValue], Field(default_factory=dict, max_length=20)]
+    dry_run: bool = False
+
+    @model_validator(mode="after")
+    def _can_be_run(self) -> Self:
+        try:
+            find_runbook(self.runbook_id).validated(self.parameters)
+        except (NotFound, Invalid) as refusal:
+            raise ValueError(refusal.message) from None
+        return self
 
 
-def target_id_of(target: ChatTarget | SwarmTarget | WorkflowTarget) -> str | None:
-    """Return the agent or the workflow that the target names, if it is one."""
+AnyTarget = ChatTarget | SwarmTarget | WorkflowTarget | RunbookTarget
+Target = Annotated[AnyTarget, Field(discriminator="kind")]
+TARGETS: TypeAdapter[AnyTarget] = TypeAdapter(Target)
+
+
+def target_id_of(target: AnyTarget) -> str | None:
+    """Return the agent, workflow or runbook that the target names, if it is one."""
     match target:
         case ChatTarget():
             return target.agent_id
         case WorkflowTarget():
             return target.workflow_id
+        case RunbookTarget():
+            return target.runbook_id
         case _:
             return None

@@ -8,15 +8,17 @@ from datetime import datetime
 from pydantic import ValidationError
 
 from api.chat.service import ChatService, Utterance, new_session_id
+from api.governance.runbook_service import RunbookService
 from api.graphflow.execution_service import ExecutionLocator, ExecutionService
 from api.graphflow.execution_submission import ExecutionSubmission, execution_id_of
 from api.http.errors import to_failure
 from api.runs.context import RunContext
-from api.schedules.targets import TARGETS, ChatTarget, SwarmTarget, WorkflowTarget
+from api.schedules.targets import TARGETS, AnyTarget, ChatTarget, RunbookTarget, SwarmTarget, WorkflowTarget
 from api.swarm.service import SwarmService, SwarmSubmission, task_id_of
 from domain.chat.forks import ENDED_STATUSES
 from domain.chat.ports import ChatReads
 from domain.errors import DomainError, NotFound, Unavailable
+from domain.events import Cause
 from domain.graphflow.execution.ports import RunReads
 from domain.ids import message_id
 from domain.schedules.ports import CallerAccess, RefusedWork, ScheduledWork, StartedWork
@@ -25,13 +27,14 @@ from domain.tenant_ids import qualified
 
 
 class ServiceWorkStarter:
-    """`domain.schedules.ports.WorkStarter` on the services of chats, swarms and executions."""
+    """`domain.schedules.ports.WorkStarter` on the services of chats, swarms, executions and runbooks."""
 
     def __init__(
         self,
         chats: ChatService,
         swarms: SwarmService,
         executions: ExecutionService,
+        runbooks: RunbookService,
         *,
         chat_reads: ChatReads,
         swarm_reads: SwarmReads,
@@ -43,6 +46,7 @@ class ServiceWorkStarter:
         self._chats = chats
         self._swarms = swarms
         self._executions = executions
+        self._runbooks = runbooks
         self._chat_reads = chat_reads
         self._swarm_reads = swarm_reads
         self._run_reads = run_reads
@@ -78,6 +82,8 @@ class ServiceWorkStarter:
             case "workflow":
                 run = await asyncio.to_thread(self._run_reads.run, work.run_id)
                 return run is not None and run.row.ended_at is not None
+            case "runbook":
+                return await self._runbooks.is_over(work.run_id)
             case _:
                 return await self._is_answered(work.run_id, work.message_id or "")
 
@@ -89,7 +95,7 @@ class ServiceWorkStarter:
         session = await asyncio.to_thread(self._chat_reads.session, session_id)
         return session is not None and session.ended_at is not None
 
-    async def _start(self, work: ScheduledWork, target: ChatTarget | SwarmTarget | WorkflowTarget) -> StartedWork:
+    async def _start(self, work: ScheduledWork, target: AnyTarget) -> StartedWork:
         match target:
             case ChatTarget():
                 return await self._say(work, target)
@@ -99,8 +105,14 @@ class ServiceWorkStarter:
             case WorkflowTarget():
                 begun = await self._executions.execute(_to_execution(work, target))
                 return StartedWork("workflow", begun.execution_id, target.workflow_id)
+            case RunbookTarget():
+                cause = Cause(work.key_id, work.because, self._now(), work.tenant_id)
+                run = await self._runbooks.request(
+                    target.runbook_id, target.parameters, cause, dry_run=target.dry_run, key=work.key
+                )
+                return StartedWork("runbook", run.asked.run_id, target.runbook_id)
 
-    async def _find(self, work: ScheduledWork, target: ChatTarget | SwarmTarget | WorkflowTarget) -> StartedWork | None:
+    async def _find(self, work: ScheduledWork, target: AnyTarget) -> StartedWork | None:
         """Return the work if this key has started it."""
         key = await self._context.handover.usable_key(work.key)
         with suppress(NotFound):
@@ -114,6 +126,9 @@ class ServiceWorkStarter:
                     place = ExecutionLocator(target.workflow_id, execution_id, work.tenant_id)
                     await self._executions.read(place)
                     return StartedWork("workflow", execution_id, target.workflow_id)
+                case RunbookTarget():
+                    found = await self._runbooks.find(work.tenant_id, work.key)
+                    return StartedWork("runbook", found, target.runbook_id)
                 case ChatTarget():
                     return await self._find_turn(work, target, key)
         return None

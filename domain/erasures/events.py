@@ -4,13 +4,16 @@ from typing import Literal
 
 from domain.events import Event
 
-Kind = Literal["session", "user", "talent", "tenant"]
+RequestedKind = Literal["session", "user", "talent", "tenant"]
+Kind = Literal["session", "user", "talent", "tenant", "expired"]
+"""`expired`: what of a tenant is past its retention period."""
 
 
 class ErasureRequested(Event):
-    """An operator requested the erasure of all texts of a subject.
+    """An operator, or the retention period of a tenant, requested the erasure of all texts of a subject.
 
-    `subject` is its id among those of all tenants; a user's is a pseudonym (`domain.erasures.users`).
+    `subject` is its id among those of all tenants; a user's is a pseudonym (`domain.erasures.users`), that of what is
+    past its period a kind and a time (`domain.erasures.ports.Expiry`).
     """
 
     NAME = "erasure.requested"

@@ -2,7 +2,9 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from datetime import datetime
+from enum import StrEnum
+from typing import Literal, Protocol, Self
 
 from domain.erasures.aggregate import ErasureCounts
 from domain.erasures.events import Kind
@@ -49,6 +51,33 @@ class Owner:
     kind: OwnerKind
 
 
+class ExpiringKind(StrEnum):
+    """What a retention period can apply to."""
+
+    SESSION = "session"
+    SWARM = "swarm"
+    EXECUTION = "execution"
+
+
+@dataclass(frozen=True, slots=True)
+class Expiry:
+    """What is past its retention period: everything of a kind without activity since `before`."""
+
+    kind: ExpiringKind
+    before: datetime
+
+    @classmethod
+    def parse(cls, subject: str) -> Self:
+        """Return the expiry that the subject of an erasure states."""
+        kind, _, before = subject.partition(":")
+        return cls(ExpiringKind(kind), datetime.fromisoformat(before))
+
+    @property
+    def subject(self) -> str:
+        """The subject of the erasure: `session:2026-10-29T13:00:00+00:00`."""
+        return f"{self.kind}:{self.before.isoformat()}"
+
+
 class UserLinks(Protocol):
     """What each user started: sessions and runs, by the user's pseudonym."""
 
@@ -83,6 +112,13 @@ class OwnerSearch(Protocol):
 
     def of_tenant(self, tenant_id: str) -> list[Owner]:
         """Return all owners of texts of a tenant other than `default`, and all its sessions and runs."""
+        ...
+
+    def of_expired(self, tenant_id: str, expiry: Expiry, erasure_id: str) -> list[Owner]:
+        """Return sessions or runs of a tenant that are past their period, oldest first, 5,000 at most.
+
+        None while this erasure has marked any: later ones belong to the next erasure.
+        """
         ...
 
     def inside(self, run_ids: Sequence[str]) -> list[Owner]:

@@ -3,10 +3,10 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
-from decimal import Decimal
 from typing import Protocol
 
 from domain.projects.profile import ProjectPlan, ProjectTexts, Status
+from domain.usage import DayOfUsage, UsageFigures, UsagePeriod
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,52 +61,14 @@ class KnownRecords(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class ProjectUsage:
-    """The figures of everything linked to a project, in all or on one day.
-
-    The figures of calls have the definitions of the cost ledger; `executions` count those that no other execution
-    started, `conversations` chats that no run started, `turns` their turns.
-    """
-
-    cost: Decimal
-    tokens: int
-    requests: int
-    reserved: int
-    failed: int
-    unknown: int
-    open_cost: Decimal
-    conversations: int
-    turns: int
-    executions: int
-    swarms: int
-
-
-@dataclass(frozen=True, slots=True)
-class DailyProjectUsage:
-    """The usage of one day."""
-
-    day: date
-    usage: ProjectUsage
-
-
-@dataclass(frozen=True, slots=True)
-class UsagePeriod:
-    """Days of a time zone, both included."""
-
-    first: date
-    last: date
-    time_zone: str
-
-
 class ProjectUsageReads(Protocol):
     """Everything whose `context.project_id` names a project, as far as the projections have come."""
 
-    def total(self, tenant_id: str, project_id: str) -> ProjectUsage:
+    def total(self, tenant_id: str, project_id: str) -> UsageFigures:
         """Return the usage since the beginning."""
         ...
 
-    def daily(self, tenant_id: str, project_id: str, period: UsagePeriod) -> list[DailyProjectUsage]:
+    def daily(self, tenant_id: str, project_id: str, period: UsagePeriod) -> list[DayOfUsage]:
         """Return the usage of each day of the period, without gaps.
 
         Raises:

@@ -4,7 +4,7 @@ from typing import Literal
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict
 
-TargetKind = Literal["chat", "swarm", "workflow"]
+TargetKind = Literal["chat", "swarm", "workflow", "runbook"]
 Overlap = Literal["skip", "buffer_one", "buffer_all", "allow_all"]
 """What happens at a time at which the run of an earlier one has not ended, by Temporal's names."""
 
@@ -18,7 +18,7 @@ MAX_NAME = 200
 
 
 class ScheduleDefinition(BaseModel):
-    """Either `cron` or `every_s` is given. `target_id` is the agent or the workflow, if the target names one.
+    """Either `cron` or `every_s` is given. `target_id` is the agent, workflow or runbook, if the target names one.
 
     `target_hash` and `name_hash` are texts of the schedule.
     """

@@ -68,7 +68,7 @@ class ScheduleFired(Event):
 class ScheduledRunAccepted(Event):
     """The work of a firing was accepted.
 
-    `run_id` is the session, swarm or execution, `target_id` its agent or workflow.
+    `run_id` is the session, swarm, execution or run, `target_id` its agent, workflow or runbook.
     """
 
     NAME = "schedule.run_accepted"

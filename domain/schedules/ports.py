@@ -121,7 +121,7 @@ class ScheduledWork:
 
 @dataclass(frozen=True, slots=True)
 class StartedWork:
-    """Accepted work: the session, swarm or execution, its agent or workflow, and the message in a session."""
+    """Accepted work: the session, swarm, execution or run, its agent, workflow or runbook; a session's message."""
 
     kind: TargetKind
     run_id: str

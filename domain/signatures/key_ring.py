@@ -91,6 +91,12 @@ def key_created(public_key: bytes, cause: Cause) -> SigningKeyCreated:
     return SigningKeyCreated(key_id=thumbprint(public_key), public_key=b64(public_key), **cause.fields())
 
 
+def made_because(events: Iterable[Event], because: str) -> str | None:
+    """Return the id of the key that was made for this cause; None if there is none."""
+    made = (event.key_id for event in events if isinstance(event, SigningKeyCreated) and event.because == because)
+    return next(made, None)
+
+
 def revoke(ring: KeyRing, key_id: str, invalid_from: datetime, cause: Cause) -> list[Event]:
     """Revoke a key; a second revocation may only bring the time forward.
 

@@ -11,6 +11,7 @@ from fastapi import FastAPI
 from prometheus_client import CollectorRegistry
 from temporalio.client import Client
 
+from adapters.postgres.operations.request_counts import PostgresRequestRecorder
 from api.app import ApiParts, ApiSettings, create_app
 from api.graphflow.definition_requests import YAML
 from api.http.server import BoundedHttpProtocol
@@ -71,6 +72,7 @@ def make_app(settings: Settings, parts: Parts, client: Client, *, known: KeyStor
         parts.risks.refuse_without_keys()
     limiter, live, registry = make_rate_limiter(settings), make_positions(parts), CollectorRegistry()
     access, telemetry = make_access(settings, parts, known or keys(settings)), make_telemetry(settings, registry)
+    requests = PostgresRequestRecorder(parts.database)
 
     @asynccontextmanager
     async def lifespan(_: Any) -> AsyncIterator[None]:
@@ -81,6 +83,7 @@ def make_app(settings: Settings, parts: Parts, client: Client, *, known: KeyStor
         live.start()
         access.start()
         telemetry.start()
+        requests.start()
         if not isinstance(limiter, NoRateLimit):
             await limiter.warm()
         try:
@@ -88,6 +91,7 @@ def make_app(settings: Settings, parts: Parts, client: Client, *, known: KeyStor
         finally:
             await asyncio.to_thread(telemetry.close)
             live.close()
+            await requests.close()
             await access.close()
             if not isinstance(limiter, NoRateLimit):
                 await limiter.close()
@@ -106,6 +110,7 @@ def make_app(settings: Settings, parts: Parts, client: Client, *, known: KeyStor
             limiter_meanwhile=make_fallback_limiter(settings),
             probes=probes.make_probes(settings, parts, client, live),
             positions=live,
+            requests=requests,
             routers=(
                 *make_routers(settings, parts, client, live),
                 *access_routers(parts, live, access),

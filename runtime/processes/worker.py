@@ -12,6 +12,7 @@ from temporalio.worker import Worker, WorkerDeploymentConfig
 
 from activities.costs.model_slots import ModelSlots
 from activities.interceptor import RefusalInterceptor
+from adapters.postgres.operations.worker_drains import PostgresWorkerDrains
 from domain.approvals import policy_record
 from domain.errors import Invalid
 from runtime import temporal
@@ -21,6 +22,7 @@ from runtime.settings import Settings
 from runtime.supervisor.readiness import announce_ready
 from runtime.wiring.parts import Parts, make_parts
 from runtime.wiring.worker_activities import worker_options
+from runtime.worker_drain import DrainWatch
 from workflows.message_guard import WellFormedMessages
 from workflows.task_queues import model_queue
 
@@ -93,6 +95,33 @@ async def run_until_stopped(all_workers: Sequence[Worker], stop: asyncio.Event) 
     await asyncio.gather(*running)
 
 
+async def run_until_drained(all_workers: Sequence[Worker], stop: asyncio.Event, watch: DrainWatch) -> None:
+    """Run the workers until `stop` is set. One that is told to drain finishes its work, and then only waits for it."""
+    ending = asyncio.Event()
+    stopped = asyncio.create_task(stop.wait())
+    told = asyncio.create_task(watch.wait_until_requested())
+    stopped.add_done_callback(lambda _: ending.set())
+    told.add_done_callback(lambda task: ending.set() if _has_succeeded(task) else None)
+    try:
+        await run_until_stopped(all_workers, ending)
+        if not stop.is_set():
+            await watch.report_drained()
+            await stop.wait()
+    finally:
+        for task in (stopped, told):
+            task.cancel()
+
+
+def _has_succeeded(task: "asyncio.Task[None]") -> bool:
+    """Return whether the task has ended by itself: a watch that fails must not stop the worker."""
+    if task.cancelled():
+        return False
+    if (error := task.exception()) is not None:
+        structlog.get_logger("worker").error("this worker cannot be drained", exc_info=error)
+        return False
+    return True
+
+
 def run_worker(settings: Settings, queues: Sequence[str] | None) -> None:
     """Run the process `convergio worker`."""
     with uvloop_runner() as runner:
@@ -114,7 +143,7 @@ async def _run(settings: Settings, queues: Sequence[str] | None) -> None:
         # only now: the supervisor takes the worker for ready on this
         announce_ready(settings.ready_file)
         structlog.get_logger("worker").info("working", queues=[worker.task_queue for worker in running])
-        await run_until_stopped(running, stop)
+        await run_until_drained(running, stop, DrainWatch(PostgresWorkerDrains(parts.database), client.identity))
         collecting.cancel()
     finally:
         await parts.toolbox.aclose()

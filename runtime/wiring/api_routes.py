@@ -40,8 +40,10 @@ from domain.ali.thresholds import Thresholds
 from domain.components.commands import ComponentCommands
 from domain.graphflow.catalogue.commands import WorkflowCommands
 from runtime.settings import Settings
-from runtime.wiring.erasures import erasure_router
+from runtime.wiring.analytics import analytics_routers
+from runtime.wiring.erasures import erasure_router, retention_router
 from runtime.wiring.execution_routes import execution_routers
+from runtime.wiring.governance import governance_routers
 from runtime.wiring.parts import Parts, make_model_catalogue, now
 from runtime.wiring.people_routes import people_routers
 from runtime.wiring.run_services import make_run_services
@@ -64,12 +66,15 @@ def make_routers(settings: Settings, parts: Parts, client: Client, live: Positio
         ali_insights.router(ali_insights.InsightFinder(parts.ali, now, Thresholds())),
         agents.router(parts.agents, parts.toolbox, _models(parts)),
         agent_management.router(_desk(settings, parts, live)),
+        *analytics_routers(parts),
         approvals.router(parts.approvals, _decisions(parts, client, context)),
         audit.router(parts.audit, parts.signatures.signer),
         components.router(_components(parts, live)),
         costs.router(parts.costs, now),
-        erasure_router(parts, client, live),
+        erasure_router(settings, parts, client, live),
+        *governance_routers(settings, parts, client, services.runbooks),
         *people_routers(parts, live),
+        retention_router(parts),
         swarm.router(swarms, parts.swarms, parts.content, now),
         workflows.router(desk),
         *execution_routers(parts, services.executions),

@@ -1,4 +1,4 @@
-"""Composes erasures: their routes, and the activities of their workflow."""
+"""Composes erasures and retention: their routes, and the activities of their workflows."""
 
 from collections.abc import Callable
 
@@ -6,6 +6,7 @@ from fastapi import APIRouter
 from temporalio.client import Client
 
 from activities.erasures.activities import ErasureActivities
+from activities.erasures.retention import RetentionActivities
 from activities.erasures.runs import RunEraser
 from activities.erasures.subjects import SubjectCloser, SubjectCommands
 from activities.reconcile.erasures import ErasureReconciler
@@ -14,13 +15,17 @@ from adapters.postgres.erasures.owners import PostgresErasedOwners
 from adapters.postgres.erasures.search import PostgresOwnerSearch
 from adapters.postgres.erasures.views import PostgresErasures
 from adapters.postgres.records.integer_ids import PostgresTenantSecrets
+from adapters.postgres.tenants import PostgresTenants
 from api.erasures import routes
 from api.erasures.service import ErasureService
 from api.http.dependencies import Positions
+from api.retention import routes as retention
 from domain.content import NoEraser
 from domain.erasures.commands import ErasureCommands
+from domain.retention.commands import RetentionCommands
 from domain.schedules.commands import ScheduleCommands
 from domain.tenants.commands import TenantCommands
+from runtime.settings import Settings
 from runtime.wiring.parts import Parts, now
 from runtime.wiring.people_routes import make_talent_commands
 from runtime.wiring.run_services import PolledPositions
@@ -28,12 +33,12 @@ from workflows.erasures.client import ErasureClient
 from workflows.schedules.client import TemporalTimers
 
 
-def erasure_router(parts: Parts, client: Client, live: Positions) -> APIRouter:
+def erasure_router(settings: Settings, parts: Parts, client: Client, live: Positions) -> APIRouter:
     """Return the router of erasures."""
     secrets = PostgresTenantSecrets(parts.database)
     service = ErasureService(
         ErasureCommands(parts.ledger),
-        ErasureClient(client),
+        ErasureClient(client, settings.text_cache_s),
         PostgresErasures(parts.database),
         parts.ledger,
         search=PostgresOwnerSearch(parts.database, secrets),
@@ -43,9 +48,15 @@ def erasure_router(parts: Parts, client: Client, live: Positions) -> APIRouter:
     return routes.router(service, now)
 
 
-def erasure_activities(parts: Parts, client: Client) -> list[Callable[..., object]]:
+def retention_router(parts: Parts) -> APIRouter:
+    """Return the router of retention periods."""
+    return retention.router(RetentionCommands(parts.ledger), TenantCommands(parts.ledger).is_active, now)
+
+
+def erasure_activities(settings: Settings, parts: Parts, client: Client) -> list[Callable[..., object]]:
     """Return the activities of erasures, and the one that reconciles them."""
     runs = RunEraser(client)
+    start = ErasureClient(client, settings.text_cache_s).start
     search = PostgresOwnerSearch(parts.database, PostgresTenantSecrets(parts.database))
     commands = SubjectCommands(
         parts.ledger,
@@ -58,5 +69,13 @@ def erasure_activities(parts: Parts, client: Client) -> list[Callable[..., objec
     owners = PostgresErasedOwners(parts.database)
     return [
         *ErasureActivities(parts.ledger, subjects, search, owners, runs, now=now).all(),
-        *ErasureReconciler(PostgresErasures(parts.database), ErasureClient(client).start).all(),
+        *RetentionActivities(
+            RetentionCommands(parts.ledger),
+            PostgresTenants(parts.database),
+            search,
+            ErasureCommands(parts.ledger),
+            start=start,
+            now=now,
+        ).all(),
+        *ErasureReconciler(PostgresErasures(parts.database), start).all(),
     ]

@@ -98,7 +98,7 @@ def make_parts(settings: Settings, *, connections: int = 8) -> Parts:
     """Build everything but the Temporal client. Open `database` before use; close it, `model` and `toolbox` last."""
     events, database = event_registry(), Database(settings.database_url or "", size=connections)
     content = PostgresContent(database)
-    recent = RecentContent(content)
+    recent = RecentContent(content, settings.text_cache_s)
     named = provider(settings)
     ledger = Ledger(LedgerRecorder(database, recent.cache), events)
     return Parts(

@@ -1,6 +1,7 @@
 """All projections of this release."""
 
 from domain.agents.projection import AgentsProjection
+from domain.analytics.projection import RatingsProjection
 from domain.approvals.projection import ApprovalsProjection
 from domain.audit.projection import AuditProjection
 from domain.chat.projection import ChatProjection
@@ -8,11 +9,13 @@ from domain.clients.projection import ClientsProjection
 from domain.components.projection import ComponentsProjection
 from domain.costs.projection import CostsProjection
 from domain.erasures.projection import ErasuresProjection
+from domain.governance.projection import GovernanceProjection
 from domain.graphflow.catalogue.projection import WorkflowsProjection
 from domain.graphflow.execution.projection import ExecutionsProjection
 from domain.keys.projection import KeysProjection
 from domain.projection import Projection
 from domain.projects.projection import ProjectsProjection
+from domain.runbooks.projection import RunbooksProjection
 from domain.schedules.projection import SchedulesProjection
 from domain.swarm.projection import SwarmProjection
 from domain.talents.projection import TalentsProjection
@@ -32,8 +35,11 @@ def projections() -> tuple[Projection, ...]:
         CostsProjection(),
         ErasuresProjection(),
         ExecutionsProjection(),
+        GovernanceProjection(),
         KeysProjection(),
         ProjectsProjection(),
+        RatingsProjection(),
+        RunbooksProjection(),
         SchedulesProjection(),
         SwarmProjection(),
         TalentsProjection(),

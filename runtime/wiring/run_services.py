@@ -14,6 +14,7 @@ from adapters.postgres.ledger.pool import Database
 from adapters.postgres.projections.positions import MAX_WAIT_S, head_and_position
 from adapters.postgres.records.integer_ids import PostgresTenantSecrets
 from api.chat.service import ChatService
+from api.governance.runbook_service import RunbookService
 from api.graphflow.execution_service import ExecutionRecorder, ExecutionService
 from api.http.dependencies import Positions
 from api.http.handover import WorkHandover
@@ -23,6 +24,7 @@ from domain.graphflow.catalogue.commands import WorkflowCommands
 from domain.revocations import Revocations
 from runtime.settings import Settings
 from runtime.wiring.parts import Parts, now
+from runtime.wiring.runbooks import make_runbook_service
 from workflows.chat.client import ChatClient
 from workflows.graphflow.client import ExecutionClient
 from workflows.swarm.client import SwarmClient
@@ -33,12 +35,13 @@ _POLL_S = 0.05
 
 @dataclass(frozen=True, slots=True)
 class RunServices:
-    """The services of the three kinds of runs."""
+    """The services of all kinds of runs."""
 
     context: RunContext
     chats: ChatService
     swarms: SwarmService
     executions: ExecutionService
+    runbooks: RunbookService
 
 
 def make_run_services(settings: Settings, parts: Parts, client: Client, positions: Positions) -> RunServices:
@@ -55,6 +58,7 @@ def make_run_services(settings: Settings, parts: Parts, client: Client, position
             _make_recorder(settings, parts),
             context,
         ),
+        make_runbook_service(parts, client, positions),
     )
 
 

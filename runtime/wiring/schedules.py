@@ -22,9 +22,9 @@ from workflows.schedules.client import TemporalTimers
 
 def schedule_router(parts: Parts, client: Client, services: RunServices) -> APIRouter:
     """Return the router of schedules."""
-    timers, context = TemporalTimers(client), services.context
+    timers, context, commands = TemporalTimers(client), services.context, ScheduleCommands(parts.ledger)
     schedules = ScheduleService(
-        ScheduleCommands(parts.ledger),
+        commands,
         parts.schedules,
         timers,
         ScheduleSettlement(parts.ledger, timers),
@@ -33,7 +33,7 @@ def schedule_router(parts: Parts, client: Client, services: RunServices) -> APIR
         positions=context.positions,
         now=now,
     )
-    return routes.router(routes.ScheduleRouteServices(schedules, parts.schedules, now))
+    return routes.router(routes.ScheduleRouteServices(schedules, commands, parts.schedules, now))
 
 
 def schedule_activities(settings: Settings, parts: Parts, client: Client) -> list[Callable[..., object]]:
@@ -52,6 +52,7 @@ def work_starter(settings: Settings, parts: Parts, client: Client) -> ServiceWor
         services.chats,
         services.swarms,
         services.executions,
+        services.runbooks,
         chat_reads=parts.chats,
         swarm_reads=parts.swarms,
         run_reads=parts.runs,

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from datetime import datetime
 from functools import partial
 
+from activities.tools.toolbox.analytics import QueryAnalytics
 from activities.tools.toolbox.costs import QueryCosts
 from activities.tools.toolbox.knowledge import SearchKnowledge
 from activities.tools.toolbox.projects import QueryProjects
@@ -11,6 +12,7 @@ from activities.tools.toolbox.registry import JoinedToolbox
 from activities.tools.toolbox.talents import FindTalents
 from activities.tools.toolbox.workflow_tools import DELEGATE, REQUEST_APPROVAL
 from adapters.mcp.config import read_mcp_servers
+from adapters.postgres.analytics import PostgresAnalytics
 from adapters.postgres.costs import PostgresCosts
 from adapters.postgres.ledger.pool import Database
 from adapters.postgres.projections.positions import head_and_position
@@ -30,7 +32,8 @@ def make_toolbox(settings: Settings, database: Database, now: Callable[[], datet
     """
     costs = QueryCosts(PostgresCosts(database), partial(head_and_position, database, "costs"), now)
     projects = QueryProjects(PostgresProjects(database), PostgresProjectUsage(database))
-    tools: list[Tool] = [SearchKnowledge(NoKnowledge()), FindTalents(PostgresTalents(database)), projects, costs]
+    talents, analytics = FindTalents(PostgresTalents(database)), QueryAnalytics(PostgresAnalytics(database), now)
+    tools: list[Tool] = [SearchKnowledge(NoKnowledge()), talents, projects, costs, analytics]
     if settings.web_fetch == "on":
         tools.append(WebFetch())
     return JoinedToolbox(tools, (DELEGATE, REQUEST_APPROVAL), _mcp(settings))

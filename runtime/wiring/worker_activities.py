@@ -31,16 +31,21 @@ from runtime.memory import cached_runs
 from runtime.sandbox import QuickSandbox
 from runtime.settings import Settings
 from runtime.wiring.erasures import erasure_activities
+from runtime.wiring.governance import objective_activities
 from runtime.wiring.parts import Parts, now
+from runtime.wiring.runbooks import runbook_activities
 from runtime.wiring.schedules import schedule_activities
 from runtime.wiring.telemetry import telemetry_activities
+from runtime.wiring.tracing import traced_model, traced_toolbox
 from workflows.approvals.start import start_approval
 from workflows.approvals.workflow import ApprovalWorkflow
 from workflows.chat.workflow import ChatWorkflow
+from workflows.erasures.retention import RetentionWorkflow
 from workflows.erasures.workflow import ErasureWorkflow
 from workflows.graphflow.map_node import GraphItemsWorkflow
 from workflows.graphflow.workflow import GraphWorkflow
 from workflows.reconcile.workflow import ReconcileWorkflow
+from workflows.runbooks.workflow import RunbookWorkflow
 from workflows.schedules.workflow import ScheduleFiringWorkflow
 from workflows.swarm.workflow import SwarmWorkflow
 from workflows.task_queues import IO_QUEUE, WORKFLOW_QUEUE, model_queue
@@ -67,7 +72,7 @@ def worker_options(
     flow = _flow_activities(
         parts, graphs, client, books, calls_on=WORKFLOW_QUEUE if settings.model_queue == "shared" else own
     )
-    tools = ToolActivities(parts.ledger, parts.content, parts.toolbox, now).all()
+    tools = ToolActivities(parts.ledger, parts.content, traced_toolbox(settings, parts), now).all()
     flow_slots = settings.model_concurrency + SHORT_AT_ONCE
     return {
         WORKFLOW_QUEUE: {
@@ -78,6 +83,8 @@ def worker_options(
                 GraphItemsWorkflow,
                 GraphWorkflow,
                 ReconcileWorkflow,
+                RetentionWorkflow,
+                RunbookWorkflow,
                 ScheduleFiringWorkflow,
                 SwarmWorkflow,
             ],
@@ -85,7 +92,9 @@ def worker_options(
                 *flow,
                 *model,
                 *schedule_activities(settings, parts, client),
-                *erasure_activities(parts, client),
+                *erasure_activities(settings, parts, client),
+                *runbook_activities(settings, parts, client),
+                *objective_activities(settings, parts),
                 *telemetry_activities(settings, parts),
             ],
             "activity_executor": ThreadPoolExecutor(flow_slots + LOCAL_AT_ONCE, "ledger"),
@@ -142,7 +151,9 @@ def _graph_activities(parts: Parts, graphs: GraphParts, client: Client, calls_on
 def model_activities(settings: Settings, parts: Parts, graphs: GraphParts, books: CostLedger) -> Activities:
     """Return the activities that call a model."""
     memory = ChatHistory(parts.ledger, parts.content, parts.agents, recent=parts.recent)
-    calls = ModelCalls(books, parts.model, now, timeout=settings.answer_time, timeouts=settings.answer_times)
+    calls = ModelCalls(
+        books, traced_model(settings, parts), now, timeout=settings.answer_time, timeouts=settings.answer_times
+    )
     thinking = ModelStepActivities(
         memory,
         parts.recent,

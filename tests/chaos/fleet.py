@@ -49,7 +49,9 @@ class Fleet:
 
     async def _started(self) -> Process:
         system = self._system
-        servers = {**system.environment, "OPENAI_BASE_URL": system.model.url, "CONVERGIO_MODEL": "scripted"}
+        # servers and the secret to sign with are found in the data directory: without the secret no worker starts
+        own = {"CONVERGIO_DATA_DIR": str(system.up.directory), "CONVERGIO_MODEL": "scripted"}
+        servers = {**own, "OPENAI_BASE_URL": system.model.url}
         command = [sys.executable, "-m", "runtime.cli", "worker"]
         quiet = asyncio.subprocess.DEVNULL
         return await asyncio.create_subprocess_exec(

@@ -26,9 +26,9 @@ from schemathesis.specs.openapi.checks import (
 
 from tests.fuzz_seed import SEED
 
-BUDGET = 1_000
+BUDGET = 600
 """Examples of one mode, over all operations."""
-FEWEST = 6
+FEWEST = 3
 MOST = 60
 CORPUS = Path(__file__).with_name("corpus")
 FIRST_ERROR = 400

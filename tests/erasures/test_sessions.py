@@ -117,7 +117,7 @@ async def test_an_erasure_that_temporal_did_not_get_is_started_later(
     requested = ErasureCommands(shared.parts.ledger).request
     await asyncio.to_thread(requested, erasure_id := random_id("erasure"), "session", session_id, cause)
     await until(lambda: shared.http.get(f"{ERASURES}/{erasure_id}"), lambda answer: answer.status_code == 200)
-    reconciler = ErasureReconciler(PostgresErasures(shared.parts.database), ErasureClient(shared.temporal).start)
+    reconciler = ErasureReconciler(PostgresErasures(shared.parts.database), ErasureClient(shared.temporal, 1.0).start)
     assert await reconciler.reconcile_erasures() == 1
     assert await reconciler.reconcile_erasures() == 0
     await completed(shared, f"{ERASURES}/{erasure_id}")

@@ -15,10 +15,12 @@ from runtime.sandbox import QuickSandbox
 from tests.histories.record import SCENES
 from workflows.approvals.workflow import ApprovalWorkflow
 from workflows.chat.workflow import ChatWorkflow
+from workflows.erasures.retention import RetentionWorkflow
 from workflows.erasures.workflow import ErasureWorkflow
 from workflows.graphflow.map_node import GraphItemsWorkflow
 from workflows.graphflow.workflow import GraphWorkflow
 from workflows.reconcile.workflow import ReconcileWorkflow
+from workflows.runbooks.workflow import RunbookWorkflow
 from workflows.schedules.workflow import ScheduleFiringWorkflow
 from workflows.swarm.workflow import SwarmWorkflow
 
@@ -35,6 +37,8 @@ async def replay(text: str) -> None:
             GraphItemsWorkflow,
             GraphWorkflow,
             ReconcileWorkflow,
+            RetentionWorkflow,
+            RunbookWorkflow,
             ScheduleFiringWorkflow,
             SwarmWorkflow,
         ],

@@ -5,8 +5,10 @@ from collections.abc import Iterable, Mapping
 import pytest
 
 from adapters.memory import recent_content
-from adapters.memory.recent_content import TTL_S, RecentContent
+from adapters.memory.recent_content import RecentContent
 from domain.content import Content
+
+TTL_S = 10.0
 
 
 class Store:
@@ -45,7 +47,7 @@ def store() -> Store:
 
 @pytest.fixture
 def recent(store: Store, clock: Clock) -> RecentContent:
-    return RecentContent(store, clock)
+    return RecentContent(store, TTL_S, clock)
 
 
 def test_a_text_that_was_stored_or_read_is_not_read_again(recent: RecentContent, store: Store) -> None:

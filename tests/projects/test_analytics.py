@@ -14,9 +14,8 @@ from adapters.postgres.records.project_usage import PostgresProjectUsage
 from domain.costs.projection import CostsProjection
 from domain.errors import Invalid
 from domain.ledger import Change, Ledger
-from domain.projects.policy import usage_days
-from domain.projects.ports import UsagePeriod
 from domain.registry import event_registry
+from domain.usage import UsagePeriod, usage_days
 from tests.costs.test_projection import reserved, settled
 from tests.scripted_model import ScriptedModel
 from tests.system import AGENT, OF_ZETA, System, until

@@ -25,12 +25,32 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 API = "/api/v1"
 MARK = f"acmes-own-{uuid4().hex[:12]}"
 """Stands in every name and text that acme writes, and so nowhere in what zeta reads."""
-OPERATORS = ("/health", "/metrics", "/docs", "/redoc", "/openapi.json", "/api/v1/tenants", "/api/v1/auth")
+OPERATORS = (
+    "/health",
+    "/metrics",
+    "/docs",
+    "/redoc",
+    "/openapi.json",
+    "/admin/",
+    "/api/v1/tenants",
+    "/api/v1/auth",
+    "/api/v1/governance/rate-limits",
+    "/api/v1/governance/slo",
+)
 """What is about the platform, and the same for whoever asks; and what is about the asking browser only."""
-ROOTS = ("/telemetry/",)
+ROOTS = ("/telemetry/", "/ecosystem/")
 """Paths of tenants' routes that are not below `/api/v1`."""
 RANGE = re.compile(r'"(from|to|at)":"[^"]*"')
-FIGURES = {"/agents/ali/insights", "/cost-management/usage", "/projects/{project_id}/analytics"}
+RUNBOOK = "{runbook_id}"
+"""Names no tenant's own: all have the same runbooks, and runs of their own."""
+FIGURES = {
+    "/agents/ali/insights",
+    "/analytics/dashboard",
+    "/analytics/usage",
+    "/cost-management/usage",
+    "/governance/runbooks",
+    "/projects/{project_id}/analytics",
+}
 """What acme reads that names nothing of its own."""
 TEAM = Path(__file__).parents[1] / "graphflow" / "team.json"
 WAITING = {
@@ -58,13 +78,14 @@ BODIES: dict[tuple[str, str], dict[str, Any]] = {
     ("POST", "/workflows/{workflow_id}/execute"): {"input": {}},
     ("POST", "/workflows/{workflow_id}/executions/{execution_id}/events"): {"name": "go", "payload": "theirs"},
 }
-MOVING = re.compile(r'"(duration|duration_ms|duration_s|timestamp|request_id|until)":[^,}]*')
+MOVING = re.compile(r'"(duration|duration_ms|duration_s|timestamp|request_id|since|until)":[^,}]*')
 
 IDS = {
     "/agent-management/create": ("agent_id", "id"),
     "/agents/chat": ("session_id", "session_id"),
     "/clients": ("client_id", "id"),
     "/erasures": ("erasure_id", "id"),
+    "/governance/runbook/{runbook_id}/execute": ("run_id", "run_id"),
     "/keys": ("key_id", "id"),
     "/projects": ("project_id", "id"),
     "/schedules": ("schedule_id", "id"),
@@ -90,6 +111,7 @@ def bodies(name: str) -> dict[str, dict[str, Any] | str]:
         "/talents/match": {"skills": [name]},
         "/talents/import": f"name,email\n{name},imported-{name}@example.com",
         "/clients": {"name": name},
+        "/governance/runbook/{runbook_id}/execute": {"dry_run": True},
         "/erasures": {"kind": "user", "id": f"nobody-of-{name}"},
         "/clients/import": f"name\n{name}",
         "/projects": {"name": name, "description": name},
@@ -198,12 +220,17 @@ class Made:
 
     def path(self, template: str) -> str:
         """The template with acme's ids; the test fails where it has a parameter that nobody has made anything for."""
-        return address(re.sub(r"\{(\w+)\}", lambda found: self.ids[found[1]], template))
+        return address(re.sub(r"\{(\w+)\}", lambda found: self.ids[found[1]], _runbook(template)))
 
 
 def address(path: str) -> str:
     """Paths are below `/api/v1`, except for those of `ROOTS`."""
+    path = _runbook(path)
     return path if path.startswith(ROOTS) else API + path
+
+
+def _runbook(path: str) -> str:
+    return path.replace(RUNBOOK, "clear-cache")
 
 
 def routes(system: System) -> Iterator[tuple[str, str]]:

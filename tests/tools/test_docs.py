@@ -3,6 +3,7 @@
 import re
 from pathlib import Path
 
+from activities.tools.toolbox.analytics import QueryAnalytics
 from activities.tools.toolbox.costs import QueryCosts
 from activities.tools.toolbox.knowledge import SearchKnowledge
 from activities.tools.toolbox.projects import QueryProjects
@@ -25,6 +26,7 @@ BUILT = (
     FindTalents.spec,
     QueryProjects.spec,
     QueryCosts.spec,
+    QueryAnalytics.spec,
     DELEGATE,
     REQUEST_APPROVAL,
     web_fetch.WebFetch.spec,

@@ -264,7 +264,8 @@ async def test_what_is_not_configured_is_not_offered(store: Store) -> None:
     everything = ["search_knowledge", "find_talents", "query_projects", "query_costs", "query_analytics", "delegate"]
     everything += ["run_workflow", "request_approval", "web_fetch", "web_search", "files__*"]
     box = make_toolbox(Settings(), store.database, lambda: AT)
-    own = ["search_knowledge", "find_talents", "query_projects", "query_costs", "delegate", "request_approval"]
+    own = ["search_knowledge", "find_talents", "query_projects", "query_costs", "query_analytics"]
+    own += ["delegate", "request_approval"]
     assert names(await box.offered_specs(everything)) == own
     fetching = make_toolbox(Settings(web_fetch="on"), store.database, lambda: AT)
     assert names(await fetching.offered_specs(everything)) == [*own, "web_fetch"]

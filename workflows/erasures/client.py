@@ -9,12 +9,16 @@ from workflows.erasures.workflow import ErasureWorkflow
 from workflows.start_options import RunLabels, start_options
 from workflows.temporal_rpc import confirmed
 
+IN_FLIGHT_S = 2.0
+"""Seconds within which what was on its way to the views, to Temporal or to a stored response has arrived."""
+
 
 class ErasureClient:
-    """Starts erasures."""
+    """Starts erasures. Processes cache texts for `text_cache_s` seconds; the second pass comes after that."""
 
-    def __init__(self, client: Client) -> None:
+    def __init__(self, client: Client, text_cache_s: float) -> None:
         self._client = client
+        self._pause_s = text_cache_s + IN_FLIGHT_S
 
     async def start(self, erasure_id: str) -> bool:
         """Start an erasure; False if it runs already.
@@ -36,7 +40,7 @@ class ErasureClient:
             try:
                 await self._client.start_workflow(
                     ErasureWorkflow.run,
-                    ErasureStart(erasure_id),
+                    ErasureStart(erasure_id, self._pause_s),
                     **options,
                     id_conflict_policy=WorkflowIDConflictPolicy.FAIL,
                 )

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class ErasureStart:
-    """The input of the workflow. `pause_s` is longer than any process caches a text."""
+    """The input of the workflow. `pause_s`, between its passes, is longer than any process caches a text."""
 
     erasure_id: str
     pause_s: float = 12.0

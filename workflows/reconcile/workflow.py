@@ -3,31 +3,18 @@
 from datetime import timedelta
 
 from temporalio import workflow
-from temporalio.client import (
-    Client,
-    Schedule,
-    ScheduleActionStartWorkflow,
-    ScheduleAlreadyRunningError,
-    ScheduleIntervalSpec,
-    ScheduleOverlapPolicy,
-    SchedulePolicy,
-    ScheduleSpec,
-    ScheduleUpdate,
-)
-from temporalio.common import SearchAttributePair, TypedSearchAttributes
 
 with workflow.unsafe.imports_passed_through():
+    from activities.governance.objectives import ObjectiveActivities
     from activities.reconcile.activities import ReconcileActivities, ReconcileResult
     from activities.reconcile.erasures import ErasureReconciler
     from activities.reconcile.executions import RunReconciler
+    from activities.reconcile.runbooks import RunbookReconciler
     from activities.reconcile.schedules import ScheduleReconciler
     from activities.reconcile.swarms import SwarmReconciler
     from activities.reconcile.telemetry import TelemetryKeeper
-    from workflows.search_attributes import KIND_ATTRIBUTE
-    from workflows.task_queues import WORKFLOW_QUEUE
 
 SCHEDULE_ID = "convergio-reconcile"
-INTERVAL = timedelta(minutes=1)
 
 
 @workflow.defn(name="Reconcile")
@@ -56,6 +43,8 @@ class ReconcileWorkflow:
             await self._reconcile_executions(),
             await self._reconcile_schedules(),
             await self._reconcile_erasures(),
+            await self._reconcile_runbooks(),
+            await self._evaluate_objectives(),
             await self._keep_telemetry(),
         )
 
@@ -99,6 +88,26 @@ class ReconcileWorkflow:
             summary="erasures that do not run",
         )
 
+    async def _reconcile_runbooks(self) -> int:
+        if not workflow.patched("runbooks"):
+            return 0
+        return await workflow.execute_activity_method(
+            RunbookReconciler.reconcile_runbooks,
+            start_to_close_timeout=timedelta(seconds=50),
+            schedule_to_close_timeout=timedelta(minutes=5),
+            summary="runbooks that do not run",
+        )
+
+    async def _evaluate_objectives(self) -> int:
+        if not workflow.patched("objectives"):
+            return 0
+        return await workflow.execute_activity_method(
+            ObjectiveActivities.evaluate_objectives,
+            start_to_close_timeout=timedelta(seconds=50),
+            schedule_to_close_timeout=timedelta(minutes=5),
+            summary="service level objectives",
+        )
+
     async def _keep_telemetry(self) -> int:
         if not workflow.patched("telemetry"):
             return 0
@@ -108,22 +117,3 @@ class ReconcileWorkflow:
             schedule_to_close_timeout=timedelta(seconds=50),  # the next reconciliation tries again
             summary="rollups and partitions of telemetry",
         )
-
-
-async def ensure_schedule(client: Client) -> None:
-    """Create or update the schedule that reconciles each minute. Idempotent."""
-    schedule = Schedule(
-        action=ScheduleActionStartWorkflow(
-            ReconcileWorkflow.run,
-            id="reconcile",
-            task_queue=WORKFLOW_QUEUE,
-            static_summary="Reconcile the ledger after crashes",
-            typed_search_attributes=TypedSearchAttributes([SearchAttributePair(KIND_ATTRIBUTE, "reconcile")]),
-        ),
-        spec=ScheduleSpec(intervals=[ScheduleIntervalSpec(every=INTERVAL)]),
-        policy=SchedulePolicy(overlap=ScheduleOverlapPolicy.SKIP, catchup_window=timedelta(minutes=1)),
-    )
-    try:
-        await client.create_schedule(SCHEDULE_ID, schedule)
-    except ScheduleAlreadyRunningError:
-        await client.get_schedule_handle(SCHEDULE_ID).update(lambda _: ScheduleUpdate(schedule))

@@ -6,7 +6,7 @@ import orjson
 
 from adapters.postgres.ledger.pool import Database, connect, translate_database_errors
 from domain.erasures import users
-from domain.erasures.ports import Owner, OwnerKind
+from domain.erasures.ports import Expiry, Owner, OwnerKind
 from domain.records.integer_ids import TenantSecrets
 from domain.tenant_ids import tenant_of
 
@@ -47,6 +47,32 @@ _OF_TENANT = """
     UNION SELECT execution_id FROM executions WHERE tenant_id = %(tenant_id)s
     UNION SELECT schedule_id FROM schedules WHERE tenant_id = %(tenant_id)s
 """
+# A fork reads the texts of its origin, which are kept for as long as the fork is.
+_PAST = {
+    "session": """
+        SELECT s.session_id AS owner, s.last_at AS at FROM chat_sessions AS s
+        WHERE s.tenant_id = %(tenant_id)s AND s.last_at < %(before)s AND s.status IN ('idle', 'ended') AND NOT EXISTS (
+            WITH RECURSIVE forks AS (
+                SELECT f.session_id, f.last_at, f.status FROM chat_sessions AS f
+                WHERE f.origin_session_id = s.session_id
+                UNION SELECT f.session_id, f.last_at, f.status
+                FROM chat_sessions AS f JOIN forks ON f.origin_session_id = forks.session_id
+            ) SELECT FROM forks WHERE last_at >= %(before)s OR status NOT IN ('idle', 'ended'))
+    """,
+    "swarm": """
+        SELECT task_id AS owner, ended_at AS at FROM swarms WHERE tenant_id = %(tenant_id)s AND ended_at < %(before)s
+    """,
+    "execution": """
+        SELECT execution_id AS owner, ended_at AS at FROM executions
+        WHERE tenant_id = %(tenant_id)s AND parent_id IS NULL AND ended_at < %(before)s
+    """,
+}
+_EXPIRED = """
+    SELECT past.owner FROM ({past}) AS past
+    WHERE NOT EXISTS (SELECT FROM erased_owners AS e WHERE e.owner = past.owner)
+      AND NOT EXISTS (SELECT FROM erased_owners AS e WHERE e.erasure_id = %(erasure_id)s)
+    ORDER BY past.at, past.owner LIMIT 5000
+"""
 
 
 class PostgresOwnerSearch:
@@ -81,6 +107,12 @@ class PostgresOwnerSearch:
         with translate_database_errors(), connect(self._database.dsn) as connection:
             found = [row[0] for row in connection.execute(_OF_TENANT, values)]
         return _owners(owner for owner in found if _is_of(owner, tenant_id))
+
+    def of_expired(self, tenant_id: str, expiry: Expiry, erasure_id: str) -> list[Owner]:
+        statement = _EXPIRED.format(past=_PAST[expiry.kind])
+        values = {"tenant_id": tenant_id, "before": expiry.before, "erasure_id": erasure_id}
+        with translate_database_errors(), connect(self._database.dsn) as connection:
+            return _owners(row[0] for row in connection.execute(statement.encode(), values))
 
     def inside(self, run_ids: Sequence[str]) -> list[Owner]:
         return [Owner(found, "run") for found in self._column(_INSIDE, list(run_ids))]

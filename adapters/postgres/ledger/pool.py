@@ -123,6 +123,14 @@ class Database:
         finally:
             self.give_back(connection)
 
+    def pool_figures(self) -> tuple[int, int, int, int]:
+        """Return the numbers of open connections, of connections at most, of idle ones, and of waiting threads."""
+        if self._pool is None:
+            return 0, self._size, 0, 0
+        figures = self._pool.get_stats()
+        idle, waiting = figures.get("pool_available", 0), figures.get("requests_waiting", 0)
+        return figures.get("pool_size", 0), self._size, idle, waiting
+
     def take(self) -> PooledConnection:
         """Return an idle connection, or a new one. Give it back."""
         if self._pool is None:

@@ -1,0 +1,1 @@
+"""Evaluation of service level objectives."""

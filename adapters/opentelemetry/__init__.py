@@ -1,0 +1,1 @@
+"""Traces, logs and metrics over OTLP, for any collector that speaks OpenTelemetry."""

@@ -1,0 +1,1 @@
+"""Routes of administration: vacuum, caches, and the state of the system."""

@@ -1,0 +1,1 @@
+"""Analytics: the tenant's figures of a period."""

@@ -1,0 +1,1 @@
+"""The health of the agents, from their turns of the last while."""

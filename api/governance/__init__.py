@@ -1,0 +1,1 @@
+"""Routes of governance: runbooks, service level objectives, and rate limits."""

@@ -1,0 +1,1 @@
+"""Routes of retention periods."""
