@@ -13,7 +13,7 @@ from temporalio.client import Client
 
 from activities.tools.toolbox.registry import JoinedToolbox
 from adapters.postgres.ledger.pool import Database
-from adapters.postgres.platform_figures import PostgresPlatformFigures
+from adapters.postgres.monitoring.platform_figures import PostgresPlatformFigures
 from adapters.postgres.projections.positions import LivePositions
 from api.health.service import Probes
 from domain.health.figures import QueueState

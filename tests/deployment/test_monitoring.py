@@ -85,7 +85,8 @@ async def test_figures_of_the_platform_are_those_of_the_ledger(system: System, s
     assert await value("convergio_turns_total", outcome="answered") == 0
     for _ in range(2):
         assert (await system.say("Hello.")).status_code == 200
-    assert (await system.say("Go?", require_approval=True)).status_code == 202
+    held = await system.say("Go?", require_approval=True)
+    assert held.status_code == 202
     usage = "/api/v1/cost-management/usage"
     current = (await system.http.get(usage)).json()["current_period"]
 
@@ -100,6 +101,14 @@ async def test_figures_of_the_platform_are_those_of_the_ledger(system: System, s
     assert prompt + completion == current["total_tokens"]
     assert await value("convergio_model_calls_total", model="scripted", state="answered") == current["requests"] == 3
     assert await value("convergio_turns_open", state="awaiting_approval") == 1
+    approval = f"/api/v1/approvals/{held.json()['approval_id']}"
+    assert (await system.http.post(f"{approval}/reject", json={"reason": "No."})).status_code == 200
+
+    async def rejected() -> float | None:
+        return await value("convergio_turns_total", outcome="rejected")
+
+    await until(rejected, lambda found: found == 1, seconds=30)
+    assert await value("convergio_turns_total", outcome="failed") == 0
     assert await value("convergio_task_queue_pollers", queue="convergio-flow", kind="workflow")
     assert await value("convergio_service_up", service="database") == 1
     assert await value("convergio_figures_up", source="temporal") == 1

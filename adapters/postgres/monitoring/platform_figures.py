@@ -8,7 +8,7 @@ from adapters.postgres.ledger.pool import Connection, Database
 from domain.health.figures import ModelTotals, OpenWork, PlatformFigures
 
 _HEAD = "SELECT coalesce(max(notification_id), 0) FROM ledger_events"
-# The code tells a turn that a person rejected from one that failed.
+# The code tells a turn that a person rejected or stopped from one that failed (`figures/definitions.py`: `FAILED`).
 _NEW = """
     SELECT split_part(topic, '/', 1) AS name,
            CASE WHEN topic LIKE 'chat.turn_failed/%%' THEN convert_from(state, 'UTF8')::jsonb ->> 'code' END AS code,
@@ -29,7 +29,7 @@ _APPROVALS = """
     FROM approvals WHERE status IN ('pending', 'escalated') GROUP BY risk ORDER BY risk
 """
 _OUTCOMES = {"chat.turn_answered": "answered", "chat.turn_failed": "failed"}
-_REJECTED = "REJECTED"
+_BY_PEOPLE = {"REJECTED": "rejected", "CANCELLED": "cancelled"}
 
 
 class PostgresPlatformFigures:
@@ -40,7 +40,7 @@ class PostgresPlatformFigures:
         self._lock = Lock()
         self._position: int | None = None
         self._events: Counter[str] = Counter()
-        self._turns = Counter[str](dict.fromkeys((*_OUTCOMES.values(), "rejected"), 0))
+        self._turns = Counter[str](dict.fromkeys((*_OUTCOMES.values(), *_BY_PEOPLE.values()), 0))
 
     def read(self) -> PlatformFigures:
         with self._lock, self._database.connection() as connection:
@@ -59,7 +59,7 @@ class PostgresPlatformFigures:
         for name, code, number, position in _rows(connection, _NEW, self._position):
             self._events[name] += number
             if name in _OUTCOMES:
-                self._turns["rejected" if code == _REJECTED else _OUTCOMES[name]] += number
+                self._turns[_BY_PEOPLE.get(code, _OUTCOMES[name])] += number
             self._position = max(self._position or 0, position)
 
 

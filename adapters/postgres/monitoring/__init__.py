@@ -1,0 +1,1 @@
+"""Figures for operators who watch the whole platform."""
