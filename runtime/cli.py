@@ -97,7 +97,7 @@ def projections() -> None:
 def migrate() -> None:
     """Create or update tables, search attributes, retention and schedules. Safe to repeat."""
     settings = read_settings_with_servers("migrate", "DATABASE_URL", "TEMPORAL_ADDRESS")
-    from runtime.upkeep import run_migrations
+    from runtime.verbs.upkeep import run_migrations
 
     run_migrations(settings)
     leave()
@@ -144,7 +144,7 @@ def create(
     from domain.errors import DomainError
 
     settings = read_settings_with_servers("key create", "DATABASE_URL")
-    from runtime.key_creation import create_key
+    from runtime.verbs.key_creation import create_key
 
     try:
         typer.echo(create_key(settings, name, tuple(scope.strip() for scope in scopes.split(",")), tenant))
@@ -178,7 +178,7 @@ def signing_key(
     settings = read_settings_with_servers("signing-key", "DATABASE_URL")
     if (action == "revoke") != (key_id is not None):
         refuse("convergio signing-key revoke needs the id of a key; list and rotate take none")
-    from runtime.signing_keys import run_key_command
+    from runtime.verbs.signing_keys import run_key_command
 
     run_key_command(settings, action, key_id, since)
 
@@ -193,7 +193,7 @@ def verify(
 ) -> None:
     """Verify an export: names every line and field that is not as it was signed."""
     from runtime.data_directory import running_in
-    from runtime.verify import SIGNATURES, run_verify
+    from runtime.verbs.verify import SIGNATURES, run_verify
 
     if jwks is None:
         run = running_in(read_settings("verify", data_dir=data_dir).data_dir)

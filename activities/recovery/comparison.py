@@ -14,7 +14,7 @@ _LOST = "the run that worked on it was lost"
 
 
 @dataclass(frozen=True, slots=True)
-class Comparison:
+class StoreComparison:
     """What the workflow `Reconcile` does each minute, at once and by name."""
 
     calls_and_turns: ReconcileActivities
@@ -33,11 +33,11 @@ class Comparison:
         items += [SettledItem("execution", name, "failed", _LOST) for name in await self.executions.lose_runs()]
         return [
             *items,
-            *_counted("schedule", await self.schedules.reconcile_schedules(), "settled"),
-            *_counted("erasure", await self.erasures.reconcile_erasures(), "restarted"),
-            *_counted("runbook", await self.runbooks.reconcile_runbooks(), "restarted"),
+            *_to_items("schedule", await self.schedules.reconcile_schedules(), "settled"),
+            *_to_items("erasure", await self.erasures.reconcile_erasures(), "restarted"),
+            *_to_items("runbook", await self.runbooks.reconcile_runbooks(), "restarted"),
         ]
 
 
-def _counted(kind: ItemKind, count: int, outcome: Outcome) -> list[SettledItem]:
+def _to_items(kind: ItemKind, count: int, outcome: Outcome) -> list[SettledItem]:
     return [SettledItem(kind, f"{count} {kind}s", outcome)] if count else []

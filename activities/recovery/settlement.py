@@ -74,11 +74,11 @@ class RecoverySettlement:
         forgotten = await self._forget_timers()
         runs = await self._runs.read()
         plan = await to_thread(self._plan, runs, restore)
-        recorded = await to_thread(self._reads.open_work.recorded, [run.workflow_id for run in plan.terminate])
+        recorded = await to_thread(self._reads.open_work.recorded_ids, [run.workflow_id for run in plan.terminate])
         await self._runs.terminate(plan.terminate, f"{RUN_LOST}: {reason}")
         items = await to_thread(self._record, plan, reason)
         items += [SettledItem(each.kind, each.id, "waits", "it waits for people") for each in plan.waiting]
-        items += _terminated(plan, runs, recorded)
+        items += _terminated_items(plan, runs, recorded)
         items += [await self._refuse(firing, reason) for firing in await to_thread(self._reads.open_work.firings)]
         return [*items, *await self._settle_schedules(forgotten)]
 
@@ -136,7 +136,7 @@ class RecoverySettlement:
         return SettledItem("firing", firing.firing_id, "refused", reason)
 
 
-def _terminated(plan: RecoveryPlan, runs: Iterable[TemporalRun], recorded: set[str]) -> list[SettledItem]:
+def _terminated_items(plan: RecoveryPlan, runs: Iterable[TemporalRun], recorded: set[str]) -> list[SettledItem]:
     """Name the terminated workflows that no failed work stands for."""
     roots = {run.workflow_id: run.root_id for run in runs}
     named = {roots.get(each.home, each.home) for each in plan.fail}

@@ -18,13 +18,13 @@ from activities.runbooks.messages import (
     RunbookStepRef,
     RunbookStepResult,
 )
-from activities.runbooks.steps import StepContext, StepHandler, StepHandlers, StepResult
+from activities.runbooks.steps import RunbookContext, StepHandler, StepHandlers, StepResult
 from domain.content import Content, ContentStore
 from domain.errors import Conflict, DomainError, Forbidden, Invalid, NotFound, Unavailable
 from domain.events import Cause
 from domain.ids import derived_hex
 from domain.ledger import Ledger
-from domain.runbooks.aggregate import RunbookRun, StepFailure
+from domain.runbooks.aggregate import RunbookRunRecord, StepFailure
 from domain.runbooks.catalogue import RUNBOOKS, find_runbook
 from domain.runbooks.commands import RunbookCommands
 from domain.runbooks.events import RunbookStepEnded
@@ -135,15 +135,15 @@ class RunbookActivities:
         run = self._commands.end(request.run_id, request.status, failure, self._cause(run))
         return run.ended.status if run.ended else request.status
 
-    def _start(self, ref: RunbookStepRef) -> RunbookRun:
+    def _start(self, ref: RunbookStepRef) -> RunbookRunRecord:
         run = self._commands.load(ref.run_id)
         if ref.step not in {step.name for step in find_runbook(run.asked.runbook_id).steps}:
             raise NotFound(f"there is no step {ref.step}")
         return self._commands.start_step(ref.run_id, ref.step, self._cause(run))
 
-    async def _handle(self, run: RunbookRun, step: str) -> tuple[StepResult, StepFailure | None]:
+    async def _handle(self, run: RunbookRunRecord, step: str) -> tuple[StepResult, StepFailure | None]:
         asked = run.asked
-        context = StepContext(asked.run_id, asked.parameters, asked.dry_run, asked.by, asked.tenant_id)
+        context = RunbookContext(asked.run_id, asked.parameters, asked.dry_run, asked.by, asked.tenant_id)
         try:
             return await self._handlers[asked.runbook_id, step](context), None
         except Unavailable:
@@ -151,7 +151,7 @@ class RunbookActivities:
         except DomainError as refusal:
             return {}, StepFailure(_code_of(refusal), refusal.message)
 
-    def _cause(self, run: RunbookRun) -> Cause:
+    def _cause(self, run: RunbookRunRecord) -> Cause:
         asked = run.asked
         return Cause(asked.by, asked.run_id, self._now(), asked.tenant_id)
 

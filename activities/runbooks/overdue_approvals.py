@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from datetime import datetime
 
 from activities.approvals.messages import ApprovalDecision, ApprovalStart, decision_of, start_of
-from activities.runbooks.steps import StepContext, StepHandler, StepResult
+from activities.runbooks.steps import RunbookContext, StepHandler, StepResult
 from domain.approvals import commands, escalation
 from domain.approvals.aggregate import Approval
 from domain.approvals.commands import ApprovalCommand, command_key
@@ -46,12 +46,12 @@ class ApprovalSteps:
     def handlers(self) -> Mapping[tuple[str, str], StepHandler]:
         return {("expire-approvals", "find"): self.find, ("expire-approvals", "expire"): self.expire}
 
-    async def find(self, context: StepContext) -> StepResult:
+    async def find(self, context: RunbookContext) -> StepResult:
         """Count the open approvals whose time has passed."""
         del context
         return {"overdue": await to_thread(self._overdue.count_overdue, self._now())}
 
-    async def expire(self, context: StepContext) -> StepResult:
+    async def expire(self, context: RunbookContext) -> StepResult:
         """Apply what time does to each of them. After a crash the counts are of the last attempt only."""
         found = await to_thread(self._overdue.overdue, self._now(), int(context.parameters["limit"]))
         if context.dry_run:

@@ -3,9 +3,9 @@
 from asyncio import to_thread
 from collections.abc import Mapping
 
-from activities.runbooks.steps import StepContext, StepHandler, StepResult
+from activities.runbooks.steps import RunbookContext, StepHandler, StepResult
 from domain.errors import Conflict, NotFound, Unavailable
-from domain.runbooks.ports import ProjectionMaintenance, ProjectionRebuild, ProjectionState
+from domain.runbooks.ports import ProjectionMaintenance, ProjectionProgress, ProjectionRebuild
 
 
 class ProjectionSteps:
@@ -28,7 +28,7 @@ class ProjectionSteps:
             ("retry-dead-letters", "report"): self.find,
         }
 
-    async def inspect(self, context: StepContext) -> StepResult:
+    async def inspect(self, context: RunbookContext) -> StepResult:
         """Read the position of the projection.
 
         Raises:
@@ -40,11 +40,11 @@ class ProjectionSteps:
         states = await to_thread(self._projections.states)
         return next((_to_state(state) for state in states if state.name == name), {"projection": name, "position": 0})
 
-    async def rebuild(self, context: StepContext) -> StepResult:
+    async def rebuild(self, context: RunbookContext) -> StepResult:
         """Rebuild the projection; in a dry run, compare only."""
         return await self._rebuild(str(context.parameters["projection"]), swap=not context.dry_run)
 
-    async def find(self, context: StepContext) -> StepResult:
+    async def find(self, context: RunbookContext) -> StepResult:
         """Count the events that are set aside, by projection."""
         found = await self._with_dead_letters(context)
         return {
@@ -52,13 +52,13 @@ class ProjectionSteps:
             "projections": [{"projection": state.name, "dead_letters": state.dead_letters} for state in found],
         }
 
-    async def retry(self, context: StepContext) -> StepResult:
+    async def retry(self, context: RunbookContext) -> StepResult:
         """Rebuild each projection that has set events aside; in a dry run, tell how many would be set aside again."""
         found = await self._with_dead_letters(context)
         rebuilt = [await self._rebuild(state.name, swap=not context.dry_run) for state in found]
         return {"rebuilt": len(rebuilt), "set_aside_again": sum(each["set_aside"] for each in rebuilt)}
 
-    async def _with_dead_letters(self, context: StepContext) -> list[ProjectionState]:
+    async def _with_dead_letters(self, context: RunbookContext) -> list[ProjectionProgress]:
         wanted = context.parameters.get("projection")
         if wanted is not None and wanted not in self._projections.names():
             raise NotFound(f"there is no projection {wanted}", projections=list(self._projections.names()))
@@ -73,7 +73,7 @@ class ProjectionSteps:
         return _to_result(name, rebuilt, swapped=swap)
 
 
-def _to_state(state: ProjectionState) -> StepResult:
+def _to_state(state: ProjectionProgress) -> StepResult:
     return {
         "projection": state.name,
         "position": state.position,

@@ -9,7 +9,7 @@ StepResult = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
-class StepContext:
+class RunbookContext:
     """The run that a step belongs to. In a `dry_run` nothing may be changed."""
 
     run_id: str
@@ -19,7 +19,7 @@ class StepContext:
     tenant_id: str
 
 
-StepHandler = Callable[[StepContext], Awaitable[StepResult]]
+StepHandler = Callable[[RunbookContext], Awaitable[StepResult]]
 """Does a step. It may run several times, at the same time as well: after a crash another worker begins it again.
 
 A refusal fails the step for good, but `domain.errors.Unavailable`, after which it is attempted again.

@@ -4,7 +4,7 @@ from asyncio import to_thread
 from collections.abc import Mapping
 from operator import attrgetter
 
-from activities.runbooks.steps import StepContext, StepHandler, StepResult
+from activities.runbooks.steps import RunbookContext, StepHandler, StepResult
 from domain.errors import NotFound
 from domain.runbooks.ports import CacheMaintenance, TableMaintenance, TableState
 
@@ -27,9 +27,9 @@ class StorageSteps:
             ("clear-cache", "clear"): self.clear,
         }
 
-    async def inspect_tables(self, context: StepContext) -> StepResult:
+    async def inspect_tables(self, context: RunbookContext) -> StepResult:
         """Sum up the tables, and show those with most dead rows."""
-        tables = await self._wanted(context)
+        tables = await self._wanted_tables(context)
         largest = sorted(tables, key=attrgetter("dead_rows", "total_bytes"), reverse=True)[:_MOST_SHOWN]
         return {
             "tables": len(tables),
@@ -46,27 +46,27 @@ class StorageSteps:
             ],
         }
 
-    async def vacuum(self, context: StepContext) -> StepResult:
+    async def vacuum(self, context: RunbookContext) -> StepResult:
         """Vacuum the tables, one after the other. Done twice it changes nothing more."""
-        tables, analyze = await self._wanted(context), bool(context.parameters.get("analyze"))
+        tables, analyze = await self._wanted_tables(context), bool(context.parameters.get("analyze"))
         if not context.dry_run:
             for table in tables:
                 await to_thread(self._tables.vacuum, table.name, analyze=analyze)
         done = 0 if context.dry_run else len(tables)
         return {"tables": len(tables), "vacuumed": done, "analyzed": done if analyze else 0}
 
-    async def count(self, context: StepContext) -> StepResult:
+    async def count(self, context: RunbookContext) -> StepResult:
         """Count the keys below the prefix."""
         prefix = str(context.parameters["prefix"])
         return {"prefix": prefix, "keys": await self._caches.count(prefix)}
 
-    async def clear(self, context: StepContext) -> StepResult:
+    async def clear(self, context: RunbookContext) -> StepResult:
         """Remove the keys below the prefix. After a crash `removed` counts those of the last attempt only."""
         prefix = str(context.parameters["prefix"])
         removed = 0 if context.dry_run else await self._caches.clear(prefix)
         return {"prefix": prefix, "removed": removed, "left": await self._caches.count(prefix)}
 
-    async def _wanted(self, context: StepContext) -> list[TableState]:
+    async def _wanted_tables(self, context: RunbookContext) -> list[TableState]:
         """Return the tables that the run names, or all.
 
         Raises:

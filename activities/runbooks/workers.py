@@ -8,7 +8,7 @@ from time import monotonic
 
 from temporalio import activity
 
-from activities.runbooks.steps import StepContext, StepHandler, StepResult
+from activities.runbooks.steps import RunbookContext, StepHandler, StepResult
 from domain.errors import Conflict, NotFound, Unavailable
 from domain.runbooks.ports import QueueState, TaskQueues, WorkerDrains
 
@@ -18,7 +18,7 @@ _LONGEST_POLL = timedelta(seconds=75)
 
 
 class WorkerSteps:
-    """Drains a worker: it is told in the database, where each worker looks every second (`runtime/worker_drain.py`)."""
+    """Drains a worker: it is told in the database, where each worker looks every second."""
 
     def __init__(self, queues: TaskQueues, drains: WorkerDrains, now: Callable[[], datetime]) -> None:
         self._queues = queues
@@ -32,14 +32,14 @@ class WorkerSteps:
             ("drain-worker", "await"): self.await_drained,
         }
 
-    async def inspect(self, context: StepContext) -> StepResult:
+    async def inspect(self, context: RunbookContext) -> StepResult:
         """Find the queues of the worker, and those that would have no other one.
 
         Raises:
             NotFound: no worker of this identity polls.
         """
         worker = str(context.parameters["worker"])
-        pollers = {(state.queue, state.kind): self._polling(state) for state in await self._queues.states()}
+        pollers = {(state.queue, state.kind): self._current_pollers(state) for state in await self._queues.states()}
         polled = {place: workers for place, workers in pollers.items() if worker in workers}
         if not polled:
             raise NotFound(f"no worker polls as {worker}: GET /admin/system/info lists them")
@@ -51,19 +51,19 @@ class WorkerSteps:
             ),
         }
 
-    def _polling(self, state: QueueState) -> set[str]:
+    def _current_pollers(self, state: QueueState) -> set[str]:
         """Return the workers that poll a queue now: Temporal lists those that are gone for some minutes."""
         since = self._now() - _LONGEST_POLL
         return {each.worker for each in state.pollers if each.last_seen_at is None or each.last_seen_at > since}
 
-    async def drain(self, context: StepContext) -> StepResult:
+    async def drain(self, context: RunbookContext) -> StepResult:
         """Tell the worker to stop polling."""
         worker = str(context.parameters["worker"])
         if not context.dry_run:
             await to_thread(self._drains.request, worker, context.run_id)
         return {"worker": worker, "requested": not context.dry_run}
 
-    async def await_drained(self, context: StepContext) -> StepResult:
+    async def await_drained(self, context: RunbookContext) -> StepResult:
         """Wait until the work of the worker has ended.
 
         Raises:

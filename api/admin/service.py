@@ -20,7 +20,7 @@ from api.admin.schemas import (
 )
 from domain.errors import Unavailable
 from domain.governance.system import DatabaseInspection, DiskInspection, TemporalInspection, ValkeyInspection
-from domain.runbooks.ports import CacheMaintenance, ProjectionMaintenance, ProjectionState, QueueState, TaskQueues
+from domain.runbooks.ports import CacheMaintenance, ProjectionMaintenance, ProjectionProgress, QueueState, TaskQueues
 
 T = TypeVar("T")
 
@@ -105,7 +105,7 @@ def _queue(state: QueueState) -> QueueInfo:
     )
 
 
-def _projection(state: ProjectionState) -> ProjectionInfo:
+def _projection(state: ProjectionProgress) -> ProjectionInfo:
     return ProjectionInfo(
         name=state.name,
         position=state.position,

@@ -17,7 +17,7 @@ from api.governance.runbook_schemas import (
 )
 from api.governance.runbook_service import RunbookService
 from api.http.dependencies import CurrentRequest, CurrentTenant, IdempotencyKey, Paged, fresh, requires
-from domain.runbooks.aggregate import RunbookRun as RequestedRun
+from domain.runbooks.aggregate import RunbookRunRecord as RequestedRun
 from domain.runbooks.catalogue import RUNBOOKS, Runbook, StepDefinition
 from domain.runbooks.ports import RunbookFilter, RunbookRunView
 from domain.runbooks.projection import RunbookRunRow, RunbookStepRow, RunStatus

@@ -9,7 +9,7 @@ from api.http.dependencies import Positions
 from domain.errors import Invalid, NotFound, Unavailable
 from domain.events import Cause
 from domain.runbooks import aggregate
-from domain.runbooks.aggregate import RunbookRun
+from domain.runbooks.aggregate import RunbookRunRecord
 from domain.runbooks.catalogue import find_runbook
 from domain.runbooks.commands import RunbookCommands
 from domain.runbooks.ports import (
@@ -47,7 +47,7 @@ class RunbookService:
 
     async def request(
         self, runbook_id: str, given: Mapping[str, Any], cause: Cause, *, dry_run: bool, key: str | None
-    ) -> RunbookRun:
+    ) -> RunbookRunRecord:
         """Record the request and start its workflow; one that cannot be started now is started within a minute.
 
         Raises:
@@ -86,7 +86,7 @@ class RunbookService:
             NotFound: there is no such runbook.
             Invalid: a parameter is unknown or missing, or names what there is not.
         """
-        parameters = find_runbook(runbook_id).validated(given)
+        parameters = find_runbook(runbook_id).validate(given)
         projection = parameters.get("projection")
         if projection is not None and projection not in self._projections.names():
             raise _unknown("projection", f"there is no projection {projection}", self._projections.names)

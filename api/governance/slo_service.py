@@ -85,7 +85,7 @@ class SloService:
                         "name": name,
                         "http_requests": counts.requests,
                         "failed": counts.failed,
-                        "response_time_p95": _rounded(percentile(counts.buckets, 0.95)),
+                        "response_time_p95": _round(percentile(counts.buckets, 0.95)),
                     }
                 )
                 for name, counts in sorted(period.classes.items())
@@ -101,13 +101,13 @@ class SloService:
         """Return the caller's bucket, and for an operator those with most tokens in use."""
         limit = self._rate_limits.limit
         if limit is None:
-            return _unlimited()
+            return _status_without_limit()
         try:
             async with asyncio.timeout(_PATIENCE_S):
                 verdict = await self._rate_limits.reads.peek(bucket)
                 busiest = await self._rate_limits.reads.busiest(_MOST_CONSUMERS) if "admin" in caller.scopes else None
         except (Unavailable, TimeoutError):
-            return _unshared(limit)
+            return _status_without_valkey(limit)
         consumers = [Consumer(caller=each.bucket, used=each.used, reset=each.full_at) for each in busiest or ()]
         return RateLimitStatus(
             enabled=True,
@@ -123,7 +123,7 @@ class SloService:
         failed, requests = period.ratio("availability", self._objectives)
         return SloMetrics(
             availability=_percent(requests - failed, requests),
-            response_time_p95=_rounded(period.p95()),
+            response_time_p95=_round(period.p95()),
             error_rate=_percent(period.failed_turns, period.turns),
         )
 
@@ -141,7 +141,7 @@ class SloService:
             target=targets[indicator],
             events=events,
             bad=bad,
-            allowed=round(objectives.allowed(indicator), _DIGITS),
+            allowed=round(objectives.allowed_share(indicator), _DIGITS),
             budget_left=round(1 - used, _DIGITS) if events else None,
             burn_rates=[self._burn(rule, indicator, windows) for rule in BURN_RULES],
         )
@@ -211,13 +211,13 @@ def _to_record(row: SloAlertRow) -> AlertRecord:
     )
 
 
-def _unlimited() -> RateLimitStatus:
+def _status_without_limit() -> RateLimitStatus:
     return RateLimitStatus(
         enabled=False, shared=False, limit=None, window_s=None, remaining=None, reset=None, top_consumers=None
     )
 
 
-def _unshared(limit: tuple[int, int]) -> RateLimitStatus:
+def _status_without_valkey(limit: tuple[int, int]) -> RateLimitStatus:
     return RateLimitStatus(
         enabled=True, shared=False, limit=limit[0], window_s=limit[1], remaining=None, reset=None, top_consumers=None
     )
@@ -227,5 +227,5 @@ def _percent(part: int, total: int) -> float | None:
     return round(100 * part / total, _DIGITS) if total else None
 
 
-def _rounded(seconds: float | None) -> float | None:
+def _round(seconds: float | None) -> float | None:
     return None if seconds is None else round(seconds, _DIGITS)

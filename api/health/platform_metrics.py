@@ -12,7 +12,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 
 from api.health.schemas import Health
 from api.health.service import PROBED_SERVICES, HealthService, Probes
-from domain.health.figures import OpenWork, PlatformFigures, QueueState
+from domain.health.figures import PlatformFigures, QueueBacklog, WaitingWork
 
 T = TypeVar("T")
 
@@ -24,7 +24,7 @@ _CACHE_S = 5.0
 class _Snapshot:
     health: Health | None = None
     figures: PlatformFigures | None = None
-    queues: Sequence[QueueState] | None = None
+    queues: Sequence[QueueBacklog] | None = None
     taken_at: float = field(default_factory=monotonic)
 
 
@@ -124,7 +124,7 @@ def _usage(found: PlatformFigures) -> Iterator[Metric]:
     yield from (calls, tokens, cost, pending)
 
 
-def _open_work(kind: str, text: str, found: Sequence[OpenWork]) -> Iterator[Metric]:
+def _open_work(kind: str, text: str, found: Sequence[WaitingWork]) -> Iterator[Metric]:
     count = GaugeMetricFamily(f"convergio_{kind}_open", text, labels=["state"])
     oldest = GaugeMetricFamily(f"convergio_{kind}_oldest_seconds", "The age of the oldest of them.", labels=["state"])
     for work in found:
@@ -133,7 +133,7 @@ def _open_work(kind: str, text: str, found: Sequence[OpenWork]) -> Iterator[Metr
     yield from (count, oldest)
 
 
-def _queues(found: Sequence[QueueState]) -> Iterator[Metric]:
+def _queues(found: Sequence[QueueBacklog]) -> Iterator[Metric]:
     labels = ["queue", "kind"]
     backlog = GaugeMetricFamily("convergio_task_queue_backlog", "Tasks that no worker has taken.", labels=labels)
     oldest = GaugeMetricFamily(

@@ -17,6 +17,7 @@ from api.http.errors import UnsupportedMediaType
 from api.http.request_context import RequestContext
 from api.http.schemas import MAX_INT
 from domain.errors import Invalid, Malformed, TooLarge
+from domain.json_bounds import find_nul, is_deeper, is_text_deeper
 
 MAX_BODY = 1024 * 1024
 """Maximum bytes of a body, unless its path allows more."""
@@ -37,9 +38,7 @@ _CSV = re.compile(rb"text/csv\s*(?:;.*)?", re.IGNORECASE)
 _LONG = b"0" * 19
 _TO_ZERO = bytes.maketrans(b"123456789", b"0" * 9)
 """Maps digits to zero, in which a plain search finds long numbers, twenty times as fast as a pattern."""
-_CONTAINERS = (dict, list)
 _MAX_DIGITS = 20  # including the sign
-_BRACKETS = re.compile(rb'"(?:[^"\\]|\\.)*+"?|[\[{]|[\]}]', re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,16 +179,16 @@ def _parse(request: RequestContext) -> Any:
     try:
         value = orjson.loads(body)
     except orjson.JSONDecodeError as error:
-        if _is_too_deep(body):  # deeper than the parser goes, as a rule
+        if is_text_deeper(body, MAX_DEPTH):  # deeper than the parser goes, as a rule
             raise _too_deep() from error
         raise Malformed(f"the body is not valid JSON: {error.msg} at character {error.pos}") from error
-    if body.count(b"{") + body.count(b"[") > MAX_DEPTH and _is_deeper(value, MAX_DEPTH):
+    if body.count(b"{") + body.count(b"[") > MAX_DEPTH and is_deeper(value, MAX_DEPTH):
         raise _too_deep()
     if _LONG in body.translate(_TO_ZERO):
         # JSON parsers differ on integers beyond 64 bits, and most serialisers refuse them: they are replaced here.
         value = json.loads(body, parse_int=partial(_parse_integer, request))
         request.body = orjson.dumps(value)
-    if b"\\u0000" in body and (where := _find_nul(value)) is not None:
+    if b"\\u0000" in body and (where := find_nul(value)) is not None:
         raise Invalid(
             f"{where or 'body'}: NUL characters are not accepted", field=where or "body", reason="contains a NUL"
         )
@@ -207,44 +206,6 @@ def _parse_integer(request: RequestContext, digits: str) -> int | float:
 
 def _too_deep() -> Invalid:
     return Invalid(f"the body is nested deeper than {MAX_DEPTH} levels", field="body", reason="nested too deep")
-
-
-def _is_deeper(value: Any, limit: int) -> bool:
-    """Return whether arrays and objects are nested deeper than the limit, level by level."""
-    level = [value] if isinstance(value, _CONTAINERS) else []
-    for _ in range(limit):
-        if not level:
-            return False
-        level = [
-            part
-            for each in level
-            for part in (each.values() if isinstance(each, dict) else each)
-            if isinstance(part, _CONTAINERS)
-        ]
-    return bool(level)
-
-
-def _is_too_deep(body: bytes) -> bool:
-    depth = 0
-    for found in _BRACKETS.finditer(body):
-        first = found.group()[0]
-        depth += 1 if first in b"[{" else -1 if first in b"]}" else 0
-        if depth > MAX_DEPTH:
-            return True
-    return False
-
-
-def _find_nul(value: Any) -> str | None:
-    """Return the path of the first text with a NUL, such as `context.user_id`. `MAX_DEPTH` bounds the recursion."""
-    if isinstance(value, str):
-        return "" if "\0" in value else None
-    inner = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
-    for name, part in inner:
-        if isinstance(name, str) and "\0" in name:
-            return name.replace("\0", "\\u0000")
-        if (where := _find_nul(part)) is not None:
-            return f"{name}.{where}" if where else str(name)
-    return None
 
 
 def _check_target(path: str, query: bytes) -> None:

@@ -73,7 +73,7 @@ class RunbookTarget(Body):
     @model_validator(mode="after")
     def _can_be_run(self) -> Self:
         try:
-            find_runbook(self.runbook_id).validated(self.parameters)
+            find_runbook(self.runbook_id).validate(self.parameters)
         except (NotFound, Invalid) as refusal:
             raise ValueError(refusal.message) from None
         return self

@@ -44,17 +44,17 @@ def _figures(sums: Sums) -> dict[str, object]:
 def _view(found: Distribution) -> DistributionView | None:
     if not found.count:
         return None
-    p50, p95, p99 = (_rounded(found.quantile(share)) for share in (0.5, 0.95, 0.99))
+    p50, p95, p99 = (_round(found.quantile(share)) for share in (0.5, 0.95, 0.99))
     return DistributionView(
         count=found.count,
         total=found.total,
-        avg=_rounded(found.mean),
-        max=_rounded(found.largest),
+        avg=_round(found.mean),
+        max=_round(found.largest),
         p50=p50,
         p95=p95,
         p99=p99,
     )
 
 
-def _rounded(value: float | None) -> float:
+def _round(value: float | None) -> float:
     return round(value or 0.0, 3)

@@ -38,7 +38,7 @@ def parse_events(request: RequestContext, reception: Reception) -> list[Telemetr
         Malformed: an attribute of a CloudEvent in binary mode is not UTF-8.
     """
     is_binary = cloud_events.is_binary(request)
-    sent = [cloud_events.from_headers(request)] if is_binary else _listed(request.json)
+    sent = [cloud_events.from_headers(request)] if is_binary else _to_list(request.json)
     try:
         if cloud_events.is_cloud_event(request):
             return _from_cloud_events(sent, reception)
@@ -47,7 +47,7 @@ def parse_events(request: RequestContext, reception: Reception) -> list[Telemetr
         raise _refusal(bad.faults, len(sent), is_list=isinstance(request.json, list) and not is_binary) from None
 
 
-def _listed(body: Any) -> list[Any]:
+def _to_list(body: Any) -> list[Any]:
     events = body if isinstance(body, list) else [body]
     if not 1 <= len(events) <= MOST_EVENTS:
         reason = f"a list has 1 to {MOST_EVENTS} events"

@@ -78,7 +78,7 @@ def router(intake: TelemetryIntake, reads: TelemetryReads, now: Callable[[], dat
         ] = None,
     ) -> TelemetryQuery:
         span = _span(window, since, until, interval, now())
-        return TelemetryQuery(TelemetryFilter(tenant_id, span, event_type, agent_id), _named(window, since))
+        return TelemetryQuery(TelemetryFilter(tenant_id, span, event_type, agent_id), _window_of(window, since))
 
     @routes.post("/events", status_code=202, dependencies=[requires("write")], openapi_extra=_BODY)
     async def submit_telemetry(request: CurrentRequest, key: IdempotencyKey) -> AcceptedTelemetry:
@@ -117,5 +117,5 @@ def _span(
     return windows.between(since, until, interval, now)
 
 
-def _named(window: windows.TelemetryWindow | None, since: datetime | None) -> windows.TelemetryWindow | None:
+def _window_of(window: windows.TelemetryWindow | None, since: datetime | None) -> windows.TelemetryWindow | None:
     return None if since is not None else window or "24h"

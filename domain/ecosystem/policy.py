@@ -55,14 +55,14 @@ class AgentHealth:
 
 def judge(activity: AgentActivity, rule: HealthRule, *, is_deployed: bool, is_model_failing: bool) -> AgentHealth:
     """Return the health of an agent. One that did nothing is healthy, as nothing speaks against it."""
-    measured = activity.ended > 0
+    measured = activity.ended_turns > 0
     if not is_deployed:
         return AgentHealth("inactive", measured, (HealthReason("NOT_DEPLOYED", "no version is deployed"),))
     found = list(_problems(activity, rule, is_model_failing=is_model_failing))
     if not measured:
         found.append(HealthReason("NO_TURNS", "no turn has ended in the window"))
     rate = activity.success_rate
-    if rate is not None and rate < rule.failed_below and activity.ended >= rule.least_turns:
+    if rate is not None and rate < rule.failed_below and activity.ended_turns >= rule.least_turns:
         return AgentHealth("failed", measured, tuple(found))
     is_degraded = any(reason.code != "NO_TURNS" for reason in found)
     return AgentHealth("degraded" if is_degraded else "healthy", measured, tuple(found))
@@ -71,8 +71,8 @@ def judge(activity: AgentActivity, rule: HealthRule, *, is_deployed: bool, is_mo
 def _problems(activity: AgentActivity, rule: HealthRule, *, is_model_failing: bool) -> Iterator[HealthReason]:
     rate, p95 = activity.success_rate, activity.response_time_p95
     if rate is not None and rate < rule.degraded_below:
-        message = f"{activity.failed} of {activity.ended} turns failed"
-        is_failed = rate < rule.failed_below and activity.ended >= rule.least_turns
+        message = f"{activity.failed} of {activity.ended_turns} turns failed"
+        is_failed = rate < rule.failed_below and activity.ended_turns >= rule.least_turns
         limit = rule.failed_below if is_failed else rule.degraded_below
         yield HealthReason("LOW_SUCCESS_RATE", message, rate, limit)
     if p95 is not None and p95 > rule.slow_above_s and activity.completed >= rule.least_turns:

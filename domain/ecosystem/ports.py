@@ -20,14 +20,14 @@ class AgentActivity:
     last_ended_at: datetime | None = None
 
     @property
-    def ended(self) -> int:
+    def ended_turns(self) -> int:
         """The number of completed and failed turns."""
         return self.completed + self.failed
 
     @property
     def success_rate(self) -> float | None:
         """The share of completed turns; None while none has ended."""
-        return self.completed / self.ended if self.ended else None
+        return self.completed / self.ended_turns if self.ended_turns else None
 
 
 class EcosystemReads(Protocol):

@@ -20,7 +20,7 @@ from domain.ledger import Change, Ledger, retry_on_conflict
 _INDICATORS: tuple[Indicator, ...] = ("availability", "response_time", "error_rate")
 
 
-def watched() -> Iterator[tuple[Indicator, str]]:
+def watched_rules() -> Iterator[tuple[Indicator, str]]:
     """Yield every indicator with every rule on it."""
     for indicator in _INDICATORS:
         for rule in BURN_RULES:
@@ -46,7 +46,7 @@ class AlertCommands:
         """
         alarming = {(each.indicator, each.rule): each for each in conditions(windows, objectives)}
         changed = 0
-        for indicator, rule in watched():
+        for indicator, rule in watched_rules():
             now = current_value(windows, objectives, indicator, rule)
             changed += self._settle(indicator, rule, alarming.get((indicator, rule)), now, cause)
         return changed

@@ -28,7 +28,7 @@ class Objectives:
     response_time_s: float = 2.0
     error_rate: float = 1.0
 
-    def allowed(self, indicator: Indicator) -> float:
+    def allowed_share(self, indicator: Indicator) -> float:
         """Return the share of bad events that the objective allows."""
         match indicator:
             case "availability":
@@ -123,7 +123,7 @@ def percentile(buckets: Mapping[int, int], share: float) -> float | None:
 def burn_rate(counts: WindowCounts, indicator: Indicator, objectives: Objectives) -> float:
     """Return how many times as fast as allowed the error budget burns; 0 without an event."""
     bad, total = counts.ratio(indicator, objectives)
-    return bad / total / objectives.allowed(indicator) if total else 0.0
+    return bad / total / objectives.allowed_share(indicator) if total else 0.0
 
 
 @dataclass(frozen=True, slots=True)

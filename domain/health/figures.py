@@ -23,7 +23,7 @@ class ModelTotals:
 
 
 @dataclass(frozen=True, slots=True)
-class OpenWork:
+class WaitingWork:
     """The number of turns or approvals in a state, and the age of the oldest in seconds."""
 
     state: str
@@ -38,12 +38,12 @@ class PlatformFigures:
     events: Mapping[str, int] = field(default_factory=dict)
     turns: Mapping[str, int] = field(default_factory=dict)
     usage: Sequence[ModelTotals] = ()
-    open_turns: Sequence[OpenWork] = ()
-    open_approvals: Sequence[OpenWork] = ()
+    open_turns: Sequence[WaitingWork] = ()
+    open_approvals: Sequence[WaitingWork] = ()
 
 
 @dataclass(frozen=True, slots=True)
-class QueueState:
+class QueueBacklog:
     """A task queue of one kind of tasks: those that wait, the age of the oldest in seconds, and who takes them."""
 
     queue: str
@@ -66,7 +66,7 @@ class FiguresReads(Protocol):
 
 
 FiguresProbe = Callable[[], Awaitable[PlatformFigures]]
-QueuesProbe = Callable[[], Awaitable[Sequence[QueueState]]]
+QueuesProbe = Callable[[], Awaitable[Sequence[QueueBacklog]]]
 
 
 async def no_figures() -> PlatformFigures:
@@ -74,6 +74,6 @@ async def no_figures() -> PlatformFigures:
     return PlatformFigures()
 
 
-async def no_queues() -> Sequence[QueueState]:
+async def no_queues() -> Sequence[QueueBacklog]:
     """The null object of `QueuesProbe`: a process without Temporal."""
     return ()

@@ -41,6 +41,6 @@ class OpenWorkReads(Protocol):
 
     def calls(self) -> list[OpenCall]: ...
 
-    def recorded(self, workflow_ids: Iterable[str]) -> set[str]:
+    def recorded_ids(self, workflow_ids: Iterable[str]) -> set[str]:
         """Return those of these workflows of chats, swarms and executions that the ledger knows."""
         ...

@@ -24,7 +24,7 @@ class Restore:
 class Restores(Protocol):
     """The restorations of this database."""
 
-    def pending(self) -> Restore | None:
+    def newest_pending(self) -> Restore | None:
         """Return the newest restoration that was not reconciled."""
         ...
 

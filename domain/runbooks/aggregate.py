@@ -25,7 +25,7 @@ MOST_ERROR = 500
 
 
 @dataclass(frozen=True, slots=True)
-class RunbookRun:
+class RunbookRunRecord:
     """A run by its events; `request` is None while it was never requested. `attempts` counts starts by step."""
 
     request: RunbookRequested | None = None
@@ -69,7 +69,7 @@ def run_id_of(tenant_id: str, key: str | None) -> str:
     return run_id("runbook", tenant_id, derived_hex("runbook", key) if key else None)
 
 
-def evolve(run: RunbookRun, event: Event) -> RunbookRun:
+def evolve(run: RunbookRunRecord, event: Event) -> RunbookRunRecord:
     run = replace(run, version=run.version + 1)
     match event:
         case RunbookRequested():
@@ -86,11 +86,11 @@ def evolve(run: RunbookRun, event: Event) -> RunbookRun:
             return run
 
 
-def load(events: Iterable[Event]) -> RunbookRun:
-    return reduce(evolve, events, RunbookRun())
+def load(events: Iterable[Event]) -> RunbookRunRecord:
+    return reduce(evolve, events, RunbookRunRecord())
 
 
-def start_step(run: RunbookRun, step: str, cause: Cause) -> list[Event]:
+def start_step(run: RunbookRunRecord, step: str, cause: Cause) -> list[Event]:
     """Start a step, or a further attempt at it; nothing if it has ended or was attempted often enough to be shown.
 
     Raises:
@@ -106,7 +106,7 @@ def start_step(run: RunbookRun, step: str, cause: Cause) -> list[Event]:
 
 
 def end_step(
-    run: RunbookRun, step: str, result: Mapping[str, Any], failure: StepFailure | None, cause: Cause
+    run: RunbookRunRecord, step: str, result: Mapping[str, Any], failure: StepFailure | None, cause: Cause
 ) -> list[Event]:
     """End a step; nothing if it or the run has ended."""
     asked = run.asked
@@ -125,14 +125,14 @@ def end_step(
     ]
 
 
-def request_approval(run: RunbookRun, approval_id: str, cause: Cause) -> list[Event]:
+def request_approval(run: RunbookRunRecord, approval_id: str, cause: Cause) -> list[Event]:
     """Note the approval that the run waits for, once."""
     if run.approval_id is not None or run.ended is not None:
         return []
     return [RunbookApprovalRequested(run_id=run.asked.run_id, approval_id=approval_id, **cause.fields())]
 
 
-def end(run: RunbookRun, status: EndStatus, failure: StepFailure | None, cause: Cause) -> list[Event]:
+def end(run: RunbookRunRecord, status: EndStatus, failure: StepFailure | None, cause: Cause) -> list[Event]:
     """End the run; nothing if it has ended."""
     asked = run.asked
     if run.ended is not None:

@@ -88,7 +88,7 @@ class Runbook:
         """Return the place of the first step that changes something."""
         return next(number for number, step in enumerate(self.steps) if step.changes)
 
-    def validated(self, given: Mapping[str, Any]) -> dict[str, Any]:
+    def validate(self, given: Mapping[str, Any]) -> dict[str, Any]:
         """Return the parameters with their defaults.
 
         Raises:
@@ -103,6 +103,16 @@ class Runbook:
 
 
 _RUNBOOKS = (
+    Runbook(
+        id="backup",
+        summary="Makes a backup in the directory of CONVERGIO_BACKUP_DIR, and removes those that are kept no longer.",
+        danger="None: everything goes on meanwhile. It takes disk space, and reads both stores from disk.",
+        steps=(
+            StepDefinition("inspect", "count the backups there"),
+            StepDefinition("backup", "make a backup, and remove old ones", changes=True),
+            StepDefinition("report", "count the backups again"),
+        ),
+    ),
     Runbook(
         id="clear-cache",
         summary="Removes cached values from Valkey, by prefix.",

@@ -6,7 +6,7 @@ from typing import Any
 from domain.events import Cause, Event
 from domain.ledger import Change, Ledger, retry_on_conflict
 from domain.runbooks import aggregate
-from domain.runbooks.aggregate import RunbookRun, StepFailure
+from domain.runbooks.aggregate import RunbookRunRecord, StepFailure
 from domain.runbooks.events import EndStatus, RunbookRequested
 
 
@@ -16,13 +16,13 @@ class RunbookCommands:
     def __init__(self, ledger: Ledger) -> None:
         self._ledger = ledger
 
-    def load(self, run_id: str) -> RunbookRun:
+    def load(self, run_id: str) -> RunbookRunRecord:
         """Return a run; one that was never requested has version 0."""
         return aggregate.load(self._ledger.read(aggregate.stream(run_id)))
 
     def request(
         self, run_id: str, runbook_id: str, parameters: Mapping[str, Any], cause: Cause, *, dry_run: bool
-    ) -> RunbookRun:
+    ) -> RunbookRunRecord:
         """Record the request, once, and return the run."""
         event = RunbookRequested(
             run_id=run_id, runbook_id=runbook_id, parameters=dict(parameters), dry_run=dry_run, **cause.fields()
@@ -30,7 +30,7 @@ class RunbookCommands:
         self._ledger.append(Change(aggregate.stream(run_id), 0, [event]), key=aggregate.request_key(run_id))
         return self.load(run_id)
 
-    def start_step(self, run_id: str, step: str, cause: Cause) -> RunbookRun:
+    def start_step(self, run_id: str, step: str, cause: Cause) -> RunbookRunRecord:
         """Record an attempt at a step, unless it has ended.
 
         Raises:
@@ -41,7 +41,7 @@ class RunbookCommands:
 
     def end_step(
         self, run_id: str, step: str, result: Mapping[str, Any], failure: StepFailure | None, cause: Cause
-    ) -> RunbookRun:
+    ) -> RunbookRunRecord:
         """Record the end of a step, once; the first one stands.
 
         Raises:
@@ -49,7 +49,7 @@ class RunbookCommands:
         """
         return self._change(run_id, lambda run: aggregate.end_step(run, step, result, failure, cause), f"end:{step}")
 
-    def request_approval(self, run_id: str, approval_id: str, cause: Cause) -> RunbookRun:
+    def request_approval(self, run_id: str, approval_id: str, cause: Cause) -> RunbookRunRecord:
         """Record that the run waits for an approval, once.
 
         Raises:
@@ -57,7 +57,7 @@ class RunbookCommands:
         """
         return self._change(run_id, lambda run: aggregate.request_approval(run, approval_id, cause), "approval")
 
-    def end(self, run_id: str, status: EndStatus, failure: StepFailure | None, cause: Cause) -> RunbookRun:
+    def end(self, run_id: str, status: EndStatus, failure: StepFailure | None, cause: Cause) -> RunbookRunRecord:
         """Record the end of the run, once.
 
         Raises:
@@ -65,8 +65,10 @@ class RunbookCommands:
         """
         return self._change(run_id, lambda run: aggregate.end(run, status, failure, cause), "end")
 
-    def _change(self, run_id: str, decide: Callable[[RunbookRun], Sequence[Event]], what: str) -> RunbookRun:
-        def write() -> RunbookRun:
+    def _change(
+        self, run_id: str, decide: Callable[[RunbookRunRecord], Sequence[Event]], what: str
+    ) -> RunbookRunRecord:
+        def write() -> RunbookRunRecord:
             run = self.load(run_id)
             events = decide(run)
             if not events:

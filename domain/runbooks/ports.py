@@ -46,7 +46,30 @@ class RunbookReads(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class ProjectionState:
+class BackupSummary:
+    """The whole backups in the operator's directory: their number, the moment and the bytes of the newest."""
+
+    count: int
+    newest_moment: datetime | None = None
+    newest_bytes: int = 0
+
+
+class BackupMaintenance(Protocol):
+    """Backups in the directory that the operator has set. Both raise `domain.errors.Conflict` if there is none."""
+
+    def summary(self) -> BackupSummary: ...
+
+    def make(self) -> int:
+        """Make a backup, remove those that are kept no longer, and return the number of removed ones.
+
+        Raises:
+            domain.errors.Conflict: it cannot be made; the log says why.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class ProjectionProgress:
     """A projection: its position in the ledger, whose head is `head`, and the events that it has set aside."""
 
     name: str
@@ -81,7 +104,7 @@ class ProjectionMaintenance(Protocol):
 
     def names(self) -> Sequence[str]: ...
 
-    def states(self) -> list[ProjectionState]:
+    def states(self) -> list[ProjectionProgress]:
         """Return every projection that has ever run, by name."""
         ...
 

@@ -80,9 +80,9 @@ class RunbooksProjection:
                 rows.put(_new_run(event))
             case RunbookStepStarted() as event:
                 rows.put(replace(_run(event.run_id, rows), status="running"))
-                rows.put(_started(event, rows))
+                rows.put(_started_step(event, rows))
             case RunbookStepEnded() as event:
-                rows.put(_ended(event, rows))
+                rows.put(_ended_step(event, rows))
             case RunbookApprovalRequested(run_id=run_id, approval_id=approval_id):
                 rows.put(replace(_run(run_id, rows), status="awaiting_approval", approval_id=approval_id))
             case RunbookEnded(run_id=run_id, status=status) as event:
@@ -107,7 +107,7 @@ def _new_run(event: RunbookRequested) -> RunbookRunRow:
     )
 
 
-def _started(event: RunbookStepStarted, rows: Rows) -> RunbookStepRow:
+def _started_step(event: RunbookStepStarted, rows: Rows) -> RunbookStepRow:
     known = rows.get(RunbookStepRow, event.run_id, event.step)
     if known is not None:
         return replace(known, attempts=event.attempt)
@@ -125,7 +125,7 @@ def _started(event: RunbookStepStarted, rows: Rows) -> RunbookStepRow:
     )
 
 
-def _ended(event: RunbookStepEnded, rows: Rows) -> RunbookStepRow:
+def _ended_step(event: RunbookStepEnded, rows: Rows) -> RunbookStepRow:
     row = rows.get(RunbookStepRow, event.run_id, event.step)
     if row is None:
         raise NotFound(f"step {event.step} of {event.run_id} never began")

@@ -64,7 +64,7 @@ def recent(window: TelemetryWindow, interval: Interval | None, now: datetime) ->
         Invalid: the interval is too fine for the window.
     """
     start = floor(now - WINDOWS[window], "1m" if window == "1h" else "1h")
-    return _checked(TimeRange(start, None, now, interval or _usual(WINDOWS[window])), now)
+    return _check(TimeRange(start, None, now, interval or _usual(WINDOWS[window])), now)
 
 
 def between(start: datetime, end: datetime | None, interval: Interval | None, now: datetime) -> TimeRange:
@@ -78,9 +78,9 @@ def between(start: datetime, end: datetime | None, interval: Interval | None, no
     unit: Interval = "1m" if start >= now - _HOUR else "1h"
     begin = floor(start, unit)
     if end is None:
-        return _checked(TimeRange(begin, None, now, interval or _usual(now - begin)), now)
+        return _check(TimeRange(begin, None, now, interval or _usual(now - begin)), now)
     until = floor(end - timedelta(microseconds=1), unit) + STEPS[unit]
-    return _checked(TimeRange(begin, until, until, interval or _usual(until - begin)), now)
+    return _check(TimeRange(begin, until, until, interval or _usual(until - begin)), now)
 
 
 def _usual(length: timedelta) -> Interval:
@@ -89,7 +89,7 @@ def _usual(length: timedelta) -> Interval:
     return "1h" if length <= timedelta(hours=49) else "1d"
 
 
-def _checked(found: TimeRange, now: datetime) -> TimeRange:
+def _check(found: TimeRange, now: datetime) -> TimeRange:
     length = found.until - found.start
     if length > LONGEST:
         raise Invalid(f"a range has at most {LONGEST.days} days", field="from", reason="too long a range")

@@ -30,7 +30,7 @@ from runtime.settings import Settings
 
 PARTIAL = ".partial"
 """The end of the name of a backup that is being made, or was interrupted."""
-_LOCK = "lock"
+LOCK = "lock"
 _PRIVATE_DIRECTORY, _PRIVATE = 0o700, 0o600
 
 
@@ -50,7 +50,7 @@ def make_backup(settings: Settings, directory: Path) -> Manifest:
         try:
             manifest = _write(source, partial)
             _make_durable(partial)
-            (partial / _LOCK).unlink()
+            (partial / LOCK).unlink()
             partial.rename(target)
         except (OSError, psycopg.Error, Unavailable) as error:
             raise BackupError(f"the backup to {target} failed: {error}") from error
@@ -73,10 +73,10 @@ def _partial(target: Path) -> Iterator[Path]:
     partial = target.with_name(target.name + PARTIAL)
     try:
         partial.mkdir(mode=_PRIVATE_DIRECTORY, parents=True, exist_ok=True)
-        with (partial / _LOCK).open("a") as lock:
+        with (partial / LOCK).open("a") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             for leftover in partial.iterdir():
-                if leftover.name != _LOCK:
+                if leftover.name != LOCK:
                     leftover.unlink()
             try:
                 yield partial
@@ -103,7 +103,7 @@ def _write(source: BackupSource, partial: Path) -> Manifest:
 
 
 def _describe(source: BackupSource, checkpoint: Checkpoint, partial: Path, started_at: datetime) -> Manifest:
-    files = sorted(path for path in partial.iterdir() if path.name != _LOCK)
+    files = sorted(path for path in partial.iterdir() if path.name != LOCK)
     return Manifest(
         backup_id=uuid4().hex,
         release=version("convergio"),

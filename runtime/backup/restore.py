@@ -9,7 +9,7 @@ import psycopg
 
 from adapters.postgres.ledger.pool import connect
 from adapters.postgres.migrate import known_migrations
-from adapters.postgres.recovery import record_restore
+from adapters.postgres.recovery.restores import record_restore
 from domain.errors import Unavailable
 from domain.recovery.restores import Restore
 from runtime.backup.database_dump import restore_database
@@ -52,7 +52,7 @@ def restore_backup(settings: Settings, backup: Path, *, resume: bool = False) ->
             _restore_into_empty(settings.database_url, backup, restore)
             return manifest
         _refuse_taken(directory)
-        with _staged(directory) as staging:
+        with _staging_directory(directory) as staging:
             _restore_files(backup, manifest, staging)
             if settings.database_url is not None:
                 _restore_into_empty(settings.database_url, backup, restore)
@@ -95,7 +95,7 @@ def _refuse_taken(directory: Path) -> None:
 
 
 @contextmanager
-def _staged(directory: Path) -> Iterator[Path]:
+def _staging_directory(directory: Path) -> Iterator[Path]:
     """Make the directory to restore into, and remove it unless the block has renamed it."""
     staging = directory.with_name(directory.name + RESTORING)
     shutil.rmtree(staging, ignore_errors=True)

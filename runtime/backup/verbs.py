@@ -57,7 +57,7 @@ def reconcile(
 ) -> None:
     """Compare the ledger with Temporal, settle what one of them lost, and name it. Safe to repeat."""
     settings = read_settings_with_servers("reconcile", "DATABASE_URL", "TEMPORAL_ADDRESS", data_dir=data_dir)
-    from runtime.recovery import run_reconcile
+    from runtime.backup.recovery import run_reconcile
 
     run_reconcile(settings, as_json=as_json)
     leave()

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from importlib.metadata import version
 from typing import Any
 
@@ -12,6 +13,8 @@ from prometheus_client import CollectorRegistry
 from temporalio.client import Client
 
 from adapters.postgres.operations.request_counts import PostgresRequestRecorder
+from adapters.postgres.projections.positions import LivePositions
+from adapters.redis.rate_limit import RedisRateLimit
 from api.app import ApiParts, ApiSettings, create_app
 from api.graphflow.definition_requests import YAML
 from api.http.server import BoundedHttpProtocol
@@ -19,12 +22,11 @@ from domain.approvals import policy_record
 from domain.governance.ports import NoRateLimit
 from domain.keys.ports import KeyStore
 from runtime import temporal
+from runtime.backup.recovery import refuse_unreconciled
 from runtime.event_loop import freeze_garbage_collector, uvloop_runner
-from runtime.recovery import refuse_unreconciled
 from runtime.settings import Settings
 from runtime.wiring import health_probes as probes
-from runtime.wiring.access import access_routers, make_access
-from runtime.wiring.api_routes import make_routers
+from runtime.wiring.access import Access, access_routers, make_access
 from runtime.wiring.parts import (
     Parts,
     keys,
@@ -34,8 +36,9 @@ from runtime.wiring.parts import (
     make_positions,
     make_rate_limiter,
 )
-from runtime.wiring.people_routes import CSV_BODIES, LARGER_BODIES
-from runtime.wiring.telemetry import make_telemetry
+from runtime.wiring.routes.api import make_routers
+from runtime.wiring.routes.people import CSV_BODIES, LARGER_BODIES
+from runtime.wiring.telemetry import Telemetry, make_telemetry
 
 CONNECTIONS = 16
 _GRACE_S = 30
@@ -71,57 +74,86 @@ def make_app(settings: Settings, parts: Parts, client: Client, *, known: KeyStor
     """
     if not settings.auth_on:
         parts.risks.refuse_without_keys()
-    limiter, live, registry = make_rate_limiter(settings), make_positions(parts), CollectorRegistry()
-    access, telemetry = make_access(settings, parts, known or keys(settings)), make_telemetry(settings, registry)
-    requests = PostgresRequestRecorder(parts.database)
+    registry = CollectorRegistry()
+    running = _Running(
+        parts,
+        make_rate_limiter(settings),
+        make_positions(parts),
+        make_access(settings, parts, known or keys(settings)),
+        make_telemetry(settings, registry),
+        PostgresRequestRecorder(parts.database),
+    )
+    return create_app(_api_parts(settings, client, running, registry))
 
-    @asynccontextmanager
-    async def lifespan(_: Any) -> AsyncIterator[None]:
+
+@dataclass(frozen=True, slots=True)
+class _Running:
+    """What an API process starts once its database is open, and stops before it closes it."""
+
+    parts: Parts
+    limiter: RedisRateLimit | NoRateLimit
+    positions: LivePositions
+    access: Access
+    telemetry: Telemetry
+    requests: PostgresRequestRecorder
+
+    async def start(self) -> None:
+        """Open the database, refuse what must not run on it, and start the rest.
+
+        Raises:
+            Conflict, Unavailable: this process must not, or cannot, serve.
+        """
+        parts = self.parts
         parts.database.open()
         await asyncio.to_thread(refuse_unreconciled, parts.database)
         await asyncio.to_thread(policy_record.refuse_other, parts.ledger, parts.risks)
         await asyncio.to_thread(parts.signatures.prepare)
-        # after the database is open: it reads the positions
-        live.start()
-        access.start()
-        telemetry.start()
-        requests.start()
-        if not isinstance(limiter, NoRateLimit):
-            await limiter.warm()
+        for each in (self.positions, self.access, self.telemetry, self.requests):
+            each.start()
+        if not isinstance(self.limiter, NoRateLimit):
+            await self.limiter.warm()
+
+    async def stop(self) -> None:
+        await asyncio.to_thread(self.telemetry.close)
+        self.positions.close()
+        await self.requests.close()
+        await self.access.close()
+        if not isinstance(self.limiter, NoRateLimit):
+            await self.limiter.close()
+        await self.parts.toolbox.aclose()
+        await self.parts.model.aclose()
+        await asyncio.to_thread(self.parts.database.close)
+
+    @asynccontextmanager
+    async def lifespan(self, _: Any) -> AsyncIterator[None]:
+        await self.start()
         try:
             yield
         finally:
-            await asyncio.to_thread(telemetry.close)
-            live.close()
-            await requests.close()
-            await access.close()
-            if not isinstance(limiter, NoRateLimit):
-                await limiter.close()
-            await parts.toolbox.aclose()
-            await parts.model.aclose()
-            await asyncio.to_thread(parts.database.close)
+            await self.stop()
 
-    return create_app(
-        ApiParts(
-            settings=_api_settings(settings),
-            answers=make_answer_store(parts),
-            keys=access.keys,
-            tokens=access.tokens,
-            sessions=access.sessions,
-            limiter=limiter,
-            limiter_meanwhile=make_fallback_limiter(settings),
-            probes=probes.make_probes(settings, parts, client, live),
-            positions=live,
-            requests=requests,
-            routers=(
-                *make_routers(settings, parts, client, live),
-                *access_routers(parts, live, access),
-                telemetry.router,
-            ),
-            registry=registry,
-            lifespan=lifespan,
-            yaml=YAML,
-        )
+
+def _api_parts(settings: Settings, client: Client, running: _Running, registry: CollectorRegistry) -> ApiParts:
+    parts, access, positions = running.parts, running.access, running.positions
+    return ApiParts(
+        settings=_api_settings(settings),
+        answers=make_answer_store(parts),
+        keys=access.keys,
+        tokens=access.tokens,
+        sessions=access.sessions,
+        limiter=running.limiter,
+        limiter_meanwhile=make_fallback_limiter(settings),
+        probes=probes.make_probes(settings, parts, client, positions),
+        positions=positions,
+        requests=running.requests,
+        routers=(
+            *make_routers(settings, parts, client, positions),
+            *access_routers(parts, positions, access),
+            running.telemetry.router,
+        ),
+        registry=registry,
+        lifespan=running.lifespan,
+        yaml=YAML,
     )
 
 

@@ -16,14 +16,14 @@ from adapters.postgres.operations.worker_drains import PostgresWorkerDrains
 from domain.approvals import policy_record
 from domain.errors import Invalid
 from runtime import temporal
+from runtime.backup.recovery import refuse_unreconciled
 from runtime.event_loop import freeze_garbage_collector, stop_on_signals, uvloop_runner
 from runtime.memory import EvictionCollector, cached_runs
-from runtime.recovery import refuse_unreconciled
+from runtime.processes.worker_drain import DrainWatch
 from runtime.settings import Settings
 from runtime.supervisor.readiness import announce_ready
 from runtime.wiring.parts import Parts, make_parts
 from runtime.wiring.worker_activities import worker_options
-from runtime.worker_drain import DrainWatch
 from workflows.message_guard import WellFormedMessages
 from workflows.task_queues import model_queue
 

@@ -27,7 +27,7 @@ from domain.schedules.commands import ScheduleCommands
 from domain.tenants.commands import TenantCommands
 from runtime.settings import Settings
 from runtime.wiring.parts import Parts, now
-from runtime.wiring.people_routes import make_talent_commands
+from runtime.wiring.routes.people import make_talent_commands
 from runtime.wiring.run_services import PolledPositions
 from workflows.erasures.client import ErasureClient
 from workflows.schedules.client import TemporalTimers

@@ -11,7 +11,7 @@ from activities.governance.objectives import ObjectiveActivities
 from adapters.files.disk import DataDirectoryDisk
 from adapters.postgres.operations.objectives import PostgresAlerts, PostgresObjectives
 from adapters.postgres.operations.projections import PostgresProjections
-from adapters.postgres.operations.server_state import PostgresServer
+from adapters.postgres.operations.server_state import PostgresServerState
 from adapters.redis.caches import RedisCaches
 from adapters.redis.rate_limit_status import RedisRateLimitStatus
 from adapters.redis.server_state import RedisServer
@@ -71,7 +71,7 @@ def _rate_limits(settings: Settings) -> RateLimits:
 def _admin(settings: Settings, parts: Parts, client: Client) -> AdminService:
     queues = make_task_queues(parts, client)
     inspections = Inspections(
-        database=PostgresServer(parts.database),
+        database=PostgresServerState(parts.database),
         valkey=RedisServer(settings.redis_url),
         temporal=queues,
         disk=DataDirectoryDisk(settings.data_dir),

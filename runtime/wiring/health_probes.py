@@ -16,7 +16,7 @@ from adapters.postgres.ledger.pool import Database
 from adapters.postgres.monitoring.platform_figures import PostgresPlatformFigures
 from adapters.postgres.projections.positions import LivePositions
 from api.health.service import Probes
-from domain.health.figures import QueueState
+from domain.health.figures import QueueBacklog
 from domain.health.ports import Probe, ToolServerHealth
 from runtime.settings import Settings
 from runtime.wiring.parts import Parts
@@ -57,13 +57,13 @@ def servers(settings: Settings, parts: Parts, client: Client) -> Mapping[str, Pr
     return found
 
 
-async def task_queues(client: Client, queues: Sequence[str]) -> Sequence[QueueState]:
+async def task_queues(client: Client, queues: Sequence[str]) -> Sequence[QueueBacklog]:
     """Return the state of task queues, by name and kind of tasks."""
     asked = [_describe(client, queue, kind) for queue in queues for kind in _KINDS]
     return await asyncio.gather(*asked)
 
 
-async def _describe(client: Client, queue: str, kind: str) -> QueueState:
+async def _describe(client: Client, queue: str, kind: str) -> QueueBacklog:
     request = DescribeTaskQueueRequest(
         namespace=client.namespace,
         task_queue=TaskQueue(name=queue),
@@ -73,7 +73,7 @@ async def _describe(client: Client, queue: str, kind: str) -> QueueState:
     found = await client.workflow_service.describe_task_queue(request, timeout=_PATIENCE)
     stats = found.stats
     oldest = stats.approximate_backlog_age.ToTimedelta().total_seconds() if stats.approximate_backlog_count else 0.0
-    return QueueState(queue, kind, stats.approximate_backlog_count, oldest, len(found.pollers))
+    return QueueBacklog(queue, kind, stats.approximate_backlog_count, oldest, len(found.pollers))
 
 
 async def tool_servers(toolbox: JoinedToolbox) -> Sequence[ToolServerHealth]:

@@ -14,15 +14,15 @@ from activities.reconcile.executions import RunReconciler
 from activities.reconcile.runbooks import RunbookReconciler
 from activities.reconcile.schedules import ScheduleReconciler
 from activities.reconcile.swarms import SwarmReconciler
-from activities.recovery.comparison import Comparison
+from activities.recovery.comparison import StoreComparison
 from activities.recovery.settlement import RecoveryCommands, RecoveryReads, RecoverySettlement
 from activities.recovery.temporal_runs import OpenRuns
 from activities.schedules.activities import ScheduleActivities
 from activities.schedules.settlement import ScheduleSettlement
 from activities.swarm.activities import SwarmActivities
 from adapters.postgres.erasures.views import PostgresErasures
-from adapters.postgres.open_work import PostgresOpenWork
 from adapters.postgres.operations.runbooks import PostgresRunbooks
+from adapters.postgres.recovery.open_work import PostgresOpenWork
 from domain.approvals import policy_record
 from runtime.settings import Settings
 from runtime.wiring.parts import Parts, now
@@ -51,12 +51,12 @@ def make_settlement(settings: Settings, parts: Parts, client: Client) -> Recover
     return RecoverySettlement(OpenRuns(client), reads, commands, now)
 
 
-def make_comparison(settings: Settings, parts: Parts, client: Client) -> Comparison:
+def make_comparison(settings: Settings, parts: Parts, client: Client) -> StoreComparison:
     """Return the comparison of a running system's stores."""
     books = CostLedger(parts.ledger, parts.prices, now)
     chat = ChatActivities(parts.ledger, now, model_queue=WORKFLOW_QUEUE)
     settlement = ScheduleSettlement(parts.ledger, TemporalTimers(client))
-    return Comparison(
+    return StoreComparison(
         ReconcileActivities(books, chat, costs=parts.costs, chats=parts.chats, client=client, now=now),
         SwarmReconciler(_swarms(parts), parts.swarms, client, now),
         _executions(parts, client),

@@ -10,6 +10,7 @@ from temporalio.service import RPCError
 from activities.approvals.messages import ApprovalDecision
 from activities.reconcile.runbooks import RunbookReconciler
 from activities.runbooks.activities import RunbookActivities
+from activities.runbooks.backups import BackupSteps
 from activities.runbooks.overdue_approvals import ApprovalSteps
 from activities.runbooks.projections import ProjectionSteps
 from activities.runbooks.signing_key import SigningKeySteps
@@ -24,6 +25,7 @@ from api.governance import runbook_routes
 from api.governance.runbook_service import RunbookService
 from api.http.dependencies import Positions
 from domain.runbooks.commands import RunbookCommands
+from runtime.backup.maintenance import KeptBackups
 from runtime.settings import Settings
 from runtime.wiring.parts import Parts, now
 from runtime.wiring.projections import projections
@@ -71,6 +73,7 @@ def runbook_activities(settings: Settings, parts: Parts, client: Client) -> list
             notices=parts.webhooks is not None,
         ),
         SigningKeySteps(parts.signatures.reader, parts.signatures.keys, now),
+        BackupSteps(KeptBackups(settings)),
         WorkerSteps(make_task_queues(parts, client), PostgresWorkerDrains(parts.database), now),
     )
     return [

@@ -12,8 +12,8 @@ from activities.tools.toolbox.registry import JoinedToolbox
 from activities.tools.toolbox.talents import FindTalents
 from activities.tools.toolbox.workflow_tools import DELEGATE, REQUEST_APPROVAL
 from adapters.mcp.config import read_mcp_servers
-from adapters.postgres.analytics import PostgresAnalytics
 from adapters.postgres.costs import PostgresCosts
+from adapters.postgres.figures.analytics import PostgresAnalytics
 from adapters.postgres.ledger.pool import Database
 from adapters.postgres.projections.positions import head_and_position
 from adapters.postgres.records.project_usage import PostgresProjectUsage

@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from adapters.postgres.analytics import PostgresAnalytics
+from adapters.postgres.figures.analytics import PostgresAnalytics
 from adapters.postgres.ledger.pool import Database
 from adapters.postgres.ledger.recorder import LedgerRecorder
 from adapters.postgres.projections.runner import ProjectionRunner

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from adapters.postgres.analytics import PostgresAnalytics
+from adapters.postgres.figures.analytics import PostgresAnalytics
 from adapters.postgres.ledger.pool import Database
 from adapters.postgres.ledger.recorder import LedgerRecorder
 from adapters.postgres.projections.rebuild import Rebuild

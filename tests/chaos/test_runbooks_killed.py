@@ -10,6 +10,7 @@ import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import psycopg
@@ -24,8 +25,10 @@ from domain.content import content_hash
 from domain.events import Cause
 from domain.ledger import Change, Ledger
 from domain.registry import event_registry
+from runtime.backup.backup import PARTIAL
+from runtime.backup.listing import list_backups
 from tests.chaos.conftest import Say
-from tests.chaos.whole import Whole, eventually, soon
+from tests.chaos.whole import Whole, eventually, soon, whole_with_model
 from tests.servers import ROOT
 
 pytestmark = pytest.mark.prove
@@ -157,6 +160,22 @@ async def test_a_draining_of_a_worker(system: Whole, measured: Say) -> None:
         assert result(done, "await")["drained_after_s"] > 0
         assert worker.returncode is None, "a drained worker waits for its end"
         assert (await system.say("Hello.")).status_code == 200
+    measured(told(done, killed))
+
+
+async def test_a_backup(tmp_path: Path, measured: Say) -> None:
+    backups = tmp_path / "backups"
+    variables = {"CONVERGIO_BACKUP_DIR": str(backups), "CONVERGIO_BACKUP_EVERY_H": "1000", "CONVERGIO_BACKUP_KEEP": "2"}
+    async with whole_with_model(tmp_path, **variables) as system:
+        await soon(lambda: len(list_backups(backups)) == 1, 60)  # its supervisor makes the first one
+        with connected(system) as connection, locked(system, "LOCK TABLE talents IN ACCESS EXCLUSIVE MODE"):
+            run_id = await requested(system, "backup")
+            await waiting(connection, "LOCK TABLE%")
+            killed = await kill_worker(system)
+        done = await completed(system, run_id, "backup", killed)
+        assert result(done, "inspect")["backups"] == 1
+        assert result(done, "report")["backups"] == len(list_backups(backups)) == 2
+        assert [path.name for path in backups.iterdir() if path.name.endswith(PARTIAL)] == []
     measured(told(done, killed))
 
 

@@ -10,7 +10,7 @@ from adapters.postgres.projections.rebuild import Rebuild
 from domain.clients.projection import ClientsProjection
 from domain.events import Cause
 from runtime.wiring.parts import now
-from runtime.wiring.people_routes import make_client_commands
+from runtime.wiring.routes.people import make_client_commands
 from tests.system import OF_ACME, OF_ZETA, System
 from tests.talents.people import error
 

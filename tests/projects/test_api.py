@@ -10,7 +10,7 @@ from adapters.postgres.projections.rebuild import Rebuild
 from domain.events import Cause
 from domain.projects.projection import ProjectsProjection
 from runtime.wiring.parts import now
-from runtime.wiring.people_routes import make_project_commands
+from runtime.wiring.routes.people import make_project_commands
 from tests.system import OF_ACME, OF_ZETA, System
 from tests.talents import people
 from tests.talents.people import error

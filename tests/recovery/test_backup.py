@@ -14,12 +14,12 @@ import pytest
 
 from adapters.postgres.ledger.pool import Database
 from domain.errors import Conflict
-from runtime.backup.backup import PARTIAL, make_backup
+from runtime.backup.backup import LOCK, PARTIAL, make_backup
 from runtime.backup.listing import list_backups
 from runtime.backup.manifest import CHECKSUM, DATABASE, MANIFEST, BackupError, read_manifest
+from runtime.backup.recovery import refuse_unreconciled
 from runtime.backup.restore import restore_backup
 from runtime.backup.retention import make_kept_backup
-from runtime.recovery import refuse_unreconciled
 from runtime.settings import Settings
 from runtime.supervisor.backups import until_next
 from tests.servers import ROOT
@@ -191,8 +191,20 @@ def test_the_newest_backups_are_kept_and_only_whole_ones_count(settings: Setting
     second, removed = make_kept_backup(settings, tmp_path / "all", keep=1)
     assert removed == [aside]
     assert [each.path for each in list_backups(tmp_path / "all")] == [second.path]
-    assert interrupted.exists()
     assert damaged.exists()
+
+
+def test_what_a_killed_process_has_left_of_a_backup_is_removed_by_the_next_one(
+    settings: Settings, tmp_path: Path
+) -> None:
+    abandoned, written = (tmp_path / f"convergio-2999010{day}T000000Z{PARTIAL}" for day in (1, 2))
+    abandoned.mkdir()
+    written.mkdir()
+    with (written / LOCK).open("a") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        make_kept_backup(settings, tmp_path, keep=1)
+    assert not abandoned.exists()
+    assert written.exists()
 
 
 def test_a_backup_is_due_when_the_newest_whole_one_is_old_enough(settings: Settings, tmp_path: Path) -> None:

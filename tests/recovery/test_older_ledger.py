@@ -8,8 +8,8 @@ import pytest
 
 from domain.recovery.report import SettledItem
 from runtime.backup.backup import make_backup
+from runtime.backup.recovery import reconcile
 from runtime.backup.restore import restore_backup
-from runtime.recovery import reconcile
 from runtime.settings import Settings
 from tests.schedules.stage import call, chat, history, make
 from tests.scripted_model import ScriptedModel

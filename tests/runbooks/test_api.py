@@ -183,7 +183,6 @@ async def test_a_repeat_under_the_same_key_is_the_same_run(shared: System) -> No
     ("runbook_id", "parameters", "status"),
     [
         ("no-such-runbook", {}, 404),
-        ("backup", {}, 404),
         ("vacuum", {"tables": ["no_such_table"]}, 422),
         ("rebuild-projection", {"projection": "nothing"}, 422),
         ("clear-cache", {"prefix": "convergio:rate:"}, 422),
@@ -195,6 +194,13 @@ async def test_what_cannot_be_run_is_refused_at_once(
 ) -> None:
     refused = await request(shared, runbook_id, **parameters)
     assert refused.status_code == status, refused.text
+
+
+async def test_a_backup_without_a_directory_fails_and_says_what_is_missing(shared: System) -> None:
+    requested = await request(shared, "backup")
+    run = await ended(shared, requested.headers["location"])
+    assert (run["status"], run["error"]["code"]) == ("failed", "CONFLICT")
+    assert "CONVERGIO_BACKUP_DIR" in run["error"]["message"]
 
 
 async def test_runs_are_listed_for_their_tenant_only(shared: System) -> None:

@@ -8,7 +8,7 @@ from domain.errors import Conflict, Invalid, NotFound
 from domain.events import Cause, Event, RecordedEvent
 from domain.projection import Row
 from domain.runbooks import aggregate
-from domain.runbooks.aggregate import MOST_ATTEMPTS, RunbookRun, StepFailure
+from domain.runbooks.aggregate import MOST_ATTEMPTS, RunbookRunRecord, StepFailure
 from domain.runbooks.catalogue import RUNBOOKS, find_runbook
 from domain.runbooks.events import RunbookRequested, RunbookStepEnded, RunbookStepStarted
 from domain.runbooks.projection import RunbookRunRow, RunbooksProjection, RunbookStepRow
@@ -18,7 +18,7 @@ RUN = "runbook_acme~1"
 REQUESTED = RunbookRequested(run_id=RUN, runbook_id="vacuum", parameters={}, dry_run=False, **CAUSE.fields())
 
 
-def after(*decided: list[Event]) -> RunbookRun:
+def after(*decided: list[Event]) -> RunbookRunRecord:
     return aggregate.load([REQUESTED, *(event for events in decided for event in events)])
 
 
@@ -51,7 +51,7 @@ def test_nothing_begins_in_a_run_that_has_ended() -> None:
 
 def test_a_run_that_nobody_requested_has_no_steps() -> None:
     with pytest.raises(NotFound):
-        aggregate.start_step(RunbookRun(), "inspect", CAUSE)
+        aggregate.start_step(RunbookRunRecord(), "inspect", CAUSE)
 
 
 def test_the_same_key_gives_the_same_run_in_its_tenant() -> None:
@@ -81,7 +81,7 @@ def test_every_runbook_has_a_step_that_changes_something(runbook_id: str) -> Non
 )
 def test_parameters_are_refused_by_name(runbook_id: str, given: dict[str, object], field: str) -> None:
     with pytest.raises(Invalid) as refused:
-        find_runbook(runbook_id).validated(given)
+        find_runbook(runbook_id).validate(given)
     assert refused.value.details["field"] == field
 
 

@@ -11,8 +11,8 @@ from adapters.postgres.operations.worker_drains import PostgresWorkerDrains
 from domain.events import Cause
 from domain.runbooks.commands import RunbookCommands
 from runtime.processes.worker import make_workers, run_until_drained
+from runtime.processes.worker_drain import DrainWatch
 from runtime.settings import Settings
-from runtime.worker_drain import DrainWatch
 from tests.runbooks.stage import RUNS, ended
 from tests.system import System, running, until
 from workflows.reconcile.workflow import ReconcileWorkflow

@@ -5,7 +5,8 @@ from datetime import timedelta
 import pytest
 from pydantic import ValidationError
 
-from runtime.settings import LONGEST_ANSWER_S, Settings
+from runtime.setting_values import LONGEST_ANSWER_S
+from runtime.settings import Settings
 
 
 def settings(text: str, monkeypatch: pytest.MonkeyPatch) -> Settings:

@@ -12,8 +12,8 @@ from domain.registry import event_registry
 from domain.tenants.projection import TenantsProjection
 from runtime.doctor.checks import Finding, all_findings
 from runtime.doctor.report import examine
-from runtime.key_creation import create_key
 from runtime.settings import Settings
+from runtime.verbs.key_creation import create_key
 from tests.scripted_model import ScriptedModel
 from tests.signatures.keys import SECRET, deployment_on
 

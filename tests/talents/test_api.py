@@ -14,7 +14,7 @@ from domain.talents.commands import TalentDraft
 from domain.talents.profile import TalentProfile
 from domain.talents.projection import TalentsProjection
 from runtime.wiring.parts import now
-from runtime.wiring.people_routes import make_talent_commands
+from runtime.wiring.routes.people import make_talent_commands
 from tests.system import OF_ACME, OF_ZETA, System
 from tests.talents.people import TALENTS, a_talent, an_email, error, made, post
 

@@ -64,8 +64,8 @@ class RunbookWorkflow:
             result = await self._run_step(step, plan.longest_s)
             workflow.set_current_details(f"{step}: {result.status}")
             if result.status == "failed":
-                return self._ended("failed", result.code, f"{step}: {result.error or ''}")
-        return self._ended("completed")
+                return self._end_request("failed", result.code, f"{step}: {result.error or ''}")
+        return self._end_request("completed")
 
     async def _run_step(self, step: str, longest_s: float) -> RunbookStepResult:
         self._step = step
@@ -93,7 +93,7 @@ class RunbookWorkflow:
         decided = await self._people.await_decision(approval.ask, self._hold)
         if decided.outcome == "approved":
             return None
-        return self._ended("rejected", "REJECTED", f"its approval was {decided.outcome}")
+        return self._end_request("rejected", "REJECTED", f"its approval was {decided.outcome}")
 
     async def _hold(self, approval_id: str) -> None:
         """Record that the run waits, once its approval can be decided."""
@@ -110,10 +110,10 @@ class RunbookWorkflow:
         """Withdraw the approval, and return the end of a run that was cancelled or whose step failed for good."""
         await self._people.withdraw("its runbook was stopped")
         if is_cancelled_exception(error):
-            return self._ended("cancelled", "CANCELLED", "the run was cancelled")
+            return self._end_request("cancelled", "CANCELLED", "the run was cancelled")
         cause = error.cause if isinstance(error, ActivityError) else None
         message = cause.message if isinstance(cause, ApplicationError) else "the step did not end in time"
-        return self._ended("failed", "INTERNAL_ERROR", message)
+        return self._end_request("failed", "INTERNAL_ERROR", message)
 
     async def _end(self, end: RunbookEndRequest) -> str:
         return await workflow.execute_activity_method(
@@ -124,5 +124,5 @@ class RunbookWorkflow:
             summary="record the end",
         )
 
-    def _ended(self, status: EndStatus, code: str | None = None, error: str | None = None) -> RunbookEndRequest:
+    def _end_request(self, status: EndStatus, code: str | None = None, error: str | None = None) -> RunbookEndRequest:
         return RunbookEndRequest(self._run_id, status, code, error, self._step)

@@ -93,15 +93,15 @@ def _quality(quality: TurnQuality) -> dict[str, Any]:
     return {
         "turns_completed": quality.completed,
         "turns_failed": quality.failed,
-        "success_rate": _rounded(quality.success_rate),
-        "response_time_avg_s": _rounded(quality.times.average),
-        "response_time_p95_s": _rounded(quality.times.p95),
+        "success_rate": _round(quality.success_rate),
+        "response_time_avg_s": _round(quality.times.average),
+        "response_time_p95_s": _round(quality.times.p95),
         "ratings": quality.ratings,
-        "user_satisfaction": _rounded(quality.rating),
+        "user_satisfaction": _round(quality.rating),
     }
 
 
-def _rounded(value: float | None) -> float | None:
+def _round(value: float | None) -> float | None:
     return None if value is None else round(value, 4)
 
 

@@ -5,7 +5,7 @@ from threading import Lock
 from typing import Any
 
 from adapters.postgres.ledger.pool import Connection, Database
-from domain.health.figures import ModelTotals, OpenWork, PlatformFigures
+from domain.health.figures import ModelTotals, PlatformFigures, WaitingWork
 
 _HEAD = "SELECT coalesce(max(notification_id), 0) FROM ledger_events"
 # The code tells a turn that a person rejected or stopped from one that failed (`figures/definitions.py`: `FAILED`).
@@ -49,8 +49,8 @@ class PostgresPlatformFigures:
                 dict(self._events),
                 dict(self._turns),
                 [ModelTotals(*row) for row in _rows(connection, _USAGE)],
-                [OpenWork(*row) for row in _rows(connection, _TURNS)],
-                [OpenWork(*row) for row in _rows(connection, _APPROVALS)],
+                [WaitingWork(*row) for row in _rows(connection, _TURNS)],
+                [WaitingWork(*row) for row in _rows(connection, _APPROVALS)],
             )
 
     def _count_new(self, connection: Connection) -> None:

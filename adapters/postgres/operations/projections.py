@@ -7,7 +7,7 @@ from adapters.postgres.projections.rebuild import Rebuild
 from domain.errors import NotFound
 from domain.events import EventRegistry
 from domain.projection import Projection
-from domain.runbooks.ports import ProjectionRebuild, ProjectionState, RebuiltTable
+from domain.runbooks.ports import ProjectionProgress, ProjectionRebuild, RebuiltTable
 
 _STATES = """
     SELECT projection, position, (SELECT coalesce(max(notification_id), 0) FROM ledger_events),
@@ -27,9 +27,9 @@ class PostgresProjections:
     def names(self) -> Sequence[str]:
         return sorted(self._projections)
 
-    def states(self) -> list[ProjectionState]:
+    def states(self) -> list[ProjectionProgress]:
         with self._database.connection() as connection:
-            return [ProjectionState(*row) for row in connection.execute(_STATES, prepare=True)]
+            return [ProjectionProgress(*row) for row in connection.execute(_STATES, prepare=True)]
 
     def rebuild(self, name: str, *, swap: bool) -> ProjectionRebuild:
         projection = self._projections.get(name)

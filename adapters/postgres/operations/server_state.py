@@ -11,7 +11,7 @@ _STATE = """
 """
 
 
-class PostgresServer:
+class PostgresServerState:
     """`domain.governance.system.DatabaseInspection` on PostgreSQL."""
 
     def __init__(self, database: Database) -> None:

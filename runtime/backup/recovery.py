@@ -13,7 +13,7 @@ from rich.table import Table
 
 from adapters.postgres.ledger.pool import Database
 from adapters.postgres.projections.runner import ProjectionRunner
-from adapters.postgres.recovery import PostgresRestores
+from adapters.postgres.recovery.restores import PostgresRestores
 from domain.errors import Conflict
 from domain.recovery.report import SettledItem
 from domain.recovery.restores import Restore
@@ -33,7 +33,7 @@ def refuse_unreconciled(database: Database) -> None:
         Conflict: it was restored from a backup and not reconciled since.
         domain.errors.Unavailable: the database cannot be reached.
     """
-    restore = PostgresRestores(database).pending()
+    restore = PostgresRestores(database).newest_pending()
     if restore is not None:
         raise Conflict(
             f"this database was restored from the backup of {restore.moment:%Y-%m-%d %H:%M:%S} UTC and not reconciled"
@@ -66,7 +66,7 @@ async def reconcile(settings: Settings) -> list[SettledItem]:
 async def _reconcile(settings: Settings, parts: Parts) -> list[SettledItem]:
     client = await temporal.connect(settings)
     restores = PostgresRestores(parts.database)
-    restore = await asyncio.to_thread(restores.pending)
+    restore = await asyncio.to_thread(restores.newest_pending)
     if restore is None:
         return await make_comparison(settings, parts, client).settle()
     began = time.monotonic()

@@ -2,8 +2,8 @@
 
 from fastapi import APIRouter
 
-from adapters.postgres.analytics import PostgresAnalytics
-from adapters.postgres.ecosystem import PostgresEcosystem
+from adapters.postgres.figures.analytics import PostgresAnalytics
+from adapters.postgres.figures.ecosystem import PostgresEcosystem
 from api.analytics import routes as analytics
 from api.analytics.service import AnalyticsService
 from api.ecosystem import routes as ecosystem

@@ -40,12 +40,12 @@ from domain.ali.thresholds import Thresholds
 from domain.components.commands import ComponentCommands
 from domain.graphflow.catalogue.commands import WorkflowCommands
 from runtime.settings import Settings
-from runtime.wiring.analytics import analytics_routers
 from runtime.wiring.erasures import erasure_router, retention_router
-from runtime.wiring.execution_routes import execution_routers
 from runtime.wiring.governance import governance_routers
 from runtime.wiring.parts import Parts, make_model_catalogue, now
-from runtime.wiring.people_routes import people_routers
+from runtime.wiring.routes.analytics import analytics_routers
+from runtime.wiring.routes.executions import execution_routers
+from runtime.wiring.routes.people import people_routers
 from runtime.wiring.run_services import make_run_services
 from runtime.wiring.schedules import schedule_router
 from runtime.wiring.signatures import verify_signature

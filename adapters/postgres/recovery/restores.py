@@ -31,7 +31,7 @@ class PostgresRestores:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def pending(self) -> Restore | None:
+    def newest_pending(self) -> Restore | None:
         with self._database.connection() as connection:
             row = connection.execute(_PENDING).fetchone()
         return Restore(*row) if row else None

@@ -61,7 +61,7 @@ class PostgresOpenWork:
     def calls(self) -> list[OpenCall]:
         return [OpenCall(*row) for row in self._rows(_RESERVED)]
 
-    def recorded(self, workflow_ids: Iterable[str]) -> set[str]:
+    def recorded_ids(self, workflow_ids: Iterable[str]) -> set[str]:
         return {name for (name,) in self._rows(_RECORDED, {"ids": list(workflow_ids)})}
 
     def _turns(self) -> list[OpenWork]:

@@ -1,0 +1,1 @@
+"""What a restored system reads and records."""

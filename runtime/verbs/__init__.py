@@ -1,0 +1,1 @@
+"""Bodies of verbs of the command line."""

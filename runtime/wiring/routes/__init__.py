@@ -1,0 +1,1 @@
+"""Composes the routers of the API."""
