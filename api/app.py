@@ -115,6 +115,7 @@ def create_app(parts: ApiParts) -> FastAPI:
     checkup = HealthService(parts.probes, version=parts.settings.version)
     platform = PlatformMetrics(parts.probes, checkup)
     parts.registry.register(platform)
+    app.state.refresh_metrics = platform.refresh
     for router in (health.router(checkup, metrics, platform), docs.router(openapi.TITLE), *parts.routers):
         # include_router would match every request twice against every route of the router
         app.router.routes.extend(router.routes)

@@ -19,7 +19,10 @@ from runtime.settings import Settings
 if TYPE_CHECKING:
     from opentelemetry.sdk.resources import Resource
     from opentelemetry.trace import Tracer
+    from prometheus_client import CollectorRegistry
     from temporalio.client import Interceptor
+
+    from adapters.opentelemetry.metrics import MetricsPush
 
 NAME = "convergio"
 
@@ -34,9 +37,17 @@ def start_observability(settings: Settings, part: str) -> Sequence[Processor]:
 
 @lru_cache(maxsize=1)  # settings are read anew once the servers of a running system are known
 def _start(part: str) -> Sequence[Processor]:
+    resource = _resource(part)
+    _export_spans(resource)
+    return _log_processors(resource)
+
+
+@lru_cache(maxsize=1)
+def _resource(part: str) -> "Resource":
+    """Describe this process."""
     from opentelemetry.sdk.resources import Resource  # noqa: PLC0415  (it takes 40 ms, and only some need it)
 
-    resource = Resource.create(
+    return Resource.create(
         {
             "service.name": f"{NAME}-{part}",
             "service.namespace": NAME,
@@ -44,8 +55,18 @@ def _start(part: str) -> Sequence[Processor]:
             "service.instance.id": str(uuid4()),
         }
     )
-    _export_spans(resource)
-    return _log_processors(resource)
+
+
+def make_metrics_push(settings: Settings, part: str, registry: "CollectorRegistry") -> "MetricsPush | None":
+    """Return what sends the metrics of a registry to the collector; None without one."""
+    if settings.otlp_endpoint is None:
+        return None
+    from opentelemetry.exporter.otlp.proto.http.metric_exporter import OTLPMetricExporter  # noqa: PLC0415  (the same)
+
+    from adapters.opentelemetry.metrics import MetricsPush  # noqa: PLC0415
+
+    interval_s = settings.metric_export_interval_ms / 1000
+    return MetricsPush(registry, OTLPMetricExporter(), _resource(part), interval_s)
 
 
 def tracer(settings: Settings) -> "Tracer | None":

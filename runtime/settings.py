@@ -112,6 +112,7 @@ class Settings(BaseSettings):
     otlp_endpoint: str | None = Field(
         None, pattern=r"^https?://[^\s/]+", validation_alias="OTEL_EXPORTER_OTLP_ENDPOINT"
     )
+    metric_export_interval_ms: float = Field(60_000, gt=0, validation_alias="OTEL_METRIC_EXPORT_INTERVAL")
     otlp_headers: SecretStr | None = Field(None, validation_alias="OTEL_EXPORTER_OTLP_HEADERS")
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", validation_alias="CONVERGIO_LOG_LEVEL")
 

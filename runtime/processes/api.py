@@ -1,11 +1,11 @@
 """The API process."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from importlib.metadata import version
-from typing import Any
+from typing import TYPE_CHECKING
 
 import uvicorn
 from fastapi import FastAPI
@@ -24,6 +24,7 @@ from domain.keys.ports import KeyStore
 from runtime import temporal
 from runtime.backup.recovery import refuse_unreconciled
 from runtime.event_loop import freeze_garbage_collector, uvloop_runner
+from runtime.observability import make_metrics_push
 from runtime.settings import Settings
 from runtime.wiring import health_probes as probes
 from runtime.wiring.access import Access, access_routers, make_access
@@ -39,6 +40,9 @@ from runtime.wiring.parts import (
 from runtime.wiring.routes.api import make_routers
 from runtime.wiring.routes.people import CSV_BODIES, LARGER_BODIES
 from runtime.wiring.telemetry import Telemetry, make_telemetry
+
+if TYPE_CHECKING:
+    from adapters.opentelemetry.metrics import MetricsPush
 
 CONNECTIONS = 16
 _GRACE_S = 30
@@ -82,6 +86,7 @@ def make_app(settings: Settings, parts: Parts, client: Client, *, known: KeyStor
         make_access(settings, parts, known or keys(settings)),
         make_telemetry(settings, registry),
         PostgresRequestRecorder(parts.database),
+        make_metrics_push(settings, "api", registry),
     )
     return create_app(_api_parts(settings, client, running, registry))
 
@@ -96,8 +101,9 @@ class _Running:
     access: Access
     telemetry: Telemetry
     requests: PostgresRequestRecorder
+    pushed: "MetricsPush | None"
 
-    async def start(self) -> None:
+    async def start(self, refresh_metrics: Callable[[], Awaitable[None]]) -> None:
         """Open the database, refuse what must not run on it, and start the rest.
 
         Raises:
@@ -112,8 +118,12 @@ class _Running:
             each.start()
         if not isinstance(self.limiter, NoRateLimit):
             await self.limiter.warm()
+        if self.pushed is not None:
+            self.pushed.start(refresh_metrics)
 
     async def stop(self) -> None:
+        if self.pushed is not None:
+            await self.pushed.stop()
         await asyncio.to_thread(self.telemetry.close)
         self.positions.close()
         await self.requests.close()
@@ -125,8 +135,8 @@ class _Running:
         await asyncio.to_thread(self.parts.database.close)
 
     @asynccontextmanager
-    async def lifespan(self, _: Any) -> AsyncIterator[None]:
-        await self.start()
+    async def lifespan(self, app: FastAPI) -> AsyncIterator[None]:
+        await self.start(app.state.refresh_metrics)
         try:
             yield
         finally:

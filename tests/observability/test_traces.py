@@ -29,6 +29,7 @@ def up(tmp_path_factory: pytest.TempPathFactory, collector: Collector, model_pro
         "OTEL_EXPORTER_OTLP_ENDPOINT": collector.url,
         "OTEL_BSP_SCHEDULE_DELAY": "200",
         "OTEL_BLRP_SCHEDULE_DELAY": "200",
+        "OTEL_METRIC_EXPORT_INTERVAL": "500",
         "OPENAI_BASE_URL": model_process.url,
         "CONVERGIO_MODEL": "scripted",
     }
@@ -89,6 +90,12 @@ def test_log_events_are_exported_with_the_ids_of_their_trace(up: Up, collector: 
     [asked] = spans()
     assert logged() == [asked.trace_id.hex()]
     assert f'"trace_id":"{asked.trace_id.hex()}"' in up.output
+
+
+def test_api_processes_send_their_metrics_and_the_platforms(up: Up, collector: Collector) -> None:
+    said(up, "Hello.")
+    wanted = {"convergio_http_requests", "convergio_http_request_seconds", "convergio_figures_up"}
+    collector.until(lambda: {metric.name for service, metric in collector.metrics if service == API} >= wanted)
 
 
 def test_a_tool_call_and_a_failed_model_call_have_spans_without_texts(
