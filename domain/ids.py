@@ -7,6 +7,7 @@ NAMESPACE = UUID("6d0c5a3e-4a7f-5f0b-9c58-0f2d9e6b7a11")
 
 
 RESERVED = (
+    "alert_",
     "approval_",
     "chat-",
     "component_",

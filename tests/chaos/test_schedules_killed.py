@@ -21,6 +21,8 @@ from tests.scripted_model import ScriptedModel
 from tests.servers import ROOT
 from tests.system import AGENT, SIGNING_KEY, System, running, until
 
+pytestmark = pytest.mark.prove
+
 SWARM = {"kind": "swarm", "task": "Plan.", "agents": ["amy_cfo"]}
 _COUNT = "SELECT count(*) FROM ledger_events WHERE topic LIKE %s"
 _APPENDS = 7152348
