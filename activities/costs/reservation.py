@@ -61,6 +61,7 @@ def cut_event(reservation: Reservation, failure: ModelFailure, usage: Usage, pri
         provider_call_id=failure.provider_call_id,
         error=failure.kind,
         refused=failure.refused_part,
+        cached_prompt_tokens=usage.cached_prompt_tokens,
         **cause.fields(),
     )
 

@@ -17,6 +17,10 @@ class Price:
     known: bool = True
 
 
+UNKNOWN = Price(Decimal(0), "none", known=False)
+"""The price of a model that no list has."""
+
+
 class Prices(Protocol):
     """Model prices with dates."""
 

@@ -11,8 +11,9 @@ import pytest
 from genai_prices import Usage
 from genai_prices.data_snapshot import get_snapshot
 
-from adapters.genai_prices import GenaiPrices, Tokens, known_context_window, list_cost
+from adapters.genai_prices import GenaiPrices, known_context_window, list_cost
 from domain.costs.ports import Price
+from domain.costs.tariff import Tokens
 from domain.errors import Invalid
 
 AT = datetime(2026, 6, 1, tzinfo=UTC)
