@@ -23,7 +23,6 @@ THOUSAND = Decimal(1_000)
 FREE = (Rates(ZERO, ZERO, ZERO),)
 BEGINNING = datetime.min.replace(tzinfo=UTC)
 OTHER_RATES = (
-    "cache_write_mtok",
     "output_reasoning_mtok",
     "input_audio_mtok",
     "cache_audio_read_mtok",
@@ -77,10 +76,18 @@ class GenaiPrices:
         self._local_model = local_model
 
     def price(
-        self, model: str, *, prompt_tokens: int, completion_tokens: int, cached_prompt_tokens: int = 0, at: datetime
+        self,
+        model: str,
+        *,
+        prompt_tokens: int,
+        completion_tokens: int,
+        cached_prompt_tokens: int = 0,
+        cache_write_tokens: int = 0,
+        at: datetime,
     ) -> Price:
         """Return the cost of a call with these tokens at `at`; see the port."""
-        tokens = Tokens(prompt_tokens, min(cached_prompt_tokens, prompt_tokens), completion_tokens)
+        cached, written = cached_prompt_tokens, cache_write_tokens
+        tokens = Tokens.of_call(prompt_tokens, completion_tokens, cached=cached, written=written)
         if tariff := self._own_tariff(model, at):
             return tariff.price(tokens)
         info = find_listed_model(model, self._api_url)
@@ -160,10 +167,18 @@ def rates_of(rates: Mapping[str, Rate]) -> tuple[Rates, ...]:
     """Return the rates of the list, from the lowest tier: each applies to all tokens of a call with a longer prompt."""
     fresh, cached, output = rates.get("input_mtok"), rates.get("cache_read_mtok"), rates.get("output_mtok")
     cached = fresh if cached is None else cached
-    tiered = [each for each in (fresh, cached, output) if isinstance(each, TieredPrices)]
+    written = rates.get("cache_write_mtok")
+    tiered = [each for each in (fresh, cached, output, written) if isinstance(each, TieredPrices)]
     starts = (ALL_PROMPTS, *sorted({tier.start for each in tiered for tier in each.tiers}))
     return tuple(
-        Rates(rate_above(fresh, start), rate_above(cached, start), rate_above(output, start), start) for start in starts
+        Rates(
+            rate_above(fresh, start),
+            rate_above(cached, start),
+            rate_above(output, start),
+            start,
+            None if written is None else rate_above(written, start),
+        )
+        for start in starts
     )
 
 

@@ -16,7 +16,7 @@ from domain.content import Content
 from domain.costs import aggregate
 from domain.costs.aggregate import Call, CallIntent, SettledReply
 from domain.costs.events import CallCut, CallFailed
-from domain.costs.ports import Price, Prices
+from domain.costs.ports import Price, Prices, worst_price
 from domain.errors import OverBudget, UpstreamFailed, VersionConflict
 from domain.events import Cause, Event
 from domain.ids import root_of
@@ -34,9 +34,9 @@ class CostLedger:
         self._now = now
         self._budgets = RunBudgets(ledger)
 
-    def price(self, model: str, prompt_tokens: int, completion_tokens: int, *, at: datetime) -> Price:
-        """Return the cost of these tokens at a moment."""
-        return self._prices.price(model, prompt_tokens=prompt_tokens, completion_tokens=completion_tokens, at=at)
+    def worst_price(self, model: str, prompt_tokens: int, completion_tokens: int, *, at: datetime) -> Price:
+        """Return the highest cost of these tokens at a moment."""
+        return worst_price(self._prices, model, prompt_tokens=prompt_tokens, completion_tokens=completion_tokens, at=at)
 
     def price_of(self, intent: CallIntent, usage: Usage) -> Price:
         """Return the cost of a call's usage, by the price of the moment of its reservation."""
@@ -45,6 +45,7 @@ class CostLedger:
             prompt_tokens=usage.prompt_tokens,
             completion_tokens=usage.completion_tokens,
             cached_prompt_tokens=usage.cached_prompt_tokens,
+            cache_write_tokens=usage.cache_write_tokens,
             at=intent.priced_at or self._now(),
         )
 

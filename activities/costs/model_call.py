@@ -173,7 +173,7 @@ class ModelCalls:
     ) -> Reservation | SettledReply:
         at, because = self._now(), ask.ref.because
         deadline = at + self._longest(ask.request.model) + timedelta(seconds=_MARGIN_S)
-        intent = ask.intent(messages, price=partial(self._books.price, at=at), at=at, deadline=deadline)
+        intent = ask.intent(messages, price=partial(self._books.worst_price, at=at), at=at, deadline=deadline)
         return self._books.reserve(
             intent, ask.begun, because, untried=untried, beside=ask.beside, most_failures=most_failures
         )

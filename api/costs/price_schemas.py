@@ -62,6 +62,7 @@ class PriceTier(View):
     above_prompt_tokens: int
     input_per_million: Money
     cached_input_per_million: Money
+    cache_write_per_million: Money
     output_per_million: Money
 
 
@@ -73,8 +74,9 @@ class CurrentPrice(View):
     `price_known` false. `version` is the `price_version` of calls in the cost ledger. `valid_from` is null where the
     source does not tell it. A price that was just set is shown although it begins three seconds later.
 
-    Charged are prompt tokens, cached prompt tokens, and completion tokens (reasoning included), and each request where
-    the list says so. `other_rates` are further rates of the list, by its own names; no call is charged by them.
+    Charged are prompt tokens, those of them that the provider read from its cache or wrote to it, completion tokens
+    (reasoning included), and each request where the list says so. `other_rates` are further rates of the list, such
+    as `input_audio_per_million`; no call is charged by them.
     """
 
     model: str
@@ -83,6 +85,7 @@ class CurrentPrice(View):
     valid_from: Timestamp | None
     input_per_million: Money | None
     cached_input_per_million: Money | None
+    cache_write_per_million: Money | None
     output_per_million: Money | None
     per_request: Money | None
     tiers: list[PriceTier]
@@ -108,6 +111,7 @@ def to_current_price(model: str, tariff: Tariff | None) -> CurrentPrice:
         valid_from=tariff.valid_from,
         input_per_million=base.input,
         cached_input_per_million=base.cached_input,
+        cache_write_per_million=base.written,
         output_per_million=base.output,
         per_request=tariff.per_request,
         tiers=[
@@ -115,6 +119,7 @@ def to_current_price(model: str, tariff: Tariff | None) -> CurrentPrice:
                 above_prompt_tokens=tier.above,
                 input_per_million=tier.input,
                 cached_input_per_million=tier.cached_input,
+                cache_write_per_million=tier.written,
                 output_per_million=tier.output,
             )
             for tier in tiers
@@ -136,6 +141,7 @@ def _without_price(model: str) -> CurrentPrice:
         valid_from=None,
         input_per_million=None,
         cached_input_per_million=None,
+        cache_write_per_million=None,
         output_per_million=None,
         per_request=None,
         tiers=[],

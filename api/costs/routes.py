@@ -94,6 +94,7 @@ class CostLedgerEntry(View):
     model: str
     prompt_tokens: int
     cached_prompt_tokens: int
+    cache_write_tokens: int
     completion_tokens: int
     total_tokens: int
     estimated: bool

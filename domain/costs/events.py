@@ -49,6 +49,7 @@ class CallSettled(Event):
     reply_hash: str
     finish: str
     stands: bool
+    cache_write_tokens: int = 0
 
 
 class CallCut(Event):
@@ -70,6 +71,7 @@ class CallCut(Event):
     error: str
     refused: str | None = None
     cached_prompt_tokens: int = 0
+    cache_write_tokens: int = 0
 
 
 class CallFailed(Event):

@@ -37,16 +37,25 @@ class OperatorPrices:
         self._lock = Lock()
 
     def price(
-        self, model: str, *, prompt_tokens: int, completion_tokens: int, cached_prompt_tokens: int = 0, at: datetime
+        self,
+        model: str,
+        *,
+        prompt_tokens: int,
+        completion_tokens: int,
+        cached_prompt_tokens: int = 0,
+        cache_write_tokens: int = 0,
+        at: datetime,
     ) -> Price:
         """Return the cost of a call with these tokens at `at`; see the port."""
         if own := self._book_for(at).in_force(model, at):
-            return own.price(Tokens(prompt_tokens, min(cached_prompt_tokens, prompt_tokens), completion_tokens))
+            cached, written = cached_prompt_tokens, cache_write_tokens
+            return own.price(Tokens.of_call(prompt_tokens, completion_tokens, cached=cached, written=written))
         return self._listed.price(
             model,
             prompt_tokens=prompt_tokens,
             completion_tokens=completion_tokens,
             cached_prompt_tokens=cached_prompt_tokens,
+            cache_write_tokens=cache_write_tokens,
             at=at,
         )
 

@@ -18,11 +18,18 @@ list of the package genai-prices."""
 
 @dataclass(frozen=True, slots=True)
 class Tokens:
-    """The tokens of one call; cached tokens are part of the prompt's."""
+    """The tokens of one call. Those read from the provider's cache and those written to it are parts of the prompt."""
 
     prompt: int
     cached: int
     completion: int
+    written: int = 0
+
+    @classmethod
+    def of_call(cls, prompt: int, completion: int, *, cached: int, written: int) -> "Tokens":
+        """Return the tokens of a call; the parts of the prompt are not more than the whole."""
+        cached = min(cached, prompt)
+        return cls(prompt, cached, completion, min(written, prompt - cached))
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +40,12 @@ class Rates:
     cached_input: Decimal
     output: Decimal
     above: int = ALL_PROMPTS
+    cache_write: Decimal | None = None
+
+    @property
+    def written(self) -> Decimal:
+        """The rate of tokens that are written to the provider's cache; that of the prompt if it has none of its own."""
+        return self.input if self.cache_write is None else self.cache_write
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,8 +71,9 @@ class Tariff:
             if tokens.prompt > rates.above:
                 applied = rates
         millions = (
-            applied.input * (tokens.prompt - tokens.cached)
+            applied.input * (tokens.prompt - tokens.cached - tokens.written)
             + applied.cached_input * tokens.cached
+            + applied.written * tokens.written
             + applied.output * tokens.completion
         )
         return millions * MILLIONTH + self.per_request

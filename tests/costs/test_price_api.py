@@ -50,6 +50,7 @@ async def test_the_models_that_were_called_and_those_of_the_file_are_listed(spen
         "valid_from": "2020-01-01T00:00:00Z",
         "input_per_million": 0.1,
         "cached_input_per_million": 0.1,
+        "cache_write_per_million": 0.1,
         "output_per_million": 0.7,
         "per_request": 0,
         "tiers": [],

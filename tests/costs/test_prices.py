@@ -134,7 +134,7 @@ def test_a_call_is_settled_at_the_price_of_its_reservation(
     put(prices, clock, ONE)
     clock.forward(NOTICE)
     books = CostLedger(ledger, prices, clock)
-    worst = books.price("gpt-4o", 500, 100, at=clock())
+    worst = books.worst_price("gpt-4o", 500, 100, at=clock())
     intent = aggregate.CallIntent(
         **{name: getattr(INTENT, name) for name in INTENT.__dataclass_fields__}
         | {"model": "gpt-4o", "worst_case": worst.cost, "price_version": worst.price_version, "priced_at": clock()}
@@ -143,7 +143,7 @@ def test_a_call_is_settled_at_the_price_of_its_reservation(
     assert isinstance(reservation, Reservation)
     put(prices, clock, TWO)
     clock.forward(NOTICE)
-    assert books.price("gpt-4o", 500, 100, at=clock()).cost == 2 * worst.cost
+    assert books.worst_price("gpt-4o", 500, 100, at=clock()).cost == 2 * worst.cost
     books.settle(reservation, ModelReply("Yes.", "stop", Usage(500, 100), model="gpt-4o"), ALONE, "req_1")
     settled = ledger.read(aggregate.stream(intent.call_id))[-1]
     assert isinstance(settled, CallSettled)

@@ -68,18 +68,27 @@ def insert(database: Database, *rows: CallRow) -> None:
         cursor.executemany(statement.encode(), [astuple(row) for row in rows])
 
 
-@pytest.mark.parametrize("model", ["gemini-2.5-pro", "gpt-4o", "o3"])
+@pytest.mark.parametrize("model", ["gemini-2.5-pro", "gpt-4o", "gpt-5.6-sol"])
 def test_a_call_costs_in_sql_what_it_costs_by_its_tariff(database: Database, model: str) -> None:
     tariff = GenaiPrices().tariff(model, AT)
     assert tariff is not None
-    sizes = [(1, 0), (200_000, 0), (200_001, 150_000), (1_000_000, 1_000_000), (7, 9)]
+    sizes = [(1, 0, 1), (200_000, 0, 5), (272_001, 150_000, 9_000), (1_000_000, 1_000_000, 1), (7, 9, 9)]
     calls = [
-        replace(CALL, call_id=f"c{number}", agent_id=f"agent-{number}", prompt_tokens=prompt, cached_prompt_tokens=hit)
-        for number, (prompt, hit) in enumerate(sizes)
+        replace(
+            CALL,
+            call_id=f"c{number}",
+            agent_id=f"agent-{number}",
+            prompt_tokens=prompt,
+            cached_prompt_tokens=cached,
+            cache_write_tokens=written,
+        )
+        for number, (prompt, cached, written) in enumerate(sizes)
     ]
     insert(database, *calls)
     found = PostgresWhatIf(database).repriced("acme", DAY, DAY, tariff, None)
-    expected = [tariff.cost(Tokens(prompt, min(cached, prompt), 100)) for prompt, cached in sizes]
+    expected = [
+        tariff.cost(Tokens.of_call(prompt, 100, cached=cached, written=written)) for prompt, cached, written in sizes
+    ]
     assert [group.repriced for group in found.by_agent] == expected
     assert found.total.repriced == sum(expected)
 

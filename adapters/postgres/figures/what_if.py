@@ -19,16 +19,17 @@ _TOTAL, _ASKED = "total", "asked"
 # A tier applies to all tokens of a call: `band` is the number of its rates. Exact: no numeric is divided.
 _REPRICED = """
     CASE WHEN kind = 'chat' THEN 0.000001 * (
-        (%(input)s::numeric[])[band] * (prompt_tokens - cached) + (%(cached_input)s::numeric[])[band] * cached
+        (%(input)s::numeric[])[band] * (prompt_tokens - cached - written)
+        + (%(cached_input)s::numeric[])[band] * cached + (%(written)s::numeric[])[band] * written
         + (%(output)s::numeric[])[band] * completion_tokens
     ) + %(per_request)s ELSE cost END
 """
 _CALLS = """
     SELECT agent_id, model, kind, state, cost, worst_case, total_tokens, prompt_tokens, completion_tokens, price_known,
         (at AT TIME ZONE 'UTC')::date::text AS day, {asked} AS asked,
-        least(cached_prompt_tokens, prompt_tokens) AS cached,
+        cached, least(cache_write_tokens, prompt_tokens - cached) AS written,
         width_bucket(prompt_tokens, %(starts)s::bigint[]) AS band, state IN ('settled', 'cut') AS is_counted
-    FROM cost_calls
+    FROM cost_calls, LATERAL (SELECT least(cached_prompt_tokens, prompt_tokens) AS cached) AS parts
     WHERE tenant_id = %(tenant_id)s
         AND at >= %(first)s::date::timestamp AT TIME ZONE 'UTC'
         AND at < (%(last)s::date + 1)::timestamp AT TIME ZONE 'UTC'
@@ -77,6 +78,7 @@ def _to_parameters(tariff: Tariff) -> dict[str, list[int] | list[Decimal] | Deci
         "starts": [max(rates.above + 1, 0) for rates in tariff.rates],
         "input": [rates.input for rates in tariff.rates],
         "cached_input": [rates.cached_input for rates in tariff.rates],
+        "written": [rates.written for rates in tariff.rates],
         "output": [rates.output for rates in tariff.rates],
         "per_request": tariff.per_request,
     }

@@ -1,5 +1,8 @@
--- The cached tokens of calls: who prices a call anew needs them. Events have had them from the beginning.
-ALTER TABLE cost_calls ADD COLUMN cached_prompt_tokens bigint NOT NULL DEFAULT 0;
+-- Tokens that providers read from their caches and wrote to them: who prices a call anew needs them. Events have had
+-- the former from the beginning.
+ALTER TABLE cost_calls
+    ADD COLUMN cached_prompt_tokens bigint NOT NULL DEFAULT 0,
+    ADD COLUMN cache_write_tokens bigint NOT NULL DEFAULT 0;
 UPDATE cost_calls SET cached_prompt_tokens = settled.cached
 FROM (
     SELECT call ->> 'call_id' AS call_id, (call ->> 'attempt')::integer AS attempt,
