@@ -31,6 +31,7 @@ from domain.chat.model_port import Message, ModelReply, ModelRequest
 from domain.chat.policy import PromptMaterial
 from domain.content import Content, ContentStore, content_hash
 from domain.costs.aggregate import SettledReply
+from domain.costs.ports import Price
 from domain.errors import NotFound
 from domain.events import Cause
 from domain.ids import call_id, root_of
@@ -124,11 +125,7 @@ class ModelStepActivities:
         stream = turns.turn_stream(ref.session_id, ref.turn)
         begin = turn_started_event(ref, model=asking.model, cause=self._cause(ref))
 
-        def answer_events(reply: ModelReply) -> Companion:
-            usage = reply.usage
-            price = self._books.price(
-                asking.model, usage.prompt_tokens, usage.completion_tokens, usage.cached_prompt_tokens
-            )
+        def answer_events(reply: ModelReply, price: Price) -> Companion:
             return Companion(
                 stream,
                 lambda known: reply_events(asking, reply, known, price.cost, self._cause(ref), signer=self._signer),

@@ -16,6 +16,7 @@ from activities.heartbeat import send_heartbeats
 from domain.chat import policy, sessions
 from domain.chat.model_port import Message, ModelReply, ModelRequest
 from domain.content import content_hash
+from domain.costs.ports import Price
 from domain.events import Cause
 from domain.ids import call_id, derived_id
 from domain.tenant_ids import tenant_of
@@ -63,7 +64,7 @@ class SummaryActivities:
         ref = wanted.turn
         stream = sessions.summary_stream(ref.session_id, wanted.upto)
 
-        def summary_events(reply: ModelReply) -> Companion:
+        def summary_events(reply: ModelReply, _: Price) -> Companion:
             cause = Cause(ref.key_id, ref.because, self._now(), tenant_of(ref.session_id))
             events = sessions.summarise(ref.session_id, wanted.upto, content_hash(reply.text), cause)
             return Companion(stream, lambda known: [] if known or not reply.text else events)

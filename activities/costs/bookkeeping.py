@@ -16,7 +16,7 @@ from domain.content import Content
 from domain.costs import aggregate
 from domain.costs.aggregate import Call, CallIntent, SettledReply
 from domain.costs.events import CallCut, CallFailed
-from domain.costs.ports import Price, Prices
+from domain.costs.ports import Price, Prices, worst_price
 from domain.errors import OverBudget, UpstreamFailed, VersionConflict
 from domain.events import Cause, Event
 from domain.ids import root_of
@@ -34,14 +34,19 @@ class CostLedger:
         self._now = now
         self._budgets = RunBudgets(ledger)
 
-    def price(self, model: str, prompt_tokens: int, completion_tokens: int, cached: int = 0) -> Price:
-        """Return the current cost of these tokens."""
+    def worst_price(self, model: str, prompt_tokens: int, completion_tokens: int, *, at: datetime) -> Price:
+        """Return the highest cost of these tokens at a moment."""
+        return worst_price(self._prices, model, prompt_tokens=prompt_tokens, completion_tokens=completion_tokens, at=at)
+
+    def price_of(self, intent: CallIntent, usage: Usage) -> Price:
+        """Return the cost of a call's usage, by the price of the moment of its reservation."""
         return self._prices.price(
-            model,
-            prompt_tokens=prompt_tokens,
-            completion_tokens=completion_tokens,
-            cached_prompt_tokens=cached,
-            at=self._now(),
+            intent.model,
+            prompt_tokens=usage.prompt_tokens,
+            completion_tokens=usage.completion_tokens,
+            cached_prompt_tokens=usage.cached_prompt_tokens,
+            cache_write_tokens=usage.cache_write_tokens,
+            at=intent.priced_at or self._now(),
         )
 
     def reserve(
@@ -127,7 +132,7 @@ class CostLedger:
     ) -> SettledReply:
         """Record the reply, store its text, and return the settled reply: this one, unless another came first."""
         intent = reservation.intent
-        settled = settled_event(reservation, reply, self._price_of(intent, reply.usage), self._cause(intent, because))
+        settled = settled_event(reservation, reply, self.price_of(intent, reply.usage), self._cause(intent, because))
         text = Content(root_of(intent.session_id), reply.text)
         call = self._end(reservation, lambda call: aggregate.end(call, settled), companion, text, beside)
         if call.reply is None:
@@ -140,7 +145,7 @@ class CostLedger:
         if failure.charge == "none":
             ended: CallFailed | CallCut = failed_event(reservation, failure, self._cause(intent, because))
         elif failure.charge == "partial" and usage is not None:
-            price = self._price_of(intent, usage)
+            price = self.price_of(intent, usage)
             ended = cut_event(reservation, failure, usage, price, self._cause(intent, because))
         else:
             return self.lose(reservation, failure.kind, because, failed=True)
@@ -210,9 +215,6 @@ class CostLedger:
             return self._budgets.run_exclusively(intent, with_gate(beside, first))
         except VersionConflict:
             return self._budgets.retry(intent, with_gate(beside, again), shared=beside is not NO_JOINT_APPEND)
-
-    def _price_of(self, intent: CallIntent, usage: Usage) -> Price:
-        return self.price(intent.model, usage.prompt_tokens, usage.completion_tokens, usage.cached_prompt_tokens)
 
     def _cause(self, intent: CallIntent, because: str) -> Cause:
         return Cause(intent.key_id, because, self._now(), tenant_of(intent.session_id))

@@ -18,7 +18,7 @@ from domain.costs.ports import Price
 class CallRequest:
     """A model call: its prompts (each shorter than the one before), and the events that are appended with it.
 
-    `cleaned` normalizes the text of an answer before it is stored.
+    `answered` gets the reply and its cost; `cleaned` normalizes the text of an answer before it is stored.
     """
 
     call_id: str
@@ -28,16 +28,16 @@ class CallRequest:
     request: ModelRequest
     prompts: Iterator[tuple[Message, ...]]
     begun: Companion
-    answered: Callable[[ModelReply], Companion]
+    answered: Callable[[ModelReply, Price], Companion]
     cleaned: Callable[[str], str] = str
     is_first: bool = True
     budget_usd: Decimal | None = None
     beside: JointAppend = NO_JOINT_APPEND
 
     def intent(
-        self, messages: Sequence[Message], *, price: Callable[[str, int, int], Price], deadline: datetime
+        self, messages: Sequence[Message], *, price: Callable[[str, int, int], Price], at: datetime, deadline: datetime
     ) -> CallIntent:
-        """Return what is reserved for the call with this prompt: its worst case, priced by model and tokens."""
+        """Return what is reserved for the call with this prompt: its worst case, priced by model and tokens at `at`."""
         request = self.request
         bound = policy.prompt_bound(messages, request.tools, request.reply_schema)
         worst = price(request.model, bound, request.max_tokens)
@@ -57,6 +57,7 @@ class CallRequest:
             project_id=self.project_id,
             root_id=self.workflow_id if self.budget_usd is not None else None,
             budget_usd=self.budget_usd,
+            priced_at=at,
         )
 
 

@@ -87,7 +87,7 @@ class ModelCalls:
         """
         reply = await self._call_model(reserved, ask, messages)
         try:
-            answered = ask.answered(reply)
+            answered = ask.answered(reply, self._books.price_of(reserved.intent, reply.usage))
             settle = partial(self._books.settle, reserved, reply, answered, ask.ref.because, ask.beside)
             return await write_durably(settle, self._log)
         except Exception as fault:  # a reply was paid for: whatever keeps it from the ledger is a failure of this call
@@ -171,8 +171,9 @@ class ModelCalls:
         untried: bool = False,
         most_failures: int = policy.MOST_ATTEMPTS,
     ) -> Reservation | SettledReply:
-        deadline = self._now() + self._longest(ask.request.model) + timedelta(seconds=_MARGIN_S)
-        intent, because = ask.intent(messages, price=self._books.price, deadline=deadline), ask.ref.because
+        at, because = self._now(), ask.ref.because
+        deadline = at + self._longest(ask.request.model) + timedelta(seconds=_MARGIN_S)
+        intent = ask.intent(messages, price=partial(self._books.worst_price, at=at), at=at, deadline=deadline)
         return self._books.reserve(
             intent, ask.begun, because, untried=untried, beside=ask.beside, most_failures=most_failures
         )

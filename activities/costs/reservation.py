@@ -35,6 +35,7 @@ def settled_event(reservation: Reservation, reply: ModelReply, price: Price, cau
         prompt_tokens=usage.prompt_tokens,
         completion_tokens=usage.completion_tokens,
         cached_prompt_tokens=usage.cached_prompt_tokens,
+        cache_write_tokens=usage.cache_write_tokens,
         estimated=usage.estimated,
         cost=price.cost,
         price_version=price.price_version,
@@ -61,6 +62,8 @@ def cut_event(reservation: Reservation, failure: ModelFailure, usage: Usage, pri
         provider_call_id=failure.provider_call_id,
         error=failure.kind,
         refused=failure.refused_part,
+        cached_prompt_tokens=usage.cached_prompt_tokens,
+        cache_write_tokens=usage.cache_write_tokens,
         **cause.fields(),
     )
 

@@ -5,13 +5,14 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
+from functools import partial
 
 from domain.agents.ports import AgentFilter, AgentReads
 from domain.agents.projection import AgentRow
 from domain.agents.tools import TOOLS, canonical
 from domain.chat.model_port import Model
 from domain.chat.steps import MOST_CORRECTIONS, MOST_STEPS
-from domain.costs.ports import Prices
+from domain.costs.ports import Prices, worst_price
 from domain.errors import Invalid
 from domain.graphflow.catalogue.ports import WorkflowReads
 from domain.graphflow.definition.documents import definition_from
@@ -131,7 +132,8 @@ class DefinitionValidator:
     async def _max_call_cost(self, model: str) -> Decimal:
         window = await self._model.window(model)
         answer = min(self._calls.max_answer_tokens, window)
-        return self._prices.price(model, prompt_tokens=window - answer, completion_tokens=answer, at=self._now()).cost
+        worst = partial(worst_price, self._prices, model, prompt_tokens=window - answer, completion_tokens=answer)
+        return (await asyncio.to_thread(worst, at=self._now())).cost  # it may read the ledger
 
     async def _tools(self, named: Iterable[str]) -> dict[str, ToolSpec]:
         """Return all platform tools and the named ones, by the names used in the definition."""

@@ -39,7 +39,7 @@ class ProviderCatalogue:
 
     async def has_model(self, model: str) -> bool:
         """Return if the provider has it, or the price list; see the port."""
-        if model == self._default or self._is_priced(model):
+        if model == self._default or await asyncio.to_thread(self._is_priced, model):
             return True
         return self._base_url is not None and model in await self._list(self._base_url)
 

@@ -21,6 +21,7 @@ _CACHED = (
     "cache_read_tokens",
     "cachedContentTokenCount",
 )
+_WRITTEN = ("cache_write_tokens", "cache_creation_input_tokens", "cache_creation_tokens")
 _BESIDE = ("cache_read_input_tokens", "cache_creation_input_tokens")
 _PLACES = ("usage", "x_groq", "usageMetadata", "usage_metadata", "amazon-bedrock-invocationMetrics")
 _DETAILS = ("prompt_tokens_details", "input_tokens_details", "prompt_token_details")
@@ -79,7 +80,7 @@ def _parse_counts(counts: Mapping[str, Any]) -> Usage | None:
     prompt, completion = _first(counts, _PROMPT), _first(counts, _COMPLETION)
     if not prompt + completion:
         return None
-    cached, beside = _cached_tokens(counts), sum(_first(counts, (name,)) for name in _BESIDE)
+    cached, beside = _cache_tokens(counts, _CACHED), sum(_first(counts, (name,)) for name in _BESIDE)
     total = _first(counts, _TOTAL)
     left = total - prompt - completion
     if left > 0 and left in (cached, beside):  # tokens of a cache that are counted beside the prompt's
@@ -88,12 +89,13 @@ def _parse_counts(counts: Mapping[str, Any]) -> Usage | None:
         completion += left
     elif not total and not counts.get("prompt_tokens"):  # Anthropic's own names, whose input is without the cache's
         prompt += beside
-    return Usage(prompt, completion, min(cached, prompt))
+    cached = min(cached, prompt)
+    return Usage(prompt, completion, cached, cache_write_tokens=min(_cache_tokens(counts, _WRITTEN), prompt - cached))
 
 
-def _cached_tokens(counts: Mapping[str, Any]) -> int:
+def _cache_tokens(counts: Mapping[str, Any], names: tuple[str, ...]) -> int:
     places = [*(object_from(counts.get(name)) for name in _DETAILS), counts]
-    return max(_first(place, _CACHED) for place in places)
+    return max(_first(place, names) for place in places)
 
 
 def _first(counts: Mapping[str, Any], names: tuple[str, ...]) -> int:

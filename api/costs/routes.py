@@ -9,23 +9,13 @@ from typing import Annotated, Any, Literal
 from fastapi import APIRouter, Query, Response
 from pydantic import AwareDatetime
 
+from api.costs.parameters import FirstDay, LastDay, NameQuery, PeriodQuery
 from api.http.dependencies import CurrentTenant, Page, Paged, fresh, requires
 from api.http.schemas import Money, Pagination, SessionName, Timestamp, View
 from api.tables.figures import CSV_TOO, FormatQuery, to_table
 from domain.costs import policy
 from domain.costs.ports import CallFilter, CallPage, CostReads, GroupBy, UsageGroup
 from domain.tenant_ids import qualified
-
-_Name = Annotated[str | None, Query(min_length=1, max_length=200, pattern=r"^[^\x00]*$")]
-_Period = Annotated[
-    str | None,
-    Query(
-        pattern=r"^(day|week|month|(19[7-9]\d|20\d\d)-(0[1-9]|1[0-2]))$",
-        description="`day`, `week`, `month` (the default), or a month such as `2026-11`; in UTC.",
-    ),
-]
-_From = Annotated[date | None, Query(alias="from", description="First day; replaces `period`.")]
-_To = Annotated[date | None, Query(alias="to", description="Last day, inclusive.")]
 
 
 class PeriodUsage(View):
@@ -103,6 +93,8 @@ class CostLedgerEntry(View):
     provider_call_id: str | None
     model: str
     prompt_tokens: int
+    cached_prompt_tokens: int
+    cache_write_tokens: int
     completion_tokens: int
     total_tokens: int
     estimated: bool
@@ -138,9 +130,9 @@ def router(costs: CostReads, now: Callable[[], datetime]) -> APIRouter:
     def usage(
         tenant_id: CurrentTenant,
         *,
-        period: _Period = None,
-        first: _From = None,
-        last: _To = None,
+        period: PeriodQuery = None,
+        first: FirstDay = None,
+        last: LastDay = None,
         group_by: GroupBy | None = None,
         as_format: FormatQuery = "json",
     ) -> CostUsage | Response:
@@ -162,12 +154,12 @@ def router(costs: CostReads, now: Callable[[], datetime]) -> APIRouter:
         *,
         state: Literal["reserved", "settled", "cut", "failed", "unknown"] | None = None,
         kind: Literal["chat", "embedding"] | None = None,
-        model: _Name = None,
-        agent_id: _Name = None,
-        session_id: _Name = None,
-        workflow_id: _Name = None,
-        key_id: _Name = None,
-        call_id: _Name = None,
+        model: NameQuery = None,
+        agent_id: NameQuery = None,
+        session_id: NameQuery = None,
+        workflow_id: NameQuery = None,
+        key_id: NameQuery = None,
+        call_id: NameQuery = None,
         since: Annotated[AwareDatetime | None, Query(description="Reserved at or after this moment.")] = None,
         before: Annotated[AwareDatetime | None, Query(description="Reserved before this moment.")] = None,
         as_format: FormatQuery = "json",

@@ -53,12 +53,16 @@ class ReplySchema:
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """Tokens as the provider counts them; `estimated` when it did not say and the received text was counted."""
+    """Tokens as the provider counts them; `estimated` when it did not say and the received text was counted.
+
+    Those that it read from its cache, and those that it wrote to it, are parts of the prompt's.
+    """
 
     prompt_tokens: int
     completion_tokens: int
     cached_prompt_tokens: int = 0
     estimated: bool = False
+    cache_write_tokens: int = 0
 
     @property
     def total_tokens(self) -> int:

@@ -95,7 +95,8 @@ def load(events: Iterable[Event]) -> Call:
 class CallIntent:
     """The purpose of a call and its worst-case cost (US dollars).
 
-    `budget_usd` is the limit on all calls of the run `root_id` together.
+    `priced_at` is the moment whose price is that of the reservation and of the settlement. `budget_usd` is the limit on
+    all calls of the run `root_id` together.
     """
 
     call_id: str
@@ -113,6 +114,7 @@ class CallIntent:
     project_id: str | None = None
     budget_usd: Decimal | None = None
     root_id: str | None = None
+    priced_at: datetime | None = None
 
 
 _RECORDED = tuple(name for name in CallIntent.__dataclass_fields__ if name in CallReserved.model_fields)

@@ -4,6 +4,8 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Literal
 
+from pydantic import AwareDatetime
+
 from domain.events import Event
 
 CallKind = Literal["chat", "embedding"]
@@ -47,12 +49,13 @@ class CallSettled(Event):
     reply_hash: str
     finish: str
     stands: bool
+    cache_write_tokens: int = 0
 
 
 class CallCut(Event):
     """The answer broke off: the received part is charged as far as it could be counted.
 
-    `refused` is as in `CallFailed`.
+    `refused` is as in `CallFailed`. Older events do not tell the cached tokens.
     """
 
     NAME = "costs.call_cut"
@@ -67,6 +70,8 @@ class CallCut(Event):
     provider_call_id: str | None
     error: str
     refused: str | None = None
+    cached_prompt_tokens: int = 0
+    cache_write_tokens: int = 0
 
 
 class CallFailed(Event):
@@ -125,6 +130,28 @@ class BudgetSettled(Event):
     reserved: Decimal
 
 
+class PriceSet(Event):
+    """An operator set the price of a model, from a moment on: US dollars per million tokens.
+
+    Cached tokens of a prompt cost as much as others where `cached_input_per_million` is None.
+    """
+
+    NAME = "costs.price_set"
+    model: str
+    input_per_million: Decimal
+    output_per_million: Decimal
+    cached_input_per_million: Decimal | None = None
+    valid_from: AwareDatetime
+
+
+class PriceWithdrawn(Event):
+    """An operator withdrew the price of a model, from a moment on: the file's or the list's is in force again."""
+
+    NAME = "costs.price_withdrawn"
+    model: str
+    valid_from: AwareDatetime
+
+
 EVENTS: tuple[type[Event], ...] = (
     CallReserved,
     CallSettled,
@@ -133,4 +160,6 @@ EVENTS: tuple[type[Event], ...] = (
     CallLost,
     BudgetReserved,
     BudgetSettled,
+    PriceSet,
+    PriceWithdrawn,
 )

@@ -17,14 +17,40 @@ class Price:
     known: bool = True
 
 
+UNKNOWN = Price(Decimal(0), "none", known=False)
+"""The price of a model that no list has."""
+
+
 class Prices(Protocol):
     """Model prices with dates."""
 
     def price(
-        self, model: str, *, prompt_tokens: int, completion_tokens: int, cached_prompt_tokens: int = 0, at: datetime
+        self,
+        model: str,
+        *,
+        prompt_tokens: int,
+        completion_tokens: int,
+        cached_prompt_tokens: int = 0,
+        cache_write_tokens: int = 0,
+        at: datetime,
     ) -> Price:
         """Return the cost of a call with these tokens made at `at`. An unlisted model costs 0 with `known=False`."""
         ...
+
+
+def worst_price(prices: Prices, model: str, *, prompt_tokens: int, completion_tokens: int, at: datetime) -> Price:
+    """Return the highest cost of a call with these tokens: a provider may write the whole prompt to its cache."""
+    plain, written = (
+        prices.price(
+            model,
+            prompt_tokens=prompt_tokens,
+            completion_tokens=completion_tokens,
+            cache_write_tokens=each,
+            at=at,
+        )
+        for each in (0, prompt_tokens)
+    )
+    return max(plain, written, key=lambda price: price.cost)
 
 
 GroupBy = Literal["agent", "model", "day", "session", "workflow", "key"]

@@ -49,6 +49,8 @@ class CallRow:
     deadline: datetime
     ended_at: datetime | None
     refused: str | None = None
+    cached_prompt_tokens: int = 0
+    cache_write_tokens: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,6 +161,8 @@ def _with_end(row: CallRow, event: CallSettled | CallCut | CallFailed | CallLost
                 price_known=event.price_known,
                 error=event.error if isinstance(event, CallCut) else None,
                 refused=event.refused if isinstance(event, CallCut) else None,
+                cached_prompt_tokens=event.cached_prompt_tokens,
+                cache_write_tokens=event.cache_write_tokens,
                 ended_at=event.at,
             )
         case CallFailed():

@@ -44,6 +44,7 @@ from adapters.web.webhooks import HttpWebhooks
 from api.http.api_keys import ADMIN, METRICS, key_hash
 from domain.agents.definition import AgentDefinition
 from domain.approvals.rules import RiskPolicy
+from domain.costs.operator_prices import OperatorPrices
 from domain.events import EventRegistry
 from domain.governance.ports import NoRateLimit
 from domain.graphflow.definition.model import Definition
@@ -83,7 +84,7 @@ class Parts:
     settled: PostgresSettledAnswers
     schedules: PostgresSchedules
     swarms: PostgresSwarms
-    prices: GenaiPrices
+    prices: OperatorPrices
     provider: Provider
     model: OpenAIModel | NoModel
     toolbox: JoinedToolbox
@@ -122,7 +123,7 @@ def make_parts(settings: Settings, *, connections: int = 8) -> Parts:
         settled=PostgresSettledAnswers(database, events),
         schedules=PostgresSchedules(database),
         swarms=PostgresSwarms(database),
-        prices=GenaiPrices(settings.prices, named.url, local_model=_local_model(settings)),
+        prices=OperatorPrices(ledger, GenaiPrices(settings.prices, named.url, local_model=_local_model(settings)), now),
         provider=named,
         model=_model(settings, named),
         toolbox=make_toolbox(settings, database, now),

@@ -39,9 +39,16 @@ class TokenPrices:
     """A ten-thousandth of a dollar for each token."""
 
     def price(
-        self, model: str, *, prompt_tokens: int, completion_tokens: int, cached_prompt_tokens: int = 0, at: datetime
+        self,
+        model: str,
+        *,
+        prompt_tokens: int,
+        completion_tokens: int,
+        cached_prompt_tokens: int = 0,
+        cache_write_tokens: int = 0,
+        at: datetime,
     ) -> Price:
-        del model, cached_prompt_tokens, at
+        del model, cached_prompt_tokens, cache_write_tokens, at
         return Price(Decimal(prompt_tokens + completion_tokens) / 10_000, "tokens")
 
 

@@ -11,13 +11,20 @@ import pytest
 from genai_prices import Usage
 from genai_prices.data_snapshot import get_snapshot
 
-from adapters.genai_prices import GenaiPrices, Tokens, known_context_window, list_cost
-from domain.costs.ports import Price
+from adapters.genai_prices import GenaiPrices, known_context_window, list_cost
+from domain.costs.ports import Price, worst_price
+from domain.costs.tariff import Tokens
 from domain.errors import Invalid
 
 AT = datetime(2026, 6, 1, tzinfo=UTC)
 LISTED = [(provider, model) for provider in get_snapshot().providers for model in provider.models]
-USAGES = [Tokens(1000, 0, 100), Tokens(250_001, 200_000, 4096), Tokens(7, 7, 0), Tokens(0, 0, 1)]
+USAGES = [
+    Tokens(1000, 0, 100),
+    Tokens(250_001, 200_000, 4096),
+    Tokens(7, 7, 0),
+    Tokens(0, 0, 1),
+    Tokens(300_000, 100_000, 10, written=150_000),
+]
 
 
 def _seconds(work: Callable[[], object]) -> float:
@@ -35,7 +42,12 @@ def test_every_listed_model_costs_what_the_package_computes() -> None:
         if "input_mtok" not in rates:
             continue  # priced by images, seconds or characters: no chat
         for tokens in USAGES:
-            usage = Usage(input_tokens=tokens.prompt, cache_read_tokens=tokens.cached, output_tokens=tokens.completion)
+            usage = Usage(
+                input_tokens=tokens.prompt,
+                cache_read_tokens=tokens.cached,
+                cache_write_tokens=tokens.written,
+                output_tokens=tokens.completion,
+            )
             reference = model.calc_price(usage, provider, genai_request_timestamp=AT).total_price
             assert list_cost(rates, tokens) == reference, (provider.id, model.id, tokens)
             compared += 1
@@ -72,6 +84,17 @@ def test_the_local_model_is_free_and_known() -> None:
 def test_more_cached_tokens_than_prompt_never_make_a_negative_cost() -> None:
     priced = GenaiPrices().price("gpt-4o", prompt_tokens=10, completion_tokens=0, cached_prompt_tokens=99, at=AT)
     assert priced.cost == Decimal("0.0000125")
+
+
+def test_a_prompt_that_is_written_to_the_providers_cache_costs_more_and_the_worst_case_knows() -> None:
+    asked = {"prompt_tokens": 1_000_000, "completion_tokens": 0, "at": datetime(2026, 11, 1, tzinfo=UTC)}
+    prices = GenaiPrices()
+    plain, written = (
+        prices.price("gpt-5.6-cyber", cache_write_tokens=tokens, **asked).cost for tokens in (0, 1_000_000)
+    )
+    assert (plain, written) == (Decimal("12.5"), Decimal("15.625"))
+    assert worst_price(prices, "gpt-5.6-cyber", **asked).cost == written
+    assert worst_price(prices, "gpt-4o", **asked).cost == prices.price("gpt-4o", **asked).cost
 
 
 def test_the_providers_url_picks_among_prices_for_the_same_model() -> None:

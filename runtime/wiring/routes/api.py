@@ -20,7 +20,6 @@ from api.chat import routes as chat
 from api.chat import turn_routes as chat_turns
 from api.chat.service import ChatService
 from api.components import routes as components
-from api.costs import routes as costs
 from api.graphflow import definition_routes as workflows
 from api.graphflow import generation_routes as workflow_generation
 from api.graphflow.definition_service import DefinitionService as WorkflowDesk
@@ -44,6 +43,7 @@ from runtime.wiring.erasures import erasure_router, retention_router
 from runtime.wiring.governance import governance_routers
 from runtime.wiring.parts import Parts, make_model_catalogue, now
 from runtime.wiring.routes.analytics import analytics_routers
+from runtime.wiring.routes.costs import cost_routers
 from runtime.wiring.routes.executions import execution_routers
 from runtime.wiring.routes.people import people_routers
 from runtime.wiring.run_services import make_run_services
@@ -70,7 +70,7 @@ def make_routers(settings: Settings, parts: Parts, client: Client, live: Positio
         approvals.router(parts.approvals, _decisions(parts, client, context)),
         audit.router(parts.audit, parts.signatures.signer),
         components.router(_components(parts, live)),
-        costs.router(parts.costs, now),
+        *cost_routers(parts),
         erasure_router(settings, parts, client, live),
         *governance_routers(settings, parts, client, services.runbooks),
         *people_routers(parts, live),
