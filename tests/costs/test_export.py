@@ -3,12 +3,15 @@
 import csv
 import io
 import json
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from itertools import islice
 
 import pytest
 
-from api.costs.call_documents import COLUMNS, FOCUS_COLUMNS
+from api.costs.call_documents import COLUMNS, FOCUS_COLUMNS, to_csv, to_focus, to_json_lines
+from domain.costs.projection import CallRow
 from tests.costs.recorded_calls import RecordedCall, made, record
 from tests.scripted_model import ScriptedModel
 from tests.system import OF_ACME, OF_ZETA, System, until
@@ -116,3 +119,25 @@ async def test_an_export_that_cannot_be_is_refused(
     answer = await shared.http.get(EXPORT, params=asked, headers=OF_ACME)
     assert answer.status_code == 422
     assert answer.json()["error"]["code"] == "VALIDATION_ERROR"
+
+
+def endless() -> Iterator[list[CallRow]]:
+    """Batches without an end, of calls that were never recorded."""
+    at = datetime(2026, 3, 1, tzinfo=UTC)
+    while True:
+        yield [
+            CallRow(
+                "call", 1, "acme", "settled", "chat", None, "=model()", 1, 1, 2, False, Decimal("1e-15"), Decimal(1),
+                "list", True, "ada", "acme~mine", "chat-1", "key_1", None, None, at, at, None,
+            )
+        ]  # fmt: skip
+
+
+async def test_lines_are_written_while_the_ledger_is_read() -> None:
+    rows = list(islice(to_csv(endless()), 3))
+    assert rows[1] == rows[2]
+    assert "'=model()" in rows[1]
+    assert "0.000000000000001" in rows[1]
+    [line] = islice(to_json_lines(endless()), 1)
+    assert json.loads(line)["session_id"] == "mine"
+    assert len(list(islice(to_focus(endless(), "openai"), 3))) == 3
