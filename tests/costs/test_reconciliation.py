@@ -17,7 +17,7 @@ from domain.costs.projection import CostsProjection
 from domain.costs.reconciliation.findings import NO_DIFFERENCE
 from tests.costs.recorded_calls import RecordedCall, made, record
 from tests.scripted_model import ScriptedModel
-from tests.system import OF_ACME, OF_ZETA, System, until
+from tests.system import ADMIN_KEY, OF_ACME, OF_ZETA, System, until
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -334,3 +334,52 @@ async def test_a_text_that_is_no_invoice_is_refused(shared: System, scripted_mod
         params = {**terms, **each}
         answer = await shared.http.post(f"{PATH}/import", content=sent.encode(), params=params, headers=headers)
         assert answer.status_code == 422, (each, answer.text)
+
+
+async def test_an_operator_compares_the_calls_of_all_tenants(shared: System, scripted_model: ScriptedModel) -> None:
+    calls = await recorded(shared, "theirs", 10, datetime(2026, 10, 1, 1, tzinfo=UTC), timedelta(hours=1))
+    [unknown] = [call for call in calls if call.state == "unknown"]
+    body = {"provider": "openai", "from": "2026-10-01", "to": "2026-10-31", "models": [], "lines": [line_of(unknown)]}
+    operator = {"X-API-Key": ADMIN_KEY}
+    answer = await shared.http.post(PATH, json=body, headers=operator)
+    assert answer.json()["counts"] == {"unknown_model": 1}
+    body |= {"all_tenants": True, "models": ["another"], "apply": True}
+    answer = await shared.http.post(PATH, json=body, headers=operator)
+    assert answer.json()["counts"] == {"unknown_charged": 1}
+    assert answer.json()["applied"]["settled"] == 1
+    assert (await shared.http.get(f"{PATH}/{answer.json()['id']}", headers=OF_ACME)).status_code == 404
+    await caught_up(shared)
+    after = await usage(shared, "2026-10")
+    charged = sum(call.cost for call in calls if call.state != "failed")
+    assert (after["unknown"], Decimal(str(after["total_cost"]))) == (0, charged.quantize(Decimal("0.000001")))
+
+
+async def test_a_line_may_name_a_call_that_failed_or_had_another_model_or_month(
+    shared: System, scripted_model: ScriptedModel
+) -> None:
+    first = datetime(2026, 11, 1, 1, tzinfo=UTC)
+    calls = await recorded(shared, "odd", 10, first, timedelta(seconds=1))
+    earlier = await recorded(shared, "odd-earlier", 1, datetime(2026, 10, 31, tzinfo=UTC), timedelta(1))
+    [failed] = [call for call in calls if call.state == "failed"]
+    lines = [line_of(call) for call in calls]
+    lines[0]["model"] = "gpt-4o-mini"
+    lines[1] |= {"call_id": calls[1].reference}
+    lines.append({"call_id": earlier[0].reference, "cost": f"{earlier[0].cost:f}"})
+    lines.append(lines[1] | {"call_id": "", "provider_call_id": calls[1].provider_call_id})
+    found = await posted(shared, {"from": "2026-11-01", "to": "2026-11-01", "delay_s": 0, "lines": lines})
+    assert found["counts"] == {
+        "cost_differs": 1,
+        "duplicate": 1,
+        "matched": 7,
+        "model_differs": 1,
+        "outside_period": 1,
+        "unknown_charged": 1,
+    }
+    rows = {row["outcome"]: row for row in await findings(shared, found)}
+    assert (rows["cost_differs"]["line"], rows["cost_differs"]["state"]) == (str(failed.n + 1), "failed")
+    assert (rows["duplicate"]["line"], rows["outside_period"]["line"]) == ("12", "11")
+    page = await shared.http.get(
+        f"{PATH}/{found['id']}", params={"outcome": "matched", "skip": 5, "limit": 5}, headers=OF_ACME
+    )
+    assert page.json()["pagination"] == {"total": 7, "skip": 5, "limit": 5, "has_next": False, "has_prev": True}
+    assert len(page.json()["data"]) == 2

@@ -6,7 +6,7 @@ from datetime import date
 
 from psycopg.rows import class_row
 
-from adapters.postgres.ledger.pool import Database, connect
+from adapters.postgres.ledger.pool import Database, connect, translate_database_errors
 from domain.costs.projection import CallRow
 from domain.costs.reconciliation.lines import CallKey
 
@@ -37,6 +37,7 @@ class PostgresBookedCalls:
     def batches(self, tenant_id: str | None, first: date, last: date) -> Iterator[list[CallRow]]:
         values = {"tenant_id": tenant_id, "first": first, "last": last}
         with (
+            translate_database_errors(),
             connect(self._database.dsn) as connection,
             connection.transaction(),
             connection.cursor("booked_calls", row_factory=class_row(CallRow)) as cursor,
@@ -57,7 +58,11 @@ class PostgresBookedCalls:
             "theirs": list(theirs),
         }
         found: dict[CallKey, CallRow] = {}
-        with connect(self._database.dsn) as connection, connection.cursor(row_factory=class_row(CallRow)) as cursor:
+        with (
+            translate_database_errors(),
+            connect(self._database.dsn) as connection,
+            connection.cursor(row_factory=class_row(CallRow)) as cursor,
+        ):
             for row in cursor.execute(_NAMED.encode(), values):
                 found[row.call_id, row.attempt] = row
                 if row.provider_call_id in theirs and row.provider_call_id is not None:

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
-from adapters.postgres.ledger.pool import Database, connect
+from adapters.postgres.ledger.pool import Database, connect, translate_database_errors
 from domain.costs.reconciliation.findings import Amounts, Finding, Outcome
 from domain.costs.reconciliation.ports import FindingPage
 
@@ -30,7 +30,7 @@ class PostgresFindings:
 
     def replace(self, reconciliation_id: str, findings: Iterable[Finding]) -> None:
         # a connection of its own: the findings come as fast as the ledger is read
-        with connect(self._database.dsn) as connection, connection.transaction():
+        with translate_database_errors(), connect(self._database.dsn) as connection, connection.transaction():
             connection.execute(_REMOVE, (reconciliation_id,))
             with connection.cursor() as cursor, cursor.copy(_COPY.encode()) as copy:
                 for n, finding in enumerate(findings, 1):

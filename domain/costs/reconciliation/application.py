@@ -46,7 +46,8 @@ class ReconciliationApplier:
 
         def write() -> Reconciliation:
             state = aggregate.load(self._ledger.read(stream))
-            if aggregate.start_application(state, reconciliation_id).applied is None:
+            # a lock that came meanwhile does not hide what was done
+            if state.find(reconciliation_id).applied is None:
                 self._ledger.append(Change(stream, state.version, [applied]), key=random_id("change"))
             return aggregate.load(self._ledger.read(stream)).find(reconciliation_id)
 
