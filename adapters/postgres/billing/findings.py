@@ -12,7 +12,7 @@ _PLAIN = ("outcome", "line", "call_id", "attempt", "provider_call_id", "at", "mo
 _AMOUNTS = ("requests", "prompt_tokens", "completion_tokens", "cost")
 _COLUMNS = ", ".join((*_PLAIN, *(f"{side}_{name}" for side in ("billed", "booked") for name in _AMOUNTS)))
 _REMOVE = b"DELETE FROM reconciliation_findings WHERE reconciliation_id = %s"
-_COPY = f"COPY reconciliation_findings (reconciliation_id, n, {_COLUMNS}) FROM STDIN"
+_COPY = f"COPY reconciliation_findings (tenant_id, reconciliation_id, n, {_COLUMNS}) FROM STDIN"
 _WHERE = """
     WHERE reconciliation_id = %(id)s AND (%(outcomes)s::text[] IS NULL OR outcome = ANY(%(outcomes)s))
 """
@@ -28,13 +28,13 @@ class PostgresFindings:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def replace(self, reconciliation_id: str, findings: Iterable[Finding]) -> None:
+    def replace(self, tenant_id: str, reconciliation_id: str, findings: Iterable[Finding]) -> None:
         # a connection of its own: the findings come as fast as the ledger is read
         with translate_database_errors(), connect(self._database.dsn) as connection, connection.transaction():
             connection.execute(_REMOVE, (reconciliation_id,))
             with connection.cursor() as cursor, cursor.copy(_COPY.encode()) as copy:
                 for n, finding in enumerate(findings, 1):
-                    copy.write_row((reconciliation_id, n, *_to_values(finding)))
+                    copy.write_row((tenant_id, reconciliation_id, n, *_to_values(finding)))
 
     def page(self, reconciliation_id: str, outcome: Outcome | None, *, skip: int, limit: int) -> FindingPage:
         values = {"id": reconciliation_id, "outcomes": [outcome] if outcome else None, "skip": skip, "limit": limit}

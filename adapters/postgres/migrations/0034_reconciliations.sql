@@ -1,6 +1,7 @@
 -- Findings of reconciliations, by number. No view: reports in the ledger name them by their hash.
 CREATE TABLE reconciliation_findings (
     reconciliation_id text COLLATE "C" NOT NULL,
+    tenant_id text COLLATE "C" NOT NULL,
     n integer NOT NULL,
     outcome text NOT NULL,
     line integer,
@@ -23,3 +24,4 @@ CREATE TABLE reconciliation_findings (
     PRIMARY KEY (reconciliation_id, n)
 );
 CREATE INDEX reconciliation_findings_lines ON reconciliation_findings (reconciliation_id, line, n);
+CREATE INDEX reconciliation_findings_tenant ON reconciliation_findings (tenant_id);

@@ -133,7 +133,7 @@ class ReconciliationCommands:
         judged_before = cause.at - timedelta(seconds=invoice.delay_s)
         tally = _Tally()
         findings = self._judge(invoice, tenant_id, judged_before, tally)
-        self._store.replace(name, tally.found(findings))
+        self._store.replace(cause.tenant_id, name, tally.found(findings))
         return InvoiceReconciled(
             reconciliation_id=name,
             provider=invoice.provider,

@@ -37,7 +37,7 @@ class BookedCalls(Protocol):
 class FindingStore(Protocol):
     """The findings of reconciliations."""
 
-    def replace(self, reconciliation_id: str, findings: Iterable[Finding]) -> None:
+    def replace(self, tenant_id: str, reconciliation_id: str, findings: Iterable[Finding]) -> None:
         """Store these findings in place of any of this reconciliation, all or none."""
         ...
 
