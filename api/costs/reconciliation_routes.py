@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Query, Response
+from fastapi import APIRouter, Depends, Query, Request, Response
 from fastapi.responses import StreamingResponse
 
 from api.costs.reconciliation_schemas import (
@@ -14,15 +14,31 @@ from api.costs.reconciliation_schemas import (
     ReconciliationView,
 )
 from api.costs.reconciliation_service import ReconciliationService, to_csv
-from api.http.dependencies import CurrentRequest, CurrentTenant, IdempotencyKey, Paged, fresh, requires
+from api.http.dependencies import CurrentRequest, CurrentTenant, IdempotencyKey, Paged, Positions, requires
 from api.tables.csv_tables import IMPORTED, MAX_TABLE
 from api.tables.figures import CSV_TOO, FormatQuery
 from domain.costs.reconciliation.findings import Outcome
+from domain.errors import Unavailable
 
 PATH = "/api/v1/cost-management/reconciliations"
 IMPORT_PATH = f"{PATH}/import"
 LARGER_BODIES = {PATH: MAX_TABLE, IMPORT_PATH: MAX_TABLE}
 _CSV = "text/csv; charset=utf-8"
+_WAITS = 15
+"""Waits for the view of calls, of a second each."""
+
+
+async def _await_ledger(request: Request) -> None:
+    """Wait until the view of calls has all that was recorded so far: a report of older ones would find differences.
+
+    Raises:
+        Unavailable: it is too far behind.
+    """
+    positions: Positions = request.app.state.positions
+    for _ in range(_WAITS):
+        if await positions.wait("costs"):
+            return
+    raise Unavailable("the view of calls is behind the ledger", retry_after=_WAITS)
 
 
 def router(service: ReconciliationService) -> APIRouter:
@@ -48,7 +64,7 @@ def router(service: ReconciliationService) -> APIRouter:
 
 
 def _add_comparisons(routes: APIRouter, service: ReconciliationService) -> None:
-    @routes.post("", status_code=201, dependencies=[fresh("costs")])
+    @routes.post("", status_code=201, dependencies=[Depends(_await_ledger)])
     def reconcile(body: NewReconciliation, request: CurrentRequest, key: IdempotencyKey) -> ReconciliationView:
         """Compares an invoice with the ledger, line by line, and records the findings. At most 10 MiB.
 
@@ -59,7 +75,7 @@ def _add_comparisons(routes: APIRouter, service: ReconciliationService) -> None:
         """
         return ReconciliationView.of(service.record(body, request, key))
 
-    @routes.post("/import", status_code=201, dependencies=[fresh("costs")], openapi_extra=IMPORTED)
+    @routes.post("/import", status_code=201, dependencies=[Depends(_await_ledger)], openapi_extra=IMPORTED)
     def reconcile_table(
         terms: Annotated[InvoiceTerms, Query()], request: CurrentRequest, key: IdempotencyKey
     ) -> ReconciliationView:
