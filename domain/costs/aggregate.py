@@ -7,10 +7,12 @@ from decimal import Decimal
 from functools import reduce
 from typing import Literal
 
-from domain.costs.events import CallCut, CallFailed, CallKind, CallLost, CallReserved, CallSettled
+from domain.costs.events import CallCut, CallFailed, CallKind, CallLost, CallReconciled, CallReserved, CallSettled
 from domain.events import Cause, Event
 
 CallState = Literal["reserved", "settled", "cut", "failed", "unknown"]
+INVOICE = "invoice"
+"""Stands for the price version of a cost that a provider's invoice states."""
 
 
 def stream(call_id: str) -> str:
@@ -34,7 +36,7 @@ class Call:
     """The attempts by number (from 1) and the settled reply.
 
     `failed` are those that the provider refused, cut or left without an answer. Those lost with their worker do not
-    count: a killed worker is not the provider's fault.
+    count: a killed worker is not the provider's fault. `reconciled` are the costs by attempt that an invoice stated.
     """
 
     call_id: str = ""
@@ -42,6 +44,7 @@ class Call:
     attempts: Mapping[int, CallState] = field(default_factory=dict)
     reply: SettledReply | None = None
     failed: frozenset[int] = frozenset()
+    reconciled: Mapping[int, Decimal] = field(default_factory=dict)
 
     @property
     def open(self) -> tuple[int, ...]:
@@ -70,7 +73,16 @@ def evolve(call: Call, event: Event) -> Call:
         case CallReserved() | CallSettled() | CallCut() | CallFailed() | CallLost():
             attempts = {**call.attempts, event.attempt: _STATES[type(event)]}
             failed = call.failed | {event.attempt} if _is_failure(event) else call.failed
-            return Call(event.call_id, call.version + 1, attempts, call.reply or _reply(event), failed)
+            reply = call.reply or _reply(event)
+            return Call(event.call_id, call.version + 1, attempts, reply, failed, call.reconciled)
+        case CallReconciled():
+            state: CallState = "settled" if event.charged else "failed"
+            return replace(
+                call,
+                version=call.version + 1,
+                attempts={**call.attempts, event.attempt: state},
+                reconciled={**call.reconciled, event.attempt: event.cost},
+            )
         case _:
             return replace(call, version=call.version + 1)
 
@@ -138,9 +150,20 @@ def lose(call: Call, attempt: int, error: str, cause: Cause, *, failed: bool = F
 
 
 def end(call: Call, ended: CallSettled | CallCut | CallFailed) -> list[Event]:
-    """Record the known end of an attempt, once. A late reply adds its cost, but the first settled one counts."""
+    """Record the known end of an attempt, once. A late reply adds its cost, but the first settled one counts.
+
+    A reply that comes even after an invoice named its attempt still stands, at the cost of the invoice.
+    """
+    if ended.attempt in call.reconciled and isinstance(ended, CallSettled) and call.reply is None:
+        billed = {"cost": call.reconciled[ended.attempt], "price_version": INVOICE}
+        return [ended.model_copy(update={"stands": True, **billed})]
     if call.attempts.get(ended.attempt) not in {"reserved", "unknown"}:
         return []
     if isinstance(ended, CallSettled):
         return [ended.model_copy(update={"stands": call.reply is None})]
     return [ended]
+
+
+def reconcile(call: Call, ended: CallReconciled) -> list[Event]:
+    """Record the end of an attempt as an invoice states it, if it is unknown so far."""
+    return [ended] if call.attempts.get(ended.attempt) == "unknown" else []

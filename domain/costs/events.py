@@ -101,6 +101,24 @@ class CallLost(Event):
     failed: bool = False
 
 
+class CallReconciled(Event):
+    """The end of an unknown attempt is known from line `line` of a provider's invoice.
+
+    It was `charged` with this cost, or the invoice states that it was not.
+    """
+
+    NAME = "costs.call_reconciled"
+    call_id: str
+    attempt: int
+    reconciliation_id: str
+    line: int
+    charged: bool
+    prompt_tokens: int
+    completion_tokens: int
+    cost: Decimal
+    provider_call_id: str | None = None
+
+
 class BudgetReserved(Event):
     """The worst case of an attempt was reserved. `spent` and `reserved` are the budget's sums after it."""
 
@@ -158,6 +176,7 @@ EVENTS: tuple[type[Event], ...] = (
     CallCut,
     CallFailed,
     CallLost,
+    CallReconciled,
     BudgetReserved,
     BudgetSettled,
     PriceSet,

@@ -1,5 +1,6 @@
 """Ports of the cost ledger: prices, and views."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
@@ -118,4 +119,12 @@ class CostReads(Protocol):
 
     def overdue_calls(self, before: datetime, limit: int) -> list[CallRow]:
         """Reservations of all tenants whose deadline was before this moment."""
+        ...
+
+
+class CallExport(Protocol):
+    """The attempts of a period, in batches."""
+
+    def batches(self, tenant_id: str, first: date, last: date) -> Iterator[list[CallRow]]:
+        """Yield a tenant's attempts that were reserved on these days (UTC, both included), oldest first."""
         ...

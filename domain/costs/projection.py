@@ -6,8 +6,8 @@ from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import ClassVar
 
-from domain.costs.aggregate import CallState
-from domain.costs.events import CallCut, CallFailed, CallLost, CallReserved, CallSettled
+from domain.costs.aggregate import INVOICE, CallState
+from domain.costs.events import CallCut, CallFailed, CallLost, CallReconciled, CallReserved, CallSettled
 from domain.events import RecordedEvent
 from domain.projection import Key, Row, Rows
 
@@ -79,7 +79,7 @@ class UsageRow:
     open_cost: Decimal = ZERO
 
 
-CallEvent = CallReserved | CallSettled | CallCut | CallFailed | CallLost
+CallEvent = CallReserved | CallSettled | CallCut | CallFailed | CallLost | CallReconciled
 
 
 class CostsProjection:
@@ -145,7 +145,7 @@ def _new_row(event: CallReserved) -> CallRow:
     )
 
 
-def _with_end(row: CallRow, event: CallSettled | CallCut | CallFailed | CallLost) -> CallRow:
+def _with_end(row: CallRow, event: CallSettled | CallCut | CallFailed | CallLost | CallReconciled) -> CallRow:
     match event:
         case CallSettled() | CallCut():
             return replace(
@@ -169,6 +169,19 @@ def _with_end(row: CallRow, event: CallSettled | CallCut | CallFailed | CallLost
             return replace(row, state="failed", error=event.error, refused=event.refused, ended_at=event.at)
         case CallLost():
             return replace(row, state="unknown", error=event.error, ended_at=event.at)
+        case CallReconciled():
+            return replace(
+                row,
+                state="settled" if event.charged else "failed",
+                provider_call_id=event.provider_call_id or row.provider_call_id,
+                prompt_tokens=event.prompt_tokens,
+                completion_tokens=event.completion_tokens,
+                total_tokens=event.prompt_tokens + event.completion_tokens,
+                cost=event.cost,
+                price_version=INVOICE,
+                price_known=True,
+                ended_at=event.at,
+            )
 
 
 def _add_call(usage: UsageRow, row: CallRow | None, sign: int) -> UsageRow:

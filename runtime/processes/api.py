@@ -37,8 +37,8 @@ from runtime.wiring.parts import (
     make_positions,
     make_rate_limiter,
 )
+from runtime.wiring.routes import billing, people
 from runtime.wiring.routes.api import make_routers
-from runtime.wiring.routes.people import CSV_BODIES, LARGER_BODIES
 from runtime.wiring.telemetry import Telemetry, make_telemetry
 
 if TYPE_CHECKING:
@@ -174,6 +174,6 @@ def _api_settings(settings: Settings) -> ApiSettings:
         loopback=settings.loopback,
         cors_origins=settings.cors_origins,
         allowed_hosts=settings.allowed_hosts,
-        larger_bodies=LARGER_BODIES,
-        csv_bodies=CSV_BODIES,
+        larger_bodies=people.LARGER_BODIES | billing.LARGER_BODIES,
+        csv_bodies=people.CSV_BODIES | billing.CSV_BODIES,
     )

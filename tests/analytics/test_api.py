@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from api.costs.routes import GroupUsage
+from api.costs.schemas import GroupUsage
 from api.tables.figures import to_table
 from tests.analytics.day import AMY, AVA, Day
 from tests.scripted_model import ScriptedModel

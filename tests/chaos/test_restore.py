@@ -122,6 +122,7 @@ def model_calls(bill: list[Item]) -> set[str]:
 
 async def _backed_up_under_load(system: Whole, backup: Path) -> float:
     """Back up while calls are settled; the seconds it took."""
+    await system.model.until(lambda bill: any(entry["state"] == "finished" for entry in bill), seconds=60)
     settled = sum(entry["state"] == "finished" for entry in system.model.bill())
     began = time.monotonic()
     await system.command("backup", str(backup))

@@ -62,7 +62,7 @@ _TELLING = """
 import sys, types
 def tell(settings, *rest):
     print(settings.model_dump_json())
-for module in ("processes.api", "processes.worker", "processes.projections", "upkeep"):
+for module in ("processes.api", "processes.worker", "processes.projections", "verbs.upkeep"):
     names = ("run_api", "run_worker", "run_projections", "run_migrations")
     sys.modules[f"runtime.{module}"] = types.SimpleNamespace(**dict.fromkeys(names, tell))
 from runtime.cli import app

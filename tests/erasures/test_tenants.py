@@ -30,6 +30,8 @@ async def make(system: System, mark: str, headers: dict[str, str]) -> str:
     target = {"kind": "chat", "agent_id": AGENT, "message": mark}
     await post("/schedules", {"name": mark, "target": target, "cron": "0 0 1 1 *"})
     await post("/serialization/save", {"component_id": "c", "component_type": "memory", "state": {"text": mark}})
+    invoice = {"provider": "openai", "from": "2026-01-01", "to": "2026-01-31"}
+    await post("/cost-management/reconciliations", {**invoice, "lines": [{"call_id": f"{mark}.1", "cost": 1}]})
     event = {"event_type": mark, "agent_id": mark, "metadata": {"text": mark}, "event_id": mark}
     measured = await system.http.post("/telemetry/events", json=event, headers=headers)
     assert measured.json()["accepted"] == 1
@@ -59,6 +61,7 @@ async def test_a_tenant_is_erased_and_another_one_is_untouched(system: System, s
     before, texts = figures(system), [found for found in in_tables(system, kept) if found.startswith("content")]
     assert len(in_tables(system, gone)) >= 2
     assert {"telemetry_events.metadata: 1", "telemetry_rollups.event_type: 1"} <= set(in_tables(system, gone))
+    assert "reconciliation_findings.call_id: 1" in in_tables(system, gone)
     done = await erased(system, "tenant", "acme")
     assert done["removed"]["owners"] >= 10
     assert await places(system, gone) == []

@@ -54,8 +54,6 @@ FIGURES = {
     "/projects/{project_id}/analytics",
 }
 """What acme reads that names nothing of its own."""
-QUERIES = {"/cost-management/what-if": {"model": "gpt-4o"}}
-"""What a route has to be asked for, by its path."""
 TEAM = Path(__file__).parents[1] / "graphflow" / "team.json"
 WAITING = {
     "nodes": [
@@ -82,12 +80,19 @@ BODIES: dict[tuple[str, str], dict[str, Any]] = {
     ("POST", "/workflows/{workflow_id}/execute"): {"input": {}},
     ("POST", "/workflows/{workflow_id}/executions/{execution_id}/events"): {"name": "go", "payload": "theirs"},
 }
+QUERIES: dict[str, dict[str, str]] = {
+    "/cost-management/what-if": {"model": "gpt-4o"},
+    "/workflows/import": {"name": f"Imported {MARK}"},
+    "/cost-management/reconciliations/import": {"provider": MARK, "from": "2026-01-01", "to": "2026-01-31"},
+}
+"""What a route has to be asked for, by its path."""
 MOVING = re.compile(r'"(duration|duration_ms|duration_s|timestamp|request_id|since|until)":[^,}]*')
 
 IDS = {
     "/agent-management/create": ("agent_id", "id"),
     "/agents/chat": ("session_id", "session_id"),
     "/clients": ("client_id", "id"),
+    "/cost-management/reconciliations": ("reconciliation_id", "id"),
     "/erasures": ("erasure_id", "id"),
     "/governance/runbook/{runbook_id}/execute": ("run_id", "run_id"),
     "/keys": ("key_id", "id"),
@@ -118,6 +123,13 @@ def bodies(name: str) -> dict[str, dict[str, Any] | str]:
         "/governance/runbook/{runbook_id}/execute": {"dry_run": True},
         "/erasures": {"kind": "user", "id": f"nobody-of-{name}"},
         "/clients/import": f"name\n{name}",
+        "/cost-management/reconciliations": {
+            "provider": name,
+            "from": "2026-01-01",
+            "to": "2026-01-31",
+            "lines": [{"call_id": f"{name}.1", "cost": 1}],
+        },
+        "/cost-management/reconciliations/import": f"call_id,cost\n{name}.1,1",
         "/projects": {"name": name, "description": name},
         "/projects/import": f"name\n{name}",
         "/workflows": {"name": f"Workflow {name}", "description": name, **WAITING},
@@ -147,7 +159,7 @@ class Made:
     ids: dict[str, str] = field(default_factory=dict)
 
     async def post(self, path: str, body: Any = None, headers: dict[str, str] = OF_ACME) -> httpx.Response:
-        query = {"name": f"Imported {MARK}"} if path == "/workflows/import" else {}
+        query = QUERIES.get(path, {})
         table = isinstance(body, str)
         sent: dict[str, Any] = {"content": body} if table else {"json": body}
         media = {"content-type": "text/csv"} if table else {}

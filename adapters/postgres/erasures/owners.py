@@ -36,6 +36,7 @@ _REMOVE_TENANT = (
     "DELETE FROM user_links WHERE tenant_id = %s",
     "DELETE FROM browser_sessions WHERE tenant_id = %s",
     "DELETE FROM approval_instructions WHERE tenant_id = %s",
+    "DELETE FROM reconciliation_findings WHERE tenant_id = %s",
 )
 _AWAIT_TELEMETRY = (
     "SET LOCAL lock_timeout = '2s'",

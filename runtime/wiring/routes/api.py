@@ -43,6 +43,7 @@ from runtime.wiring.erasures import erasure_router, retention_router
 from runtime.wiring.governance import governance_routers
 from runtime.wiring.parts import Parts, make_model_catalogue, now
 from runtime.wiring.routes.analytics import analytics_routers
+from runtime.wiring.routes.billing import billing_routers
 from runtime.wiring.routes.costs import cost_routers
 from runtime.wiring.routes.executions import execution_routers
 from runtime.wiring.routes.people import people_routers
@@ -71,6 +72,7 @@ def make_routers(settings: Settings, parts: Parts, client: Client, live: Positio
         audit.router(parts.audit, parts.signatures.signer),
         components.router(_components(parts, live)),
         *cost_routers(parts),
+        *billing_routers(parts),
         erasure_router(settings, parts, client, live),
         *governance_routers(settings, parts, client, services.runbooks),
         *people_routers(parts, live),

@@ -1,0 +1,1 @@
+"""The cost ledger as files, and its reconciliation with providers' invoices."""

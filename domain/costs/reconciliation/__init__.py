@@ -1,0 +1,1 @@
+"""Reconciliation: the cost ledger compared with a provider's invoice, line by line."""
