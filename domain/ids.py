@@ -24,6 +24,7 @@ RESERVED = (
     "insight_",
     "key_",
     "member_",
+    "reconciliation_",
     "req_",
     "runbook_",
     "schedule_",

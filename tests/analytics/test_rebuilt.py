@@ -3,6 +3,7 @@
 import asyncio
 import re
 from typing import Any
+from urllib.parse import urlencode
 from uuid import uuid4
 
 import httpx
@@ -18,6 +19,7 @@ from tests.analytics import twin
 from tests.analytics.day import AMY, OMRI, Day, prepare
 from tests.scripted_model import ScriptedModel
 from tests.system import ADMIN_KEY, AGENT, CHAT, OF_ACME, OF_ZETA, System, until
+from tests.tenants.test_routes import QUERIES as REQUIRED
 from tests.tenants.test_routes import Made, routes, script
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -140,7 +142,11 @@ async def test_all_reads_are_as_in_an_unbroken_twin(
 
 async def compare(system: System, other: httpx.AsyncClient, acme: Made, zeta: Day) -> int:
     """Read every route from both, and return how many answers were equal."""
-    paths = [(template, acme.path(template)) for method, template in routes(system) if method == "GET"]
+    paths = [
+        (template, f"{acme.path(template)}?{urlencode(REQUIRED.get(template, {}))}".removesuffix("?"))
+        for method, template in routes(system)
+        if method == "GET"
+    ]
     asked = [(path, OF_ACME) for _, path in paths]
     asked += [(path, headers) for template, path in paths if "{" not in template for headers in (OF_ZETA, {}, OF_ADMIN)]
     asked += [(f"/api/v1{query}", headers) for query in QUERIES for headers in (OF_ACME, OF_ZETA)]

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 import schemathesis
+import schemathesis.wfc.escalation  # else the first request imports it, while other threads parse code, too
 from hypothesis import HealthCheck, given, seed, settings
 from hypothesis.errors import Unsatisfiable
 from schemathesis import GenerationMode
