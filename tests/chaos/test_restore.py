@@ -6,6 +6,7 @@ import shutil
 import sys
 import time
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -122,13 +123,18 @@ def model_calls(bill: list[Item]) -> set[str]:
 
 async def _backed_up_under_load(system: Whole, backup: Path) -> float:
     """Back up while calls are settled; the seconds it took."""
-    await system.model.until(lambda bill: any(entry["state"] == "finished" for entry in bill), seconds=60)
-    settled = sum(entry["state"] == "finished" for entry in system.model.bill())
+    before = _finished(system.model.bill())
+    await system.model.until(lambda bill: _finished(bill) > before, seconds=60)
+    settled = _finished(system.model.bill())
     began = time.monotonic()
     await system.command("backup", str(backup))
     took = time.monotonic() - began
-    assert sum(entry["state"] == "finished" for entry in system.model.bill()) > settled, "nothing was settled meanwhile"
+    assert _finished(system.model.bill()) > settled, "nothing was settled meanwhile"
     return took
+
+
+def _finished(bill: Sequence[Item]) -> int:
+    return sum(entry["state"] == "finished" for entry in bill)
 
 
 async def _interrupted_backup(system: Whole, backup: Path) -> None:
