@@ -61,7 +61,7 @@ class _TracedTool:
                 span.set_attribute(names.ERROR_TYPE, "unknown_outcome" if failure.unknown else "tool_failed")
                 span.set_status(Status(StatusCode.ERROR))
                 raise
-            except Exception as error:
+            except Exception as error:  # whatever it is, its kind is noted and it goes on
                 span.set_attribute(names.ERROR_TYPE, type(error).__name__)
                 span.set_status(Status(StatusCode.ERROR))
                 raise

@@ -1,6 +1,6 @@
 """Routes of reconciliations with a provider's invoice."""
 
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import APIRouter, Depends, Query, Request, Response
 from fastapi.responses import StreamingResponse
@@ -101,7 +101,7 @@ def _add_reports(routes: APIRouter, service: ReconciliationService) -> None:
         page: Paged,
         outcome: Annotated[Outcome | None, Query(description="Only these findings.")] = None,
         as_format: FormatQuery = "json",
-    ) -> Any:
+    ) -> ReconciliationDetail | Response:
         """Returns a reconciliation and a page of its findings. As CSV it is the table of all findings."""
         found = service.commands.all(tenant_id).find(reconciliation_id)
         if as_format == "csv":

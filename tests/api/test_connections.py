@@ -262,7 +262,7 @@ async def test_whoever_takes_no_answer_makes_room(served: Served, monkeypatch: p
     many = (HEAD.replace(b"/api/v1/things/7", b"/openapi.json") + b"\r\n") * 700
     for _ in range(10):
         (await served.connect(many)).hear_nothing()
-    await until(lambda: served.asked(HEAD + b"\r\n"), lambda status: status == 200, seconds=60)
+    await until(lambda: served.asked(HEAD + b"\r\n"), lambda status: status == 200, seconds=30)
 
 
 @pytest.mark.parametrize(
