@@ -41,12 +41,6 @@ class Fleet:
                 self.kills += await self._own[place].wait() == -signal.SIGKILL
                 self._own[place] = await self._started()
 
-    async def kill_one(self) -> None:
-        """Kill the first, and start another in its place."""
-        self._own[0].kill()
-        self.kills += await self._own[0].wait() == -signal.SIGKILL
-        self._own[0] = await self._started()
-
     async def stop(self) -> None:
         for process in self._own:
             with suppress(ProcessLookupError):

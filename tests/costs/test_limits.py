@@ -20,6 +20,8 @@ from adapters.postgres.ledger.pool import Database
 from adapters.postgres.ledger.recorder import LedgerRecorder
 from adapters.postgres.migrate import DIRECTORY, migrate
 from adapters.postgres.projections.inline_rebuild import InlineRebuild
+from domain.chat import turns
+from domain.chat.events import TurnStarted
 from domain.chat.model_port import Usage
 from domain.costs import aggregate
 from domain.costs.aggregate import CallIntent, SettledReply
@@ -33,6 +35,7 @@ from domain.costs.limits.scopes import RUN_START, window_end, window_start
 from domain.events import Cause
 from domain.ledger import Change, Ledger
 from domain.registry import event_registry
+from domain.revocations import RevocableWork, Revocations, Revoked, attempt_key
 from tests.costs.test_books import COST, REPLY, TokenPrices, failure
 from tests.costs.test_domain import INTENT
 
@@ -441,6 +444,45 @@ def test_an_allowance_ends_with_its_window(books: Books) -> None:
     books.reserve(2)
     with pytest.raises(LimitReached, match="limit on agent:ada"):
         books.reserve(3)
+
+
+def started(books: Books) -> Companion:
+    """The start of a chat's turn."""
+    begun = TurnStarted(
+        session_id="s1", turn=1, message_id="m1", message_hash="h", agent_id="ada", agent_version=1, model="m",
+        **books.cause(),
+    )  # fmt: skip
+    return Companion(turns.turn_stream("s1", 1), lambda known: turns.start(turns.load_turn(known), begun))
+
+
+def test_a_turn_that_waits_for_money_is_recorded_once_and_its_call_is_reserved_later(books: Books) -> None:
+    turn = started(books)
+    for _ in range(2):
+        books.calls.begin_without_call(INTENT, turn)
+    assert [event.NAME for event in books.ledger.read(turn.stream)] == [TurnStarted.NAME]
+    made = books.calls.reserve(INTENT, turn, "req_1", untried=True)
+    assert isinstance(made, Reservation)
+    assert (made.attempt, len(books.ledger.read(turn.stream))) == (1, 1)
+    books.calls.settle(made, REPLY, ALONE, "req_1")
+    assert isinstance(books.calls.reserve(INTENT, turn, "req_1", untried=True), SettledReply)
+
+
+def test_work_that_was_revoked_does_not_wait_for_money(books: Books) -> None:
+    work = RevocableWork(attempt_key(INTENT.call_id, 1), None)
+    assert Revocations(books.ledger).revoke(work, Cause("key_1", "req_1", NOON, "default"))
+    for act in (
+        lambda: books.calls.begin_without_call(INTENT, started(books)),
+        lambda: books.calls.reserve(INTENT, started(books), "req_1", untried=True),
+    ):
+        with pytest.raises(Revoked):
+            act()
+    assert books.ledger.read(started(books).stream) == []
+
+
+def test_work_that_waits_for_money_was_begun_and_cannot_be_revoked(books: Books) -> None:
+    books.calls.begin_without_call(INTENT, started(books))
+    work = RevocableWork(attempt_key(INTENT.call_id, 1), None)
+    assert not Revocations(books.ledger).revoke(work, Cause("key_1", "req_1", NOON, "default"))
 
 
 def live_for_a_while(books: Books, seed: int, steps: int = 150) -> None:
