@@ -23,7 +23,7 @@ async def chat_allowed(system: System, model: ScriptedModel) -> str:
     context = {"project_id": project, "session_id": f"session_{uuid4().hex}"}
     await say(system, context, "First.")
     await decide(system, "approve", edited_content="0.000001")
-    await decide(system, "approve", edited_content="0.0013")
+    await decide(system, "approve")
     await over(system, context["session_id"], 1)
     await say(system, context, "Second.")
     await decide(system, "reject", reason="No more.")
