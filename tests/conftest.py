@@ -1,9 +1,11 @@
 """Real servers for every test that asks: PostgreSQL, Temporal, Valkey and a scripted model."""
 
+import faulthandler
 import os
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Generator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from threading import Timer
 from uuid import uuid4
 
 import psycopg
@@ -22,7 +24,9 @@ from tests.system import ADMIN_KEY, System, new_namespace, running, settings_of
 
 _TEMPLATE = "migrated"
 _TEMPLATE_LOCK = 7350001
-
+_GRACE_S = 60.0
+"""Time that a test has to clean up after its limit has ended it."""
+_STDERR = pytest.StashKey[int]()
 
 _OUTSIDE = ("CONVERGIO_", "DATABASE_URL", "OPENAI_", "OTEL_", "REDIS_URL", "TEMPORAL_", "WEAVIATE_")
 
@@ -34,6 +38,38 @@ def pytest_configure(config: pytest.Config) -> None:
     settings.load_profile("any machine")
     if config.getoption("--hypothesis-seed") is None:
         config.option.hypothesis_seed = SEED
+    config.stash[_STDERR] = os.dup(2)  # before pytest captures it
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
+    """A test that its limit cannot end, because a thread of it never returns, ends its process, and with it the run.
+
+    The limit is an exception in the main thread. It reaches neither a thread that a teardown waits for nor a call into
+    Rust, and it comes once.
+    """
+    if item.get_closest_marker("prove"):
+        return (yield)
+    watch = Timer(float(item.config.getini("timeout")) + _GRACE_S, _give_up, [item])
+    watch.daemon = True
+    watch.start()
+    try:
+        return (yield)
+    finally:
+        watch.cancel()
+
+
+def _give_up(item: pytest.Item) -> None:
+    stderr = item.config.stash[_STDERR]
+    os.write(stderr, f"\n{item.nodeid} did not end\n".encode())
+    faulthandler.dump_traceback(stderr)
+    os._exit(1)
+
+
+def pytest_runtest_logreport(report: pytest.TestReport) -> None:
+    """Name a failure when it happens: a run that is stopped from outside prints no summary."""
+    if report.failed and not os.environ.get("PYTEST_XDIST_WORKER"):
+        print(f"\n{report.when} of {report.nodeid} failed:\n{report.longreprtext[-2000:]}", flush=True)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
