@@ -30,7 +30,6 @@ from runtime.seeding import seed_ledger
 from runtime.settings import Settings
 from runtime.wiring.parts import Parts, agent_files, keys, make_parts
 from runtime.wiring.projections import projections
-from workflows.platform_schedules import SCHEDULES
 
 T = TypeVar("T")
 
@@ -96,7 +95,11 @@ async def until(ask: Callable[[], Awaitable[T]], holds: Callable[[T], bool], *, 
 
 
 async def new_namespace(address: str) -> str:
-    """A Temporal namespace of one's own, with our search attributes, and without our schedule."""
+    """A Temporal namespace of one's own, with our search attributes.
+
+    Our schedules are not there: hundreds of namespaces that each wake up every minute, to the end of the run, would
+    slow the server down for all.
+    """
     name = f"test-{uuid4().hex}"
     retention = Duration()
     retention.FromTimedelta(timedelta(days=1))
@@ -105,10 +108,7 @@ async def new_namespace(address: str) -> str:
         RegisterNamespaceRequest(namespace=name, workflow_execution_retention_period=retention)
     )
     ours = await temporal.connect(Settings(temporal_address=address, temporal_namespace=name))
-    await temporal.register(ours)
-    # Hundreds of namespaces that each wake up every minute, to the end of the run, would slow the server down for all.
-    for each in SCHEDULES:
-        await ours.get_schedule_handle(each.schedule_id).delete()
+    await temporal.register_search_attributes(ours)
     return name
 
 

@@ -3,7 +3,9 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import cache
 from pathlib import Path
+from types import MappingProxyType
 
 from activities.tools.toolbox.registry import JoinedToolbox
 from adapters.files.agents import load_agent_files
@@ -203,14 +205,16 @@ def make_positions(parts: Parts) -> LivePositions:
     return LivePositions(parts.database.dsn, parts.database)
 
 
-def agent_files() -> list[AgentDefinition]:
+@cache
+def agent_files() -> tuple[AgentDefinition, ...]:
     """Return the agents that the registry is seeded with."""
-    return load_agent_files(AGENT_FILES)
+    return tuple(load_agent_files(AGENT_FILES))
 
 
-def workflow_files() -> dict[str, Definition]:
+@cache
+def workflow_files() -> Mapping[str, Definition]:
     """Return the ready-made workflows, by their ids."""
-    return load_workflow_files(WORKFLOW_FILES)
+    return MappingProxyType(load_workflow_files(WORKFLOW_FILES))
 
 
 def now() -> datetime:
