@@ -1,14 +1,18 @@
-"""All benchmarks: `python -m bench [chat|graph|intake|ledger|pause|signing|swarm|telemetry]`, each with own options."""
+"""All benchmarks, each with own options.
+
+`python -m bench [chat|graph|intake|ledger|limits|pause|signing|swarm|telemetry]`
+"""
 
 import sys
 
-from bench import chat, graph, intake, ledger, pause, signing, swarm, telemetry
+from bench import chat, graph, intake, ledger, limits, pause, signing, swarm, telemetry
 
 ALL = {
     "chat": chat.main,
     "graph": graph.main,
     "intake": intake.main,
     "ledger": ledger.main,
+    "limits": limits.main,
     "pause": pause.main,
     "signing": signing.main,
     "swarm": swarm.main,

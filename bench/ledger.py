@@ -113,17 +113,17 @@ def _appends(database: Database, seconds: float, rounds: int) -> None:
         found = {name: LedgerMeasurement() for name in ways}
         for _ in range(rounds):
             for name, way in ways.items():
-                _drive(found[name], way, threads, seconds / rounds)
+                drive(found[name], way, threads, seconds / rounds)
         reference = found["SQL function"].p50
         for name, measured in found.items():
             table.add_row(name, str(threads), *measured.row(), f"{measured.p50 / reference:.2f}")
     reads = LedgerMeasurement()
-    _drive(reads, lambda: _read_operations(ledger), 1, seconds / 2)
+    drive(reads, lambda: _read_operations(ledger), 1, seconds / 2)
     table.add_row("Ledger.read", "1", *reads.row(), "")
     CONSOLE.print(table)
 
 
-def _drive(
+def drive(
     found: LedgerMeasurement, way: Callable[[], Iterator[Callable[[], object]]], threads: int, seconds: float
 ) -> None:
     """Run a thread's prepared operations until they are done or time is up. The first few warm it up."""

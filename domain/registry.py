@@ -8,6 +8,7 @@ from domain.chat import events as chat
 from domain.clients import events as clients
 from domain.components import events as components
 from domain.costs import events as costs
+from domain.costs.limits import events as limits
 from domain.costs.reconciliation import events as reconciliation
 from domain.erasures import events as erasures
 from domain.events import EventRegistry
@@ -38,6 +39,7 @@ def event_registry() -> EventRegistry:
         governance,
         graphflow,
         keys,
+        limits,
         projects,
         reconciliation,
         retention,

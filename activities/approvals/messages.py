@@ -12,7 +12,7 @@ from domain.approvals.aggregate import Approval
 class ApprovalRequest:
     """A request for a person's decision.
 
-    `kind` is `agent_response`, `tool_call`, `swarm_result` or `request`; `risk` is `low`, `medium`, `high` or
+    `kind` is `agent_response`, `tool_call`, `swarm_result`, `request` or `budget`; `risk` is `low`, `medium`, `high` or
     `critical`. `owner` and `content_hash` name the text to look at; `payload_hash` one more, which is JSON.
     `workflow_id` is the run that waits and gets the signal `approval_decided`; `root_id` the root run, by which people
     know it. `schema_hash` names a JSON Schema, a text of the owner, that an edited text has to follow.

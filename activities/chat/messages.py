@@ -110,6 +110,7 @@ class StepRequest:
     `visit` and `step` count from 1. With `parts` the message is composed of these. `shape` names the answer shape, with
     `options` to choose from. `tools` replace the agent's own; with `is_held` the answer needs an approval. `depth`
     counts the delegations above this turn. `budget_usd` is the limit of the root run, US dollars as exact text.
+    `enclosing_runs` are the runs that the run `workflow_id` is a part of, but for itself.
     """
 
     turn: TurnRef
@@ -129,6 +130,7 @@ class StepRequest:
     depth: int = 0
     budget_usd: str | None = None
     may_move: bool = False
+    enclosing_runs: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -190,6 +192,7 @@ class SummaryRequest:
     project_id: str | None = None
     lineage: list[Ancestor] = field(default_factory=list)
     may_move: bool = False
+    enclosing_runs: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True)

@@ -155,6 +155,7 @@ class ModelStepActivities:
             cleaned=lambda text: extract_json(text, wanted),
             is_first=thought.step == 1,
             budget_usd=Decimal(thought.budget_usd) if thought.budget_usd is not None else None,
+            enclosing_runs=tuple(thought.enclosing_runs),
         )
 
     async def _answer(self, asking: StepContext, settled: SettledReply, recall: PromptMaterial) -> StepResult:

@@ -80,4 +80,5 @@ class SummaryActivities:
             prompts=iter([prompt]),
             begun=Companion(stream, lambda _: []),
             answered=summary_events,
+            enclosing_runs=tuple(wanted.enclosing_runs),
         )

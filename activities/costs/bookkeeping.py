@@ -6,6 +6,7 @@ the other.
 
 from collections.abc import Callable, Sequence
 from datetime import datetime
+from typing import Never
 
 from activities.costs.joint_append import NO_JOINT_APPEND, Companion, JointAppend, JointChanges, with_gate
 from activities.costs.reservation import Reservation, cut_event, failed_event, settled_event
@@ -66,7 +67,7 @@ class CostLedger:
         appended together with it.
 
         Raises:
-            OverBudget: the run's budget does not cover it; nothing is recorded.
+            OverBudget: the run's budget, or a limit, does not cover it; nothing is recorded.
             Revoked: the call is the first of work that was revoked.
             UpstreamFailed: the limit of failed attempts, or of all attempts, is reached.
         """
@@ -114,13 +115,42 @@ class CostLedger:
         texts = [*(companion.texts if turn else ()), *more.texts]
         # one reservation per attempt: a second append under this key is refused by the ledger
         key = attempt_key(intent.call_id, attempt)
+        if attempt == 1 and known and not turn:
+            key = f"{key}:begun"  # the start of the turn, recorded before, used the key
         if self._ledger.append(*changes, *more.changes, key=key, content=texts, underway=more.underway) is None:
-            if attempt == 1 and not self._ledger.read(aggregate.stream(intent.call_id)):
-                # the key is used and the stream is empty: a revocation came first
-                raise Revoked
-            raise VersionConflict(f"attempt {attempt} was reserved meanwhile")
+            self._refuse_used_key(intent, attempt, companion, known)
         more.appended()
         return Reservation(intent, attempt, (*called, *events), (*known, *turn))
+
+    def _refuse_used_key(self, intent: CallIntent, attempt: int, companion: Companion, known: list[Event]) -> Never:
+        """Tell apart the uses of an attempt's idempotency key.
+
+        Raises:
+            Revoked: the key is used and the streams are as they were: a revocation came first.
+            VersionConflict: the attempt was reserved, or its turn begun, meanwhile.
+        """
+        if attempt == 1 and not self._ledger.read(aggregate.stream(intent.call_id)):
+            if len(self._ledger.read(companion.stream)) == len(known):
+                raise Revoked
+            raise VersionConflict(f"{companion.stream}: changed meanwhile")
+        raise VersionConflict(f"attempt {attempt} was reserved meanwhile")
+
+    def begin_without_call(self, intent: CallIntent, companion: Companion) -> None:
+        """Record the start of a call's turn although no call can be reserved yet; nothing if it was recorded before.
+
+        Raises:
+            Revoked: the turn is the first of work that was revoked.
+        """
+
+        def write() -> None:
+            known = self._ledger.read(companion.stream)
+            if turn := companion.decide(known):
+                change = Change(companion.stream, len(known), turn)
+                key = attempt_key(intent.call_id, 1)
+                if self._ledger.append(change, key=key, content=companion.texts) is None:
+                    self._refuse_used_key(intent, 1, companion, known)
+
+        retry_on_conflict(write)
 
     def settle(
         self,

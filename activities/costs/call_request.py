@@ -32,6 +32,7 @@ class CallRequest:
     cleaned: Callable[[str], str] = str
     is_first: bool = True
     budget_usd: Decimal | None = None
+    enclosing_runs: tuple[str, ...] = ()
     beside: JointAppend = NO_JOINT_APPEND
 
     def intent(
@@ -55,9 +56,10 @@ class CallRequest:
             workflow_id=self.workflow_id,
             key_id=self.ref.key_id,
             project_id=self.project_id,
-            root_id=self.workflow_id if self.budget_usd is not None else None,
+            root_id=(self.workflow_id, *self.enclosing_runs)[-1] if self.budget_usd is not None else None,
             budget_usd=self.budget_usd,
             priced_at=at,
+            enclosing_runs=self.enclosing_runs,
         )
 
 

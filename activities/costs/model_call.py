@@ -20,6 +20,7 @@ from activities.durable_write import write_durably
 from domain.chat import policy
 from domain.chat.model_port import Message, Model, ModelFailure, ModelReply
 from domain.costs.aggregate import Call, SettledReply
+from domain.costs.limits.breach import LimitReached
 from domain.errors import TooLarge
 
 NO_TIMEOUTS: Mapping[str, timedelta] = MappingProxyType({})
@@ -174,9 +175,14 @@ class ModelCalls:
         at, because = self._now(), ask.ref.because
         deadline = at + self._longest(ask.request.model) + timedelta(seconds=_MARGIN_S)
         intent = ask.intent(messages, price=partial(self._books.worst_price, at=at), at=at, deadline=deadline)
-        return self._books.reserve(
-            intent, ask.begun, because, untried=untried, beside=ask.beside, most_failures=most_failures
-        )
+        try:
+            return self._books.reserve(
+                intent, ask.begun, because, untried=untried, beside=ask.beside, most_failures=most_failures
+            )
+        except LimitReached as refusal:
+            if refusal.breach.is_askable:  # the turn waits for a person, so it has to be there
+                self._books.begin_without_call(intent, ask.begun)
+            raise
 
     async def _call_model(self, reserved: Reservation, ask: CallRequest, messages: tuple[Message, ...]) -> ModelReply:
         longest = self._longest(ask.request.model).total_seconds()

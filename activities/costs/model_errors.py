@@ -2,10 +2,11 @@
 
 from datetime import timedelta
 
-from temporalio.exceptions import ApplicationError
+from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
 
 from domain.chat.events import FailureCode
 from domain.chat.model_port import FailureKind, ModelFailure, Usage
+from domain.costs.limits.breach import LimitReached
 from domain.errors import (
     Conflict,
     DomainError,
@@ -51,9 +52,17 @@ def code_of(refusal: DomainError) -> FailureCode:
 
 
 def refusal_error(refusal: DomainError) -> ApplicationError:
-    """Translate a refusal: non-retryable, unless the refusal is transient. The error's type is the failure code."""
+    """Translate a refusal: non-retryable, unless the refusal is transient. The error's type is the failure code.
+
+    The error's detail is the `LimitBreach`, by its values, if a limit was reached.
+    """
     final = not isinstance(refusal, _PASSING)
     name = type(refusal).__name__ if isinstance(refusal, NotFound | Conflict) else code_of(refusal)
+    if isinstance(refusal, LimitReached):
+        # a breach that a person may allow is no failure: not a warning in the log for each
+        kind = ApplicationErrorCategory.BENIGN if refusal.breach.is_askable else ApplicationErrorCategory.UNSPECIFIED
+        details = refusal.breach.values()
+        return ApplicationError(refusal.message, details, type=name, non_retryable=final, category=kind)
     return ApplicationError(refusal.message, type=name, non_retryable=final)
 
 

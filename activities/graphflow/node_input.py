@@ -184,6 +184,7 @@ class NodeInputBuilder:
             rounds=work.rounds or ROUNDS,
             budget_usd=asked.budget_usd,
             project_id=asked.project_id,
+            enclosing_runs=[asked.root],
         )
         return NodeInput(AttemptStart("swarm", swarm=swarm), (text,), child_id=task_id)
 

@@ -19,7 +19,10 @@ class SwarmMember:
 
 @dataclass(frozen=True)
 class SwarmRunRequest:
-    """The request for a swarm, by ids. `deadline` is a time in ISO 8601, `budget_usd` exact text."""
+    """The request for a swarm, by ids. `deadline` is a time in ISO 8601, `budget_usd` exact text.
+
+    `enclosing_runs` are the runs that the swarm is a part of.
+    """
 
     task_id: str
     mode: Mode
@@ -34,6 +37,7 @@ class SwarmRunRequest:
     deadline: str | None = None
     budget_usd: str | None = None
     project_id: str | None = None
+    enclosing_runs: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True)

@@ -21,7 +21,8 @@ _FAILURES: Mapping[str, type[DomainError]] = {
 
 def failure_of_turn(outcome: ChatOutcome, said: ChatResult) -> Exception:
     """Return the error to raise for a failed turn; an unknown code is an internal error."""
-    details = {"session_id": unqualified(outcome.session_id), "turn": said.turn, "workflow_id": outcome.workflow_id}
+    ids = {"session_id": unqualified(outcome.session_id), "turn": said.turn, "workflow_id": outcome.workflow_id}
+    details = {**said.details, **ids}
     failure = _FAILURES.get(said.code or "")
     if failure is None:
         return RuntimeError(f"turn {said.turn} of {outcome.workflow_id} failed: {said.error}")

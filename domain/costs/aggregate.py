@@ -127,6 +127,7 @@ class CallIntent:
     budget_usd: Decimal | None = None
     root_id: str | None = None
     priced_at: datetime | None = None
+    enclosing_runs: tuple[str, ...] = ()
 
 
 _RECORDED = tuple(name for name in CallIntent.__dataclass_fields__ if name in CallReserved.model_fields)

@@ -12,7 +12,10 @@ CallKind = Literal["chat", "embedding"]
 
 
 class CallReserved(Event):
-    """An attempt at a call is reserved: at most `worst_case` US dollars, ended by `deadline`."""
+    """An attempt at a call is reserved: at most `worst_case` US dollars, ended by `deadline`.
+
+    `enclosing_runs` are the runs that the run `workflow_id` is a part of, but for itself.
+    """
 
     NAME = "costs.call_reserved"
     call_id: str
@@ -29,6 +32,7 @@ class CallReserved(Event):
     workflow_id: str
     key_id: str
     project_id: str | None = None
+    enclosing_runs: tuple[str, ...] = ()
 
 
 class CallSettled(Event):

@@ -7,13 +7,14 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from adapters.postgres.projections.inline_rebuild import InlineRebuild
 from adapters.postgres.projections.rebuild import Rebuild, RebuildReport
 from adapters.postgres.projections.runner import ProjectionRunner
 from domain.registry import event_registry
 from runtime.event_loop import freeze_garbage_collector
 from runtime.settings import Settings
 from runtime.supervisor.readiness import announce_ready
-from runtime.wiring.projections import projections
+from runtime.wiring.projections import inline_projections, projections
 
 
 def run_projections(settings: Settings) -> None:
@@ -29,10 +30,11 @@ def run_projections(settings: Settings) -> None:
 
 def run_rebuild(settings: Settings, name: str | None, *, check: bool) -> None:
     """Run `convergio rebuild`: all projections, or the named one."""
-    wanted = [projection for projection in projections() if name in {None, projection.name}]
+    known = [*((Rebuild, p) for p in projections()), *((InlineRebuild, p) for p in inline_projections())]
+    wanted = [(kind, projection) for kind, projection in known if name in {None, projection.name}]
     if not wanted:
-        raise typer.BadParameter(f"no such projection; there are {', '.join(p.name for p in projections())}")
-    rebuilt = [Rebuild(settings.database_url or "", event_registry(), p).run(swap=not check) for p in wanted]
+        raise typer.BadParameter(f"no such projection; there are {', '.join(p.name for _, p in known)}")
+    rebuilt = [kind(settings.database_url or "", event_registry(), p).run(swap=not check) for kind, p in wanted]
     _show(rebuilt)
     if check and not all(comparison.equal for one in rebuilt for comparison in one.comparisons):
         raise typer.Exit(1)

@@ -7,6 +7,7 @@ from domain.audit.projection import AuditProjection
 from domain.chat.projection import ChatProjection
 from domain.clients.projection import ClientsProjection
 from domain.components.projection import ComponentsProjection
+from domain.costs.limits.projection import LimitsProjection
 from domain.costs.projection import CostsProjection
 from domain.erasures.projection import ErasuresProjection
 from domain.governance.projection import GovernanceProjection
@@ -21,6 +22,11 @@ from domain.swarm.projection import SwarmProjection
 from domain.talents.projection import TalentsProjection
 from domain.tenants.projection import TenantsProjection
 from domain.tools.projection import ToolsProjection
+
+
+def inline_projections() -> tuple[Projection, ...]:
+    """Return new folds of the views that appends keep up to date themselves: they are only rebuilt."""
+    return (LimitsProjection(),)
 
 
 def projections() -> tuple[Projection, ...]:

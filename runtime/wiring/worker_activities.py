@@ -15,6 +15,7 @@ from activities.chat.history import ChatHistory
 from activities.chat.model_step import ModelStepActivities
 from activities.chat.summary import SummaryActivities
 from activities.chat.tool_offers import ToolOffers
+from activities.costs.allowance import AllowanceActivities
 from activities.costs.bookkeeping import CostLedger
 from activities.costs.model_call import ModelCalls
 from activities.graphflow.agent_node import AgentNodeActivities
@@ -134,6 +135,7 @@ def _flow_activities(
         *TurnHoldActivities(parts.ledger, now, parts.signatures.signer).all(),
         *DelegationActivities(parts.content, parts.agents).all(),
         *approvals.all(),
+        *AllowanceActivities(parts.ledger, parts.content, now).all(),
         *swarm.all(),
         *_graph_activities(parts, graphs, client, calls_on),
         *SwarmReconciler(swarm, parts.swarms, client, now).all(),

@@ -65,7 +65,7 @@ class ChatResult:
     `status` is `completed`, `failed`, `rejected`, or `awaiting_approval` while `approval_id` is undecided. `finish` is
     the model's finish reason. Tokens and cost are those of the whole turn. `has_no_tools`: the agent has tools, but its
     model does not support them. `because` is the id of the request that caused it; empty when it was known before this
-    run.
+    run. `details` name the limit on cost that was reached.
     """
 
     turn: int
@@ -83,6 +83,7 @@ class ChatResult:
     tools_used: list[str] = field(default_factory=list)
     has_no_tools: bool = False
     finish: str = "stop"
+    details: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -56,4 +56,5 @@ def to_chat_result(turn: TurnRef, visit: int, taken: TurnResult) -> ChatResult:
         tools_used=list(taken.tools_used),
         has_no_tools=taken.answer is not None and taken.answer.has_no_tools,
         finish=taken.answer.finish if taken.answer else "stop",
+        details=taken.details,
     )

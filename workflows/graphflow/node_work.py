@@ -21,6 +21,7 @@ with workflow.unsafe.imports_passed_through():
     from workflows.graphflow.child_workflows import run_subgraph, run_swarm, undo_children
     from workflows.graphflow.failures import describe_failure
     from workflows.timeouts import LEDGER_RETRY, LEDGER_TIMEOUT
+    from workflows.turn.allowance import askable_breach_of
     from workflows.turn.failures import classify_failure as turn_failed
     from workflows.turn.tool_activity import call_tool, close_tool
     from workflows.turn.turn import TurnRunner
@@ -84,7 +85,11 @@ class NodeExecutor:
             if is_cancellation(error):
                 await self._fail_turn(spot, "CANCELLED", "its node was stopped")
                 raise
-            return await self._fail_turn(spot, *turn_failed(error))
+            if askable_breach_of(error) is None:
+                return await self._fail_turn(spot, *turn_failed(error))
+            begun = await self.begin(spot)  # a person may let it go on, so it runs step by step
+            async with self._track_approvals() as holds:
+                return await self._run_agent(spot, begun, holds)
         if first.ended is not None:
             return first.ended
         if first.begun is None:

@@ -121,6 +121,7 @@ class SwarmWorkflow:
             self._asked.project_id,
             holds=self._holds,
             budget_usd=self._asked.budget_usd,
+            enclosing_runs=tuple(self._asked.enclosing_runs),
             on_hold=self._seats.show_approval_wait,
         )
         plan = PLANS[self._task.mode]

@@ -48,6 +48,7 @@ async def _summarise(turns: TurnRunner, turn: TurnRef, remembered: ConversationM
         summary_hash=remembered.summary_hash,
         project_id=turns.project_id,
         lineage=remembered.lineage,
+        enclosing_runs=list(turns.enclosing_runs),
     )
     return await call_model(
         SummaryActivities.summarise,

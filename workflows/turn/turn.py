@@ -22,6 +22,7 @@ with workflow.unsafe.imports_passed_through():
     from domain.ids import root_of
     from workflows.approvals.waiting import ApprovalWaits, record_fact
     from workflows.timeouts import LEDGER_RETRY, LEDGER_TIMEOUT, MAX_RETRY_PAUSE, SETTLEMENT_TIMEOUT
+    from workflows.turn.allowance import AllowanceRequests, breach_of, run_step_with_allowances
     from workflows.turn.failures import classify_failure, is_revoked
     from workflows.turn.model_calls import call_model
     from workflows.turn.tool_calls import ToolCallRunner
@@ -46,7 +47,8 @@ class TurnRunner:
     """Runs the turns of one workflow. `call_timeout_s` bounds an attempt, `pause_s` lies between two (seconds).
 
     `root_id` is the run that users know: this workflow, unless set. `budget_usd` limits the cost of the whole run, as
-    exact decimal text. `on_hold` is called with each approval that a turn begins to wait for.
+    exact decimal text. `on_hold` is called with each approval that a turn begins to wait for. `enclosing_runs` are the
+    runs that the root is a part of.
     """
 
     model_queue: str
@@ -57,6 +59,8 @@ class TurnRunner:
     holds: ApprovalWaits = field(default_factory=ApprovalWaits)
     budget_usd: str | None = None
     on_hold: Callable[[str], None] | None = None
+    enclosing_runs: tuple[str, ...] = ()
+    allowances: AllowanceRequests = field(default_factory=AllowanceRequests)
 
     async def run(
         self, thought: StepRequest, *, hold: str | None = None, first: StepResult | None = None
@@ -74,15 +78,16 @@ class TurnRunner:
             if is_revoked(error):  # no turn was recorded, so none can be recorded as failed
                 return _revoked_result(error)
             code, message = classify_failure(error)
+            details = breach.details() if (breach := breach_of(error)) else {}
         except TurnRefused as refused:
-            code, message = refused.code, refused.message
+            code, message, details = refused.code, refused.message, refused.details
         try:
             await self.fail_turn(thought.turn, thought.visit, code, message)
         except ActivityError as error:
             if not is_revoked(error):
                 raise
             return _revoked_result(error)
-        return TurnResult("failed", code=code, error=message)
+        return TurnResult("failed", code=code, error=message, details=details)
 
     async def _run_steps(self, thought: StepRequest, hold: str | None, first: StepResult | None) -> TurnResult:
         steps: list[StepRef] = []
@@ -90,7 +95,8 @@ class TurnRunner:
         use = ToolCallRunner(self, thought)
         for step in range(1, MOST_STEPS + 1):
             taken_before = first if step == 1 else None
-            answer = taken_before or await self._run_step(replace(thought, step=step, steps=list(steps)))
+            wanted = replace(thought, step=step, steps=list(steps))
+            answer = taken_before or await run_step_with_allowances(self, wanted)
             answers.append(answer)
             if answer.problem is not None:
                 steps.append(StepRef(answer.reply_hash, [answer.problem], asks=False))
@@ -111,9 +117,11 @@ class TurnRunner:
             project_id=self.project_id,
             budget_usd=self.budget_usd,
             is_held=hold is not None,
+            enclosing_runs=list(self.enclosing_runs),
         )
 
-    async def _run_step(self, thought: StepRequest) -> StepResult:
+    async def call_step(self, thought: StepRequest) -> StepResult:
+        """Execute the activity of one step."""
         turn = thought.turn
         return await self.call(ModelStepActivities.think, thought, turn.key_id, _describe_step(turn, thought.step))
 

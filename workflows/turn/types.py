@@ -39,7 +39,7 @@ class TurnResult:
     """The result of a turn: `completed`, `failed` or `rejected`; `code` and `error` explain a missing answer.
 
     A `revoked` turn was never begun: its sender had been told that it was not accepted. `answer` is that of the last
-    step. Tokens and cost (US dollars) are those of the whole turn.
+    step. Tokens and cost (US dollars) are those of the whole turn. `details` name the limit that was reached.
     """
 
     status: str
@@ -52,15 +52,17 @@ class TurnResult:
     cost: Decimal = Decimal(0)
     tools_used: tuple[str, ...] = ()
     approval_id: str | None = None
+    details: dict[str, str] = field(default_factory=dict)
 
 
 class TurnRefused(Exception):  # noqa: N818  (a refusal is a result, not a fault)
     """A turn that cannot be answered, for a reason that no activity has raised."""
 
-    def __init__(self, code: FailureCode, message: str) -> None:
+    def __init__(self, code: FailureCode, message: str, details: dict[str, str] | None = None) -> None:
         super().__init__(message)
         self.code: FailureCode = code
         self.message = message
+        self.details = details or {}
 
 
 def complete_turn(answers: list[StepResult], tools_used: list[str]) -> TurnResult:

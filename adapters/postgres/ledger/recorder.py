@@ -1,5 +1,6 @@
 """The ledger's recorder: one SQL function call appends everything, in one round trip and one order."""
 
+import json
 from collections.abc import Callable, Sequence
 from typing import Any
 from uuid import UUID
@@ -17,6 +18,7 @@ from adapters.postgres.ledger.group_commit import Append, GroupCommit
 from adapters.postgres.ledger.pool import Database
 from adapters.postgres.ledger.prepared import Statement, bigint, integer, text, texts
 from domain.content import Content
+from domain.costs.limits.breach import LimitBreach, LimitReached
 from domain.errors import Invalid
 from domain.ledger import PendingAppend, StreamsRecorder
 
@@ -50,6 +52,8 @@ _NOTIFICATIONS = """
 """
 _HEAD = Statement(b"ledger_head", b"SELECT max(notification_id) FROM ledger_events")
 _LAST = 2**63 - 1
+_LIMIT_REACHED = "CVB01"
+"""The SQLSTATE of an append that a limit on cost refuses; its detail is a `LimitBreach` as JSON."""
 
 
 class LedgerRecorder(StreamsRecorder):
@@ -78,6 +82,7 @@ class LedgerRecorder(StreamsRecorder):
         Raises:
             eventsourcing.persistence.IntegrityError: a stream has such a version already, or lacks the one before, or
                 the pending append that this one depends on has failed.
+            LimitReached: a limit on cost does not cover a reservation among the events.
             domain.errors.Invalid: the key or a stream's name contains text that the database cannot store.
             domain.errors.Unavailable: the database cannot be reached.
         """
@@ -89,6 +94,10 @@ class LedgerRecorder(StreamsRecorder):
             raise IntegrityError(str(error)) from error
         except (psycopg.DataError, UnicodeEncodeError) as error:
             raise Invalid(f"the ledger cannot store this: {error}") from error
+        except psycopg.DatabaseError as error:
+            if error.sqlstate != _LIMIT_REACHED:
+                raise
+            raise LimitReached(LimitBreach.of(json.loads(error.diag.message_detail or "{}"))) from error
         if content and self._noted is not None:
             self._noted(content)
         return positions

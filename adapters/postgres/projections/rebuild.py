@@ -51,6 +51,8 @@ class RebuildReport:
 class Rebuild:
     """One rebuild of one projection. The live tables serve reads until the swap, a short transaction."""
 
+    folds_in_tables = True
+
     def __init__(self, dsn: str, registry: EventRegistry, projection: Projection) -> None:
         self._dsn = dsn
         self._registry = registry
@@ -75,11 +77,11 @@ class Rebuild:
         ):
             if not held:
                 raise Conflict(f"{self._projection.name} is being rebuilt already")
-            log.register(connection, [self._projection.name])
+            self._register(connection)
             try:
                 return self._run(connection, compare=compare, swap=swap)
             except psycopg.Error as error:
-                if not log.is_event_fault(error):
+                if not self.folds_in_tables or not log.is_event_fault(error):
                     raise
                 self._log.warning("a row does not fit its table: folding in the tables", error=str(error))
             self._fold = FoldInTables(self._registry, self._projection)
@@ -101,6 +103,9 @@ class Rebuild:
             self._fold.write(connection)
             self._fold.confirm()
         return self._swap(connection, comparisons)
+
+    def _register(self, connection: Connection) -> None:
+        log.register(connection, [self._projection.name])
 
     def _live_position(self, connection: Connection) -> int:
         return log.read_positions(connection, [self._projection.name])[self._projection.name]
