@@ -57,13 +57,17 @@ def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object
     """
     if item.get_closest_marker("prove"):
         return (yield)
-    watch = Timer(float(item.config.getini("timeout")) + _GRACE_S, _give_up, [item])
+    limit = float(item.config.getini("timeout")) + _GRACE_S
+    watch = Timer(limit, _give_up, [item])
     watch.daemon = True
     watch.start()
+    # this one needs no lock of the interpreter, which a thread in Rust may hold; a failure ends it
+    faulthandler.dump_traceback_later(limit + _GRACE_S, exit=True, file=item.config.stash[_STDERR])
     try:
         return (yield)
     finally:
         watch.cancel()
+        faulthandler.cancel_dump_traceback_later()
 
 
 def _give_up(item: pytest.Item) -> None:
