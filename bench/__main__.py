@@ -1,13 +1,14 @@
 """All benchmarks, each with own options.
 
-`python -m bench [chat|graph|intake|ledger|limits|pause|signing|swarm|telemetry]`
+`python -m bench [billing|chat|graph|intake|ledger|limits|pause|signing|swarm|telemetry]`
 """
 
 import sys
 
-from bench import chat, graph, intake, ledger, limits, pause, signing, swarm, telemetry
+from bench import billing, chat, graph, intake, ledger, limits, pause, signing, swarm, telemetry
 
 ALL = {
+    "billing": billing.main,
     "chat": chat.main,
     "graph": graph.main,
     "intake": intake.main,
