@@ -91,7 +91,15 @@ def _health(found: Health) -> Iterator[Metric]:
     for projection in found.projections:
         lag.add_metric([projection.name], projection.lag)
         dead.add_metric([projection.name], projection.dead_letters)
-    yield from (service, lag, dead)
+    provider = GaugeMetricFamily("convergio_provider_up", "1 if a model provider answers.", labels=["provider"])
+    for each in found.providers:
+        provider.add_metric([each.name], float(each.status == "connected"))
+    circuit = GaugeMetricFamily(
+        "convergio_circuit_open", "1 for each model to which no calls are sent for now.", labels=["provider", "model"]
+    )
+    for opened in found.open_circuits:
+        circuit.add_metric([opened.provider, opened.model], 1.0)
+    yield from (service, lag, dead, provider, circuit)
 
 
 def _counters(found: PlatformFigures) -> Iterator[Metric]:

@@ -12,7 +12,12 @@ CallKind = Literal["chat", "embedding"]
 
 
 class CallReserved(Event):
-    """An attempt at a call is reserved: at most `worst_case` US dollars, ended by `deadline`."""
+    """An attempt at a call is reserved: at most `worst_case` US dollars, ended by `deadline`.
+
+    `provider` is the name of the provider that is called; older events do not tell it. `fallback_from` is the model
+    that would have been called first, and `fallback_reason` says why it was not, or not again: the kind of its failure,
+    or `circuit_open`.
+    """
 
     NAME = "costs.call_reserved"
     call_id: str
@@ -29,6 +34,9 @@ class CallReserved(Event):
     workflow_id: str
     key_id: str
     project_id: str | None = None
+    provider: str | None = None
+    fallback_from: str | None = None
+    fallback_reason: str | None = None
 
 
 class CallSettled(Event):
