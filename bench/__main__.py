@@ -1,11 +1,12 @@
-"""All benchmarks: `python -m bench [chat|graph|intake|ledger|pause|signing|swarm|telemetry]`, each with own options."""
+"""All benchmarks: `python -m bench [chat|fairness|graph|intake|ledger|pause|signing|swarm|telemetry]`, with options."""
 
 import sys
 
-from bench import chat, graph, intake, ledger, pause, signing, swarm, telemetry
+from bench import chat, fairness, graph, intake, ledger, pause, signing, swarm, telemetry
 
 ALL = {
     "chat": chat.main,
+    "fairness": fairness.main,
     "graph": graph.main,
     "intake": intake.main,
     "ledger": ledger.main,
