@@ -1,15 +1,16 @@
 """All benchmarks, each with own options.
 
-`python -m bench [billing|chat|graph|intake|ledger|limits|pause|signing|swarm|telemetry]`
+`python -m bench [billing|chat|fairness|graph|intake|ledger|limits|pause|signing|swarm|telemetry]`
 """
 
 import sys
 
-from bench import billing, chat, graph, intake, ledger, limits, pause, signing, swarm, telemetry
+from bench import billing, chat, fairness, graph, intake, ledger, limits, pause, signing, swarm, telemetry
 
 ALL = {
     "billing": billing.main,
     "chat": chat.main,
+    "fairness": fairness.main,
     "graph": graph.main,
     "intake": intake.main,
     "ledger": ledger.main,

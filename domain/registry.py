@@ -16,6 +16,7 @@ from domain.governance import events as governance
 from domain.graphflow.catalogue import events as graphflow
 from domain.keys import events as keys
 from domain.projects import events as projects
+from domain.providers import events as providers
 from domain.retention import events as retention
 from domain.runbooks import events as runbooks
 from domain.schedules import events as schedules
@@ -41,6 +42,7 @@ def event_registry() -> EventRegistry:
         keys,
         limits,
         projects,
+        providers,
         reconciliation,
         retention,
         revocations,

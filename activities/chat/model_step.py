@@ -18,11 +18,12 @@ from activities.chat.tool_offers import ToolOffers
 from activities.chat.turn_events import reply_events, turn_started_event
 from activities.chat.turn_signature import TurnSigner
 from activities.costs.bookkeeping import CostLedger
-from activities.costs.call_request import CallRequest
+from activities.costs.call_request import CallRequest, ModelPlace
 from activities.costs.joint_append import NO_JOINT_APPEND, Companion, JointAppend
 from activities.costs.model_call import ModelCalls
 from activities.failures import permanent_failure
 from activities.heartbeat import send_heartbeats
+from activities.providers.admission import CallEntry
 from activities.turn_ref import TurnRef
 from domain.agents.definition import AgentDefinition
 from domain.chat import policy, turns
@@ -80,7 +81,18 @@ class ModelStepActivities:
 
     async def step(self, thought: StepRequest, beside: JointAppend = NO_JOINT_APPEND) -> StepResult:
         """Take the step inside another activity, which heartbeats; the events of `beside` are appended with it."""
-        asking = await self._prepare_step(thought)
+        ref = thought.turn
+        definition = await self._definition(ref)
+        step_call = call_id(attempt_intent(ref.message_id, thought.visit), thought.step)
+        models = (definition.model or self._default_model, *definition.fallback_models)
+
+        async def take(place: ModelPlace) -> StepResult:
+            return await self._call(await self._prepare_step(thought, definition, step_call, place), beside)
+
+        return await self._calls.choice.try_each(step_call, models, take)
+
+    async def _call(self, asking: StepContext, beside: JointAppend) -> StepResult:
+        thought = asking.thought
         recalled: list[PromptMaterial] = []
 
         def prepare() -> CallRequest:
@@ -91,26 +103,30 @@ class ModelStepActivities:
             fitting = policy.fit_to_window(recall, window=asking.window, max_answer=asking.max_answer)
             return replace(self._build_call(asking, recall.message, _ever_shorter(fitting)), beside=beside)
 
-        settled = await self._calls.complete(prepare)
+        tenant_id = tenant_of(thought.turn.session_id)
+        entry = CallEntry(asking.call_id, asking.model, tenant_id, may_move=thought.may_move)
+        settled = await self._calls.complete(prepare, entry)
         if settled.reply_hash == _EMPTY_HASH:
             raise permanent_failure("UPSTREAM_ERROR", empty_answer_reason(settled.finish))
         return await self._answer(asking, settled, recalled[0])
 
-    async def _prepare_step(self, thought: StepRequest) -> StepContext:
-        ref = thought.turn
-        definition = await self._definition(ref)
-        model = definition.model or self._default_model
+    async def _prepare_step(
+        self, thought: StepRequest, definition: AgentDefinition, step_call: str, place: ModelPlace
+    ) -> StepContext:
+        model = place.model
         window = await self._calls.window(model)
+        bound, share = self._calls.choice.answer_limits(model) or (self._max_answer_tokens, self._answer_share)
         return StepContext(
             thought=thought,
-            call_id=call_id(attempt_intent(ref.message_id, thought.visit), thought.step),
+            call_id=step_call,
             model=model,
+            place=place,
             definition=definition,
             wanted=await self._offers.reply_constraints(
                 thought, definition, takes_tools=self._calls.takes_tools(model)
             ),
             window=window,
-            max_answer=policy.answer_bound(self._max_answer_tokens, window, self._answer_share),
+            max_answer=policy.answer_bound(bound, window, share),
         )
 
     async def _definition(self, ref: TurnRef) -> AgentDefinition:
@@ -156,6 +172,7 @@ class ModelStepActivities:
             is_first=thought.step == 1,
             budget_usd=Decimal(thought.budget_usd) if thought.budget_usd is not None else None,
             enclosing_runs=tuple(thought.enclosing_runs),
+            place=asking.place,
         )
 
     async def _answer(self, asking: StepContext, settled: SettledReply, recall: PromptMaterial) -> StepResult:

@@ -11,7 +11,6 @@ from activities.tools.toolbox.registry import JoinedToolbox
 from adapters.files.agents import load_agent_files
 from adapters.files.risk_policy import load_risk_policy
 from adapters.files.workflows import load_workflow_files
-from adapters.genai_prices import GenaiPrices
 from adapters.gguf import model_name
 from adapters.local_model import MODEL_NAME
 from adapters.memory.keys import MemoryKeys
@@ -19,7 +18,6 @@ from adapters.memory.rate_limit import MemoryRateLimit
 from adapters.memory.recent_content import RecentContent
 from adapters.no_model import NoModel
 from adapters.openai.model import OpenAIModel
-from adapters.openai.model_catalogue import ProviderCatalogue
 from adapters.postgres.agent_directory import PostgresAgentDirectory
 from adapters.postgres.agents import PostgresAgents
 from adapters.postgres.ali import PostgresAli
@@ -42,9 +40,11 @@ from adapters.postgres.swarm import PostgresSwarms
 from adapters.postgres.tools import PostgresTools
 from adapters.postgres.workflows import PostgresWorkflows
 from adapters.redis.rate_limit import RedisRateLimit
+from adapters.routed_model import RoutedModel
 from adapters.web.webhooks import HttpWebhooks
 from api.http.api_keys import ADMIN, METRICS, key_hash
 from domain.agents.definition import AgentDefinition
+from domain.agents.ports import ModelCatalogue
 from domain.approvals.rules import RiskPolicy
 from domain.costs.operator_prices import OperatorPrices
 from domain.events import EventRegistry
@@ -52,9 +52,18 @@ from domain.governance.ports import NoRateLimit
 from domain.graphflow.definition.model import Definition
 from domain.keys.ports import StoredKey
 from domain.ledger import Ledger
+from domain.providers.table import ProviderTable
 from domain.registry import event_registry
 from runtime.settings import Settings
-from runtime.wiring.model_provider import Provider, provider
+from runtime.wiring.model_provider import (
+    Provider,
+    make_catalogue,
+    make_model,
+    make_prices,
+    provider,
+    provider_table,
+    providers,
+)
 from runtime.wiring.signatures import Signatures, make_signatures
 from runtime.wiring.toolbox import make_toolbox
 
@@ -88,7 +97,9 @@ class Parts:
     swarms: PostgresSwarms
     prices: OperatorPrices
     provider: Provider
-    model: OpenAIModel | NoModel
+    providers: tuple[Provider, ...]
+    table: ProviderTable
+    model: OpenAIModel | RoutedModel | NoModel
     toolbox: JoinedToolbox
     tools: PostgresTools
     risks: RiskPolicy
@@ -102,7 +113,6 @@ def make_parts(settings: Settings, *, connections: int = 8) -> Parts:
     events, database = event_registry(), Database(settings.database_url or "", size=connections)
     content = PostgresContent(database)
     recent = RecentContent(content, settings.text_cache_s)
-    named = provider(settings)
     ledger = Ledger(LedgerRecorder(database, recent.cache), events)
     return Parts(
         registry=events,
@@ -125,9 +135,11 @@ def make_parts(settings: Settings, *, connections: int = 8) -> Parts:
         settled=PostgresSettledAnswers(database, events),
         schedules=PostgresSchedules(database),
         swarms=PostgresSwarms(database),
-        prices=OperatorPrices(ledger, GenaiPrices(settings.prices, named.url, local_model=_local_model(settings)), now),
-        provider=named,
-        model=_model(settings, named),
+        prices=OperatorPrices(ledger, make_prices(settings, _local_model(settings)), now),
+        provider=provider(settings),
+        providers=providers(settings),
+        table=provider_table(settings),
+        model=make_model(settings),
         toolbox=make_toolbox(settings, database, now),
         tools=PostgresTools(database),
         risks=load_risk_policy(settings.risk_policy),
@@ -147,29 +159,9 @@ def _webhooks(settings: Settings) -> HttpWebhooks | None:
     return HttpWebhooks(url, secret.get_secret_value(), now) if url and secret else None
 
 
-def _model(settings: Settings, named: Provider) -> OpenAIModel | NoModel:
-    if named.url is None:
-        return NoModel()
-    key = settings.openai_api_key
-    return OpenAIModel(
-        named.url,
-        key.get_secret_value() if key else None,
-        named.default_model,
-        settings.model_timeout_s,
-        settings.context_window,
-        takes_tools=named.takes_tools,
-    )
-
-
-def make_model_catalogue(settings: Settings, parts: Parts) -> ProviderCatalogue:
+def make_model_catalogue(settings: Settings, parts: Parts) -> ModelCatalogue:
     """Return the models that agents may name."""
-    key = settings.openai_api_key
-    return ProviderCatalogue(
-        parts.provider.url,
-        key.get_secret_value() if key else None,
-        parts.model.default,
-        lambda model: parts.prices.price(model, prompt_tokens=0, completion_tokens=0, at=now()).known,
-    )
+    return make_catalogue(settings, parts.prices, now)
 
 
 def make_rate_limiter(settings: Settings) -> RedisRateLimit | NoRateLimit:

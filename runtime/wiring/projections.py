@@ -16,6 +16,7 @@ from domain.graphflow.execution.projection import ExecutionsProjection
 from domain.keys.projection import KeysProjection
 from domain.projection import Projection
 from domain.projects.projection import ProjectsProjection
+from domain.providers.projection import ProvidersProjection
 from domain.runbooks.projection import RunbooksProjection
 from domain.schedules.projection import SchedulesProjection
 from domain.swarm.projection import SwarmProjection
@@ -44,6 +45,7 @@ def projections() -> tuple[Projection, ...]:
         GovernanceProjection(),
         KeysProjection(),
         ProjectsProjection(),
+        ProvidersProjection(),
         RatingsProjection(),
         RunbooksProjection(),
         SchedulesProjection(),

@@ -1,6 +1,6 @@
 """Composes the workflows and activities of each task queue on the parts of this deployment."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Any
@@ -31,8 +31,10 @@ from domain.approvals import policy_record
 from runtime.memory import cached_runs
 from runtime.sandbox import QuickSandbox
 from runtime.settings import Settings
+from runtime.wiring.admission import make_admission
 from runtime.wiring.erasures import erasure_activities
 from runtime.wiring.governance import objective_activities
+from runtime.wiring.model_provider import Provider
 from runtime.wiring.parts import Parts, now
 from runtime.wiring.runbooks import runbook_activities
 from runtime.wiring.schedules import schedule_activities
@@ -60,16 +62,22 @@ TOOLS_AT_ONCE = 100
 
 
 def worker_options(
-    settings: Settings, client: Client, parts: Parts, run_made: Callable[[], None] = lambda: None
+    settings: Settings,
+    client: Client,
+    parts: Parts,
+    run_made: Callable[[], None] = lambda: None,
+    queues: Collection[str] | None = None,
 ) -> dict[str, dict[str, Any]]:
     """Return the options of `temporalio.worker.Worker` by task queue.
 
-    `run_made` is called for each execution put into the worker's cache.
+    `run_made` is called for each execution put into the worker's cache. Calls can be sent to the task queues of
+    providers that are among `queues`: all of them with None.
     """
     own = model_queue(parts.provider.name)
+    model_queues = {each.name: model_queue(each.name) for each in parts.providers}
     books = CostLedger(parts.ledger, parts.prices, now)
     graphs = graph_parts(parts.ledger, parts.recent, now, signer=parts.signatures.signer)
-    model = model_activities(settings, parts, graphs, books)
+    model = model_activities(settings, parts, graphs, books, queues)
     flow = _flow_activities(
         parts, graphs, client, books, calls_on=WORKFLOW_QUEUE if settings.model_queue == "shared" else own
     )
@@ -104,7 +112,10 @@ def worker_options(
             "max_cached_workflows": cached_runs(settings.run_cache_mb),
             "workflow_runner": QuickSandbox(run_made),
         },
-        own: {"activities": model, "max_concurrent_activities": settings.model_concurrency},
+        **{
+            model_queues[each.name]: {"activities": model, "max_concurrent_activities": _calls_at_once(settings, each)}
+            for each in parts.providers
+        },
         IO_QUEUE: {
             "activities": tools,
             "activity_executor": ThreadPoolExecutor(TOOLS_AT_ONCE, "tools"),
@@ -150,11 +161,23 @@ def _graph_activities(parts: Parts, graphs: GraphParts, client: Client, calls_on
     return [*runs.all(), *nodes.all(), *RunReconciler(graphs.journal, parts.runs, client, now).all()]
 
 
-def model_activities(settings: Settings, parts: Parts, graphs: GraphParts, books: CostLedger) -> Activities:
-    """Return the activities that call a model."""
+def _calls_at_once(settings: Settings, named: Provider) -> int:
+    return min(settings.model_concurrency, named.limits.concurrency or settings.model_concurrency)
+
+
+def model_activities(
+    settings: Settings, parts: Parts, graphs: GraphParts, books: CostLedger, queues: Collection[str] | None = None
+) -> Activities:
+    """Return the activities that call a model. `queues` are the task queues that this worker serves: all with None."""
     memory = ChatHistory(parts.ledger, parts.content, parts.agents, recent=parts.recent)
     calls = ModelCalls(
-        books, traced_model(settings, parts), now, timeout=settings.answer_time, timeouts=settings.answer_times
+        books,
+        traced_model(settings, parts),
+        now,
+        timeout=settings.answer_time,
+        timeouts=settings.answer_times,
+        admission=make_admission(settings, parts, queues),
+        table=parts.table,
     )
     thinking = ModelStepActivities(
         memory,

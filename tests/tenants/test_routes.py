@@ -34,6 +34,7 @@ OPERATORS = (
     "/admin/",
     "/api/v1/tenants",
     "/api/v1/auth",
+    "/api/v1/governance/providers",
     "/api/v1/governance/rate-limits",
     "/api/v1/governance/slo",
     "/api/v1/cost-management/prices",
