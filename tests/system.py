@@ -74,6 +74,18 @@ class System:
         """GET a session as soon as nothing in it is being worked on."""
         return await until(lambda: self.session(session_id), lambda it: it["status"] != "running", seconds=seconds)
 
+    async def decide(
+        self, approval_id: str, verb: str, *, headers: dict[str, str] | None = None, **body: Any
+    ) -> httpx.Response:
+        """POST a decision on an approval that may still be on its way. A busy system accepts it first: then GET it."""
+        url = f"/api/v1/approvals/{approval_id}"
+        response = await until(
+            lambda: self.http.post(f"{url}/{verb}", json=body, headers=headers), lambda it: it.status_code != 404
+        )
+        if response.status_code != 202:
+            return response
+        return await until(lambda: self.http.get(url, headers=headers), lambda it: it.json()["decided_at"] is not None)
+
     async def calls(self, **wanted: str) -> list[dict[str, Any]]:
         """The books' calls, newest first, once their view has caught up."""
         asked = {"limit": "1000", **wanted}
