@@ -12,13 +12,15 @@ from domain.chat.model_port import Message, ModelFailure, ModelReply, ModelReque
 from domain.chat.steps import encode_tool_reply
 from domain.costs.aggregate import CallIntent
 from domain.costs.ports import Price
+from domain.live.ports import LiveCall
 
 
 @dataclass(frozen=True, slots=True)
 class CallRequest:
     """A model call: its prompts (each shorter than the one before), and the events that are appended with it.
 
-    `answered` gets the reply and its cost; `cleaned` normalizes the text of an answer before it is stored.
+    `answered` gets the reply and its cost; `cleaned` normalizes the text of an answer before it is stored. With `live`
+    the answer is streamed while it arrives.
     """
 
     call_id: str
@@ -33,6 +35,7 @@ class CallRequest:
     is_first: bool = True
     budget_usd: Decimal | None = None
     beside: JointAppend = NO_JOINT_APPEND
+    live: LiveCall | None = None
 
     def intent(
         self, messages: Sequence[Message], *, price: Callable[[str, int, int], Price], at: datetime, deadline: datetime

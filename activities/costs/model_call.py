@@ -21,6 +21,7 @@ from domain.chat import policy
 from domain.chat.model_port import Message, Model, ModelFailure, ModelReply
 from domain.costs.aggregate import Call, SettledReply
 from domain.errors import TooLarge
+from domain.live.ports import NO_PUBLISHER, NO_WRITER, LivePublisher
 
 NO_TIMEOUTS: Mapping[str, timedelta] = MappingProxyType({})
 _MARGIN_S = 5.0
@@ -42,6 +43,7 @@ class ModelCalls:
         *,
         timeout: timedelta,
         timeouts: Mapping[str, timedelta] = NO_TIMEOUTS,
+        live: LivePublisher = NO_PUBLISHER,
     ) -> None:
         """`timeout` bounds a whole answer; `timeouts` those of models that have a bound of their own."""
         self._books = books
@@ -49,6 +51,7 @@ class ModelCalls:
         self._now = now
         self._timeout = timeout
         self._timeouts = timeouts
+        self._live = live
         self._refusals = Refusals()
         self._log = structlog.get_logger("calls")
 
@@ -181,9 +184,12 @@ class ModelCalls:
     async def _call_model(self, reserved: Reservation, ask: CallRequest, messages: tuple[Message, ...]) -> ModelReply:
         longest = self._longest(ask.request.model).total_seconds()
         request = replace(ask.request, request_id=reserved.request_id, messages=messages, longest_s=longest)
+        writer = self._live.writer(ask.live, reserved.attempt) if ask.live is not None else NO_WRITER
         try:
             async with asyncio.timeout(longest + _MARGIN_S):
-                return clean_reply(await self._model.complete(request, _discard_piece), ask)
+                reply = await self._model.complete(request, writer.write)
+                await writer.finish()  # before the answer is settled: what comes behind its end is refused
+                return clean_reply(reply, ask)
         except TimeoutError:
             raise ModelFailure("timeout", "no end within the time", charge="possible", permanent=False) from None
         except asyncio.CancelledError:
@@ -195,6 +201,8 @@ class ModelCalls:
         except Exception as fault:  # called and perhaps charged: any other error is a failure of this call
             self._log.exception("a call failed unexpectedly", call_id=ask.call_id, attempt=reserved.attempt)
             raise failures.unusable_reply(None, None) from fault
+        finally:
+            writer.abandon()
 
     async def _record_cancelled(self, reserved: Reservation, ask: CallRequest) -> None:
         """Record that the attempt was cancelled. No error of this may hide the cancellation."""
@@ -212,7 +220,3 @@ class ModelCalls:
             return await self._model.window(model)
         except ModelFailure as failure:
             raise failures.model_failure_error(failure, final=False) from None
-
-
-def _discard_piece(_: str) -> None:
-    """Discard the pieces of a streamed answer."""

@@ -28,6 +28,7 @@ from runtime.observability import make_metrics_push
 from runtime.settings import Settings
 from runtime.wiring import health_probes as probes
 from runtime.wiring.access import Access, access_routers, make_access
+from runtime.wiring.live import Live, make_live
 from runtime.wiring.parts import (
     Parts,
     keys,
@@ -39,6 +40,7 @@ from runtime.wiring.parts import (
 )
 from runtime.wiring.routes import billing, people
 from runtime.wiring.routes.api import make_routers
+from runtime.wiring.run_services import RunServices, make_run_services
 from runtime.wiring.telemetry import Telemetry, make_telemetry
 
 if TYPE_CHECKING:
@@ -46,6 +48,10 @@ if TYPE_CHECKING:
 
 CONNECTIONS = 16
 _GRACE_S = 30
+MAX_SOCKET_FRAME = 2**20
+"""Bytes of a frame that a client may send."""
+_PING_S = 20.0
+"""Seconds between two pings of a socket, and in which a client has to answer one."""
 
 
 def run_api(settings: Settings) -> None:
@@ -65,6 +71,11 @@ async def _run(settings: Settings) -> None:
         access_log=False,
         server_header=False,
         proxy_headers=False,
+        ws="websockets-sansio",
+        ws_max_size=MAX_SOCKET_FRAME,
+        ws_ping_interval=_PING_S,
+        ws_ping_timeout=_PING_S,
+        ws_per_message_deflate=False,  # a client's small frame must not become a large one here
         timeout_graceful_shutdown=_GRACE_S,
     )
     freeze_garbage_collector()
@@ -79,11 +90,15 @@ def make_app(settings: Settings, parts: Parts, client: Client, *, known: KeyStor
     if not settings.auth_on:
         parts.risks.refuse_without_keys()
     registry = CollectorRegistry()
+    positions, access = make_positions(parts), make_access(settings, parts, known or keys(settings))
+    services = make_run_services(settings, parts, client, positions)
     running = _Running(
         parts,
         make_rate_limiter(settings),
-        make_positions(parts),
-        make_access(settings, parts, known or keys(settings)),
+        positions,
+        access,
+        services,
+        make_live(settings, parts, access, services),
         make_telemetry(settings, registry),
         PostgresRequestRecorder(parts.database),
         make_metrics_push(settings, "api", registry),
@@ -99,6 +114,8 @@ class _Running:
     limiter: RedisRateLimit | NoRateLimit
     positions: LivePositions
     access: Access
+    services: RunServices
+    live: Live
     telemetry: Telemetry
     requests: PostgresRequestRecorder
     pushed: "MetricsPush | None"
@@ -124,6 +141,7 @@ class _Running:
     async def stop(self) -> None:
         if self.pushed is not None:
             await self.pushed.stop()
+        await self.live.close()
         await asyncio.to_thread(self.telemetry.close)
         self.positions.close()
         await self.requests.close()
@@ -132,6 +150,7 @@ class _Running:
             await self.limiter.close()
         await self.parts.toolbox.aclose()
         await self.parts.model.aclose()
+        await self.parts.live.aclose()
         await asyncio.to_thread(self.parts.database.close)
 
     @asynccontextmanager
@@ -151,13 +170,15 @@ def _api_parts(settings: Settings, client: Client, running: _Running, registry: 
         keys=access.keys,
         tokens=access.tokens,
         sessions=access.sessions,
+        sockets=running.live.watch,
         limiter=running.limiter,
         limiter_meanwhile=make_fallback_limiter(settings),
         probes=probes.make_probes(settings, parts, client, positions),
         positions=positions,
         requests=running.requests,
         routers=(
-            *make_routers(settings, parts, client, positions),
+            *make_routers(settings, parts, client, positions, running.services),
+            *running.live.routers,
             *access_routers(parts, positions, access),
             running.telemetry.router,
         ),

@@ -152,7 +152,12 @@ def model_activities(settings: Settings, parts: Parts, graphs: GraphParts, books
     """Return the activities that call a model."""
     memory = ChatHistory(parts.ledger, parts.content, parts.agents, recent=parts.recent)
     calls = ModelCalls(
-        books, traced_model(settings, parts), now, timeout=settings.answer_time, timeouts=settings.answer_times
+        books,
+        traced_model(settings, parts),
+        now,
+        timeout=settings.answer_time,
+        timeouts=settings.answer_times,
+        live=parts.live,
     )
     thinking = ModelStepActivities(
         memory,
