@@ -30,10 +30,17 @@ class LiveHub:
         self._log = structlog.get_logger("live")
         self.is_following = False
         """True while live frames are heard as they come."""
+        self._is_closed = False
 
     @asynccontextmanager
     async def watch(self, stream: str, factory: CursorFactory) -> AsyncIterator[StreamFeed]:
-        """Watch a stream with all others who do."""
+        """Watch a stream with all others who do.
+
+        Raises:
+            Unavailable: this process is about to stop.
+        """
+        if self._is_closed:
+            raise Unavailable("this process is about to stop", retry_after=1)
         feed = self._feeds.get(stream)
         is_new = feed is None
         if feed is None:
@@ -49,7 +56,8 @@ class LiveHub:
                 await self._end(feed)
 
     async def close(self) -> None:
-        """Stop everything; readers are told."""
+        """Stop everything, for ever; readers are told."""
+        self._is_closed = True
         for feed in list(self._feeds.values()):
             await self._end(feed)
         await asyncio.gather(*self._ending, return_exceptions=True)

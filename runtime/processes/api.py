@@ -5,7 +5,8 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from importlib.metadata import version
-from typing import TYPE_CHECKING
+from socket import socket
+from typing import TYPE_CHECKING, Any
 
 import uvicorn
 from fastapi import FastAPI
@@ -18,6 +19,7 @@ from adapters.redis.rate_limit import RedisRateLimit
 from api.app import ApiParts, ApiSettings, create_app
 from api.graphflow.definition_requests import YAML
 from api.http.server import BoundedHttpProtocol
+from api.live.socket_protocol import RefusableSocketProtocol
 from domain.approvals import policy_record
 from domain.governance.ports import NoRateLimit
 from domain.keys.ports import KeyStore
@@ -62,24 +64,39 @@ def run_api(settings: Settings) -> None:
 
 async def _run(settings: Settings) -> None:
     app = make_app(settings, make_parts(settings, connections=CONNECTIONS), await temporal.connect(settings, lazy=True))
-    config = uvicorn.Config(
+    freeze_garbage_collector()
+    await StreamEndingServer(server_config(settings, app)).serve()
+
+
+def server_config(settings: Settings, app: FastAPI, **more: Any) -> uvicorn.Config:
+    """Return the settings of the server: its protocols, and their limits."""
+    return uvicorn.Config(
         app,
         host=settings.host,
         port=settings.port,
         http=BoundedHttpProtocol,
         log_config=None,
+        log_level="info",  # more would show addresses with the tokens of sockets
         access_log=False,
         server_header=False,
         proxy_headers=False,
-        ws="websockets-sansio",
+        ws=RefusableSocketProtocol,
         ws_max_size=MAX_SOCKET_FRAME,
         ws_ping_interval=_PING_S,
         ws_ping_timeout=_PING_S,
         ws_per_message_deflate=False,  # a client's small frame must not become a large one here
         timeout_graceful_shutdown=_GRACE_S,
+        **more,
     )
-    freeze_garbage_collector()
-    await uvicorn.Server(config).serve()
+
+
+class StreamEndingServer(uvicorn.Server):
+    """A server that ends open streams before it waits for responses to end: they would never do so by themselves."""
+
+    async def shutdown(self, sockets: list[socket] | None = None) -> None:
+        end_streams: Callable[[], Awaitable[None]] = self.config.app.state.end_streams  # type: ignore[union-attr]
+        await end_streams()
+        await super().shutdown(sockets)
 
 
 def make_app(settings: Settings, parts: Parts, client: Client, *, known: KeyStore | None = None) -> FastAPI:
@@ -103,7 +120,9 @@ def make_app(settings: Settings, parts: Parts, client: Client, *, known: KeyStor
         PostgresRequestRecorder(parts.database),
         make_metrics_push(settings, "api", registry),
     )
-    return create_app(_api_parts(settings, client, running, registry))
+    app = create_app(_api_parts(settings, client, running, registry))
+    app.state.end_streams = running.live.streams.close
+    return app
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,11 +1,24 @@
-"""Streams of the whole system: server-sent events and sockets, during work, after it, and resumed at every frame."""
+"""Streams of the whole system: server-sent events and sockets, during work and after it, resumed at every frame.
+
+The last part goes through uvicorn, as clients meet it: handshakes, limits, floods.
+"""
 
 import asyncio
+import logging
+import random
+from collections.abc import AsyncIterator
 from typing import Any
 
+import httpx
 import orjson
 import pytest
+import pytest_asyncio
+from websockets.asyncio.client import connect
+from websockets.exceptions import ConnectionClosed, InvalidStatus
 
+from runtime.processes.api import MAX_SOCKET_FRAME
+from tests.fuzz_seed import SEED
+from tests.live.real_server import collect, odd_frame, said, serving
 from tests.live.socket_client import Refusal, connected
 from tests.scripted_model import ScriptedModel
 from tests.system import ADMIN_KEY, AGENT, CHAT, System
@@ -236,3 +249,91 @@ async def test_an_execution_is_shown_node_by_node_by_both_kinds_of_stream(
         shared.app, f"/ws/workflows/{workflow_id}?execution_id={begun['execution_id']}&after=2"
     ) as socket:
         assert await socket.until("final") == frames[2:]
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def address(shared: System) -> AsyncIterator[str]:
+    async with serving(shared) as at:
+        yield at
+
+
+async def test_a_stream_arrives_while_the_answer_is_made(
+    shared: System, address: str, scripted_model: ScriptedModel
+) -> None:
+    session_id = (await shared.say("[[pace 0.04]] [[tokens 40]] Tell me", wait=False)).json()["session_id"]
+    clock = asyncio.get_running_loop().time
+    async with (
+        httpx.AsyncClient(base_url=f"http://{address}", timeout=20) as http,
+        http.stream("GET", f"{CHAT}/{session_id}/stream") as response,
+    ):
+        arrived = [clock() async for line in response.aiter_lines() if line.startswith("data: ")]
+    assert len(arrived) > 5
+    assert arrived[-1] - arrived[0] > 0.2
+
+
+async def test_a_browser_speaks_through_its_subprotocol_and_the_key_is_in_no_log(
+    shared: System, address: str, scripted_model: ScriptedModel, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    path = f"ws://{address}/ws/agents/{AGENT}"
+    async with connect(path, subprotocols=["convergio", ADMIN_KEY]) as socket:  # type: ignore[list-item]
+        assert socket.subprotocol == "convergio"
+        await socket.send('{"type": "message", "message": "Hello"}')
+        while (frame := await said(socket))["type"] != "final":
+            assert frame["type"] in {"session", "delta"}
+    async with connect(f"{path}?token={ADMIN_KEY}") as socket:
+        await socket.send('{"type": "ping"}')
+        assert (await said(socket))["type"] == "pong"
+    with pytest.raises(InvalidStatus) as refused:
+        await connect(f"{path}?token=cvg_wrong").__aenter__()
+    assert refused.value.response.status_code == 401
+    assert orjson.loads(refused.value.response.body or b"")["error"]["code"] == "UNAUTHORIZED"
+    assert not [record for record in caplog.records if record.levelno >= logging.ERROR]
+    server_logs = [record.getMessage() for record in caplog.records if record.name.startswith("uvicorn")]
+    assert any("/ws/agents" in line for line in server_logs)
+    assert not [line for line in server_logs if "cvg_" in line]
+
+
+async def test_a_page_of_another_origin_opens_no_socket(address: str) -> None:
+    with pytest.raises(InvalidStatus):
+        await connect(f"ws://{address}/ws/metrics", origin="https://evil.example").__aenter__()  # type: ignore[arg-type]
+
+
+async def test_a_frame_that_is_too_large_closes_the_socket_and_nothing_else(address: str) -> None:
+    async with connect(f"ws://{address}/ws/agents/{AGENT}") as socket:
+        await socket.send("x" * (MAX_SOCKET_FRAME + 1))
+        with pytest.raises(ConnectionClosed) as closed:
+            await asyncio.wait_for(socket.recv(), 10)
+        assert closed.value.rcvd is not None
+        assert closed.value.rcvd.code == 1009
+    async with connect(f"ws://{address}/ws/metrics") as socket:
+        assert (await said(socket))["type"] == "snapshot"
+
+
+async def test_a_flood_is_refused_frame_by_frame_and_then_closed(address: str) -> None:
+    async with connect(f"ws://{address}/ws/metrics") as socket:
+        for _ in range(400):
+            await socket.send("{")
+        frames: list[dict[str, Any]] = []
+        with pytest.raises(ConnectionClosed):
+            await collect(socket, frames)
+        codes = [frame["data"]["code"] for frame in frames if frame["type"] == "error"]
+        assert socket.close_code == 1008
+    assert "RATE_LIMIT_EXCEEDED" in codes
+    assert len(codes) <= 202
+
+
+async def test_whatever_a_client_sends_is_answered_or_closes_its_socket(
+    address: str, scripted_model: ScriptedModel
+) -> None:
+    chance = random.Random(SEED)  # noqa: S311  (a fuzzer, not a secret)
+    for path in (f"/ws/agents/{AGENT}", "/ws/metrics"):
+        async with connect(f"ws://{address}{path}") as socket:
+            for _ in range(40):
+                await socket.send(odd_frame(chance))
+                await asyncio.sleep(0.02)
+            await asyncio.sleep(0.5)
+            await socket.send('{"type": "ping"}')
+            while (frame := await said(socket))["type"] != "pong":
+                assert frame["type"] in {"error", "session", "delta", "final", "snapshot", "change"}
+                assert frame.get("data", {}).get("code") != "INTERNAL_ERROR"
