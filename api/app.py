@@ -33,6 +33,8 @@ from api.http.metrics import WebMetrics
 from api.http.rate_limit import AccessControl, FallbackRateLimiter
 from api.http.request_body import RequestBodies, YamlBodies
 from api.http.routing import LiteralRoutes, methods_of
+from api.live.access import CallerWatch
+from api.live.admission import SocketAdmission, SocketTokens, deny_connection
 from domain.errors import DomainError
 from domain.governance.ports import NO_RECORDER, FallbackLimiter, NoRateLimit, RateLimiter, RequestRecorder
 from domain.idempotency.ports import AnswerStore
@@ -82,6 +84,8 @@ class ApiParts:
     registry: CollectorRegistry = field(default_factory=CollectorRegistry)
     lifespan: Lifespan | None = None
     yaml: YamlBodies | None = None
+    sockets: CallerWatch | None = None
+    """Authenticates sockets, and hears of keys that are revoked."""
 
 
 class ApiApplication(FastAPI):
@@ -131,12 +135,15 @@ def _middleware(parts: ApiParts, metrics: WebMetrics) -> list[Middleware]:
     settings = parts.settings
     identity = KeyAuthenticator(parts.keys, required=settings.auth_on, tokens=parts.tokens, sessions=parts.sessions)
     limiter = FallbackRateLimiter(parts.limiter, parts.limiter_meanwhile, alone=metrics.rate_limit_alone.inc)
+    watch = parts.sockets or CallerWatch(identity)
     return [
+        Middleware(SocketTokens),
         Middleware(AccessLog, metrics=metrics, requests=parts.requests),
         Middleware(SingleHeaders),
         Middleware(TrustedHosts, hosts=settings.allowed_hosts),
         Middleware(CorsPolicy, origins=settings.cors_origins, loopback=settings.loopback),
         Middleware(AccessControl, identity=identity, limiter=limiter),
+        Middleware(SocketAdmission, watch=watch, limiter=limiter),
         Middleware(RequestBodies, larger=settings.larger_bodies, yaml=parts.yaml, csv=settings.csv_bodies),
         Middleware(Envelope),
         Middleware(Idempotency, answers=parts.answers, wait_s=settings.idempotency_wait_s),
@@ -145,6 +152,9 @@ def _middleware(parts: ApiParts, metrics: WebMetrics) -> list[Middleware]:
 
 async def _refuse(request: Request, error: Exception) -> Response:
     failure = to_failure(error)
+    if request.scope["type"] == "websocket":
+        await deny_connection(request, failure)
+        return Response()  # nobody gets it: a socket was refused
     headers = dict(failure.headers)
     if failure.status == 405:  # noqa: PLR2004  (the framework names the methods of one route only)
         headers["allow"] = ", ".join(methods_of(request.app.routes, request.scope))

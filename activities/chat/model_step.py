@@ -36,6 +36,7 @@ from domain.costs.ports import Price
 from domain.errors import NotFound
 from domain.events import Cause
 from domain.ids import call_id, root_of
+from domain.live.ports import LiveCall
 from domain.revocations import attempt_intent
 from domain.signatures.ports import NO_SIGNER, Signer
 from domain.tenant_ids import tenant_of
@@ -173,6 +174,7 @@ class ModelStepActivities:
             budget_usd=Decimal(thought.budget_usd) if thought.budget_usd is not None else None,
             enclosing_runs=tuple(thought.enclosing_runs),
             place=asking.place,
+            live=_live_call(asking),
         )
 
     async def _answer(self, asking: StepContext, settled: SettledReply, recall: PromptMaterial) -> StepResult:
@@ -221,6 +223,19 @@ def _ever_shorter(recall: PromptMaterial) -> Iterator[tuple[Message, ...]]:
     while remembered is not None:
         yield policy.build_prompt(remembered)
         remembered = policy.with_fewer_turns(remembered)
+
+
+def _live_call(asking: StepContext) -> LiveCall | None:
+    """Return the call if clients may see its answer while it arrives.
+
+    One that a person has to approve is not seen before; a shaped one is stored in another form than it arrives in.
+    Turns within a run are side by side, so its frames have no place for pieces of their answers.
+    """
+    thought, ref = asking.thought, asking.thought.turn
+    is_nested = root_of(ref.session_id) != ref.session_id
+    if thought.is_held or asking.wanted.shape is not None or is_nested:
+        return None
+    return LiveCall(ref.session_id, asking.call_id, ref.turn, thought.step)
 
 
 _EMPTY_HASH = content_hash("")

@@ -12,6 +12,7 @@ from domain.chat.model_port import Message, ModelFailure, ModelReply, ModelReque
 from domain.chat.steps import encode_tool_reply
 from domain.costs.aggregate import CallIntent
 from domain.costs.ports import Price
+from domain.live.ports import LiveCall
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +32,8 @@ FIRST_PLACE = ModelPlace()
 class CallRequest:
     """A model call: its prompts (each shorter than the one before), and the events that are appended with it.
 
-    `answered` gets the reply and its cost; `cleaned` normalizes the text of an answer before it is stored.
+    `answered` gets the reply and its cost; `cleaned` normalizes the text of an answer before it is stored. With `live`
+    the answer is streamed while it arrives.
     """
 
     call_id: str
@@ -48,6 +50,7 @@ class CallRequest:
     enclosing_runs: tuple[str, ...] = ()
     beside: JointAppend = NO_JOINT_APPEND
     place: ModelPlace = FIRST_PLACE
+    live: LiveCall | None = None
 
     def intent(
         self, messages: Sequence[Message], *, price: Callable[[str, int, int], Price], at: datetime, deadline: datetime

@@ -26,6 +26,7 @@ from domain.chat.model_port import Message, Model, ModelFailure, ModelReply
 from domain.costs.aggregate import Call, SettledReply
 from domain.costs.limits.breach import LimitReached
 from domain.errors import TooLarge
+from domain.live.ports import NO_PUBLISHER, NO_WRITER, LivePublisher
 from domain.providers.table import ANY_PROVIDER, ProviderTable
 
 NO_TIMEOUTS: Mapping[str, timedelta] = MappingProxyType({})
@@ -50,6 +51,7 @@ class ModelCalls:
         timeouts: Mapping[str, timedelta] = NO_TIMEOUTS,
         admission: CallAdmission = NO_ADMISSION,
         table: ProviderTable = ANY_PROVIDER,
+        live: LivePublisher = NO_PUBLISHER,
     ) -> None:
         """`timeout` bounds a whole answer; `timeouts` those of models that have a bound of their own."""
         self._books = books
@@ -59,6 +61,7 @@ class ModelCalls:
         self._timeouts = timeouts
         self._admission = admission
         self.choice = ModelChoice(books, table)
+        self._live = live
         self._refusals = Refusals()
         self._log = structlog.get_logger("calls")
         self._recorder = AttemptRecorder(books, self._log)
@@ -206,9 +209,12 @@ class ModelCalls:
             longest_s=longest,
             on_broken_off=arrived.append,
         )
+        writer = self._live.writer(ask.live, reserved.attempt) if ask.live is not None else NO_WRITER
         try:
             async with asyncio.timeout(longest + _MARGIN_S):
-                return clean_reply(await self._model.complete(request, _discard_piece), ask)
+                reply = await self._model.complete(request, writer.write)
+                await writer.finish()  # before the answer is settled: what comes behind its end is refused
+                return clean_reply(reply, ask)
         except TimeoutError:
             raise ModelFailure("timeout", "no end within the time", charge="possible", permanent=False) from None
         except asyncio.CancelledError:
@@ -220,6 +226,8 @@ class ModelCalls:
         except Exception as fault:  # called and perhaps charged: any other error is a failure of this call
             self._log.exception("a call failed unexpectedly", call_id=ask.call_id, attempt=reserved.attempt)
             raise failures.unusable_reply(None, None) from fault
+        finally:
+            writer.abandon()
 
     def _longest(self, model: str) -> timedelta:
         return self._timeouts.get(model, self._timeout)
@@ -230,7 +238,3 @@ class ModelCalls:
             return await self._model.window(model)
         except ModelFailure as failure:
             raise failures.model_failure_error(failure, final=False) from None
-
-
-def _discard_piece(_: str) -> None:
-    """Discard the pieces of a streamed answer."""

@@ -39,6 +39,7 @@ from adapters.postgres.signatures.settled_answers import PostgresSettledAnswers
 from adapters.postgres.swarm import PostgresSwarms
 from adapters.postgres.tools import PostgresTools
 from adapters.postgres.workflows import PostgresWorkflows
+from adapters.redis.live.publisher import RedisLivePublisher
 from adapters.redis.rate_limit import RedisRateLimit
 from adapters.routed_model import RoutedModel
 from adapters.web.webhooks import HttpWebhooks
@@ -52,6 +53,7 @@ from domain.governance.ports import NoRateLimit
 from domain.graphflow.definition.model import Definition
 from domain.keys.ports import StoredKey
 from domain.ledger import Ledger
+from domain.live.ports import NO_PUBLISHER, LivePublisher
 from domain.providers.table import ProviderTable
 from domain.registry import event_registry
 from runtime.settings import Settings
@@ -91,6 +93,7 @@ class Parts:
     components: PostgresComponents
     costs: PostgresCosts
     instructions: PostgresInstructions
+    live: LivePublisher
     runs: PostgresRuns
     settled: PostgresSettledAnswers
     schedules: PostgresSchedules
@@ -109,7 +112,7 @@ class Parts:
 
 
 def make_parts(settings: Settings, *, connections: int = 8) -> Parts:
-    """Build everything but the Temporal client. Open `database` before use; close it, `model` and `toolbox` last."""
+    """Build all but the Temporal client. Open `database` before use; close it, `live`, `model` and `toolbox` last."""
     events, database = event_registry(), Database(settings.database_url or "", size=connections)
     content = PostgresContent(database)
     recent = RecentContent(content, settings.text_cache_s)
@@ -131,6 +134,7 @@ def make_parts(settings: Settings, *, connections: int = 8) -> Parts:
         components=PostgresComponents(database),
         costs=PostgresCosts(database),
         instructions=PostgresInstructions(database),
+        live=RedisLivePublisher.connect(settings.redis_url) if settings.redis_url else NO_PUBLISHER,
         runs=PostgresRuns(database),
         settled=PostgresSettledAnswers(database, events),
         schedules=PostgresSchedules(database),

@@ -178,6 +178,7 @@ def model_activities(
         timeouts=settings.answer_times,
         admission=make_admission(settings, parts, queues),
         table=parts.table,
+        live=parts.live,
     )
     thinking = ModelStepActivities(
         memory,

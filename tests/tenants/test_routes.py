@@ -83,6 +83,7 @@ BODIES: dict[tuple[str, str], dict[str, Any]] = {
 }
 QUERIES: dict[str, dict[str, str]] = {
     "/cost-management/what-if": {"model": "gpt-4o"},
+    "/workflows/{workflow_id}/executions/{execution_id}/stream": {"wait": "false"},
     "/workflows/import": {"name": f"Imported {MARK}"},
     "/cost-management/reconciliations/import": {"provider": MARK, "from": "2026-01-01", "to": "2026-01-31"},
 }

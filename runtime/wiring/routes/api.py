@@ -47,15 +47,16 @@ from runtime.wiring.routes.billing import billing_routers
 from runtime.wiring.routes.costs import cost_routers
 from runtime.wiring.routes.executions import execution_routers
 from runtime.wiring.routes.people import people_routers
-from runtime.wiring.run_services import make_run_services
+from runtime.wiring.run_services import RunServices
 from runtime.wiring.schedules import schedule_router
 from runtime.wiring.signatures import verify_signature
 from workflows.approvals.update_client import ApprovalClient
 
 
-def make_routers(settings: Settings, parts: Parts, client: Client, live: Positions) -> tuple[APIRouter, ...]:
+def make_routers(
+    settings: Settings, parts: Parts, client: Client, live: Positions, services: RunServices
+) -> tuple[APIRouter, ...]:
     """Return all routers of the API besides health and its own description."""
-    services = make_run_services(settings, parts, client, live)
     context, conversations, swarms = services.context, services.chats, services.swarms
     desk = _workflows(parts, live)
     return (
