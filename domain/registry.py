@@ -14,6 +14,7 @@ from domain.events import EventRegistry
 from domain.governance import events as governance
 from domain.graphflow.catalogue import events as graphflow
 from domain.keys import events as keys
+from domain.knowledge import events as knowledge
 from domain.projects import events as projects
 from domain.retention import events as retention
 from domain.runbooks import events as runbooks
@@ -38,6 +39,7 @@ def event_registry() -> EventRegistry:
         governance,
         graphflow,
         keys,
+        knowledge,
         projects,
         reconciliation,
         retention,

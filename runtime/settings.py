@@ -60,6 +60,7 @@ class Settings(BaseSettings):
     openai_api_key: SecretStr | None = Field(None, validation_alias="OPENAI_API_KEY")
     openai_base_url: str | None = Field(None, validation_alias="OPENAI_BASE_URL")
     model: str | None = Field(None, validation_alias="CONVERGIO_MODEL")
+    embedding_model: str | None = Field(None, max_length=200, validation_alias="CONVERGIO_EMBEDDING_MODEL")
     local_model: Path | None = Field(None, validation_alias="CONVERGIO_LOCAL_MODEL")
     model_tools: Literal["auto", "on", "off"] = Field("auto", validation_alias="CONVERGIO_MODEL_TOOLS")
     context_window: int | None = Field(None, ge=512, validation_alias="CONVERGIO_CONTEXT_WINDOW")

@@ -52,6 +52,7 @@ from domain.keys.ports import StoredKey
 from domain.ledger import Ledger
 from domain.registry import event_registry
 from runtime.settings import Settings
+from runtime.wiring.knowledge_search import KnowledgeParts, make_knowledge
 from runtime.wiring.model_provider import Provider, provider
 from runtime.wiring.signatures import Signatures, make_signatures
 from runtime.wiring.toolbox import make_toolbox
@@ -80,6 +81,7 @@ class Parts:
     components: PostgresComponents
     costs: PostgresCosts
     instructions: PostgresInstructions
+    knowledge: KnowledgeParts
     runs: PostgresRuns
     settled: PostgresSettledAnswers
     schedules: PostgresSchedules
@@ -102,6 +104,8 @@ def make_parts(settings: Settings, *, connections: int = 8) -> Parts:
     recent = RecentContent(content, settings.text_cache_s)
     named = provider(settings)
     ledger = Ledger(LedgerRecorder(database, recent.cache), events)
+    prices = OperatorPrices(ledger, GenaiPrices(settings.prices, named.url, local_model=_local_model(settings)), now)
+    knowledge = make_knowledge(settings, database, ledger, content, prices=prices, now=now)
     return Parts(
         registry=events,
         database=database,
@@ -119,14 +123,15 @@ def make_parts(settings: Settings, *, connections: int = 8) -> Parts:
         components=PostgresComponents(database),
         costs=PostgresCosts(database),
         instructions=PostgresInstructions(database),
+        knowledge=knowledge,
         runs=PostgresRuns(database),
         settled=PostgresSettledAnswers(database, events),
         schedules=PostgresSchedules(database),
         swarms=PostgresSwarms(database),
-        prices=OperatorPrices(ledger, GenaiPrices(settings.prices, named.url, local_model=_local_model(settings)), now),
+        prices=prices,
         provider=named,
         model=_model(settings, named),
-        toolbox=make_toolbox(settings, database, now),
+        toolbox=make_toolbox(settings, database, now, knowledge.of_agents),
         tools=PostgresTools(database),
         risks=load_risk_policy(settings.risk_policy),
         signatures=make_signatures(settings, ledger, database, now),

@@ -32,6 +32,7 @@ from runtime.sandbox import QuickSandbox
 from runtime.settings import Settings
 from runtime.wiring.erasures import erasure_activities
 from runtime.wiring.governance import objective_activities
+from runtime.wiring.knowledge import document_reconciler, ingest_activities
 from runtime.wiring.parts import Parts, now
 from runtime.wiring.runbooks import runbook_activities
 from runtime.wiring.schedules import schedule_activities
@@ -44,6 +45,7 @@ from workflows.erasures.retention import RetentionWorkflow
 from workflows.erasures.workflow import ErasureWorkflow
 from workflows.graphflow.map_node import GraphItemsWorkflow
 from workflows.graphflow.workflow import GraphWorkflow
+from workflows.knowledge.workflow import IngestWorkflow
 from workflows.reconcile.workflow import ReconcileWorkflow
 from workflows.runbooks.workflow import RunbookWorkflow
 from workflows.schedules.workflow import ScheduleFiringWorkflow
@@ -82,6 +84,7 @@ def worker_options(
                 ErasureWorkflow,
                 GraphItemsWorkflow,
                 GraphWorkflow,
+                IngestWorkflow,
                 ReconcileWorkflow,
                 RetentionWorkflow,
                 RunbookWorkflow,
@@ -96,6 +99,7 @@ def worker_options(
                 *runbook_activities(settings, parts, client),
                 *objective_activities(settings, parts),
                 *telemetry_activities(settings, parts),
+                *document_reconciler(parts, client),
             ],
             "activity_executor": ThreadPoolExecutor(flow_slots + LOCAL_AT_ONCE, "ledger"),
             "max_concurrent_activities": flow_slots,
@@ -105,7 +109,7 @@ def worker_options(
         },
         own: {"activities": model, "max_concurrent_activities": settings.model_concurrency},
         IO_QUEUE: {
-            "activities": tools,
+            "activities": [*tools, *ingest_activities(parts)],
             "activity_executor": ThreadPoolExecutor(TOOLS_AT_ONCE, "tools"),
             "max_concurrent_activities": TOOLS_AT_ONCE,
         },
