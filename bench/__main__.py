@@ -1,8 +1,8 @@
-"""All benchmarks: `python -m bench [chat|graph|intake|ledger|pause|signing|swarm|telemetry]`, each with own options."""
+"""All benchmarks: `python -m bench [NAME]`, each with own options; `ALL` has the names."""
 
 import sys
 
-from bench import chat, graph, intake, ledger, pause, signing, swarm, telemetry
+from bench import chat, graph, intake, ledger, pause, retrieval, signing, swarm, telemetry
 
 ALL = {
     "chat": chat.main,
@@ -10,6 +10,7 @@ ALL = {
     "intake": intake.main,
     "ledger": ledger.main,
     "pause": pause.main,
+    "retrieval": retrieval.main,
     "signing": signing.main,
     "swarm": swarm.main,
     "telemetry": telemetry.main,

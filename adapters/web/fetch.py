@@ -91,7 +91,7 @@ class WebFetch:
 
     async def _fetch(self, url: str) -> _Page:
         async with self._session.get(url) as response:
-            return await _read(response.url, response)
+            return await _read(response.real_url, response)
 
 
 async def _read(url: URL, response: ClientResponse) -> _Page:
