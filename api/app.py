@@ -54,7 +54,10 @@ _TELEMETRY: TelemetryConfig = {
 
 @dataclass(frozen=True, slots=True)
 class ApiSettings:
-    """Settings of the web layer; `larger_bodies` in bytes by path, `csv_bodies` the paths that take CSV tables."""
+    """Settings of the web layer; `larger_bodies` in bytes by path, `csv_bodies` the paths that take CSV tables.
+
+    `form_bodies` are those that take forms with files.
+    """
 
     version: str
     auth_on: bool = False
@@ -63,6 +66,7 @@ class ApiSettings:
     allowed_hosts: tuple[str, ...] = ("localhost", "127.0.0.1", "[::1]")
     larger_bodies: Mapping[str, int] = field(default_factory=dict)
     csv_bodies: frozenset[str] = frozenset()
+    form_bodies: frozenset[str] = frozenset()
     idempotency_wait_s: float = 420.0
 
 
@@ -144,7 +148,13 @@ def _middleware(parts: ApiParts, metrics: WebMetrics) -> list[Middleware]:
         Middleware(CorsPolicy, origins=settings.cors_origins, loopback=settings.loopback),
         Middleware(AccessControl, identity=identity, limiter=limiter),
         Middleware(SocketAdmission, watch=watch, limiter=limiter),
-        Middleware(RequestBodies, larger=settings.larger_bodies, yaml=parts.yaml, csv=settings.csv_bodies),
+        Middleware(
+            RequestBodies,
+            larger=settings.larger_bodies,
+            yaml=parts.yaml,
+            csv=settings.csv_bodies,
+            forms=settings.form_bodies,
+        ),
         Middleware(Envelope),
         Middleware(Idempotency, answers=parts.answers, wait_s=settings.idempotency_wait_s),
     ]

@@ -1,11 +1,21 @@
-"""All benchmarks, each with own options.
-
-`python -m bench [billing|chat|fairness|graph|intake|ledger|limits|pause|signing|swarm|telemetry]`
-"""
+"""All benchmarks: `python -m bench [NAME]`, each with own options; `ALL` has the names."""
 
 import sys
 
-from bench import billing, chat, fairness, graph, intake, ledger, limits, pause, signing, swarm, telemetry
+from bench import (
+    billing,
+    chat,
+    fairness,
+    graph,
+    intake,
+    ledger,
+    limits,
+    pause,
+    retrieval,
+    signing,
+    swarm,
+    telemetry,
+)
 
 ALL = {
     "billing": billing.main,
@@ -16,6 +26,7 @@ ALL = {
     "ledger": ledger.main,
     "limits": limits.main,
     "pause": pause.main,
+    "retrieval": retrieval.main,
     "signing": signing.main,
     "swarm": swarm.main,
     "telemetry": telemetry.main,

@@ -15,6 +15,7 @@ from domain.events import EventRegistry
 from domain.governance import events as governance
 from domain.graphflow.catalogue import events as graphflow
 from domain.keys import events as keys
+from domain.knowledge import events as knowledge
 from domain.projects import events as projects
 from domain.providers import events as providers
 from domain.retention import events as retention
@@ -40,6 +41,7 @@ def event_registry() -> EventRegistry:
         governance,
         graphflow,
         keys,
+        knowledge,
         limits,
         projects,
         providers,

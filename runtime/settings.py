@@ -57,6 +57,7 @@ class Settings(BaseSettings):
     )
     circuit_open_s: float = Field(30.0, gt=0, le=3600, validation_alias="CONVERGIO_CIRCUIT_OPEN_S")
     model: str | None = Field(None, validation_alias="CONVERGIO_MODEL")
+    embedding_model: str | None = Field(None, max_length=200, validation_alias="CONVERGIO_EMBEDDING_MODEL")
     local_model: Path | None = Field(None, validation_alias="CONVERGIO_LOCAL_MODEL")
     model_tools: Literal["auto", "on", "off"] = Field("auto", validation_alias="CONVERGIO_MODEL_TOOLS")
     context_window: int | None = Field(None, ge=512, validation_alias="CONVERGIO_CONTEXT_WINDOW")

@@ -57,6 +57,7 @@ from domain.live.ports import NO_PUBLISHER, LivePublisher
 from domain.providers.table import ProviderTable
 from domain.registry import event_registry
 from runtime.settings import Settings
+from runtime.wiring.knowledge_search import KnowledgeParts, make_knowledge
 from runtime.wiring.model_provider import (
     Provider,
     make_catalogue,
@@ -93,6 +94,7 @@ class Parts:
     components: PostgresComponents
     costs: PostgresCosts
     instructions: PostgresInstructions
+    knowledge: KnowledgeParts
     live: LivePublisher
     runs: PostgresRuns
     settled: PostgresSettledAnswers
@@ -117,6 +119,8 @@ def make_parts(settings: Settings, *, connections: int = 8) -> Parts:
     content = PostgresContent(database)
     recent = RecentContent(content, settings.text_cache_s)
     ledger = Ledger(LedgerRecorder(database, recent.cache), events)
+    prices = OperatorPrices(ledger, make_prices(settings, _local_model(settings)), now)
+    knowledge = make_knowledge(settings, database, ledger, content, prices=prices, now=now)
     return Parts(
         registry=events,
         database=database,
@@ -134,17 +138,18 @@ def make_parts(settings: Settings, *, connections: int = 8) -> Parts:
         components=PostgresComponents(database),
         costs=PostgresCosts(database),
         instructions=PostgresInstructions(database),
+        knowledge=knowledge,
         live=RedisLivePublisher.connect(settings.redis_url) if settings.redis_url else NO_PUBLISHER,
         runs=PostgresRuns(database),
         settled=PostgresSettledAnswers(database, events),
         schedules=PostgresSchedules(database),
         swarms=PostgresSwarms(database),
-        prices=OperatorPrices(ledger, make_prices(settings, _local_model(settings)), now),
+        prices=prices,
         provider=provider(settings),
         providers=providers(settings),
         table=provider_table(settings),
         model=make_model(settings),
-        toolbox=make_toolbox(settings, database, now),
+        toolbox=make_toolbox(settings, database, now, knowledge.of_agents),
         tools=PostgresTools(database),
         risks=load_risk_policy(settings.risk_policy),
         signatures=make_signatures(settings, ledger, database, now),

@@ -14,6 +14,7 @@ from domain.governance.projection import GovernanceProjection
 from domain.graphflow.catalogue.projection import WorkflowsProjection
 from domain.graphflow.execution.projection import ExecutionsProjection
 from domain.keys.projection import KeysProjection
+from domain.knowledge.projection import KnowledgeProjection
 from domain.projection import Projection
 from domain.projects.projection import ProjectsProjection
 from domain.providers.projection import ProvidersProjection
@@ -44,6 +45,7 @@ def projections() -> tuple[Projection, ...]:
         ExecutionsProjection(),
         GovernanceProjection(),
         KeysProjection(),
+        KnowledgeProjection(),
         ProjectsProjection(),
         ProvidersProjection(),
         RatingsProjection(),

@@ -34,6 +34,7 @@ from runtime.settings import Settings
 from runtime.wiring.admission import make_admission
 from runtime.wiring.erasures import erasure_activities
 from runtime.wiring.governance import objective_activities
+from runtime.wiring.knowledge import document_reconciler, ingest_activities
 from runtime.wiring.model_provider import Provider
 from runtime.wiring.parts import Parts, now
 from runtime.wiring.runbooks import runbook_activities
@@ -47,6 +48,7 @@ from workflows.erasures.retention import RetentionWorkflow
 from workflows.erasures.workflow import ErasureWorkflow
 from workflows.graphflow.map_node import GraphItemsWorkflow
 from workflows.graphflow.workflow import GraphWorkflow
+from workflows.knowledge.workflow import IngestWorkflow
 from workflows.reconcile.workflow import ReconcileWorkflow
 from workflows.runbooks.workflow import RunbookWorkflow
 from workflows.schedules.workflow import ScheduleFiringWorkflow
@@ -91,6 +93,7 @@ def worker_options(
                 ErasureWorkflow,
                 GraphItemsWorkflow,
                 GraphWorkflow,
+                IngestWorkflow,
                 ReconcileWorkflow,
                 RetentionWorkflow,
                 RunbookWorkflow,
@@ -105,6 +108,7 @@ def worker_options(
                 *runbook_activities(settings, parts, client),
                 *objective_activities(settings, parts),
                 *telemetry_activities(settings, parts),
+                *document_reconciler(parts, client),
             ],
             "activity_executor": ThreadPoolExecutor(flow_slots + LOCAL_AT_ONCE, "ledger"),
             "max_concurrent_activities": flow_slots,
@@ -117,7 +121,7 @@ def worker_options(
             for each in parts.providers
         },
         IO_QUEUE: {
-            "activities": tools,
+            "activities": [*tools, *ingest_activities(parts)],
             "activity_executor": ThreadPoolExecutor(TOOLS_AT_ONCE, "tools"),
             "max_concurrent_activities": TOOLS_AT_ONCE,
         },
