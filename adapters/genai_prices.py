@@ -14,6 +14,7 @@ from genai_prices.data_snapshot import get_snapshot
 from genai_prices.types import ModelInfo, StartDateConstraint, TieredPrices
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
+from adapters.embeddings.minilm import MODEL as EMBEDDING_MODEL
 from adapters.local_model import MODEL_NAME
 from domain.costs.ports import UNKNOWN, Price
 from domain.costs.tariff import ALL_PROMPTS, ZERO, Rates, Tariff, Tokens
@@ -120,7 +121,7 @@ class GenaiPrices:
             if own.since <= at:
                 since = None if own.since == BEGINNING else own.since
                 return Tariff(model, self._own_version, "file", (own.rates,), valid_from=since)
-        return Tariff(model, "local", "local", FREE) if model == self._local_model else None
+        return Tariff(model, "local", "local", FREE) if model in (self._local_model, EMBEDDING_MODEL) else None
 
 
 def read_price_file(path: Path) -> tuple[Mapping[str, tuple[OwnPrice, ...]], str]:

@@ -33,6 +33,8 @@ from api.http.metrics import WebMetrics
 from api.http.rate_limit import AccessControl, FallbackRateLimiter
 from api.http.request_body import RequestBodies, YamlBodies
 from api.http.routing import LiteralRoutes, methods_of
+from api.live.access import CallerWatch
+from api.live.admission import SocketAdmission, SocketTokens, deny_connection
 from domain.errors import DomainError
 from domain.governance.ports import NO_RECORDER, FallbackLimiter, NoRateLimit, RateLimiter, RequestRecorder
 from domain.idempotency.ports import AnswerStore
@@ -52,7 +54,10 @@ _TELEMETRY: TelemetryConfig = {
 
 @dataclass(frozen=True, slots=True)
 class ApiSettings:
-    """Settings of the web layer; `larger_bodies` in bytes by path, `csv_bodies` the paths that take CSV tables."""
+    """Settings of the web layer; `larger_bodies` in bytes by path, `csv_bodies` the paths that take CSV tables.
+
+    `form_bodies` are those that take forms with files.
+    """
 
     version: str
     auth_on: bool = False
@@ -61,6 +66,7 @@ class ApiSettings:
     allowed_hosts: tuple[str, ...] = ("localhost", "127.0.0.1", "[::1]")
     larger_bodies: Mapping[str, int] = field(default_factory=dict)
     csv_bodies: frozenset[str] = frozenset()
+    form_bodies: frozenset[str] = frozenset()
     idempotency_wait_s: float = 420.0
 
 
@@ -82,6 +88,8 @@ class ApiParts:
     registry: CollectorRegistry = field(default_factory=CollectorRegistry)
     lifespan: Lifespan | None = None
     yaml: YamlBodies | None = None
+    sockets: CallerWatch | None = None
+    """Authenticates sockets, and hears of keys that are revoked."""
 
 
 class ApiApplication(FastAPI):
@@ -131,13 +139,22 @@ def _middleware(parts: ApiParts, metrics: WebMetrics) -> list[Middleware]:
     settings = parts.settings
     identity = KeyAuthenticator(parts.keys, required=settings.auth_on, tokens=parts.tokens, sessions=parts.sessions)
     limiter = FallbackRateLimiter(parts.limiter, parts.limiter_meanwhile, alone=metrics.rate_limit_alone.inc)
+    watch = parts.sockets or CallerWatch(identity)
     return [
+        Middleware(SocketTokens),
         Middleware(AccessLog, metrics=metrics, requests=parts.requests),
         Middleware(SingleHeaders),
         Middleware(TrustedHosts, hosts=settings.allowed_hosts),
         Middleware(CorsPolicy, origins=settings.cors_origins, loopback=settings.loopback),
         Middleware(AccessControl, identity=identity, limiter=limiter),
-        Middleware(RequestBodies, larger=settings.larger_bodies, yaml=parts.yaml, csv=settings.csv_bodies),
+        Middleware(SocketAdmission, watch=watch, limiter=limiter),
+        Middleware(
+            RequestBodies,
+            larger=settings.larger_bodies,
+            yaml=parts.yaml,
+            csv=settings.csv_bodies,
+            forms=settings.form_bodies,
+        ),
         Middleware(Envelope),
         Middleware(Idempotency, answers=parts.answers, wait_s=settings.idempotency_wait_s),
     ]
@@ -145,6 +162,9 @@ def _middleware(parts: ApiParts, metrics: WebMetrics) -> list[Middleware]:
 
 async def _refuse(request: Request, error: Exception) -> Response:
     failure = to_failure(error)
+    if request.scope["type"] == "websocket":
+        await deny_connection(request, failure)
+        return Response()  # nobody gets it: a socket was refused
     headers = dict(failure.headers)
     if failure.status == 405:  # noqa: PLR2004  (the framework names the methods of one route only)
         headers["allow"] = ", ".join(methods_of(request.app.routes, request.scope))

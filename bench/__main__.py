@@ -1,19 +1,32 @@
-"""All benchmarks, each with own options.
-
-`python -m bench [chat|graph|intake|ledger|limits|pause|signing|swarm|telemetry]`
-"""
+"""All benchmarks: `python -m bench [NAME]`, each with own options; `ALL` has the names."""
 
 import sys
 
-from bench import chat, graph, intake, ledger, limits, pause, signing, swarm, telemetry
+from bench import (
+    billing,
+    chat,
+    fairness,
+    graph,
+    intake,
+    ledger,
+    limits,
+    pause,
+    retrieval,
+    signing,
+    swarm,
+    telemetry,
+)
 
 ALL = {
+    "billing": billing.main,
     "chat": chat.main,
+    "fairness": fairness.main,
     "graph": graph.main,
     "intake": intake.main,
     "ledger": ledger.main,
     "limits": limits.main,
     "pause": pause.main,
+    "retrieval": retrieval.main,
     "signing": signing.main,
     "swarm": swarm.main,
     "telemetry": telemetry.main,

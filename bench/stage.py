@@ -54,9 +54,10 @@ class Stage:
         """Start `python -m module worker|api [options]`; return the URL and the processes."""
         return self._start_all({part: [sys.executable, "-m", module, part, *options] for part in ("worker", "api")})
 
-    def system(self) -> tuple[str, dict[str, psutil.Process]]:
+    def system(self, *, workers: int = 1) -> tuple[str, dict[str, psutil.Process]]:
         """Start the system; return the URL and the processes."""
-        return self._start_all({part: _convergio(part) for part in ("projections", "worker", "api")})
+        more = {f"worker {number}": _convergio("worker") for number in range(2, workers + 1)}
+        return self._start_all({**more, **{part: _convergio(part) for part in ("projections", "worker", "api")}})
 
     def _start_all(self, commands: Mapping[str, list[str]]) -> tuple[str, dict[str, psutil.Process]]:
         port = self.ports.pick()

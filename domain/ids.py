@@ -14,6 +14,7 @@ RESERVED = (
     "cvg_",
     "decision_",
     "document_",
+    "embedding_",
     "erasure-",
     "erasure_",
     "event_",

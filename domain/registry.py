@@ -16,7 +16,9 @@ from domain.events import EventRegistry
 from domain.governance import events as governance
 from domain.graphflow.catalogue import events as graphflow
 from domain.keys import events as keys
+from domain.knowledge import events as knowledge
 from domain.projects import events as projects
+from domain.providers import events as providers
 from domain.retention import events as retention
 from domain.runbooks import events as runbooks
 from domain.schedules import events as schedules
@@ -41,8 +43,10 @@ def event_registry() -> EventRegistry:
         governance,
         graphflow,
         keys,
+        knowledge,
         limits,
         projects,
+        providers,
         reconciliation,
         retention,
         revocations,

@@ -9,6 +9,7 @@ import resource
 import signal
 import threading
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from functools import lru_cache
 from multiprocessing import get_context
 from multiprocessing.connection import Connection
@@ -34,6 +35,15 @@ _READY = "ready"
 T = TypeVar("T")
 
 
+@dataclass(frozen=True, slots=True)
+class WorkLimits:
+    """The limits of one piece of work: seconds of CPU, seconds by the clock, and bytes of data."""
+
+    cpu_s: float
+    wait_s: float
+    memory: int
+
+
 class WorkLimitExceeded(Exception):  # noqa: N818  (it is an answer about the work, not a fault)
     """The work took too long or too much memory, or no process was free or could be started for it."""
 
@@ -45,14 +55,42 @@ def run_in_process(work: Callable[..., T], *given: object) -> T:
         WorkLimitExceeded: the process was killed, or none is free or can be started.
         Exception: whatever the work raises.
     """
-    with _reserved_process() as process:
-        return cast("T", process.call(work, given))
+    return _common_pool().run(work, *given)
 
 
-def run_limited(work: Callable[..., T], *given: object) -> T:
+class ProcessPool:
+    """Processes for work with limits of its own. None is started before it is needed."""
+
+    def __init__(self, limits: WorkLimits | None, at_once: int, *, queue_s: float = LONGEST_QUEUE_S) -> None:
+        """Without limits the usual ones apply."""
+        self._queue_s = queue_s
+        self._processes: LifoQueue[_Process] = LifoQueue()  # the last used one is the warm one
+        for _ in range(at_once):
+            self._processes.put(_Process(limits))
+
+    def run(self, work: Callable[..., T], *given: object) -> T:
+        """Return `work(*given)`; see `run_in_process`."""
+        with self.reserve() as process:
+            return cast("T", process.call(work, given))
+
+    @contextlib.contextmanager
+    def reserve(self) -> "Iterator[_Process]":
+        """Lend a process to the caller alone."""
+        try:
+            process = self._processes.get(timeout=self._queue_s)
+        except Empty:
+            raise WorkLimitExceeded("no process was free for it in time") from None
+        try:
+            yield process
+        finally:
+            self._processes.put(process)
+
+
+def run_limited(work: Callable[..., T], *given: object, limits: WorkLimits | None = None) -> T:
     """Return `work(*given)`. The kernel ends this process at the limits, whether somebody still waits for it or not."""
-    signal.setitimer(signal.ITIMER_PROF, LONGEST_S)
-    signal.setitimer(signal.ITIMER_REAL, 2 * LONGEST_WAIT_S)  # should nobody be there any more to kill it
+    limits = limits or _usual_limits()
+    signal.setitimer(signal.ITIMER_PROF, limits.cpu_s)
+    signal.setitimer(signal.ITIMER_REAL, 2 * limits.wait_s)  # should nobody be there any more to kill it
     try:
         return work(*given)
     finally:
@@ -67,17 +105,22 @@ class _Process:
     when one of them is killed at the wrong moment.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, limits: WorkLimits | None) -> None:
+        self._given = limits
         self._pipe: Connection | None = None
         self._process: Any = None
+
+    @property
+    def _limits(self) -> WorkLimits:
+        return self._given or _usual_limits()
 
     def call(self, work: Callable[..., object], given: tuple[object, ...]) -> object:
         pipe = self._started()
         try:
-            failed, result = _exchange(pipe, (work, given))
+            failed, result = _exchange(pipe, (work, given), self._limits.wait_s)
         except (EOFError, OSError) as error:
             self.kill()
-            raise _exceeded() from error
+            raise _exceeded(self._limits) from error
         except BaseException:
             self.kill()  # what is in the pipe belongs to no one now
             raise
@@ -85,7 +128,7 @@ class _Process:
             return result
         if isinstance(result, MemoryError):
             self.kill()
-            raise _exceeded() from result
+            raise _exceeded(self._limits) from result
         raise cast("Exception", result)
 
     def kill(self) -> None:
@@ -112,7 +155,7 @@ class _Process:
         # a fork would copy locks that other threads hold, and sockets that are not its business
         context = get_context("spawn")
         ours, theirs = context.Pipe()
-        self._process = context.Process(target=_serve, args=(theirs,), name="convergio-work", daemon=True)
+        self._process = context.Process(target=_serve, args=(theirs, self._limits), name="convergio-work", daemon=True)
         try:
             self._process.start()
         except BaseException:
@@ -127,24 +170,24 @@ class _Process:
             ours.close()
 
 
-def _exchange(pipe: Connection, message: object) -> tuple[bool, object]:
+def _exchange(pipe: Connection, message: object, wait_s: float) -> tuple[bool, object]:
     pipe.send(message)
-    if not pipe.poll(LONGEST_WAIT_S):
+    if not pipe.poll(wait_s):
         raise EOFError
     return cast("tuple[bool, object]", pipe.recv())
 
 
-def _serve(pipe: Connection) -> None:
+def _serve(pipe: Connection, limits: WorkLimits) -> None:
     """Answer calls until the pipe ends, which it does when the parent is gone."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    resource.setrlimit(resource.RLIMIT_DATA, (MOST_MEMORY, MOST_MEMORY))
+    resource.setrlimit(resource.RLIMIT_DATA, (limits.memory, limits.memory))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     with contextlib.suppress(EOFError, OSError):
         pipe.send(_READY)
         while True:
             work, given = pipe.recv()
             try:
-                answer = (False, run_limited(work, *given))
+                answer = (False, run_limited(work, *given, limits=limits))
             except Exception as error:  # noqa: BLE001  (it is raised again where the caller waits)
                 answer = (True, error)
             try:
@@ -153,34 +196,26 @@ def _serve(pipe: Connection) -> None:
                 pipe.send((True, RuntimeError(f"{type(error).__name__}: {error}")))
 
 
-@contextlib.contextmanager
-def _reserved_process() -> Iterator[_Process]:
-    processes = _processes()
-    try:
-        process = processes.get(timeout=LONGEST_QUEUE_S)
-    except Empty:
-        raise WorkLimitExceeded("no process was free for it in time") from None
-    try:
-        yield process
-    finally:
-        processes.put(process)
+def _reserved_process() -> "contextlib.AbstractContextManager[_Process]":
+    return _common_pool().reserve()
 
 
 _first = threading.Lock()
 
 
-def _processes() -> "LifoQueue[_Process]":
+def _common_pool() -> ProcessPool:
     with _first:
         return _made_once()
 
 
 @lru_cache(maxsize=1)
-def _made_once() -> "LifoQueue[_Process]":
-    processes: LifoQueue[_Process] = LifoQueue()  # the last used one is the warm one
-    for _ in range(AT_ONCE):
-        processes.put(_Process())
-    return processes
+def _made_once() -> ProcessPool:
+    return ProcessPool(None, AT_ONCE)
 
 
-def _exceeded() -> WorkLimitExceeded:
-    return WorkLimitExceeded(f"it took more than {LONGEST_S:g} seconds of work, or too much memory")
+def _usual_limits() -> WorkLimits:
+    return WorkLimits(LONGEST_S, LONGEST_WAIT_S, MOST_MEMORY)
+
+
+def _exceeded(limits: WorkLimits) -> WorkLimitExceeded:
+    return WorkLimitExceeded(f"it took more than {limits.cpu_s:g} seconds of work, or too much memory")

@@ -1,6 +1,8 @@
 """All settings. No other module reads the environment."""
 
+import os
 from base64 import b64decode
+from collections.abc import Mapping
 from datetime import timedelta
 from functools import cached_property
 from ipaddress import ip_address
@@ -11,29 +13,19 @@ from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from adapters.files.oidc_issuers import load_issuers
+from adapters.files.providers import ProvidersFile, load_providers
 from adapters.files.risk_policy import load_risk_policy
 from domain.errors import Invalid
-from runtime.setting_values import USUAL_ANSWER_S, AnswerTimes, RateLimit
+from runtime.setting_values import (
+    USUAL_ANSWER_S,
+    AnswerTimes,
+    CircuitTrip,
+    RateLimit,
+    is_signing_key,
+    is_webhook_secret,
+)
 
-SIGNING_KEY_BYTES = 32
 LOOPBACK_NAMES = ("localhost", "127.0.0.1", "[::1]", "::1")
-
-
-def _is_webhook_secret(secret: str) -> bool:
-    """Return True for `whsec_` and the base64 of 24 to 64 bytes, as Standard Webhooks specifies."""
-    try:
-        key = b64decode(secret.removeprefix("whsec_"), validate=True)
-    except ValueError:
-        return False
-    return secret.startswith("whsec_") and len(key) in range(24, 65)
-
-
-def _is_signing_key(secret: str) -> bool:
-    """Return True for the base64 of 32 bytes."""
-    try:
-        return len(b64decode(secret, validate=True)) == SIGNING_KEY_BYTES
-    except ValueError:
-        return False
 
 
 class Settings(BaseSettings):
@@ -59,7 +51,13 @@ class Settings(BaseSettings):
 
     openai_api_key: SecretStr | None = Field(None, validation_alias="OPENAI_API_KEY")
     openai_base_url: str | None = Field(None, validation_alias="OPENAI_BASE_URL")
+    providers: Path | None = Field(None, validation_alias="CONVERGIO_PROVIDERS")
+    circuit: Annotated[CircuitTrip | None, NoDecode] = Field(
+        CircuitTrip((0.5, 20, 60.0)), validation_alias="CONVERGIO_CIRCUIT"
+    )
+    circuit_open_s: float = Field(30.0, gt=0, le=3600, validation_alias="CONVERGIO_CIRCUIT_OPEN_S")
     model: str | None = Field(None, validation_alias="CONVERGIO_MODEL")
+    embedding_model: str | None = Field(None, max_length=200, validation_alias="CONVERGIO_EMBEDDING_MODEL")
     local_model: Path | None = Field(None, validation_alias="CONVERGIO_LOCAL_MODEL")
     model_tools: Literal["auto", "on", "off"] = Field("auto", validation_alias="CONVERGIO_MODEL_TOOLS")
     context_window: int | None = Field(None, ge=512, validation_alias="CONVERGIO_CONTEXT_WINDOW")
@@ -126,6 +124,11 @@ class Settings(BaseSettings):
     def _rate(cls, value: object) -> object:
         return RateLimit.parse(value) if isinstance(value, str) else value
 
+    @field_validator("circuit", mode="before")
+    @classmethod
+    def _trip(cls, value: object) -> object:
+        return CircuitTrip.parse(value) if isinstance(value, str) else value
+
     @field_validator("model_longest_s", mode="before")
     @classmethod
     def _answer_times(cls, value: object) -> object:
@@ -137,6 +140,21 @@ class Settings(BaseSettings):
     def signing_secret(self) -> bytes | None:
         """The secret under which the private signing keys are encrypted; None where nothing is signed."""
         return None if self.signing_key is None else b64decode(self.signing_key.get_secret_value())
+
+    @cached_property
+    def providers_file(self) -> ProvidersFile | None:
+        """The file of model providers; None where OPENAI_BASE_URL and OPENAI_API_KEY name the only one.
+
+        Raises:
+            Invalid: it has changed since the start, and cannot be used any more.
+        """
+        return load_providers(self.providers) if self.providers is not None else None
+
+    @cached_property
+    def provider_keys(self) -> Mapping[str, SecretStr]:
+        """The keys of the file's providers, by the variable that has each."""
+        named = self.providers_file.key_variables if self.providers_file else ()
+        return {name: SecretStr(key) for name in named if (key := os.environ.get(name))}
 
     @property
     def answer_time(self) -> timedelta:
@@ -184,7 +202,7 @@ class Settings(BaseSettings):
     @field_validator("signing_key", mode="after")
     @classmethod
     def _is_32_bytes(cls, secret: SecretStr | None) -> SecretStr | None:
-        if secret is not None and not _is_signing_key(secret.get_secret_value()):
+        if secret is not None and not is_signing_key(secret.get_secret_value()):
             raise ValueError("must be the base64 of 32 random bytes, as from: openssl rand -base64 32")
         return secret
 
@@ -201,6 +219,22 @@ class Settings(BaseSettings):
         return self
 
     @model_validator(mode="after")
+    def _models_can_be_called(self) -> Self:
+        if self.providers is None:
+            return self
+        if self.openai_base_url is not None:
+            raise ValueError("OPENAI_BASE_URL cannot be set with CONVERGIO_PROVIDERS: list that provider in the file")
+        try:
+            found = self.providers_file
+        except Invalid as refusal:
+            raise ValueError(f"CONVERGIO_PROVIDERS: {refusal.message}") from refusal
+        if found is not None and (missing := sorted(found.key_variables - self.provider_keys.keys())):
+            raise ValueError(f"CONVERGIO_PROVIDERS: the file names the key variable {missing[0]}, which is not set")
+        if found is not None and found.default_model is None and self.model is None:
+            raise ValueError("CONVERGIO_PROVIDERS: the file names no default_model, and CONVERGIO_MODEL is not set")
+        return self
+
+    @model_validator(mode="after")
     def _approvals_can_be_kept(self) -> Self:
         if self.risk_policy is not None:
             try:
@@ -210,6 +244,6 @@ class Settings(BaseSettings):
         secret = self.approval_webhook_secret
         if self.approval_webhook_url is not None and secret is None:
             raise ValueError("CONVERGIO_APPROVAL_WEBHOOK_URL needs CONVERGIO_APPROVAL_WEBHOOK_SECRET, which signs")
-        if secret is not None and not _is_webhook_secret(secret.get_secret_value()):
+        if secret is not None and not is_webhook_secret(secret.get_secret_value()):
             raise ValueError("CONVERGIO_APPROVAL_WEBHOOK_SECRET is whsec_ and the base64 of 24 to 64 random bytes")
         return self

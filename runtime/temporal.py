@@ -38,7 +38,7 @@ async def connect(settings: Settings, *, lazy: bool = False) -> Client:
 
 async def register(client: Client) -> None:
     """Register search attributes, retention and schedules. Safe to repeat."""
-    await _search_attributes(client)
+    await register_search_attributes(client)
     retention = Duration()
     retention.FromTimedelta(RETENTION)
     await client.workflow_service.update_namespace(
@@ -49,19 +49,20 @@ async def register(client: Client) -> None:
     await ensure_schedules(client)
 
 
-async def missing_attributes(client: Client) -> list[str]:
-    """Return the names of the platform's search attributes that this namespace does not have."""
-    request = ListSearchAttributesRequest(namespace=client.namespace)
-    there = await client.operator_service.list_search_attributes(request)
-    return [key.name for key in ALL_ATTRIBUTES if key.name not in there.custom_attributes]
-
-
-async def _search_attributes(client: Client) -> None:
+async def register_search_attributes(client: Client) -> None:
+    """Register those of the platform's search attributes that this namespace does not have."""
     if missing := await missing_attributes(client):
         keyword = IndexedValueType.INDEXED_VALUE_TYPE_KEYWORD
         await client.operator_service.add_search_attributes(
             AddSearchAttributesRequest(namespace=client.namespace, search_attributes=dict.fromkeys(missing, keyword))
         )
+
+
+async def missing_attributes(client: Client) -> list[str]:
+    """Return the names of the platform's search attributes that this namespace does not have."""
+    request = ListSearchAttributesRequest(namespace=client.namespace)
+    there = await client.operator_service.list_search_attributes(request)
+    return [key.name for key in ALL_ATTRIBUTES if key.name not in there.custom_attributes]
 
 
 def _tls(settings: Settings) -> TLSConfig | bool:

@@ -1,28 +1,30 @@
 """Real servers for every test that asks: PostgreSQL, Temporal, Valkey and a scripted model."""
 
+import faulthandler
+import gc
 import os
-from collections.abc import AsyncIterator, Iterator
+import sys
+from collections.abc import AsyncIterator, Generator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from threading import Timer
 from uuid import uuid4
 
-import psycopg
 import pytest
 import pytest_asyncio
 from hypothesis import HealthCheck, settings
-from psycopg.sql import SQL, Identifier
 from redis import Redis
 
-from adapters.postgres.migrate import migrate
 from runtime.settings import Settings
+from tests.databases import Template, Templates
 from tests.fuzz_seed import SEED
 from tests.scripted_model import ScriptedModel, start_scripted_model
 from tests.servers import VALKEY_DATABASES, Joined, join
 from tests.system import ADMIN_KEY, System, new_namespace, running, settings_of
 
-_TEMPLATE = "migrated"
-_TEMPLATE_LOCK = 7350001
-
+_GRACE_S = 60.0
+"""Time that a test has to clean up after its limit has ended it."""
+_STDERR = pytest.StashKey[int]()
 
 _OUTSIDE = ("CONVERGIO_", "DATABASE_URL", "OPENAI_", "OTEL_", "REDIS_URL", "TEMPORAL_", "WEAVIATE_")
 
@@ -34,6 +36,52 @@ def pytest_configure(config: pytest.Config) -> None:
     settings.load_profile("any machine")
     if config.getoption("--hypothesis-seed") is None:
         config.option.hypothesis_seed = SEED
+    config.stash[_STDERR] = os.dup(2)  # before pytest captures it
+    gc.disable()  # until all is imported: nothing of it is garbage
+
+
+def pytest_collection_finish() -> None:
+    """Spare the garbage collector what lives to the end: its walks through it took a fifth of the time."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(20_000, 20, 50)
+    gc.enable()
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
+    """A test that its limit cannot end, because a thread of it never returns, ends its process, and with it the run.
+
+    The limit is an exception in the main thread. It reaches neither a thread that a teardown waits for nor a call into
+    Rust, and it comes once.
+    """
+    if item.get_closest_marker("prove"):
+        return (yield)
+    limit = float(item.config.getini("timeout")) + _GRACE_S
+    watch = Timer(limit, _give_up, [item])
+    watch.daemon = True
+    watch.start()
+    # this one needs no lock of the interpreter, which a thread in Rust may hold; a failure ends it
+    faulthandler.dump_traceback_later(limit + _GRACE_S, exit=True, file=item.config.stash[_STDERR])
+    try:
+        return (yield)
+    finally:
+        watch.cancel()
+        faulthandler.cancel_dump_traceback_later()
+
+
+def _give_up(item: pytest.Item) -> None:
+    stderr = item.config.stash[_STDERR]
+    os.write(stderr, f"\n{item.nodeid} did not end\n".encode())
+    faulthandler.dump_traceback(stderr)
+    os._exit(1)
+
+
+def pytest_runtest_logreport(report: pytest.TestReport) -> None:
+    """Name a failure when it happens: a run that is stopped from outside prints no summary."""
+    if report.failed and not os.environ.get("PYTEST_XDIST_WORKER"):
+        sys.stdout.write(f"\n{report.when} of {report.nodeid} failed:\n{report.longreprtext[-2000:]}\n")
+        sys.stdout.flush()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -108,35 +156,29 @@ def task_queue() -> str:
 
 
 @pytest.fixture(scope="session")
-def migrated_template(postgres_server: str) -> str:
-    """Name of a migrated database to copy, made once a run."""
-    with psycopg.connect(postgres_server, autocommit=True) as connection:
-        connection.execute("SELECT pg_advisory_lock(%s)", (_TEMPLATE_LOCK,))
-        if not connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", (_TEMPLATE,)).fetchone():
-            connection.execute("CREATE DATABASE half_migrated")
-            migrate(_on(postgres_server, "half_migrated"))
-            connection.execute(SQL("ALTER DATABASE half_migrated RENAME TO {}").format(Identifier(_TEMPLATE)))
-    return _TEMPLATE
+def templates(postgres_server: str) -> Templates:
+    """The databases that the tests' own are copies of."""
+    return Templates(postgres_server)
 
 
 @pytest.fixture
-def database_url(postgres_server: str, migrated_template: str) -> Iterator[str]:
-    """A migrated, empty database of the test's own."""
-    with _database(postgres_server, migrated_template) as url:
+def database_url(templates: Templates, request: pytest.FixtureRequest) -> Iterator[str]:
+    """A migrated database of the test's own: empty, or what a started system's is like where one uses it."""
+    with templates.copy(Template.SEEDED if "system_settings" in request.fixturenames else Template.MIGRATED) as url:
         yield url
 
 
 @pytest.fixture(scope="module")
-def module_database_url(postgres_server: str, migrated_template: str) -> Iterator[str]:
-    """A migrated database that the tests of one module share."""
-    with _database(postgres_server, migrated_template) as url:
+def module_database_url(templates: Templates, request: pytest.FixtureRequest) -> Iterator[str]:
+    """A migrated database that the tests of one module share; seeded where a system uses it."""
+    with templates.copy(Template.SEEDED if "shared_settings" in request.fixturenames else Template.MIGRATED) as url:
         yield url
 
 
 @pytest.fixture
-def empty_database_url(postgres_server: str) -> Iterator[str]:
+def empty_database_url(templates: Templates) -> Iterator[str]:
     """A database without any table."""
-    with _database(postgres_server, "template1") as url:
+    with templates.copy(Template.EMPTY) as url:
         yield url
 
 
@@ -147,23 +189,6 @@ def _joined(kind: str, run: Path) -> Iterator[Joined]:
         yield server
     finally:
         server.leave()
-
-
-@contextmanager
-def _database(server: str, template: str) -> Iterator[str]:
-    name = f"test_{uuid4().hex}"
-    with psycopg.connect(server, autocommit=True) as connection:
-        connection.execute(SQL("CREATE DATABASE {} TEMPLATE {}").format(Identifier(name), Identifier(template)))
-    try:
-        yield _on(server, name)
-    finally:
-        with psycopg.connect(server, autocommit=True) as connection:
-            connection.execute(SQL("DROP DATABASE {} WITH (FORCE)").format(Identifier(name)))
-
-
-def _on(server: str, database: str) -> str:
-    before, _, options = server.partition("?")
-    return f"{before.rpartition('/')[0]}/{database}?{options}"
 
 
 @pytest.fixture

@@ -30,7 +30,6 @@ from runtime.seeding import seed_ledger
 from runtime.settings import Settings
 from runtime.wiring.parts import Parts, agent_files, keys, make_parts
 from runtime.wiring.projections import projections
-from workflows.platform_schedules import SCHEDULES
 
 T = TypeVar("T")
 
@@ -75,6 +74,18 @@ class System:
         """GET a session as soon as nothing in it is being worked on."""
         return await until(lambda: self.session(session_id), lambda it: it["status"] != "running", seconds=seconds)
 
+    async def decide(
+        self, approval_id: str, verb: str, *, headers: dict[str, str] | None = None, **body: Any
+    ) -> httpx.Response:
+        """POST a decision on an approval that may still be on its way. A busy system accepts it first: then GET it."""
+        url = f"/api/v1/approvals/{approval_id}"
+        response = await until(
+            lambda: self.http.post(f"{url}/{verb}", json=body, headers=headers), lambda it: it.status_code != 404
+        )
+        if response.status_code != 202:
+            return response
+        return await until(lambda: self.http.get(url, headers=headers), lambda it: it.json()["decided_at"] is not None)
+
     async def calls(self, **wanted: str) -> list[dict[str, Any]]:
         """The books' calls, newest first, once their view has caught up."""
         asked = {"limit": "1000", **wanted}
@@ -96,7 +107,11 @@ async def until(ask: Callable[[], Awaitable[T]], holds: Callable[[T], bool], *, 
 
 
 async def new_namespace(address: str) -> str:
-    """A Temporal namespace of one's own, with our search attributes, and without our schedule."""
+    """A Temporal namespace of one's own, with our search attributes.
+
+    Our schedules are not there: hundreds of namespaces that each wake up every minute, to the end of the run, would
+    slow the server down for all.
+    """
     name = f"test-{uuid4().hex}"
     retention = Duration()
     retention.FromTimedelta(timedelta(days=1))
@@ -105,10 +120,7 @@ async def new_namespace(address: str) -> str:
         RegisterNamespaceRequest(namespace=name, workflow_execution_retention_period=retention)
     )
     ours = await temporal.connect(Settings(temporal_address=address, temporal_namespace=name))
-    await temporal.register(ours)
-    # Hundreds of namespaces that each wake up every minute, to the end of the run, would slow the server down for all.
-    for each in SCHEDULES:
-        await ours.get_schedule_handle(each.schedule_id).delete()
+    await temporal.register_search_attributes(ours)
     return name
 
 
@@ -179,6 +191,7 @@ async def _working(settings: Settings, client: Client, queues: Sequence[str] | N
         await task
         await parts.toolbox.aclose()
         await parts.model.aclose()
+        await parts.live.aclose()
         await asyncio.to_thread(parts.database.close)
 
 

@@ -7,7 +7,7 @@ from domain.chat.events import FailureCode
 from domain.message_parts import MessagePart
 
 SLOTS_FULL = "ModelSlotsFull"
-"""The error type of a worker without a free slot for a call; the error's detail is the queue to wait in.
+"""The error type of a call without a free slot. The error's details are the queue to wait in, and the tenant's weight.
 
 Only calls with `may_move` get it: a workflow of an older release would take it for the call's failure.
 """

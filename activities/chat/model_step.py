@@ -18,11 +18,12 @@ from activities.chat.tool_offers import ToolOffers
 from activities.chat.turn_events import reply_events, turn_started_event
 from activities.chat.turn_signature import TurnSigner
 from activities.costs.bookkeeping import CostLedger
-from activities.costs.call_request import CallRequest
+from activities.costs.call_request import CallRequest, ModelPlace
 from activities.costs.joint_append import NO_JOINT_APPEND, Companion, JointAppend
 from activities.costs.model_call import ModelCalls
 from activities.failures import permanent_failure
 from activities.heartbeat import send_heartbeats
+from activities.providers.admission import CallEntry
 from activities.turn_ref import TurnRef
 from domain.agents.definition import AgentDefinition
 from domain.chat import policy, turns
@@ -35,6 +36,7 @@ from domain.costs.ports import Price
 from domain.errors import NotFound
 from domain.events import Cause
 from domain.ids import call_id, root_of
+from domain.live.ports import LiveCall
 from domain.revocations import attempt_intent
 from domain.signatures.ports import NO_SIGNER, Signer
 from domain.tenant_ids import tenant_of
@@ -80,7 +82,18 @@ class ModelStepActivities:
 
     async def step(self, thought: StepRequest, beside: JointAppend = NO_JOINT_APPEND) -> StepResult:
         """Take the step inside another activity, which heartbeats; the events of `beside` are appended with it."""
-        asking = await self._prepare_step(thought)
+        ref = thought.turn
+        definition = await self._definition(ref)
+        step_call = call_id(attempt_intent(ref.message_id, thought.visit), thought.step)
+        models = (definition.model or self._default_model, *definition.fallback_models)
+
+        async def take(place: ModelPlace) -> StepResult:
+            return await self._call(await self._prepare_step(thought, definition, step_call, place), beside)
+
+        return await self._calls.choice.try_each(step_call, models, take)
+
+    async def _call(self, asking: StepContext, beside: JointAppend) -> StepResult:
+        thought = asking.thought
         recalled: list[PromptMaterial] = []
 
         def prepare() -> CallRequest:
@@ -91,26 +104,30 @@ class ModelStepActivities:
             fitting = policy.fit_to_window(recall, window=asking.window, max_answer=asking.max_answer)
             return replace(self._build_call(asking, recall.message, _ever_shorter(fitting)), beside=beside)
 
-        settled = await self._calls.complete(prepare)
+        tenant_id = tenant_of(thought.turn.session_id)
+        entry = CallEntry(asking.call_id, asking.model, tenant_id, may_move=thought.may_move)
+        settled = await self._calls.complete(prepare, entry)
         if settled.reply_hash == _EMPTY_HASH:
             raise permanent_failure("UPSTREAM_ERROR", empty_answer_reason(settled.finish))
         return await self._answer(asking, settled, recalled[0])
 
-    async def _prepare_step(self, thought: StepRequest) -> StepContext:
-        ref = thought.turn
-        definition = await self._definition(ref)
-        model = definition.model or self._default_model
+    async def _prepare_step(
+        self, thought: StepRequest, definition: AgentDefinition, step_call: str, place: ModelPlace
+    ) -> StepContext:
+        model = place.model
         window = await self._calls.window(model)
+        bound, share = self._calls.choice.answer_limits(model) or (self._max_answer_tokens, self._answer_share)
         return StepContext(
             thought=thought,
-            call_id=call_id(attempt_intent(ref.message_id, thought.visit), thought.step),
+            call_id=step_call,
             model=model,
+            place=place,
             definition=definition,
             wanted=await self._offers.reply_constraints(
                 thought, definition, takes_tools=self._calls.takes_tools(model)
             ),
             window=window,
-            max_answer=policy.answer_bound(self._max_answer_tokens, window, self._answer_share),
+            max_answer=policy.answer_bound(bound, window, share),
         )
 
     async def _definition(self, ref: TurnRef) -> AgentDefinition:
@@ -156,6 +173,8 @@ class ModelStepActivities:
             is_first=thought.step == 1,
             budget_usd=Decimal(thought.budget_usd) if thought.budget_usd is not None else None,
             enclosing_runs=tuple(thought.enclosing_runs),
+            place=asking.place,
+            live=_live_call(asking),
         )
 
     async def _answer(self, asking: StepContext, settled: SettledReply, recall: PromptMaterial) -> StepResult:
@@ -204,6 +223,19 @@ def _ever_shorter(recall: PromptMaterial) -> Iterator[tuple[Message, ...]]:
     while remembered is not None:
         yield policy.build_prompt(remembered)
         remembered = policy.with_fewer_turns(remembered)
+
+
+def _live_call(asking: StepContext) -> LiveCall | None:
+    """Return the call if clients may see its answer while it arrives.
+
+    One that a person has to approve is not seen before; a shaped one is stored in another form than it arrives in.
+    Turns within a run are side by side, so its frames have no place for pieces of their answers.
+    """
+    thought, ref = asking.thought, asking.thought.turn
+    is_nested = root_of(ref.session_id) != ref.session_id
+    if thought.is_held or asking.wanted.shape is not None or is_nested:
+        return None
+    return LiveCall(ref.session_id, asking.call_id, ref.turn, thought.step)
 
 
 _EMPTY_HASH = content_hash("")

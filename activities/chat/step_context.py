@@ -6,6 +6,7 @@ from typing import Any
 
 from activities.chat.messages import StepRequest
 from activities.chat.reply import ReplyConstraints
+from activities.costs.call_request import FIRST_PLACE, ModelPlace
 from domain.agents.definition import AgentDefinition
 
 
@@ -20,6 +21,7 @@ class StepContext:
     wanted: ReplyConstraints
     window: int
     max_answer: int
+    place: ModelPlace = FIRST_PLACE
 
     def edit_schema(self) -> Mapping[str, Any] | None:
         """Return the JSON Schema for a person's edit of the held answer.

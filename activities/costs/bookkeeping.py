@@ -69,7 +69,7 @@ class CostLedger:
         Raises:
             OverBudget: the run's budget, or a limit, does not cover it; nothing is recorded.
             Revoked: the call is the first of work that was revoked.
-            UpstreamFailed: the limit of failed attempts, or of all attempts, is reached.
+            UpstreamFailed: the limit of failed attempts at this model, or of all attempts, is reached.
         """
         cause = self._cause(intent, because)
         stream = aggregate.stream(intent.call_id)
@@ -79,7 +79,7 @@ class CostLedger:
             # replay safety: a lost activity result must not lead to a second paid call
             if call.reply is not None:
                 return call.reply
-            if call.failures >= most_failures or call.next_attempt > policy.MOST_ATTEMPTS:
+            if call.failures_of(intent.model) >= most_failures or call.next_attempt > policy.MOST_ATTEMPTS:
                 raise UpstreamFailed("the limit of attempts at the model provider is reached")
             return self._reserve(intent, companion, cause, called, known, more=beside.reservation_changes(fresh=fresh))
 
@@ -151,6 +151,10 @@ class CostLedger:
                     self._refuse_used_key(intent, 1, companion, known)
 
         retry_on_conflict(write)
+
+    def read(self, call_id: str) -> Call:
+        """Return a call as the ledger has it."""
+        return aggregate.load(self._ledger.read(aggregate.stream(call_id)))
 
     def settle(
         self,

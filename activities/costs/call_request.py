@@ -12,13 +12,28 @@ from domain.chat.model_port import Message, ModelFailure, ModelReply, ModelReque
 from domain.chat.steps import encode_tool_reply
 from domain.costs.aggregate import CallIntent
 from domain.costs.ports import Price
+from domain.live.ports import LiveCall
+
+
+@dataclass(frozen=True, slots=True)
+class ModelPlace:
+    """A call's model, its provider, and, if the agent names another model first, which that is and why not that one."""
+
+    model: str = ""
+    provider: str | None = None
+    fallback_from: str | None = None
+    fallback_reason: str | None = None
+
+
+FIRST_PLACE = ModelPlace()
 
 
 @dataclass(frozen=True, slots=True)
 class CallRequest:
     """A model call: its prompts (each shorter than the one before), and the events that are appended with it.
 
-    `answered` gets the reply and its cost; `cleaned` normalizes the text of an answer before it is stored.
+    `answered` gets the reply and its cost; `cleaned` normalizes the text of an answer before it is stored. With `live`
+    the answer is streamed while it arrives.
     """
 
     call_id: str
@@ -34,6 +49,8 @@ class CallRequest:
     budget_usd: Decimal | None = None
     enclosing_runs: tuple[str, ...] = ()
     beside: JointAppend = NO_JOINT_APPEND
+    place: ModelPlace = FIRST_PLACE
+    live: LiveCall | None = None
 
     def intent(
         self, messages: Sequence[Message], *, price: Callable[[str, int, int], Price], at: datetime, deadline: datetime
@@ -60,6 +77,9 @@ class CallRequest:
             budget_usd=self.budget_usd,
             priced_at=at,
             enclosing_runs=self.enclosing_runs,
+            provider=self.place.provider,
+            fallback_from=self.place.fallback_from,
+            fallback_reason=self.place.fallback_reason,
         )
 
 

@@ -12,16 +12,22 @@ import structlog
 from temporalio import activity
 
 from activities.costs import model_errors as failures
+from activities.costs.attempt_recorder import AttemptRecorder
 from activities.costs.bookkeeping import CostLedger
 from activities.costs.call_request import CallRequest, clean_reply, refused_part, without_part
+from activities.costs.model_choice import ModelChoice
 from activities.costs.refusals import Refusals
 from activities.costs.reservation import Reservation
 from activities.durable_write import write_durably
+from activities.providers.admission import NO_ADMISSION, CallAdmission, CallEntry, Passage
+from activities.providers.circuits import CircuitIsOpen
 from domain.chat import policy
 from domain.chat.model_port import Message, Model, ModelFailure, ModelReply
 from domain.costs.aggregate import Call, SettledReply
 from domain.costs.limits.breach import LimitReached
 from domain.errors import TooLarge
+from domain.live.ports import NO_PUBLISHER, NO_WRITER, LivePublisher
+from domain.providers.table import ANY_PROVIDER, ProviderTable
 
 NO_TIMEOUTS: Mapping[str, timedelta] = MappingProxyType({})
 _MARGIN_S = 5.0
@@ -43,6 +49,9 @@ class ModelCalls:
         *,
         timeout: timedelta,
         timeouts: Mapping[str, timedelta] = NO_TIMEOUTS,
+        admission: CallAdmission = NO_ADMISSION,
+        table: ProviderTable = ANY_PROVIDER,
+        live: LivePublisher = NO_PUBLISHER,
     ) -> None:
         """`timeout` bounds a whole answer; `timeouts` those of models that have a bound of their own."""
         self._books = books
@@ -50,19 +59,40 @@ class ModelCalls:
         self._now = now
         self._timeout = timeout
         self._timeouts = timeouts
+        self._admission = admission
+        self.choice = ModelChoice(books, table)
+        self._live = live
         self._refusals = Refusals()
         self._log = structlog.get_logger("calls")
+        self._recorder = AttemptRecorder(books, self._log)
 
     def takes_tools(self, model: str) -> bool:
         """Return True if tools can be offered to this model: not for a while after it refused them."""
-        return self._model.takes_tools and not self._refusals.has_refused(model, "tools")
+        takes_tools = self._model.takes_tools and self.choice.takes_tools(model)
+        return takes_tools and not self._refusals.has_refused(model, "tools")
 
-    async def complete(self, prepare: Callable[[], CallRequest]) -> SettledReply:
+    async def complete(self, prepare: Callable[[], CallRequest], entry: CallEntry) -> SettledReply:
         """Call the model until a reply is settled.
 
         A prompt that is too long is followed by the next shorter one; a part that the model does not take is left out.
         `prepare` reads the material of the prompts; it runs in the thread that makes the first reservation.
+
+        Raises:
+            ModelUnusable: another model can be called in place of this one.
+            TooLarge: no prompt fits the model's window.
+            UpstreamFailed: the limit of attempts is reached.
         """
+        try:
+            async with self._admission.enter(entry) as passage:
+                return await self._complete(prepare, passage)
+        except CircuitIsOpen as refusal:
+            call = await asyncio.to_thread(self._books.read, entry.call_id)
+            if call.reply is not None:  # it was settled before
+                return call.reply
+            final = activity.info().attempt >= policy.MOST_FAILURES
+            raise failures.circuit_error(refusal, final=final) from None
+
+    async def _complete(self, prepare: Callable[[], CallRequest], passage: Passage) -> SettledReply:
         # a first activity attempt cannot have streams yet, unless the workflow was reset: then a conflict tells
         untried = activity.info().attempt == 1
         ask, messages, reserved = await asyncio.to_thread(self._begin, prepare, untried=untried)
@@ -70,16 +100,18 @@ class ModelCalls:
             if isinstance(reserved, SettledReply):
                 return reserved
             try:
-                return await self._call_and_settle(reserved, ask, messages)
+                return await self._call_and_settle(reserved, ask, messages, passage)
             except ModelFailure as failure:
                 failure.refuses = refused_part(failure, ask)
-                call = await self._record_failure(reserved, ask, failure)
+                call = await self._recorder.record_failure(reserved, failure, ask.ref.because)
+                is_answered = isinstance(failure, failures.UnusableReply)
+                await passage.note(None if is_answered else failure.kind, failure.usage)
                 ask = self._next_request(ask, messages, failure, call)
             messages, reserved = await asyncio.to_thread(self._reserve_next, ask)
         raise TooLarge("the message does not fit the model's window")
 
     async def _call_and_settle(
-        self, reserved: Reservation, ask: CallRequest, messages: tuple[Message, ...]
+        self, reserved: Reservation, ask: CallRequest, messages: tuple[Message, ...], passage: Passage
     ) -> SettledReply:
         """Call the model once and settle its reply.
 
@@ -90,29 +122,12 @@ class ModelCalls:
         try:
             answered = ask.answered(reply, self._books.price_of(reserved.intent, reply.usage))
             settle = partial(self._books.settle, reserved, reply, answered, ask.ref.because, ask.beside)
-            return await write_durably(settle, self._log)
+            settled = await write_durably(settle, self._log)
         except Exception as fault:  # a reply was paid for: whatever keeps it from the ledger is a failure of this call
             self._log.exception("a reply cannot be recorded", call_id=ask.call_id, attempt=reserved.attempt)
             raise failures.unusable_reply(reply.usage, reply.provider_call_id) from fault
-
-    async def _record_failure(self, reserved: Reservation, ask: CallRequest, failure: ModelFailure) -> Call:
-        """Record an attempt's failure; if that cannot be recorded, record the attempt as unknown.
-
-        Raises:
-            ApplicationError: neither can be recorded. The provider is not called again for this step.
-        """
-        because = ask.ref.because
-        try:
-            return await write_durably(partial(self._books.fail, reserved, failure, because), self._log)
-        except Exception:  # noqa: BLE001  (the failure itself cannot be recorded; `unknown` below needs less)
-            self._log.exception("a failure cannot be recorded", call_id=ask.call_id, attempt=reserved.attempt)
-        try:
-            return await write_durably(
-                partial(self._books.lose, reserved, failure.kind, because, failed=True), self._log
-            )
-        except Exception:  # noqa: BLE001  (a retry would be charged again)
-            self._log.exception("an attempt stays open", call_id=ask.call_id, attempt=reserved.attempt)
-            raise failures.unexpected_error(final=True) from None
+        await passage.note(None, reply.usage)  # only now: a cancellation meanwhile must not lose what was paid for
+        return settled
 
     def _next_request(
         self, ask: CallRequest, messages: tuple[Message, ...], failure: ModelFailure, call: Call
@@ -126,7 +141,7 @@ class ModelCalls:
             return ask
         if failure.kind == "unsupported" and (less := self._without_refused_part(ask, failure)):
             return replace(less, prompts=chain([messages], ask.prompts))
-        final = failure.permanent or call.failures >= policy.MOST_FAILURES
+        final = failure.permanent or call.failures_of(ask.request.model) >= policy.MOST_FAILURES
         self._log.warning("call failed", call_id=ask.call_id, kind=failure.kind, final=final, said=str(failure))
         raise failures.model_failure_error(failure, final=final) from None  # the provider's words may quote the prompt
 
@@ -186,28 +201,33 @@ class ModelCalls:
 
     async def _call_model(self, reserved: Reservation, ask: CallRequest, messages: tuple[Message, ...]) -> ModelReply:
         longest = self._longest(ask.request.model).total_seconds()
-        request = replace(ask.request, request_id=reserved.request_id, messages=messages, longest_s=longest)
+        arrived: list[ModelFailure] = []
+        request = replace(
+            ask.request,
+            request_id=reserved.request_id,
+            messages=messages,
+            longest_s=longest,
+            on_broken_off=arrived.append,
+        )
+        writer = self._live.writer(ask.live, reserved.attempt) if ask.live is not None else NO_WRITER
         try:
             async with asyncio.timeout(longest + _MARGIN_S):
-                return clean_reply(await self._model.complete(request, _discard_piece), ask)
+                reply = await self._model.complete(request, writer.write)
+                await writer.finish()  # before the answer is settled: what comes behind its end is refused
+                return clean_reply(reply, ask)
         except TimeoutError:
             raise ModelFailure("timeout", "no end within the time", charge="possible", permanent=False) from None
         except asyncio.CancelledError:
             # the provider may charge for a cancelled call: record it before the cancellation propagates
-            await self._record_cancelled(reserved, ask)
+            await self._recorder.record_cancelled(reserved, next(iter(arrived), None), ask.ref.because)
             raise
         except ModelFailure:
             raise
         except Exception as fault:  # called and perhaps charged: any other error is a failure of this call
             self._log.exception("a call failed unexpectedly", call_id=ask.call_id, attempt=reserved.attempt)
             raise failures.unusable_reply(None, None) from fault
-
-    async def _record_cancelled(self, reserved: Reservation, ask: CallRequest) -> None:
-        """Record that the attempt was cancelled. No error of this may hide the cancellation."""
-        try:
-            await write_durably(partial(self._books.lose, reserved, "cancelled", ask.ref.because), self._log)
-        except Exception:  # noqa: BLE001  (it stays open until it is overdue)
-            self._log.exception("an attempt stays open", call_id=ask.call_id, attempt=reserved.attempt)
+        finally:
+            writer.abandon()
 
     def _longest(self, model: str) -> timedelta:
         return self._timeouts.get(model, self._timeout)
@@ -218,7 +238,3 @@ class ModelCalls:
             return await self._model.window(model)
         except ModelFailure as failure:
             raise failures.model_failure_error(failure, final=False) from None
-
-
-def _discard_piece(_: str) -> None:
-    """Discard the pieces of a streamed answer."""

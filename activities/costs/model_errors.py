@@ -4,6 +4,7 @@ from datetime import timedelta
 
 from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
 
+from activities.providers.circuits import CircuitIsOpen
 from domain.chat.events import FailureCode
 from domain.chat.model_port import FailureKind, ModelFailure, Usage
 from domain.costs.limits.breach import LimitReached
@@ -17,6 +18,7 @@ from domain.errors import (
     UpstreamFailed,
     VersionConflict,
 )
+from domain.providers.fallback import CIRCUIT_OPEN, is_for_next_model
 
 _CODES: tuple[tuple[type[DomainError], FailureCode], ...] = (
     (TooLarge, "PAYLOAD_TOO_LARGE"),
@@ -44,6 +46,19 @@ _SENTENCES: dict[FailureKind, str] = {
     "bad_request": "the model provider did not accept the request",
     "unreadable": "the model provider's answer could not be read",
 }
+
+
+class ModelUnusable(ApplicationError):  # noqa: N818  (a kind of refusal)
+    """The failure of a model in whose place another one can be called. `reason` is the kind of the failure."""
+
+    reason = ""
+
+
+def reason_of(unusable: ModelUnusable | TooLarge | UpstreamFailed) -> str:
+    """Return the reason why another model is called: a kind of failure, or `circuit_open`."""
+    if isinstance(unusable, ModelUnusable):
+        return unusable.reason
+    return "too_long" if isinstance(unusable, TooLarge) else "attempts_used_up"
 
 
 def code_of(refusal: DomainError) -> FailureCode:
@@ -75,14 +90,36 @@ def model_failure_error(failure: ModelFailure, *, final: bool) -> ApplicationErr
     """Translate a model's failure, in the platform's words: the provider's message may quote the prompt."""
     code: FailureCode = "PAYLOAD_TOO_LARGE" if failure.kind == "too_long" else "UPSTREAM_ERROR"
     delay = timedelta(seconds=min(failure.retry_after, LONGEST_WAIT_S)) if failure.retry_after is not None else None
-    return ApplicationError(
+    is_exhausted = final and not failure.permanent
+    is_for_next = is_exhausted or is_for_next_model(failure.kind, failure.retry_after)
+    error = (ModelUnusable if is_for_next else ApplicationError)(
         _SENTENCES[failure.kind], type=code, non_retryable=final or failure.permanent, next_retry_delay=delay
     )
+    if isinstance(error, ModelUnusable):
+        error.reason = failure.kind
+    return error
 
 
-def unusable_reply(usage: Usage | None, provider_call_id: str | None) -> ModelFailure:
+def circuit_error(refusal: CircuitIsOpen, *, final: bool) -> ModelUnusable:
+    """Return the error of a call that an open circuit refused."""
+    pause = refusal.details["retry_after"]
+    error = ModelUnusable(
+        refusal.message,
+        type="UPSTREAM_ERROR",
+        non_retryable=final,
+        next_retry_delay=timedelta(seconds=pause) if pause is not None else None,
+    )
+    error.reason = CIRCUIT_OPEN
+    return error
+
+
+class UnusableReply(ModelFailure):
+    """The failure of a call that the provider answered: its reply cannot be stored."""
+
+
+def unusable_reply(usage: Usage | None, provider_call_id: str | None) -> UnusableReply:
     """Return the failure of a call whose reply cannot be stored, with a message that reveals no internals."""
-    return ModelFailure(
+    return UnusableReply(
         "unreadable",
         "the reply could not be kept",
         charge="possible" if usage is None else "partial",

@@ -12,6 +12,8 @@ from domain.erasures.events import ErasureRequested
 from domain.erasures.ports import Expiry, Owner, OwnerSearch
 from domain.errors import NotFound
 from domain.events import Cause
+from domain.knowledge.aggregate import OWNER_PREFIX, document_of
+from domain.knowledge.commands import DocumentCommands
 from domain.ledger import Ledger
 from domain.schedules.commands import ScheduleCommands
 from domain.talents import aggregate as talent_aggregate
@@ -19,7 +21,7 @@ from domain.talents.commands import TalentCommands
 from domain.tenant_ids import tenant_of
 from domain.tenants.commands import TenantCommands
 
-_VIEWS = ("chat", "swarm", "executions", "approvals", "schedules")
+_VIEWS = ("chat", "swarm", "executions", "approvals", "schedules", "knowledge")
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +33,7 @@ class SubjectCommands:
     settlement: ScheduleSettlement
     talents: TalentCommands
     tenants: TenantCommands
+    documents: DocumentCommands
 
 
 class SubjectCloser:
@@ -97,3 +100,7 @@ class SubjectCloser:
             with suppress(NotFound):  # it is deleted
                 await to_thread(self._commands.schedules.delete, owner.id, cause, check=lambda _: None)
             await self._commands.settlement.settle(owner.id)
+        elif owner.id.startswith(OWNER_PREFIX):
+            with suppress(NotFound):  # it is deleted
+                _, document_id = document_of(owner.id)
+                await to_thread(self._commands.documents.delete, document_id, cause)

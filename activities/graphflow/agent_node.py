@@ -181,6 +181,7 @@ def _step_request(spot: NodeAttempt, made: NodeInput) -> StepRequest:
         tools=begun.tools,
         is_held=begun.hold is not None,
         budget_usd=asked.budget_usd,
+        may_move=spot.may_move,
     )
 
 

@@ -33,7 +33,7 @@ class ReconcileResult:
     """The number of calls recorded as unknown, and of turns, swarms and executions as failed.
 
     `schedules` were settled, `erasures` and `runbooks` started again, `alerts` opened or closed, and rollups of
-    `telemetry` merged.
+    `telemetry` merged. `documents` were to be indexed.
     """
 
     calls: int = 0
@@ -45,6 +45,7 @@ class ReconcileResult:
     runbooks: int = 0
     alerts: int = 0
     telemetry: int = 0
+    documents: int = 0
 
 
 class ReconcileActivities:

@@ -62,6 +62,10 @@ def cut() -> ModelFailure:
     return failure("cut", "the model's answer broke off", charge="possible")
 
 
+def cancelled() -> ModelFailure:
+    return failure("cut", "the call was cancelled while its answer arrived", charge="possible")
+
+
 def broken_off_as(reason: str) -> ModelFailure:
     """The failure of an answer whose provider says that it did not end well."""
     return failure(

@@ -15,7 +15,7 @@ from adapters.genai_prices import known_context_window
 from adapters.openai.bounds import name_from
 from adapters.openai.client import ProviderClient
 from adapters.openai.error_body import error_object
-from adapters.openai.errors import failure, of_status, of_transport
+from adapters.openai.errors import cancelled, failure, of_status, of_transport
 from adapters.openai.failure_kind import NOTHING_MORE, Extras
 from adapters.openai.parameters import REFUSALS, Adaptation, Adaptations, adapt, refused_parameter, request_body
 from adapters.openai.partial_answer import PartialAnswer
@@ -69,6 +69,10 @@ class OpenAIModel:
         try:
             async with asyncio.timeout(request.longest_s):
                 await self._exchange(request, arriving, heads)
+        except asyncio.CancelledError:
+            if arriving.is_billable:
+                request.on_broken_off(self._with_arrived(cancelled(), arriving, request, heads[0]))
+            raise
         except ModelFailure as failed:
             if not arriving.is_usable:
                 raise self._with_arrived(failed, arriving, request, heads[0]) from failed.__cause__

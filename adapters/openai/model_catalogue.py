@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import httpx2
 import orjson
@@ -10,7 +10,9 @@ from openai import APIConnectionError, APIStatusError
 
 from adapters.openai.client import ProviderClient
 from adapters.openai.response_body import body_of
+from domain.agents.ports import ModelCatalogue
 from domain.errors import Unavailable
+from domain.providers.table import ProviderTable, is_pattern
 
 KEPT_S = 60.0
 """Seconds for which the provider's list is believed."""
@@ -72,6 +74,22 @@ def _ids(body: bytes) -> frozenset[str]:
         return frozenset(str(model["id"]) for model in orjson.loads(body)["data"])
     except (orjson.JSONDecodeError, KeyError, TypeError) as fault:
         raise Unavailable("the provider's list of models cannot be read") from fault
+
+
+class RoutedCatalogue:
+    """The same over several providers. A name that a provider claims word for word is believed to be its model's."""
+
+    def __init__(self, table: ProviderTable, catalogues: Mapping[str, ModelCatalogue]) -> None:
+        self._table = table
+        self._catalogues = catalogues
+
+    async def has_model(self, model: str) -> bool:
+        """Return if one provider claims it, and has it or the price list does; see the port."""
+        route = self._table.route_or_none(model)
+        if route is None:
+            return False
+        is_listed = route.model in route.provider.models and not is_pattern(route.model)
+        return is_listed or await self._catalogues[route.provider.name].has_model(route.model)
 
 
 class FixedCatalogue:

@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any
 
-from aiohttp import ClientError, ClientResponse, ClientSession, ClientTimeout, DummyCookieJar, TCPConnector
+from aiohttp import ClientError, ClientResponse
 from yarl import URL
 
-from adapters.web.address_guard import AddressForbidden, AddressRules, CheckedResolver, Lookup, lookup
+from adapters.web.address_guard import AddressForbidden, Lookup, lookup
+from adapters.web.guarded_session import MAX_URL, GuardedSession, UrlRefused
 from adapters.web.html_to_text import UnreadablePageError, html_to_text
 from domain.tools.policy import MOST_CHARACTERS
 from domain.tools.ports import ToolContext, ToolFailed, ToolResult
@@ -20,17 +21,12 @@ FETCH_TIMEOUT_S = 20.0
 """Timeout of the whole fetch in seconds, redirects included."""
 MAX_BYTES = 1024 * 1024
 """Maximum bytes of a body; the rest is cut."""
-MAX_REDIRECTS = 5
 
-_MAX_URL = 2000
-_REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _HTML = frozenset({"text/html", "application/xhtml+xml"})
 _TEXT = re.compile(r"text/.+|application/(?:.+\+)?(?:json|xml)|application/(?:javascript|yaml|x-yaml|x-ndjson)")
 _CHARSET = re.compile(rb"<meta[^>]{0,200}?charset=[\"']?([A-Za-z0-9_.:-]{1,40})", re.IGNORECASE)
-_HEADERS = {
-    "User-Agent": "Convergio (web_fetch)",
-    "Accept": "text/html, text/plain, application/json, application/xml;q=0.9, text/*;q=0.8",
-}
+_USER_AGENT = "Convergio (web_fetch)"
+_ACCEPT = "text/html, text/plain, application/json, application/xml;q=0.9, text/*;q=0.8"
 _SPEC = ToolSpec(
     name="web_fetch",
     description="Read one page of the public web (http or https) as text.",
@@ -40,7 +36,7 @@ _SPEC = ToolSpec(
             "url": {
                 "type": "string",
                 "minLength": 1,
-                "maxLength": _MAX_URL,
+                "maxLength": MAX_URL,
                 "description": "The whole address, such as https://example.org/page.",
             }
         },
@@ -71,17 +67,18 @@ class WebFetch:
     def __init__(
         self, trusted: Collection[tuple[str, int]] = (), find: Lookup = lookup, *, patience_s: float = FETCH_TIMEOUT_S
     ) -> None:
-        self._rules = AddressRules(trusted)
-        self._find = find
+        self._session = GuardedSession(_USER_AGENT, _ACCEPT, trusted, find)
         self._patience_s = patience_s
 
     async def call(self, arguments: Mapping[str, Any], context: ToolContext) -> ToolResult:
         del context
         try:
             async with asyncio.timeout(self._patience_s):
-                page = await self._fetch(_parse_url(arguments["url"]))
+                page = await self._fetch(arguments["url"])
         except TimeoutError:
             raise ToolFailed(f"The page was not there within {self._patience_s:g} seconds.") from None
+        except UrlRefused as refused:
+            raise ToolFailed(str(refused)) from refused
         except AddressForbidden as forbidden:
             raise ToolFailed(f"{forbidden} is not on the public web, so it is not fetched.") from forbidden
         except (ClientError, OSError, UnicodeError) as error:
@@ -92,52 +89,9 @@ class WebFetch:
             raise ToolFailed("The page takes too much time or memory to be read.") from error
         return ToolResult(text, (str(page.url.with_fragment(None)),))
 
-    async def _fetch(self, url: URL) -> _Page:
-        resolver = CheckedResolver(self._rules, self._find)
-        # neither cache nor reuse: every connection goes through the checked resolver
-        connector = TCPConnector(resolver=resolver, use_dns_cache=False, force_close=True)
-        async with ClientSession(
-            connector=connector,
-            cookie_jar=DummyCookieJar(),
-            headers=_HEADERS,
-            timeout=ClientTimeout(total=None),
-            trust_env=False,  # a proxy would resolve names itself, past the guard
-        ) as session:
-            for _ in range(MAX_REDIRECTS + 1):
-                self._require_allowed(url)
-                async with session.get(url, allow_redirects=False) as response:
-                    if response.status not in _REDIRECTS or "Location" not in response.headers:
-                        return await _read(url, response)
-                    url = _join_url(url, response.headers["Location"])
-                    response.close()
-        raise ToolFailed(f"The page was redirected more than {MAX_REDIRECTS} times.")
-
-    def _require_allowed(self, url: URL) -> None:
-        """Refuse a URL that is not allowed in itself. Host names are checked when they are resolved."""
-        host, port = url.raw_host, url.port
-        if url.scheme not in {"http", "https"} or not host or port is None:
-            raise ToolFailed("Only http:// and https:// addresses can be fetched.")
-        if url.user is not None or url.password is not None:
-            raise ToolFailed("The address must not hold a user name or a password.")
-        if not self._rules.allows_port(port):
-            raise ToolFailed(f"Port {port} is not one of the web (80 or 443).")
-        # the connector does not pass literal addresses to the resolver, so they are checked here
-        if (":" in host or host.replace(".", "").isdigit()) and not self._rules.allows(host, port):
-            raise AddressForbidden(host)
-
-
-def _parse_url(text: str) -> URL:
-    try:
-        return URL(text.strip())
-    except ValueError as error:
-        raise ToolFailed("This is not an address that can be fetched.") from error
-
-
-def _join_url(url: URL, location: str) -> URL:
-    try:
-        return url.join(URL(location[:_MAX_URL]))
-    except ValueError as error:
-        raise ToolFailed("The page was redirected to something that is no address.") from error
+    async def _fetch(self, url: str) -> _Page:
+        async with self._session.get(url) as response:
+            return await _read(response.real_url, response)
 
 
 async def _read(url: URL, response: ClientResponse) -> _Page:

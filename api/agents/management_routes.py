@@ -60,16 +60,18 @@ class AgentManagement:
         """Return the cause of a change: the caller, the request and the time."""
         return request.cause(self.now())
 
-    async def require_known_model(self, model: str | None) -> None:
-        """Return if the model exists or none is given.
+    async def require_known_models(self, body: NewAgent | AgentChanges) -> None:
+        """Return if the models exist that are given.
 
         Raises:
             Invalid: neither the provider nor the price list has it.
             domain.errors.Unavailable: neither can be asked now.
         """
-        if model is not None and not await self.models.has_model(model):
-            reason = f"unknown: neither the provider nor the price list has {model}"
-            raise Invalid(f"model: {reason}", field="model", reason=reason)
+        named = [("model", body.model), *(("fallback_models", each) for each in body.fallback_models or ())]
+        for field, model in named:
+            if model is not None and not await self.models.has_model(model):
+                reason = f"unknown: neither the provider nor the price list has {model}"
+                raise Invalid(f"{field}: {reason}", field=field, reason=reason)
 
     async def finish_response(self, request: RequestContext, response: Response, agent: RegisteredAgent) -> None:
         """Finish the response once the registry shows the change, so that the caller's next read sees it."""
@@ -91,7 +93,7 @@ def _add_definition_routes(routes: APIRouter, service: AgentManagement) -> None:
     @routes.post("/create", status_code=201, dependencies=[requires("write")])
     async def create(body: NewAgent, request: CurrentRequest, key: IdempotencyKey, response: Response) -> ManagedAgent:
         """Creates an agent, or recreates a deleted one. It cannot be used before it is deployed."""
-        await service.require_known_model(body.model)
+        await service.require_known_models(body)
         definition, once = body.definition(), f"agent.create:{key or random_id('create')}"
         agent = await asyncio.to_thread(service.commands.create, definition, service.cause(request), key=once)
         await service.finish_response(request, response, agent)
@@ -103,7 +105,7 @@ def _add_definition_routes(routes: APIRouter, service: AgentManagement) -> None:
         agent_id: _Id, body: AgentChanges, request: CurrentRequest, expected: IfMatch, response: Response
     ) -> ManagedAgent:
         """Writes a new version with the given fields changed. New work uses it once it is deployed."""
-        await service.require_known_model(body.model)
+        await service.require_known_models(body)
         changes, cause = body.changes(), service.cause(request)
         agent = await asyncio.to_thread(service.commands.update, agent_id, changes, cause, check=expected.check)
         await service.finish_response(request, response, agent)

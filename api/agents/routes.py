@@ -20,7 +20,8 @@ class Agent(View):
     """An agent as its deployed version describes it, or its newest one if none is deployed.
 
     `version` counts every change; `deployed_version` and `newest_version` are numbers of definitions. `approval` is the
-    risk level at which its answers need approval.
+    risk level at which its answers need approval. `fallback_models` are called, in this order, while calls to the model
+    before cannot succeed.
     """
 
     id: str
@@ -42,6 +43,7 @@ class Agent(View):
     environment: str | None
     newest_version: int
     retired_at: Timestamp | None
+    fallback_models: list[str]
 
 
 class AgentList(Listing):

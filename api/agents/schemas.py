@@ -29,6 +29,10 @@ class NewAgent(Body):
     system_prompt: fields.Instructions
     color: fields.Color | None = None
     model: fields.Model | None = None
+    fallback_models: Annotated[
+        fields.FallbackModels,
+        Field(description="Models to call, in this order, while the one before cannot be called with success."),
+    ] = ()
     temperature: fields.Temperature | None = None
     aliases: fields.Aliases = ()
     approval: Annotated[
@@ -59,6 +63,7 @@ class AgentChanges(Body):
     system_prompt: fields.Instructions = Field(default_factory=_absent)
     color: fields.Color = Field(default_factory=_absent)
     model: fields.Model | None = Field(default_factory=_absent)
+    fallback_models: fields.FallbackModels = Field(default_factory=_absent)
     temperature: fields.Temperature | None = Field(default_factory=_absent)
     aliases: fields.Aliases = Field(default_factory=_absent)
     approval: fields.ApprovalRisk = Field(default_factory=_absent)
@@ -99,6 +104,7 @@ class ManagedAgent(View):
     color: str
     aliases: tuple[str, ...]
     model: str | None
+    fallback_models: tuple[str, ...]
     temperature: float | None
     approval: str
     fingerprint: str

@@ -179,11 +179,15 @@ def to_session(
 ) -> ChatSession:
     """Return the session from its view; `pending` is the number of messages that only Temporal knows."""
     status = row.status if row else "idle"
+    # A session without a turn has an accepted message, also if Temporal cannot be asked for it now; a fork has none.
+    is_begun = row is None or row.turns > 0 or row.origin_session_id is not None
+    if status == "idle" and (pending or (pending is None and not is_begun)):
+        status = "running"
     return ChatSession(
         session_id=session_id,
         agent_id=row.agent_id if row else None,
         workflow_id=workflow_id(session_id),
-        status="running" if pending and status == "idle" else status,
+        status=status,
         pending=pending,
         opened_at=row.opened_at if row else None,
         last_at=row.last_at if row else None,

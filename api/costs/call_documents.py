@@ -122,7 +122,7 @@ def _charge(row: CallRow, provider: str) -> dict[str, object]:
         "ChargePeriodEnd": _focus_moment(end),
         **dict.fromkeys(("ConsumedQuantity", "PricingQuantity"), row.total_tokens),
         **dict.fromkeys(("ConsumedUnit", "PricingUnit"), "Tokens"),
-        **dict.fromkeys(("HostProviderName", "InvoiceIssuerName", "ServiceProviderName"), provider),
+        **dict.fromkeys(("HostProviderName", "InvoiceIssuerName", "ServiceProviderName"), row.provider or provider),
         "ResourceId": row.agent_id,
         "ResourceType": "Agent",
         "ServiceCategory": "AI and Machine Learning",

@@ -24,7 +24,7 @@ _CSV = "text/csv; charset=utf-8"
 
 
 def router(calls: CallExport, provider: str, now: Callable[[], datetime]) -> APIRouter:
-    """Build the route `/api/v1/cost-management/export`. `provider` is the issuer of invoices."""
+    """Build the route `/api/v1/cost-management/export`. `provider` issues the invoices for calls that name none."""
     routes = APIRouter(prefix="/api/v1/cost-management", tags=["Cost Management"])
 
     @routes.get(

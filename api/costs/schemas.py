@@ -71,7 +71,9 @@ class CostLedgerEntry(View):
     """One attempt at a model call. `cost` is exact; `worst_case` bounds it while it is `reserved` or `unknown`.
 
     `refused` is the part of the request that the model does not support, if that is why it failed: `tools`, `schema`,
-    `schema_with_tools`, or a parameter's name. The call was repeated without it.
+    `schema_with_tools`, or a parameter's name. The call was repeated without it. `provider` is the one that was called;
+    older entries do not tell it. `fallback_from` is the model that the agent names first, if another one was called in
+    its place, and `fallback_reason` says why: the `error` of its last attempt, or `circuit_open`.
     """
 
     call_id: str
@@ -99,6 +101,9 @@ class CostLedgerEntry(View):
     at: Timestamp
     ended_at: Timestamp | None
     refused: str | None
+    provider: str | None
+    fallback_from: str | None
+    fallback_reason: str | None
 
 
 class CostLedgerPage(View):

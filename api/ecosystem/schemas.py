@@ -17,8 +17,8 @@ class AppliedRule(View):
 
     An agent is `failed` if its `success_rate` is below `failed_below` and at least `least_turns` turns have ended;
     `degraded` if it is below `degraded_below`, if the 95th percentile of its response times is above `slow_above_s` in
-    at least `least_turns` turns, or if the last `model_streak` attempts at calls of its model all failed; `inactive` if
-    no version of it is deployed; `healthy` otherwise.
+    at least `least_turns` turns, if the last `model_streak` attempts at calls of its model all failed, or if the
+    model's circuit is open; `inactive` if no version of it is deployed; `healthy` otherwise.
     """
 
     least_turns: int

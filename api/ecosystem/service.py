@@ -19,6 +19,7 @@ from domain.agents.ports import AgentFilter, AgentReads
 from domain.agents.projection import AgentRow
 from domain.ecosystem.policy import WINDOWS, HealthRule, WindowName, judge
 from domain.ecosystem.ports import AgentActivity, EcosystemReads
+from domain.providers.table import ANY_PROVIDER, ProviderTable
 
 _IDLE = AgentActivity()
 
@@ -32,6 +33,7 @@ class EcosystemService:
     default_model: str
     rule: HealthRule
     now: Callable[[], datetime]
+    table: ProviderTable = ANY_PROVIDER
 
     def health(self, tenant_id: str, name: WindowName, page: Page) -> EcosystemHealth:
         """Return the health of all agents that are not retired."""
@@ -63,12 +65,25 @@ class EcosystemService:
     def _judge(self, tenant_id: str, agents: Iterable[AgentRow], window: HealthWindow) -> list[AgentStatus]:
         did = self.reads.activities(tenant_id, window.since)
         failing = self.reads.failing_models(tenant_id, window.since, self.rule.model_streak)
-        return [self._status(agent, did.get(agent.id, _IDLE), failing) for agent in agents]
+        opened = self.reads.open_circuits(window.until)
+        return [self._status(agent, did.get(agent.id, _IDLE), failing, opened) for agent in agents]
 
-    def _status(self, agent: AgentRow, activity: AgentActivity, failing: Collection[str]) -> AgentStatus:
-        model = agent.model or self.default_model
-        is_deployed = agent.status == "active"
-        health = judge(activity, self.rule, is_deployed=is_deployed, is_model_failing=model in failing)
+    def _status(
+        self,
+        agent: AgentRow,
+        activity: AgentActivity,
+        failing: Collection[str],
+        opened: Collection[tuple[str, str]],
+    ) -> AgentStatus:
+        route = self.table.route_or_none(agent.model or self.default_model)
+        model = route.name if route else agent.model or self.default_model
+        health = judge(
+            activity,
+            self.rule,
+            is_deployed=agent.status == "active",
+            is_model_failing=model in failing,
+            is_circuit_open=route is not None and (route.provider.name, route.model) in opened,
+        )
         return AgentStatus.model_validate(
             {
                 "agent_id": agent.id,

@@ -92,6 +92,21 @@ def _health(found: Health) -> Iterator[Metric]:
         lag.add_metric([projection.name], projection.lag)
         dead.add_metric([projection.name], projection.dead_letters)
     yield from (service, lag, dead)
+    yield from _providers(found)
+
+
+def _providers(found: Health) -> Iterator[Metric]:
+    up = GaugeMetricFamily("convergio_provider_up", "1 if a model provider answers.", labels=["provider"])
+    count = GaugeMetricFamily(
+        "convergio_circuits_open", "Models of a provider to which no calls are sent for now.", labels=["provider"]
+    )
+    opened = GaugeMetricFamily("convergio_circuit_open", "1 for each of these models.", labels=["provider", "model"])
+    for each in found.providers:
+        up.add_metric([each.name], float(each.status == "connected"))
+        count.add_metric([each.name], sum(circuit.provider == each.name for circuit in found.open_circuits))
+    for circuit in found.open_circuits:
+        opened.add_metric([circuit.provider, circuit.model], 1.0)
+    yield from (up, count, opened)
 
 
 def _counters(found: PlatformFigures) -> Iterator[Metric]:

@@ -2,7 +2,7 @@
 
 from typing import Literal
 
-from api.http.schemas import View
+from api.http.schemas import Timestamp, View
 
 Connection = Literal["connected", "disconnected", "not_configured"]
 Status = Literal["healthy", "degraded", "unhealthy"]
@@ -28,8 +28,32 @@ class ToolServerState(View):
     quarantined: list[str]
 
 
+class ProviderState(View):
+    """One model provider, and whether it answered. `llm` is `connected` if all of them did."""
+
+    name: str
+    status: Literal["connected", "disconnected"]
+
+
+class OpenCircuit(View):
+    """A model to which no calls are sent for now, or only a probe: too many failed, the last one with `error`.
+
+    From `retry_at` on a call is let through as a probe.
+    """
+
+    provider: str
+    model: str
+    state: Literal["open", "half_open"]
+    opened_at: Timestamp | None
+    retry_at: Timestamp | None
+    error: str | None
+
+
 class Health(View):
-    """`unhealthy` if the database or Temporal does not answer, `degraded` if anything else fails."""
+    """`unhealthy` if the database or Temporal does not answer, `degraded` if anything else fails.
+
+    An open circuit is such a failure, until ten minutes after its last probe was due.
+    """
 
     status: Status
     timestamp: str
@@ -41,6 +65,8 @@ class Health(View):
     llm: Connection
     projections: list[ProjectionState]
     tool_servers: list[ToolServerState]
+    providers: list[ProviderState]
+    open_circuits: list[OpenCircuit]
     latency_ms: dict[str, float]
 
 

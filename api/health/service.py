@@ -8,15 +8,17 @@ from typing import Any, Literal, TypeVar
 
 import structlog
 
-from api.health.schemas import Health, ProjectionState, Status, ToolServerState
+from api.health.schemas import Health, OpenCircuit, ProjectionState, ProviderState, Status, ToolServerState
 from api.http.errors import now
 from domain.health.figures import FiguresProbe, QueuesProbe, no_figures, no_queues
 from domain.health.ports import (
+    CircuitsProbe,
     Probe,
     ProjectionHealth,
     ProjectionsProbe,
     ToolServerHealth,
     ToolServersProbe,
+    no_circuits,
     no_projections,
     no_tool_servers,
 )
@@ -36,6 +38,8 @@ class Probes:
     servers: Mapping[str, Probe] = field(default_factory=dict)
     projections: ProjectionsProbe = no_projections
     tool_servers: ToolServersProbe = no_tool_servers
+    providers: Mapping[str, Probe] = field(default_factory=dict)
+    circuits: CircuitsProbe = no_circuits
     figures: FiguresProbe = no_figures
     queues: QueuesProbe = no_queues
 
@@ -68,22 +72,33 @@ class HealthService:
             return self._last[1]
 
     async def _probe_all(self) -> Health:
-        asked = [(name, self._probes.servers[name]) for name in PROBED_SERVICES if name in self._probes.servers]
-        answers, projections, tool_servers = await asyncio.gather(
-            asyncio.gather(*(self._measure(name, probe) for name, probe in asked)),
+        found, providers, projections, tool_servers, circuits = await asyncio.gather(
+            self._measure_all({n: self._probes.servers[n] for n in PROBED_SERVICES if n in self._probes.servers}),
+            self._measure_all(self._probes.providers),
             self._query("projections", self._probes.projections),
             self._query("tool servers", self._probes.tool_servers),
+            self._query("circuits", self._probes.circuits),
         )
-        found = dict(zip((name for name, _ in asked), answers, strict=True))
+        if providers:
+            found["llm"] = None if None in providers.values() else max(filter(None, providers.values()), default=0.0)
+        is_failing = bool(circuits) or circuits is None
         return Health(
-            status=_judge(found, projections, tool_servers),
+            status="degraded"
+            if (status := _judge(found, projections, tool_servers)) == "healthy" and is_failing
+            else status,
             timestamp=now(),
             version=self._version,
             **{name: _connection(name, found) for name in PROBED_SERVICES},
             projections=[ProjectionState.model_validate(projection) for projection in projections or ()],
             tool_servers=[_server_state(server) for server in tool_servers or ()],
+            providers=[ProviderState(name=name, status=_connection(name, providers)) for name in providers],
+            open_circuits=[OpenCircuit.model_validate(circuit) for circuit in circuits or ()],
             latency_ms={name: latency for name, latency in found.items() if latency is not None},
         )
+
+    async def _measure_all(self, probes: Mapping[str, Probe]) -> dict[str, float | None]:
+        answers = await asyncio.gather(*(self._measure(name, probe) for name, probe in probes.items()))
+        return dict(zip(probes, answers, strict=True))
 
     async def _measure(self, name: str, probe: Probe) -> float | None:
         """Return the milliseconds until the answer; None if there was none."""

@@ -40,15 +40,24 @@ Tools = Annotated[tuple[Phrase, ...], Field(max_length=50), AfterValidator(_name
 Color = Annotated[str, StringConstraints(pattern=r"^#[0-9A-Fa-f]{6}$", to_upper=True)]
 Aliases = Annotated[tuple[AgentId, ...], Field(max_length=10), AfterValidator(_named_once)]
 Model = Annotated[str, Field(max_length=200), AfterValidator(_one_line)]
+FallbackModels = Annotated[
+    tuple[Annotated[str, Field(min_length=1, max_length=200), AfterValidator(_one_line)], ...],
+    Field(max_length=5),
+    AfterValidator(_named_once),
+]
 Temperature = Annotated[float, Field(ge=0, le=2, allow_inf_nan=False)]
 Instructions = Annotated[str, Field(max_length=MAX_INSTRUCTIONS), AfterValidator(_storable)]
+CollectionName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._:-]{0,127}$")]
+Collections = Annotated[tuple[CollectionName, ...], Field(max_length=20), AfterValidator(_named_once)]
 ApprovalRisk = Literal["none", "low", "medium", "high", "critical"]
 
 
 class AgentDefinition(BaseModel):
     """One version of an agent. `aliases` are further ids of it; without `model` it uses the platform's.
 
-    `approval` is the risk level at which each of its answers needs an approval; `none` requires no approval.
+    `fallback_models` are called, in this order, while calls to the model before cannot succeed. `approval` is the
+    risk level at which each of its answers needs an approval; `none` requires no approval. `collections` are those
+    of documents that it searches; none means the usual ones.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", str_strip_whitespace=True, str_min_length=1)
@@ -61,9 +70,11 @@ class AgentDefinition(BaseModel):
     color: Color
     aliases: Aliases = ()
     model: Model | None = None
+    fallback_models: FallbackModels = ()
     temperature: Temperature | None = None
     instructions: Instructions
     approval: ApprovalRisk = "none"
+    collections: Collections = ()
 
 
 def fingerprint(definition: AgentDefinition) -> str:

@@ -1,7 +1,7 @@
 """The read model of the registry: agents as deployed, and each of their versions."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, ClassVar, Literal
 
@@ -45,6 +45,7 @@ class AgentRow:
     environment: str | None
     newest_version: int
     retired_at: datetime | None
+    fallback_models: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,6 +152,7 @@ def _with_definition(row: AgentRow, definition: AgentDefinition) -> AgentRow:
         color=definition.color,
         aliases=list(definition.aliases),
         model=definition.model,
+        fallback_models=list(definition.fallback_models),
         temperature=definition.temperature,
         fingerprint=fingerprint(definition),
         approval=definition.approval,

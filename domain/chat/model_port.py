@@ -69,12 +69,17 @@ class Usage:
         return self.prompt_tokens + self.completion_tokens
 
 
+def ignore_failure(_: "ModelFailure") -> None:
+    """Do nothing: the null callback."""
+
+
 @dataclass(frozen=True, slots=True)
 class ModelRequest:
     """A model call. `max_tokens` limits the answer; `request_id` is `call_id.attempt`.
 
     With `calls_no_tools` the tools are sent, since messages refer to them, and none may be called. `longest_s` limits
-    the whole answer (seconds).
+    the whole answer (seconds). `on_broken_off` is called with what had arrived if the call is cancelled after its
+    answer began.
     """
 
     request_id: str
@@ -86,6 +91,7 @@ class ModelRequest:
     reply_schema: ReplySchema | None = None
     calls_no_tools: bool = False
     longest_s: float | None = None
+    on_broken_off: "Callable[[ModelFailure], None]" = ignore_failure
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from decimal import Decimal
 from functools import reduce
-from typing import Literal
+from typing import Any, Literal
 
 from domain.costs.events import CallCut, CallFailed, CallKind, CallLost, CallReconciled, CallReserved, CallSettled
 from domain.events import Cause, Event
@@ -37,6 +37,7 @@ class Call:
 
     `failed` are those that the provider refused, cut or left without an answer. Those lost with their worker do not
     count: a killed worker is not the provider's fault. `reconciled` are the costs by attempt that an invoice stated.
+    `models` are the models by attempt, `errors` the kinds of failures by failed attempt.
     """
 
     call_id: str = ""
@@ -45,6 +46,8 @@ class Call:
     reply: SettledReply | None = None
     failed: frozenset[int] = frozenset()
     reconciled: Mapping[int, Decimal] = field(default_factory=dict)
+    models: Mapping[int, str] = field(default_factory=dict)
+    errors: Mapping[int, str] = field(default_factory=dict)
 
     @property
     def open(self) -> tuple[int, ...]:
@@ -53,6 +56,17 @@ class Call:
     @property
     def failures(self) -> int:
         return len(self.failed)
+
+    def failures_of(self, model: str) -> int:
+        """Return the number of failures of one model."""
+        return sum(self.models.get(attempt) == model for attempt in self.failed)
+
+    def failures_by_model(self) -> dict[str, list[str]]:
+        """Return the kinds of the failures of each model that failed, in order."""
+        found: dict[str, list[str]] = {}
+        for attempt in sorted(self.failed):
+            found.setdefault(self.models.get(attempt, ""), []).append(self.errors[attempt])
+        return found
 
     @property
     def next_attempt(self) -> int:
@@ -72,9 +86,15 @@ def evolve(call: Call, event: Event) -> Call:
     match event:
         case CallReserved() | CallSettled() | CallCut() | CallFailed() | CallLost():
             attempts = {**call.attempts, event.attempt: _STATES[type(event)]}
-            failed = call.failed | {event.attempt} if _is_failure(event) else call.failed
-            reply = call.reply or _reply(event)
-            return Call(event.call_id, call.version + 1, attempts, reply, failed, call.reconciled)
+            return replace(
+                call,
+                call_id=event.call_id,
+                version=call.version + 1,
+                attempts=attempts,
+                reply=call.reply or _reply(event),
+                **_failure(call, event),
+                **_model(call, event),
+            )
         case CallReconciled():
             state: CallState = "settled" if event.charged else "failed"
             return replace(
@@ -87,8 +107,15 @@ def evolve(call: Call, event: Event) -> Call:
             return replace(call, version=call.version + 1)
 
 
-def _is_failure(event: Event) -> bool:
-    return isinstance(event, CallFailed | CallCut) or (isinstance(event, CallLost) and event.failed)
+def _failure(call: Call, event: Event) -> dict[str, Any]:
+    """Return the changes of a call by the failure of an attempt."""
+    if isinstance(event, CallFailed | CallCut) or (isinstance(event, CallLost) and event.failed):
+        return {"failed": call.failed | {event.attempt}, "errors": {**call.errors, event.attempt: event.error}}
+    return {}
+
+
+def _model(call: Call, event: Event) -> dict[str, Any]:
+    return {"models": {**call.models, event.attempt: event.model}} if isinstance(event, CallReserved) else {}
 
 
 def _reply(event: Event) -> SettledReply | None:
@@ -108,7 +135,7 @@ class CallIntent:
     """The purpose of a call and its worst-case cost (US dollars).
 
     `priced_at` is the moment whose price is that of the reservation and of the settlement. `budget_usd` is the limit on
-    all calls of the run `root_id` together.
+    all calls of the run `root_id` together. `fallback_from` is the model in whose place this one is called.
     """
 
     call_id: str
@@ -128,6 +155,9 @@ class CallIntent:
     root_id: str | None = None
     priced_at: datetime | None = None
     enclosing_runs: tuple[str, ...] = ()
+    provider: str | None = None
+    fallback_from: str | None = None
+    fallback_reason: str | None = None
 
 
 _RECORDED = tuple(name for name in CallIntent.__dataclass_fields__ if name in CallReserved.model_fields)

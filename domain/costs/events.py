@@ -14,7 +14,10 @@ CallKind = Literal["chat", "embedding"]
 class CallReserved(Event):
     """An attempt at a call is reserved: at most `worst_case` US dollars, ended by `deadline`.
 
-    `enclosing_runs` are the runs that the run `workflow_id` is a part of, but for itself.
+    `enclosing_runs` are the runs that the run `workflow_id` is a part of, but for itself. `provider` is the name of
+    the provider that is called; older events do not tell it. `fallback_from` is the model that would have been
+    called first, and `fallback_reason` says why it was not, or not again: the kind of its failure, or
+    `circuit_open`.
     """
 
     NAME = "costs.call_reserved"
@@ -33,6 +36,9 @@ class CallReserved(Event):
     key_id: str
     project_id: str | None = None
     enclosing_runs: tuple[str, ...] = ()
+    provider: str | None = None
+    fallback_from: str | None = None
+    fallback_reason: str | None = None
 
 
 class CallSettled(Event):

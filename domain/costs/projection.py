@@ -18,7 +18,8 @@ ZERO = Decimal(0)
 class CallRow:
     """One attempt at a call. `cost` is exact US dollars; `worst_case` limits it while it is open or unknown.
 
-    `refused` is the part of the request the model did not take, if that is why it failed.
+    `refused` is the part of the request the model did not take, if that is why it failed. `provider` is None of calls
+    that older releases recorded; `fallback_from` is the model in whose place this one was called.
     """
 
     TABLE: ClassVar[str] = "cost_calls"
@@ -51,6 +52,9 @@ class CallRow:
     refused: str | None = None
     cached_prompt_tokens: int = 0
     cache_write_tokens: int = 0
+    provider: str | None = None
+    fallback_from: str | None = None
+    fallback_reason: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,6 +146,9 @@ def _new_row(event: CallReserved) -> CallRow:
         at=event.at,
         deadline=event.deadline,
         ended_at=None,
+        provider=event.provider,
+        fallback_from=event.fallback_from,
+        fallback_reason=event.fallback_reason,
     )
 
 

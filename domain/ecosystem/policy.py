@@ -15,7 +15,7 @@ WINDOWS: dict[WindowName, timedelta] = {
     "24h": timedelta(hours=24),
 }
 Status = Literal["healthy", "degraded", "failed", "inactive"]
-ReasonCode = Literal["NOT_DEPLOYED", "NO_TURNS", "LOW_SUCCESS_RATE", "SLOW", "MODEL_FAILING"]
+ReasonCode = Literal["NOT_DEPLOYED", "NO_TURNS", "LOW_SUCCESS_RATE", "SLOW", "MODEL_FAILING", "CIRCUIT_OPEN"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +24,7 @@ class HealthRule:
 
     An agent is `failed` below `failed_below`, once `least_turns` turns have ended; `degraded` below `degraded_below`,
     whatever their number, or if its 95th percentile of response times is above `slow_above_s` in `least_turns` turns,
-    or if the last `model_streak` attempts at calls of its model all failed.
+    or if the last `model_streak` attempts at calls of its model all failed, or the model's circuit is open.
     """
 
     least_turns: int = 3
@@ -53,12 +53,21 @@ class AgentHealth:
     reasons: tuple[HealthReason, ...]
 
 
-def judge(activity: AgentActivity, rule: HealthRule, *, is_deployed: bool, is_model_failing: bool) -> AgentHealth:
+def judge(
+    activity: AgentActivity,
+    rule: HealthRule,
+    *,
+    is_deployed: bool,
+    is_model_failing: bool,
+    is_circuit_open: bool = False,
+) -> AgentHealth:
     """Return the health of an agent. One that did nothing is healthy, as nothing speaks against it."""
     measured = activity.ended_turns > 0
     if not is_deployed:
         return AgentHealth("inactive", measured, (HealthReason("NOT_DEPLOYED", "no version is deployed"),))
     found = list(_problems(activity, rule, is_model_failing=is_model_failing))
+    if is_circuit_open:
+        found.append(HealthReason("CIRCUIT_OPEN", "no calls are sent to its model for now: too many failed"))
     if not measured:
         found.append(HealthReason("NO_TURNS", "no turn has ended in the window"))
     rate = activity.success_rate

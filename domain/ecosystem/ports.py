@@ -40,3 +40,7 @@ class EcosystemReads(Protocol):
     def failing_models(self, tenant_id: str, since: datetime, streak: int) -> Collection[str]:
         """Return the models whose last `streak` attempts at calls since then all failed or were lost."""
         ...
+
+    def open_circuits(self, at: datetime) -> Collection[tuple[str, str]]:
+        """Return the provider and model of the circuits that let no call through at this moment but a probe."""
+        ...

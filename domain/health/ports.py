@@ -2,6 +2,8 @@
 
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal
 
 Probe = Callable[[], Awaitable[object]]
 """Probes one server: returns (anything) when it answers, raises when it does not."""
@@ -33,6 +35,27 @@ class ToolServerHealth:
     answers: bool
     tools: int
     quarantined: Sequence[str]
+
+
+@dataclass(frozen=True, slots=True)
+class CircuitHealth:
+    """A circuit that is not closed: no calls are sent to the model, or only a probe, since `opened_at`."""
+
+    provider: str
+    model: str
+    state: Literal["open", "half_open"]
+    opened_at: datetime | None
+    retry_at: datetime | None
+    error: str | None
+
+
+CircuitsProbe = Callable[[], Awaitable[Sequence[CircuitHealth]]]
+"""Returns the circuits that are not closed."""
+
+
+async def no_circuits() -> Sequence[CircuitHealth]:
+    """The null object of `CircuitsProbe`: a process without a ledger."""
+    return ()
 
 
 ToolServersProbe = Callable[[], Awaitable[Sequence[ToolServerHealth]]]

@@ -140,13 +140,21 @@ class ToolReads(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Passage:
-    """A piece of a document. `score` is higher for better matches."""
+    """A piece of a document. `score` is higher for better matches; `chunk` and `page` say where it stands."""
 
     document_id: str
     title: str
     text: str
     score: float
     metadata: Mapping[str, Any] = field(default_factory=dict)
+    chunk: int | None = None
+    page: int | None = None
+
+    @property
+    def source(self) -> str:
+        """The passage as a source of an answer: `document:handbook#3 (page 2, score 0.91)`."""
+        page = f"page {self.page}, " if self.page is not None else ""
+        return f"document:{self.document_id}#{self.chunk} ({page}score {self.score:.2f})"
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,10 +168,13 @@ class SearchResult:
 class Knowledge(Protocol):
     """The indexed documents."""
 
-    async def search(self, query: str, *, limit: int, filters: Mapping[str, Any]) -> SearchResult:
-        """Return the passages nearest to the query. `filters`: equality on metadata; a list means any of its values.
+    async def search(self, query: str, *, limit: int, filters: Mapping[str, Any], context: ToolContext) -> SearchResult:
+        """Return the passages nearest to the query that the caller may read.
+
+        `filters`: equality on metadata; a list means any of its values, an object a range.
 
         Raises:
+            ToolFailed: the filters are not valid, or the query cannot be embedded.
             domain.errors.Unavailable: the store cannot be reached.
         """
         ...
@@ -172,5 +183,12 @@ class Knowledge(Protocol):
 class NoKnowledge:
     """The null object of `Knowledge`: an empty store."""
 
-    async def search(self, query: str, *, limit: int, filters: Mapping[str, Any]) -> SearchResult:  # noqa: ARG002  (nothing to search)
+    async def search(
+        self,
+        query: str,  # noqa: ARG002  (nothing to search)
+        *,
+        limit: int,  # noqa: ARG002  (the same)
+        filters: Mapping[str, Any],  # noqa: ARG002  (the same)
+        context: ToolContext,  # noqa: ARG002  (the same)
+    ) -> SearchResult:
         return SearchResult((), 0)

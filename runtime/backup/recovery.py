@@ -60,6 +60,7 @@ async def reconcile(settings: Settings) -> list[SettledItem]:
     finally:
         await parts.toolbox.aclose()
         await parts.model.aclose()
+        await parts.live.aclose()
         parts.database.close()
 
 

@@ -5,7 +5,8 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from importlib.metadata import version
-from typing import TYPE_CHECKING
+from socket import socket
+from typing import TYPE_CHECKING, Any
 
 import uvicorn
 from fastapi import FastAPI
@@ -18,6 +19,7 @@ from adapters.redis.rate_limit import RedisRateLimit
 from api.app import ApiParts, ApiSettings, create_app
 from api.graphflow.definition_requests import YAML
 from api.http.server import BoundedHttpProtocol
+from api.live.socket_protocol import RefusableSocketProtocol
 from domain.approvals import policy_record
 from domain.governance.ports import NoRateLimit
 from domain.keys.ports import KeyStore
@@ -27,7 +29,9 @@ from runtime.event_loop import freeze_garbage_collector, uvloop_runner
 from runtime.observability import make_metrics_push
 from runtime.settings import Settings
 from runtime.wiring import health_probes as probes
+from runtime.wiring import knowledge
 from runtime.wiring.access import Access, access_routers, make_access
+from runtime.wiring.live import Live, make_live
 from runtime.wiring.parts import (
     Parts,
     keys,
@@ -39,6 +43,7 @@ from runtime.wiring.parts import (
 )
 from runtime.wiring.routes import billing, people
 from runtime.wiring.routes.api import make_routers
+from runtime.wiring.run_services import RunServices, make_run_services
 from runtime.wiring.telemetry import Telemetry, make_telemetry
 
 if TYPE_CHECKING:
@@ -46,6 +51,10 @@ if TYPE_CHECKING:
 
 CONNECTIONS = 16
 _GRACE_S = 30
+MAX_SOCKET_FRAME = 2**20
+"""Bytes of a frame that a client may send."""
+_PING_S = 20.0
+"""Seconds between two pings of a socket, and in which a client has to answer one."""
 
 
 def run_api(settings: Settings) -> None:
@@ -56,19 +65,39 @@ def run_api(settings: Settings) -> None:
 
 async def _run(settings: Settings) -> None:
     app = make_app(settings, make_parts(settings, connections=CONNECTIONS), await temporal.connect(settings, lazy=True))
-    config = uvicorn.Config(
+    freeze_garbage_collector()
+    await StreamEndingServer(server_config(settings, app)).serve()
+
+
+def server_config(settings: Settings, app: FastAPI, **more: Any) -> uvicorn.Config:
+    """Return the settings of the server: its protocols, and their limits."""
+    return uvicorn.Config(
         app,
         host=settings.host,
         port=settings.port,
         http=BoundedHttpProtocol,
         log_config=None,
+        log_level="info",  # more would show addresses with the tokens of sockets
         access_log=False,
         server_header=False,
         proxy_headers=False,
+        ws=RefusableSocketProtocol,
+        ws_max_size=MAX_SOCKET_FRAME,
+        ws_ping_interval=_PING_S,
+        ws_ping_timeout=_PING_S,
+        ws_per_message_deflate=False,  # a client's small frame must not become a large one here
         timeout_graceful_shutdown=_GRACE_S,
+        **more,
     )
-    freeze_garbage_collector()
-    await uvicorn.Server(config).serve()
+
+
+class StreamEndingServer(uvicorn.Server):
+    """A server that ends open streams before it waits for responses to end: they would never do so by themselves."""
+
+    async def shutdown(self, sockets: list[socket] | None = None) -> None:
+        end_streams: Callable[[], Awaitable[None]] = self.config.app.state.end_streams  # type: ignore[union-attr]
+        await end_streams()
+        await super().shutdown(sockets)
 
 
 def make_app(settings: Settings, parts: Parts, client: Client, *, known: KeyStore | None = None) -> FastAPI:
@@ -79,16 +108,22 @@ def make_app(settings: Settings, parts: Parts, client: Client, *, known: KeyStor
     if not settings.auth_on:
         parts.risks.refuse_without_keys()
     registry = CollectorRegistry()
+    positions, access = make_positions(parts), make_access(settings, parts, known or keys(settings))
+    services = make_run_services(settings, parts, client, positions)
     running = _Running(
         parts,
         make_rate_limiter(settings),
-        make_positions(parts),
-        make_access(settings, parts, known or keys(settings)),
+        positions,
+        access,
+        services,
+        make_live(settings, parts, access, services),
         make_telemetry(settings, registry),
         PostgresRequestRecorder(parts.database),
         make_metrics_push(settings, "api", registry),
     )
-    return create_app(_api_parts(settings, client, running, registry))
+    app = create_app(_api_parts(settings, client, running, registry))
+    app.state.end_streams = running.live.streams.close
+    return app
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +134,8 @@ class _Running:
     limiter: RedisRateLimit | NoRateLimit
     positions: LivePositions
     access: Access
+    services: RunServices
+    live: Live
     telemetry: Telemetry
     requests: PostgresRequestRecorder
     pushed: "MetricsPush | None"
@@ -124,6 +161,7 @@ class _Running:
     async def stop(self) -> None:
         if self.pushed is not None:
             await self.pushed.stop()
+        await self.live.close()
         await asyncio.to_thread(self.telemetry.close)
         self.positions.close()
         await self.requests.close()
@@ -132,6 +170,7 @@ class _Running:
             await self.limiter.close()
         await self.parts.toolbox.aclose()
         await self.parts.model.aclose()
+        await self.parts.live.aclose()
         await asyncio.to_thread(self.parts.database.close)
 
     @asynccontextmanager
@@ -151,13 +190,15 @@ def _api_parts(settings: Settings, client: Client, running: _Running, registry: 
         keys=access.keys,
         tokens=access.tokens,
         sessions=access.sessions,
+        sockets=running.live.watch,
         limiter=running.limiter,
         limiter_meanwhile=make_fallback_limiter(settings),
         probes=probes.make_probes(settings, parts, client, positions),
         positions=positions,
         requests=running.requests,
         routers=(
-            *make_routers(settings, parts, client, positions),
+            *make_routers(settings, parts, client, positions, running.services),
+            *running.live.routers,
             *access_routers(parts, positions, access),
             running.telemetry.router,
         ),
@@ -174,6 +215,7 @@ def _api_settings(settings: Settings) -> ApiSettings:
         loopback=settings.loopback,
         cors_origins=settings.cors_origins,
         allowed_hosts=settings.allowed_hosts,
-        larger_bodies=people.LARGER_BODIES | billing.LARGER_BODIES,
+        larger_bodies=people.LARGER_BODIES | billing.LARGER_BODIES | knowledge.LARGER_BODIES,
         csv_bodies=people.CSV_BODIES | billing.CSV_BODIES,
+        form_bodies=knowledge.FORM_BODIES,
     )

@@ -48,7 +48,7 @@ def make_workers(
     Raises:
         Invalid: there is no such queue.
     """
-    offered = worker_options(settings, client, parts, run_made)
+    offered = worker_options(settings, client, parts, run_made, queues)
     wanted = queues or tuple(offered)
     waiting = model_queue(parts.provider.name)
     slots = ModelSlots(settings.model_concurrency, waiting if waiting in wanted else None)
@@ -150,4 +150,5 @@ async def _run(settings: Settings, queues: Sequence[str] | None) -> None:
     finally:
         await parts.toolbox.aclose()
         await parts.model.aclose()
+        await parts.live.aclose()
         parts.database.close()

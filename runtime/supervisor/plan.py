@@ -116,6 +116,8 @@ def _servers(
         servers.append(ValkeyServer(directory / "valkey", chosen.port("Valkey", VALKEY_PORT)))
     if settings.openai_base_url is not None:
         elsewhere["Model"] = settings.openai_base_url
+    elif settings.providers_file is not None:
+        elsewhere |= {f"Model ({each.name})": each.base_url for each in settings.providers_file.providers}
     elif settings.openai_api_key is None and llm:
         servers.append(_model(settings, chosen))
     return servers, elsewhere

@@ -22,6 +22,7 @@ from api.http.dependencies import Positions
 from api.retention import routes as retention
 from domain.content import NoEraser
 from domain.erasures.commands import ErasureCommands
+from domain.knowledge.commands import DocumentCommands
 from domain.retention.commands import RetentionCommands
 from domain.schedules.commands import ScheduleCommands
 from domain.tenants.commands import TenantCommands
@@ -64,6 +65,7 @@ def erasure_activities(settings: Settings, parts: Parts, client: Client) -> list
         ScheduleSettlement(parts.ledger, TemporalTimers(client)),
         make_talent_commands(parts, NoEraser()),
         TenantCommands(parts.ledger),
+        DocumentCommands(parts.ledger),
     )
     subjects = SubjectCloser(search, runs, commands, fresh=PolledPositions(parts.database).wait)
     owners = PostgresErasedOwners(parts.database)

@@ -9,6 +9,7 @@ from temporalio.client import Client
 
 from activities.governance.objectives import ObjectiveActivities
 from adapters.files.disk import DataDirectoryDisk
+from adapters.postgres.monitoring.circuits import PostgresCircuits
 from adapters.postgres.operations.objectives import PostgresAlerts, PostgresObjectives
 from adapters.postgres.operations.projections import PostgresProjections
 from adapters.postgres.operations.server_state import PostgresServerState
@@ -17,7 +18,7 @@ from adapters.redis.rate_limit_status import RedisRateLimitStatus
 from adapters.redis.server_state import RedisServer
 from api.admin import routes as admin
 from api.admin.service import AdminService, Inspections
-from api.governance import slo_routes
+from api.governance import provider_routes, slo_routes
 from api.governance.runbook_routes import RUNS, requested_run
 from api.governance.runbook_schemas import RunbookRunSummary
 from api.governance.runbook_service import RunbookService
@@ -45,6 +46,7 @@ def governance_routers(
     return (
         slo_routes.router(objectives),
         runbook_router(runbooks),
+        provider_routes.router(parts.table, PostgresCircuits(parts.database)),
         admin.router(_admin(settings, parts, client), _start_vacuum(runbooks), RunbookRunSummary),
     )
 

@@ -13,16 +13,19 @@ from temporalio.client import Client
 
 from activities.tools.toolbox.registry import JoinedToolbox
 from adapters.postgres.ledger.pool import Database
+from adapters.postgres.monitoring.circuits import PostgresCircuits
 from adapters.postgres.monitoring.platform_figures import PostgresPlatformFigures
 from adapters.postgres.projections.positions import LivePositions
+from adapters.routed_model import RoutedModel
 from api.health.service import Probes
 from domain.health.figures import QueueBacklog
-from domain.health.ports import Probe, ToolServerHealth
+from domain.health.ports import CircuitHealth, Probe, ToolServerHealth
 from runtime.settings import Settings
-from runtime.wiring.parts import Parts
+from runtime.wiring.parts import Parts, now
 from workflows.task_queues import IO_QUEUE, WORKFLOW_QUEUE, model_queue
 
 _PATIENCE = timedelta(seconds=2)
+_CALLED_LATELY = timedelta(minutes=10)
 _KINDS = {
     "workflow": TaskQueueType.TASK_QUEUE_TYPE_WORKFLOW,
     "activity": TaskQueueType.TASK_QUEUE_TYPE_ACTIVITY,
@@ -32,14 +35,30 @@ _KINDS = {
 def make_probes(settings: Settings, parts: Parts, client: Client, live: LivePositions) -> Probes:
     """Return all probes of an API process."""
     figures = PostgresPlatformFigures(parts.database)
-    queues = (WORKFLOW_QUEUE, IO_QUEUE, model_queue(parts.provider.name))
+    queues = (WORKFLOW_QUEUE, IO_QUEUE, *(model_queue(each.name) for each in parts.providers))
     return Probes(
         servers(settings, parts, client),
         live.states,
         partial(tool_servers, parts.toolbox),
+        parts.model.probes if isinstance(parts.model, RoutedModel) else _only_probe(parts),
+        partial(open_circuits, PostgresCircuits(parts.database)),
         partial(asyncio.to_thread, figures.read),
         partial(task_queues, client, queues),
     )
+
+
+def _only_probe(parts: Parts) -> Mapping[str, Probe]:
+    return {parts.provider.name: parts.model.probe} if parts.provider.url is not None else {}
+
+
+async def open_circuits(circuits: PostgresCircuits) -> Sequence[CircuitHealth]:
+    """Return the circuits that are not closed, of models that were called lately."""
+    found = await asyncio.to_thread(circuits.open_circuits, now() - _CALLED_LATELY)
+    return [
+        CircuitHealth(each.provider, each.model, each.state, each.opened_at, each.retry_at, each.error)
+        for each in found
+        if each.state != "closed"
+    ]
 
 
 def servers(settings: Settings, parts: Parts, client: Client) -> Mapping[str, Probe]:
@@ -52,8 +71,6 @@ def servers(settings: Settings, parts: Parts, client: Client) -> Mapping[str, Pr
     if settings.redis_url is not None:
         url = settings.redis_url
         found["redis"] = lambda: _ping(url)
-    if parts.provider.url is not None:
-        found["llm"] = parts.model.probe
     return found
 
 

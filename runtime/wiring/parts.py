@@ -3,13 +3,14 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import cache
 from pathlib import Path
+from types import MappingProxyType
 
 from activities.tools.toolbox.registry import JoinedToolbox
 from adapters.files.agents import load_agent_files
 from adapters.files.risk_policy import load_risk_policy
 from adapters.files.workflows import load_workflow_files
-from adapters.genai_prices import GenaiPrices
 from adapters.gguf import model_name
 from adapters.local_model import MODEL_NAME
 from adapters.memory.keys import MemoryKeys
@@ -17,7 +18,6 @@ from adapters.memory.rate_limit import MemoryRateLimit
 from adapters.memory.recent_content import RecentContent
 from adapters.no_model import NoModel
 from adapters.openai.model import OpenAIModel
-from adapters.openai.model_catalogue import ProviderCatalogue
 from adapters.postgres.agent_directory import PostgresAgentDirectory
 from adapters.postgres.agents import PostgresAgents
 from adapters.postgres.ali import PostgresAli
@@ -39,10 +39,13 @@ from adapters.postgres.signatures.settled_answers import PostgresSettledAnswers
 from adapters.postgres.swarm import PostgresSwarms
 from adapters.postgres.tools import PostgresTools
 from adapters.postgres.workflows import PostgresWorkflows
+from adapters.redis.live.publisher import RedisLivePublisher
 from adapters.redis.rate_limit import RedisRateLimit
+from adapters.routed_model import RoutedModel
 from adapters.web.webhooks import HttpWebhooks
 from api.http.api_keys import ADMIN, METRICS, key_hash
 from domain.agents.definition import AgentDefinition
+from domain.agents.ports import ModelCatalogue
 from domain.approvals.rules import RiskPolicy
 from domain.costs.operator_prices import OperatorPrices
 from domain.events import EventRegistry
@@ -50,9 +53,20 @@ from domain.governance.ports import NoRateLimit
 from domain.graphflow.definition.model import Definition
 from domain.keys.ports import StoredKey
 from domain.ledger import Ledger
+from domain.live.ports import NO_PUBLISHER, LivePublisher
+from domain.providers.table import ProviderTable
 from domain.registry import event_registry
 from runtime.settings import Settings
-from runtime.wiring.model_provider import Provider, provider
+from runtime.wiring.knowledge_search import KnowledgeParts, make_knowledge
+from runtime.wiring.model_provider import (
+    Provider,
+    make_catalogue,
+    make_model,
+    make_prices,
+    provider,
+    provider_table,
+    providers,
+)
 from runtime.wiring.signatures import Signatures, make_signatures
 from runtime.wiring.toolbox import make_toolbox
 
@@ -80,13 +94,17 @@ class Parts:
     components: PostgresComponents
     costs: PostgresCosts
     instructions: PostgresInstructions
+    knowledge: KnowledgeParts
+    live: LivePublisher
     runs: PostgresRuns
     settled: PostgresSettledAnswers
     schedules: PostgresSchedules
     swarms: PostgresSwarms
     prices: OperatorPrices
     provider: Provider
-    model: OpenAIModel | NoModel
+    providers: tuple[Provider, ...]
+    table: ProviderTable
+    model: OpenAIModel | RoutedModel | NoModel
     toolbox: JoinedToolbox
     tools: PostgresTools
     risks: RiskPolicy
@@ -96,12 +114,13 @@ class Parts:
 
 
 def make_parts(settings: Settings, *, connections: int = 8) -> Parts:
-    """Build everything but the Temporal client. Open `database` before use; close it, `model` and `toolbox` last."""
+    """Build all but the Temporal client. Open `database` before use; close it, `live`, `model` and `toolbox` last."""
     events, database = event_registry(), Database(settings.database_url or "", size=connections)
     content = PostgresContent(database)
     recent = RecentContent(content, settings.text_cache_s)
-    named = provider(settings)
     ledger = Ledger(LedgerRecorder(database, recent.cache), events)
+    prices = OperatorPrices(ledger, make_prices(settings, _local_model(settings)), now)
+    knowledge = make_knowledge(settings, database, ledger, content, prices=prices, now=now)
     return Parts(
         registry=events,
         database=database,
@@ -119,14 +138,18 @@ def make_parts(settings: Settings, *, connections: int = 8) -> Parts:
         components=PostgresComponents(database),
         costs=PostgresCosts(database),
         instructions=PostgresInstructions(database),
+        knowledge=knowledge,
+        live=RedisLivePublisher.connect(settings.redis_url) if settings.redis_url else NO_PUBLISHER,
         runs=PostgresRuns(database),
         settled=PostgresSettledAnswers(database, events),
         schedules=PostgresSchedules(database),
         swarms=PostgresSwarms(database),
-        prices=OperatorPrices(ledger, GenaiPrices(settings.prices, named.url, local_model=_local_model(settings)), now),
-        provider=named,
-        model=_model(settings, named),
-        toolbox=make_toolbox(settings, database, now),
+        prices=prices,
+        provider=provider(settings),
+        providers=providers(settings),
+        table=provider_table(settings),
+        model=make_model(settings),
+        toolbox=make_toolbox(settings, database, now, knowledge.of_agents),
         tools=PostgresTools(database),
         risks=load_risk_policy(settings.risk_policy),
         signatures=make_signatures(settings, ledger, database, now),
@@ -145,29 +168,9 @@ def _webhooks(settings: Settings) -> HttpWebhooks | None:
     return HttpWebhooks(url, secret.get_secret_value(), now) if url and secret else None
 
 
-def _model(settings: Settings, named: Provider) -> OpenAIModel | NoModel:
-    if named.url is None:
-        return NoModel()
-    key = settings.openai_api_key
-    return OpenAIModel(
-        named.url,
-        key.get_secret_value() if key else None,
-        named.default_model,
-        settings.model_timeout_s,
-        settings.context_window,
-        takes_tools=named.takes_tools,
-    )
-
-
-def make_model_catalogue(settings: Settings, parts: Parts) -> ProviderCatalogue:
+def make_model_catalogue(settings: Settings, parts: Parts) -> ModelCatalogue:
     """Return the models that agents may name."""
-    key = settings.openai_api_key
-    return ProviderCatalogue(
-        parts.provider.url,
-        key.get_secret_value() if key else None,
-        parts.model.default,
-        lambda model: parts.prices.price(model, prompt_tokens=0, completion_tokens=0, at=now()).known,
-    )
+    return make_catalogue(settings, parts.prices, now)
 
 
 def make_rate_limiter(settings: Settings) -> RedisRateLimit | NoRateLimit:
@@ -203,14 +206,16 @@ def make_positions(parts: Parts) -> LivePositions:
     return LivePositions(parts.database.dsn, parts.database)
 
 
-def agent_files() -> list[AgentDefinition]:
+@cache
+def agent_files() -> tuple[AgentDefinition, ...]:
     """Return the agents that the registry is seeded with."""
-    return load_agent_files(AGENT_FILES)
+    return tuple(load_agent_files(AGENT_FILES))
 
 
-def workflow_files() -> dict[str, Definition]:
+@cache
+def workflow_files() -> Mapping[str, Definition]:
     """Return the ready-made workflows, by their ids."""
-    return load_workflow_files(WORKFLOW_FILES)
+    return MappingProxyType(load_workflow_files(WORKFLOW_FILES))
 
 
 def now() -> datetime:

@@ -15,8 +15,10 @@ from domain.governance.projection import GovernanceProjection
 from domain.graphflow.catalogue.projection import WorkflowsProjection
 from domain.graphflow.execution.projection import ExecutionsProjection
 from domain.keys.projection import KeysProjection
+from domain.knowledge.projection import KnowledgeProjection
 from domain.projection import Projection
 from domain.projects.projection import ProjectsProjection
+from domain.providers.projection import ProvidersProjection
 from domain.runbooks.projection import RunbooksProjection
 from domain.schedules.projection import SchedulesProjection
 from domain.swarm.projection import SwarmProjection
@@ -45,7 +47,9 @@ def projections() -> tuple[Projection, ...]:
         ExecutionsProjection(),
         GovernanceProjection(),
         KeysProjection(),
+        KnowledgeProjection(),
         ProjectsProjection(),
+        ProvidersProjection(),
         RatingsProjection(),
         RunbooksProjection(),
         SchedulesProjection(),

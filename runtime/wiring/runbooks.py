@@ -56,7 +56,8 @@ def runbook_router(runbooks: RunbookService) -> APIRouter:
 
 def make_task_queues(parts: Parts, client: Client) -> TemporalTaskQueues:
     """Return the task queues of this deployment."""
-    return TemporalTaskQueues(client, [WORKFLOW_QUEUE, model_queue(parts.provider.name), IO_QUEUE])
+    calls = [model_queue(each.name) for each in parts.providers]
+    return TemporalTaskQueues(client, [WORKFLOW_QUEUE, *calls, IO_QUEUE])
 
 
 def runbook_activities(settings: Settings, parts: Parts, client: Client) -> list[Callable[..., object]]:

@@ -20,11 +20,13 @@ from adapters.postgres.records.project_usage import PostgresProjectUsage
 from adapters.postgres.records.projects import PostgresProjects
 from adapters.postgres.records.talents import PostgresTalents
 from adapters.web.fetch import WebFetch
-from domain.tools.ports import NoKnowledge, Tool, ToolSource
+from domain.tools.ports import Knowledge, Tool, ToolSource
 from runtime.settings import Settings
 
 
-def make_toolbox(settings: Settings, database: Database, now: Callable[[], datetime]) -> JoinedToolbox:
+def make_toolbox(
+    settings: Settings, database: Database, now: Callable[[], datetime], knowledge: Knowledge
+) -> JoinedToolbox:
     """Return all configured tools. Nothing is connected before it is needed; close it at the end.
 
     Raises:
@@ -33,7 +35,7 @@ def make_toolbox(settings: Settings, database: Database, now: Callable[[], datet
     costs = QueryCosts(PostgresCosts(database), partial(head_and_position, database, "costs"), now)
     projects = QueryProjects(PostgresProjects(database), PostgresProjectUsage(database))
     talents, analytics = FindTalents(PostgresTalents(database)), QueryAnalytics(PostgresAnalytics(database), now)
-    tools: list[Tool] = [SearchKnowledge(NoKnowledge()), talents, projects, costs, analytics]
+    tools: list[Tool] = [SearchKnowledge(knowledge), talents, projects, costs, analytics]
     if settings.web_fetch == "on":
         tools.append(WebFetch())
     return JoinedToolbox(tools, (DELEGATE, REQUEST_APPROVAL), _mcp(settings))

@@ -1,5 +1,6 @@
 """Composes spans around model calls and tool calls, if the operator names a collector."""
 
+from adapters.routed_model import RoutedModel
 from domain.chat.model_port import Model
 from domain.tools.ports import Toolbox
 from runtime.observability import tracer
@@ -14,7 +15,10 @@ def traced_model(settings: Settings, parts: Parts) -> Model:
         return parts.model
     from adapters.opentelemetry.model import TracedModel  # noqa: PLC0415  (only if there is a collector)
 
-    return TracedModel(parts.model, found, provider=parts.provider.name, url=parts.provider.url)
+    if not isinstance(parts.model, RoutedModel):
+        return TracedModel(parts.model, found, provider=parts.provider.name, url=parts.provider.url)
+    urls = {each.name: each.url for each in parts.providers}
+    return parts.model.wrapped(lambda name, model: TracedModel(model, found, provider=name, url=urls[name]))
 
 
 def traced_toolbox(settings: Settings, parts: Parts) -> Toolbox:

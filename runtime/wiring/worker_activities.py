@@ -1,6 +1,6 @@
 """Composes the workflows and activities of each task queue on the parts of this deployment."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Any
@@ -33,8 +33,11 @@ from domain.approvals import policy_record
 from runtime.memory import cached_runs
 from runtime.sandbox import QuickSandbox
 from runtime.settings import Settings
+from runtime.wiring.admission import make_admission
 from runtime.wiring.erasures import erasure_activities
 from runtime.wiring.governance import objective_activities
+from runtime.wiring.knowledge import document_reconciler, ingest_activities
+from runtime.wiring.model_provider import Provider
 from runtime.wiring.parts import Parts, now
 from runtime.wiring.runbooks import runbook_activities
 from runtime.wiring.schedules import schedule_activities
@@ -47,6 +50,7 @@ from workflows.erasures.retention import RetentionWorkflow
 from workflows.erasures.workflow import ErasureWorkflow
 from workflows.graphflow.map_node import GraphItemsWorkflow
 from workflows.graphflow.workflow import GraphWorkflow
+from workflows.knowledge.workflow import IngestWorkflow
 from workflows.reconcile.workflow import ReconcileWorkflow
 from workflows.runbooks.workflow import RunbookWorkflow
 from workflows.schedules.workflow import ScheduleFiringWorkflow
@@ -62,16 +66,22 @@ TOOLS_AT_ONCE = 100
 
 
 def worker_options(
-    settings: Settings, client: Client, parts: Parts, run_made: Callable[[], None] = lambda: None
+    settings: Settings,
+    client: Client,
+    parts: Parts,
+    run_made: Callable[[], None] = lambda: None,
+    queues: Collection[str] | None = None,
 ) -> dict[str, dict[str, Any]]:
     """Return the options of `temporalio.worker.Worker` by task queue.
 
-    `run_made` is called for each execution put into the worker's cache.
+    `run_made` is called for each execution put into the worker's cache. Calls can be sent to the task queues of
+    providers that are among `queues`: all of them with None.
     """
     own = model_queue(parts.provider.name)
+    model_queues = {each.name: model_queue(each.name) for each in parts.providers}
     books = CostLedger(parts.ledger, parts.prices, now)
     graphs = graph_parts(parts.ledger, parts.recent, now, signer=parts.signatures.signer)
-    model = model_activities(settings, parts, graphs, books)
+    model = model_activities(settings, parts, graphs, books, queues)
     flow = _flow_activities(
         parts, graphs, client, books, calls_on=WORKFLOW_QUEUE if settings.model_queue == "shared" else own
     )
@@ -85,6 +95,7 @@ def worker_options(
                 ErasureWorkflow,
                 GraphItemsWorkflow,
                 GraphWorkflow,
+                IngestWorkflow,
                 ReconcileWorkflow,
                 RetentionWorkflow,
                 RunbookWorkflow,
@@ -99,6 +110,7 @@ def worker_options(
                 *runbook_activities(settings, parts, client),
                 *objective_activities(settings, parts),
                 *telemetry_activities(settings, parts),
+                *document_reconciler(parts, client),
             ],
             "activity_executor": ThreadPoolExecutor(flow_slots + LOCAL_AT_ONCE, "ledger"),
             "max_concurrent_activities": flow_slots,
@@ -106,9 +118,12 @@ def worker_options(
             "max_cached_workflows": cached_runs(settings.run_cache_mb),
             "workflow_runner": QuickSandbox(run_made),
         },
-        own: {"activities": model, "max_concurrent_activities": settings.model_concurrency},
+        **{
+            model_queues[each.name]: {"activities": model, "max_concurrent_activities": _calls_at_once(settings, each)}
+            for each in parts.providers
+        },
         IO_QUEUE: {
-            "activities": tools,
+            "activities": [*tools, *ingest_activities(parts)],
             "activity_executor": ThreadPoolExecutor(TOOLS_AT_ONCE, "tools"),
             "max_concurrent_activities": TOOLS_AT_ONCE,
         },
@@ -153,11 +168,24 @@ def _graph_activities(parts: Parts, graphs: GraphParts, client: Client, calls_on
     return [*runs.all(), *nodes.all(), *RunReconciler(graphs.journal, parts.runs, client, now).all()]
 
 
-def model_activities(settings: Settings, parts: Parts, graphs: GraphParts, books: CostLedger) -> Activities:
-    """Return the activities that call a model."""
+def _calls_at_once(settings: Settings, named: Provider) -> int:
+    return min(settings.model_concurrency, named.limits.concurrency or settings.model_concurrency)
+
+
+def model_activities(
+    settings: Settings, parts: Parts, graphs: GraphParts, books: CostLedger, queues: Collection[str] | None = None
+) -> Activities:
+    """Return the activities that call a model. `queues` are the task queues that this worker serves: all with None."""
     memory = ChatHistory(parts.ledger, parts.content, parts.agents, recent=parts.recent)
     calls = ModelCalls(
-        books, traced_model(settings, parts), now, timeout=settings.answer_time, timeouts=settings.answer_times
+        books,
+        traced_model(settings, parts),
+        now,
+        timeout=settings.answer_time,
+        timeouts=settings.answer_times,
+        admission=make_admission(settings, parts, queues),
+        table=parts.table,
+        live=parts.live,
     )
     thinking = ModelStepActivities(
         memory,

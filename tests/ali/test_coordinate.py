@@ -186,7 +186,7 @@ async def test_the_swarm_has_the_bounds_that_were_asked_for(shared: System, scri
     assert datetime.fromisoformat(made["timings"]["deadline"]) == deadline
     held = await over(shared, made["task_id"])
     assert held["status"] == "awaiting_approval"
-    approved = await shared.http.post(f"/api/v1/approvals/{held['approval_id']}/approve", json={})
+    approved = await shared.decide(held["approval_id"], "approve")
     assert approved.status_code == 200, approved.text
     done = await until(
         lambda: shared.http.get(f"{SWARM}/{made['task_id']}"), lambda it: it.json()["status"] == "completed"

@@ -45,7 +45,7 @@ async def careful(system: System, scripted_model: ScriptedModel) -> System:
 
 async def decide(system: System, approval_id: str, how: str, **body: Any) -> None:
     await until(lambda: system.http.get(PENDING), lambda it: approval_id in it.text)
-    decided = await system.http.post(f"/api/v1/approvals/{approval_id}/{how}", json=body)
+    decided = await system.decide(approval_id, how, **body)
     assert decided.status_code == 200, decided.text
 
 

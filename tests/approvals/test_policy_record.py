@@ -113,9 +113,11 @@ async def test_an_api_with_another_file_does_not_start(system_settings: Settings
                 pass
 
 
-async def test_migrating_puts_the_file_into_force_and_keeps_it(system_settings: Settings, tmp_path: Path) -> None:
+async def test_migrating_puts_the_file_into_force_and_keeps_it(
+    system_settings: Settings, empty_database_url: str, tmp_path: Path
+) -> None:
     own = policy(tmp_path / "risk.json", quorum=2)
-    environment = servers(system_settings)
+    environment = {**servers(system_settings), "DATABASE_URL": empty_database_url}
     code, said = await asyncio.to_thread(started, tmp_path, "migrate", CONVERGIO_RISK_POLICY=str(own), **environment)
     assert code == 0, said
     line = next(json.loads(each) for each in said.splitlines() if '"migrated"' in each)

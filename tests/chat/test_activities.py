@@ -271,6 +271,21 @@ async def test_a_cancelled_call_is_unknown(talk: Talk) -> None:
     assert await talk.agreed() == {1: "unknown"}
 
 
+async def test_a_stream_that_a_cancellation_cuts_is_counted_from_what_arrived(talk: Talk) -> None:
+    talk.model.script({"tokens": 90, "hang_after_chunks": 2})
+    thought, worker = talk.said("Tell me."), environment()
+    working = asyncio.create_task(worker.run(talk.thinking.think, thought))
+    await talk.model.until(lambda bill: [entry["completion_tokens"] for entry in bill] == [60])
+    await asyncio.sleep(0.1)
+    worker.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await working
+    [call] = await talk.system.calls(session_id=talk.session_id)
+    assert (call["state"], call["estimated"], call["error"], call["completion_tokens"]) == ("cut", True, "cut", 60)
+    await talk.think(thought, attempt=2)
+    assert await talk.agreed() == {1: "cut", 2: "settled"}
+
+
 async def test_a_cancellation_in_the_settlement_does_not_lose_it(talk: Talk, unworked: System) -> None:
     thought, worker = talk.said("Hello. [[delay 0.3]]"), environment()
     working = asyncio.create_task(worker.run(talk.thinking.think, thought))

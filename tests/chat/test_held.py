@@ -4,7 +4,6 @@ import asyncio
 from typing import Any
 from uuid import uuid4
 
-import httpx
 import pytest
 
 from adapters.postgres.projections.rebuild import Rebuild
@@ -26,13 +25,6 @@ async def held(system: System, message: str = "May I?", **more: Any) -> dict[str
     assert answer.headers["location"] == f"{CHAT}/{body['session_id']}"
     assert (body["status"], body["response"], body["turn"]) == ("awaiting_approval", None, 1)
     return body
-
-
-async def decide(system: System, approval_id: str, verb: str, **body: Any) -> httpx.Response:
-    return await until(
-        lambda: system.http.post(f"{APPROVALS}/{approval_id}/{verb}", json=body),
-        lambda answer: answer.status_code != 404,  # it is asked for in the background
-    )
 
 
 async def turn_of(system: System, session_id: str, *statuses: str) -> dict[str, Any]:
@@ -64,7 +56,7 @@ async def test_an_answer_waits_for_a_person_and_nobody_reads_it_before(
 async def test_a_held_answer_goes_out_once_it_is_approved(shared: System, scripted_model: ScriptedModel) -> None:
     scripted_model.script(default={"text": "The plan."})
     body = await held(shared)
-    assert (await decide(shared, body["approval_id"], "approve")).status_code == 200
+    assert (await shared.decide(body["approval_id"], "approve")).status_code == 200
     turn = await turn_of(shared, body["session_id"], "completed")
     assert (turn["response"], turn["approval_id"], turn["error"]) == ("The plan.", body["approval_id"], None)
     await until(lambda: shared.session(body["session_id"]), lambda session: session["status"] == "idle")
@@ -76,14 +68,14 @@ async def test_a_held_answer_goes_out_once_it_is_approved(shared: System, script
 
 async def test_what_a_person_makes_of_an_answer_is_the_answer(shared: System, scripted_model: ScriptedModel) -> None:
     body = await held(shared)
-    await decide(shared, body["approval_id"], "approve", edited_content="Said with care.")
+    await shared.decide(body["approval_id"], "approve", edited_content="Said with care.")
     assert (await turn_of(shared, body["session_id"], "completed"))["response"] == "Said with care."
 
 
 async def test_a_rejected_answer_is_never_read(shared: System, scripted_model: ScriptedModel) -> None:
     scripted_model.script(default={"text": "The rude answer."})
     body = await held(shared)
-    assert (await decide(shared, body["approval_id"], "reject", reason="Rude.")).status_code == 200
+    assert (await shared.decide(body["approval_id"], "reject", reason="Rude.")).status_code == 200
     turn = await turn_of(shared, body["session_id"], "rejected")
     assert (turn["response"], turn["error"]["code"]) == (None, "REJECTED")
     assert "rude answer" not in (await shared.http.get(f"{CHAT}/{body['session_id']}")).text
@@ -101,7 +93,7 @@ async def test_who_asks_again_is_told_what_became_of_it(
     again = await shared.say("May I?", require_approval=True, headers=headers)
     assert (again.status_code, again.json()["approval_id"]) == (202, body["approval_id"])
     await forget_answers(shared)
-    await decide(shared, body["approval_id"], verb, **({"reason": "No."} if verb == "reject" else {}))
+    await shared.decide(body["approval_id"], verb, **({"reason": "No."} if verb == "reject" else {}))
     await turn_of(shared, body["session_id"], status)
     await forget_answers(shared)
     done = await shared.say("May I?", require_approval=True, headers=headers)

@@ -41,7 +41,7 @@ async def agreed(system: System, model: ScriptedModel, workflow_id: str) -> list
 
 
 async def decide(system: System, approval_id: str, decision: str, **body: str) -> dict[str, Any]:
-    response = await system.http.post(f"{APPROVALS}/{approval_id}/{decision}", json=body)
+    response = await system.decide(approval_id, decision, **body)
     assert response.status_code == 200, response.text
     return dict(response.json())
 

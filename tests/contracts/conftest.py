@@ -9,11 +9,15 @@ from typing import Any
 import pytest
 import schemathesis
 import uvicorn
+from schemathesis.config import SchemathesisConfig
 
 from api.http.server import BoundedHttpProtocol
 from runtime.settings import Settings
 from tests.scripted_model import ScriptedModel
 from tests.system import new_namespace, running, settings_of, until
+
+_PATIENCE_S = 60.0
+"""Time to wait for a response: the machine may be busy."""
 
 
 @pytest.fixture(scope="module")
@@ -62,4 +66,6 @@ async def _serve(settings: Settings, address: "Future[str]", stop: Event) -> Non
 @pytest.fixture(scope="module")
 def described(served: str) -> Any:
     """The description that the served API gives of itself."""
-    return schemathesis.openapi.from_url(f"{served}/openapi.json")
+    config = SchemathesisConfig()
+    config.projects.default.request_timeout = _PATIENCE_S
+    return schemathesis.openapi.from_url(f"{served}/openapi.json", config=config)

@@ -78,8 +78,11 @@ def _uses() -> dict[str, Use]:
     for module in _modules():
         source = inspect.getsource(module)
         for name, value in vars(module).items():
+            patterns = list(_inside(value))
+            if not patterns:
+                continue
             methods = frozenset(re.findall(rf"\b{re.escape(name)}\.(\w+)\(", source)) & METHODS
-            for number, each in enumerate(_inside(value)):
+            for number, each in enumerate(patterns):
                 place = f"{module.__name__}.{name}" + (f"[{number}]" if number else "")
                 found[place] = Use(each, methods or frozenset({"search"}))
     return {place: use for place, use in found.items() if place not in OF_OUR_OWN_TEXT}

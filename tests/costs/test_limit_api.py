@@ -69,7 +69,7 @@ async def say(system: System, project: str, message: str = "Go on.", session_id:
 
 
 async def decide(system: System, approval_id: str, verb: str, **body: Any) -> httpx.Response:
-    return await system.http.post(f"{APPROVALS}/{approval_id}/{verb}", json=body, headers=OPERATOR)
+    return await system.decide(approval_id, verb, headers=OPERATOR, **body)
 
 
 async def approval(system: System, approval_id: str) -> dict[str, Any]:

@@ -91,4 +91,5 @@ async def test_a_run_of_thirty_days_waits_and_ends(system_settings: Settings, ev
             await task
             await parts.toolbox.aclose()
             await parts.model.aclose()
+            await parts.live.aclose()
             await asyncio.to_thread(parts.database.close)

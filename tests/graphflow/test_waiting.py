@@ -35,10 +35,7 @@ async def decide(system: System, started: Run, verdict: str, body: dict[str, Any
     """Decide the one approval that a run waits for."""
     seen = await started.seen("awaiting_approval")
     [waiting] = [node.approval_id for node in seen.nodes if node.approval_id]
-    url = f"/api/v1/approvals/{waiting}/{verdict}"
-    response = await until(
-        lambda: system.http.post(url, json=body, headers=ADMIN), lambda response: response.status_code != 404
-    )
+    response = await system.decide(waiting, verdict, headers=ADMIN, **body)
     assert response.status_code == 200, response.text
 
 

@@ -6,12 +6,13 @@ from typing import get_args
 
 import pytest
 from fastapi import APIRouter, WebSocket
-from starlette.routing import BaseRoute, Mount, Route
+from starlette.routing import BaseRoute, Mount, Route, WebSocketRoute
 
 from api.http.dependencies import declared_scopes, requires
 from api.http.rate_limit import LOGINS
 from api.http.routing import LiteralRoutes
 from domain.keys.ports import GrantableScope, Scope
+from tests.live.socket_client import Refusal, connected
 from tests.system import ADMIN_KEY, System
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -67,6 +68,12 @@ async def test_a_socket_declares_its_scope_as_a_route_does() -> None:
 
 async def test_no_route_but_health_and_docs_answers_without_a_key(guarded: System) -> None:
     for route, path in routes(guarded):
+        if isinstance(route, WebSocketRoute):
+            with pytest.raises(Refusal) as refused:
+                async with connected(guarded.app, re.sub(r"\{\w+\}", "1", path)):
+                    pass
+            assert refused.value.status == 401, path
+            continue
         if not isinstance(route, Route):
             assert path in PLAIN, f"{path}: is a key needed?"
             continue

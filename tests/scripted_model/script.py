@@ -111,7 +111,7 @@ class Rule:
 
 
 RULE_FIELDS = ("contains", "system", "nth", "model", "wants", "shape", "role", "times")
-SETTINGS = ("out_of_quota_after", "no_tools", "no_shapes", "props")
+SETTINGS = ("out_of_quota_after", "no_tools", "no_shapes", "embedding_status", "props")
 DEFAULT = Behaviour()
 
 
@@ -140,6 +140,7 @@ class Script:
         self.out_of_quota_after: int | None = None
         self.no_tools = False
         self.no_shapes = False
+        self.embedding_status = 200
         self.props: dict[str, Any] | None = None
         self.seen: Counter[str] = Counter()
 

@@ -1,4 +1,4 @@
-"""The provider's HTTP: `/v1/chat/completions` and `/v1/models`, and the test's own side, `/bill /script /requests`."""
+"""The provider's HTTP, and the test's own side: `/bill /script /requests`."""
 
 import asyncio
 from collections import deque
@@ -12,6 +12,7 @@ from aiohttp import web
 from tests.scripted_model.answer import Answer, answer, tokens_in
 from tests.scripted_model.asked import Asked
 from tests.scripted_model.bill import Bill, Entry
+from tests.scripted_model.embedding import embedding
 from tests.scripted_model.script import Behaviour, Script
 
 KEPT_REQUESTS = 200
@@ -55,6 +56,8 @@ class Provider:
         path = request.path
         if path == "/v1/chat/completions" and request.method == "POST":
             return await self.chat(request)
+        if path == "/v1/embeddings" and request.method == "POST":
+            return await self.embed(request)
         if path == "/v1/models":
             listed = [{"id": name, "object": "model", "owned_by": "tests"} for name in self.models]
             return self._refused_key(request) or as_json({"object": "list", "data": listed})
@@ -86,6 +89,30 @@ class Provider:
         if self.key is None or request.headers.get("Authorization") == f"Bearer {self.key}":
             return None
         return refusal(Behaviour(status=401))
+
+    async def embed(self, request: web.BaseRequest) -> web.StreamResponse:
+        """Vectors that only depend on the words of a text: texts with the same words are near each other."""
+        raw = await request.read()
+        if (refused := self._refused_key(request)) is not None:
+            return refused
+        name = request.headers.get("X-Client-Request-Id")
+        self.requests.append((name, raw))
+        body = orjson.loads(raw)
+        texts = [body["input"]] if isinstance(body["input"], str) else body["input"]
+        tokens = sum(tokens_in(text) for text in texts)
+        entry = self.bill.start(
+            request_id=name, model=body["model"], prompt_tokens=tokens, tools=[], shape=None, calls=[]
+        )
+        if self.script.embedding_status != OK:
+            entry["prompt_tokens"] = 0
+            self.bill.end(entry, "refused")
+            return refusal(Behaviour(status=self.script.embedding_status))
+        self.bill.end(entry, "finished")
+        data = [
+            {"object": "embedding", "index": number, "embedding": embedding(text)} for number, text in enumerate(texts)
+        ]
+        usage = {"prompt_tokens": tokens, "total_tokens": tokens}
+        return as_json({"object": "list", "model": body["model"], "data": data, "usage": usage})
 
     async def chat(self, request: web.BaseRequest) -> web.StreamResponse:
         raw = await request.read()

@@ -36,7 +36,7 @@ async def exported(shared: System, model_process: ScriptedModel) -> Exported:
     for number in range(CHAIN - 1):
         assert (await shared.say(f"Question {number}?", "exported")).status_code == 200
     held = (await shared.say("And now?", "exported", require_approval=True)).json()
-    decided = await shared.http.post(f"/api/v1/approvals/{held['approval_id']}/approve", json={"comment": "Yes."})
+    decided = await shared.decide(held["approval_id"], "approve", comment="Yes.")
     assert decided.status_code == 200
     await until(lambda: shared.session("exported"), lambda it: it["turns"][-1]["status"] == "completed")
     return Exported(await export_of(shared, "/agents/chat/exported"), jwks_of(shared))

@@ -84,9 +84,7 @@ async def test_a_held_answer_is_signed_when_it_is_released_as_the_decider_edited
     await shared.say("Go on.", "held")
     held = (await shared.say("Hold it.", "held", require_approval=True)).json()
     assert held["signature"] is None
-    decided = await shared.http.post(
-        f"/api/v1/approvals/{held['approval_id']}/approve", json={"edited_content": "Final."}
-    )
+    decided = await shared.decide(held["approval_id"], "approve", edited_content="Final.")
     assert decided.status_code == 200, decided.text
     ended = await until(lambda: shared.session("held"), lambda it: it["turns"][-1]["status"] == "completed")
     statement = verified(shared, ended["turns"][1]["signature"])

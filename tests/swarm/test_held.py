@@ -19,7 +19,7 @@ async def held(system: System, task_id: str) -> dict[str, Any]:
 
 
 async def decide(system: System, approval_id: str, verb: str, **body: Any) -> None:
-    response = await system.http.post(f"{APPROVALS}/{approval_id}/{verb}", json=body)
+    response = await system.decide(approval_id, verb, **body)
     assert response.status_code == 200, response.text
 
 

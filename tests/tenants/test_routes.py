@@ -34,6 +34,7 @@ OPERATORS = (
     "/admin/",
     "/api/v1/tenants",
     "/api/v1/auth",
+    "/api/v1/governance/providers",
     "/api/v1/governance/rate-limits",
     "/api/v1/governance/slo",
     "/api/v1/cost-management/prices",
@@ -83,6 +84,7 @@ BODIES: dict[tuple[str, str], dict[str, Any]] = {
 }
 QUERIES: dict[str, dict[str, str]] = {
     "/cost-management/what-if": {"model": "gpt-4o"},
+    "/workflows/{workflow_id}/executions/{execution_id}/stream": {"wait": "false"},
     "/workflows/import": {"name": f"Imported {MARK}"},
     "/cost-management/reconciliations/import": {"provider": MARK, "from": "2026-01-01", "to": "2026-01-31"},
 }
@@ -103,6 +105,7 @@ IDS = {
     "/serialization/save": ("component_id", "component_id"),
     "/swarm/coordinate": ("task_id", "task_id"),
     "/talents": ("talent_id", "id"),
+    "/vector/index": ("document_id", "document_id"),
     "/workflows": ("workflow_id", "id"),
 }
 """The name in paths of what each POST creates, and the key of its id in the answer."""
@@ -110,8 +113,11 @@ OWN = ("PUT", "/cost-management/limits")
 """Sets what is the caller's own, under names that each tenant may give."""
 
 
-def bodies(name: str) -> dict[str, dict[str, Any] | str]:
-    """What creates something, by its path; the same for both tenants, so that each could be refused for the other."""
+def bodies(name: str) -> dict[str, dict[str, Any] | str | bytes]:
+    """What creates something, by its path; the same for both tenants, so that each could be refused for the other.
+
+    A text is a CSV table, and bytes are a file.
+    """
     agent = {"name": f"Agent {name}", "description": name, "capabilities": [name], "system_prompt": name}
     context = {"session_id": f"session-of-{name}", "user_id": name, "project_id": name}
     return {
@@ -152,6 +158,10 @@ def bodies(name: str) -> dict[str, dict[str, Any] | str]:
         },
         "/serialization/save": {"component_id": name, "component_type": "memory", "state": {"text": name}},
         "/telemetry/events": {"event_type": name, "agent_id": name, "metadata": {"text": name}},
+        "/vector/index": {"title": name, "content": name, "document_id": name, "collection": name},
+        "/vector/index/file": name.encode(),
+        "/vector/search": {"query": name},
+        "/vector/embed": {"text": name},
         "/approvals/batch": {"decisions": [{"id": "approval_nobodys", "decision": "approve"}]},
     }
 
@@ -167,6 +177,8 @@ class Made:
         query = QUERIES.get(path, {})
         table = isinstance(body, str)
         sent: dict[str, Any] = {"content": body} if table else {"json": body}
+        if isinstance(body, bytes):
+            sent = {"files": {"file": (f"{body.decode()}.txt", body, "text/plain")}}
         media = {"content-type": "text/csv"} if table else {}
         answer = await self.system.http.post(address(path), **sent, headers={**headers, **media}, params=query)
         assert answer.status_code in {200, 201, 202}, f"{path}: {answer.text}"
@@ -212,6 +224,11 @@ class Made:
         await until(
             lambda: self.system.http.get(f"{API}/erasures/{self.ids['erasure_id']}", headers=OF_ACME),
             lambda answer: answer.json()["status"] == "completed",
+            seconds=60,
+        )
+        await until(
+            lambda: self.system.http.get(f"{API}/vector/documents?status=processing", headers=OF_ACME),
+            lambda answer: answer.json()["total"] == 0,
             seconds=60,
         )
         path = f"{API}/workflows/{self.ids['workflow_id']}/status"

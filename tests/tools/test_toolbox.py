@@ -22,7 +22,7 @@ from domain.costs.projection import CallRow, CostsProjection
 from domain.errors import Invalid, Unavailable
 from domain.ledger import Change
 from domain.registry import event_registry
-from domain.tools.ports import NoKnowledge, Passage, SearchResult, Tool, ToolFailed
+from domain.tools.ports import NoKnowledge, Passage, SearchResult, Tool, ToolContext, ToolFailed
 from domain.tools.spec import ToolSpec
 from runtime.settings import Settings
 from runtime.wiring.toolbox import make_toolbox
@@ -119,7 +119,7 @@ class Library:
         self.found = found
         self.asked: list[tuple[str, int, Mapping[str, Any]]] = []
 
-    async def search(self, query: str, *, limit: int, filters: Mapping[str, Any]) -> SearchResult:
+    async def search(self, query: str, *, limit: int, filters: Mapping[str, Any], context: ToolContext) -> SearchResult:
         self.asked.append((query, limit, filters))
         if isinstance(self.found, Exception):
             raise self.found

@@ -12,7 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from adapters.web.address_guard import AddressForbidden, AddressRules, CheckedResolver, is_public, lookup
-from adapters.web.fetch import MAX_BYTES, MAX_REDIRECTS, WebFetch
+from adapters.web.fetch import MAX_BYTES, WebFetch
+from adapters.web.guarded_session import MAX_REDIRECTS
 from domain.tools.ports import ToolFailed, ToolResult
 from tests.tools.calls import CONTEXT
 

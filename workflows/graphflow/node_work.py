@@ -16,6 +16,7 @@ with workflow.unsafe.imports_passed_through():
     from activities.graphflow.node_activities import NodeActivities
     from activities.tools.messages import CloseToolRequest, ToolRun
     from domain.chat.events import FailureCode
+    from domain.tenant_ids import tenant_of
     from workflows.approvals.waiting import ApprovalWaits
     from workflows.graphflow.cancellation import is_cancellation
     from workflows.graphflow.child_workflows import run_subgraph, run_swarm, undo_children
@@ -77,7 +78,9 @@ class NodeExecutor:
             asyncio.CancelledError, ActivityError: it was cancelled; its turn is recorded as failed.
         """
         try:
-            first = await self.turns.call(AgentNodeActivities.answer_node, spot, spot.asked.key_id, _summary(spot))
+            first = await self.turns.call(
+                AgentNodeActivities.answer_node, spot, tenant_of(spot.asked.root), _summary(spot)
+            )
         except asyncio.CancelledError:
             await self._fail_turn(spot, "CANCELLED", "its node was stopped")
             raise

@@ -8,6 +8,7 @@ with workflow.unsafe.imports_passed_through():
     from activities.costs.alert_evaluation import CostAlertActivities
     from activities.governance.objectives import ObjectiveActivities
     from activities.reconcile.activities import ReconcileActivities, ReconcileResult
+    from activities.reconcile.documents import DocumentReconciler
     from activities.reconcile.erasures import ErasureReconciler
     from activities.reconcile.executions import RunReconciler
     from activities.reconcile.runbooks import RunbookReconciler
@@ -47,6 +48,7 @@ class ReconcileWorkflow:
             await self._reconcile_runbooks(),
             await self._evaluate_objectives() + await self._evaluate_cost_alerts(),
             await self._keep_telemetry(),
+            await self._reconcile_documents(),
         )
 
     async def _reconcile_swarms(self) -> int:
@@ -127,4 +129,14 @@ class ReconcileWorkflow:
             start_to_close_timeout=timedelta(seconds=50),
             schedule_to_close_timeout=timedelta(seconds=50),  # the next reconciliation tries again
             summary="rollups and partitions of telemetry",
+        )
+
+    async def _reconcile_documents(self) -> int:
+        if not workflow.patched("documents"):
+            return 0
+        return await workflow.execute_activity_method(
+            DocumentReconciler.reconcile_documents,
+            start_to_close_timeout=timedelta(seconds=50),
+            schedule_to_close_timeout=timedelta(minutes=5),
+            summary="documents that are not being indexed",
         )

@@ -11,6 +11,7 @@ with workflow.unsafe.imports_passed_through():
     from activities.chat.summary import SummaryActivities
     from activities.turn_ref import TurnRef
     from domain.chat import policy
+    from domain.tenant_ids import tenant_of
     from workflows.turn.model_calls import call_model
     from workflows.turn.turn import TurnRunner
     from workflows.turn.types import ConversationMemory
@@ -55,6 +56,7 @@ async def _summarise(turns: TurnRunner, turn: TurnRef, remembered: ConversationM
         wanted,
         turns.model_queue,
         timedelta(seconds=turns.call_timeout_s),
+        tenant_id=tenant_of(turn.session_id),
         schedule_to_close_timeout=SUMMARY_TIMEOUT,
         retry_policy=turns.retry_policy(),
         summary=f"summary up to turn {upto}",

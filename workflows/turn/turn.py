@@ -7,7 +7,7 @@ from functools import partial
 from typing import Any, TypeVar
 
 from temporalio import workflow
-from temporalio.common import Priority, RetryPolicy
+from temporalio.common import RetryPolicy
 from temporalio.exceptions import ActivityError, is_cancelled_exception
 
 with workflow.unsafe.imports_passed_through():
@@ -20,6 +20,7 @@ with workflow.unsafe.imports_passed_through():
     from domain.chat.events import FailureCode
     from domain.chat.steps import MOST_CORRECTIONS, MOST_STEPS, UNUSABLE
     from domain.ids import root_of
+    from domain.tenant_ids import tenant_of
     from workflows.approvals.waiting import ApprovalWaits, record_fact
     from workflows.timeouts import LEDGER_RETRY, LEDGER_TIMEOUT, MAX_RETRY_PAUSE, SETTLEMENT_TIMEOUT
     from workflows.turn.allowance import AllowanceRequests, breach_of, run_step_with_allowances
@@ -123,19 +124,21 @@ class TurnRunner:
     async def call_step(self, thought: StepRequest) -> StepResult:
         """Execute the activity of one step."""
         turn = thought.turn
-        return await self.call(ModelStepActivities.think, thought, turn.key_id, _describe_step(turn, thought.step))
+        return await self.call(
+            ModelStepActivities.think, thought, tenant_of(turn.session_id), _describe_step(turn, thought.step)
+        )
 
-    async def call(self, method: Callable[[Any, P], Awaitable[T]], asked: P, key_id: str, summary: str) -> T:
+    async def call(self, method: Callable[[Any, P], Awaitable[T]], asked: P, tenant_id: str, summary: str) -> T:
         """Execute an activity that calls the model, with retries up to the time limit of a step."""
         return await call_model(
             method,
             asked,
             self.model_queue,
             timedelta(seconds=self.call_timeout_s),
+            tenant_id=tenant_id,
             schedule_to_close_timeout=max(TURN_TIMEOUT, timedelta(seconds=self.call_timeout_s) + SETTLEMENT_TIMEOUT),
             retry_policy=self.retry_policy(),
             cancellation_type=workflow.ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
-            priority=Priority(fairness_key=key_id[:64]),
             summary=summary,
         )
 

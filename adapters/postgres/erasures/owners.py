@@ -14,7 +14,11 @@ _MARK = """
 _MARKED = "SELECT owner, kind FROM erased_owners WHERE erasure_id = %s ORDER BY owner"
 # A transaction that stored a text without seeing the mark holds the table's lock until its end. Others wait meanwhile:
 # rather than let one that hangs stop them all, this gives up, and the activity is retried.
-_AWAIT_WRITERS = ("SET LOCAL lock_timeout = '2s'", "LOCK TABLE content IN SHARE MODE")
+_AWAIT_WRITERS = (
+    "SET LOCAL lock_timeout = '2s'",
+    """LOCK TABLE content, knowledge_documents, knowledge_chunks, knowledge_indexing, knowledge_staged_chunks
+       IN SHARE MODE""",
+)
 _REMOVE_TEXTS = """
     WITH removed AS (
         DELETE FROM content WHERE owner IN (SELECT owner FROM erased_owners WHERE erasure_id = %(id)s) RETURNING owner
@@ -25,6 +29,10 @@ _REMOVE_INSTRUCTIONS = """
     DELETE FROM approval_instructions WHERE approval_id IN (
         SELECT a.id FROM approvals AS a JOIN erased_owners AS e ON e.owner = a.owner WHERE e.erasure_id = %(id)s)
 """
+_REMOVE_KNOWLEDGE = tuple(
+    f"DELETE FROM {table} WHERE owner IN (SELECT owner FROM erased_owners WHERE erasure_id = %(id)s)"  # noqa: S608  (constants)
+    for table in ("knowledge_documents", "knowledge_indexing", "knowledge_staged_chunks", "knowledge_chunks")
+)
 _REMOVE_ANSWERS = """
     WITH removed AS (DELETE FROM http_idempotency WHERE tenant_id = ANY(%s) OR tenant_id IS NULL RETURNING 1)
     INSERT INTO erased_answers AS e (erasure_id, answers) SELECT %s, count(*) FROM removed
@@ -78,6 +86,8 @@ class PostgresErasedOwners:
             with connection.transaction():
                 connection.execute(_REMOVE_TEXTS, {"id": erasure_id})
                 connection.execute(_REMOVE_INSTRUCTIONS, {"id": erasure_id})
+                for statement in _REMOVE_KNOWLEDGE:
+                    connection.execute(statement.encode(), {"id": erasure_id})
 
     def remove_answers(self, erasure_id: str, tenant_ids: Sequence[str]) -> None:
         with self._database.connection() as connection:

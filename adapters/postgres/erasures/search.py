@@ -11,7 +11,7 @@ from domain.records.integer_ids import TenantSecrets
 from domain.tenant_ids import tenant_of
 
 _RUNS = ("exec_", "task_")
-_RECORDS = ("approval_", "component_", "key_", "tenant_")
+_RECORDS = ("approval_", "component_", "document_", "embedding_", "key_", "tenant_")
 _STREAMS = ("client", "project", "talent")
 """Owners that are named by their stream."""
 _HAS_TEXTS = "SELECT EXISTS (SELECT FROM content WHERE owner = %s)"

@@ -24,6 +24,9 @@ _FAILING_MODELS = """
 """Attempts that failed because the model refused a part of the request are repeated without it: they do not count."""
 
 
+_OPEN_CIRCUITS = "SELECT provider, model FROM provider_circuits WHERE retry_at > %s"
+
+
 class PostgresEcosystem:
     """`domain.ecosystem.ports.EcosystemReads` on the views."""
 
@@ -39,3 +42,7 @@ class PostgresEcosystem:
         values = {"tenant_id": tenant_id, "since": since, "streak": streak}
         with self._database.connection() as connection:
             return {model for (model,) in connection.execute(_FAILING_MODELS.encode(), values, prepare=True)}
+
+    def open_circuits(self, at: datetime) -> Collection[tuple[str, str]]:
+        with self._database.connection() as connection:
+            return {(provider, model) for provider, model in connection.execute(_OPEN_CIRCUITS, (at,), prepare=True)}

@@ -16,5 +16,5 @@ def analytics_routers(parts: Parts) -> tuple[APIRouter, ...]:
     """Return the routers of analytics and of the agent ecosystem."""
     figures = AnalyticsService(PostgresAnalytics(parts.database), parts.agents, now)
     reads = PostgresEcosystem(parts.database)
-    health = EcosystemService(reads, parts.agents, parts.model.default, HealthRule(), now)
+    health = EcosystemService(reads, parts.agents, parts.model.default, HealthRule(), now, parts.table)
     return analytics.router(figures), ecosystem.router(health)

@@ -41,21 +41,23 @@ from domain.graphflow.catalogue.commands import WorkflowCommands
 from runtime.settings import Settings
 from runtime.wiring.erasures import erasure_router, retention_router
 from runtime.wiring.governance import governance_routers
+from runtime.wiring.knowledge import knowledge_router
 from runtime.wiring.parts import Parts, make_model_catalogue, now
 from runtime.wiring.routes.analytics import analytics_routers
 from runtime.wiring.routes.billing import billing_routers
 from runtime.wiring.routes.costs import cost_routers
 from runtime.wiring.routes.executions import execution_routers
 from runtime.wiring.routes.people import people_routers
-from runtime.wiring.run_services import make_run_services
+from runtime.wiring.run_services import RunServices
 from runtime.wiring.schedules import schedule_router
 from runtime.wiring.signatures import verify_signature
 from workflows.approvals.update_client import ApprovalClient
 
 
-def make_routers(settings: Settings, parts: Parts, client: Client, live: Positions) -> tuple[APIRouter, ...]:
+def make_routers(
+    settings: Settings, parts: Parts, client: Client, live: Positions, services: RunServices
+) -> tuple[APIRouter, ...]:
     """Return all routers of the API besides health and its own description."""
-    services = make_run_services(settings, parts, client, live)
     context, conversations, swarms = services.context, services.chats, services.swarms
     desk = _workflows(parts, live)
     return (
@@ -74,6 +76,7 @@ def make_routers(settings: Settings, parts: Parts, client: Client, live: Positio
         *cost_routers(parts, live),
         *billing_routers(parts),
         erasure_router(settings, parts, client, live),
+        knowledge_router(parts, client, live),
         *governance_routers(settings, parts, client, services.runbooks),
         *people_routers(parts, live),
         retention_router(parts),

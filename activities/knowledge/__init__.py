@@ -1,0 +1,1 @@
+"""Knowledge: documents that are read, split and embedded, and searches of them."""

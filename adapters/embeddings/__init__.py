@@ -1,0 +1,1 @@
+"""Embedding models: a local one, and those of any OpenAI-compatible provider."""

@@ -1,0 +1,1 @@
+"""Documents, embeddings and searches."""

@@ -1,0 +1,1 @@
+"""Streams of conversations, swarms and executions, over server-sent events and WebSockets."""
