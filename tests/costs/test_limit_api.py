@@ -42,10 +42,8 @@ async def limited(
         yield system
 
 
-async def put(
-    system: System, *limits: dict[str, Any], headers: dict[str, str] = OPERATOR, **more: str
-) -> httpx.Response:
-    return await system.http.put(LIMITS, json={"limits": list(limits)}, headers={**headers, **more})
+async def put(system: System, *limits: dict[str, Any], headers: dict[str, str] = OPERATOR) -> httpx.Response:
+    return await system.http.put(LIMITS, json={"limits": list(limits)}, headers=headers)
 
 
 async def limit(
@@ -111,9 +109,13 @@ async def test_a_limit_is_set_listed_changed_and_removed(limited: System) -> Non
         "set_by": made["set_by"],
     }
     assert (await listed(limited))["agent:nobody"]["limit_usd"] == 12.5
-    stale = await put(limited, {"scope": "agent:nobody", "window": "week", "limit_usd": 1}, **{"if-match": '"7"'})
+    stale = await put(
+        limited, {"scope": "agent:nobody", "window": "week", "limit_usd": 1}, headers=OPERATOR | {"if-match": '"7"'}
+    )
     assert (stale.status_code, stale.json()["error"]["code"]) == (412, "PRECONDITION_FAILED")
-    changed = await put(limited, {"scope": "agent:nobody", "window": "week", "limit_usd": 0}, **{"if-match": '"1"'})
+    changed = await put(
+        limited, {"scope": "agent:nobody", "window": "week", "limit_usd": 0}, headers=OPERATOR | {"if-match": '"1"'}
+    )
     [made] = changed.json()["data"]
     assert (made["version"], made["state"], made["on_breach"]) == (2, "reached", "fail")
     assert (await limit(limited, "agent:nobody", None, "week")) == {}
