@@ -1,14 +1,15 @@
-"""All benchmarks: `python -m bench [chat|graph|intake|ledger|pause|signing|swarm|telemetry]`, each with own options."""
+"""All benchmarks, each with options of its own: `python -m bench [name]`; without a name all of them."""
 
 import sys
 
-from bench import chat, graph, intake, ledger, pause, signing, swarm, telemetry
+from bench import chat, graph, intake, ledger, live, pause, signing, swarm, telemetry
 
 ALL = {
     "chat": chat.main,
     "graph": graph.main,
     "intake": intake.main,
     "ledger": ledger.main,
+    "live": live.main,
     "pause": pause.main,
     "signing": signing.main,
     "swarm": swarm.main,
