@@ -8,6 +8,7 @@ from domain.chat import events as chat
 from domain.clients import events as clients
 from domain.components import events as components
 from domain.costs import events as costs
+from domain.costs.alerts import events as cost_alerts
 from domain.costs.limits import events as limits
 from domain.costs.reconciliation import events as reconciliation
 from domain.erasures import events as erasures
@@ -36,6 +37,7 @@ def event_registry() -> EventRegistry:
         chat,
         clients,
         components,
+        cost_alerts,
         costs,
         erasures,
         governance,

@@ -29,6 +29,19 @@ _Amount = Annotated[
 ]
 
 
+def refuse_unfit_scope(scope: str, window: Window) -> None:
+    """Return if the scope can exist, and have this window.
+
+    Raises:
+        ValueError: it cannot.
+    """
+    kind, _, of = scope.partition(":")
+    if window == "run" and kind != "workflow":
+        raise ValueError("the window `run` is for the scope `workflow:<id>`")
+    if kind == TENANT:
+        refuse_invalid(of)
+
+
 class LimitOrder(Body):
     """A limit as it is to be, as a number or a string with the exact decimal."""
 
@@ -39,11 +52,7 @@ class LimitOrder(Body):
 
     @model_validator(mode="after")
     def _fits(self) -> Self:
-        kind, _, of = self.scope.partition(":")
-        if self.window == "run" and kind != "workflow":
-            raise ValueError("the window `run` is for the scope `workflow:<id>`")
-        if kind == TENANT:
-            refuse_invalid(of)
+        refuse_unfit_scope(self.scope, self.window)
         return self
 
     def to_change(self, tenant_id: str) -> LimitChange:

@@ -7,6 +7,7 @@ from domain.audit.projection import AuditProjection
 from domain.chat.projection import ChatProjection
 from domain.clients.projection import ClientsProjection
 from domain.components.projection import ComponentsProjection
+from domain.costs.alerts.projection import CostAlertsProjection
 from domain.costs.limits.projection import LimitsProjection
 from domain.costs.projection import CostsProjection
 from domain.erasures.projection import ErasuresProjection
@@ -40,6 +41,7 @@ def projections() -> tuple[Projection, ...]:
         ChatProjection(),
         ClientsProjection(),
         ComponentsProjection(),
+        CostAlertsProjection(),
         CostsProjection(),
         ErasuresProjection(),
         ExecutionsProjection(),

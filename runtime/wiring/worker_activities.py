@@ -15,6 +15,7 @@ from activities.chat.history import ChatHistory
 from activities.chat.model_step import ModelStepActivities
 from activities.chat.summary import SummaryActivities
 from activities.chat.tool_offers import ToolOffers
+from activities.costs.alert_evaluation import CostAlertActivities
 from activities.costs.allowance import AllowanceActivities
 from activities.costs.bookkeeping import CostLedger
 from activities.costs.model_call import ModelCalls
@@ -27,6 +28,7 @@ from activities.reconcile.executions import RunReconciler
 from activities.reconcile.swarms import SwarmReconciler
 from activities.swarm.activities import SwarmActivities
 from activities.tools.activities import ToolActivities
+from adapters.postgres.billing.cost_alerts import PostgresCostAlerts
 from domain.approvals import policy_record
 from runtime.memory import cached_runs
 from runtime.sandbox import QuickSandbox
@@ -151,6 +153,7 @@ def _flow_activities(
         *DelegationActivities(parts.content, parts.agents).all(),
         *approvals.all(),
         *AllowanceActivities(parts.ledger, parts.content, now).all(),
+        *CostAlertActivities(parts.ledger, PostgresCostAlerts(parts.database), now).all(),
         *swarm.all(),
         *_graph_activities(parts, graphs, client, calls_on),
         *SwarmReconciler(swarm, parts.swarms, client, now).all(),

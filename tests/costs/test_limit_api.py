@@ -350,3 +350,65 @@ async def test_an_execution_waits_at_the_node_that_a_limit_stops_and_its_swarm_c
     assert len(calls) >= 2
     assert whole["spent"] == pytest.approx(sum(call["cost"] for call in calls), abs=1e-6)
     assert (whole["window_start"], whole["window_end"]) == (None, None)
+
+
+ALERTS = "/api/v1/cost-management/alerts"
+FORECAST = "/api/v1/cost-management/forecast"
+
+
+async def test_an_alert_is_created_shown_and_deleted(limited: System) -> None:
+    await limit(limited, "agent:watched", 8)
+    body = {"scope": "agent:watched", "threshold_pct": 75}
+    made = await limited.http.post(ALERTS, json=body, headers=OPERATOR)
+    assert made.status_code == 201, made.text
+    alert = made.json()
+    assert made.headers["location"] == f"{ALERTS}/{alert['id']}"
+    assert made.headers["etag"] == '"1"'
+    assert {
+        name: alert[name] for name in ("scope", "window", "measure", "threshold", "value", "state", "forecast")
+    } == {
+        "scope": "agent:watched",
+        "window": "month",
+        "measure": "spent",
+        "threshold": 6,
+        "value": 0,
+        "state": "waiting",
+        "forecast": None,
+    }
+    assert (await limited.http.get(made.headers["location"], headers=OPERATOR)).json() == alert
+    assert alert in (await limited.http.get(ALERTS, headers=OPERATOR)).json()["data"]
+    assert (await limited.http.get(made.headers["location"], headers=OF_ACME)).status_code == 404
+    assert (await limited.http.delete(made.headers["location"], headers=OF_ACME)).status_code == 404
+    gone = await limited.http.delete(made.headers["location"], headers=OPERATOR)
+    assert (gone.status_code, gone.json()) == (200, {"id": alert["id"], "status": "deleted"})
+    assert (await limited.http.get(made.headers["location"], headers=OPERATOR)).status_code == 404
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"threshold_usd": 1},
+        {"threshold_pct": None},
+        {"threshold_pct": 0},
+        {"webhook_url": "https://example.com/hook"},
+        {"window": "run"},
+        {"measure": "guess"},
+        {"more": 1},
+    ],
+    ids=str,
+)
+async def test_what_is_no_alert_is_refused(limited: System, wrong: dict[str, Any]) -> None:
+    body = {"scope": "agent:a", "threshold_pct": 50, **wrong}
+    assert (await limited.http.post(ALERTS, json=body, headers=OPERATOR)).status_code == 422
+
+
+async def test_a_forecast_is_of_the_callers_tenant_unless_an_operator_asks(limited: System) -> None:
+    own = (await limited.http.get(FORECAST, headers=OF_ACME)).json()
+    assert (own["scope"], own["window"], own["forecast"]) == ("tenant:acme", "month", None)
+    shown = await limited.http.get(FORECAST, params={"scope": "global", "window": "week"}, headers=OPERATOR)
+    assert (shown.status_code, shown.json()["scope"]) == (200, "global")
+    key = (await limited.http.post("/api/v1/keys", json={"name": "k", "scopes": ["read"]}, headers=OPERATOR)).json()
+    for scope, status_code in (("global", 403), ("tenant:acme", 403), ("tenant:default", 200), ("agent:a", 200)):
+        asked = await limited.http.get(FORECAST, params={"scope": scope}, headers={"X-API-Key": key["key"]})
+        assert asked.status_code == status_code, asked.text
+    assert (await limited.http.get(FORECAST, params={"scope": "tenant:Bad One"}, headers=OPERATOR)).status_code == 422

@@ -49,6 +49,7 @@ FIGURES = {
     "/agents/ali/insights",
     "/analytics/dashboard",
     "/analytics/usage",
+    "/cost-management/forecast",
     "/cost-management/usage",
     "/cost-management/what-if",
     "/governance/runbooks",
@@ -94,6 +95,7 @@ IDS = {
     "/agent-management/create": ("agent_id", "id"),
     "/agents/chat": ("session_id", "session_id"),
     "/clients": ("client_id", "id"),
+    "/cost-management/alerts": ("alert_id", "id"),
     "/cost-management/reconciliations": ("reconciliation_id", "id"),
     "/erasures": ("erasure_id", "id"),
     "/governance/runbook/{runbook_id}/execute": ("run_id", "run_id"),
@@ -131,6 +133,7 @@ def bodies(name: str) -> dict[str, dict[str, Any] | str | bytes]:
         "/governance/runbook/{runbook_id}/execute": {"dry_run": True},
         "/erasures": {"kind": "user", "id": f"nobody-of-{name}"},
         "/clients/import": f"name\n{name}",
+        "/cost-management/alerts": {"scope": f"agent:{name}", "threshold_usd": 1},
         "/cost-management/reconciliations": {
             "provider": name,
             "from": "2026-01-01",

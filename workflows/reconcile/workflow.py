@@ -5,6 +5,7 @@ from datetime import timedelta
 from temporalio import workflow
 
 with workflow.unsafe.imports_passed_through():
+    from activities.costs.alert_evaluation import CostAlertActivities
     from activities.governance.objectives import ObjectiveActivities
     from activities.reconcile.activities import ReconcileActivities, ReconcileResult
     from activities.reconcile.documents import DocumentReconciler
@@ -45,7 +46,7 @@ class ReconcileWorkflow:
             await self._reconcile_schedules(),
             await self._reconcile_erasures(),
             await self._reconcile_runbooks(),
-            await self._evaluate_objectives(),
+            await self._evaluate_objectives() + await self._evaluate_cost_alerts(),
             await self._keep_telemetry(),
             await self._reconcile_documents(),
         )
@@ -108,6 +109,16 @@ class ReconcileWorkflow:
             start_to_close_timeout=timedelta(seconds=50),
             schedule_to_close_timeout=timedelta(minutes=5),
             summary="service level objectives",
+        )
+
+    async def _evaluate_cost_alerts(self) -> int:
+        if not workflow.patched("cost_alerts"):
+            return 0
+        return await workflow.execute_activity_method(
+            CostAlertActivities.evaluate_cost_alerts,
+            start_to_close_timeout=timedelta(seconds=50),
+            schedule_to_close_timeout=timedelta(minutes=5),
+            summary="alerts on cost",
         )
 
     async def _keep_telemetry(self) -> int:

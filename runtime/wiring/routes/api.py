@@ -73,7 +73,7 @@ def make_routers(
         approvals.router(parts.approvals, _decisions(parts, client, context)),
         audit.router(parts.audit, parts.signatures.signer),
         components.router(_components(parts, live)),
-        *cost_routers(parts),
+        *cost_routers(parts, live),
         *billing_routers(parts),
         erasure_router(settings, parts, client, live),
         knowledge_router(parts, client, live),
