@@ -32,7 +32,8 @@ from runtime.sandbox import QuickSandbox
 from runtime.settings import Settings
 from runtime.wiring.erasures import erasure_activities
 from runtime.wiring.governance import objective_activities
-from runtime.wiring.knowledge import document_reconciler, ingest_activities
+from runtime.wiring.knowledge import ingest_activities
+from runtime.wiring.knowledge_upkeep import document_reconciler
 from runtime.wiring.parts import Parts, now
 from runtime.wiring.runbooks import runbook_activities
 from runtime.wiring.schedules import schedule_activities
