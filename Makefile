@@ -22,7 +22,7 @@ run: $(VENV)/installed ## Run everything on this machine; Ctrl-C stops it. ARGS=
 	@exec $(BIN)/convergio up $(ARGS)
 
 test: check ## Check, then run the tests; ARGS="tests/chat -x" narrows them
-	@$(BIN)/pytest -n 4 --dist loadfile --no-loadscope-reorder --max-worker-restart 0 -m "not prove" $(ARGS)
+	@$(BIN)/pytest -n 3 --dist loadfile --no-loadscope-reorder --max-worker-restart 0 -m "not prove" $(ARGS)
 
 check: $(VENV)/installed-dev ## Format, lint, types, import contracts
 	@$(BIN)/ruff format --check .

@@ -5,6 +5,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
 from typing import Protocol
 
+from adapters.openai.model import DEFAULT_WINDOW
 from domain.chat.model_port import Model, ModelFailure, ModelReply, ModelRequest
 from domain.errors import NotFound
 from domain.providers.table import ModelRoute, ProviderTable
@@ -44,9 +45,9 @@ class RoutedModel:
         return replace(reply, model=f"{route.provider.name}/{reply.model or route.model}")
 
     async def window(self, model: str) -> int:
-        """Return the model's window in tokens; see the port."""
-        route = self._route(model)
-        return await self._models[route.provider.name].window(route.model)
+        """Return the model's window in tokens; see the port. Of a name that means no model it is the usual one."""
+        route = self._table.route_or_none(model)
+        return await self._models[route.provider.name].window(route.model) if route else DEFAULT_WINDOW
 
     @property
     def probes(self) -> Mapping[str, Callable[[], Awaitable[None]]]:

@@ -48,6 +48,10 @@ class WorkLimitExceeded(Exception):  # noqa: N818  (it is an answer about the wo
     """The work took too long or too much memory, or no process was free or could be started for it."""
 
 
+class NoFreeProcess(WorkLimitExceeded):
+    """No process was free or could be started for it in time: nothing is known about the work."""
+
+
 def run_in_process(work: Callable[..., T], *given: object) -> T:
     """Return `work(*given)`, computed in another process. `work` is a module's function; input and output are pickled.
 
@@ -79,7 +83,7 @@ class ProcessPool:
         try:
             process = self._processes.get(timeout=self._queue_s)
         except Empty:
-            raise WorkLimitExceeded("no process was free for it in time") from None
+            raise NoFreeProcess("no process was free for it in time") from None
         try:
             yield process
         finally:
@@ -148,7 +152,7 @@ class _Process:
             with contextlib.suppress(OSError, EOFError):  # as when memory runs out for a moment
                 self._start()
         if self._pipe is None:
-            raise WorkLimitExceeded("no process can be started for it now")
+            raise NoFreeProcess("no process can be started for it now")
         return self._pipe
 
     def _start(self) -> None:

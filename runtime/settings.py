@@ -71,6 +71,7 @@ class Settings(BaseSettings):
     model_pause_s: float = Field(1.0, gt=0, le=30, validation_alias="CONVERGIO_MODEL_PAUSE_S")
     prices: Path | None = Field(None, validation_alias="CONVERGIO_PRICES")
     text_cache_s: float = Field(10.0, gt=0, le=600, validation_alias="CONVERGIO_TEXT_CACHE_S")
+    stream_answers: bool = Field(True, validation_alias="CONVERGIO_STREAM_ANSWERS")
     run_cache_mb: int = Field(100, ge=5, le=100_000, validation_alias="CONVERGIO_RUN_CACHE_MB")
 
     risk_policy: Path | None = Field(None, validation_alias="CONVERGIO_RISK_POLICY")

@@ -24,6 +24,7 @@ from tests.system import ADMIN_KEY, System, new_namespace, running, settings_of
 
 _GRACE_S = 60.0
 """Time that a test has to clean up after its limit has ended it."""
+_LONG = ("test_up.py", "test_frozen_temporal.py", "test_outages.py")
 _STDERR = pytest.StashKey[int]()
 
 _OUTSIDE = ("CONVERGIO_", "DATABASE_URL", "OPENAI_", "OTEL_", "REDIS_URL", "TEMPORAL_", "WEAVIATE_")
@@ -85,8 +86,8 @@ def pytest_runtest_logreport(report: pytest.TestReport) -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The longest first: those that fuzz the API run side by side, and none of them is left for the end."""
-    items.sort(key=lambda item: "/contracts/" not in item.path.as_posix())
+    """The longest first, so that none of them is left for the end: those that fuzz the API, then those in `_LONG`."""
+    items.sort(key=lambda item: (item.path.parent.name != "contracts", item.path.name not in _LONG))
     for item in items:
         if item.get_closest_marker("prove"):
             item.add_marker(pytest.mark.timeout(0))

@@ -3,6 +3,7 @@
 import asyncio
 from asyncio import to_thread
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from datetime import datetime
 
 from temporalio import activity
@@ -17,8 +18,10 @@ from domain.approvals.aggregate import Approval
 from domain.erasures.commands import ErasureCommands
 from domain.erasures.events import ErasureRequested
 from domain.erasures.ports import ErasedOwners, Owner, OwnerSearch
+from domain.errors import Unavailable
 from domain.events import Cause, Event
 from domain.ledger import Ledger
+from domain.live.ports import NO_PUBLISHER, LivePublisher
 
 
 class ErasureActivities:
@@ -33,6 +36,7 @@ class ErasureActivities:
         runs: RunEraser,
         *,
         now: Callable[[], datetime],
+        live: LivePublisher = NO_PUBLISHER,
     ) -> None:
         self._ledger = ledger
         self._commands = ErasureCommands(ledger)
@@ -41,6 +45,7 @@ class ErasureActivities:
         self._owners = owners
         self._runs = runs
         self._now = now
+        self._live = live
 
     def all(self) -> list[Callable[..., object]]:
         return [self.mark_subject, self.stop_runs, self.remove_texts, self.complete_erasure]
@@ -76,6 +81,9 @@ class ErasureActivities:
         with send_heartbeats():
             request = await self._request(ref)
             await to_thread(self._remove, ref.erasure_id, request)
+            owners = await to_thread(self._owners.marked, ref.erasure_id)
+            with suppress(Unavailable):  # pieces of answers expire within minutes, and nobody is shown them before
+                await self._live.erase([owner.id for owner in owners])
 
     @activity.defn(name="complete_erasure", no_thread_cancel_exception=True)
     def complete_erasure(self, ref: ErasureRef) -> None:

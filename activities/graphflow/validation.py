@@ -125,9 +125,13 @@ class DefinitionValidator:
         """Return the highest cost of a model call of each agent, by its id and its aliases."""
         wanted = AgentFilter(tenant_id, status="active")
         found = await asyncio.to_thread(self._agents.page, wanted, skip=0, limit=_ALL_AGENTS)
-        models = {agent.model or self._model.default for agent in found.agents}
-        costs = {model: await self._max_call_cost(model) for model in models}
-        return {name: costs[agent.model or self._model.default] for agent in found.agents for name in _names(agent)}
+        models = {agent.id: (agent.model or self._model.default, *agent.fallback_models) for agent in found.agents}
+        costs = {
+            model: await self._max_call_cost(model) for model in {each for named in models.values() for each in named}
+        }
+        return {
+            name: max(costs[model] for model in models[agent.id]) for agent in found.agents for name in _names(agent)
+        }
 
     async def _max_call_cost(self, model: str) -> Decimal:
         window = await self._model.window(model)

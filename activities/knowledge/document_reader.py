@@ -1,8 +1,9 @@
 """The text of a document: of what was stored, or of what is fetched from its URL."""
 
 import base64
-from asyncio import to_thread
+from asyncio import get_running_loop, to_thread
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from functools import partial
 
@@ -12,6 +13,9 @@ from domain.knowledge.aggregate import Document, document_of
 from domain.knowledge.commands import DocumentCommands
 from domain.knowledge.kinds import kind_of
 from domain.knowledge.ports import Extracted, ExtractionFailed, Extractor, Generation, PageFetcher
+
+AT_ONCE = 1
+"""Documents that one process of the platform has read at a time; others wait."""
 
 
 class DocumentReader:
@@ -30,6 +34,8 @@ class DocumentReader:
         self._extractor = extractor
         self._fetcher = fetcher
         self._now = now
+        # of its own: documents that wait to be read must not hold the threads that write to the ledger
+        self._reading = ThreadPoolExecutor(AT_ONCE, "documents")
 
     async def read(self, generation: Generation, document: Document) -> Extracted:
         """Return the text of a document.
@@ -41,7 +47,8 @@ class DocumentReader:
         if document.content_hash is None:
             document = await self._fetch(generation, document)
         content = await to_thread(self._source, generation.owner, document)
-        return await to_thread(self._extractor.extract, document.kind, content)
+        loop = get_running_loop()
+        return await loop.run_in_executor(self._reading, self._extractor.extract, document.kind, content)
 
     async def _fetch(self, generation: Generation, document: Document) -> Document:
         url = await to_thread(self._text, generation.owner, document.current.url_hash)

@@ -9,7 +9,7 @@ from threading import Lock
 from activities.knowledge.embedding_calls import EmbeddingCall, EmbeddingCalls
 from domain.ids import random_id
 from domain.knowledge.fusion import ChunkKey, Ranked, fuse, merge
-from domain.knowledge.index import Passage, Scope, SearchRequest, SearchResult, VectorStore
+from domain.knowledge.index import Passage, SearchRequest, SearchResult, VectorStore
 from domain.knowledge.ports import Vector
 from domain.tenant_ids import qualified
 
@@ -60,7 +60,7 @@ class KnowledgeSearch:
         """Return the vector of the query by each model that embedded documents of the tenant."""
         if request.mode == "keyword":
             return {}
-        models = await asyncio.to_thread(self._store.models, Scope(request.scope.tenant_id))
+        models = await asyncio.to_thread(self._store.models, request.scope.tenant_id)
         named = sorted(models, key=lambda model: model != self._calls.default_model)[:MODELS_AT_ONCE]
         found = await asyncio.gather(*(self._vector(model, request, searcher) for model in named))
         return dict(zip(named, found, strict=True))
@@ -102,7 +102,7 @@ class KnowledgeSearch:
                 ranked = fuse(near, words, request.fusion, request.alpha)
         page = ranked[request.skip : request.skip + request.limit]
         passages = self._store.passages([each.key for each in page], request.query)
-        documents, _ = self._store.count(scope)
+        documents = len({each.owner for each in page}) if page else self._store.count(scope)[0]
         return SearchResult(
             passages=_present(page, passages),
             total=len(ranked),

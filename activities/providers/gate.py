@@ -95,6 +95,16 @@ class ProviderGate:
         self._changed.set()
         if self._pump is None or self._pump.done():
             self._pump = asyncio.create_task(self._serve())
+            self._pump.add_done_callback(self._note_end)
+
+    def _note_end(self, pump: "asyncio.Task[None]") -> None:
+        """Serve on if a call came while the pump was ending: it had looked for the last time by then."""
+        if pump.cancelled():
+            return
+        if (fault := pump.exception()) is not None:
+            self._log.error("slots cannot be asked for", provider=self._provider, exc_info=fault)
+        elif self._waiting or self._held or self._ended:
+            self._wake()
 
     async def _serve(self) -> None:
         """Poll while anything waits or is held."""

@@ -1,8 +1,9 @@
 """Extraction of text in processes that are bounded in time, memory and output."""
 
+from domain.errors import Unavailable
 from domain.knowledge.events import Kind
 from domain.knowledge.ports import Extracted, ExtractionFailed
-from domain.separate_process import ProcessPool, WorkLimitExceeded, WorkLimits
+from domain.separate_process import NoFreeProcess, ProcessPool, WorkLimitExceeded, WorkLimits
 
 LIMITS = WorkLimits(cpu_s=30.0, wait_s=120.0, memory=1024 * 2**20)
 AT_ONCE = 1
@@ -23,6 +24,8 @@ class ProcessExtractor:
             return self._processes.run(read_document, kind, content)
         except Unreadable as fault:
             raise ExtractionFailed(fault.code, fault.message) from None
+        except NoFreeProcess as busy:
+            raise Unavailable("no process is free to read the document", retry_after=5) from busy
         except WorkLimitExceeded:
             message = "the document takes too much time or memory to be read"
             raise ExtractionFailed("TOO_EXPENSIVE", message) from None

@@ -3,6 +3,7 @@
 import asyncio
 import os
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from importlib.util import find_spec
 from pathlib import Path
 from threading import Lock
@@ -18,6 +19,8 @@ MODEL = "all-MiniLM-L6-v2"
 DIMENSIONS = 384
 MAX_TOKENS = 512
 """Tokens of a text that count; the rest is left out."""
+THREADS = 2
+"""Calls that are computed at a time: a query does not wait for a batch of a document."""
 AT_ONCE = 16
 """Texts that are computed together: similar ones in length, since the shorter are filled up."""
 
@@ -33,9 +36,11 @@ class MiniLM:
     def __init__(self) -> None:
         self._loaded: tuple[Tokenizer, InferenceSession] | None = None
         self._lock = Lock()
+        # of its own: computing must not hold the threads that write to the ledger
+        self._computing = ThreadPoolExecutor(THREADS, "embedding")
 
     async def embed(self, texts: Sequence[str], *, request_id: str) -> Embeddings:  # noqa: ARG002  (nobody is asked)
-        return await asyncio.to_thread(self.compute, texts)
+        return await asyncio.get_running_loop().run_in_executor(self._computing, self.compute, texts)
 
     def compute(self, texts: Sequence[str]) -> Embeddings:
         """Return the vector of each text; of its first `MAX_TOKENS` tokens."""

@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from domain.agents.projection import AgentRow
 from domain.chat.policy import REFUSAL_TTL_S
 from domain.costs.ports import CostReads, RefusedPart
+from domain.providers.table import ANY_PROVIDER, ProviderTable
 from domain.tools.ports import ToolState
 
 _NO_TOOLS = "no tools are offered to models here (CONVERGIO_MODEL_TOOLS)"
@@ -48,18 +49,30 @@ class ModelStatus:
 class AgentModels:
     """The models of agents. `default` is the model of agents that name none."""
 
-    def __init__(self, costs: CostReads, default: str, now: Callable[[], datetime], *, takes_tools: bool) -> None:
+    def __init__(
+        self,
+        costs: CostReads,
+        default: str,
+        now: Callable[[], datetime],
+        *,
+        takes_tools: bool,
+        table: ProviderTable = ANY_PROVIDER,
+    ) -> None:
         self._costs = costs
         self._default = default
         self._now = now
         self._takes_tools = takes_tools
+        self._table = table
 
     def status(self, agent: AgentRow) -> ModelStatus:
         """Return the agent's model with its refusals in force."""
-        model, believed = agent.model or self._default, timedelta(seconds=REFUSAL_TTL_S)
+        route = self._table.route_or_none(agent.model or self._default)
+        model = route.name if route else agent.model or self._default
+        believed = timedelta(seconds=REFUSAL_TTL_S)
         refusals = self._costs.refusals(model, self._now() - believed)
         in_force = tuple(_in_force(refusal, believed) for refusal in refusals)
-        return ModelStatus(model, self._takes_tools, in_force)
+        takes_tools = self._takes_tools and (route is None or route.provider.takes_tools)
+        return ModelStatus(model, takes_tools, in_force)
 
 
 def _in_force(refusal: RefusedPart, believed: timedelta) -> RefusalInForce:

@@ -38,6 +38,10 @@ class NewAgent(Body):
     approval: Annotated[
         fields.ApprovalRisk, Field(description="The risk level at which its answers need approval.")
     ] = "none"
+    collections: Annotated[
+        fields.Collections,
+        Field(description="The collections of documents that it searches, instead of the usual ones."),
+    ] = ()
 
     def definition(self) -> AgentDefinition:
         """Return the first version. Without a colour it gets one derived from its id."""
@@ -67,6 +71,7 @@ class AgentChanges(Body):
     temperature: fields.Temperature | None = Field(default_factory=_absent)
     aliases: fields.Aliases = Field(default_factory=_absent)
     approval: fields.ApprovalRisk = Field(default_factory=_absent)
+    collections: fields.Collections = Field(default_factory=_absent)
 
     def changes(self) -> dict[str, Any]:
         """Return the fields of the definition that change."""
@@ -107,6 +112,7 @@ class ManagedAgent(View):
     fallback_models: tuple[str, ...]
     temperature: float | None
     approval: str
+    collections: tuple[str, ...]
     fingerprint: str
     version: int
     definition_version: int

@@ -56,6 +56,7 @@ class BoundedHttpProtocol(HttpToolsProtocol):
         self._unheard = 0
         self._is_heard = False
         self._is_refused = False
+        self._is_upgraded = False
         self._deadline: asyncio.TimerHandle | None = None
         self._awaited: str | None = None
 
@@ -82,7 +83,7 @@ class BoundedHttpProtocol(HttpToolsProtocol):
         self._is_heard = False
         self._unheard += len(data)
         super().data_received(data)
-        if self._is_refused or self.transport.is_closing():
+        if self._is_refused or self._is_upgraded or self.transport.is_closing():
             self._set_deadline(None)
             return
         if self._is_heard:
@@ -116,6 +117,11 @@ class BoundedHttpProtocol(HttpToolsProtocol):
         self._reading, self._is_heard = "nothing", True
         if not self._is_refused:
             super().on_message_complete()
+
+    def handle_websocket_upgrade(self) -> None:
+        """Hand the connection over; a deadline of this protocol would write into the other one's stream."""
+        self._is_upgraded = True
+        super().handle_websocket_upgrade()
 
     def send_400_response(self, msg: str) -> None:
         self._refuse(400, "BAD_REQUEST", msg)

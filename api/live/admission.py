@@ -10,7 +10,7 @@ from api.http.errors import Failure, to_failure
 from api.http.rate_limit import bucket_of
 from api.http.request_context import CURRENT, RequestContext, from_scope
 from api.live.access import CallerWatch
-from domain.errors import DomainError, RateLimited, Unauthenticated
+from domain.errors import DomainError, Forbidden, RateLimited, Unauthenticated
 from domain.governance.ports import RateLimiter
 from domain.keys.policy import KEY_PREFIX
 
@@ -86,7 +86,7 @@ class SocketAdmission:
         wrong: DomainError | None = None
         try:
             context.caller = await self._watch.authenticate(context.given)
-        except Unauthenticated as error:
+        except (Unauthenticated, Forbidden) as error:
             wrong = error
         verdict = await self._limiter.take(bucket_of(context.caller, context.client))
         if verdict is not None and not verdict.allowed:

@@ -114,7 +114,7 @@ class StreamCursor:
         sealed = [SealedCall(call) for call in closed]
         if self._stores.live is not None:
             try:
-                sealed = await self._stores.live.seal(closed)
+                sealed = await self._stores.live.seal(self._stream, closed)
             except Unavailable:
                 self.deltas_are_away = True
         self._counts.update(await asyncio.to_thread(self._stores.counts.close, self._stream, sealed))
@@ -145,7 +145,7 @@ class StreamCursor:
         if self._stores.live is None or not is_wanted or self.timeline.hides_texts:
             return []
         try:
-            batch = await self._stores.live.read(call_id, passed)
+            batch = await self._stores.live.read(self._stream, call_id, passed)
         except Unavailable:
             return []
         generation = self._open.generation if self._open is not None and self._open.call_id == call_id else None
@@ -159,7 +159,7 @@ class StreamCursor:
         if call is None or call.is_dark or self._stores.live is None or self.timeline.hides_texts:
             return []
         try:
-            batch = await self._stores.live.read(call.call_id, call.passed)
+            batch = await self._stores.live.read(self._stream, call.call_id, call.passed)
         except Unavailable:
             self.deltas_are_away = True
             return []

@@ -22,8 +22,8 @@ PAUSE_S = 15.0
 """Seconds of silence after which a sign of life is sent."""
 LINGER_S = 3.0
 """Seconds for which a stream that does not follow waits for accepted work to begin."""
-REREAD_S = 2.0
-"""Seconds after which a feed reads its stream even if nothing was heard."""
+REREAD_S = 30.0
+"""Seconds after which a feed reads its stream even if nothing was heard. Nothing should be missed, so it is rare."""
 _MOST_WAITING = 1_000
 _READY_S = 10.0
 _PAUSE_S = 0.5
@@ -70,7 +70,8 @@ class StreamFeed:
         self.is_idle = False
         self.is_closed = False
         self.is_ready = False
-        self.deltas_are_away = False
+        self.is_followed = True
+        """False while live frames are not heard as they come."""
         self._cursor: StreamCursor = factory.cursor(stream)
         self._frames: deque[EncodedFrame] = deque()
         self._bytes = 0
@@ -139,13 +140,17 @@ class StreamFeed:
             self._bytes -= len(dropped.json)
             self.start = dropped.seq or self.start
         timeline = cursor.timeline
-        is_changed = bool(frames) or not self.is_ready or self.deltas_are_away != cursor.deltas_are_away
+        is_changed = bool(frames) or not self.is_ready or cursor.deltas_are_away
         is_changed |= (self.is_idle, self.is_closed) != (timeline.is_idle, timeline.is_closed)
         self.is_idle, self.is_closed, self.is_ready = timeline.is_idle, timeline.is_closed, True
-        self.deltas_are_away = cursor.deltas_are_away
         if is_changed:
             self._changed.set()
             self._changed = asyncio.Event()
+
+    @property
+    def has_deltas(self) -> bool:
+        """Return True as long as live frames can be shown, as far as it is known."""
+        return self.is_followed and not self._cursor.deltas_are_away
 
     def stop(self) -> None:
         """Let the readers know that nothing more comes from here."""
@@ -226,7 +231,11 @@ async def _follow(
 ) -> AsyncGenerator[list[EncodedFrame], None]:
     """Yield what the feed has behind `seq`, until the part ends."""
     lingers_until = monotonic() + (0 if has_yielded or part.follow else part.linger_s)
+    had_deltas = feed.factory.stores.live is not None  # where there never are any, the response's header says so
     while True:
+        if feed.has_deltas != had_deltas and feed.factory.stores.live is not None:
+            had_deltas = feed.has_deltas
+            yield [encode(Frame(None, "deltas", {"available": had_deltas}, now()))]
         if batch := feed.behind(seq):
             seq, lingers_until = batch[-1].seq or seq, 0.0
             yield batch

@@ -28,9 +28,8 @@ class LiveHub:
         self._background: list[asyncio.Task[None]] = []
         self._ending: set[asyncio.Task[None]] = set()
         self._log = structlog.get_logger("live")
-        self.is_following = False
-        """True while live frames are heard as they come."""
         self._is_closed = False
+        self._has_lost = False
 
     @asynccontextmanager
     async def watch(self, stream: str, factory: CursorFactory) -> AsyncIterator[StreamFeed]:
@@ -80,7 +79,7 @@ class LiveHub:
         try:
             await (self._follower.watch(stream) if stream in self._feeds else self._follower.unwatch(stream))
         except Unavailable:
-            self.is_following = False  # the next connection asks for all streams that have a feed
+            self._has_lost = True  # the next connection asks for all streams that have a feed
 
     def _note_end(self, feed: StreamFeed, done: "asyncio.Task[None]") -> None:
         feed.stop()
@@ -115,7 +114,6 @@ class LiveHub:
 
     def _stop_background(self) -> None:
         tasks, self._background, self._follower = self._background, [], None
-        self.is_following = False
         for task in tasks:
             self._cancel(task)
 
@@ -141,19 +139,20 @@ class LiveHub:
             try:
                 async for said in follower.batches():
                     if said is None:
-                        self.is_following = True
+                        self._has_lost = False
                         self._wake_all()
                     elif (feed := self._feeds.get(said[0])) is not None:
                         feed.push(said[1])
             except Unavailable as error:
-                if self.is_following:
+                if not self._has_lost:
                     self._log.warning("live frames cannot be followed", reason=repr(error.__cause__ or error))
                 if self._follower is not follower:
                     return
-                self.is_following = False
+                self._has_lost = True
                 self._wake_all()
             await asyncio.sleep(_PAUSE_S)
 
     def _wake_all(self) -> None:
         for feed in self._feeds.values():
+            feed.is_followed = not self._has_lost
             feed.wake()

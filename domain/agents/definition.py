@@ -29,6 +29,12 @@ def _named_once(names: tuple[str, ...]) -> tuple[str, ...]:
     return names
 
 
+def _not_of_a_user(name: str) -> str:
+    if name.startswith("user:"):
+        raise ValueError("collections of users are not for agents to be bound to")
+    return name
+
+
 AgentId = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{1,63}$")]
 Phrase = Annotated[str, Field(max_length=80), AfterValidator(_one_line)]
 
@@ -47,7 +53,7 @@ FallbackModels = Annotated[
 ]
 Temperature = Annotated[float, Field(ge=0, le=2, allow_inf_nan=False)]
 Instructions = Annotated[str, Field(max_length=MAX_INSTRUCTIONS), AfterValidator(_storable)]
-CollectionName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._:-]{0,127}$")]
+CollectionName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._:-]{0,127}$"), AfterValidator(_not_of_a_user)]
 Collections = Annotated[tuple[CollectionName, ...], Field(max_length=20), AfterValidator(_named_once)]
 ApprovalRisk = Literal["none", "low", "medium", "high", "critical"]
 

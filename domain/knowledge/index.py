@@ -71,7 +71,10 @@ class Passage:
 
 @dataclass(frozen=True, slots=True)
 class SearchResult:
-    """Passages, the best first, with their scores by chunk; `total` counts the ranked ones on all pages."""
+    """Passages, the best first, with their scores; `total` counts the ranked ones on all pages.
+
+    `documents` counts those in scope where nothing was found, and otherwise those on the page.
+    """
 
     passages: Sequence[tuple[Passage, float]]
     total: int
@@ -105,7 +108,7 @@ class VectorStore(Protocol):
         """Remove a document, or only what it had in generations before this one."""
         ...
 
-    def models(self, scope: Scope) -> Sequence[str]:
+    def models(self, tenant_id: str) -> Sequence[str]:
         """Return the models that embedded the documents of a tenant."""
         ...
 

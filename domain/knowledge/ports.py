@@ -113,6 +113,7 @@ class Extractor(Protocol):
 
         Raises:
             ExtractionFailed: it cannot be read.
+            domain.errors.Unavailable: no process is free to read it.
         """
         ...
 

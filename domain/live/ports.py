@@ -41,6 +41,14 @@ class LivePublisher(Protocol):
         """Return the writer of an attempt; attempts of a call are numbered upwards."""
         ...
 
+    async def erase(self, streams: Sequence[str]) -> None:
+        """Remove what is kept of these conversations.
+
+        Raises:
+            domain.errors.Unavailable: the store cannot be reached.
+        """
+        ...
+
     async def aclose(self) -> None: ...
 
 
@@ -63,6 +71,9 @@ class NoPublisher:
     def writer(self, call: LiveCall, attempt: int) -> LiveWriter:  # noqa: ARG002  (nothing is kept)
         return NO_WRITER
 
+    async def erase(self, streams: Sequence[str]) -> None:  # noqa: ARG002  (the same)
+        return
+
     async def aclose(self) -> None:
         return
 
@@ -74,7 +85,7 @@ NO_PUBLISHER = NoPublisher()
 class LiveReads(Protocol):
     """The store of live frames, as readers see it."""
 
-    async def read(self, call_id: str, after: int) -> LiveBatch | None:
+    async def read(self, stream: str, call_id: str, after: int) -> LiveBatch | None:
         """Return the frames of a call behind index `after`; None if there are none.
 
         Raises:
@@ -82,7 +93,7 @@ class LiveReads(Protocol):
         """
         ...
 
-    async def seal(self, call_ids: Sequence[str]) -> list[SealedCall]:
+    async def seal(self, stream: str, call_ids: Sequence[str]) -> list[SealedCall]:
         """Let these calls get no more frames, and return what they have.
 
         Raises:

@@ -64,6 +64,12 @@ class DrainParameters(RunbookParameters):
     timeout_s: Annotated[int, Field(ge=1, le=3_600)] = 120
 
 
+class ReindexParameters(RunbookParameters):
+    """With `all`, documents of the current model are embedded anew, too."""
+
+    all: bool = False
+
+
 @dataclass(frozen=True, slots=True)
 class StepDefinition:
     """A step. One that `changes` something only tells what it would do in a dry run."""
@@ -154,6 +160,17 @@ _RUNBOOKS = (
             StepDefinition("inspect", "read the position of the projection"),
             StepDefinition("rebuild", "fold the ledger into new tables, compare and swap", changes=True),
             StepDefinition("verify", "read the position again"),
+        ),
+    ),
+    Runbook(
+        id="reindex-knowledge",
+        summary="Reads and embeds documents anew that another model than the current one has embedded.",
+        danger="None: documents are found by their old versions until the new ones are whole. Embedding costs money.",
+        parameters=ReindexParameters,
+        steps=(
+            StepDefinition("inspect", "count the documents to embed anew"),
+            StepDefinition("reindex", "submit each of them again", changes=True),
+            StepDefinition("report", "count those that are left, and those that are being indexed"),
         ),
     ),
     Runbook(

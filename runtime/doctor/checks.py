@@ -23,12 +23,12 @@ from domain.ledger import Ledger
 from domain.registry import event_registry
 from runtime import temporal
 from runtime.settings import Settings
+from runtime.wiring.model_provider import Provider, providers
 from runtime.wiring.parts import now
 from runtime.wiring.signatures import make_signatures
 from workflows import task_queues as queues
 
 _PATIENCE_S = 3.0
-_PROVIDER = "https://api.openai.com/v1"
 _BEHIND = """
     SELECT projection, position, (SELECT coalesce(max(notification_id), 0) FROM ledger_events) AS head,
         (SELECT count(*) FROM ledger_events WHERE notification_id > position) AS behind,
@@ -57,7 +57,7 @@ def all_findings(settings: Settings) -> Iterator[Finding]:
     yield from _database(settings)
     yield from asyncio.run(_temporal(settings))
     yield _valkey(settings.redis_url)
-    yield _model(settings)
+    yield from (_model(each) for each in providers(settings))
 
 
 def _database(settings: Settings) -> Iterator[Finding]:
@@ -168,13 +168,12 @@ def _valkey(url: str | None) -> Finding:
     return Finding("Valkey", "ok", f"{info.get('valkey_version') or info['redis_version']}")
 
 
-def _model(settings: Settings) -> Finding:
-    if settings.openai_base_url is None and settings.openai_api_key is None:
+def _model(named: Provider) -> Finding:
+    if named.url is None:
         return Finding("model", "absent", "neither OPENAI_API_KEY nor OPENAI_BASE_URL is set")
-    url = f"{(settings.openai_base_url or _PROVIDER).rstrip('/')}/models"
-    key = settings.openai_api_key.get_secret_value() if settings.openai_api_key else "none"
+    url = f"{named.url.rstrip('/')}/models"
     try:
-        response = httpx2.get(url, headers={"Authorization": f"Bearer {key}"}, timeout=_PATIENCE_S)
+        response = httpx2.get(url, headers={"Authorization": f"Bearer {named.key or 'none'}"}, timeout=_PATIENCE_S)
     except httpx2.HTTPError as error:
         return Finding("model", "wrong", f"no answer from {url}: {_first_line(error)}")
     return _finding("model", response.is_success, f"{url} answers {response.status_code}")

@@ -70,7 +70,7 @@ def erasure_activities(settings: Settings, parts: Parts, client: Client) -> list
     subjects = SubjectCloser(search, runs, commands, fresh=PolledPositions(parts.database).wait)
     owners = PostgresErasedOwners(parts.database)
     return [
-        *ErasureActivities(parts.ledger, subjects, search, owners, runs, now=now).all(),
+        *ErasureActivities(parts.ledger, subjects, search, owners, runs, now=now, live=parts.live).all(),
         *RetentionActivities(
             RetentionCommands(parts.ledger),
             PostgresTenants(parts.database),

@@ -7,7 +7,6 @@ from temporalio.client import Client
 
 from activities.knowledge.activities import IngestActivities
 from activities.knowledge.document_reader import DocumentReader
-from activities.reconcile.documents import DocumentReconciler
 from adapters.documents.extractor import ProcessExtractor
 from adapters.postgres.erasures.links import PostgresUserLinks
 from adapters.postgres.records.integer_ids import PostgresTenantSecrets
@@ -52,8 +51,3 @@ def ingest_activities(parts: Parts) -> list[Callable[..., object]]:
         reader=reader,
         now=now,
     ).all()
-
-
-def document_reconciler(parts: Parts, client: Client) -> list[Callable[..., object]]:
-    """Return the activity that reconciles documents."""
-    return DocumentReconciler(parts.knowledge.documents, IngestClient(client).start).all()

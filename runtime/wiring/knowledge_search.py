@@ -66,8 +66,9 @@ def make_knowledge(
 def _bound_collections(agents: PostgresAgents) -> Callable[[str, str], Sequence[str]]:
     def bound(tenant_id: str, agent_id: str) -> Sequence[str]:
         try:
-            version = agents.get(tenant_id, agent_id).version
-            return agents.definition(tenant_id, agent_id, version).collections
+            row = agents.get(tenant_id, agent_id)
+            version = row.deployed_version or row.newest_version
+            return agents.definition(row.tenant_id, row.id, version).collections
         except NotFound:  # it was removed while it was at work
             return ()
 

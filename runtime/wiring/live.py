@@ -10,6 +10,7 @@ from adapters.postgres.live.stream_events import PostgresStreamEvents
 from adapters.redis.live.reader import RedisLiveReads
 from api.analytics.service import AnalyticsService
 from api.http.api_keys import KeyAuthenticator
+from api.http.server import max_connections
 from api.live import socket_routes, stream_routes
 from api.live.access import CallerWatch
 from api.live.chat_timeline import ChatTimeline
@@ -17,7 +18,7 @@ from api.live.cursor import CursorFactory, FrameStores
 from api.live.execution_timeline import ExecutionTimeline
 from api.live.hub import LiveHub
 from api.live.service import LiveStreams, StreamKinds
-from api.live.sockets import SocketCount
+from api.live.sockets import MAX_SOCKETS, SocketCount
 from api.live.swarm_timeline import SwarmTimeline
 from runtime.settings import Settings
 from runtime.wiring.access import Access
@@ -42,7 +43,7 @@ class Live:
 
 def make_live(settings: Settings, parts: Parts, access: Access, services: RunServices) -> Live:
     """Return streams and sockets. Not after the start of `access`, which tells of revoked keys."""
-    reads = RedisLiveReads.connect(settings.redis_url) if settings.redis_url else None
+    reads = RedisLiveReads.connect(settings.redis_url) if settings.redis_url and settings.stream_answers else None
     events = PostgresStreamEvents(parts.database, parts.registry)
     stores = FrameStores(parts.content, PostgresCallCounts(parts.database), reads)
     streams = LiveStreams(
@@ -67,6 +68,7 @@ def make_live(settings: Settings, parts: Parts, access: Access, services: RunSer
         parts.agents,
         AnalyticsService(PostgresAnalytics(parts.database), parts.agents, now),
         watch,
-        SocketCount(),
+        # half of the connections at most, so that sockets lock no request out
+        SocketCount(min(MAX_SOCKETS, max_connections() // 2)),
     )
     return Live((stream_routes.router(streams, watch), socket_routes.router(sockets)), watch, streams, reads)

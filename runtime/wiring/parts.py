@@ -139,7 +139,7 @@ def make_parts(settings: Settings, *, connections: int = 8) -> Parts:
         costs=PostgresCosts(database),
         instructions=PostgresInstructions(database),
         knowledge=knowledge,
-        live=RedisLivePublisher.connect(settings.redis_url) if settings.redis_url else NO_PUBLISHER,
+        live=_publisher(settings),
         runs=PostgresRuns(database),
         settled=PostgresSettledAnswers(database, events),
         schedules=PostgresSchedules(database),
@@ -161,6 +161,11 @@ def make_parts(settings: Settings, *, connections: int = 8) -> Parts:
 def _local_model(settings: Settings) -> str:
     """The name of the model that `convergio model` serves."""
     return model_name(settings.local_model) if settings.local_model else MODEL_NAME
+
+
+def _publisher(settings: Settings) -> LivePublisher:
+    is_wanted = settings.redis_url is not None and settings.stream_answers
+    return RedisLivePublisher.connect(settings.redis_url or "") if is_wanted else NO_PUBLISHER
 
 
 def _webhooks(settings: Settings) -> HttpWebhooks | None:

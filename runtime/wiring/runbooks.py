@@ -27,6 +27,7 @@ from api.http.dependencies import Positions
 from domain.runbooks.commands import RunbookCommands
 from runtime.backup.maintenance import KeptBackups
 from runtime.settings import Settings
+from runtime.wiring.knowledge_upkeep import knowledge_steps
 from runtime.wiring.parts import Parts, now
 from runtime.wiring.projections import projections
 from workflows.approvals.messages import DECIDED_SIGNAL
@@ -75,6 +76,7 @@ def runbook_activities(settings: Settings, parts: Parts, client: Client) -> list
         ),
         SigningKeySteps(parts.signatures.reader, parts.signatures.keys, now),
         BackupSteps(KeptBackups(settings)),
+        knowledge_steps(parts, client),
         WorkerSteps(make_task_queues(parts, client), PostgresWorkerDrains(parts.database), now),
     )
     return [

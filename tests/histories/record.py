@@ -17,7 +17,7 @@ from temporalio.client import WorkflowHandle
 from activities.chat.messages import EndSessionRequest
 from adapters.postgres.migrate import migrate
 from domain.content import Content
-from tests.histories import approvals, erasures, graphs, limits, runbooks, schedules, steps, swarms
+from tests.histories import approvals, erasures, graphs, knowledge, limits, runbooks, schedules, steps, swarms
 from tests.scripted_model import ScriptedModel, start_scripted_model
 from tests.servers import join
 from tests.system import AGENT, CHAT, System, new_namespace, running, settings_of, until
@@ -127,6 +127,7 @@ SCENES: dict[str, Scene] = {
         *graphs.SCENES,
         *schedules.SCENES,
         *erasures.SCENES,
+        *knowledge.SCENES,
         *runbooks.SCENES,
         *limits.SCENES,
     )

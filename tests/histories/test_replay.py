@@ -19,6 +19,7 @@ from workflows.erasures.retention import RetentionWorkflow
 from workflows.erasures.workflow import ErasureWorkflow
 from workflows.graphflow.map_node import GraphItemsWorkflow
 from workflows.graphflow.workflow import GraphWorkflow
+from workflows.knowledge.workflow import IngestWorkflow
 from workflows.reconcile.workflow import ReconcileWorkflow
 from workflows.runbooks.workflow import RunbookWorkflow
 from workflows.schedules.workflow import ScheduleFiringWorkflow
@@ -36,6 +37,7 @@ async def replay(text: str) -> None:
             ErasureWorkflow,
             GraphItemsWorkflow,
             GraphWorkflow,
+            IngestWorkflow,
             ReconcileWorkflow,
             RetentionWorkflow,
             RunbookWorkflow,

@@ -236,7 +236,7 @@ def test_documents_of_another_model_are_left_out_of_a_search_by_vector(shelf: Sh
     shelf.put("a", "moons")
     shelf.put("b", "moons", model="other")
     assert shelf.nearest("moons") == ["a"]
-    assert list(shelf.store.models(scope())) == [MODEL, "other"]
+    assert list(shelf.store.models("default")) == [MODEL, "other"]
 
 
 def test_indexing_goes_on_where_it_was(shelf: Shelf) -> None:

@@ -270,6 +270,50 @@ async def test_an_agent_answers_with_the_passages_that_it_has_read(
     assert "not asked by the user" in told
 
 
+async def test_an_agent_that_is_bound_to_collections_finds_nothing_else(
+    shared: System, scripted_model: ScriptedModel
+) -> None:
+    collection = new_id()
+    await indexed(shared, content="Parrots are birds that talk.", collection=collection)
+    await indexed(shared, content="Parrots of the default collection.")
+    agent = {
+        "name": f"Bound {collection}",
+        "description": "Reads.",
+        "system_prompt": "Answer.",
+        "tools": ["search_knowledge"],
+        "collections": [collection],
+    }
+    made = (await shared.http.post("/api/v1/agent-management/create", json=agent)).json()
+    assert made["collections"] == [collection]
+    deployed = await shared.http.post(f"/api/v1/agent-management/{made['id']}/deploy", json={})
+    assert deployed.status_code == 200, deployed.text
+    call = {"name": "search_knowledge", "arguments": {"query": "parrots"}}
+    scripted_model.script(
+        {"wants": "search_knowledge", "role": "user", "calls": [call]}, {"role": "tool", "text": "Birds."}
+    )
+    said = await shared.http.post("/api/v1/agents/chat", json={"agent_id": made["id"], "message": "What are parrots?"})
+    assert said.status_code == 200, said.text
+    told = str(scripted_model.requests()[-1]["messages"])
+    assert "birds that talk" in told
+    assert "default collection" not in told
+    users = await shared.http.post("/api/v1/agent-management/create", json=agent | {"collections": ["user:x"]})
+    assert users.status_code == 422
+
+
+async def test_a_runbook_embeds_documents_anew(shared: System, scripted_model: ScriptedModel) -> None:
+    made = await indexed(shared, content="Old models, new models.")
+    headers = {"X-API-Key": ADMIN_KEY}
+    body = {"parameters": {"all": True}}
+    path = "/api/v1/governance/runbook/reindex-knowledge/execute"
+    asked = await shared.http.post(path, json=body, headers=headers)
+    assert asked.status_code == 202, asked.text
+    await until(
+        lambda: document(shared, made["document_id"]),
+        lambda it: (it["version"], it["searchable_version"]) == (2, 2),
+        seconds=60,
+    )
+
+
 async def test_erasing_a_user_removes_their_documents(shared: System, scripted_model: ScriptedModel) -> None:
     user, collection = new_id(), new_id()
     made = await indexed(shared, collection=collection, context={"user_id": user})

@@ -2,7 +2,9 @@
 
 import pytest
 
+from adapters.redis.live.scripts import channel
 from domain.live.frames import LOST, Frame
+from domain.live.ports import LiveCall
 from tests.live.conftest import SESSION, Stage, writer_idle
 
 PIECES = ("It ", "was ", "a ", "dark ", "night.")
@@ -141,3 +143,29 @@ async def test_erased_texts_are_shown_as_erased(stage: Stage) -> None:
     stage.content.erase(SESSION)
     final = (await stage.read())[-1]
     assert (final.data["response"], final.data["erased"]) == (None, True)
+
+
+async def test_an_erasure_leaves_no_piece_behind(stage: Stage) -> None:
+    await told(stage)
+    other = LiveCall("another-session", "another-call", 1, 1)
+    writer = stage.publisher.writer(other, 1)
+    writer.write("kept")
+    await writer.finish()
+    await stage.publisher.erase([SESSION])
+    kept = [key.decode() async for key in stage.client.scan_iter(match="convergio:live:*")]
+    assert len(kept) == 2
+    assert all("another-call" in key for key in kept)
+
+
+async def test_a_repeated_batch_adds_nothing(stage: Stage) -> None:
+    stage.open_session()
+    stage.start(1)
+    call = stage.call(1)
+    values = ["generation", 1, 0, 60, 100, channel(SESSION), call.call_id, b"{}"]
+    pieces = [b'{"type": "delta", "data": {"text": "%d"}, "at": ""}' % n for n in range(3)]
+    for sent, batch in ((0, pieces[:2]), (0, pieces[:2]), (0, pieces), (2, pieces[2:]), (3, [])):
+        values[2] = sent
+        assert await stage.publisher.append(call, [*values, *batch])
+    assert not await stage.publisher.append(call, [*values[:2], 9, *values[3:], pieces[0]])  # frames before are missing
+    frames = await stage.read()
+    assert [frame.data.get("text") for frame in frames[1:]] == ["0", "1", "2"]

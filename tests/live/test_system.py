@@ -16,6 +16,7 @@ import pytest_asyncio
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
+from api.http import server
 from runtime.processes.api import MAX_SOCKET_FRAME
 from tests.fuzz_seed import SEED
 from tests.live.real_server import collect, odd_frame, said, serving
@@ -25,7 +26,7 @@ from tests.system import ADMIN_KEY, AGENT, CHAT, System
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
-SLOW = "[[pace 0.03]] [[tokens 12]] Tell me more"
+SLOW = "[[pace 0.05]] [[tokens 40]] Tell me more"
 
 
 async def frames_of(shared: System, path: str, **more: Any) -> list[dict[str, Any]]:
@@ -67,7 +68,7 @@ async def test_a_conversation_is_shown_while_it_goes_on_and_again_after_it(
     assert kinds[0] == "session"
     assert kinds[-1] == "final"
     assert kinds[1:-1] == ["delta"] * len(kinds[1:-1])
-    assert len(kinds) > 4
+    assert kinds.count("delta") > 1
     session = await shared.settled(session_id)
     answer = session["turns"][0]["response"]
     assert during[-1]["data"]["response"] == answer
@@ -297,6 +298,15 @@ async def test_a_browser_speaks_through_its_subprotocol_and_the_key_is_in_no_log
 async def test_a_page_of_another_origin_opens_no_socket(address: str) -> None:
     with pytest.raises(InvalidStatus):
         await connect(f"ws://{address}/ws/metrics", origin="https://evil.example").__aenter__()  # type: ignore[arg-type]
+
+
+async def test_a_socket_outlives_the_deadlines_of_requests(address: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(server, "HEAD_TIMEOUT_S", 0.2)
+    monkeypatch.setattr(server, "BODY_TIMEOUT_S", 0.2)
+    async with connect(f"ws://{address}/ws/agents/{AGENT}") as socket:
+        await asyncio.sleep(0.6)
+        await socket.send('{"type": "ping"}')
+        assert (await said(socket))["type"] == "pong"
 
 
 async def test_a_frame_that_is_too_large_closes_the_socket_and_nothing_else(address: str) -> None:

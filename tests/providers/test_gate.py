@@ -58,6 +58,18 @@ async def test_no_more_calls_are_under_way_than_the_provider_takes() -> None:
     assert not gate.is_full
 
 
+async def test_a_call_that_comes_while_the_last_one_is_leaving_is_served() -> None:
+    class Slow(MemoryProviderSlots):
+        async def close(self) -> None:
+            await asyncio.sleep(0.02)
+
+    gate = gate_of(1, shared=Slow())
+    gate.leave(await gate.enter("a"), tokens=1)
+    await asyncio.sleep(0.01)
+    slot = await asyncio.wait_for(gate.enter("a"), 5)
+    gate.leave(slot, tokens=1)
+
+
 async def test_without_valkey_the_process_keeps_to_the_limits_by_itself_and_says_so_once() -> None:
     with capture_logs() as logged:
         assert await make_calls(gate_of(4, shared=Away()), 20) == 4

@@ -53,7 +53,16 @@ _ACTIVATE = """
 """
 _REMOVE = ("DELETE FROM knowledge_documents WHERE owner = %s", "DELETE FROM knowledge_chunks WHERE owner = %s")
 _REMOVE_BEFORE = "DELETE FROM knowledge_chunks WHERE owner = %s AND generation < %s"
-_MODELS = "SELECT DISTINCT d.model FROM knowledge_documents AS d WHERE {documents} ORDER BY d.model"
+# one look into the index for each model, however many documents there are
+_MODELS = """
+    WITH RECURSIVE known AS (
+        (SELECT model FROM knowledge_documents WHERE tenant_id = %(tenant_id)s ORDER BY model LIMIT 1)
+        UNION ALL
+        SELECT (SELECT d.model FROM knowledge_documents AS d
+                WHERE d.tenant_id = %(tenant_id)s AND d.model > known.model ORDER BY d.model LIMIT 1)
+        FROM known WHERE known.model IS NOT NULL
+    ) SELECT model FROM known WHERE model IS NOT NULL
+"""
 _COUNT = "SELECT count(*), coalesce(sum(d.chunks), 0) FROM knowledge_documents AS d WHERE {documents}"
 _COUNT_UP_TO = """
     SELECT coalesce(sum(chunks), 0), coalesce(max(dimensions), 0) FROM (
@@ -170,10 +179,9 @@ class PgvectorStore:
             for statement in _REMOVE:
                 connection.execute(statement.encode(), (owner,))
 
-    def models(self, scope: Scope) -> Sequence[str]:
-        documents, values = documents_in(scope)
+    def models(self, tenant_id: str) -> Sequence[str]:
         with self._database.connection() as connection:
-            return [row[0] for row in connection.execute(_MODELS.format(documents=documents).encode(), values)]
+            return [row[0] for row in connection.execute(_MODELS, {"tenant_id": tenant_id}, prepare=True)]
 
     def count(self, scope: Scope) -> tuple[int, int]:
         documents, values = documents_in(scope)

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Sequence
 from datetime import UTC, datetime
 from typing import Any, Self, cast
 from uuid import uuid4
@@ -14,8 +14,8 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 
-from adapters.redis.live.failures import raise_if_cancelled
-from adapters.redis.live.scripts import APPEND, KEPT_S, channel, frames_key, state_key
+from adapters.redis.live.failures import raise_if_cancelled, unavailable
+from adapters.redis.live.scripts import APPEND, KEPT_S, PREFIX, channel, frames_key, state_key, stream_of
 from domain.live.frames import MOST_LIVE
 from domain.live.ports import NO_WRITER, LiveCall, LiveWriter
 
@@ -27,6 +27,7 @@ _TIMEOUT_S = 2.0
 _PAUSE_S = 0.2
 _AWAY_S = 1.0
 _CONNECTIONS = 8
+_SCANNED = 500
 _MOST_WAITING = 1_000_000  # characters that gather while the store is away: more than most answers have
 
 
@@ -58,6 +59,16 @@ class RedisLivePublisher:
             return NO_WRITER
         return _CallWriter(self, call, attempt)
 
+    async def erase(self, streams: Sequence[str]) -> None:
+        """Remove the frames of these conversations, in one pass over all that there are."""
+        wanted = frozenset(streams)
+        try:
+            async for key in self._client.scan_iter(match=f"{PREFIX}{{*", count=_SCANNED):
+                if stream_of(key.decode()) in wanted:
+                    await self._client.unlink(key)
+        except (RedisError, OSError) as error:
+            raise unavailable("live frames cannot be removed") from error
+
     async def aclose(self) -> None:
         for task in list(self._tasks):
             task.cancel()
@@ -76,7 +87,7 @@ class RedisLivePublisher:
         Raises:
             RedisError, OSError: the store cannot be reached; a repeat adds what was not added.
         """
-        keys = [frames_key(call.call_id), state_key(call.call_id)]
+        keys = [frames_key(call.stream, call.call_id), state_key(call.stream, call.call_id)]
         try:
             return int(await cast("Awaitable[int]", self._append(keys=keys, args=values))) >= 0
         except (RedisError, OSError) as error:  # TimeoutError is an OSError

@@ -43,11 +43,11 @@ class RedisLiveReads:
     async def aclose(self) -> None:
         await self._client.aclose()
 
-    async def read(self, call_id: str, after: int) -> LiveBatch | None:
+    async def read(self, stream: str, call_id: str, after: int) -> LiveBatch | None:
         try:
             async with self._client.pipeline(transaction=True) as pipe:
-                pipe.hget(state_key(call_id), "generation")
-                pipe.xrange(frames_key(call_id), f"0-{after + 1}", "+")
+                pipe.hget(state_key(stream, call_id), "generation")
+                pipe.xrange(frames_key(stream, call_id), f"0-{after + 1}", "+")
                 generation, rows = await pipe.execute()
         except (RedisError, OSError) as error:
             raise unavailable("live frames cannot be read") from error
@@ -56,11 +56,11 @@ class RedisLiveReads:
         first = int(rows[0][0].partition(b"-")[2])
         return LiveBatch(call_id, generation.decode(), first, tuple(_to_frame(row[1][b"f"]) for row in rows))
 
-    async def seal(self, call_ids: Sequence[str]) -> list[SealedCall]:
+    async def seal(self, stream: str, call_ids: Sequence[str]) -> list[SealedCall]:
         try:
             async with self._client.pipeline(transaction=False) as pipe:
                 for call in call_ids:
-                    await cast("Awaitable[Any]", self._seal(keys=[state_key(call)], args=[KEPT_S], client=pipe))
+                    await cast("Awaitable[Any]", self._seal(keys=[state_key(stream, call)], args=[KEPT_S], client=pipe))
                 answers = await pipe.execute()
         except (RedisError, OSError) as error:
             raise unavailable("live frames cannot be sealed") from error

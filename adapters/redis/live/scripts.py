@@ -46,13 +46,18 @@ return {state[1] or '', tonumber(state[2] or 0)}
 """
 
 
-def frames_key(call_id: str) -> str:
-    """Return the key of a call's frames; the braces keep both keys of a call in one slot of a cluster."""
-    return f"{PREFIX}{{{call_id}}}:frames"
+def frames_key(stream: str, call_id: str) -> str:
+    """Return the key of a call's frames; the braces keep all keys of a stream in one slot of a cluster."""
+    return f"{PREFIX}{{{stream}}}:{call_id}:frames"
 
 
-def state_key(call_id: str) -> str:
-    return f"{PREFIX}{{{call_id}}}:state"
+def state_key(stream: str, call_id: str) -> str:
+    return f"{PREFIX}{{{stream}}}:{call_id}:state"
+
+
+def stream_of(key: str) -> str:
+    """Return the stream that a key belongs to."""
+    return key.removeprefix(PREFIX).partition("}")[0].removeprefix("{")
 
 
 def channel(stream: str) -> str:

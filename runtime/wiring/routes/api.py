@@ -105,7 +105,7 @@ def _exports(parts: Parts) -> ExportService:
 
 
 def _models(parts: Parts) -> AgentModels:
-    return AgentModels(parts.costs, parts.model.default, now, takes_tools=parts.model.takes_tools)
+    return AgentModels(parts.costs, parts.model.default, now, takes_tools=parts.model.takes_tools, table=parts.table)
 
 
 def _desk(settings: Settings, parts: Parts, live: Positions) -> agent_management.AgentManagement:
@@ -119,7 +119,8 @@ def _components(parts: Parts, live: Positions) -> components.ComponentRouteServi
 
 
 def _workflows(parts: Parts, live: Positions) -> WorkflowDesk:
-    calls = CallBounds(parts.provider.max_answer_tokens, parts.provider.takes_tools)
+    longest = max(each.max_answer_tokens for each in parts.providers)
+    calls = CallBounds(longest, any(each.takes_tools for each in parts.providers))
     proving = DefinitionValidator(
         parts.agents, parts.workflows, parts.toolbox, model=parts.model, prices=parts.prices, calls=calls, now=now
     )
