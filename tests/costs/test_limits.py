@@ -15,6 +15,7 @@ import pytest
 from activities.costs.bookkeeping import CostLedger
 from activities.costs.joint_append import Companion
 from activities.costs.reservation import Reservation
+from activities.knowledge.embedding_calls import EmbeddingCall, EmbeddingCalls
 from adapters.postgres.billing.limits import PostgresLimits
 from adapters.postgres.ledger.pool import Database
 from adapters.postgres.ledger.recorder import LedgerRecorder
@@ -397,6 +398,39 @@ def test_a_model_without_a_known_price_is_refused_under_a_limit_and_a_free_one_i
     books.reserve(3, Decimal(0))
     with pytest.raises(LimitReached):
         books.reserve(4, Decimal("0.000001"))
+
+
+class Uncalled:
+    """An embedder, and the choice of one, that nobody may call."""
+
+    default = "some/embedder"
+
+    def of(self, model: str | None) -> Any:
+        del model
+        return self
+
+    async def embed(self, texts: Any, *, request_id: str) -> Any:
+        raise AssertionError(f"{request_id} was made: {texts}")
+
+
+async def test_a_call_for_embeddings_is_under_the_same_limits(books: Books) -> None:
+    books.limit("agent:default/librarian", "day", "0.0001")
+    content: Any = None
+    calls = EmbeddingCalls(books.calls, Uncalled(), content, lambda: books.at)
+    wanted = EmbeddingCall(
+        call_id="call-1",
+        model="some/embedder",
+        texts=["What is said about it?"],
+        agent_id="librarian",
+        session_id="search-1",
+        workflow_id="search-1",
+        key_id="key_1",
+        because="req_1",
+    )
+    with pytest.raises(LimitReached, match="agent:librarian"):
+        await calls.embed(wanted)
+    books.reserve(2, kind="embedding", agent_id="librarian", worst=Decimal("0.0001"))
+    assert books.sums("agent:default/librarian", "day") == (0, Decimal("0.0001"), 0)
 
 
 def test_limits_that_stand_as_they_are_record_nothing(books: Books) -> None:
