@@ -111,8 +111,9 @@ def evolve(call: Call, event: Event) -> Call:
 
 def _failure(call: Call, event: Event) -> dict[str, Any]:
     """Return the changes of a call by the failure of an attempt. A cancelled one did not fail at the provider."""
-    is_lost = isinstance(event, CallLost) and event.failed
-    if is_lost or (isinstance(event, CallFailed | CallCut) and event.error != CANCELLED):
+    if (isinstance(event, CallLost) and event.failed) or (
+        isinstance(event, CallFailed | CallCut) and event.error != CANCELLED
+    ):
         return {"failed": call.failed | {event.attempt}, "errors": {**call.errors, event.attempt: event.error}}
     return {}
 
