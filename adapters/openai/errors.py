@@ -63,7 +63,7 @@ def cut() -> ModelFailure:
 
 
 def cancelled() -> ModelFailure:
-    return failure("cut", "the call was cancelled while its answer arrived", charge="possible")
+    return failure("cancelled", "the call was cancelled while its answer arrived", charge="possible")
 
 
 def broken_off_as(reason: str) -> ModelFailure:

@@ -125,6 +125,7 @@ FailureKind = Literal[
     "unsupported",  # this model takes no tools, no schema for its answer, or not a parameter of the request
     "bad_request",  # any other 4xx
     "unreadable",  # an answer that violates the protocol
+    "cancelled",  # by the platform, after its answer began
 ]
 
 

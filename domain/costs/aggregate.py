@@ -11,6 +11,8 @@ from domain.costs.events import CallCut, CallFailed, CallKind, CallLost, CallRec
 from domain.events import Cause, Event
 
 CallState = Literal["reserved", "settled", "cut", "failed", "unknown"]
+CANCELLED = "cancelled"
+"""The error of an attempt that the platform cancelled."""
 INVOICE = "invoice"
 """Stands for the price version of a cost that a provider's invoice states."""
 
@@ -108,8 +110,10 @@ def evolve(call: Call, event: Event) -> Call:
 
 
 def _failure(call: Call, event: Event) -> dict[str, Any]:
-    """Return the changes of a call by the failure of an attempt."""
-    if isinstance(event, CallFailed | CallCut) or (isinstance(event, CallLost) and event.failed):
+    """Return the changes of a call by the failure of an attempt. A cancelled one did not fail at the provider."""
+    if (isinstance(event, CallLost) and event.failed) or (
+        isinstance(event, CallFailed | CallCut) and event.error != CANCELLED
+    ):
         return {"failed": call.failed | {event.attempt}, "errors": {**call.errors, event.attempt: event.error}}
     return {}
 

@@ -203,3 +203,16 @@ class Attempts(RuleBasedStateMachine):
 
 
 TestAttempts = Attempts.TestCase
+
+
+def test_a_cancelled_attempt_is_no_failure_of_the_provider() -> None:
+    cancelled = cut(2).model_copy(update={"error": "cancelled"})
+    call = load([reserved(1), cut(1), reserved(2), cancelled, reserved(3)])
+    assert (call.failures, call.attempts) == (1, {1: "cut", 2: "cut", 3: "reserved"})
+
+
+def test_failures_are_told_apart_by_their_models() -> None:
+    other = reserved(2).model_copy(update={"model": "other"})
+    call = load([reserved(1), cut(1), other, failed(2), reserved(3), failed(3)])
+    assert call.failures_by_model() == {"some/model": ["cut", failed(3).error], "other": [failed(2).error]}
+    assert (call.failures_of("some/model"), call.failures_of("other"), call.failures_of("none")) == (2, 1, 0)
