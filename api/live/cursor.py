@@ -18,6 +18,9 @@ from domain.errors import Unavailable
 from domain.live.frames import MOST_LIVE, Frame, FrameDraft, LedgerEntry, LiveBatch, SealedCall
 from domain.live.ports import CallCounts, LiveReads
 
+_TRIES = 3
+_PAUSE_S = 0.2
+
 
 @dataclass(frozen=True, slots=True)
 class FrameStores:
@@ -111,13 +114,20 @@ class StreamCursor:
         closed = [entry.closes for entry in entries if entry.closes and entry.closes not in self._counts]
         if not closed:
             return
-        sealed = [SealedCall(call) for call in closed]
-        if self._stores.live is not None:
+        sealed = await self._seal(closed)
+        self._counts.update(await asyncio.to_thread(self._stores.counts.close, self._stream, sealed))
+
+    async def _seal(self, calls: list[str]) -> list[SealedCall]:
+        """Seal the lists of calls, with some patience: without them numbers jump."""
+        live, tries = self._stores.live, _TRIES
+        while live is not None and tries > 0:
             try:
-                sealed = await self._stores.live.seal(self._stream, closed)
+                return await live.seal(self._stream, calls)
             except Unavailable:
                 self.deltas_are_away = True
-        self._counts.update(await asyncio.to_thread(self._stores.counts.close, self._stream, sealed))
+                tries -= 1
+                await asyncio.sleep(_PAUSE_S)
+        return [SealedCall(call) for call in calls]
 
     async def _place(self, entry: LedgerEntry) -> list[Frame | _Draft]:
         """Number what an entry adds: the rest of its call's live frames, then its own."""

@@ -77,7 +77,8 @@ def server_config(settings: Settings, app: FastAPI, **more: Any) -> uvicorn.Conf
         port=settings.port,
         http=BoundedHttpProtocol,
         log_config=None,
-        log_level="info",  # more would show addresses with the tokens of sockets
+        # at "debug" it would show the addresses of sockets as they came, with their tokens
+        log_level="info" if settings.log_level == "debug" else settings.log_level,
         access_log=False,
         server_header=False,
         proxy_headers=False,

@@ -13,7 +13,7 @@ from adapters.redis.live.failures import unavailable
 from adapters.redis.live.scripts import KEPT_S, PREFIX, SEAL, channel, frames_key, state_key
 from domain.live.frames import LiveBatch, LiveFrame, SealedCall
 
-_TIMEOUT_S = 1.0
+_TIMEOUT_S = 2.0
 _CONNECTIONS = 16
 _LISTEN_S = 1.0
 _ANYTHING = f"{PREFIX}*none"
