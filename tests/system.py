@@ -179,6 +179,7 @@ async def _working(settings: Settings, client: Client, queues: Sequence[str] | N
         await task
         await parts.toolbox.aclose()
         await parts.model.aclose()
+        await parts.knowledge.models.aclose()
         await asyncio.to_thread(parts.database.close)
 
 

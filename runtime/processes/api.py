@@ -133,6 +133,7 @@ class _Running:
             await self.limiter.close()
         await self.parts.toolbox.aclose()
         await self.parts.model.aclose()
+        await self.parts.knowledge.models.aclose()
         await asyncio.to_thread(self.parts.database.close)
 
     @asynccontextmanager

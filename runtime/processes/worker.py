@@ -150,4 +150,5 @@ async def _run(settings: Settings, queues: Sequence[str] | None) -> None:
     finally:
         await parts.toolbox.aclose()
         await parts.model.aclose()
+        await parts.knowledge.models.aclose()
         parts.database.close()
