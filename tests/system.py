@@ -192,6 +192,7 @@ async def _working(settings: Settings, client: Client, queues: Sequence[str] | N
         await parts.toolbox.aclose()
         await parts.model.aclose()
         await parts.live.aclose()
+        await parts.knowledge.models.aclose()
         await asyncio.to_thread(parts.database.close)
 
 

@@ -7,7 +7,10 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from functools import partial
 
+from temporalio import activity
+
 from domain.content import Content, ContentStore
+from domain.errors import Unavailable
 from domain.events import Cause
 from domain.knowledge.aggregate import Document, document_of
 from domain.knowledge.commands import DocumentCommands
@@ -16,6 +19,10 @@ from domain.knowledge.ports import Extracted, ExtractionFailed, Extractor, Gener
 
 AT_ONCE = 1
 """Documents that one process of the platform has read at a time; others wait."""
+
+
+MOST_FETCHES = 6
+"""Attempts to fetch a URL that cannot be reached: a minute, or as long as its server is silent."""
 
 
 class DocumentReader:
@@ -52,7 +59,12 @@ class DocumentReader:
 
     async def _fetch(self, generation: Generation, document: Document) -> Document:
         url = await to_thread(self._text, generation.owner, document.current.url_hash)
-        page = await self._fetcher.fetch(url)
+        try:
+            page = await self._fetcher.fetch(url)
+        except Unavailable as away:
+            if activity.info().attempt < MOST_FETCHES:
+                raise
+            raise ExtractionFailed("NOT_FETCHED", away.message) from away
         kind = kind_of(page.media_type, url.partition("?")[0].rpartition("/")[2], page.content)
         if kind is None:
             raise ExtractionFailed("UNSUPPORTED", "the server sent a media type that cannot be read")

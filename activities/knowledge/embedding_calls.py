@@ -19,6 +19,7 @@ from activities.durable_write import write_durably
 from domain.chat.model_port import ModelFailure, ModelReply, Usage
 from domain.content import ContentStore, content_hash
 from domain.costs.aggregate import CallIntent, SettledReply
+from domain.errors import Invalid
 from domain.ids import root_of
 from domain.knowledge.ports import Embedders, Embeddings, Vector
 
@@ -70,6 +71,14 @@ class EmbeddingCalls:
     @property
     def default_model(self) -> str:
         return self._embedders.default
+
+    def offers(self, model: str) -> bool:
+        """Return True if this deployment has the model."""
+        try:
+            self._embedders.of(model)
+        except Invalid:
+            return False
+        return True
 
     async def embed(self, call: EmbeddingCall) -> EmbeddingReply:
         """Return the vectors of a call's texts; those of a call that was settled before, if they are stored.

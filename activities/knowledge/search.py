@@ -57,11 +57,15 @@ class KnowledgeSearch:
         return await asyncio.to_thread(self._find, request, vectors)
 
     async def _vectors(self, request: SearchRequest, searcher: Searcher) -> Mapping[str, Vector]:
-        """Return the vector of the query by each model that embedded documents of the tenant."""
+        """Return the vector of the query by each model that embedded documents of the tenant, as far as it is there.
+
+        Documents of a model that is there no longer are found by their words, until they are embedded anew.
+        """
         if request.mode == "keyword":
             return {}
         models = await asyncio.to_thread(self._store.models, request.scope.tenant_id)
-        named = sorted(models, key=lambda model: model != self._calls.default_model)[:MODELS_AT_ONCE]
+        there = [model for model in models if self._calls.offers(model)]
+        named = sorted(there, key=lambda model: model != self._calls.default_model)[:MODELS_AT_ONCE]
         found = await asyncio.gather(*(self._vector(model, request, searcher) for model in named))
         return dict(zip(named, found, strict=True))
 

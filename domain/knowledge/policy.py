@@ -10,6 +10,7 @@ import orjson
 
 from domain.errors import Invalid, TooLarge
 from domain.ids import derived_hex, random_id
+from domain.json_bounds import find_nul
 
 MAX_FILE = 10 * 1024 * 1024
 """Maximum bytes of a document."""
@@ -63,9 +64,16 @@ def encode_metadata(metadata: Mapping[str, Any]) -> str:
     """Return metadata as the text that is stored.
 
     Raises:
+        Invalid: it has U+0000, or an integer beyond 64 bits.
         TooLarge: it exceeds its limit.
     """
-    stored = orjson.dumps(metadata)
+    if (where := find_nul(metadata)) is not None:
+        raise Invalid("metadata contains the character U+0000", field=f"metadata.{where}", reason="contains a NUL")
+    try:
+        stored = orjson.dumps(metadata)
+    except TypeError:
+        reason = "contains a number that cannot be stored"
+        raise Invalid(f"metadata {reason}", field="metadata", reason=reason) from None
     if len(stored) > MAX_METADATA:
         raise TooLarge(f"metadata exceeds {MAX_METADATA} bytes", field="metadata", limit=MAX_METADATA)
     return stored.decode()

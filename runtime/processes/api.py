@@ -172,6 +172,7 @@ class _Running:
         await self.parts.toolbox.aclose()
         await self.parts.model.aclose()
         await self.parts.live.aclose()
+        await self.parts.knowledge.models.aclose()
         await asyncio.to_thread(self.parts.database.close)
 
     @asynccontextmanager

@@ -151,4 +151,5 @@ async def _run(settings: Settings, queues: Sequence[str] | None) -> None:
         await parts.toolbox.aclose()
         await parts.model.aclose()
         await parts.live.aclose()
+        await parts.knowledge.models.aclose()
         parts.database.close()

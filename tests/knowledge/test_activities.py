@@ -1,6 +1,7 @@
 """The steps of `Ingest` in this process: each ends as if it had run once, whatever breaks in between."""
 
 import asyncio
+import dataclasses
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from typing import Any
@@ -11,7 +12,7 @@ from temporalio.testing import ActivityEnvironment
 
 from activities.costs.bookkeeping import CostLedger
 from activities.knowledge.activities import BATCH, IngestActivities
-from activities.knowledge.document_reader import DocumentReader
+from activities.knowledge.document_reader import MOST_FETCHES, DocumentReader
 from activities.knowledge.embedding_calls import EmbeddingCalls
 from activities.knowledge.messages import DocumentRef, GenerationRef
 from adapters.documents.reading import Unreadable, read_document
@@ -24,6 +25,7 @@ from adapters.postgres.ledger.recorder import LedgerRecorder
 from domain.chat.model_port import ModelFailure
 from domain.content import Content
 from domain.costs.events import CallFailed, CallReserved, CallSettled
+from domain.errors import Unavailable
 from domain.events import Cause
 from domain.knowledge.aggregate import Submission, owner
 from domain.knowledge.commands import DocumentCommands
@@ -66,6 +68,8 @@ class Web:
     """Serves one page."""
 
     async def fetch(self, url: str) -> FetchedPage:
+        if "away" in url:
+            raise Unavailable("the URL could not be fetched")
         return FetchedPage(f"# Page\n\nFrom {url}".encode(), "text/markdown")
 
 
@@ -241,6 +245,18 @@ def test_a_url_is_fetched_once(stage: Stage) -> None:
         assert stage.run(stage.activities.prepare_document, DocumentRef(OWNER)).total == 1
     document = stage.commands.load("default", "handbook")
     assert (document.kind, document.content_hash is not None) == ("markdown", True)
+
+
+def test_a_url_that_cannot_be_reached_is_tried_some_times_and_then_fails(stage: Stage) -> None:
+    stage.submit("https://example.org/away")
+    with pytest.raises(Unavailable):
+        stage.run(stage.activities.prepare_document, DocumentRef(OWNER))
+    environment = ActivityEnvironment()
+    environment.info = dataclasses.replace(environment.info, attempt=MOST_FETCHES)
+    assert asyncio.run(environment.run(stage.activities.prepare_document, DocumentRef(OWNER))).failed
+    failed = stage.commands.load("default", "handbook").failed
+    assert failed is not None
+    assert failed.code == "NOT_FETCHED"
 
 
 def test_a_document_without_text_fails_with_a_reason(stage: Stage) -> None:

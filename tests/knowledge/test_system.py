@@ -189,6 +189,8 @@ async def test_forms_that_cannot_be_indexed_are_refused(shared: System) -> None:
     assert (await shared.http.post(path, data={"surprise": "1"}, files=file)).status_code == 422
     assert (await shared.http.post(path, data={"metadata": "[1"}, files=file)).status_code == 422
     assert (await shared.http.post(path, data={"title": "a\0"}, files=file)).status_code == 422
+    for odd in ('{"a": "\\u0000"}', '{"a": 123456789012345678901234567890}', '{"a": NaN}', '["a"]', "[" * 5_000):
+        assert (await shared.http.post(path, data={"metadata": odd}, files=file)).status_code == 422
     big = {"file": ("a.txt", b"x" * (10 * 2**20 + 200_000), "text/plain")}
     assert (await shared.http.post(path, files=big)).status_code == 413
     broken = {"content-type": "multipart/form-data; boundary=x"}
