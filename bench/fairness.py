@@ -2,11 +2,14 @@
 
 `python -m bench.fairness [--flood 2000] [--at-once 20] [--answer-s 0.5] [--chats 40] [--workers 1]`. The reference are
 the same chats on the same idle system, before the flood. Prints p50 and p95 of both, and their ratio. The calm tenant's
-chats run one after the other, each in a session of its own; the flood is queued before, and must outlast them.
+chats run one after the other, each in a session of its own, with a pause at random of an answer's time at most: the
+flood's calls all take the same time, and a chat that followed the last one at once would always find them just begun.
+The flood is queued before, and must outlast the chats.
 """
 
 import argparse
 import asyncio
+import random
 import statistics
 import tempfile
 import time
@@ -62,11 +65,11 @@ def main() -> None:
 async def _measure(url: str, given: Options) -> tuple[list[float], list[float], int]:
     async with aiohttp.ClientSession(url, connector=aiohttp.TCPConnector(limit=0)) as http:
         calm, flood = await _key(http, CALM), await _key(http, FLOOD)
-        await _talk(http, calm, 5)  # warm up
-        idle = await _talk(http, calm, given.chats)
+        await _talk(http, calm, 5, longest_pause_s=0)  # warm up
+        idle = await _talk(http, calm, given.chats, longest_pause_s=given.answer_s)
         limit = asyncio.Semaphore(50)
         await asyncio.gather(*(_queue(http, flood, limit) for _ in range(given.flood)))
-        busy = await _talk(http, calm, given.chats)
+        busy = await _talk(http, calm, given.chats, longest_pause_s=given.answer_s)
         return idle, busy, await _left(http)
 
 
@@ -78,10 +81,13 @@ async def _key(http: aiohttp.ClientSession, tenant_id: str) -> dict[str, str]:
     return {"X-API-Key": str((await _post(http, "/api/v1/keys", admin, body))["key"])}
 
 
-async def _talk(http: aiohttp.ClientSession, headers: dict[str, str], number: int) -> list[float]:
+async def _talk(
+    http: aiohttp.ClientSession, headers: dict[str, str], number: int, *, longest_pause_s: float
+) -> list[float]:
     """Say so many things, one after the other; return the seconds that each took."""
     taken = []
     for _ in range(number):
+        await asyncio.sleep(random.uniform(0, longest_pause_s))  # noqa: S311  (no secret)
         began = time.perf_counter()
         await _post(http, "/api/v1/agents/chat", headers, _message())
         taken.append(time.perf_counter() - began)
@@ -103,7 +109,7 @@ async def _left(http: aiohttp.ClientSession) -> int:
 
 
 def _message() -> dict[str, Any]:
-    return {"agent_id": AGENT, "message": "What first?", "context": {"session_id": uuid4().hex}, "timeout_s": 600}
+    return {"agent_id": AGENT, "message": "What first?", "context": {"session_id": uuid4().hex}, "timeout_s": 300}
 
 
 async def _post(
