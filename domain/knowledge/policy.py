@@ -1,5 +1,6 @@
 """Limits on documents, the names of their collections, and the date of a document."""
 
+import json
 import re
 from calendar import monthrange
 from collections.abc import Mapping
@@ -64,14 +65,15 @@ def encode_metadata(metadata: Mapping[str, Any]) -> str:
     """Return metadata as the text that is stored.
 
     Raises:
-        Invalid: it has U+0000, or an integer beyond 64 bits.
+        Invalid: it has U+0000, NaN or infinity, or an integer beyond 64 bits.
         TooLarge: it exceeds its limit.
     """
     if (where := find_nul(metadata)) is not None:
         raise Invalid("metadata contains the character U+0000", field=f"metadata.{where}", reason="contains a NUL")
     try:
+        json.dumps(metadata, allow_nan=False)
         stored = orjson.dumps(metadata)
-    except TypeError:
+    except (TypeError, ValueError):
         reason = "contains a number that cannot be stored"
         raise Invalid(f"metadata {reason}", field="metadata", reason=reason) from None
     if len(stored) > MAX_METADATA:

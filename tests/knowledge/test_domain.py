@@ -251,7 +251,7 @@ def test_collections_of_users_and_metadata_without_end_are_refused() -> None:
         policy.collection_of("user:mine")
     with pytest.raises(TooLarge):
         policy.encode_metadata({"a": "x" * policy.MAX_METADATA})
-    for odd in ({"a": ["\x00"]}, {"\x00": 1}, {"a": 2**80}):
+    for odd in ({"a": ["\x00"]}, {"\x00": 1}, {"a": 2**80}, {"a": float("nan")}):
         with pytest.raises(Invalid):
             policy.encode_metadata(odd)
 
