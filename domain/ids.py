@@ -9,6 +9,7 @@ NAMESPACE = UUID("6d0c5a3e-4a7f-5f0b-9c58-0f2d9e6b7a11")
 RESERVED = (
     "alert_",
     "approval_",
+    "call_",
     "chat-",
     "component_",
     "cvg_",
@@ -29,6 +30,7 @@ RESERVED = (
     "req_",
     "runbook_",
     "schedule_",
+    "submission_",
     "task_",
     "workflow_",
 )

@@ -128,7 +128,9 @@ class Settings(BaseSettings):
     @field_validator("circuit", mode="before")
     @classmethod
     def _trip(cls, value: object) -> object:
-        return CircuitTrip.parse(value) if isinstance(value, str) else value
+        if isinstance(value, str):
+            return CircuitTrip.parse(value)
+        return CircuitTrip(value) if isinstance(value, tuple) else value
 
     @field_validator("model_longest_s", mode="before")
     @classmethod

@@ -20,11 +20,13 @@ def read_csv(content: bytes) -> Extracted:
         dialect: type[csv.Dialect] | str = csv.Sniffer().sniff(text[:_SAMPLE], delimiters=",;\t|")
     except csv.Error:
         dialect = "excel"
-    csv.field_size_limit(len(text) + 1)
+    limit = csv.field_size_limit(len(text) + 1)  # it is the whole process's
     try:
         return Extracted(list(row_blocks(csv.reader(io.StringIO(text), dialect))))
     except csv.Error:
         raise Unreadable("BROKEN", "the table cannot be read") from None
+    finally:
+        csv.field_size_limit(limit)
 
 
 def row_blocks(rows: Iterable[Sequence[str]], page: int | None = None) -> Iterator[Block]:

@@ -12,8 +12,11 @@ from typing import Literal
 APPROVAL_TYPE, FIRING_TYPE, RUNBOOK_TYPE = "Approval", "ScheduleFiring", "Runbook"
 WORK_TYPES = frozenset({"AgentChat", "GraphItems", "GraphRun", "Swarm", RUNBOOK_TYPE})
 """The workflows that call models, or start those that do, and those that wait for approvals."""
-LEFT_ALONE = frozenset({"Erasure", "Reconcile", "Retention"})
-"""The workflows that go on as after a crash: they call no model and start nothing that does."""
+LEFT_ALONE = frozenset({"Erasure", "Ingest", "Reconcile", "Retention"})
+"""The workflows that go on as after a crash: they start nothing, and call no model but that of embeddings.
+
+A document that is not indexed is indexed anyway. The batches that were embedded after the backup are embedded again.
+"""
 _HARMLESS: Mapping[str, frozenset[str]] = {
     APPROVAL_TYPE: frozenset({"deliver_webhook", "await_request"}),
     FIRING_TYPE: frozenset({"is_run_over"}),

@@ -95,7 +95,8 @@ async def test_a_key_without_the_scope_is_refused_by_each_route_that_requires_it
     assert walked
     for method, path in walked:
         takes_table = path.endswith("/import") and not path.endswith("/workflows/import")
-        media = {"content-type": "text/csv" if takes_table else "application/json"}
+        kind = "text/csv" if takes_table else "application/json"
+        media = {"content-type": "multipart/form-data; boundary=b" if path.endswith("/index/file") else kind}
         headers = {"x-api-key": made.json()["key"], **({} if method == "GET" else media)}
         sent = None if method == "GET" else "{}"
         answer = await guarded.http.request(method, path, content=sent, headers=headers)
