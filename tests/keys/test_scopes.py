@@ -96,9 +96,10 @@ async def test_a_key_without_the_scope_is_refused_by_each_route_that_requires_it
     for method, path in walked:
         takes_table = path.endswith("/import") and not path.endswith("/workflows/import")
         kind = "text/csv" if takes_table else "application/json"
-        media = {"content-type": "multipart/form-data; boundary=b" if path.endswith("/index/file") else kind}
+        takes_form = path.endswith("/index/file")
+        media = {"content-type": "multipart/form-data; boundary=b" if takes_form else kind}
         headers = {"x-api-key": made.json()["key"], **({} if method == "GET" else media)}
-        sent = None if method == "GET" else "{}"
+        sent = None if method == "GET" else "--b--\r\n" if takes_form else "{}"
         answer = await guarded.http.request(method, path, content=sent, headers=headers)
         assert answer.status_code == 403, f"{method} {path}: {answer.status_code} {answer.text}"
         assert answer.json()["error"]["details"]["scope"] == scope
