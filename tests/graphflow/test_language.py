@@ -16,6 +16,7 @@ from domain.graphflow.definition.model import definition_schema
 from domain.graphflow.definition.to_graph import graph_of
 from domain.graphflow.expressions.cel import BadExpression, evaluate, is_true, type_of
 from domain.graphflow.expressions.templates import Reference, fill, references, render
+from domain.graphflow.expressions.tokens import end_of_expression
 from domain.graphflow.validation.template_sites import nodes_read_by
 
 DOCUMENT = """
@@ -162,6 +163,11 @@ def test_templates_are_filled(template: str, value: Any) -> None:
 def test_templates_that_cannot_be_filled_say_why(template: str) -> None:
     with pytest.raises(BadExpression):
         render(template, DATA)
+
+
+@pytest.mark.parametrize("expression", ["it's ", '"a" + "b ', '"\\" ', "'''a ", 'r"\\'])
+def test_a_text_without_an_end_ends_with_its_expression(expression: str) -> None:
+    assert end_of_expression(f"{expression}}}}} and {{{{ input.x }}}}", 0) == len(expression)
 
 
 def test_a_text_has_an_end() -> None:

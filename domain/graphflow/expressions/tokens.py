@@ -8,6 +8,7 @@ _TOKEN = re.compile(
       (?P<text> [bB]?[rR][bB]?(?: \"{3}.*?\"{3} | '{3}.*?'{3} | "[^"\n]*" | '[^'\n]*' )
               | [bB]?(?: \"{3}(?:\\.|[^\\])*?\"{3} | '{3}(?:\\.|[^\\])*?'{3} | "(?:\\.|[^"\\\n])*"
                         | '(?:\\.|[^'\\\n])*' ) )
+    | (?P<open> "(?:\\.|[^"\\\n])*+ | '(?:\\.|[^'\\\n])*+ )
     | (?P<comment> //[^\n]* )
     | (?P<word> [A-Za-z_][A-Za-z0-9_]* )
     | (?P<other> . )
@@ -20,6 +21,8 @@ def end_of_expression(text: str, start: int) -> int | None:
     """Return the position of the `}}` that ends the expression starting at `start`, or None."""
     depth = 0
     for kind, piece, at in _tokens(text, start):
+        if kind == "open" and "}}" in piece and depth == 0:
+            return at + piece.index("}}")
         if kind != "other":
             continue
         if piece == "{":
@@ -48,9 +51,10 @@ def without_tests(expression: str) -> str:
 
 def words_of(expression: str) -> str:
     """Return the expression without its texts and comments, which would only distract from its syntax."""
-    return "".join(" " if kind in {"text", "comment"} else piece for kind, piece, _ in _tokens(expression, 0))
+    return "".join(" " if kind in {"text", "open", "comment"} else piece for kind, piece, _ in _tokens(expression, 0))
 
 
 def _tokens(text: str, start: int) -> Iterator[tuple[str, str, int]]:
+    """Yield kind, text and position of each token. An `open` one is a text without an end, as far as it could go."""
     for match in _TOKEN.finditer(text, start):
         yield str(match.lastgroup), match.group(), match.start()
