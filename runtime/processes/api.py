@@ -29,8 +29,8 @@ from runtime.event_loop import freeze_garbage_collector, uvloop_runner
 from runtime.observability import make_metrics_push
 from runtime.settings import Settings
 from runtime.wiring import health_probes as probes
-from runtime.wiring import knowledge
 from runtime.wiring.access import Access, access_routers, make_access
+from runtime.wiring.knowledge import documents
 from runtime.wiring.live import Live, make_live
 from runtime.wiring.parts import (
     Parts,
@@ -217,7 +217,7 @@ def _api_settings(settings: Settings) -> ApiSettings:
         loopback=settings.loopback,
         cors_origins=settings.cors_origins,
         allowed_hosts=settings.allowed_hosts,
-        larger_bodies=people.LARGER_BODIES | billing.LARGER_BODIES | knowledge.LARGER_BODIES,
+        larger_bodies=people.LARGER_BODIES | billing.LARGER_BODIES | documents.LARGER_BODIES,
         csv_bodies=people.CSV_BODIES | billing.CSV_BODIES,
-        form_bodies=knowledge.FORM_BODIES,
+        form_bodies=documents.FORM_BODIES,
     )

@@ -57,7 +57,7 @@ from domain.live.ports import NO_PUBLISHER, LivePublisher
 from domain.providers.table import ProviderTable
 from domain.registry import event_registry
 from runtime.settings import Settings
-from runtime.wiring.knowledge_search import KnowledgeParts, make_knowledge
+from runtime.wiring.knowledge.search import KnowledgeParts, make_knowledge
 from runtime.wiring.model_provider import (
     Provider,
     make_catalogue,

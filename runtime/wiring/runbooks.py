@@ -27,7 +27,7 @@ from api.http.dependencies import Positions
 from domain.runbooks.commands import RunbookCommands
 from runtime.backup.maintenance import KeptBackups
 from runtime.settings import Settings
-from runtime.wiring.knowledge_upkeep import knowledge_steps
+from runtime.wiring.knowledge.upkeep import knowledge_steps
 from runtime.wiring.parts import Parts, now
 from runtime.wiring.projections import projections
 from workflows.approvals.messages import DECIDED_SIGNAL

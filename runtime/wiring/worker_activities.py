@@ -36,8 +36,8 @@ from runtime.settings import Settings
 from runtime.wiring.admission import make_admission
 from runtime.wiring.erasures import erasure_activities
 from runtime.wiring.governance import objective_activities
-from runtime.wiring.knowledge import ingest_activities
-from runtime.wiring.knowledge_upkeep import document_reconciler
+from runtime.wiring.knowledge.documents import ingest_activities
+from runtime.wiring.knowledge.upkeep import document_reconciler
 from runtime.wiring.model_provider import Provider
 from runtime.wiring.parts import Parts, now
 from runtime.wiring.runbooks import runbook_activities

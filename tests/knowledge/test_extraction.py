@@ -1,6 +1,5 @@
 """Documents of all kinds as text, and hostile ones as refusals, in bounded time and memory."""
 
-
 import pytest
 
 from adapters.documents.extractor import ProcessExtractor

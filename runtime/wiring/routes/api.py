@@ -41,7 +41,7 @@ from domain.graphflow.catalogue.commands import WorkflowCommands
 from runtime.settings import Settings
 from runtime.wiring.erasures import erasure_router, retention_router
 from runtime.wiring.governance import governance_routers
-from runtime.wiring.knowledge import knowledge_router
+from runtime.wiring.knowledge.documents import knowledge_router
 from runtime.wiring.parts import Parts, make_model_catalogue, now
 from runtime.wiring.routes.analytics import analytics_routers
 from runtime.wiring.routes.billing import billing_routers

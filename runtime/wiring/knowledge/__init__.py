@@ -1,0 +1,1 @@
+"""Composes what indexes and searches documents."""
