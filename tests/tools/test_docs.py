@@ -14,6 +14,7 @@ from adapters.mcp import tools as mcp_tools
 from adapters.mcp.config import McpServer, read_mcp_servers
 from adapters.web import address_guard as web_addresses
 from adapters.web import fetch as web_fetch
+from adapters.web import guarded_session
 from domain.agents.tools import ALIASES, TOOLS
 from domain.tools import policy
 from tests.servers import ROOT
@@ -49,7 +50,7 @@ def test_aliases_are_named_in_the_order_of_what_they_mean() -> None:
 def test_bounds_are_as_in_the_code() -> None:
     assert f"{policy.MOST_CHARACTERS:,} characters" in PAGE
     assert f"{web_fetch.FETCH_TIMEOUT_S:.0f} s for everything, {web_fetch.MAX_BYTES // 2**20} MiB of a body" in PAGE
-    assert web_fetch.MAX_REDIRECTS == 5
+    assert guarded_session.MAX_REDIRECTS == 5
     assert "five at most" in PAGE
     assert sorted(web_addresses.PORTS) == [80, 443]
     assert "on ports 80 and 443" in PAGE

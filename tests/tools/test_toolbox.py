@@ -252,7 +252,7 @@ async def test_costs_are_those_of_the_books(store: Store) -> None:
     at = datetime.now(UTC)
     store.ledger.append(Change("call:c1", 0, [reserved(at=at), settled()]), key="costs")
     ProjectionRunner(store.url, event_registry(), [CostsProjection()]).catch_up()
-    box = make_toolbox(Settings(database_url=store.url), store.database, lambda: at)
+    box = make_toolbox(Settings(database_url=store.url), store.database, lambda: at, NoKnowledge())
     tool = await box.tool("query_costs")
     told = json.loads((await tool.call({"period": "today", "group_by": "agent"}, CONTEXT)).text)
     assert told["rows"] == [["ada", "0.001", 47, 1, 0, "0"]]
@@ -263,11 +263,11 @@ async def test_costs_are_those_of_the_books(store: Store) -> None:
 async def test_what_is_not_configured_is_not_offered(store: Store) -> None:
     everything = ["search_knowledge", "find_talents", "query_projects", "query_costs", "query_analytics", "delegate"]
     everything += ["run_workflow", "request_approval", "web_fetch", "web_search", "files__*"]
-    box = make_toolbox(Settings(), store.database, lambda: AT)
+    box = make_toolbox(Settings(), store.database, lambda: AT, NoKnowledge())
     own = ["search_knowledge", "find_talents", "query_projects", "query_costs", "query_analytics"]
     own += ["delegate", "request_approval"]
     assert names(await box.offered_specs(everything)) == own
-    fetching = make_toolbox(Settings(web_fetch="on"), store.database, lambda: AT)
+    fetching = make_toolbox(Settings(web_fetch="on"), store.database, lambda: AT, NoKnowledge())
     assert names(await fetching.offered_specs(everything)) == [*own, "web_fetch"]
 
 
@@ -275,4 +275,4 @@ def test_a_file_of_servers_that_cannot_be_used_is_refused_at_start(store: Store,
     path = tmp_path / "servers.json"
     path.write_text('{"servers": {"files": {}}}')
     with pytest.raises(Invalid, match="give it either a command or a url"):
-        make_toolbox(Settings(mcp_servers=path), store.database, lambda: AT)
+        make_toolbox(Settings(mcp_servers=path), store.database, lambda: AT, NoKnowledge())

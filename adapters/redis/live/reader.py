@@ -9,7 +9,7 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 
-from adapters.redis.live.failures import unavailable
+from adapters.redis.live.failures import raise_if_cancelled, unavailable
 from adapters.redis.live.scripts import KEPT_S, PREFIX, SEAL, channel, frames_key, state_key
 from domain.live.frames import LiveBatch, LiveFrame, SealedCall
 
@@ -105,6 +105,7 @@ class RedisLiveFollower:
                 yield None
                 while True:
                     message = await pubsub.get_message(timeout=_LISTEN_S)
+                    raise_if_cancelled()  # a cancellation at the end of the timeout is no error here: it is lost
                     if message is not None and message["type"] == "message":
                         yield _to_batch(message)
         except (RedisError, OSError) as error:
