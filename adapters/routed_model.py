@@ -30,7 +30,7 @@ class RoutedModel:
 
     def wrapped(self, wrap: Callable[[str, ProviderModel], Model]) -> "RoutedModel":
         """Return the same with the model of each provider wrapped; `wrap` gets the provider's name."""
-        inner = {name: _Wrapped(wrap(name, model), model) for name, model in self._models.items()}
+        inner = {name: _ModelWrapper(wrap(name, model), model) for name, model in self._models.items()}
         return RoutedModel(self._table, inner, self.default)
 
     async def complete(self, request: ModelRequest, on_delta: Callable[[str], None]) -> ModelReply:
@@ -68,7 +68,7 @@ class RoutedModel:
             raise ModelFailure("not_found", refusal.message, charge="none", permanent=True) from refusal
 
 
-class _Wrapped:
+class _ModelWrapper:
     """A wrapped model that is closed by the one inside."""
 
     def __init__(self, outer: Model, inner: ProviderModel) -> None:

@@ -100,7 +100,7 @@ def _what_if(database: Database, calls: int) -> None:
         connection.execute("SELECT agent_id, sum(cost) FROM cost_calls WHERE tenant_id = 'a' GROUP BY 1").fetchall()
     bare = time.perf_counter() - started
     started = time.perf_counter()
-    found = PostgresWhatIf(database).repriced("a", FIRST, LAST, TARIFF, "key")
+    found = PostgresWhatIf(database).reprice("a", FIRST, LAST, TARIFF, "key")
     took = time.perf_counter() - started
     table = Table("what-if", "calls", "s", "ratio to one bare sum")
     table.add_row("repriced", f"{found.total.usage.requests:,}", f"{took:.2f}", f"{took / bare:.1f}")

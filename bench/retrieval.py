@@ -155,7 +155,7 @@ def measure_latency(database: Database, count: int, queries: int) -> None:
             for v, _ in asked[:50]
         )
         near = _times(asked, lambda v, _, scope=scope: writer.store.nearest(scope, MODEL, v, POOL))
-        words = _times(asked, lambda _, q, scope=scope: writer.store.matching(scope, q, POOL))
+        words = _times(asked, lambda _, q, scope=scope: writer.store.match_words(scope, q, POOL))
         both = [one + other for one, other in zip(near, words, strict=True)]
         table.add_row(name, f"{recall:.3f}", _spread(near), _spread(words), _spread(both))
     CONSOLE.print(table)
@@ -190,7 +190,7 @@ def measure_relevance(database: Database, directory: Path) -> None:
 def _rankings(writer: Writer, model: MiniLM, text: str) -> dict[str, list[Ranked]]:
     scope = Scope("cranfield")
     near = writer.store.nearest(scope, MODEL, model.compute([text]).vectors[0], POOL)
-    words = writer.store.matching(scope, text, POOL)
+    words = writer.store.match_words(scope, text, POOL)
     return {
         "vector": near,
         "keyword (BM25)": words,

@@ -124,7 +124,7 @@ class _Process:
             failed, result = _exchange(pipe, (work, given), self._limits.wait_s)
         except (EOFError, OSError) as error:
             self.kill()
-            raise _exceeded(self._limits) from error
+            raise _limit_error(self._limits) from error
         except BaseException:
             self.kill()  # what is in the pipe belongs to no one now
             raise
@@ -132,7 +132,7 @@ class _Process:
             return result
         if isinstance(result, MemoryError):
             self.kill()
-            raise _exceeded(self._limits) from result
+            raise _limit_error(self._limits) from result
         raise cast("Exception", result)
 
     def kill(self) -> None:
@@ -221,5 +221,5 @@ def _usual_limits() -> WorkLimits:
     return WorkLimits(LONGEST_S, LONGEST_WAIT_S, MOST_MEMORY)
 
 
-def _exceeded(limits: WorkLimits) -> WorkLimitExceeded:
+def _limit_error(limits: WorkLimits) -> WorkLimitExceeded:
     return WorkLimitExceeded(f"it took more than {limits.cpu_s:g} seconds of work, or too much memory")

@@ -228,13 +228,10 @@ class Settings(BaseSettings):
         if self.openai_base_url is not None:
             raise ValueError("OPENAI_BASE_URL cannot be set with CONVERGIO_PROVIDERS: list that provider in the file")
         try:
-            found = self.providers_file
+            if (found := self.providers_file) is not None:
+                found.check(self.provider_keys, self.model)
         except Invalid as refusal:
             raise ValueError(f"CONVERGIO_PROVIDERS: {refusal.message}") from refusal
-        if found is not None and (missing := sorted(found.key_variables - self.provider_keys.keys())):
-            raise ValueError(f"CONVERGIO_PROVIDERS: the file names the key variable {missing[0]}, which is not set")
-        if found is not None and found.default_model is None and self.model is None:
-            raise ValueError("CONVERGIO_PROVIDERS: the file names no default_model, and CONVERGIO_MODEL is not set")
         return self
 
     @model_validator(mode="after")

@@ -5,8 +5,8 @@ from datetime import datetime
 
 from temporalio import activity
 
-from domain.costs.alerts.commands import AlertCommands
-from domain.costs.alerts.ports import AlertReads
+from domain.costs.alerts.commands import CostAlertCommands
+from domain.costs.alerts.ports import CostAlertReads
 from domain.costs.limits.scopes import day_of
 from domain.events import Cause
 from domain.ledger import Ledger
@@ -16,8 +16,8 @@ from domain.tenant_ids import DEFAULT
 class CostAlertActivities:
     """The activity of the `ReconcileWorkflow` workflow for alerts on cost."""
 
-    def __init__(self, ledger: Ledger, alerts: AlertReads, now: Callable[[], datetime]) -> None:
-        self._commands = AlertCommands(ledger)
+    def __init__(self, ledger: Ledger, alerts: CostAlertReads, now: Callable[[], datetime]) -> None:
+        self._commands = CostAlertCommands(ledger)
         self._alerts = alerts
         self._now = now
 

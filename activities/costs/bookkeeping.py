@@ -6,10 +6,9 @@ the other.
 
 from collections.abc import Callable, Sequence
 from datetime import datetime
-from typing import Never
 
 from activities.costs.joint_append import NO_JOINT_APPEND, Companion, JointAppend, JointChanges, with_gate
-from activities.costs.reservation import Reservation, cut_event, failed_event, settled_event
+from activities.costs.reservation import Reservation, cut_event, failed_event, refuse_used_key, settled_event
 from activities.costs.run_budget import RunBudgets
 from domain.chat import policy
 from domain.chat.model_port import ModelFailure, ModelReply, Usage
@@ -22,7 +21,7 @@ from domain.errors import OverBudget, UpstreamFailed, VersionConflict
 from domain.events import Cause, Event
 from domain.ids import root_of
 from domain.ledger import Change, Ledger, retry_on_conflict
-from domain.revocations import Revoked, attempt_key
+from domain.revocations import attempt_key
 from domain.tenant_ids import DEFAULT, tenant_of
 
 
@@ -118,22 +117,9 @@ class CostLedger:
         if attempt == 1 and known and not turn:
             key = f"{key}:begun"  # the start of the turn, recorded before, used the key
         if self._ledger.append(*changes, *more.changes, key=key, content=texts, underway=more.underway) is None:
-            self._refuse_used_key(intent, attempt, companion, known)
+            refuse_used_key(self._ledger, intent, attempt, companion, known)
         more.appended()
         return Reservation(intent, attempt, (*called, *events), (*known, *turn))
-
-    def _refuse_used_key(self, intent: CallIntent, attempt: int, companion: Companion, known: list[Event]) -> Never:
-        """Tell apart the uses of an attempt's idempotency key.
-
-        Raises:
-            Revoked: the key is used and the streams are as they were: a revocation came first.
-            VersionConflict: the attempt was reserved, or its turn begun, meanwhile.
-        """
-        if attempt == 1 and not self._ledger.read(aggregate.stream(intent.call_id)):
-            if len(self._ledger.read(companion.stream)) == len(known):
-                raise Revoked
-            raise VersionConflict(f"{companion.stream}: changed meanwhile")
-        raise VersionConflict(f"attempt {attempt} was reserved meanwhile")
 
     def begin_without_call(self, intent: CallIntent, companion: Companion) -> None:
         """Record the start of a call's turn although no call can be reserved yet; nothing if it was recorded before.
@@ -148,7 +134,7 @@ class CostLedger:
                 change = Change(companion.stream, len(known), turn)
                 key = attempt_key(intent.call_id, 1)
                 if self._ledger.append(change, key=key, content=companion.texts) is None:
-                    self._refuse_used_key(intent, 1, companion, known)
+                    refuse_used_key(self._ledger, intent, 1, companion, known)
 
         retry_on_conflict(write)
 

@@ -19,7 +19,7 @@ from activities.costs.model_choice import ModelChoice
 from activities.costs.refusals import Refusals
 from activities.costs.reservation import Reservation
 from activities.durable_write import write_durably
-from activities.providers.admission import NO_ADMISSION, CallAdmission, CallEntry, Passage
+from activities.providers.admission import NO_ADMISSION, AdmittedCall, CallAdmission, CallEntry
 from activities.providers.circuits import CircuitIsOpen
 from domain.chat import policy
 from domain.chat.model_port import Message, Model, ModelFailure, ModelReply
@@ -92,7 +92,7 @@ class ModelCalls:
             final = activity.info().attempt >= policy.MOST_FAILURES
             raise failures.circuit_error(refusal, final=final) from None
 
-    async def _complete(self, prepare: Callable[[], CallRequest], passage: Passage) -> SettledReply:
+    async def _complete(self, prepare: Callable[[], CallRequest], passage: AdmittedCall) -> SettledReply:
         # a first activity attempt cannot have streams yet, unless the workflow was reset: then a conflict tells
         untried = activity.info().attempt == 1
         ask, messages, reserved = await asyncio.to_thread(self._begin, prepare, untried=untried)
@@ -111,7 +111,7 @@ class ModelCalls:
         raise TooLarge("the message does not fit the model's window")
 
     async def _call_and_settle(
-        self, reserved: Reservation, ask: CallRequest, messages: tuple[Message, ...], passage: Passage
+        self, reserved: Reservation, ask: CallRequest, messages: tuple[Message, ...], passage: AdmittedCall
     ) -> SettledReply:
         """Call the model once and settle its reply.
 

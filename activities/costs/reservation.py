@@ -1,13 +1,19 @@
 """A reserved attempt at a model call, and the event of each of its ends."""
 
 from dataclasses import dataclass
+from typing import Never
 
+from activities.costs.joint_append import Companion
 from domain.chat.model_port import ModelFailure, ModelReply, Usage
 from domain.content import content_hash
+from domain.costs import aggregate
 from domain.costs.aggregate import CallIntent
 from domain.costs.events import CallCut, CallFailed, CallSettled
 from domain.costs.ports import Price
+from domain.errors import VersionConflict
 from domain.events import Cause, Event
+from domain.ledger import Ledger
+from domain.revocations import Revoked
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,3 +83,19 @@ def failed_event(reservation: Reservation, failure: ModelFailure, cause: Cause) 
         refused=failure.refused_part,
         **cause.fields(),
     )
+
+
+def refuse_used_key(
+    ledger: Ledger, intent: CallIntent, attempt: int, companion: Companion, known: list[Event]
+) -> Never:
+    """Tell apart the uses of an attempt's idempotency key.
+
+    Raises:
+        Revoked: the key is used and the streams are as they were: a revocation came first.
+        VersionConflict: the attempt was reserved, or its turn begun, meanwhile.
+    """
+    if attempt == 1 and not ledger.read(aggregate.stream(intent.call_id)):
+        if len(ledger.read(companion.stream)) == len(known):
+            raise Revoked
+        raise VersionConflict(f"{companion.stream}: changed meanwhile")
+    raise VersionConflict(f"attempt {attempt} was reserved meanwhile")

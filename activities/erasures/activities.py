@@ -68,7 +68,7 @@ class ErasureActivities:
         """Stop the runs of the marked owners, withdraw their approvals, and delete their histories."""
         with send_heartbeats():
             request = await self._request(ref)
-            owners = await to_thread(self._owners.marked, ref.erasure_id)
+            owners = await to_thread(self._owners.read_marked, ref.erasure_id)
             await self._runs.stop(owners)
             await asyncio.gather(*(self._delete_histories(ref.erasure_id, owner) for owner in owners))
             for approval_id in await to_thread(self._search.approvals, [owner.id for owner in owners]):
@@ -81,7 +81,7 @@ class ErasureActivities:
         with send_heartbeats():
             request = await self._request(ref)
             await to_thread(self._remove, ref.erasure_id, request)
-            owners = await to_thread(self._owners.marked, ref.erasure_id)
+            owners = await to_thread(self._owners.read_marked, ref.erasure_id)
             with suppress(Unavailable):  # pieces of answers expire within minutes, and nobody is shown them before
                 await self._live.erase([owner.id for owner in owners])
 

@@ -32,8 +32,7 @@ from domain.ids import derived_hex, derived_id
 from domain.tenant_ids import tenant_of
 from domain.tools.spec import ToolSpec
 
-ROUNDS = 2
-"""Rounds of a swarm, if the node names none."""
+ROUNDS = 2  # of a swarm, if the node names none
 TOOL_CALLER = "workflow"
 """The agent id that calls of tool nodes are recorded under."""
 

@@ -70,10 +70,10 @@ class DefinitionValidator:
 
         `itself` is the id it is kept under.
         """
-        seen = _Seen(tenant_id, await self._max_call_costs(tenant_id))
+        seen = _Observer(tenant_id, await self._max_call_costs(tenant_id))
         return await self._validate(definition, seen, itself, MOST_NESTED)
 
-    async def _validate(self, definition: Definition, seen: "_Seen", itself: str | None, depth: int) -> Validation:
+    async def _validate(self, definition: Definition, seen: "_Observer", itself: str | None, depth: int) -> Validation:
         named = names_in(definition)
         inner = await self._called_workflows(named.workflows, seen, depth)
         tools = await self._tools(named.tools)
@@ -92,7 +92,7 @@ class DefinitionValidator:
         return replace(proven, errors=told, worst_case=None if told else proven.worst_case)
 
     async def _called_workflows(
-        self, named: Iterable[Ref], seen: "_Seen", depth: int
+        self, named: Iterable[Ref], seen: "_Observer", depth: int
     ) -> dict[Ref, tuple[KnownWorkflow, Problem | None]]:
         """Return the workflows that a definition calls, each with its first problem, if any."""
         rows = await asyncio.to_thread(self._workflows.versions_by_ref, seen.tenant_id, named)
@@ -148,7 +148,7 @@ class DefinitionValidator:
 
 
 @dataclass(frozen=True, slots=True)
-class _Seen:
+class _Observer:
     """Whose definition is proven, and the most that a call of each agent that the tenant sees costs, by its names."""
 
     tenant_id: str

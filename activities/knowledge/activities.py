@@ -146,7 +146,7 @@ class IngestActivities:
         try:
             reply = await self._calls.embed(call)
         except LookupError:
-            reply = await self._calls.embed(await to_thread(self._repeated, generation, call, chunks))
+            reply = await self._calls.embed(await to_thread(self._renew_call, generation, call, chunks))
         except ModelFailure as failure:
             raise model_failure_error(failure, final=failure.permanent) from None
         embeddings = reply.embeddings
@@ -155,7 +155,7 @@ class IngestActivities:
         numbers = [chunk.number for chunk in chunks]
         await to_thread(self._staged.advance, generation, numbers, embeddings, reply.kept)
 
-    def _repeated(self, generation: Generation, call: EmbeddingCall, chunks: list[Chunk]) -> EmbeddingCall:
+    def _renew_call(self, generation: Generation, call: EmbeddingCall, chunks: list[Chunk]) -> EmbeddingCall:
         """Return the call to make again: it was settled, and its vectors are gone.
 
         Raises:

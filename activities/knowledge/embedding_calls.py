@@ -92,7 +92,7 @@ class EmbeddingCalls:
         embedder = self._embedders.of(call.model)
         reserved = await asyncio.to_thread(self._reserve, call)
         if isinstance(reserved, SettledReply):
-            return await asyncio.to_thread(self._stored, call, reserved)
+            return await asyncio.to_thread(self._load_vectors, call, reserved)
         try:
             async with asyncio.timeout(LONGEST.total_seconds()):
                 found = await embedder.embed(call.texts, request_id=reserved.request_id)
@@ -137,7 +137,7 @@ class EmbeddingCalls:
         )
         return self._books.reserve(intent, _companion(call), call.because, untried=True)
 
-    def _stored(self, call: EmbeddingCall, settled: SettledReply) -> EmbeddingReply:
+    def _load_vectors(self, call: EmbeddingCall, settled: SettledReply) -> EmbeddingReply:
         texts = self._content.get(root_of(call.session_id), [settled.reply_hash])
         vectors = decode_vectors(texts.get(settled.reply_hash, ""))
         if len(vectors) != len(call.texts):

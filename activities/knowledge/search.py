@@ -9,7 +9,7 @@ from threading import Lock
 from activities.knowledge.embedding_calls import EmbeddingCall, EmbeddingCalls
 from domain.ids import random_id
 from domain.knowledge.fusion import ChunkKey, Ranked, fuse, merge
-from domain.knowledge.index import Passage, SearchRequest, SearchResult, VectorStore
+from domain.knowledge.index import ChunkHit, SearchHits, SearchRequest, VectorStore
 from domain.knowledge.ports import Vector
 from domain.tenant_ids import qualified
 
@@ -46,7 +46,7 @@ class KnowledgeSearch:
         self._recent: OrderedDict[tuple[str, str, str], Vector] = OrderedDict()
         self._lock = Lock()
 
-    async def search(self, request: SearchRequest, searcher: Searcher) -> SearchResult:
+    async def search(self, request: SearchRequest, searcher: Searcher) -> SearchHits:
         """Return the passages that fit best.
 
         Raises:
@@ -93,10 +93,10 @@ class KnowledgeSearch:
                 self._recent.popitem(last=False)
         return vector
 
-    def _find(self, request: SearchRequest, vectors: Mapping[str, Vector]) -> SearchResult:
+    def _find(self, request: SearchRequest, vectors: Mapping[str, Vector]) -> SearchHits:
         scope = request.scope
         near = merge([self._store.nearest(scope, model, vector, POOL) for model, vector in vectors.items()], POOL)
-        words = self._store.matching(scope, request.query, POOL) if request.mode != "vector" else []
+        words = self._store.match_words(scope, request.query, POOL) if request.mode != "vector" else []
         match request.mode:
             case "vector":
                 ranked = near
@@ -107,7 +107,7 @@ class KnowledgeSearch:
         page = ranked[request.skip : request.skip + request.limit]
         passages = self._store.passages([each.key for each in page], request.query)
         documents = len({each.owner for each in page}) if page else self._store.count(scope)[0]
-        return SearchResult(
+        return SearchHits(
             passages=_present(page, passages),
             total=len(ranked),
             documents=documents,
@@ -116,7 +116,7 @@ class KnowledgeSearch:
         )
 
 
-def _present(page: Sequence[Ranked], passages: Mapping[ChunkKey, Passage]) -> list[tuple[Passage, float]]:
+def _present(page: Sequence[Ranked], passages: Mapping[ChunkKey, ChunkHit]) -> list[tuple[ChunkHit, float]]:
     """Return passages with their scores; those that were deleted meanwhile are left out."""
     return [(passages[each.key], each.score) for each in page if each.key in passages]
 

@@ -25,7 +25,7 @@ class CallEntry:
     may_move: bool = False
 
 
-class Passage(Protocol):
+class AdmittedCall(Protocol):
     """A call that was let through. It may take several attempts."""
 
     async def note(self, failure: str | None, usage: Usage | None) -> None:
@@ -36,7 +36,7 @@ class Passage(Protocol):
 class CallAdmission(Protocol):
     """Lets calls through to their providers."""
 
-    def enter(self, entry: CallEntry) -> AbstractAsyncContextManager[Passage]:
+    def enter(self, entry: CallEntry) -> AbstractAsyncContextManager[AdmittedCall]:
         """Let a call through for the block.
 
         Raises:
@@ -55,7 +55,7 @@ class NoAdmission:
     """The null object: every call is let through."""
 
     @asynccontextmanager
-    async def enter(self, entry: CallEntry) -> AsyncIterator[Passage]:  # noqa: ARG002  (as the protocol has it)
+    async def enter(self, entry: CallEntry) -> AsyncIterator[AdmittedCall]:  # noqa: ARG002  (as the protocol has it)
         yield _FreePassage()
 
 
@@ -98,7 +98,7 @@ class ProviderAdmission:
         self._queues = queues
 
     @asynccontextmanager
-    async def enter(self, entry: CallEntry) -> AsyncIterator[Passage]:
+    async def enter(self, entry: CallEntry) -> AsyncIterator[AdmittedCall]:
         """Let a call through for the block; see the protocol."""
         route = self._table.route_or_none(entry.model)
         if route is None:  # the model's adapter refuses it

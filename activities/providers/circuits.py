@@ -113,13 +113,13 @@ class CircuitBreakers:
             return
         circuit = (await asyncio.to_thread(self._read, provider, model)).circuit
         if circuit.state != "closed":
-            return  # another worker opened it, or its probe decides
+            return  # another worker open_it it, or its probe decides
 
-        def opened(circuit: Circuit, cause: Cause) -> Event:
+        def open_it(circuit: Circuit, cause: Cause) -> Event:
             return circuits.open_circuit(circuit, seen, failure, self._rule, cause)
 
-        if await asyncio.to_thread(self._move, circuit, opened):
-            self._log.warning("a circuit opened", provider=provider, model=model, calls=seen.calls, kind=failure)
+        if await asyncio.to_thread(self._move, circuit, open_it):
+            self._log.warning("a circuit open_it", provider=provider, model=model, calls=seen.calls, kind=failure)
             await self._clear(provider, model)
 
     def _end_probe(self, provider: str, model: str, failure: str | None) -> None:
@@ -127,10 +127,10 @@ class CircuitBreakers:
         if circuit.state != "half_open":
             return  # it took too long: another call was let through, and decided
 
-        def reopened(circuit: Circuit, cause: Cause) -> Event:
+        def open_again(circuit: Circuit, cause: Cause) -> Event:
             return circuits.open_circuit(circuit, Outcomes(1, 1), failure or "", self._rule, cause)
 
-        self._move(circuit, circuits.close_circuit if failure is None else reopened)
+        self._move(circuit, circuits.close_circuit if failure is None else open_again)
 
     async def _count(self, known: _Known, *, failed: int) -> Outcomes:
         """Count a failure, and the successes since the last count; return those of the window."""

@@ -24,5 +24,5 @@ class DocumentReconciler:
     @activity.defn(name="reconcile_documents")
     async def reconcile_documents(self) -> int:
         """Have the documents indexed that are not. Returns their number."""
-        pending = await to_thread(self._reads.pending, _MOST)
+        pending = await to_thread(self._reads.read_unindexed, _MOST)
         return sum([await self._start(owner(row.tenant_id, row.document_id)) for row in pending])

@@ -23,5 +23,5 @@ class ErasureReconciler:
     @activity.defn(name="reconcile_erasures")
     async def reconcile_erasures(self) -> int:
         """Start the erasures that should run and do not. Returns their number."""
-        running = await to_thread(self._reads.running, _MOST)
+        running = await to_thread(self._reads.read_running, _MOST)
         return sum([await self._start(erasure_id) for erasure_id in running])

@@ -23,5 +23,5 @@ class RunbookReconciler:
     @activity.defn(name="reconcile_runbooks")
     async def reconcile_runbooks(self) -> int:
         """Start the runs that should run and do not. Returns their number."""
-        running = await to_thread(self._reads.running, _MOST)
+        running = await to_thread(self._reads.read_running, _MOST)
         return sum([await self._start(run_id) for run_id in running])

@@ -47,13 +47,13 @@ class KnowledgeSteps:
 
     async def inspect(self, context: RunbookContext) -> StepResult:
         """Count the documents that are to be embedded anew, and those that are being indexed."""
-        wanted = await to_thread(lambda: sum(1 for _ in self._wanted(context)))
-        pending = await to_thread(self._reads.pending, _PAGE)
+        wanted = await to_thread(lambda: sum(1 for _ in self._documents(context)))
+        pending = await to_thread(self._reads.read_unindexed, _PAGE)
         return {"model": self._model, "documents": wanted, "processing": len(pending)}
 
     async def reindex(self, context: RunbookContext) -> StepResult:
         """Submit each of the documents again. Done twice it submits nothing more."""
-        rows = await to_thread(lambda: list(self._wanted(context)))
+        rows = await to_thread(lambda: list(self._documents(context)))
         submitted = skipped = 0
         for row in () if context.dry_run else rows:
             if await to_thread(self._submit, row, context):
@@ -72,7 +72,7 @@ class KnowledgeSteps:
         except (NotFound, Conflict):  # it was deleted meanwhile, or has no content any more
             return False
 
-    def _wanted(self, context: RunbookContext) -> Iterator[DocumentRow]:
+    def _documents(self, context: RunbookContext) -> Iterator[DocumentRow]:
         model = "" if context.parameters.get("all") else self._model
         after = ("", "")
         while rows := self._reads.not_of(model, after, _PAGE):

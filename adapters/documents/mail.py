@@ -7,7 +7,7 @@ from email.parser import BytesParser
 
 from adapters.documents.markup import read_html
 from adapters.documents.plain import read_text
-from adapters.documents.reading import Unreadable, decoded
+from adapters.documents.reading import Unreadable, decode
 from domain.knowledge.chunking import Block
 from domain.knowledge.ports import Extracted
 
@@ -41,6 +41,6 @@ def _header(message: EmailMessage, name: str) -> str:
 def _body(body: EmailMessage) -> "list[Block]":
     payload = body.get_payload(decode=True)
     content = payload if isinstance(payload, bytes) else b""
-    text = decoded(content, body.get_content_charset())
+    text = decode(content, body.get_content_charset())
     is_html = body.get_content_type() == "text/html"
     return list((read_html(text) if is_html else read_text(text.encode(errors="replace"))).blocks)

@@ -5,7 +5,7 @@ from typing import Any
 
 from lxml import etree, html
 
-from adapters.documents.reading import decoded
+from adapters.documents.reading import decode
 from domain.knowledge.chunking import Block
 from domain.knowledge.ports import Extracted
 
@@ -26,7 +26,7 @@ _MAX_HEADING = 500
 
 def read_html(content: bytes | str) -> Extracted:
     """Return the headings and paragraphs of a page."""
-    text = content if isinstance(content, str) else decoded(content, _charset(content))
+    text = content if isinstance(content, str) else decode(content, _charset(content))
     parser = html.HTMLParser(encoding="utf-8", huge_tree=True, remove_comments=True, remove_pis=True)
     try:
         tree = html.document_fromstring(text.replace("\x00", " ").encode(errors="replace"), parser=parser)

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterator
 
-from adapters.documents.reading import decoded
+from adapters.documents.reading import decode
 from domain.knowledge.chunking import Block
 from domain.knowledge.ports import Extracted
 
@@ -16,13 +16,13 @@ _MAX_TITLE_LINE = 200
 
 def read_text(content: bytes) -> Extracted:
     """Return the paragraphs of a text."""
-    text = decoded(content).replace("\r\n", "\n").replace("\r", "\n").replace("\f", "\n\n")
+    text = decode(content).replace("\r\n", "\n").replace("\r", "\n").replace("\f", "\n\n")
     return Extracted([Block(part) for part in _PARAGRAPHS.split(text)])
 
 
 def read_markdown(content: bytes) -> Extracted:
     """Return the headings and paragraphs of Markdown, marked up as they are."""
-    text = decoded(content).replace("\r\n", "\n").replace("\r", "\n")
+    text = decode(content).replace("\r\n", "\n").replace("\r", "\n")
     blocks = list(_markdown_blocks(text.split("\n")))
     first = next((block.text for block in blocks if block.level == 1), "")
     return Extracted(blocks, first)

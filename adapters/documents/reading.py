@@ -28,7 +28,7 @@ def read_document(kind: Kind, content: bytes) -> Extracted:
     found = _read(kind, content)
     if found.pages is not None and found.pages > MAX_PAGES:
         raise Unreadable("TOO_LARGE", f"the document has more than {MAX_PAGES} pages")
-    blocks = list(bounded(found.blocks))
+    blocks = list(bound_blocks(found.blocks))
     if not any(block.text.strip() for block in blocks):
         raise Unreadable("NO_TEXT", "the document has no text; scanned pages are pictures, which are not read")
     return Extracted(blocks, storable(found.title)[:500].strip(), found.pages)
@@ -62,7 +62,7 @@ def _read(kind: Kind, content: bytes) -> Extracted:
             return read_office(kind, content)
 
 
-def bounded(blocks: Iterable[Block]) -> Iterable[Block]:
+def bound_blocks(blocks: Iterable[Block]) -> Iterable[Block]:
     """Yield blocks with text that can be stored.
 
     Raises:
@@ -83,7 +83,7 @@ def storable(text: str) -> str:
     return text if text.isascii() else text.encode(errors="replace").decode()
 
 
-def decoded(content: bytes, charset: str | None = None) -> str:
+def decode(content: bytes, charset: str | None = None) -> str:
     """Return the bytes as text: by their byte order mark, by the named charset, as UTF-8, or else as Windows-1252."""
     if content.startswith((b"\xff\xfe", b"\xfe\xff")):
         return content.decode("utf-16", errors="replace")

@@ -4,7 +4,7 @@ import csv
 import io
 from collections.abc import Iterable, Iterator, Sequence
 
-from adapters.documents.reading import Unreadable, decoded
+from adapters.documents.reading import Unreadable, decode
 from domain.knowledge.chunking import Block
 from domain.knowledge.ports import Extracted
 
@@ -15,7 +15,7 @@ _SAMPLE = 64 * 1024
 
 def read_csv(content: bytes) -> Extracted:
     """Return the rows of a CSV table, whatever separates its fields."""
-    text = decoded(content).replace("\x00", " ")
+    text = decode(content).replace("\x00", " ")
     try:
         dialect: type[csv.Dialect] | str = csv.Sniffer().sniff(text[:_SAMPLE], delimiters=",;\t|")
     except csv.Error:

@@ -1,6 +1,6 @@
 """The model providers that an operator configures: a YAML or JSON file."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 from urllib.parse import urlsplit
@@ -90,6 +90,17 @@ class ProvidersFile(BaseModel):
     def key_variables(self) -> frozenset[str]:
         """The environment variables that have the keys."""
         return frozenset(each.key_variable for each in self.providers if each.key_variable)
+
+    def check(self, keys: Collection[str], model: str | None) -> None:
+        """Check that it can be used with the keys of these variables, and this model as the default.
+
+        Raises:
+            Invalid: a key or the default model is missing.
+        """
+        if missing := sorted(self.key_variables - set(keys)):
+            raise Invalid(f"the file names the key variable {missing[0]}, which is not set")
+        if self.default_model is None and model is None:
+            raise Invalid("the file names no default_model, and CONVERGIO_MODEL is not set")
 
 
 def load_providers(path: Path) -> ProvidersFile:

@@ -43,7 +43,7 @@ class ProviderTransport(httpx2.AsyncBaseTransport):
             httpx2.TransportError: none came.
         """
         timeout = request.extensions.get("timeout", {})
-        with _translated():
+        with _translate_errors():
             response = await self._session.request(
                 request.method,
                 str(request.url),
@@ -74,7 +74,7 @@ class _Body(httpx2.AsyncByteStream):
         return self
 
     async def __anext__(self) -> bytes:
-        with _translated():
+        with _translate_errors():
             piece = await self._response.content.readany()
         if not piece:
             raise StopAsyncIteration
@@ -121,7 +121,7 @@ def _close_if_the_server_will(response: aiohttp.ClientResponse) -> None:
 
 
 @contextmanager
-def _translated() -> Iterator[None]:
+def _translate_errors() -> Iterator[None]:
     """Raise the errors of aiohttp as those of httpx2, which the SDK knows."""
     try:
         yield

@@ -37,13 +37,13 @@ class SharedScript:
         if time.monotonic() < self._away_until:
             raise Unavailable("Valkey could not be reached a moment ago")
         try:
-            return await self._run(self._connected(), keys, args)
+            return await self._run(self._connect(), keys, args)
         except (RedisError, OSError) as error:  # TimeoutError is an OSError
             self._away_until = time.monotonic() + _PAUSE_S
             await self.close()
             raise Unavailable("Valkey cannot be reached") from error
 
-    def _connected(self) -> Redis:
+    def _connect(self) -> Redis:
         if self._client is None:
             self._client = Redis.from_url(
                 self._url,

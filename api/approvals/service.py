@@ -85,7 +85,7 @@ class DecisionService:
         command_id = replace(wish, key=await self._handover.usable_key(wish.key)).command_id()
         work = RevocableWork(command_key(wish.approval_id, command_id), wish.key)
         for _ in range(_ATTEMPTS):
-            approval = await asyncio.to_thread(self._loaded, wish)
+            approval = await asyncio.to_thread(self._load, wish)
             if command_id in approval.commands:  # a repeat, or an earlier attempt whose answer was lost
                 return ActionResult(await asyncio.to_thread(self._read, wish.approval_id))
             try:
@@ -99,7 +99,7 @@ class DecisionService:
             )
             if told in {"done", "handed_over"}:
                 return ActionResult(await asyncio.to_thread(self._read, wish.approval_id), is_done=told == "done")
-            approval = await asyncio.to_thread(self._loaded, wish)
+            approval = await asyncio.to_thread(self._load, wish)
             if told == "gone" and approval.standing is None:
                 await self._runs.start(start_of(approval, notices=self._runs.notices))
         raise Unavailable("the approval's workflow could not be reached", retry_after=1)
@@ -141,7 +141,7 @@ class DecisionService:
         )
         return refused
 
-    def _loaded(self, wish: ApprovalAction) -> Approval:
+    def _load(self, wish: ApprovalAction) -> Approval:
         """The approval as it stands.
 
         Raises:

@@ -23,9 +23,9 @@ from api.http.dependencies import (
 )
 from api.http.request_context import RequestContext
 from api.http.schemas import DeletedResource
-from domain.costs.alerts.commands import AlertCommands
+from domain.costs.alerts.commands import CostAlertCommands
 from domain.costs.alerts.forecast import forecast
-from domain.costs.alerts.ports import AlertReads
+from domain.costs.alerts.ports import CostAlertReads
 from domain.costs.alerts.projection import alert_of
 from domain.costs.limits.projection import ZERO
 from domain.costs.limits.scopes import TENANT, day_of, is_operators, scope_of, window_end, window_start
@@ -39,8 +39,8 @@ VIEW = "cost_alerts"
 class AlertRouteServices:
     """Dependencies of the routes of alerts."""
 
-    commands: AlertCommands
-    alerts: AlertReads
+    commands: CostAlertCommands
+    alerts: CostAlertReads
     live: Positions
     now: Callable[[], datetime]
 
@@ -131,7 +131,7 @@ def _add_changes(routes: APIRouter, service: AlertRouteServices) -> None:
         cause = request.cause(service.now())
         made = await asyncio.to_thread(service.commands.create, body.to_rule(caller.tenant_id), cause)
         await service.finish_response(request)
-        standing = await asyncio.to_thread(service.alerts.standing, alert_of(made), day_of(service.now()))
+        standing = await asyncio.to_thread(service.alerts.read_standing, alert_of(made), day_of(service.now()))
         shown = to_alert(standing)
         response.headers["location"] = f"{PATH}/alerts/{shown.id}"
         set_etag(response, shown.version)

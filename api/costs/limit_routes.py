@@ -42,10 +42,10 @@ class LimitRouteServices:
         )
         return CostLimits(data=[to_limit(one) for one in found.limits], **page.listing_fields(found.total))
 
-    def named(self, changes: Sequence[LimitChange]) -> CostLimits:
+    def by_name(self, changes: Sequence[LimitChange]) -> CostLimits:
         """Return the limits that were just set."""
         names = [(change.scope, change.window) for change in changes]
-        found = [to_limit(one) for one in self.limits.named(names, day_of(self.now()))]
+        found = [to_limit(one) for one in self.limits.by_name(names, day_of(self.now()))]
         return CostLimits(data=found, **Page(0, len(changes)).listing_fields(len(found)))
 
 
@@ -77,7 +77,7 @@ def router(service: LimitRouteServices) -> APIRouter:
         changes = [limit.to_change(caller.tenant_id) for limit in body.limits]
         cause = request.cause(service.now())
         await asyncio.to_thread(service.commands.set_limits, changes, cause, check=expected.check)
-        found = await asyncio.to_thread(service.named, changes)
+        found = await asyncio.to_thread(service.by_name, changes)
         if len(changes) == len(found.data) == 1:
             set_etag(response, found.data[0].version)
         return found

@@ -124,11 +124,11 @@ def to_current_price(model: str, tariff: Tariff | None) -> CurrentPrice:
             )
             for tier in tiers
         ],
-        other_rates=_named(tariff.other_rates),
+        other_rates=_by_name(tariff.other_rates),
     )
 
 
-def _named(rates: Mapping[str, Decimal]) -> dict[str, Decimal]:
+def _by_name(rates: Mapping[str, Decimal]) -> dict[str, Decimal]:
     """Return the rates by readable names: `input_audio_mtok` is `input_audio_per_million`."""
     return {name.removesuffix("_mtok") + "_per_million": rate for name, rate in rates.items()}
 

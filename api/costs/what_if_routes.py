@@ -133,23 +133,23 @@ def router(service: WhatIfServices) -> APIRouter:
         """
         days = policy.period(period, first, last, service.now().astimezone(UTC).date())
         tariff = service.tariff(model, at)
-        found = service.calls.repriced(tenant_id, *days, tariff, group_by)
+        found = service.calls.reprice(tenant_id, *days, tariff, group_by)
         if as_format == "csv":
             rows = found.by_agent if found.groups is None else found.groups
-            return to_table(RepricedName, [RepricedName(**_named("name", row)) for row in rows], "what_if", ("name",))
+            return to_table(RepricedName, [RepricedName(**_to_row("name", row)) for row in rows], "what_if", ("name",))
         return WhatIf(
             price=to_current_price(model, tariff),
             current_period=RepricedPeriod(**_figures(found.total), **_bounds(*days)),
-            by_agent=[RepricedAgent(**_named("agent_id", row)) for row in found.by_agent],
-            by_model=[RepricedModel(**_named("model", row)) for row in found.by_model],
-            daily=[RepricedDay(**_named("date", row)) for row in found.daily],
-            groups=None if found.groups is None else [RepricedName(**_named("name", row)) for row in found.groups],
+            by_agent=[RepricedAgent(**_to_row("agent_id", row)) for row in found.by_agent],
+            by_model=[RepricedModel(**_to_row("model", row)) for row in found.by_model],
+            daily=[RepricedDay(**_to_row("date", row)) for row in found.daily],
+            groups=None if found.groups is None else [RepricedName(**_to_row("name", row)) for row in found.groups],
         )
 
     return routes
 
 
-def _named(key: str, group: RepricedGroup) -> dict[str, Any]:
+def _to_row(key: str, group: RepricedGroup) -> dict[str, Any]:
     return {key: group.usage.name, **_figures(group)}
 
 

@@ -69,7 +69,7 @@ def _add_index_routes(routes: APIRouter, documents: DocumentService) -> None:
         """
         given = _from_body(body)
         submitted = await documents.submit(given, request.cause(documents.now()), key)
-        return _accepted(submitted, response)
+        return _to_accepted(submitted, response)
 
     @routes.post("/index/file", status_code=202, dependencies=[requires("write")])
     async def index_file(
@@ -81,7 +81,7 @@ def _add_index_routes(routes: APIRouter, documents: DocumentService) -> None:
         """
         given = await _from_form(form)
         submitted = await documents.submit(given, request.cause(documents.now()), key)
-        return _accepted(submitted, response)
+        return _to_accepted(submitted, response)
 
 
 def _add_document_routes(routes: APIRouter, documents: DocumentService) -> None:
@@ -139,7 +139,7 @@ def _from_body(body: IndexRequest) -> DocumentToIndex:
         kind="text" if is_url else body.format,
         title=(body.title or body.url or "")[:MAX_TITLE],
         stored=body.content,
-        size=_bounded(len((body.content or "").encode())),
+        size=_check_size(len((body.content or "").encode())),
         url=body.url,
         metadata=body.metadata,
         document_id=body.document_id,
@@ -161,7 +161,7 @@ async def _from_form(form: FileForm) -> DocumentToIndex:
         kind=kind,
         title=title,
         stored=encoded.decode(),
-        size=_bounded(len(content)),
+        size=_check_size(len(content)),
         metadata=form.metadata or {},
         document_id=form.document_id,
         collection=form.collection,
@@ -169,13 +169,13 @@ async def _from_form(form: FileForm) -> DocumentToIndex:
     )
 
 
-def _bounded(size: int) -> int:
+def _check_size(size: int) -> int:
     if size > MAX_FILE:
         raise TooLarge(f"the document exceeds {MAX_FILE} bytes", limit=MAX_FILE)
     return size
 
 
-def _accepted(submitted: DocumentSubmitted, response: Response) -> IndexAccepted:
+def _to_accepted(submitted: DocumentSubmitted, response: Response) -> IndexAccepted:
     response.headers["location"] = f"{_DOCUMENTS}/{submitted.document_id}"
     set_etag(response, submitted.generation)
     return IndexAccepted(

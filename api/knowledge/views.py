@@ -7,7 +7,7 @@ import orjson
 from api.knowledge.schemas import DocumentError, DocumentView, Progress, SearchAnswer, SearchHit
 from api.knowledge.service import DocumentDetails
 from domain.knowledge.fusion import ChunkKey
-from domain.knowledge.index import SearchRequest, SearchResult
+from domain.knowledge.index import SearchHits, SearchRequest
 
 
 def to_document(details: DocumentDetails) -> DocumentView:
@@ -41,7 +41,7 @@ def to_document(details: DocumentDetails) -> DocumentView:
     )
 
 
-def to_answer(request: SearchRequest, found: SearchResult, *, took_ms: int) -> SearchAnswer:
+def to_answer(request: SearchRequest, found: SearchHits, *, took_ms: int) -> SearchAnswer:
     """Return the passages that were found."""
     return SearchAnswer(
         results=[
@@ -73,5 +73,5 @@ def chunk_id(document_id: str, number: int) -> str:
     return f"{document_id}#{number}"
 
 
-def _scores(key: ChunkKey, found: SearchResult) -> dict[str, float]:
+def _scores(key: ChunkKey, found: SearchHits) -> dict[str, float]:
     return dict(found.parts.get(key, {}))

@@ -161,7 +161,7 @@ class StreamCursor:
         generation = self._open.generation if self._open is not None and self._open.call_id == call_id else None
         if batch is None or generation not in (None, batch.generation) or batch.first + len(batch.frames) - 1 != count:
             return []  # what is kept is not what was counted
-        return self._numbered(batch, behind=passed)
+        return self._to_frames(batch, behind=passed)
 
     async def _catch_up(self) -> list[Frame]:
         """Return the live frames of the open call that were not passed yet."""
@@ -185,12 +185,12 @@ class StreamCursor:
         if call.is_dark or call.generation != batch.generation or batch.first > call.passed + 1:
             call.is_dark = True
             return []
-        frames = self._numbered(batch, behind=call.passed)
+        frames = self._to_frames(batch, behind=call.passed)
         call.passed = max(call.passed, batch.first + len(batch.frames) - 1)
         self.seq = self._base + call.passed
         return frames
 
-    def _numbered(self, batch: LiveBatch, *, behind: int) -> list[Frame]:
+    def _to_frames(self, batch: LiveBatch, *, behind: int) -> list[Frame]:
         return [
             Frame(self._base + index, live.type, live.data, live.at)
             for index, live in enumerate(batch.frames, batch.first)

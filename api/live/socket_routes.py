@@ -62,7 +62,7 @@ def _add_agent_socket(routes: APIRouter, services: SocketServices) -> None:
         caller = _caller(connection)
         _refuse_odd(agent_id, _NAME, "agent_id")
         await asyncio.to_thread(services.agents.get, caller.tenant_id, agent_id)
-        session_id = _named(connection, "session_id", _SESSION)
+        session_id = _parameter(connection, "session_id", _SESSION)
         if session_id is not None and is_reserved(session_id):
             raise Invalid("session_id begins with a prefix that is reserved", field="session_id")
         asked = AgentSocketRequest(
@@ -72,7 +72,7 @@ def _add_agent_socket(routes: APIRouter, services: SocketServices) -> None:
             caller,
             from_scope(connection.scope).request_id,
         )
-        async with _counted(services):
+        async with _count_socket(services):
             socket = Socket(connection, services.watch)
             conversation = AgentConversation(socket, asked, services.streams, services.chats)
             await socket.serve(conversation.handle, conversation.send_messages(), conversation.show_frames())
@@ -89,7 +89,7 @@ def _add_watching_sockets(routes: APIRouter, services: SocketServices) -> None:
                 mode="json"
             )
 
-        async with _counted(services):
+        async with _count_socket(services):
             socket = Socket(connection, services.watch)
             await socket.serve(refuse_frames, show_figures(socket, read))
 
@@ -99,10 +99,10 @@ def _add_watching_sockets(routes: APIRouter, services: SocketServices) -> None:
         tenant_id = _caller(connection).tenant_id
         if not _NAME.fullmatch(workflow_id):
             raise NotFound("there is no such workflow")
-        wanted = _named(connection, "execution_id", _RUN)
+        wanted = _parameter(connection, "execution_id", _RUN)
         stream = await services.streams.execution(workflow_id, wanted, tenant_id)
         after = _after(connection) or 0
-        async with _counted(services):
+        async with _count_socket(services):
             socket = Socket(connection, services.watch)
             await socket.serve(refuse_frames, _show(socket, stream, after))
 
@@ -113,7 +113,7 @@ async def _show(socket: Socket, stream: WatchedStream, after: int) -> None:
 
 
 @asynccontextmanager
-async def _counted(services: SocketServices) -> AsyncIterator[None]:
+async def _count_socket(services: SocketServices) -> AsyncIterator[None]:
     services.sockets.enter()
     try:
         yield
@@ -134,7 +134,7 @@ def _after(connection: WebSocket) -> int | None:
     return int(given)
 
 
-def _named(connection: WebSocket, name: str, pattern: re.Pattern[str]) -> str | None:
+def _parameter(connection: WebSocket, name: str, pattern: re.Pattern[str]) -> str | None:
     given = connection.query_params.get(name)
     if given is not None:
         _refuse_odd(given, pattern, name)

@@ -130,11 +130,11 @@ def _first(after: int | None, last_event_id: str | None) -> int:
 def _respond(stream: WatchedStream, request: RequestContext, watch: CallerWatch, part: StreamPart) -> StreamingResponse:
     headers = {"cache-control": "no-store", "x-accel-buffering": "no"}
     headers["x-convergio-deltas"] = "available" if stream.has_deltas else "unavailable"
-    body = _body(stream, request, watch, part) if request.method != "HEAD" else _nothing()
+    body = _body(stream, request, watch, part) if request.method != "HEAD" else _no_bytes()
     return StreamingResponse(body, media_type="text/event-stream", headers=headers)
 
 
-async def _nothing() -> AsyncIterator[bytes]:
+async def _no_bytes() -> AsyncIterator[bytes]:
     yield b""
 
 

@@ -99,7 +99,7 @@ class AgentsProjection:
 
 def _apply_defined(recorded: RecordedEvent, event: AgentDefined, rows: Rows) -> None:
     definition = event.definition
-    row = _found(recorded, rows) or _new(definition, event)
+    row = _find(recorded, rows) or _new(definition, event)
     rows.put(
         AgentVersionRow(
             tenant_id=row.tenant_id,
@@ -160,13 +160,13 @@ def _with_definition(row: AgentRow, definition: AgentDefinition) -> AgentRow:
 
 
 def _row(recorded: RecordedEvent, rows: Rows) -> AgentRow:
-    row = _found(recorded, rows)
+    row = _find(recorded, rows)
     if row is None:
         raise NotFound(f"{recorded.stream} was never defined")
     return row
 
 
-def _found(recorded: RecordedEvent, rows: Rows) -> AgentRow | None:
+def _find(recorded: RecordedEvent, rows: Rows) -> AgentRow | None:
     found = (rows.get(AgentRow, tenant_id, _agent_id(recorded)) for tenant_id in _owners(recorded))
     return next((row for row in found if row is not None), None)
 

@@ -71,7 +71,7 @@ def set_prices(
         Invalid: the deployment would have more than `MOST_MODELS` prices.
     """
     common = {"valid_from": cause.at + NOTICE, **cause.fields()}
-    events: list[PriceEvent] = [_to_event(price, common) for price in prices if not _stands(book, price)]
+    events: list[PriceEvent] = [_to_event(price, common) for price in prices if not _is_in_force(book, price)]
     events += [PriceWithdrawn(model=model, **common) for model in withdrawn if book.newest(model) is not None]
     if len(fold(book, events).models()) > max(MOST_MODELS, len(book.models())):
         reason = f"at most {MOST_MODELS} models can have prices of their own"
@@ -84,7 +84,7 @@ def _to_event(price: ModelPrice, common: dict[str, object]) -> PriceSet:
     return PriceSet.model_validate({**values, **common})
 
 
-def _stands(book: PriceBook, price: ModelPrice) -> bool:
+def _is_in_force(book: PriceBook, price: ModelPrice) -> bool:
     newest = book.newest(price.model)
     return newest is not None and newest.rates == (_to_rates(price),)
 

@@ -37,7 +37,7 @@ class RepricedUsage:
 class WhatIfReads(Protocol):
     """The cost ledger at other prices, up to the projection's position."""
 
-    def repriced(
+    def reprice(
         self, tenant_id: str, first: date, last: date, tariff: Tariff, group_by: GroupBy | None
     ) -> RepricedUsage:
         """Usage of a tenant on these days (UTC, both included) at a price."""

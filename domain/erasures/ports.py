@@ -38,7 +38,7 @@ class ErasureReads(Protocol):
 
     def get(self, tenant_id: str, erasure_id: str) -> ErasureRow | None: ...
 
-    def running(self, limit: int) -> list[str]:
+    def read_running(self, limit: int) -> list[str]:
         """Return the ids of erasures of all tenants that are not completed, oldest first."""
         ...
 
@@ -137,7 +137,7 @@ class ErasedOwners(Protocol):
         """Mark owners as erased, and return the number of those that were not. From now on they get no texts."""
         ...
 
-    def marked(self, erasure_id: str) -> list[Owner]:
+    def read_marked(self, erasure_id: str) -> list[Owner]:
         """Return the owners that this erasure has marked."""
         ...
 

@@ -47,7 +47,7 @@ class ErasuresProjection:
     def project(self, recorded: RecordedEvent, rows: Rows) -> None:
         match recorded.event:
             case ErasureRequested() as event:
-                rows.put(_requested(event))
+                rows.put(_to_row(event))
             case ErasureCompleted() as event:
                 row = rows.get(ErasureRow, event.erasure_id)
                 if row is None:
@@ -65,7 +65,7 @@ class ErasuresProjection:
                 )
 
 
-def _requested(event: ErasureRequested) -> ErasureRow:
+def _to_row(event: ErasureRequested) -> ErasureRow:
     return ErasureRow(
         erasure_id=event.erasure_id,
         tenant_id=event.tenant_id,

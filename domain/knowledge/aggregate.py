@@ -66,9 +66,9 @@ class Document:
     @property
     def is_pending(self) -> bool:
         """Return True if its newest generation is still to be indexed."""
-        return self.submission is not None and not self._ended(self.generation)
+        return self.submission is not None and not self._has_ended(self.generation)
 
-    def _ended(self, generation: int) -> bool:
+    def _has_ended(self, generation: int) -> bool:
         ends = (self.indexed, self.failed)
         return any(end is not None and end.generation == generation for end in ends)
 

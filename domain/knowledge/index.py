@@ -54,7 +54,7 @@ class SearchRequest:
 
 
 @dataclass(frozen=True, slots=True)
-class Passage:
+class ChunkHit:
     """A chunk that was found, with its document."""
 
     owner: str
@@ -70,13 +70,13 @@ class Passage:
 
 
 @dataclass(frozen=True, slots=True)
-class SearchResult:
+class SearchHits:
     """Passages, the best first, with their scores; `total` counts the ranked ones on all pages.
 
     `documents` counts those in scope where nothing was found, and otherwise those on the page.
     """
 
-    passages: Sequence[tuple[Passage, float]]
+    passages: Sequence[tuple[ChunkHit, float]]
     total: int
     documents: int
     models: tuple[str, ...] = ()
@@ -120,10 +120,10 @@ class VectorStore(Protocol):
         """Return the chunks nearest to a vector, by cosine similarity; as many as there are, up to `most`."""
         ...
 
-    def matching(self, scope: Scope, query: str, most: int) -> list[Ranked]:
+    def match_words(self, scope: Scope, query: str, most: int) -> list[Ranked]:
         """Return the chunks that match the words of a query, by BM25; as many as there are, up to `most`."""
         ...
 
-    def passages(self, keys: Sequence[ChunkKey], query: str) -> Mapping[ChunkKey, Passage]:
+    def passages(self, keys: Sequence[ChunkKey], query: str) -> Mapping[ChunkKey, ChunkHit]:
         """Return chunks with their documents, and where they match the query."""
         ...

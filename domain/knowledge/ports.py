@@ -41,7 +41,7 @@ class DocumentReads(Protocol):
         """
         ...
 
-    def pending(self, limit: int) -> list[DocumentRow]:
+    def read_unindexed(self, limit: int) -> list[DocumentRow]:
         """Return documents of all tenants that are being indexed, the longest first."""
         ...
 

@@ -70,17 +70,17 @@ class KnowledgeProjection:
         event = recorded.event
         match event:
             case DocumentSubmitted():
-                rows.put(_submitted(event, rows.get(DocumentRow, event.tenant_id, event.document_id)))
+                rows.put(_new_row(event, rows.get(DocumentRow, event.tenant_id, event.document_id)))
             case DocumentDeleted():
                 rows.drop(DocumentRow, event.tenant_id, event.document_id)
             case DocumentFetched() | DocumentIndexed() | DocumentFailed():
                 row = rows.get(DocumentRow, event.tenant_id, event.document_id)
                 if row is None:
                     raise NotFound(f"{recorded.stream} was never submitted")
-                rows.put(_changed(row, event))
+                rows.put(_change_row(row, event))
 
 
-def _submitted(event: DocumentSubmitted, before: DocumentRow | None) -> DocumentRow:
+def _new_row(event: DocumentSubmitted, before: DocumentRow | None) -> DocumentRow:
     return DocumentRow(
         tenant_id=event.tenant_id,
         document_id=event.document_id,
@@ -108,7 +108,7 @@ def _submitted(event: DocumentSubmitted, before: DocumentRow | None) -> Document
     )
 
 
-def _changed(row: DocumentRow, event: _Later) -> DocumentRow:
+def _change_row(row: DocumentRow, event: _Later) -> DocumentRow:
     match event:
         case DocumentFetched():
             return replace(row, kind=event.kind, size=event.size, updated_at=event.at)

@@ -40,7 +40,7 @@ class RunbookReads(Protocol):
 
     def get(self, tenant_id: str, run_id: str) -> RunbookRunView | None: ...
 
-    def running(self, limit: int) -> list[str]:
+    def read_running(self, limit: int) -> list[str]:
         """Return the ids of runs of all tenants that have not ended, oldest first."""
         ...
 

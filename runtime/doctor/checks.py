@@ -72,7 +72,7 @@ def _database(settings: Settings) -> Iterator[Finding]:
             if not missing:
                 yield from _projections(connection)
                 yield _authentication(settings, connection)
-                yield _signing(settings)
+                yield _check_signing_keys(settings)
     except Unavailable as error:
         yield Finding("PostgreSQL", "wrong", f"{error.message}: {_first_line(error.__cause__)}")
 
@@ -107,7 +107,7 @@ def _authentication(settings: Settings, connection: Connection[Any]) -> Finding:
     return Finding("authentication", "ok", f"keys, {tokens} of identity providers; {known}")
 
 
-def _signing(settings: Settings) -> Finding:
+def _check_signing_keys(settings: Settings) -> Finding:
     database = Database(settings.database_url or "", size=1)
     database.open()
     try:

@@ -13,7 +13,7 @@ from adapters.postgres.billing.cost_alerts import PostgresCostAlerts
 from adapters.postgres.ledger.pool import Database
 from adapters.postgres.projections.rebuild import Rebuild
 from adapters.postgres.projections.runner import ProjectionRunner
-from domain.costs.alerts.commands import AlertCommands, AlertRule
+from domain.costs.alerts.commands import AlertRule, CostAlertCommands
 from domain.costs.alerts.events import CostAlertFired
 from domain.costs.alerts.forecast import forecast
 from domain.costs.alerts.projection import CostAlertsProjection
@@ -77,7 +77,7 @@ def books(database_url: str) -> Iterator[Books]:
 
 def created(books: Books, **rule: Any) -> str:
     wanted = {"scope": KEY[0], "window": KEY[1], "measure": "spent", **rule}
-    return AlertCommands(books.ledger).create(AlertRule(**wanted), replace(CAUSE, at=books.at)).alert_id
+    return CostAlertCommands(books.ledger).create(AlertRule(**wanted), replace(CAUSE, at=books.at)).alert_id
 
 
 def evaluated(books: Books) -> int:
@@ -135,7 +135,7 @@ def test_a_forecast_fires_before_the_money_is_spent(books: Books) -> None:
 
 def test_a_deleted_alert_does_not_fire_and_is_its_tenants_to_delete(books: Books) -> None:
     alert_id = created(books, threshold_usd=COST)
-    commands = AlertCommands(books.ledger)
+    commands = CostAlertCommands(books.ledger)
     with pytest.raises(NotFound):
         commands.delete(alert_id, replace(CAUSE, tenant_id="acme"), check=lambda _: None)
     commands.delete(alert_id, CAUSE, check=lambda _: None)

@@ -85,7 +85,7 @@ class Books:
         return Cause("key_1", "req_1", self.at, "default").fields()
 
     def view(self, scope: str, window: Window) -> LimitView:
-        [found] = self.reads.named([(scope, window)], self.at.date())
+        [found] = self.reads.by_name([(scope, window)], self.at.date())
         return found
 
     def sums(self, scope: str, window: Window) -> tuple[Decimal, Decimal, Decimal]:
@@ -385,7 +385,7 @@ def test_a_limit_counts_what_its_window_has_spent_before_it_was_set(books: Books
     assert (books.view(*KEY).remaining, books.view(*KEY).version) == (0, 2)
     books.limit(*KEY, None)
     books.reserve(5)
-    assert books.reads.named([KEY], NOON.date()) == []
+    assert books.reads.by_name([KEY], NOON.date()) == []
 
 
 def test_a_model_without_a_known_price_is_refused_under_a_limit_and_a_free_one_is_not(books: Books) -> None:

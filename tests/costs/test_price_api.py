@@ -133,7 +133,7 @@ async def test_the_price_of_the_calls_own_model_is_the_actual_cost_to_the_last_d
     today = datetime.now(UTC).date()
     tariff = system.parts.prices.tariff("scripted", datetime.now(UTC))
     assert tariff is not None
-    found = PostgresWhatIf(system.parts.database).repriced("default", today, today, tariff, "session")
+    found = PostgresWhatIf(system.parts.database).reprice("default", today, today, tariff, "session")
     assert found.groups is not None
     for groups in ([found.total], found.by_agent, found.by_model, found.daily, found.groups):
         assert [group.repriced for group in groups] == [group.usage.cost for group in groups]

@@ -84,7 +84,7 @@ def test_a_call_costs_in_sql_what_it_costs_by_its_tariff(database: Database, mod
         for number, (prompt, cached, written) in enumerate(sizes)
     ]
     insert(database, *calls)
-    found = PostgresWhatIf(database).repriced("acme", DAY, DAY, tariff, None)
+    found = PostgresWhatIf(database).reprice("acme", DAY, DAY, tariff, None)
     expected = [
         tariff.cost(Tokens.of_call(prompt, 100, cached=cached, written=written)) for prompt, cached, written in sizes
     ]
@@ -104,7 +104,7 @@ def test_only_calls_with_known_tokens_are_repriced(database: Database) -> None:
         replace(CALL, call_id="c6", kind="embedding", completion_tokens=0, total_tokens=1_000),
     )
     tariff = replace(TARIFF, per_request=Decimal("0.001"))
-    total = PostgresWhatIf(database).repriced("acme", DAY, DAY, tariff, None).total
+    total = PostgresWhatIf(database).reprice("acme", DAY, DAY, tariff, None).total
     assert total.repriced == 2 * Decimal("0.003") + CALL.cost
     assert total.usage.cost == 2 * CALL.cost
     assert (total.usage.requests, total.kept, total.unpriced) == (3, 1, 1)
@@ -126,11 +126,11 @@ def test_a_tenants_calls_and_days_are_its_own(database: Database) -> None:
             (DAY,),
         )
     reads = PostgresWhatIf(database)
-    found = reads.repriced("acme", DAY, DAY, TARIFF, "session")
+    found = reads.reprice("acme", DAY, DAY, TARIFF, "session")
     assert (found.total.usage.requests, [group.usage.name for group in found.groups or ()]) == (1, ["s1"])
     assert [group.usage.name for group in found.daily] == ["2026-11-03"]
     assert [reads.used_models(tenant) for tenant in ("acme", "zeta")] == [{"some/model"}, {"another/model"}]
-    assert reads.repriced("nobody", DAY, DAY, TARIFF, None).total.usage.requests == 0
+    assert reads.reprice("nobody", DAY, DAY, TARIFF, None).total.usage.requests == 0
 
 
 def test_the_update_finds_the_cached_tokens_of_older_calls(database: Database) -> None:
@@ -154,6 +154,6 @@ def test_many_calls_of_many_agents_are_all_repriced(database: Database) -> None:
             f"INSERT INTO cost_calls (call_id, agent_id, {names}) SELECT 'n' || n, 'agent-' || n % 48, {names}"  # noqa: S608
             " FROM cost_calls, generate_series(1, 2000) AS n".encode()
         )
-    found = PostgresWhatIf(database).repriced("acme", DAY, DAY, TARIFF, "key")
+    found = PostgresWhatIf(database).reprice("acme", DAY, DAY, TARIFF, "key")
     assert found.total.usage.requests == 2_001
     assert found.total.repriced == 2_001 * Decimal("0.002")

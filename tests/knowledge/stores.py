@@ -77,7 +77,7 @@ class Shelf:
         return [named(each.owner) for each in found]
 
     def matching(self, query: str, within: Scope | None = None, most: int = 10) -> list[str]:
-        return [named(each.owner) for each in self.store.matching(within or scope(), query, most)]
+        return [named(each.owner) for each in self.store.match_words(within or scope(), query, most)]
 
 
 def named(of_texts: str) -> str:

@@ -63,7 +63,7 @@ class GraphWorkflow:
             stop = StopReason("cancelled", "its workflow was cancelled")
         over = await run_to_completion(self._close(working, stop))
         if over is None:
-            workflow.continue_as_new(self._continued(start))
+            workflow.continue_as_new(self._next_input(start))
         if over.status == "cancelled" and workflow.cancellation_reason() is not None:
             raise asyncio.CancelledError
         return over
@@ -227,7 +227,7 @@ class GraphWorkflow:
         self._refuse_if_over()
         await record_request(self._asked, request)
 
-    def _continued(self, start: GraphStart) -> GraphStart:
+    def _next_input(self, start: GraphStart) -> GraphStart:
         """Return the input of the next run."""
         if self._flow is None:
             raise ValueError("an execution that has not begun has no state to carry along")

@@ -72,7 +72,7 @@ class TurnRunner:
             ActivityError, asyncio.CancelledError: the workflow, or the task that this is part of, was cancelled.
         """
         try:
-            return await self._run_steps(self._completed(thought, hold), hold, first)
+            return await self._run_steps(self._complete_request(thought, hold), hold, first)
         except ActivityError as error:
             if is_cancelled_exception(error) or workflow.cancellation_reason() is not None:
                 raise
@@ -110,7 +110,7 @@ class TurnRunner:
                 raise TurnRefused("UNUSABLE_REPLY", f"{UNUSABLE} {MOST_CORRECTIONS + 1} times")
         raise TurnRefused("UPSTREAM_ERROR", f"the model gave no answer in {MOST_STEPS} steps")
 
-    def _completed(self, thought: StepRequest, hold: str | None) -> StepRequest:
+    def _complete_request(self, thought: StepRequest, hold: str | None) -> StepRequest:
         """Return the request with what is the run's own: its root, project and budget."""
         return replace(
             thought,

@@ -46,7 +46,7 @@ class PostgresBookedCalls:
             while rows := cursor.fetchmany(_BATCH):
                 yield rows
 
-    def named(self, tenant_id: str | None, calls: Sequence[CallKey]) -> Mapping[CallKey, CallRow]:
+    def by_key(self, tenant_id: str | None, calls: Sequence[CallKey]) -> Mapping[CallKey, CallRow]:
         if not calls:
             return {}
         ours = [call for call in calls if not isinstance(call, str)]

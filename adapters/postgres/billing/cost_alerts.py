@@ -8,7 +8,7 @@ from typing import Any
 
 from adapters.postgres.ledger.pool import Connection, Database
 from domain.costs.alerts.forecast import DAYS
-from domain.costs.alerts.ports import AlertPage, AlertStanding
+from domain.costs.alerts.ports import AlertStanding, CostAlertPage
 from domain.costs.alerts.projection import CostAlertRow
 from domain.costs.limits.projection import ZERO
 
@@ -31,21 +31,21 @@ _DAILY = b"SELECT scope, day, spent FROM cost_counters WHERE scope = ANY(%s) AND
 
 
 class PostgresCostAlerts:
-    """`domain.costs.alerts.ports.AlertReads` on PostgreSQL."""
+    """`domain.costs.alerts.ports.CostAlertReads` on PostgreSQL."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def page(self, tenant_id: str, today: date, *, skip: int, limit: int) -> AlertPage:
+    def page(self, tenant_id: str, today: date, *, skip: int, limit: int) -> CostAlertPage:
         found = self._read(_PAGE, today, tenant=tenant_id, skip=skip, limit=limit)
         with self._database.connection() as connection:
             total = connection.execute(_COUNT, (tenant_id,)).fetchone()
-        return AlertPage(found, total[0] if total else 0)
+        return CostAlertPage(found, total[0] if total else 0)
 
     def find(self, tenant_id: str, alert_id: str, today: date) -> AlertStanding | None:
         return next(iter(self._read(_ONE, today, tenant=tenant_id, alert_id=alert_id)), None)
 
-    def standing(self, alert: CostAlertRow, today: date) -> AlertStanding:
+    def read_standing(self, alert: CostAlertRow, today: date) -> AlertStanding:
         values = {"today": today, "scope": alert.scope, "window": alert.period}
         with self._database.connection() as connection:
             limit_usd, spent = connection.execute(_STANDING.encode(), values).fetchone() or (None, ZERO)

@@ -46,7 +46,7 @@ class PostgresLimits:
             total = connection.execute(_COUNT.encode(), values).fetchone()
         return LimitPage([_to_view(row) for row in rows], total[0] if total else 0)
 
-    def named(self, limits: Sequence[tuple[str, Window]], day: date) -> list[LimitView]:
+    def by_name(self, limits: Sequence[tuple[str, Window]], day: date) -> list[LimitView]:
         values = {"scopes": [scope for scope, _ in limits], "windows": [window for _, window in limits], "day": day}
         with self._database.connection() as connection:
             return [_to_view(row) for row in connection.execute(_NAMED.encode(), values)]

@@ -74,7 +74,7 @@ class PostgresErasedOwners:
         with self._database.connection() as connection:
             return connection.execute(_MARK, (erasure_id, list(kinds), list(kinds.values()))).rowcount
 
-    def marked(self, erasure_id: str) -> list[Owner]:
+    def read_marked(self, erasure_id: str) -> list[Owner]:
         with self._database.connection() as connection:
             return [Owner(*row) for row in connection.execute(_MARKED, (erasure_id,))]
 

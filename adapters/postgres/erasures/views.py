@@ -39,6 +39,6 @@ class PostgresErasures:
             row = connection.execute(_GET.encode(), (tenant_id, erasure_id), prepare=True).fetchone()
         return ErasureRow(*row) if row else None
 
-    def running(self, limit: int) -> list[str]:
+    def read_running(self, limit: int) -> list[str]:
         with self._database.connection() as connection:
             return [row[0] for row in connection.execute(_RUNNING, (limit,), prepare=True)]

@@ -54,7 +54,7 @@ class PostgresWhatIf:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def repriced(
+    def reprice(
         self, tenant_id: str, first: date, last: date, tariff: Tariff, group_by: GroupBy | None
     ) -> RepricedUsage:
         statement = _STATEMENT.format(asked=_MORE.get(group_by or "", "NULL::text"))

@@ -8,12 +8,12 @@ from typing import Any
 from psycopg.types.json import Jsonb
 
 from adapters.postgres.knowledge.conditions import documents_in
-from adapters.postgres.knowledge.keyword import CONFIGURATION, matching, terms_of
+from adapters.postgres.knowledge.keyword import CONFIGURATION, match_words, terms_of
 from adapters.postgres.ledger.pool import Connection, Database, connect, translate_database_errors
 from domain.errors import Invalid
 from domain.knowledge.chunking import Chunk, embedded_text
 from domain.knowledge.fusion import ChunkKey, Ranked
-from domain.knowledge.index import DocumentEntry, Passage, Scope
+from domain.knowledge.index import ChunkHit, DocumentEntry, Scope
 from domain.knowledge.ports import Generation, Vector
 
 MAX_DIMENSIONS = 4_000
@@ -201,17 +201,17 @@ class PgvectorStore:
             if chunks > self._exact:
                 ef = min(max(most, 100), MAX_EF)
                 connection.execute(_SCAN, (str(ef), str(MAX_SCANNED)))
-                found = _ranked(connection, _INDEXED.format(**statement), values)
+                found = _read_ranking(connection, _INDEXED.format(**statement), values)
                 if len(found) == most:
                     return found
-            return _ranked(connection, _EXACT.format(**statement), values)
+            return _read_ranking(connection, _EXACT.format(**statement), values)
 
-    def matching(self, scope: Scope, query: str, most: int) -> list[Ranked]:
+    def match_words(self, scope: Scope, query: str, most: int) -> list[Ranked]:
         documents, values = documents_in(scope)
         with self._database.connection() as connection:
-            return matching(connection, documents, values, terms_of(connection, query), most)
+            return match_words(connection, documents, values, terms_of(connection, query), most)
 
-    def passages(self, keys: Sequence[ChunkKey], query: str) -> Mapping[ChunkKey, Passage]:
+    def passages(self, keys: Sequence[ChunkKey], query: str) -> Mapping[ChunkKey, ChunkHit]:
         if not keys:
             return {}
         with self._database.connection() as connection:
@@ -223,11 +223,11 @@ class PgvectorStore:
                 "options": _HEADLINE,
             }
             rows = connection.execute(_PASSAGES.encode(), values, prepare=False).fetchall()
-        found = [replace(Passage(*row[:-1]), highlights=_highlights(row[-1]) if words else ()) for row in rows]
+        found = [replace(ChunkHit(*row[:-1]), highlights=_highlights(row[-1]) if words else ()) for row in rows]
         return {(passage.owner, passage.number): passage for passage in found}
 
 
-def _ranked(connection: Connection, statement: str, values: Mapping[str, Any]) -> list[Ranked]:
+def _read_ranking(connection: Connection, statement: str, values: Mapping[str, Any]) -> list[Ranked]:
     rows = connection.execute(statement.encode(), values, prepare=False)
     return [Ranked(owner, number, 1.0 - distance) for owner, number, distance in rows]
 

@@ -45,7 +45,7 @@ class PostgresDocuments:
             raise NotFound(f"there is no document {document_id}")
         return DocumentRow(*row)
 
-    def pending(self, limit: int) -> list[DocumentRow]:
+    def read_unindexed(self, limit: int) -> list[DocumentRow]:
         with self._database.connection() as connection:
             return [DocumentRow(*row) for row in connection.execute(_PENDING.encode(), (limit,), prepare=True)]
 

@@ -66,10 +66,10 @@ _BOUNDS = _bounds()
 
 def terms_of(connection: Connection, query: str) -> list[str]:
     """Return the words of a query in the form of `tsquery`, without endings and stop words."""
-    return [_quoted(row[0]) for row in connection.execute(_TERMS.encode(), (query,), prepare=True)]
+    return [_quote(row[0]) for row in connection.execute(_TERMS.encode(), (query,), prepare=True)]
 
 
-def matching(
+def match_words(
     connection: Connection, documents: str, values: dict[str, Any], terms: list[str], most: int
 ) -> list[Ranked]:
     """Return the chunks of these documents that match best, by BM25. Rarity counts among these documents."""
@@ -88,6 +88,6 @@ def matching(
     return [Ranked(owner, number, score) for owner, number, score in rows]
 
 
-def _quoted(lexeme: str) -> str:
+def _quote(lexeme: str) -> str:
     escaped = lexeme.replace("\\", "\\\\").replace("'", "''")
     return f"'{escaped}'"

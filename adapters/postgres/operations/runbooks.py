@@ -47,6 +47,6 @@ class PostgresRunbooks:
             steps = [RunbookStepRow(*each) for each in connection.execute(_STEPS.encode(), (run_id,), prepare=True)]
         return RunbookRunView(RunbookRunRow(*row), steps)
 
-    def running(self, limit: int) -> list[str]:
+    def read_running(self, limit: int) -> list[str]:
         with self._database.connection() as connection:
             return [row[0] for row in connection.execute(_RUNNING, (limit,), prepare=True)]

@@ -35,7 +35,7 @@ class AlertFiring:
     threshold_usd: Decimal
 
 
-class AlertCommands:
+class CostAlertCommands:
     """Commands on alerts, through the ledger. The stream of an alert is `cost-alert:<id>`."""
 
     def __init__(self, ledger: Ledger) -> None:

@@ -69,23 +69,23 @@ class AlertStanding:
 
 
 @dataclass(frozen=True, slots=True)
-class AlertPage:
+class CostAlertPage:
     """A page of alerts; `total` counts all."""
 
     alerts: list[AlertStanding]
     total: int
 
 
-class AlertReads(Protocol):
+class CostAlertReads(Protocol):
     """Alerts on cost, with the costs of their scopes."""
 
-    def page(self, tenant_id: str, today: date, *, skip: int, limit: int) -> AlertPage:
+    def page(self, tenant_id: str, today: date, *, skip: int, limit: int) -> CostAlertPage:
         """Return the alerts of a tenant, oldest first."""
         ...
 
     def find(self, tenant_id: str, alert_id: str, today: date) -> AlertStanding | None: ...
 
-    def standing(self, alert: CostAlertRow, today: date) -> AlertStanding:
+    def read_standing(self, alert: CostAlertRow, today: date) -> AlertStanding:
         """Return an alert with its figures, whether or not the view has it."""
         ...
 

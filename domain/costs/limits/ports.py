@@ -53,6 +53,6 @@ class LimitReads(Protocol):
         """
         ...
 
-    def named(self, limits: list[tuple[str, Window]], day: date) -> list[LimitView]:
+    def by_name(self, limits: list[tuple[str, Window]], day: date) -> list[LimitView]:
         """Return these limits, by scope and window; those that are not set are absent."""
         ...

@@ -145,14 +145,14 @@ class LimitsProjection:
         before = made.charge
         for scope in made.scopes:
             row = rows.get(CounterRow, scope, made.day) or CounterRow(scope, made.day)
-            rows.put(_moved(row, before, charge))
+            rows.put(_move_row(row, before, charge))
         if made.run_id in self._runs:
             for scope in made.scopes:
                 for window in WINDOWS:
                     place = made.run_id, scope, window, window_start(window, made.day)
                     allowance = rows.get(AllowanceRow, *place)
                     if allowance is not None and allowance.position < made.position:
-                        rows.put(_moved(allowance, before, charge))
+                        rows.put(_move_row(allowance, before, charge))
         self._attempts[name] = replace(made, charge=charge)
 
 
@@ -166,7 +166,7 @@ def _charge(event: CallEnd, made: _Attempt) -> Charge:
             return Charge(spent=event.cost)
 
 
-def _moved(row: C, before: Charge, after: Charge) -> C:
+def _move_row(row: C, before: Charge, after: Charge) -> C:
     return replace(
         row,
         spent=_plain(row.spent, after.spent, -before.spent),

@@ -42,7 +42,7 @@ class ReconciliationApplier:
             here = retry_on_conflict(partial(self._end, reconciliation_id, batch, cause))
             ended += here
             unchanged += len(batch) - len(here)
-        applied = _applied(reconciliation_id, ended, unchanged, cause)
+        applied = _to_event(reconciliation_id, ended, unchanged, cause)
 
         def write() -> Reconciliation:
             state = aggregate.load(self._ledger.read(stream))
@@ -109,7 +109,7 @@ def _is_end(event: Event, reconciliation_id: str, finding: Finding) -> bool:
     )
 
 
-def _applied(
+def _to_event(
     reconciliation_id: str, ended: list[CallReconciled], unchanged: int, cause: Cause
 ) -> ReconciliationApplied:
     settled = [event for event in ended if event.charged]

@@ -49,7 +49,7 @@ class CallJudge:
         if lines:
             first, *others = sorted(lines, key=lambda line: line.number)
             yield self._compare(first, row)
-            yield from (_repeated(line, first, row) for line in others)
+            yield from (_duplicate(line, first, row) for line in others)
         elif ours not in self._excused and theirs not in self._excused:
             yield from self._judge_unnamed(row)
 
@@ -89,7 +89,7 @@ class CallJudge:
             first, *others = lines
             row = elsewhere.get(call)
             yield self._judge_alone(first, row)
-            yield from (_repeated(line, first, row) for line in others)
+            yield from (_duplicate(line, first, row) for line in others)
 
     def _judge_alone(self, line: InvoiceLine, row: CallRow | None) -> Finding:
         if row is not None:
@@ -134,7 +134,7 @@ def _of_line(outcome: Outcome, line: InvoiceLine) -> Finding:
     return Finding(outcome, line.number, at=line.at, model=line.model, key_id=line.key_id, billed=billed_amounts(line))
 
 
-def _repeated(line: InvoiceLine, first: InvoiceLine, row: CallRow | None) -> Finding:
+def _duplicate(line: InvoiceLine, first: InvoiceLine, row: CallRow | None) -> Finding:
     finding = _of_row("duplicate", row) if row else _with_call(_of_line("duplicate", line), line.call)
     return replace(
         finding, line=line.number, billed=billed_amounts(line), detail=f"line {first.number} names the same call"

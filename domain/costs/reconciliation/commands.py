@@ -60,13 +60,13 @@ class _Tally:
     open_cost: Decimal = ZERO
     digest: list[str] = field(default_factory=list)
 
-    def booked(self, batches: Iterable[list[CallRow]]) -> Iterator[list[CallRow]]:
+    def note_calls(self, batches: Iterable[list[CallRow]]) -> Iterator[list[CallRow]]:
         for batch in batches:
             self.cost += sum((row.cost for row in batch), ZERO)
             self.open_cost += sum((row.worst_case for row in batch if row.state in {"reserved", "unknown"}), ZERO)
             yield batch
 
-    def found(self, findings: Iterable[Finding]) -> Iterator[Finding]:
+    def note_findings(self, findings: Iterable[Finding]) -> Iterator[Finding]:
         digest = sha256()
         for finding in findings:
             self.counts[finding.outcome] += 1
@@ -133,7 +133,7 @@ class ReconciliationCommands:
         judged_before = cause.at - timedelta(seconds=invoice.delay_s)
         tally = _Tally()
         findings = self._judge(invoice, tenant_id, judged_before, tally)
-        self._store.replace(cause.tenant_id, name, tally.found(findings))
+        self._store.replace(cause.tenant_id, name, tally.note_findings(findings))
         return InvoiceReconciled(
             reconciliation_id=name,
             provider=invoice.provider,
@@ -169,7 +169,7 @@ class ReconciliationCommands:
             frozenset(invoice.models),
             self._calls.models(tenant_id),
         )
-        rows = tally.booked(self._calls.batches(tenant_id, invoice.first, invoice.last))
+        rows = tally.note_calls(self._calls.batches(tenant_id, invoice.first, invoice.last))
         if invoice.names_calls:
-            return CallJudge(invoice.lines, terms).judge(rows, lambda calls: self._calls.named(tenant_id, calls))
+            return CallJudge(invoice.lines, terms).judge(rows, lambda calls: self._calls.by_key(tenant_id, calls))
         return SumJudge(invoice.lines, terms).judge(rows)

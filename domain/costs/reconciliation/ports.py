@@ -25,7 +25,7 @@ class BookedCalls(Protocol):
         """Yield the attempts reserved on these days (UTC, both included), as they were at one moment."""
         ...
 
-    def named(self, tenant_id: str | None, calls: Sequence[CallKey]) -> Mapping[CallKey, CallRow]:
+    def by_key(self, tenant_id: str | None, calls: Sequence[CallKey]) -> Mapping[CallKey, CallRow]:
         """Return the attempts, of any time, by what they are named by here; those that do not exist are absent."""
         ...
 

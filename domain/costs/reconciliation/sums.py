@@ -66,7 +66,7 @@ class SumJudge:
             self._unreadable.append(UnreadableLine(line.number, reason))
             return
         model = line.model and (find_model(line.model, self._terms.known_models) or line.model)
-        found = self._billed.setdefault((_beginning(line.at, line.per), model, line.key_id), _Sum())
+        found = self._billed.setdefault((_start_of(line.at, line.per), model, line.key_id), _Sum())
         found.lines.append(line.number)
         found.add(Amounts(line.requests, line.prompt_tokens, line.completion_tokens, line.cost))
 
@@ -84,7 +84,7 @@ class SumJudge:
         if self._shape is None:
             return
         per, has_model, has_key = self._shape
-        place = _beginning(row.at, per), row.model if has_model else None, row.key_id if has_key else None
+        place = _start_of(row.at, per), row.model if has_model else None, row.key_id if has_key else None
         # calls to models that the invoice need not have still count where it names them
         if not self._terms.covers(row.model) and (not has_model or place not in self._billed):
             return
@@ -134,7 +134,7 @@ def _describe(billed: _Sum, booked: _Sum) -> str | None:
     return "; ".join(parts) or None
 
 
-def _beginning(at: datetime, per: Bucket) -> datetime:
+def _start_of(at: datetime, per: Bucket) -> datetime:
     moment = at.astimezone(UTC).replace(second=0, microsecond=0)
     match per:
         case "minute":

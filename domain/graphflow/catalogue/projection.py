@@ -69,11 +69,11 @@ class WorkflowsProjection:
     def project(self, recorded: RecordedEvent, rows: Rows) -> None:
         match recorded.event:
             case WorkflowDefined() as event:
-                row = _row(event, _found(rows, event), recorded.version)
+                row = _row(event, _find(rows, event), recorded.version)
                 rows.put(row)
                 rows.put(_version(event, row.tenant_id))
             case WorkflowRetired(at=at) as event:
-                found = _found(rows, event)
+                found = _find(rows, event)
                 if found is None:
                     raise NotFound(f"{recorded.stream} was never defined")
                 retired = replace(found, status="retired", changes=recorded.version, updated_at=at, retired_at=at)
@@ -85,7 +85,7 @@ def _owners(event: WorkflowDefined | WorkflowRetired) -> tuple[str, ...]:
     return (EVERY, DEFAULT) if event.tenant_id == DEFAULT else (event.tenant_id,)
 
 
-def _found(rows: Rows, event: WorkflowDefined | WorkflowRetired) -> WorkflowRow | None:
+def _find(rows: Rows, event: WorkflowDefined | WorkflowRetired) -> WorkflowRow | None:
     found = (rows.get(WorkflowRow, tenant_id, event.workflow_id) for tenant_id in _owners(event))
     return next((row for row in found if row is not None), None)
 

@@ -46,14 +46,14 @@ def _other(error: str) -> ExpressionError:
     return ExpressionError(re.sub(r"^[A-Z_]+: |\s*\[[A-Z_]+\]$", "", error.split("\n", maxsplit=1)[0])[:300])
 
 
-def _reserved(found: re.Match[str]) -> ExpressionError:
+def _reserved_word(found: re.Match[str]) -> ExpressionError:
     return replace(_other(found.string), kind="syntax")
 
 
 _POSITIONED: tuple[tuple[re.Pattern[str], _Translate], ...] = (
     (re.compile(r"no matching overload for '([^']+)' applied to '\((.*)\)'"), _overload),
     (re.compile(r"undeclared reference to '([^']+)'"), _unknown),
-    (re.compile(r"reserved identifier"), _reserved),
+    (re.compile(r"reserved identifier"), _reserved_word),
     (
         re.compile(r"Syntax error: (.*?)(?: expecting |$)"),
         lambda found: ExpressionError(f"it cannot be read ({found[1]})", "syntax"),

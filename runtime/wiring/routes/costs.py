@@ -7,7 +7,7 @@ from adapters.postgres.billing.limits import PostgresLimits
 from adapters.postgres.figures.what_if import PostgresWhatIf
 from api.costs import alert_routes, limit_routes, price_routes, routes, what_if_routes
 from api.http.dependencies import Positions
-from domain.costs.alerts.commands import AlertCommands
+from domain.costs.alerts.commands import CostAlertCommands
 from domain.costs.limits.commands import LimitCommands
 from runtime.wiring.parts import Parts, now
 
@@ -16,7 +16,9 @@ def cost_routers(parts: Parts, live: Positions) -> tuple[APIRouter, ...]:
     """Return the routers of costs."""
     calls = PostgresWhatIf(parts.database)
     limits = limit_routes.LimitRouteServices(LimitCommands(parts.ledger), PostgresLimits(parts.database), now)
-    alerts = alert_routes.AlertRouteServices(AlertCommands(parts.ledger), PostgresCostAlerts(parts.database), live, now)
+    alerts = alert_routes.AlertRouteServices(
+        CostAlertCommands(parts.ledger), PostgresCostAlerts(parts.database), live, now
+    )
     return (
         routes.router(parts.costs, now),
         limit_routes.router(limits),
