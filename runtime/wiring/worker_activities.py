@@ -3,7 +3,7 @@
 from collections.abc import Callable, Collection
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from typing import Any
+from typing import Any, Final
 
 from temporalio.client import Client
 
@@ -64,6 +64,19 @@ SHORT_AT_ONCE = 100
 """Limit on concurrent short activities of a worker, apart from its model calls."""
 LOCAL_AT_ONCE = 100
 TOOLS_AT_ONCE = 100
+WORKFLOWS: Final = (
+    ChatWorkflow,
+    ApprovalWorkflow,
+    ErasureWorkflow,
+    GraphItemsWorkflow,
+    GraphWorkflow,
+    IngestWorkflow,
+    ReconcileWorkflow,
+    RetentionWorkflow,
+    RunbookWorkflow,
+    ScheduleFiringWorkflow,
+    SwarmWorkflow,
+)
 
 
 def worker_options(
@@ -90,29 +103,8 @@ def worker_options(
     flow_slots = settings.model_concurrency + SHORT_AT_ONCE
     return {
         WORKFLOW_QUEUE: {
-            "workflows": [
-                ChatWorkflow,
-                ApprovalWorkflow,
-                ErasureWorkflow,
-                GraphItemsWorkflow,
-                GraphWorkflow,
-                IngestWorkflow,
-                ReconcileWorkflow,
-                RetentionWorkflow,
-                RunbookWorkflow,
-                ScheduleFiringWorkflow,
-                SwarmWorkflow,
-            ],
-            "activities": [
-                *flow,
-                *model,
-                *schedule_activities(settings, parts, client),
-                *erasure_activities(settings, parts, client),
-                *runbook_activities(settings, parts, client),
-                *objective_activities(settings, parts),
-                *telemetry_activities(settings, parts),
-                *document_reconciler(parts, client),
-            ],
+            "workflows": WORKFLOWS,
+            "activities": [*flow, *model, *_platform_activities(settings, parts, client)],
             "activity_executor": ThreadPoolExecutor(flow_slots + LOCAL_AT_ONCE, "ledger"),
             "max_concurrent_activities": flow_slots,
             "max_concurrent_local_activities": LOCAL_AT_ONCE,
@@ -129,6 +121,18 @@ def worker_options(
             "max_concurrent_activities": TOOLS_AT_ONCE,
         },
     }
+
+
+def _platform_activities(settings: Settings, parts: Parts, client: Client) -> Activities:
+    """Return the short activities of the platform's own work."""
+    return [
+        *schedule_activities(settings, parts, client),
+        *erasure_activities(settings, parts, client),
+        *runbook_activities(settings, parts, client),
+        *objective_activities(settings, parts),
+        *telemetry_activities(settings, parts),
+        *document_reconciler(parts, client),
+    ]
 
 
 def _flow_activities(
