@@ -222,8 +222,8 @@ def test_a_newer_generation_ends_the_work_on_an_older_one(stage: Stage) -> None:
     newest = GenerationRef(OWNER, plan.generation)
     assert stage.run(stage.activities.embed_chunks, newest).is_complete
     assert stage.run(stage.activities.activate_document, newest)
-    assert [each.owner for each in stage.store.matching(scope(), "new", 5)] == [OWNER]
-    assert stage.store.matching(scope(), "old", 5) == []
+    assert [each.owner for each in stage.store.match_words(scope(), "new", 5)] == [OWNER]
+    assert stage.store.match_words(scope(), "old", 5) == []
     assert stage.staged.state(Generation(OWNER, 1)) is None
 
 

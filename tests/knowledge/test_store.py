@@ -100,7 +100,7 @@ def test_another_tenants_documents_are_never_found(shelf: Shelf) -> None:
     shelf.put("handbook", "moons", tenant_id="acme")
     shelf.put("handbook", "moons", tenant_id="zeta")
     for tenant_id, other in (("acme", "zeta"), ("zeta", "acme"), ("default", "")):
-        found = shelf.store.matching(scope(tenant_id), "moons", 10)
+        found = shelf.store.match_words(scope(tenant_id), "moons", 10)
         near = shelf.store.nearest(scope(tenant_id), MODEL, direction("moons"), 10)
         assert len(found) == len(near) == (0 if tenant_id == "default" else 1)
         assert all(other not in each.owner or not other for each in [*found, *near])
@@ -182,7 +182,7 @@ def test_keywords_are_ranked_by_bm25(shelf: Shelf) -> None:
     }
     for document_id, text in texts.items():
         shelf.put(document_id, text)
-    found = shelf.store.matching(scope(), "moons of Jupiter", 10)
+    found = shelf.store.match_words(scope(), "moons of Jupiter", 10)
     assert [named(each.owner) for each in found] == ["a", "d", "b"]
     words = {name: len(text.split()) for name, text in texts.items()}
     mean, count = sum(words.values()) / 4, 4
@@ -198,7 +198,7 @@ def test_keywords_are_ranked_by_bm25(shelf: Shelf) -> None:
 @pytest.mark.parametrize("times", [1, 2, 3, 10, 50])
 def test_occurrences_of_a_word_are_counted_exactly(shelf: Shelf, times: int) -> None:
     shelf.put("a", "moon " * times)
-    [found] = shelf.store.matching(scope(), "moon", 1)
+    [found] = shelf.store.match_words(scope(), "moon", 1)
     weight = math.log(1 + 0.5 / 1.5)
     assert found.score == pytest.approx(weight * times * 2.2 / (times + 1.2))
 
@@ -206,7 +206,7 @@ def test_occurrences_of_a_word_are_counted_exactly(shelf: Shelf, times: int) -> 
 @pytest.mark.parametrize("query", ["", "the of and", "' | & ! :* <->", "\\", "it's a 'moon\\'", "x" * 3_000, "🚀 𐍈"])
 def test_no_query_breaks_the_search_for_words(shelf: Shelf, query: str) -> None:
     shelf.put("a", "it's the moon")
-    assert shelf.store.matching(scope(), query, 5) is not None
+    assert shelf.store.match_words(scope(), query, 5) is not None
     [[key, passage]] = shelf.store.passages([(owner("default", "a"), 0)], query).items()
     assert key == (owner("default", "a"), 0)
     assert passage.text == "it's the moon"
