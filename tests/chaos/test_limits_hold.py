@@ -40,6 +40,8 @@ def _priced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path.write_text(json.dumps(PRICES))
     monkeypatch.setenv("CONVERGIO_PRICES", str(path))
     monkeypatch.setenv("CONVERGIO_MAX_ANSWER_TOKENS", str(TOKENS))
+    # an attempt whose repeat no limit covers any more stays open until its deadline
+    monkeypatch.setenv("CONVERGIO_MODEL_LONGEST_S", "60")
 
 
 async def limit(system: Whole, scope: str, usd: Decimal, on_breach: str = "fail") -> None:
