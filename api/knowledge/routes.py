@@ -73,7 +73,10 @@ def _add_index_routes(routes: APIRouter, documents: DocumentService) -> None:
 
     @routes.post("/index/file", status_code=202, dependencies=[requires("write")])
     async def index_file(
-        form: Annotated[FileForm, Form(media_type="multipart/form-data")], request: CurrentRequest, key: IdempotencyKey, response: Response
+        form: Annotated[FileForm, Form(media_type="multipart/form-data")],
+        request: CurrentRequest,
+        key: IdempotencyKey,
+        response: Response,
     ) -> IndexAccepted:
         """Indexes a file: text, Markdown, HTML, PDF, DOCX, PPTX, XLSX, CSV or an e-mail, of at most 10 MiB.
 
