@@ -44,7 +44,7 @@ async def test_a_swarm_and_an_execution_whose_provider_quotes_them_keep_only_the
         done = await until(
             lambda location=location: shared.http.get(location),
             lambda answer: answer.json()["status"] in {"failed", "completed"},
-            seconds=30,
+            seconds=90,
         )
         assert done.json()["status"] == "failed", done.text
     assert [place.partition(":")[0] for place in await places(shared, mark)] == ["content.body"]

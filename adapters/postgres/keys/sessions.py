@@ -27,6 +27,10 @@ _SWEEP = """
 """
 
 
+def _stream(session_hash: bytes) -> str:
+    return f"session:{session_hash.hex()}"
+
+
 class PostgresSessions:
     """`domain.keys.ports.SessionStore` in the table `browser_sessions`. `is_active` tells which tenants there are."""
 
@@ -63,7 +67,7 @@ class PostgresSessions:
         finally:
             self._waiting -= 1
         if found is not None:
-            self._known.put(session_hash, found, (f"session:{session_hash.hex()}",), generation)
+            self._known.put(session_hash, found, (_stream(session_hash),), generation)
         return found
 
     async def put(self, session_hash: bytes, session: BrowserSession) -> None:
@@ -71,6 +75,7 @@ class PostgresSessions:
 
     async def end(self, session_hash: bytes) -> None:
         await asyncio.to_thread(self._end, session_hash)
+        self._known.drop(_stream(session_hash))  # the other processes hear of it; this one need not wait for that
 
     def _find(self, session_hash: bytes) -> BrowserSession | None:
         with self._database.connection() as connection:
