@@ -178,17 +178,3 @@ class Knowledge(Protocol):
             domain.errors.Unavailable: the store cannot be reached.
         """
         ...
-
-
-class NoKnowledge:
-    """The null object of `Knowledge`: an empty store."""
-
-    async def search(
-        self,
-        query: str,  # noqa: ARG002  (nothing to search)
-        *,
-        limit: int,  # noqa: ARG002  (the same)
-        filters: Mapping[str, Any],  # noqa: ARG002  (the same)
-        context: ToolContext,  # noqa: ARG002  (the same)
-    ) -> SearchResult:
-        return SearchResult((), 0)

@@ -25,7 +25,7 @@ from domain.agents.events import EVENTS
 from domain.agents.projection import AgentsProjection
 from domain.events import EventRegistry
 from domain.ledger import Ledger
-from domain.tools.ports import NoKnowledge
+from tests.tools.no_knowledge import NoKnowledge
 
 DIRECTORY = Path(__file__).parents[2] / "agents"
 REFERENCE_KEYS = {"id", "name", "description", "status", "capabilities", "tools", "color"}

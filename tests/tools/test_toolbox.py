@@ -22,13 +22,14 @@ from domain.costs.projection import CallRow, CostsProjection
 from domain.errors import Invalid, Unavailable
 from domain.ledger import Change
 from domain.registry import event_registry
-from domain.tools.ports import NoKnowledge, Passage, SearchResult, Tool, ToolContext, ToolFailed
+from domain.tools.ports import Passage, SearchResult, Tool, ToolContext, ToolFailed
 from domain.tools.spec import ToolSpec
 from runtime.settings import Settings
 from runtime.wiring.toolbox import make_toolbox
 from tests.costs.test_projection import reserved, settled
 from tests.tools.calls import CONTEXT, Scripted, spec
 from tests.tools.conftest import Store
+from tests.tools.no_knowledge import NoKnowledge
 
 AT = datetime(2026, 11, 20, 9, 30, tzinfo=UTC)
 
