@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 import pytest_asyncio
 
+from runtime.settings import Settings
 from tests.scripted_model import ScriptedModel
-from tests.system import ADMIN_KEY, System, new_namespace, running, settings_of
+from tests.system import ADMIN_KEY, System, running
 
 PRICES = {"scripted": {"input_per_million": "0.1", "output_per_million": "0.7", "from": "2020-01-01"}}
 
@@ -32,20 +33,15 @@ def prices(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def spent(
-    module_database_url: str, temporal_address: str, valkey_server: str, model_process: ScriptedModel, prices: Path
-) -> AsyncIterator[Spent]:
-    settings = settings_of(
-        database_url=module_database_url,
-        temporal_address=temporal_address,
-        redis_url=valkey_server,
-        model_url=model_process.url,
-        namespace=await new_namespace(temporal_address),
-        admin_key=ADMIN_KEY,
-        prices=prices,
-    )
+async def priced_settings(shared_settings: Settings, prices: Path) -> Settings:
+    """Settings of the module's system, with prices that the tests know."""
+    return shared_settings.model_copy(update={"prices": prices})
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def spent(priced_settings: Settings, model_process: ScriptedModel) -> AsyncIterator[Spent]:
     model_process.reset()
-    async with running(settings) as system:
+    async with running(priced_settings) as system:
         session_id = (await system.say("First.")).json()["session_id"]
         await system.say("Second. [[fail 500 1]]", session_id)
         await system.say("Third. [[tokens 90]] [[cut 2 1]]", session_id)

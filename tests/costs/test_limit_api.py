@@ -4,7 +4,6 @@ import asyncio
 import json
 from collections.abc import AsyncIterator
 from decimal import Decimal
-from pathlib import Path
 from typing import Any
 
 import httpx
@@ -13,9 +12,10 @@ import pytest_asyncio
 
 from domain.costs.limits.events import AllowanceGranted
 from domain.costs.ports import CallFilter
+from runtime.settings import Settings
 from tests.scripted_model import ScriptedModel
 from tests.swarm.talk import coordinate, over, status
-from tests.system import ADMIN_KEY, AGENT, OF_ACME, OF_ZETA, System, new_namespace, running, settings_of, until
+from tests.system import ADMIN_KEY, AGENT, OF_ACME, OF_ZETA, System, running, until
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -26,19 +26,8 @@ OPERATOR = {"X-API-Key": ADMIN_KEY}
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def limited(
-    module_database_url: str, temporal_address: str, valkey_server: str, model_process: ScriptedModel, prices: Path
-) -> AsyncIterator[System]:
-    settings = settings_of(
-        database_url=module_database_url,
-        temporal_address=temporal_address,
-        redis_url=valkey_server,
-        model_url=model_process.url,
-        namespace=await new_namespace(temporal_address),
-        admin_key=ADMIN_KEY,
-        prices=prices,
-    )
-    async with running(settings) as system:
+async def limited(priced_settings: Settings) -> AsyncIterator[System]:
+    async with running(priced_settings) as system:
         yield system
 
 
